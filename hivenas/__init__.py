@@ -1,0 +1,45 @@
+"""hivenas: neural architecture search for Keras, driven by an Artificial Bee Colony, tracked in MLflow.
+
+Names are imported when they are first used: importing hivenas pulls in neither TensorFlow nor MLflow.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "ArtificialBeeColony": "hivenas.core.colony.colony",
+    "Config": "hivenas.config",
+    "Evaluation": "hivenas.core.evaluation",
+    "NASInterface": "hivenas.core.nas.nas_interface",
+    "NASSearchSpace": "hivenas.core.nas.search_space",
+    "NullTracker": "hivenas.core.tracker",
+    "ObjectiveInterface": "hivenas.core.objective_interface",
+    "Proposal": "hivenas.core.evaluation",
+    "TerminateOnThreshold": "hivenas.core.nas.act",
+    "load": "hivenas.config",
+}
+
+__all__ = [
+    "ArtificialBeeColony",
+    "Config",
+    "Evaluation",
+    "NASInterface",
+    "NASSearchSpace",
+    "NullTracker",
+    "ObjectiveInterface",
+    "Proposal",
+    "TerminateOnThreshold",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hivenas' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,336 @@
+"""The composition root: from a configuration to a search, a full training and a registered model."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hivenas.config import Config
+from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate
+from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.core.nas.search_space import decode
+from hivenas.core.objective_interface import ObjectiveInterface
+from hivenas.core.records import ResultsFolder, Row, ranking
+from hivenas.core.seeds import arch_hash, derive_seed
+from hivenas.core.tracker import NullTracker, SearchCard, child_of
+from hivenas.errors import ConfigError, InputError, TrainingError
+from hivenas.execution import describe_data, make_executor, run_proposal, train_arch, train_best
+from hivenas.reports import Summary, draw_plots, model_note, search_note
+from hivenas.search import Search, SearchListener
+from hivenas.storage import SearchStore, open_store, read_run_id
+
+if TYPE_CHECKING:
+    from hivenas.tracking import MlflowTracker
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a configuration would do: size of the space, evaluations and epochs at the most, who flies."""
+
+    space_size: int | None
+    evaluations: int
+    epochs: int
+    employees: int
+    onlookers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A fully trained model: its record, its run and where to load it from (empty where it is not registered)."""
+
+    evaluation: Evaluation
+    run_id: str
+    model_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a search came to."""
+
+    rows: tuple[Row, ...]
+    summary: Summary
+    run_id: str
+    minimize: bool
+    trained: Trained | None
+
+
+def plan(config: Config) -> Plan:
+    """Checks a configuration beyond its file and says what a search would do.
+
+    Raises:
+        ConfigError: an unknown operation, a space without neighbours.
+    """
+    colony = config.colony
+    evaluations = colony.size * colony.iterations
+    if config.objective != "nas":
+        return Plan(None, evaluations, 0, colony.employees, colony.onlookers)
+    with _naming(config):
+        space = NASInterface.from_config(config, tracker=NullTracker()).search_space
+    momentum = config.evaluation.momentum_epochs * colony.iterations
+    epochs = evaluations * config.evaluation.epochs + momentum
+    return Plan(space.size, evaluations, epochs, colony.employees, colony.onlookers)
+
+
+def search(
+    config: Config, listener: SearchListener, *, resume: bool = False, overwrite: bool = False
+) -> Finished:
+    """Searches, fully trains the best candidate, tests it and registers the model.
+
+    Args:
+        config: the whole configuration.
+        listener: is told of progress.
+        resume: go on with the recorded search.
+        overwrite: delete a recorded search first.
+
+    Raises:
+        InputError: the configuration, the data or the results folder do not allow it; nothing was trained.
+        TrainingError: the full training failed; the search's records are kept.
+    """
+    plan(config)
+    drawn = config.seed if config.seed is not None else int(np.random.SeedSequence().generate_state(1)[0])
+    with open_store(config, drawn, resume=resume, overwrite=overwrite) as store:
+        seeded = config.model_copy(update={"seed": store.state.seed})
+        return _Run(seeded, store, listener).finish()
+
+
+def train(config: Config, listener: SearchListener, *, from_weights: bool = False) -> Trained:
+    """Fully trains the best recorded candidate and registers the model.
+
+    Raises:
+        MissingResultsError: no results, or no weights where they are needed.
+        TrainingError: the training failed.
+    """
+    plan(config)
+    best = ResultsFolder(config.results.dir, config.name).best()
+    listener.note(f"training {best.candidate} for {config.full_train.epochs} epochs")
+    call = functools.partial(train_best, _seeded(config), from_weights)
+    return _train_alone(_seeded(config), call, config.model_name, listener)
+
+
+def train_custom(config: Config, arch: str, listener: SearchListener) -> Trained:
+    """Fully trains a given architecture; it is tracked, not registered.
+
+    Raises:
+        ArchitectureError: a malformed architecture.
+        TrainingError: the training failed.
+    """
+    plan(config)
+    decode(arch, NASInterface.from_config(config, tracker=NullTracker()).search_space.reference)
+    listener.note(f"training {arch} for {config.full_train.epochs} epochs")
+    return _train_alone(_seeded(config), functools.partial(train_arch, _seeded(config), arch), None, listener)
+
+
+def draw_report(config: Config) -> tuple[list[Row], list[Path]]:
+    """Draws the pictures of a recorded search, finished or not.
+
+    Raises:
+        MissingResultsError: nothing was recorded.
+    """
+    folder = ResultsFolder(config.results.dir, config.name)
+    folder.best(minimizes(config))
+    rows = folder.rows()
+    return rows, draw_plots(rows, folder.plots, minimize=minimizes(config))
+
+
+class _Run:
+    """A search from its start, or where it was left, to the registered model."""
+
+    def __init__(self, config: Config, store: SearchStore, listener: SearchListener) -> None:
+        from hivenas.tracking import MlflowTracker
+
+        self.config = config
+        self.store = store
+        self.listener = listener
+        self.tracker: MlflowTracker = MlflowTracker(config.name, command="hivenas search")
+        self.rng = np.random.default_rng(derive_seed(store.state.seed, "search"))
+        self.objective = _objective(config, self.rng)
+        self.minimize = self.objective.is_minimize
+
+    def finish(self) -> Finished:
+        """Does what is still to be done."""
+        if self.store.state.stage == "done":
+            self.listener.note(f"{self.store.folder.path} holds a finished search; nothing is left to do")
+            return self._finished(None)
+        numerical = self.config.objective != "nas"
+        log = self.store.folder.path / "worker.log"
+        with make_executor(self.config.execution, log, serial=numerical) as executor:
+            data = {} if numerical else executor.submit(describe_data, self.config).result()
+            card = SearchCard(self.config.name, self.config.flat(), self.store.folder.yaml, data)
+            run_id = self.tracker.open_search(card, self.store.state.run_id or None)
+            self.store.save(run_id=run_id)
+            try:
+                trained = self._search_and_train(executor, data)
+            except BaseException as error:
+                interrupted = isinstance(error, KeyboardInterrupt)
+                self._close("KILLED" if interrupted else "FAILED", None)
+                raise
+            self._close("FINISHED", trained)
+            self.store.save(stage="done")
+        return self._finished(trained)
+
+    def _search_and_train(self, executor: Executor, data: Mapping[str, Any]) -> Trained | None:
+        evaluate: Callable[[Proposal], Evaluation] = self.objective.run
+        if self.config.objective == "nas":
+            evaluate = functools.partial(run_proposal, self.config)
+        if self.store.state.stage == "search":
+            self._fly(evaluate, executor)
+            self.store.save(stage="full_train")
+        if not self.config.full_train.enabled or self.config.objective != "nas":
+            return None
+        best = self.store.folder.best()
+        self.listener.note(f"training the best for {self.config.full_train.epochs} epochs: {best.candidate}")
+        call = functools.partial(train_best, self.config, False)
+        name = self.config.model_name
+        return _train_and_publish(
+            self.config, call, executor, self.tracker, name, self.store.state.run_id, str(data["digest"])
+        )
+
+    def _fly(self, evaluate: Callable[[Proposal], Evaluation], executor: Executor) -> None:
+        from hivenas.core.colony.colony import ArtificialBeeColony
+
+        momentum_epochs = self.config.evaluation.momentum_epochs if self.config.objective == "nas" else 0
+        colony = ArtificialBeeColony(self.objective, self.config.colony, self.rng, momentum_epochs=momentum_epochs)
+        done = sum(row.phase == "evaluate" for row in self.store.rows)
+        self.listener.started(plan(self.config).evaluations, done)
+        Search(
+            colony,
+            evaluate,
+            executor,
+            self.store,
+            self.tracker,
+            self.listener,
+            params_of=functools.partial(_params, self.objective),
+            minimize=self.minimize,
+        ).run()
+
+    def _summary(self) -> Summary:
+        state = self.store.state
+        seconds = sum(row.seconds for row in self.store.rows)
+        return Summary.of(self.store.rows, reused=state.colony["reused"] if state.colony else 0, seconds=seconds)
+
+    def _close(self, status: str, trained: Trained | None) -> None:
+        summary = self._summary()
+        metrics = summary.metrics()
+        if trained:
+            metrics["test_accuracy"] = trained.evaluation.extra["test_accuracy"]
+        note = search_note(
+            self.config.name,
+            self.store.rows,
+            summary,
+            minimize=self.minimize,
+            test_accuracy=metrics.get("test_accuracy"),
+            model_uri=trained.model_uri if trained else "",
+        )
+        plots = draw_plots(self.store.rows, self.store.folder.plots, minimize=self.minimize)
+        artifacts = [(self.store.folder.csv, ""), *((file, "plots") for file in plots)]
+        self.tracker.close_search(status, metrics, note, artifacts)
+
+    def _finished(self, trained: Trained | None) -> Finished:
+        return Finished(tuple(self.store.rows), self._summary(), self.store.state.run_id, self.minimize, trained)
+
+
+def _objective(config: Config, rng: np.random.Generator) -> ObjectiveInterface:
+    from hivenas.benchmarks.numerical import Rosenbrock, Sphere
+
+    if config.objective == "sphere_min":
+        return Sphere(rng=rng)
+    if config.objective == "sphere_max":
+        return Sphere(rng=rng, minimize=False)
+    if config.objective == "rosenbrock":
+        return Rosenbrock(rng=rng)
+    with _naming(config):
+        return NASInterface.from_config(config, tracker=NullTracker(), rng=rng)
+
+
+def minimizes(config: Config) -> bool:
+    """Whether the configured objective is better when smaller."""
+    return config.objective in ("sphere_min", "rosenbrock")
+
+
+def _params(objective: ObjectiveInterface, candidate: str) -> dict[str, str]:
+    if isinstance(objective, NASInterface):
+        return objective.operation_params(candidate)
+    return {f"x_{i:02d}": repr(value) for i, value in enumerate(decode_candidate(candidate))}
+
+
+def _seeded(config: Config) -> Config:
+    """The configuration with the seed of the recorded search where it leaves the seed open."""
+    return config if config.seed is not None else config.model_copy(update={"seed": 0})
+
+
+def _train_alone(
+    config: Config, call: Callable[[], Evaluation], register_as: str | None, listener: SearchListener
+) -> Trained:
+    from hivenas.tracking import MlflowTracker, prepare_store
+
+    prepare_store()
+    folder = ResultsFolder(config.results.dir, config.name)
+    with make_executor(config.execution, folder.path / "worker.log") as executor:
+        data = executor.submit(describe_data, config).result()
+        parent = read_run_id(config)
+        tracker = MlflowTracker(config.name, home=parent, command="hivenas train")
+        return _train_and_publish(config, call, executor, tracker, register_as, parent, str(data["digest"]))
+
+
+def _train_and_publish(
+    config: Config,
+    call: Callable[[], Evaluation],
+    executor: Executor,
+    tracker: MlflowTracker,
+    register_as: str | None,
+    search_run: str,
+    data_digest: str,
+) -> Trained:
+    from hivenas.tracking import ServableModel, current_stores, publish
+
+    evaluation = executor.submit(call).result()
+    interface = NASInterface.from_config(config, tracker=NullTracker())
+    weights = ResultsFolder(config.results.dir, config.name).weights
+    params = interface.operation_params(str(evaluation.candidate))
+    run_id = tracker.log_child(
+        child_of(None, evaluation, search=config.name, phase="full_train", params=params, weights=weights)
+    )
+    if evaluation.status == "failed":
+        raise TrainingError(f"the full training of {evaluation.candidate} failed: {evaluation.reason}")
+    origin = {
+        "hivenas.search": config.name,
+        "hivenas.search_run": search_run,
+        "hivenas.architecture": str(evaluation.candidate),
+        "hivenas.arch_hash": arch_hash(str(evaluation.candidate)),
+        "hivenas.test_accuracy": f"{evaluation.extra['test_accuracy']:.6f}",
+        "hivenas.validation_accuracy": f"{evaluation.fitness:.6f}",
+        "hivenas.data": f"{config.dataset.name} {data_digest}",
+        "hivenas.seed": str(config.seed),
+    }
+    model = ServableModel(
+        file=Path(evaluation.extra["model"]),
+        example=Path(evaluation.extra["example"]),
+        run_id=run_id,
+        name=register_as if config.registry.register_model else None,
+        alias=config.registry.alias,
+        origin=origin,
+        description=model_note(origin, config.to_yaml()),
+        stores=current_stores(),
+    )
+    return Trained(evaluation, run_id, executor.submit(publish, model).result())
+
+
+@contextlib.contextmanager
+def _naming(config: Config) -> Iterator[None]:
+    """Adds the configuration's file to errors that are found after it was read."""
+    try:
+        yield
+    except ConfigError as error:
+        if not config.source or config.source in str(error):
+            raise
+        rule, _, way_out = str(error).partition("; ")
+        raise type(error)(f"{rule} ({config.source}){f'; {way_out}' if way_out else ''}") from None
+    except InputError:
+        raise

@@ -1,0 +1,241 @@
+"""The commands: parse, call `hivenas.app`, print; nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from hivenas.app import Finished, Trained
+    from hivenas.config import Config
+    from hivenas.core.records import Row
+
+_FAILED, _WRONG_INPUT = 1, 2
+
+config_option = click.option(
+    "--config", "config_path", required=True, type=click.Path(), metavar="FILE", help="The experiment's YAML file."
+)
+set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Overrides a key, such as evaluation.epochs=2; repeatable, and one text may hold several.",
+)
+
+
+def switch(name: str, help_text: str) -> Callable[[Any], Any]:
+    """A flag that also takes true or false, as `mlflow run -P name=true` gives it."""
+    return click.option(name, type=bool, is_flag=False, flag_value="true", default="false", metavar="", help=help_text)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hivenas")
+def main() -> None:
+    """Neural architecture search for Keras: an Artificial Bee Colony drives, MLflow sees everything."""
+
+
+@main.command()
+@config_option
+@set_option
+@switch("--resume", "Go on with the search that the results folder holds.")
+@switch("--overwrite", "Delete the search that the results folder holds.")
+def search(config_path: str, overrides: tuple[str, ...], resume: bool, overwrite: bool) -> None:
+    """Search, train the best candidate fully, test it, register it."""
+    with _errors(_resume_hint(config_path, overrides)):
+        from hivenas import app
+
+        config = _load(config_path, overrides)
+        with _Terminal() as terminal:
+            finished = app.search(config, terminal, resume=resume, overwrite=overwrite)
+        _print_finished(config, finished)
+
+
+@main.command()
+@config_option
+@set_option
+@switch("--from-weights", "Continue from the best candidate's saved weights instead of training from scratch.")
+def train(config_path: str, overrides: tuple[str, ...], from_weights: bool) -> None:
+    """Train the best recorded candidate fully, test it, register it."""
+    with _errors():
+        from hivenas import app
+
+        config = _load(config_path, overrides)
+        with _Terminal() as terminal:
+            trained = app.train(config, terminal, from_weights=from_weights)
+        _print_trained(trained)
+
+
+@main.command()
+@click.argument("architecture", metavar="ARCH")
+@config_option
+@set_option
+def arch(architecture: str, config_path: str, overrides: tuple[str, ...]) -> None:
+    """Train a given architecture fully, such as 'input|sep3x3_32|max_pool3x3|output'."""
+    with _errors():
+        from hivenas import app
+
+        config = _load(config_path, overrides)
+        with _Terminal() as terminal:
+            trained = app.train_custom(config, architecture, terminal)
+        _print_trained(trained)
+
+
+@main.command()
+@config_option
+@set_option
+def check(config_path: str, overrides: tuple[str, ...]) -> None:
+    """Check a configuration; print it with its defaults, and what a search would do."""
+    with _errors():
+        from hivenas import app
+
+        config = _load(config_path, overrides)
+        plan = app.plan(config)
+        click.echo(config.to_yaml())
+        size = "continuous" if plan.space_size is None else f"{plan.space_size:,} architectures"
+        click.echo(f"# space:        {size}")
+        click.echo(f"# colony:       {plan.employees} employees, {plan.onlookers} onlookers")
+        click.echo(f"# evaluations:  {plan.evaluations:,} at the most")
+        if plan.epochs:
+            click.echo(f"# epochs:       {plan.epochs:,} at the most")
+        if plan.epochs and config.full_train.enabled:
+            click.echo(f"# then:         {config.full_train.epochs} epochs of full training")
+        click.echo(f"# results:      {config.results.dir}/{config.name}/")
+
+
+@main.command()
+@config_option
+@set_option
+def report(config_path: str, overrides: tuple[str, ...]) -> None:
+    """Draw the pictures and the table of a recorded search, finished or not."""
+    with _errors():
+        from hivenas import app
+        from hivenas.reports import as_text, best_table
+
+        config = _load(config_path, overrides)
+        rows, files = app.draw_report(config)
+        click.echo(as_text(best_table(rows, minimize=app.minimizes(config))))
+        for file in files:
+            click.echo(f"wrote {file}")
+
+
+def _load(path: str, overrides: tuple[str, ...]) -> Config:
+    from hivenas.config import load
+
+    return load(path, overrides)
+
+
+@contextlib.contextmanager
+def _errors(resume_hint: str = "") -> Iterator[None]:
+    """One clear line for what went wrong, and its exit code: 2 for wrong input, 1 for failed work."""
+    from hivenas.errors import HivenasError, InputError
+
+    try:
+        yield
+    except InputError as error:
+        click.echo(f"hivenas: {error}", err=True)
+        sys.exit(_WRONG_INPUT)
+    except HivenasError as error:
+        click.echo(f"hivenas: {error}", err=True)
+        sys.exit(_FAILED)
+    except KeyboardInterrupt:
+        click.echo(f"\nhivenas: interrupted; what was finished is kept{resume_hint}", err=True)
+        sys.exit(_FAILED)
+
+
+def _resume_hint(config_path: str, overrides: tuple[str, ...]) -> str:
+    sets = "".join(f' --set "{override}"' for override in overrides if override.strip())
+    return f". Go on with\n  hivenas search --config {config_path}{sets} --resume"
+
+
+class _Terminal(contextlib.AbstractContextManager["_Terminal"]):
+    """Progress for a person: a bar with best-so-far, candidate and time left; plain lines where there is no terminal."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._planned = 0
+        self._last = ""
+        self._best = ""
+        self._started = time.monotonic()
+
+    def __exit__(self, *exc: object) -> None:
+        self._end_bar()
+
+    def started(self, planned: int, done: int) -> None:
+        """Shows how much there is to do."""
+        self._planned = planned
+        rest = f", {done} of them recorded before" if done else ""
+        click.echo(f"searching: {planned} evaluations at the most{rest}")
+        if sys.stdout.isatty():
+            self._bar = click.progressbar(
+                length=planned, show_pos=True, show_percent=False, item_show_func=lambda _: self._tail(), width=20
+            )
+            self._bar.__enter__()
+            self._bar.update(done)
+
+    def evaluated(self, row: Row, best: Row | None) -> None:
+        """Shows an evaluation."""
+        from hivenas.reports import short
+
+        self._best = "best –" if best is None else f"best {_figure(best.fitness)}"
+        if self._bar is not None:
+            width = max(10, _columns() - 72)
+            self._last = short(row.candidate, width)
+            self._bar.update(int(row.phase == "evaluate"))
+        else:
+            label = "momentum" if row.phase == "momentum" else row.bee
+            outcome = _figure(row.fitness) if row.status != "failed" else f"failed: {row.reason}"
+            click.echo(f"{row.index + 1:>4}/{self._planned} {label:<8} {outcome:<7} {self._best}  {short(row.candidate)}")
+
+    def note(self, text: str) -> None:
+        """Shows a line of its own."""
+        self._end_bar()
+        click.echo(text)
+
+    def _tail(self) -> str:
+        return f"{self._best}  {self._last}"
+
+    def _end_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+            self._bar = None
+
+
+def _columns() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns
+
+
+def _figure(fitness: float) -> str:
+    return f"{fitness:.4f}" if 0.0 <= fitness <= 1.0 else f"{fitness:.4g}"
+
+
+def _print_finished(config: Config, finished: Finished) -> None:
+    from hivenas.reports import as_text, best_table
+
+    summary = finished.summary
+    click.echo(
+        f"\n{summary.evaluations} evaluations, {summary.epochs} epochs, {summary.failed} failed, "
+        f"{summary.reused} reused, {summary.seconds:.0f} s of evaluation\n"
+    )
+    click.echo(as_text(best_table(finished.rows, minimize=finished.minimize)))
+    if finished.trained:
+        _print_trained(finished.trained)
+    click.echo("\nNext:")
+    click.echo("  see every run      mlflow ui    (then open http://127.0.0.1:5000 and choose Model training)")
+    click.echo(f"  draw the report    hivenas report --config {config.source or 'FILE'}")
+
+
+def _print_trained(trained: Trained) -> None:
+    figures = trained.evaluation.extra
+    click.echo(
+        f"\nfully trained: test accuracy {figures['test_accuracy']:.4f}, validation accuracy {trained.evaluation.fitness:.4f}"
+    )
+    if trained.model_uri:
+        click.echo(f'  load the model     python -c "import mlflow; model = mlflow.pyfunc.load_model(\'{trained.model_uri}\')"')

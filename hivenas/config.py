@@ -1,0 +1,455 @@
+"""The configuration: frozen sections, loaded from one YAML file and overrides, with errors a person can act on."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+
+from hivenas.errors import ConfigError
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Names = Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(strict=False, min_length=1)]
+
+OPTIMIZER_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "SGD": ("learning_rate", "momentum", "nesterov"),
+    "Adam": ("learning_rate", "beta_1", "beta_2", "epsilon", "amsgrad"),
+    "RMSprop": ("learning_rate", "rho", "momentum", "epsilon", "centered"),
+}
+COMMON_OPTIMIZER_ARGUMENTS = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, strict about types, closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class DatasetConfig(Section):
+    """`dataset`: which images, and how much of them."""
+
+    name: Literal["digits", "mnist", "fashion_mnist", "cifar10"] = "digits"
+    path: str | None = None
+    validation_split: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    train_limit: Annotated[int, Field(ge=10)] | None = None
+
+
+class SpaceConfig(Section):
+    """`space`: which architectures there are."""
+
+    preset: Literal["layerwise", "cells"] | None = "layerwise"
+    depth: Annotated[int, Field(ge=1)] = 5
+    operations: Names | None = None
+    reference: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    input_stem: Annotated[tuple[str, ...], Field(strict=False)] = ("conv3x3_32bnrelu",)
+    output_stem: Annotated[tuple[str, ...], Field(strict=False)] = ("global_avg_pool",)
+    skip_rate: Fraction = 0.0
+
+    @field_validator("operations")
+    @classmethod
+    def _distinct(cls, operations: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for key in operations or ():
+            if operations and operations.count(key) > 1:
+                raise ValueError(f"must name each operation once, got {key!r} more than once; remove the others")
+        return operations
+
+    @field_validator("reference")
+    @classmethod
+    def _legal_keys(cls, reference: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for key in reference:
+            if not re.fullmatch(r"[A-Za-z0-9_.\-]+", key) or key in ("input", "output") or key.startswith("sc_"):
+                raise ValueError(
+                    f"has keys of letters, digits, _ . and - other than input, output and sc_…, got {key!r}; rename it"
+                )
+        return reference
+
+    @model_validator(mode="after")
+    def _has_operations(self) -> Self:
+        if self.preset is None and self.operations is None:
+            raise ValueError("space.operations must be given when space.preset is null; list some or set a preset")
+        return self
+
+
+class OptimizerConfig(BaseModel):
+    """`evaluation.optimizer`: the name of a Keras optimizer and its arguments."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    op: Literal["SGD", "Adam", "RMSprop"] = "SGD"
+
+    @model_validator(mode="after")
+    def _known_arguments(self) -> Self:
+        allowed = OPTIMIZER_ARGUMENTS[self.op] + COMMON_OPTIMIZER_ARGUMENTS
+        for key, value in self.arguments.items():
+            if key not in allowed:
+                raise ValueError(
+                    f"evaluation.optimizer has no argument {key!r} for {self.op}{_nearest(key, allowed)}; "
+                    f"choose among {', '.join(allowed)}"
+                )
+            if not isinstance(value, bool | int | float):
+                raise ValueError(f"evaluation.optimizer.{key} must be a number or true or false, got {value!r}")
+        return self
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The optimizer's keyword arguments."""
+        return dict(self.model_extra or {})
+
+
+class ActConfig(Section):
+    """`evaluation.act`: the adaptive cutoff threshold; beta 0 switches it off."""
+
+    beta: Fraction = 0.25
+    zeta: Annotated[float, Field(ge=0.0)] = 0.25
+
+
+class AugmentationConfig(Section):
+    """`evaluation.augmentation`: what is done to training batches."""
+
+    affine: bool = False
+    cutout: Fraction = 0.0
+    saturation: Fraction = 0.0
+    contrast: Fraction = 0.0
+
+    @model_validator(mode="after")
+    def _not_yet(self) -> Self:
+        for key, value in self:
+            if value:
+                raise ValueError(f"evaluation.augmentation.{key} is not supported by this version, got {value}; set it to 0")
+        return self
+
+
+class EvaluationConfig(Section):
+    """`evaluation`: how a candidate is trained and scored."""
+
+    epochs: Annotated[int, Field(ge=1)] = 5
+    batch_size: Annotated[int, Field(ge=1)] = 128
+    optimizer: OptimizerConfig = Field(
+        default_factory=lambda: OptimizerConfig.model_validate({"op": "SGD", "momentum": 0.9, "nesterov": True})
+    )
+    initial_lr: Annotated[float, Field(ge=0.0)] = 0.08
+    final_lr: Annotated[float, Field(ge=0.0)] = 0.01
+    momentum_epochs: Annotated[int, Field(ge=0)] = 0
+    act: ActConfig = ActConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+
+    @model_validator(mode="after")
+    def _momentum_has_epochs(self) -> Self:
+        if self.momentum_epochs and self.epochs < 3:
+            raise ValueError(
+                f"evaluation.epochs must be at least 3 when momentum_epochs > 0, got epochs={self.epochs}; "
+                "raise epochs or set momentum_epochs: 0"
+            )
+        return self
+
+
+class ColonyConfig(Section):
+    """`colony`: the Artificial Bee Colony."""
+
+    size: Annotated[int, Field(ge=1)] = 7
+    employee_ratio: Fraction = 0.44
+    abandonment_limit: Annotated[int, Field(ge=1)] = 3
+    iterations: Annotated[int, Field(ge=1)] = 15
+
+    @property
+    def employees(self) -> int:
+        """⌊size · employee_ratio⌋, at least one."""
+        return max(1, int(self.size * self.employee_ratio))
+
+    @property
+    def onlookers(self) -> int:
+        """The bees that are not employees."""
+        return self.size - self.employees
+
+
+class FullTrainConfig(Section):
+    """`full_train`: the training of the best candidate."""
+
+    enabled: bool = True
+    epochs: Annotated[int, Field(ge=1)] = 50
+
+
+class RegistryConfig(Section):
+    """`registry`: where the fully trained model is registered."""
+
+    register_model: bool = Field(default=True, alias="register")
+    model: str | None = None
+    alias: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")] = "champion"
+
+
+class ResultsConfig(Section):
+    """`results`: the folder that holds the results folders."""
+
+    dir: Annotated[str, Field(min_length=1)] = "results"
+
+
+class TableConfig(Section):
+    """`table`: a recorded table to search instead of training."""
+
+    path: str | None = None
+
+
+class OptunaConfig(Section):
+    """`optuna`: a second record of the search in Optuna's storage."""
+
+    storage: str | None = None
+    study: str | None = None
+
+    @field_validator("storage")
+    @classmethod
+    def _not_yet(cls, storage: str | None) -> str | None:
+        if storage is not None:
+            raise ValueError(f"is not supported by this version, got {storage!r}; leave it null")
+        return storage
+
+
+class ExecutionConfig(Section):
+    """`execution`: where candidates are trained."""
+
+    kind: Literal["serial", "process"] = "process"
+    workers: Annotated[int, Field(ge=1)] = 1
+    timeout_s: Annotated[float, Field(gt=0.0)] | None = None
+    threads: Annotated[int, Field(ge=1)] = 1
+    recycle_after: Annotated[int, Field(ge=1)] = 20
+
+
+class Config(Section):
+    """A whole configuration; make one with `load` or `from_mapping`."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "digits"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = 42
+    objective: Literal["nas", "sphere_min", "sphere_max", "rosenbrock"] = "nas"
+    dataset: DatasetConfig = DatasetConfig()
+    space: SpaceConfig = SpaceConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    colony: ColonyConfig = ColonyConfig()
+    full_train: FullTrainConfig = FullTrainConfig()
+    registry: RegistryConfig = RegistryConfig()
+    results: ResultsConfig = ResultsConfig()
+    table: TableConfig = TableConfig()
+    optuna: OptunaConfig = OptunaConfig()
+    execution: ExecutionConfig = ExecutionConfig()
+
+    _source: str = PrivateAttr(default="")
+
+    @property
+    def source(self) -> str:
+        """The file that the configuration was loaded from; empty for one made in Python."""
+        return self._source
+
+    @property
+    def model_name(self) -> str:
+        """Name of the registered model: `registry.model`, or the experiment's name."""
+        return self.registry.model or self.name
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain nested data with the public keys, tuples as lists."""
+        data: dict[str, Any] = self.model_dump(mode="json", by_alias=True)
+        return data
+
+    def to_yaml(self) -> str:
+        """The resolved configuration as YAML that `load` reads back."""
+        return yaml.safe_dump(self.to_mapping(), sort_keys=False, allow_unicode=True)
+
+    def flat(self) -> dict[str, str]:
+        """Dotted keys and values as text, as tracked on a search's run."""
+        return {key: _as_text(value) for key, value in _leaves(self.to_mapping())}
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Loads a configuration file.
+
+    Args:
+        path: a YAML file; it needs only the keys that differ from their defaults.
+        overrides: `key=value` texts, the key dotted, the value in YAML; one text may hold several, separated by spaces.
+
+    Raises:
+        ConfigError: a file that is missing or not YAML, an unknown key, a wrong type or a value out of range.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"cannot read the configuration {path}: {reason}; give an existing YAML file") from error
+    data = _parse_yaml(text, str(path))
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"a configuration must be a mapping of keys, got a {type(data).__name__} ({path})")
+    origins = {}
+    for key, value in _split_overrides(overrides):
+        _put(data, key.split("."), value, f"--set {key}={value}")
+        origins[key] = f"--set {key}={_as_text(value)}"
+    return from_mapping(data, source=str(path), origins=origins)
+
+
+def from_mapping(data: Mapping[str, Any], *, source: str = "", origins: Mapping[str, str] | None = None) -> Config:
+    """Checks plain nested data and fills in the defaults.
+
+    Args:
+        data: keys as in `conf/default.yaml`.
+        source: the file to name in errors.
+        origins: dotted keys that did not come from the file, with what to name instead.
+
+    Raises:
+        ConfigError: the first thing that is wrong, and how many more there are.
+    """
+    try:
+        config = Config.model_validate(dict(data))
+    except ValidationError as error:
+        raise ConfigError(_explain(error, source, origins or {})) from None
+    config._source = source
+    return config
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with `!Operation` mappings and tuples, without anything that could build an object."""
+
+
+def _construct_mapping(loader: yaml.SafeLoader, node: yaml.Node, deep: bool = True) -> dict[Any, Any]:
+    if not isinstance(node, yaml.MappingNode):
+        raise yaml.constructor.ConstructorError(None, None, "!Operation stands before a mapping {op: …}", node.start_mark)
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+        if isinstance(key, str) and key in seen and key != "<<":
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+        seen.add(key if isinstance(key, str) else repr(key))
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=deep)
+
+
+def _construct_tuple(loader: yaml.SafeLoader, node: yaml.Node) -> tuple[Any, ...]:
+    if not isinstance(node, yaml.SequenceNode):
+        raise yaml.constructor.ConstructorError(None, None, "a tuple is written [a, b]", node.start_mark)
+    return tuple(loader.construct_sequence(node, deep=True))
+
+
+# YAML 1.1 reads 1e-3 as text; everybody who writes it means the number.
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789"))
+_Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
+_Loader.add_constructor("!Operation", _construct_mapping)
+_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _construct_tuple)
+
+
+def _parse_yaml(text: str, source: str) -> Any:
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader with two more tags
+    except yaml.constructor.ConstructorError as error:
+        mark = error.problem_mark
+        problem = str(error.problem)
+        if "could not determine a constructor" in problem:
+            tag = problem.split("'")[1].replace("tag:yaml.org,2002:", "!!")
+            problem = f"the tag {tag} is not allowed; only !Operation and !!python/tuple are"
+        raise ConfigError(f"{problem} ({source}, line {mark.line + 1 if mark else '?'})") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise ConfigError(
+            f"not valid YAML: {error.problem or error.context} ({source}, line {mark.line + 1 if mark else '?'})"
+        ) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"not valid YAML: {str(error).splitlines()[0]} ({source})") from None
+
+
+def _split_overrides(overrides: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Every key and value; a text that starts no new `key=` belongs to the value before it."""
+    for text in overrides:
+        for part in re.split(r"\s+(?=[A-Za-z_][\w.]*=)", text.strip()):
+            if not part:
+                continue
+            key, equals, value = part.partition("=")
+            if not equals or not re.fullmatch(r"[A-Za-z_][\w.]*", key):
+                raise ConfigError(f"--set takes key=value, got {part!r}; write --set evaluation.epochs=2")
+            yield key, _parse_yaml(value, f"--set {part}")
+
+
+def _put(data: dict[str, Any], keys: list[str], value: Any, origin: str) -> None:
+    for key in keys[:-1]:
+        inner = data.setdefault(key, {})
+        if inner is None:
+            inner = data[key] = {}
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{key} is a single value and has no key {keys[-1]} ({origin})")
+        data = inner
+    data[keys[-1]] = value
+
+
+_RULES: Mapping[str, str] = {
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be greater than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "less_than": "must be less than {lt}",
+    "literal_error": "must be one of {expected}",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text",
+    "string_too_short": "must not be empty",
+    "string_pattern_mismatch": "must match {pattern}",
+    "dict_type": "must be a mapping of keys",
+    "model_type": "must be a mapping of keys",
+    "tuple_type": "must be a list",
+    "too_short": "must have at least {min_length} entry",
+}
+
+
+def _explain(error: ValidationError, source: str, origins: Mapping[str, str]) -> str:
+    problems = [p for p in error.errors(include_url=False) if p["type"] != "none_required"]
+    first = problems[0]
+    key = ".".join(str(part) for part in first["loc"])
+    place = next((origins[o] for o in origins if key == o or key.startswith(o + ".")), source)
+    where = f" ({place})" if place else ""
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        message = f"unknown key {key}{where}{_nearest_key(key) or '; conf/default.yaml lists every key'}"
+    elif first["type"] == "value_error":
+        text = str(first["ctx"]["error"])
+        message = text if text.startswith(key.split(".")[0] + ".") else f"{key} {text}"
+        rule, _, way_out = message.partition("; ")
+        message = f"{rule}{where}; {way_out}" if way_out else f"{rule}{where}"
+    else:
+        rule = _RULES.get(first["type"], first["msg"]).format_map(first.get("ctx") or {})
+        message = f"{key} {rule}, got {first['input']!r}{where}"
+    return message + more
+
+
+def _nearest_key(key: str) -> str:
+    known = [dotted for dotted, _ in _leaves(Config().to_mapping(), sections=True)]
+    parent, _, leaf = key.rpartition(".")
+    siblings = [k.rpartition(".")[2] for k in known if k.rpartition(".")[0] == parent]
+    found = difflib.get_close_matches(leaf, siblings, n=1)
+    if found:
+        return f"; did you mean {f'{parent}.' if parent else ''}{found[0]}?"
+    elsewhere = [k for k in known if k.rpartition(".")[2] == leaf] or difflib.get_close_matches(key, known, n=1)
+    return f"; did you mean {elsewhere[0]}?" if elsewhere else ""
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    found = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def _leaves(data: Mapping[str, Any], prefix: str = "", *, sections: bool = False) -> Iterator[tuple[str, Any]]:
+    for key, value in data.items():
+        if isinstance(value, dict) and value:
+            if sections:
+                yield f"{prefix}{key}", value
+            yield from _leaves(value, f"{prefix}{key}.", sections=sections)
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,153 @@
+"""Frozen records that pass between the colony, the executors, the tracker and the results folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+Candidate = str | tuple[float, ...]
+Bee = Literal["employee", "onlooker", "scout"]
+Status = Literal["complete", "stopped", "failed"]
+Phase = Literal["evaluate", "momentum", "full_train"]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a bee asks to have evaluated.
+
+    Args:
+        index: number of the evaluation within the search, from 0.
+        iteration: iteration of the colony, from 0.
+        bee: the role that proposes.
+        bee_id: number of the bee within its role, from 0.
+        candidate: encoded architecture, or the coordinates of a numerical point.
+        center_fitness: fitness of the food source around which the bee searches; None for a new source.
+        momentum_epochs: epochs by which a recorded candidate is continued; 0 for a new evaluation.
+        weights_filename: the saved state that a continuation starts from.
+    """
+
+    index: int
+    iteration: int
+    bee: Bee
+    bee_id: int
+    candidate: Candidate
+    center_fitness: float | None = None
+    momentum_epochs: int = 0
+    weights_filename: str | None = None
+
+    @property
+    def phase(self) -> Phase:
+        """`momentum` for a continuation, else `evaluate`."""
+        return "momentum" if self.momentum_epochs else "evaluate"
+
+    @property
+    def label(self) -> str:
+        """The name under which the evaluation is tracked, such as `0017-onlooker`."""
+        return f"{self.index:04d}-{'momentum' if self.momentum_epochs else self.bee}"
+
+
+@dataclass(frozen=True, slots=True)
+class EpochFigures:
+    """Loss and accuracy of one finished epoch, on the training and on the validation split."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What came of evaluating one candidate.
+
+    Args:
+        candidate: as proposed.
+        status: `complete`, `stopped` (the cutoff threshold ended it early) or `failed`.
+        fitness: validation accuracy, or the value of a numerical objective; the worst value where it failed.
+        epochs: epochs really trained by the evaluation, without momentum epochs.
+        momentum: mean momentum value of its epochs; 0 where it has none.
+        momentum_epochs: epochs added by momentum evaluation so far.
+        params: trainable parameters.
+        filename: name of the h5 file with weights and optimizer state; empty where nothing was saved.
+        seconds: wall time spent, in seconds.
+        reason: why it stopped or failed; empty otherwise.
+        traceback: the formatted exception of a failure; empty otherwise.
+        history: figures of every epoch of this evaluation, first epoch first.
+        extra: further figures of a full training, such as `test_accuracy`.
+    """
+
+    candidate: Candidate
+    status: Status
+    fitness: float
+    epochs: int = 0
+    momentum: float = 0.0
+    momentum_epochs: int = 0
+    params: int = 0
+    filename: str = ""
+    seconds: float = 0.0
+    reason: str = ""
+    traceback: str = ""
+    history: tuple[EpochFigures, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def failure(
+        cls, candidate: Candidate, reason: str, *, traceback: str = "", worst: float = 0.0, seconds: float = 0.0
+    ) -> Evaluation:
+        """A failed evaluation, with the worst fitness that the objective knows."""
+        return cls(candidate, "failed", worst, seconds=seconds, reason=reason, traceback=traceback)
+
+    def as_result(self) -> dict[str, Any]:
+        """The five results of the public interface; `epochs` counts those of this call, not of earlier trainings."""
+        return {
+            "fitness": self.fitness,
+            "epochs": len(self.history),
+            "filename": self.filename,
+            "params": self.params,
+            "momentum": self.momentum,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as written to `training_history/`."""
+        return asdict(self)
+
+    def with_seconds(self, seconds: float) -> Evaluation:
+        """The same evaluation with the wall time that it took."""
+        return replace(self, seconds=seconds)
+
+
+def encode_candidate(candidate: Candidate) -> str:
+    """A candidate as text: architectures as they are, numerical points as a JSON list."""
+    return candidate if isinstance(candidate, str) else json.dumps(list(candidate))
+
+
+def decode_candidate(text: str) -> Candidate:
+    """The inverse of `encode_candidate`."""
+    return tuple(float(x) for x in json.loads(text)) if text.startswith("[") else text
+
+
+def momentum_values(accuracies: list[float]) -> list[float]:
+    """Momentum of every epoch: μ(ε) = α(ε) for ε < 2, else (α(ε) − α(ε−1)) / (α(ε−1) − α(ε−2)).
+
+    Args:
+        accuracies: validation accuracy α of the epochs ε = 0, 1, … (fractions in 0…1).
+
+    Returns:
+        One value an epoch; 0 where the denominator is 0.
+
+    Source: HiveNAS, momentum evaluation.
+    """
+    values = accuracies[:2]
+    for before, last, now in zip(accuracies, accuracies[1:], accuracies[2:], strict=False):
+        values.append((now - last) / (last - before) if last != before else 0.0)
+    return values
+
+
+def mean_momentum(accuracies: list[float]) -> float:
+    """A candidate's momentum: the mean of its epochs' momentum values, 0 without epochs."""
+    values = momentum_values(accuracies)
+    return math.fsum(values) / len(values) if values else 0.0

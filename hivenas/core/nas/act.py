@@ -1,0 +1,44 @@
+"""The Adaptive Cutoff Threshold: a candidate that is too weak for its age is not trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TerminateOnThreshold:
+    """Ends training after an epoch whose monitored accuracy lies below a threshold that rises with the epochs.
+
+    T(ε) = base + c − 1 / (1/c + ζ(ε − 1)) with base = 1/n + β(1 − 1/n) and c = 1 − base: it starts at `base`, a
+    share β of the way from chance to 1, and climbs towards 1.
+
+    Args:
+        monitor: which of an epoch's figures is compared.
+        threshold_multiplier: β, from 0 to 1; 0 switches the cutoff off.
+        diminishing_factor: ζ ≥ 0, how fast the threshold climbs.
+        n_classes: n, the number of classes.
+
+    Source: HiveNAS, Adaptive Cutoff Threshold.
+
+    Example:
+        >>> cutoff = TerminateOnThreshold(n_classes=10)
+        >>> [round(cutoff.threshold(epoch), 6) for epoch in (1, 2, 3)]
+        [0.325, 0.422459, 0.495327]
+    """
+
+    monitor: str = "val_accuracy"
+    threshold_multiplier: float = 0.25
+    diminishing_factor: float = 0.25
+    n_classes: int = 10
+
+    def threshold(self, epoch: int) -> float:
+        """The accuracy that epoch ε (from 1) must reach."""
+        base = 1 / self.n_classes + self.threshold_multiplier * (1 - 1 / self.n_classes)
+        room = 1 - base
+        if room <= 0:
+            return base
+        return base + room - 1 / (1 / room + self.diminishing_factor * (epoch - 1))
+
+    def stops(self, epoch: int, accuracy: float) -> bool:
+        """Whether training ends after epoch ε (from 1) with this accuracy."""
+        return self.threshold_multiplier > 0 and accuracy < self.threshold(epoch)

@@ -1,0 +1,293 @@
+"""Evaluation of candidates: train, continue exactly, train fully."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import json
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+
+from hivenas.config import Config
+from hivenas.core.evaluation import EpochFigures, Evaluation, mean_momentum
+from hivenas.core.nas.act import TerminateOnThreshold
+from hivenas.core.nas.datasets import Dataset, load_dataset
+from hivenas.core.nas.network import build_network, serving_model
+from hivenas.core.nas.search_space import Chain, NASSearchSpace, decode
+from hivenas.core.nas.training import Arrays, TrainingLoop
+from hivenas.core.records import ResultsFolder
+from hivenas.core.seeds import arch_hash, derive_seed
+from hivenas.errors import ArchitectureError, DatasetError, MissingResultsError
+
+SUFFIX = ".weights.h5"
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """What an h5 file says of itself, beside weights and optimizer state."""
+
+    candidate: str
+    epochs: int
+    momentum_epochs: int
+    history: tuple[EpochFigures, ...]
+
+
+class NASEval:
+    """Builds and trains candidates on one data set.
+
+    Every training draws its weights, its order of images and its dropout from a seed derived from the run's seed
+    and the candidate, so a result depends neither on the order of calls nor on the process (with the same number of
+    threads). Nothing is raised for a candidate that does not build or whose loss is not finite: its evaluation says
+    so. The data are loaded when they are first needed.
+
+    Args:
+        space: decodes candidates and knows the reference operations.
+        config: the sections dataset, evaluation, full_train and results.
+        seed: the run's seed.
+    """
+
+    def __init__(self, space: NASSearchSpace, config: Config, seed: int) -> None:
+        self._space = space
+        self._config = config
+        self._seed = seed
+        self.results = ResultsFolder(config.results.dir, config.name)
+
+    @functools.cached_property
+    def data(self) -> Dataset:
+        """The raw images, split.
+
+        Raises:
+            DatasetError: data that cannot be loaded or used.
+        """
+        return load_dataset(self._config.dataset, self._seed)
+
+    @functools.cached_property
+    def _arrays(self) -> Arrays:
+        return Arrays.of(self.data)
+
+    def instantiate_network(self, candidate: str) -> keras.Model:
+        """Builds the network of an architecture of any depth over the reference operations, weights initialised.
+
+        Raises:
+            ArchitectureError: a malformed architecture.
+            ValueError: an operation that does not fit its input.
+        """
+        return self._build(decode(candidate, self._space.reference), derive_seed(self._seed, candidate, "network"))
+
+    def evaluate(self, candidate: str) -> Evaluation:
+        """Trains a candidate for the configured epochs, or fewer where the cutoff threshold stops it.
+
+        Raises:
+            ArchitectureError: not an architecture of the space.
+        """
+        self._space.parse(candidate)
+        return self._guarded(candidate, self._first_training)
+
+    def momentum_eval(self, candidate: str, weights_filename: str, m_epochs: int) -> Evaluation:
+        """Continues the training of an evaluated candidate, exactly as if it had not been interrupted.
+
+        Args:
+            candidate: the architecture.
+            weights_filename: name of its h5 file, or the sha1 with which that starts (then its latest training).
+            m_epochs: further epochs, at least 1.
+
+        Raises:
+            MissingResultsError: no such h5 file (a FileNotFoundError).
+            ArchitectureError: the file belongs to another architecture.
+        """
+        self._space.parse(candidate)
+        path = self.weights_path(weights_filename)
+        saved = _read_saved(path)
+        if saved.candidate != candidate:
+            raise ArchitectureError(f"{path} holds the weights of {saved.candidate!r}, got {candidate!r}")
+        return self._guarded(candidate, functools.partial(self._continue, path=path, saved=saved, m_epochs=m_epochs))
+
+    def fully_train(self, candidate: str, weights_filename: str | None = None) -> Evaluation:
+        """Trains an architecture for `full_train.epochs` epochs and tests it, once, on the test split.
+
+        The trained network is saved with its standardisation in front as `weights/<sha1>-full.keras`; the
+        evaluation's `extra` has test_accuracy, test_loss, that file's path as model, and as example that of an array
+        of raw images.
+
+        Args:
+            candidate: an architecture of any depth over the reference operations.
+            weights_filename: where to start from; from scratch by default. The schedule of learning rates begins
+                anew.
+
+        Raises:
+            MissingResultsError: no such h5 file (a FileNotFoundError).
+            ArchitectureError: a malformed architecture.
+        """
+        decode(candidate, self._space.reference)
+        path = self.weights_path(weights_filename) if weights_filename is not None else None
+        return self._guarded(candidate, functools.partial(self._full_training, path=path))
+
+    def weights_path(self, weights_filename: str) -> Path:
+        """The h5 file of a name or of a sha1.
+
+        Raises:
+            MissingResultsError: it does not exist (a FileNotFoundError).
+        """
+        exact = self.results.weights / weights_filename
+        if weights_filename and exact.is_file():
+            return exact
+        stem = Path(weights_filename).name.removesuffix(SUFFIX)
+        found = list(self.results.weights.glob(f"{stem}-[0-9]*{SUFFIX}")) if stem else []
+        if not found:
+            raise MissingResultsError(
+                f"no weights {weights_filename!r} in {self.results.weights}; evaluate the candidate first, or give the "
+                "results.dir and name that it was evaluated under"
+            )
+        return max(found, key=lambda path: path.stat().st_mtime_ns)
+
+    def _build(self, chain: Chain, seed: int) -> keras.Model:
+        return build_network(
+            chain,
+            self._space.reference,
+            shape=self.data.shape,
+            classes=self.data.classes,
+            input_stem=self._space.input_stem,
+            output_stem=self._space.output_stem,
+            seed=seed,
+        )
+
+    def _loop(self, network: keras.Model, candidate: str, purpose: str, planned_epochs: int) -> TrainingLoop:
+        seed = derive_seed(self._seed, candidate, purpose)
+        return TrainingLoop(
+            network, self._arrays, self._config.evaluation, planned_epochs=planned_epochs, seed=seed
+        )
+
+    def _guarded(self, candidate: str, train: Callable[[str], Evaluation]) -> Evaluation:
+        """Runs a training and turns whatever goes wrong with the candidate into a failed evaluation."""
+        _ = self.data  # data that cannot be loaded is the user's error, not the candidate's
+        started = time.monotonic()
+        try:
+            evaluation = train(candidate)
+        except (DatasetError, MissingResultsError):
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+            evaluation = Evaluation.failure(candidate, reason, traceback=traceback.format_exc())
+        finally:
+            gc.collect()
+        return evaluation.with_seconds(time.monotonic() - started)
+
+    def _first_training(self, candidate: str) -> Evaluation:
+        config = self._config.evaluation
+        network = self.instantiate_network(candidate)
+        loop = self._loop(network, candidate, "train", config.epochs)
+        cutoff = TerminateOnThreshold(
+            threshold_multiplier=config.act.beta, diminishing_factor=config.act.zeta, n_classes=self.data.classes
+        )
+        history, stopped = loop.run(1, config.epochs, cutoff.stops)
+        evaluation = self._evaluation(network, candidate, tuple(history), len(history), 0)
+        if stopped:
+            last = history[-1]
+            reason = (
+                f"validation accuracy {last.val_accuracy:.4f} below the threshold "
+                f"{cutoff.threshold(last.epoch):.4f} after epoch {last.epoch}"
+            )
+            evaluation = replace(evaluation, status="stopped", reason=reason)
+        self.results.write_history(Path(evaluation.filename).name.removesuffix(SUFFIX), evaluation)
+        return evaluation
+
+    def _continue(self, candidate: str, *, path: Path, saved: _Saved, m_epochs: int) -> Evaluation:
+        network = self.instantiate_network(candidate)
+        loop = self._loop(network, candidate, "train", self._config.evaluation.epochs)
+        network.load_weights(path)
+        trained = saved.epochs + saved.momentum_epochs
+        history, _ = loop.run(trained + 1, trained + m_epochs)
+        whole = (*saved.history, *history)
+        evaluation = self._evaluation(network, candidate, whole, saved.epochs, saved.momentum_epochs + m_epochs)
+        evaluation = replace(evaluation, history=tuple(history))
+        self.results.write_history(Path(evaluation.filename).name.removesuffix(SUFFIX), evaluation)
+        return evaluation
+
+    def _evaluation(
+        self,
+        network: keras.Model,
+        candidate: str,
+        history: tuple[EpochFigures, ...],
+        epochs: int,
+        momentum_epochs: int,
+    ) -> Evaluation:
+        filename = f"{arch_hash(candidate)}-{len(history):03d}{SUFFIX}"
+        self._save(network, filename, _Saved(candidate, epochs, momentum_epochs, history))
+        return Evaluation(
+            candidate,
+            "complete",
+            fitness=history[-1].val_accuracy,
+            epochs=epochs,
+            momentum=mean_momentum([figures.val_accuracy for figures in history]),
+            momentum_epochs=momentum_epochs,
+            params=_trainable_parameters(network),
+            filename=filename,
+            history=history,
+        )
+
+    def _full_training(self, candidate: str, *, path: Path | None) -> Evaluation:
+        chain = decode(candidate, self._space.reference)
+        epochs = self._config.full_train.epochs
+        network = self._build(chain, derive_seed(self._seed, candidate, "full network"))
+        loop = self._loop(network, candidate, "full train", epochs)
+        if path:
+            network.load_weights(path)
+        history, _ = loop.run(1, epochs)
+        filename = f"{arch_hash(candidate)}-full{SUFFIX}"
+        self._save(network, filename, _Saved(candidate, epochs, 0, tuple(history)))
+        mean, variance = self.data.statistics()
+        serving = serving_model(network, mean, variance, str(self.data.x_test.dtype))
+        model = self.results.weights / f"{arch_hash(candidate)}-full.keras"
+        serving.save(model)
+        example = model.with_suffix(".npy")
+        np.save(example, self.data.x_test[:3])
+        test_accuracy, test_loss = self._test(serving)
+        evaluation = Evaluation(
+            candidate,
+            "complete",
+            fitness=history[-1].val_accuracy,
+            epochs=epochs,
+            params=_trainable_parameters(network),
+            filename=filename,
+            history=tuple(history),
+            extra={"test_accuracy": test_accuracy, "test_loss": test_loss, "model": str(model), "example": str(example)},
+        )
+        self.results.write_history(filename.removesuffix(SUFFIX), evaluation)
+        return evaluation
+
+    def _test(self, serving: keras.Model) -> tuple[float, float]:
+        """Accuracy and loss on the test split, through the very model that is served, on raw images."""
+        images = self.data.x_test
+        batches = [serving(images[i : i + 256], training=False).numpy() for i in range(0, len(images), 256)]
+        probabilities = np.concatenate(batches)
+        right = probabilities.argmax(axis=1) == self.data.y_test
+        chosen = probabilities[np.arange(len(right)), self.data.y_test]
+        return float(right.mean()), float(-np.log(np.maximum(chosen, keras.config.epsilon())).mean())
+
+    def _save(self, network: keras.Model, filename: str, saved: _Saved) -> None:
+        """Saves weights and optimizer state whole or not at all."""
+        self.results.weights.mkdir(parents=True, exist_ok=True)
+        temporary = self.results.weights / f".{filename}"
+        network.save_weights(temporary, overwrite=True)
+        with h5py.File(temporary, "a") as file:
+            file.attrs["hivenas"] = json.dumps(asdict(saved))
+        temporary.replace(self.results.weights / filename)
+
+
+def _read_saved(path: Path) -> _Saved:
+    with h5py.File(path, "r") as file:
+        data: dict[str, Any] = json.loads(file.attrs["hivenas"])
+    data["history"] = tuple(EpochFigures(**figures) for figures in data["history"])
+    return _Saved(**data)
+
+
+def _trainable_parameters(network: keras.Model) -> int:
+    return int(sum(np.prod(variable.shape) for variable in network.trainable_variables))

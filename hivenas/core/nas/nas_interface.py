@@ -1,0 +1,237 @@
+"""The interface that joins the search space and the evaluation strategy."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from hivenas.config import Config, from_mapping
+from hivenas.core.evaluation import Evaluation, Phase, Proposal
+from hivenas.core.nas.search_space import NASSearchSpace, decode
+from hivenas.core.objective_interface import ObjectiveInterface
+from hivenas.core.records import ResultsFolder, Row
+from hivenas.core.seeds import derive_seed
+from hivenas.core.tracker import Tracker, child_of, operation_params
+from hivenas.errors import ConfigError, TrainingError
+
+if TYPE_CHECKING:
+    from hivenas.core.nas.evaluation_strategy import NASEval
+
+_OWN_KEYS = ("dataset", "full_train", "results", "name", "seed")
+
+
+class NASInterface(ObjectiveInterface):
+    """Joins the search space and the evaluation strategy for the search driver, and for direct use from Python.
+
+    What `evaluate`, `momentum_eval` and the full trainings do is recorded in the results folder and tracked as a
+    run: under the active MLflow run, if there is one, else in the experiment of the configuration's name. They train
+    in the calling process.
+
+    Args:
+        space_config: keys of the configuration's `space` section; what is missing takes its default.
+        eval_config: keys of its `evaluation` section, and dataset, full_train, results, name and seed beside them.
+        tracker: where runs are tracked; None means MLflow, `NullTracker()` nowhere.
+        rng: generator of samples and neighbours; by default one made from the seed.
+
+    Attributes:
+        search_space: the NASSearchSpace that samples candidates and neighbours.
+        eval_strategy: the NASEval that trains them; Keras is imported when it is first used.
+
+    Raises:
+        ConfigError: an unknown key, a wrong type or a value out of range.
+
+    Example:
+        >>> interface = NASInterface({"depth": 2}, {"seed": 1})
+        >>> len(interface.search_space.eval_format(interface.sample()))
+        2
+    """
+
+    def __init__(
+        self,
+        space_config: Mapping[str, Any] | None = None,
+        eval_config: Mapping[str, Any] | None = None,
+        *,
+        tracker: Tracker | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        given = dict(eval_config or {})
+        whole = {key: given.pop(key) for key in _OWN_KEYS if key in given}
+        config = from_mapping({**whole, "space": dict(space_config or {}), "evaluation": given})
+        self._set_up(config, tracker, rng)
+
+    @classmethod
+    def from_config(
+        cls, config: Config, *, tracker: Tracker | None = None, rng: np.random.Generator | None = None
+    ) -> Self:
+        """The interface of a whole configuration."""
+        interface = cls.__new__(cls)
+        interface._set_up(config, tracker, rng)
+        return interface
+
+    def _set_up(self, config: Config, tracker: Tracker | None, rng: np.random.Generator | None) -> None:
+        seed = config.seed if config.seed is not None else int(np.random.SeedSequence().generate_state(1)[0])
+        self._config = config
+        self._seed = seed
+        self._tracker = tracker
+        self._results = ResultsFolder(config.results.dir, config.name)
+        self.search_space = NASSearchSpace(config.space, rng or np.random.default_rng(derive_seed(seed, "search")))
+
+    @functools.cached_property
+    def eval_strategy(self) -> NASEval:
+        """The NASEval that builds and trains candidates."""
+        from hivenas.core.nas.evaluation_strategy import NASEval
+
+        return NASEval(self.search_space, self._config, self._seed)
+
+    @property
+    def is_minimize(self) -> bool:
+        """False: accuracy is maximised."""
+        return False
+
+    def sample(self) -> str:
+        """A new random candidate architecture, string-encoded."""
+        return self.search_space.sample()
+
+    def get_neighbor(self, orig_arch: str) -> str:
+        """A random architecture that differs from the given one in one component.
+
+        Raises:
+            ArchitectureError: not an architecture of the space.
+        """
+        return self.search_space.get_neighbor(orig_arch)
+
+    def evaluate(self, candidate: str) -> dict[str, Any]:
+        """Trains and scores a candidate.
+
+        Args:
+            candidate: string-encoded architecture of the space.
+
+        Returns:
+            fitness (validation accuracy, 0…1), epochs (really trained), filename (of the h5 file, starting with the
+            sha1 of the architecture), params (trainable) and momentum. A candidate that fails has fitness 0.0 and
+            no filename; the record says why.
+
+        Raises:
+            ArchitectureError: malformed, or not in the space.
+            DatasetError: the data cannot be loaded.
+        """
+        return self._recorded(self.eval_strategy.evaluate(candidate), "evaluate").as_result()
+
+    def momentum_eval(self, candidate: str, weights_filename: str, m_epochs: int) -> dict[str, Any]:
+        """Continues an evaluated candidate's training exactly, by m_epochs epochs.
+
+        Args:
+            candidate: string-encoded architecture.
+            weights_filename: the file name that `evaluate` returned, or its sha1.
+            m_epochs: further epochs, at least 1.
+
+        Returns:
+            As `evaluate`; epochs counts the further ones.
+
+        Raises:
+            MissingResultsError: no such weights (a FileNotFoundError).
+        """
+        if m_epochs < 1:
+            raise ConfigError(f"m_epochs must be at least 1, got {m_epochs}; leave the candidate as it is instead")
+        before = [row for row in self._results.rows() if row.candidate == candidate]
+        evaluation = self.eval_strategy.momentum_eval(candidate, weights_filename, m_epochs)
+        return self._recorded(
+            evaluation, "momentum", m_epochs=m_epochs, previous=before[-1] if before else None
+        ).as_result()
+
+    def fully_train_best_model(self, from_arch: bool = True) -> dict[str, Any]:
+        """Fully trains the best recorded candidate and tests it once.
+
+        Args:
+            from_arch: from scratch; False continues from its h5 file.
+
+        Returns:
+            As `evaluate`, with test_accuracy and test_loss beside; epochs does not count earlier trainings.
+
+        Raises:
+            MissingResultsError: no results, or no h5 file where one is needed (a FileNotFoundError).
+            TrainingError: the training failed.
+        """
+        return self._full_result(self.fully_train_best(from_arch=from_arch))
+
+    def train_custom_arch(self, arch_str: str) -> dict[str, Any]:
+        """Fully trains a given architecture, of any depth over the reference operations.
+
+        Returns:
+            As `fully_train_best_model`.
+
+        Raises:
+            ArchitectureError: malformed.
+            TrainingError: the training failed.
+        """
+        return self._full_result(self.fully_train(arch_str))
+
+    def fully_train_best(self, *, from_arch: bool = True) -> Evaluation:
+        """`fully_train_best_model` with the whole record, untracked: for executors."""
+        best = self._results.best()
+        return self.eval_strategy.fully_train(best.candidate, None if from_arch else best.weights_filename)
+
+    def fully_train(self, arch_str: str) -> Evaluation:
+        """`train_custom_arch` with the whole record, untracked: for executors."""
+        return self.eval_strategy.fully_train(arch_str)
+
+    def run(self, proposal: Proposal) -> Evaluation:
+        """Carries out a proposal in a worker: neither recorded nor tracked here."""
+        candidate = str(proposal.candidate)
+        if proposal.momentum_epochs:
+            return self.eval_strategy.momentum_eval(
+                candidate, proposal.weights_filename or "", proposal.momentum_epochs
+            )
+        return self.eval_strategy.evaluate(candidate)
+
+    def operation_params(self, candidate: str) -> dict[str, str]:
+        """The candidate's operations as run parameters."""
+        chain = decode(candidate, self.search_space.reference)
+        return operation_params(chain.operations, chain.skips, self.search_space.depth)
+
+    def _full_result(self, evaluation: Evaluation) -> dict[str, Any]:
+        self._track(None, evaluation, "full_train")
+        if evaluation.status == "failed":
+            raise TrainingError(f"the full training of {evaluation.candidate} failed: {evaluation.reason}")
+        figures = {key: evaluation.extra[key] for key in ("test_accuracy", "test_loss")}
+        return evaluation.as_result() | figures
+
+    def _recorded(
+        self, evaluation: Evaluation, phase: Phase, *, m_epochs: int = 0, previous: Row | None = None
+    ) -> Evaluation:
+        proposal = Proposal(
+            len(self._results.rows()),
+            0,
+            "employee",
+            0,
+            evaluation.candidate,
+            previous.fitness if previous else None,
+            m_epochs,
+        )
+        run_id = self._track(proposal, evaluation, phase, continues=previous.run_id if previous else "")
+        self._results.append(Row.of(proposal, evaluation, run_id))
+        return evaluation
+
+    def _track(
+        self, proposal: Proposal | None, evaluation: Evaluation, phase: Phase, *, continues: str = ""
+    ) -> str:
+        if self._tracker is None:
+            # The one place where the core knows of MLflow: direct calls are tracked without further ado.
+            from hivenas.tracking import MlflowTracker
+
+            self._tracker = MlflowTracker(self._config.name)
+        return self._tracker.log_child(
+            child_of(
+                proposal,
+                evaluation,
+                search=self._config.name,
+                phase=phase,
+                params=self.operation_params(str(evaluation.candidate)),
+                weights=Path(self._results.weights),
+                continues=continues,
+            )
+        )

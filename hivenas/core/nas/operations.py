@@ -1,0 +1,160 @@
+"""The reference space: what every operation key stands for, as data. No Keras here; `network.py` builds it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from hivenas.errors import ConfigError
+
+CELLS = ("ConvBnReLU", "ConvBnReLUAvgPool", "ResidualConvBnReLU")
+LAYERS = (
+    "Activation",
+    "AveragePooling2D",
+    "BatchNormalization",
+    "Conv2D",
+    "DepthwiseConv2D",
+    "Dropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "GlobalAveragePooling2D",
+    "GlobalMaxPooling2D",
+    "GroupNormalization",
+    "Identity",
+    "LayerNormalization",
+    "LeakyReLU",
+    "MaxPooling2D",
+    "ReLU",
+    "SeparableConv2D",
+    "SpatialDropout2D",
+)
+
+
+@dataclass(frozen=True)
+class OpSpec:
+    """An operation: the registered name of a Keras layer or cell, and its arguments.
+
+    Args:
+        op: name of the layer or cell, one of `LAYERS` or `CELLS`.
+        arguments: keyword arguments of the layer or cell.
+    """
+
+    op: str
+    arguments: Mapping[str, Any]
+
+    @classmethod
+    def from_mapping(cls, key: str, mapping: Mapping[str, Any]) -> OpSpec:
+        """An operation from a configuration's `!Operation {op: …, argument: …}`.
+
+        Raises:
+            ConfigError: `op` is missing or names nothing that may be built.
+        """
+        arguments = dict(mapping)
+        op = arguments.pop("op", None)
+        if op is None:
+            raise ConfigError(f"space.reference.{key} needs an op, got {dict(mapping)!r}; write {{op: Conv2D, …}}")
+        if op not in LAYERS and op not in CELLS:
+            raise ConfigError(
+                f"space.reference.{key}.op must be a registered layer or cell, got {op!r}{nearest(op, LAYERS + CELLS)}; "
+                f"choose among {', '.join(LAYERS + CELLS)}"
+            )
+        return cls(op, MappingProxyType(arguments))
+
+
+def _spec(op: str, **arguments: Any) -> OpSpec:
+    return OpSpec(op, MappingProxyType(arguments))
+
+
+def _reference_space() -> dict[str, OpSpec]:
+    """Every built-in key; sizes and filters follow from the names.
+
+    Plain convolutions pad `same`: with `valid` padding five of them would not fit on an 8×8 image, and every
+    architecture of the space has to build. Global pooling keeps its two image axes for the same reason.
+    """
+    space: dict[str, OpSpec] = {}
+    for size in (5, 3):
+        for filters in (16, 8):
+            space[f"conv{size}x{size}_{filters}"] = _spec(
+                "Conv2D", filters=filters, kernel_size=(size, size), padding="same", activation="relu"
+            )
+        for filters in (128, 64, 32):
+            space[f"sep{size}x{size}_{filters}"] = _spec(
+                "SeparableConv2D", filters=filters, kernel_size=(size, size), padding="same", activation="relu"
+            )
+    space["max_pool3x3"] = _spec("MaxPooling2D", pool_size=(3, 3), strides=(1, 1), padding="same")
+    space["avg_pool3x3"] = _spec("AveragePooling2D", pool_size=(3, 3), strides=(1, 1), padding="same")
+    space["global_avg_pool"] = _spec("GlobalAveragePooling2D", keepdims=True)
+    space["batch_norm"] = _spec("BatchNormalization")
+    space["dropout"] = _spec("Dropout", rate=0.15)
+    space["identity"] = _spec("Identity")
+    for filters in (32, 16):
+        space[f"conv3x3_{filters}bnrelu"] = _spec("ConvBnReLU", filters=filters, kernel_size=(3, 3))
+    for filters in (256, 128, 64):
+        space[f"conv3x3_{filters}bnreluavgpool"] = _spec("ConvBnReLUAvgPool", filters=filters, kernel_size=(3, 3))
+    for blocks in (1, 2):
+        for reg_filters in (128, 64, 32):
+            for filters in (256, 128, 64):
+                space[f"resx{blocks}reg_{reg_filters}_conv3x3_{filters}bnrelu"] = _spec(
+                    "ResidualConvBnReLU",
+                    filters=filters,
+                    kernel_size=(3, 3),
+                    reg_filters=reg_filters,
+                    block_count=blocks,
+                )
+    return space
+
+
+REFERENCE_SPACE: Mapping[str, OpSpec] = MappingProxyType(_reference_space())
+
+PRESETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "layerwise": (
+            "sep5x5_128",
+            "sep3x3_128",
+            "sep5x5_64",
+            "sep3x3_64",
+            "sep5x5_32",
+            "sep3x3_32",
+            "max_pool3x3",
+            "avg_pool3x3",
+            "dropout",
+            "identity",
+        ),
+        "cells": (
+            "conv3x3_64bnreluavgpool",
+            "resx2reg_32_conv3x3_64bnrelu",
+            "conv3x3_128bnreluavgpool",
+            "conv3x3_256bnreluavgpool",
+            "resx1reg_128_conv3x3_256bnrelu",
+            "resx1reg_128_conv3x3_128bnrelu",
+        ),
+    }
+)
+
+
+def reference_space(extra: Mapping[str, Mapping[str, Any]]) -> dict[str, OpSpec]:
+    """The built-in operations with those of a configuration's `space.reference` added or put in their place."""
+    return dict(REFERENCE_SPACE) | {key: OpSpec.from_mapping(key, mapping) for key, mapping in extra.items()}
+
+
+def check_keys(where: str, keys: Iterable[str], known: Mapping[str, OpSpec]) -> None:
+    """Refuses keys that name no operation.
+
+    Raises:
+        ConfigError: with the place, the key and the nearest known one.
+    """
+    for position, key in enumerate(keys):
+        if key not in known:
+            raise ConfigError(
+                f"{where}[{position}] must name a known operation, got {key!r}{nearest(key, known)}; "
+                "define it under space.reference or choose among " + ", ".join(known)
+            )
+
+
+def nearest(word: object, known: Iterable[str]) -> str:
+    """`; did you mean …?` for a misspelt word, empty where nothing is near."""
+    found = difflib.get_close_matches(str(word), list(known), n=1)
+    return f"; did you mean {found[0]!r}?" if found else ""

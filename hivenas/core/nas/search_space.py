@@ -1,0 +1,190 @@
+"""The space of encoded architectures: sampling, neighbours, counting. Strings only, no Keras."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hivenas.config import SpaceConfig
+from hivenas.core.nas.operations import PRESETS, OpSpec, check_keys, nearest, reference_space
+from hivenas.errors import ArchitectureError, ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A decoded architecture.
+
+    Args:
+        operations: one operation key a layer.
+        skips: for every layer the number of operations that the skip connection starting there spans; 0 for none.
+    """
+
+    operations: tuple[str, ...]
+    skips: tuple[int, ...]
+
+    def encode(self) -> str:
+        """`input|…|output`, a skip connection standing before the operation where it starts."""
+        parts = ["input"]
+        for operation, span in zip(self.operations, self.skips, strict=True):
+            if span:
+                parts.append(f"sc_{span}")
+            parts.append(operation)
+        return "|".join([*parts, "output"])
+
+
+def decode(arch: str, known: Sequence[str] | Mapping[str, OpSpec]) -> Chain:
+    """Decodes an architecture of any depth.
+
+    Args:
+        arch: `input|c1|c2|…|output`.
+        known: the operation keys that may occur.
+
+    Raises:
+        ArchitectureError: names the component, its position (from 1, after `input`) and the legal choices.
+    """
+    parts = str(arch).split("|")
+    if len(parts) < 3 or parts[0] != "input" or parts[-1] != "output":
+        raise ArchitectureError(
+            f"an architecture must read input|operation|…|output with at least one operation, got {arch!r}"
+        )
+    operations: list[str] = []
+    skips: list[int] = []
+    started: dict[int, tuple[int, str]] = {}
+    for position, part in enumerate(parts[1:-1], start=1):
+        layer = len(operations)
+        if part.startswith("sc_"):
+            if layer in started:
+                raise ArchitectureError(
+                    f"component {position} ({part!r}): at most one skip connection starts at a layer, got {arch!r}; "
+                    "put an operation between the two"
+                )
+            if not part[3:].isdecimal() or str(int(part[3:])) != part[3:] or int(part[3:]) < 1:
+                raise ArchitectureError(
+                    f"component {position} ({part!r}): a skip connection is sc_k with a whole number k ≥ 1, in {arch!r}"
+                )
+            started[layer] = (position, part)
+        elif part in known:
+            operations.append(part)
+            skips.append(int(started[layer][1][3:]) if layer in started else 0)
+        else:
+            raise ArchitectureError(
+                f"component {position} ({part!r}) of {arch!r} is not an operation of this space"
+                f"{nearest(part, known)}; choose among {', '.join(known)} or sc_k"
+            )
+    for layer, (position, part) in started.items():
+        longest = len(operations) - layer
+        if int(part[3:]) > longest:
+            choices = f"sc_1 … sc_{longest}" if longest else "no skip connection (no operation follows)"
+            raise ArchitectureError(
+                f"component {position} ({part!r}) of {arch!r} spans {part[3:]} operations but {longest} follow; "
+                f"legal here: {choices}"
+            )
+    return Chain(tuple(operations), tuple(skips))
+
+
+class NASSearchSpace:
+    """All architectures of a fixed depth over a set of operations, with or without skip connections.
+
+    Args:
+        config: the `space` section of a configuration.
+        rng: generator that `sample` and `get_neighbor` draw from.
+
+    Raises:
+        ConfigError: an operation that does not exist, or a space in which no architecture has a neighbour.
+
+    Example:
+        >>> space = NASSearchSpace(SpaceConfig(depth=2, operations=("identity", "dropout")), np.random.default_rng(1))
+        >>> space.size
+        4
+        >>> sorted(space.neighbors("input|identity|identity|output"))
+        ['input|dropout|identity|output', 'input|identity|dropout|output']
+    """
+
+    def __init__(self, config: SpaceConfig, rng: np.random.Generator) -> None:
+        self.depth = config.depth
+        self.skip_rate = config.skip_rate
+        self.reference = reference_space(config.reference)
+        self.operations = config.operations or PRESETS[config.preset or "layerwise"]
+        self.input_stem = config.input_stem
+        self.output_stem = config.output_stem
+        self._rng = rng
+        check_keys("space.operations", self.operations, self.reference)
+        check_keys("space.input_stem", self.input_stem, self.reference)
+        check_keys("space.output_stem", self.output_stem, self.reference)
+        if len(self.operations) == 1 and not self.skip_rate:
+            raise ConfigError(
+                f"a space of one operation needs skip connections to have neighbours, got "
+                f"space.operations={list(self.operations)} with skip_rate=0; add an operation or set space.skip_rate above 0"
+            )
+
+    @property
+    def size(self) -> int:
+        """The exact number of architectures: nᵈ, times (d+1)! where skip connections are on."""
+        skips = math.factorial(self.depth + 1) if self.skip_rate else 1
+        return len(self.operations) ** self.depth * skips
+
+    def sample(self) -> str:
+        """A random architecture: an operation a layer, before it a skip connection at the configured rate."""
+        operations, skips = [], []
+        for layer in range(self.depth):
+            starts = self.skip_rate > 0 and self._rng.random() < self.skip_rate
+            skips.append(int(self._rng.integers(1, self.depth - layer + 1)) if starts else 0)
+            operations.append(self.operations[int(self._rng.integers(len(self.operations)))])
+        return Chain(tuple(operations), tuple(skips)).encode()
+
+    def get_neighbor(self, arch: str) -> str:
+        """One of the architecture's neighbours, each equally likely."""
+        neighbors = self.neighbors(arch)
+        return neighbors[int(self._rng.integers(len(neighbors)))]
+
+    def neighbors(self, arch: str) -> list[str]:
+        """Every architecture exactly one component away, in a fixed order.
+
+        One operation is replaced by another, or one skip connection is removed, added or given another legal span.
+        """
+        chain = self.parse(arch)
+        found = []
+        for layer, current in enumerate(chain.operations):
+            for operation in self.operations:
+                if operation != current:
+                    replaced = (*chain.operations[:layer], operation, *chain.operations[layer + 1 :])
+                    found.append(Chain(replaced, chain.skips).encode())
+            for span in range(self.depth - layer + 1) if self.skip_rate else ():
+                if span != chain.skips[layer]:
+                    skips = (*chain.skips[:layer], span, *chain.skips[layer + 1 :])
+                    found.append(Chain(chain.operations, skips).encode())
+        return found
+
+    def parse(self, arch: str) -> Chain:
+        """Decodes an architecture of this space.
+
+        Raises:
+            ArchitectureError: malformed, or not in this space.
+        """
+        chain = decode(arch, self.operations)
+        if len(chain.operations) != self.depth:
+            raise ArchitectureError(
+                f"an architecture of this space has {self.depth} operations (space.depth), got "
+                f"{len(chain.operations)} in {arch!r}"
+            )
+        if any(chain.skips) and not self.skip_rate:
+            raise ArchitectureError(
+                f"skip connections are off in this space (space.skip_rate: 0), got {arch!r}; remove its sc_k or set a rate"
+            )
+        return chain
+
+    def eval_format(self, arch: str) -> list[str]:
+        """The components of an architecture, without `input` and `output`."""
+        self.parse(arch)
+        return arch.split("|")[1:-1]
+
+    def enumerate(self) -> Iterator[str]:
+        """Every architecture once; meant for small spaces."""
+        spans = [range(self.depth - layer + 1) if self.skip_rate else (0,) for layer in range(self.depth)]
+        for operations in itertools.product(self.operations, repeat=self.depth):
+            for skips in itertools.product(*spans):
+                yield Chain(operations, skips).encode()

@@ -1,0 +1,61 @@
+"""What a search needs to know of the thing that it optimises."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from hivenas.core.evaluation import Candidate, Evaluation, Proposal
+
+
+class ObjectiveInterface(ABC):
+    """A space of candidates with a fitness; the colony knows nothing else.
+
+    `sample` and `get_neighbor` are called in the driver's process, in the order in which the colony's bees fly, and draw
+    from the generator that the objective was made with: share it with the colony, whose saved state includes it.
+    `evaluate` and `momentum_eval` may be called in any process and must not depend on the order of calls.
+    """
+
+    @abstractmethod
+    def sample(self) -> Any:
+        """A new random candidate."""
+
+    @abstractmethod
+    def evaluate(self, candidate: Any) -> dict[str, Any]:
+        """Evaluates a candidate; the result has at least the key `fitness`."""
+
+    @abstractmethod
+    def get_neighbor(self, orig_arch: Any) -> Any:
+        """A random candidate one step away from the given one."""
+
+    @abstractmethod
+    def momentum_eval(self, candidate: Any, weights_filename: str, m_epochs: int) -> dict[str, Any]:
+        """Continues the training of a candidate by m_epochs; the result is like `evaluate`'s."""
+
+    @property
+    @abstractmethod
+    def is_minimize(self) -> bool:
+        """Whether a smaller fitness is better."""
+
+    def get_neighbor_toward(self, candidate: Candidate, partner: Candidate) -> Candidate:
+        """A neighbour that may use another food source; numerical objectives need it, others ignore the partner."""
+        neighbor: Candidate = self.get_neighbor(candidate)
+        return neighbor
+
+    def run(self, proposal: Proposal) -> Evaluation:
+        """Carries out a proposal; executors call this. Objectives with richer records replace it."""
+        if proposal.momentum_epochs:
+            result = self.momentum_eval(
+                proposal.candidate, proposal.weights_filename or "", proposal.momentum_epochs
+            )
+        else:
+            result = self.evaluate(proposal.candidate)
+        return Evaluation(
+            proposal.candidate,
+            "complete",
+            float(result["fitness"]),
+            epochs=int(result.get("epochs", 0)),
+            momentum=float(result.get("momentum", 0.0)),
+            params=int(result.get("params", 0)),
+            filename=str(result.get("filename", "")),
+        )

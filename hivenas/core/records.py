@@ -1,0 +1,180 @@
+"""The results folder: where a search's files lie, and its table of evaluations."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate, encode_candidate
+from hivenas.errors import MissingResultsError
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of `<name>.csv`; its fields, in this order, are the columns."""
+
+    index: int
+    iteration: int
+    bee: str
+    bee_id: int
+    candidate: str
+    status: str
+    fitness: float
+    center_fitness: float | None
+    epochs: int
+    momentum: float
+    momentum_epochs: int
+    params: int
+    weights_filename: str
+    seconds: float
+    run_id: str
+    reason: str
+    phase: str
+
+    @classmethod
+    def of(cls, proposal: Proposal, evaluation: Evaluation, run_id: str = "") -> Row:
+        """The line for what came of a proposal."""
+        return cls(
+            index=proposal.index,
+            iteration=proposal.iteration,
+            bee=proposal.bee,
+            bee_id=proposal.bee_id,
+            candidate=encode_candidate(evaluation.candidate),
+            status=evaluation.status,
+            fitness=evaluation.fitness,
+            center_fitness=proposal.center_fitness,
+            epochs=evaluation.epochs,
+            momentum=evaluation.momentum,
+            momentum_epochs=evaluation.momentum_epochs,
+            params=evaluation.params,
+            weights_filename=evaluation.filename,
+            seconds=round(evaluation.seconds, 3),
+            run_id=run_id,
+            reason=evaluation.reason,
+            phase=proposal.phase,
+        )
+
+    def evaluation(self) -> Evaluation:
+        """What the colony needs of this line to go on: everything but the epochs' history."""
+        return Evaluation(
+            decode_candidate(self.candidate),
+            self.status,  # type: ignore[arg-type]
+            self.fitness,
+            epochs=self.epochs,
+            momentum=self.momentum,
+            momentum_epochs=self.momentum_epochs,
+            params=self.params,
+            filename=self.weights_filename,
+            seconds=self.seconds,
+            reason=self.reason,
+        )
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a whole file so that a crash leaves either the old text or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+class ResultsFolder:
+    """The files of one search, `<dir>/<name>/`.
+
+    Args:
+        directory: the folder that holds the results folders (`results.dir`).
+        name: the search's name.
+    """
+
+    def __init__(self, directory: str | Path, name: str) -> None:
+        self.name = name
+        self.path = Path(directory) / name
+        self.csv = self.path / f"{name}.csv"
+        self.yaml = self.path / f"{name}.yaml"
+        self.state = self.path / "state.json"
+        self.weights = self.path / "weights"
+        self.histories = self.path / "training_history"
+        self.plots = self.path / "plots"
+
+    def append(self, row: Row) -> None:
+        """Adds a line to the table and makes sure that it is on the disk."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        is_new = not self.csv.exists()
+        with self.csv.open("a", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            if is_new:
+                writer.writerow(COLUMNS)
+            writer.writerow(["" if v is None else v for v in (getattr(row, column) for column in COLUMNS)])
+            file.flush()
+            os.fsync(file.fileno())
+
+    def rows(self) -> list[Row]:
+        """Every line of the table, oldest first; none where there is no table.
+
+        A last line that a crash tore off is left out and cut from the file.
+        """
+        if not self.csv.exists():
+            return []
+        self._cut_torn_line()
+        with self.csv.open(encoding="utf-8", newline="") as file:
+            return [_row(line) for line in csv.DictReader(file)]
+
+    def best(self, minimize: bool = False) -> Row:
+        """The best recorded candidate, as it stands after its latest evaluation.
+
+        Raises:
+            MissingResultsError: no table, or nothing in it that did not fail.
+        """
+        if not self.csv.exists():
+            raise MissingResultsError(
+                f"no results at {self.csv}; run `hivenas search` first, or give the results.dir and name of one that was run"
+            )
+        ranked = ranking(self.rows(), minimize)
+        if not ranked:
+            raise MissingResultsError(f"no candidate in {self.csv} was evaluated without failing; look at its column reason")
+        return ranked[0]
+
+    def write_history(self, stem: str, evaluation: Evaluation) -> None:
+        """Keeps an evaluation with the figures of its epochs as `training_history/<stem>.json`."""
+        self.histories.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.histories / f"{stem}.json", json.dumps(evaluation.to_json(), indent=1))
+
+    def _cut_torn_line(self) -> None:
+        with self.csv.open("rb+") as file:
+            content = file.read()
+            if content and not content.endswith(b"\n"):
+                file.truncate(content.rfind(b"\n") + 1)
+
+
+def ranking(rows: Iterable[Row], minimize: bool = False) -> list[Row]:
+    """The latest line of every candidate that did not fail, best first; the earlier of two equals stands first."""
+    latest: dict[str, Row] = {}
+    for row in rows:
+        if row.status != "failed":
+            latest[row.candidate] = row
+    return sorted(latest.values(), key=lambda row: row.fitness if minimize else -row.fitness)
+
+
+def _row(line: dict[str, Any]) -> Row:
+    values: dict[str, Any] = {}
+    for field in fields(Row):
+        text = line[field.name]
+        if field.type == "int":
+            values[field.name] = int(text)
+        elif field.type == "float":
+            values[field.name] = float(text)
+        elif field.type == "float | None":
+            values[field.name] = float(text) if text else None
+        else:
+            values[field.name] = text
+    return Row(**values)

@@ -1,0 +1,55 @@
+"""The exception tree.
+
+HivenasError
+├── InputError                   the user's input is wrong: exit code 2, nothing was trained
+│   ├── ConfigError              a configuration key or value (also a ValueError)
+│   ├── ArchitectureError        a malformed or foreign encoded architecture (also a ValueError)
+│   ├── DatasetError             a data set that is missing or not usable (also a ValueError)
+│   ├── ResultsExistError        a results folder that already holds a search, or is in use
+│   └── MissingResultsError      results or weights that do not exist (also a FileNotFoundError)
+└── RunError                     the work itself failed: exit code 1
+    ├── TrainingError            a full training that failed
+    └── WorkerDiedError          a worker process ended in the middle of a candidate
+"""
+
+from __future__ import annotations
+
+
+class HivenasError(Exception):
+    """Root of every error that hivenas raises on purpose."""
+
+
+class InputError(HivenasError):
+    """The user's input is wrong; the message gives the rule, the value and the way out."""
+
+
+class ConfigError(InputError, ValueError):
+    """A configuration key or value is unknown, of a wrong type or out of range."""
+
+
+class ArchitectureError(InputError, ValueError):
+    """An encoded architecture is malformed or does not belong to the search space."""
+
+
+class DatasetError(InputError, ValueError):
+    """A data set is missing or cannot be used for training."""
+
+
+class ResultsExistError(InputError):
+    """A results folder already holds a search, or another process is writing to it."""
+
+
+class MissingResultsError(InputError, FileNotFoundError):
+    """Recorded results or saved weights do not exist."""
+
+
+class RunError(HivenasError):
+    """The work itself failed."""
+
+
+class TrainingError(RunError):
+    """A full training failed; a failed candidate of a search is a record instead."""
+
+
+class WorkerDiedError(RunError):
+    """A worker process was killed or crashed while it evaluated a candidate."""

@@ -1,0 +1,205 @@
+"""Where candidates are evaluated: executors behind `concurrent.futures.Executor`."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import functools
+import json
+import multiprocessing
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from hivenas.config import Config, ExecutionConfig, from_mapping
+from hivenas.core.evaluation import Evaluation, Proposal
+from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.core.tracker import NullTracker
+from hivenas.errors import WorkerDiedError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class SerialExecutor(Executor):
+    """Runs every call at once, in the calling process: for cheap objectives and for debugging."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Calls the function and returns a future that is already done."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class WorkerExecutor(Executor):
+    """Runs calls in spawned worker processes that are replaced before their memory has grown.
+
+    TensorFlow keeps memory of every graph that it has traced; only the end of its process gives that back. A worker
+    that dies takes its own call with it, as a WorkerDiedError, and no other.
+
+    Args:
+        config: number of workers, threads of each, calls until one is replaced, seconds a call may take.
+        log: file that takes what the workers write to their standard error.
+    """
+
+    def __init__(self, config: ExecutionConfig, log: Path) -> None:
+        self._workers = [_Worker(config, log) for _ in range(config.workers)]
+        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+        self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="hivenas-worker")
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Queues a call of an importable function with arguments that can be pickled."""
+        return self._threads.submit(self._run, functools.partial(fn, *args, **kwargs))
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Ends the workers; with `cancel_futures` at once, in the middle of what they do."""
+        if cancel_futures:
+            for worker in self._workers:
+                worker.kill()
+        self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
+        for worker in self._workers:
+            worker.retire()
+
+    def __exit__(self, exc_type: object, exc_val: object, exc_tb: object) -> bool | None:
+        self.shutdown(wait=True, cancel_futures=exc_type is not None)
+        return None
+
+    def _run(self, call: Callable[[], T]) -> T:
+        worker = self._idle.get()
+        try:
+            return worker.run(call)
+        finally:
+            self._idle.put(worker)
+
+
+class _Worker:
+    """One process at a time, replaced when it has done its share or died."""
+
+    def __init__(self, config: ExecutionConfig, log: Path) -> None:
+        self._config = config
+        self._log = log
+        self._pool: ProcessPoolExecutor | None = None
+        self._pid = 0
+        self._calls = 0
+
+    def run(self, call: Callable[[], T]) -> T:
+        if self._calls >= self._config.recycle_after:
+            self.retire()
+        started = time.monotonic()
+        try:
+            if self._pool is None:
+                self._start()
+            assert self._pool is not None
+            started = time.monotonic()
+            self._calls += 1
+            return self._pool.submit(_bounded, call, self._config.timeout_s).result()
+        except BrokenProcessPool as error:
+            self._pool = None
+            self._calls = 0
+            seconds, limit = time.monotonic() - started, self._config.timeout_s
+            if limit and seconds >= limit:
+                reason = f"took longer than execution.timeout_s={limit:g} and was ended after {seconds:.0f} s"
+            else:
+                reason = f"the worker process died after {seconds:.1f} s (killed, or crashed in native code)"
+            raise WorkerDiedError(f"{reason}; {self._log} has what it wrote last") from error
+
+    def retire(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
+        self._pool = None
+        self._calls = 0
+
+    def kill(self) -> None:
+        if self._pool is not None and self._pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+
+    def _start(self) -> None:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._pool = ProcessPoolExecutor(
+            1,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_set_up_process,
+            initargs=(self._config.threads, str(self._log)),
+        )
+        self._pid = self._pool.submit(os.getpid).result()
+
+
+def _set_up_process(threads: int, log: str) -> None:
+    """Prepares a fresh worker before anything imports TensorFlow."""
+    for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ[variable] = str(threads)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides what ends
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, sys.stderr.fileno())
+    os.close(descriptor)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A driver that was killed leaves no worker behind."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _bounded(call: Callable[[], T], timeout_s: float | None) -> T:
+    """Runs a call; past the time limit the whole process ends, whatever native code it is in."""
+    if timeout_s:
+        faulthandler.dump_traceback_later(timeout_s, exit=True)
+    try:
+        return call()
+    finally:
+        if timeout_s:
+            faulthandler.cancel_dump_traceback_later()
+
+
+def make_executor(config: ExecutionConfig, log: Path, *, serial: bool = False) -> Executor:
+    """The configured executor; numerical objectives are `serial` whatever the configuration says."""
+    return SerialExecutor() if serial or config.kind == "serial" else WorkerExecutor(config, log)
+
+
+@functools.lru_cache(maxsize=1)
+def _interface(config_json: str) -> NASInterface:
+    """The worker's interface: one at a time, so that its data are loaded once."""
+    return NASInterface.from_config(from_mapping(json.loads(config_json)), tracker=NullTracker())
+
+
+def interface_of(config: Config) -> NASInterface:
+    """The interface of this process for a configuration; its data stay loaded between calls."""
+    return _interface(config.model_dump_json(by_alias=True))
+
+
+def run_proposal(config: Config, proposal: Proposal) -> Evaluation:
+    """Evaluates a proposal in the process that this is called in."""
+    return interface_of(config).run(proposal)
+
+
+def describe_data(config: Config) -> dict[str, Any]:
+    """Loads the data set and says what it is."""
+    return interface_of(config).eval_strategy.data.describe()
+
+
+def train_best(config: Config, from_weights: bool) -> Evaluation:
+    """Fully trains the best recorded candidate."""
+    return interface_of(config).fully_train_best(from_arch=not from_weights)
+
+
+def train_arch(config: Config, arch: str) -> Evaluation:
+    """Fully trains a given architecture."""
+    return interface_of(config).fully_train(arch)

@@ -1,0 +1,172 @@
+"""Tables and pictures of a search, from its records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hivenas.core.records import Row, ranking
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BEE_COLOURS = {"employee": "#c8860d", "onlooker": "#2a6f97", "scout": "#7a7a7a"}
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The counts of a search: evaluations and continuations, reused records, failures, epochs, wall time in seconds."""
+
+    evaluations: int
+    reused: int
+    failed: int
+    epochs: int
+    seconds: float
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], *, reused: int, seconds: float) -> Summary:
+        """Counts the records; momentum epochs count once, where they were trained."""
+        epochs = 0
+        trained: dict[str, int] = {}
+        for row in rows:
+            total = row.epochs + row.momentum_epochs
+            epochs += total - (trained.get(row.candidate, 0) if row.phase == "momentum" else 0)
+            trained[row.candidate] = total
+        failed = sum(row.status == "failed" for row in rows)
+        return cls(len(rows), reused, failed, epochs, seconds)
+
+    def metrics(self) -> dict[str, float]:
+        """As metrics of the parent run."""
+        return {
+            "evaluations": float(self.evaluations),
+            "reused": float(self.reused),
+            "failed": float(self.failed),
+            "epochs": float(self.epochs),
+        }
+
+
+def best_table(rows: Sequence[Row], *, minimize: bool, count: int = 5) -> list[list[str]]:
+    """A header and the best candidates: rank, fitness, parameters, epochs, evaluation, architecture."""
+    table = [["", "fitness", "parameters", "epochs", "evaluation", "architecture"]]
+    for rank, row in enumerate(ranking(rows, minimize)[:count], start=1):
+        fitness = f"{row.fitness:.4f}" if row.phase and 0.0 <= row.fitness <= 1.0 else f"{row.fitness:.6g}"
+        name = f"{row.index:04d}-{'momentum' if row.phase == 'momentum' else row.bee}"
+        epochs = str(row.epochs) + (f"+{row.momentum_epochs}" if row.momentum_epochs else "")
+        table.append([str(rank), fitness, f"{row.params:,}", epochs, name, short(row.candidate)])
+    return table
+
+
+def short(candidate: str, width: int = 0) -> str:
+    """An architecture without its ends, cut to a width where one is given."""
+    text = candidate.removeprefix("input|").removesuffix("|output")
+    return text if not width or len(text) <= width else text[: width - 1] + "…"
+
+
+def as_text(table: Sequence[Sequence[str]]) -> str:
+    """A table with aligned columns."""
+    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table)
+    return "\n".join(lines)
+
+
+def as_markdown(table: Sequence[Sequence[str]]) -> str:
+    """A table as markdown; the `|` of architectures become arrows."""
+    lines = [[cell.replace("|", " → ") for cell in line] for line in table]
+    head = "| " + " | ".join(lines[0]) + " |\n|" + " --- |" * len(lines[0])
+    return head + "".join("\n| " + " | ".join(line) + " |" for line in lines[1:])
+
+
+def search_note(
+    name: str,
+    rows: Sequence[Row],
+    summary: Summary,
+    *,
+    minimize: bool,
+    test_accuracy: float | None = None,
+    model_uri: str = "",
+) -> str:
+    """The parent run's description: what was found, what was spent, how to load the result."""
+    parts = [f"# Search `{name}`"]
+    if test_accuracy is not None:
+        parts.append(f"Test accuracy of the fully trained best: **{test_accuracy:.4f}**")
+    if model_uri:
+        parts.append(f'Load it: `mlflow.pyfunc.load_model("{model_uri}")`')
+    parts.append("## Best candidates\n\n" + as_markdown(best_table(rows, minimize=minimize)))
+    parts.append(
+        f"{summary.evaluations} evaluations, {summary.epochs} epochs, {summary.failed} failed, {summary.reused} records "
+        f"reused, {summary.seconds:.0f} s"
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def model_note(origin: Mapping[str, str], config_yaml: str) -> str:
+    """The registered version's description: search run, architecture, figures and configuration."""
+    lines = "".join(f"\n| {key.removeprefix('hivenas.')} | {value.replace('|', ' → ')} |" for key, value in origin.items())
+    return (
+        "Takes raw images, as the data set gives them: standardisation is inside. Returns class probabilities.\n\n"
+        f"| | |\n| --- | --- |{lines}\n\n```yaml\n{config_yaml}```\n"
+    )
+
+
+def draw_plots(rows: Sequence[Row], folder: Path, *, minimize: bool) -> list[Path]:
+    """Draws the pictures of a search.
+
+    Args:
+        rows: the records; nothing is drawn where none has succeeded.
+        folder: where the PNG files go.
+        minimize: whether a smaller fitness is better.
+
+    Returns:
+        The files: convergence.png and, for networks, parameters.png.
+    """
+    good = [row for row in rows if row.status != "failed"]
+    if not good:
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [_draw(folder / "convergence.png", lambda axes: _convergence(axes, good, minimize))]
+    if any(row.params for row in good):
+        files.append(_draw(folder / "parameters.png", lambda axes: _parameters(axes, good)))
+    return files
+
+
+def _draw(file: Path, paint: Any) -> Path:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    paint(axes)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    figure.savefig(file)
+    return file
+
+
+def _convergence(axes: Axes, rows: Sequence[Row], minimize: bool) -> None:
+    best: list[float] = []
+    for row in rows:
+        best.append(row.fitness if not best else (min if minimize else max)(best[-1], row.fitness))
+    for iteration in sorted({row.iteration for row in rows})[1::2]:
+        inside = [row.index for row in rows if row.iteration == iteration]
+        axes.axvspan(min(inside) - 0.5, max(inside) + 0.5, color="#000000", alpha=0.04, linewidth=0)
+    axes.step([row.index for row in rows], best, where="post", color="#222222", label="best so far")
+    _scatter_by_bee(axes, rows, [row.index for row in rows])
+    axes.set_xlabel("evaluation (bands: iterations of the colony)")
+    axes.set_ylabel("fitness")
+    axes.legend(frameon=False, ncols=4, loc="lower right" if not minimize else "upper right", fontsize="small")
+
+
+def _parameters(axes: Axes, rows: Sequence[Row]) -> None:
+    _scatter_by_bee(axes, rows, [row.params for row in rows])
+    axes.set_xscale("log")
+    axes.set_xlabel("trainable parameters")
+    axes.set_ylabel("fitness")
+    axes.legend(frameon=False, loc="lower right", fontsize="small")
+
+
+def _scatter_by_bee(axes: Axes, rows: Sequence[Row], x: Sequence[float]) -> None:
+    for bee, colour in BEE_COLOURS.items():
+        chosen = [i for i, row in enumerate(rows) if row.bee == bee]
+        if chosen:
+            axes.scatter([x[i] for i in chosen], [rows[i].fitness for i in chosen], s=22, color=colour, label=bee)

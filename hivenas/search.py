@@ -1,0 +1,145 @@
+"""The one loop of a search: ask → evaluate → record → tell → save."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from typing import Protocol
+
+from hivenas.core.colony.colony import ArtificialBeeColony
+from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate
+from hivenas.core.records import Row
+from hivenas.core.tracker import Tracker, child_of
+from hivenas.errors import InputError, WorkerDiedError
+from hivenas.storage import SearchStore
+
+
+class SearchListener(Protocol):
+    """Is told of progress, in order."""
+
+    def started(self, planned: int, done: int) -> None:
+        """A search begins, with so many evaluations planned and so many recorded before."""
+        ...
+
+    def evaluated(self, row: Row, best: Row | None) -> None:
+        """An evaluation was recorded; best is the best so far."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something worth a line."""
+        ...
+
+
+class Search:
+    """Runs a colony to its end, evaluation by evaluation.
+
+    The records come in the order of the proposals whatever the executor, and the state is saved after every phase:
+    a search that is started again asks for the phase in which it ended and takes from the table what that phase has
+    finished already.
+
+    Args:
+        colony: proposes and is told.
+        evaluate: carries out a proposal; called through the executor.
+        executor: where it is called.
+        store: the search's record.
+        tracker: where evaluations are tracked.
+        listener: is told of progress.
+        params_of: a candidate as run parameters.
+        minimize: whether a smaller fitness is better.
+    """
+
+    def __init__(
+        self,
+        colony: ArtificialBeeColony,
+        evaluate: Callable[[Proposal], Evaluation],
+        executor: Executor,
+        store: SearchStore,
+        tracker: Tracker,
+        listener: SearchListener,
+        *,
+        params_of: Callable[[str], Mapping[str, str]],
+        minimize: bool,
+    ) -> None:
+        self._colony = colony
+        self._evaluate = evaluate
+        self._executor = executor
+        self._store = store
+        self._tracker = tracker
+        self._listener = listener
+        self._params_of = params_of
+        self._minimize = minimize
+        self._run_ids = {row.candidate: row.run_id for row in store.rows}
+        self.best: Row | None = None
+
+    def run(self) -> None:
+        """Flies every iteration that is still to be flown."""
+        saved = self._store.state.colony
+        if saved is not None:
+            told = [row for row in self._store.rows if row.index < saved["evaluations"]]
+            self._colony.restore(saved, [row.evaluation() for row in told])
+        else:
+            self._store.save(colony=self._colony.state())
+        for row in self._store.rows:
+            self._follow(row)
+        while proposals := self._colony.ask():
+            self._colony.tell(self._phase(proposals))
+            self._store.save(colony=self._colony.state())
+
+    def _phase(self, proposals: list[Proposal]) -> list[Evaluation]:
+        recorded = {row.index: row for row in self._store.rows[-2 * len(proposals) :]}
+        waiting: list[tuple[Proposal, Future[Evaluation] | Row]] = []
+        for proposal in proposals:
+            row = recorded.get(proposal.index)
+            if row is not None and decode_candidate(row.candidate) == proposal.candidate:
+                waiting.append((proposal, row))
+            else:
+                waiting.append((proposal, self._executor.submit(self._evaluate, proposal)))
+        return [
+            found.evaluation() if isinstance(found, Row) else self._record(proposal, self._result(proposal, found))
+            for proposal, found in waiting
+        ]
+
+    def _result(self, proposal: Proposal, future: Future[Evaluation]) -> Evaluation:
+        """What came of a proposal; whatever went wrong is a failed evaluation, unless the input is to blame."""
+        worst = float("inf") if self._minimize else 0.0
+        try:
+            return future.result()
+        except WorkerDiedError as error:
+            return Evaluation.failure(proposal.candidate, str(error), worst=worst)
+        except InputError:
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            return Evaluation.failure(proposal.candidate, reason, traceback=traceback.format_exc(), worst=worst)
+
+    def _record(self, proposal: Proposal, evaluation: Evaluation) -> Evaluation:
+        candidate = Row.of(proposal, evaluation).candidate
+        child = child_of(
+            proposal,
+            evaluation,
+            search=self._store.folder.name,
+            phase=proposal.phase,
+            params=self._params_of(candidate),
+            weights=self._store.folder.weights,
+            continues=self._run_ids.get(candidate, "") if proposal.momentum_epochs else "",
+        )
+        run_id = self._tracker.log_child(child)
+        row = Row.of(proposal, evaluation, run_id)
+        self._store.append(row)
+        self._run_ids[candidate] = run_id
+        self._follow(row)
+        if self.best:
+            self._tracker.log_progress(row.index, row.fitness, self.best.fitness)
+        self._listener.evaluated(row, self.best)
+        return evaluation
+
+    def _follow(self, row: Row) -> None:
+        """Keeps the best so far; the search's last word is `records.ranking`."""
+        if row.status == "failed":
+            return
+        better = self.best is None or (
+            row.fitness < self.best.fitness if self._minimize else row.fitness > self.best.fitness
+        )
+        if better:
+            self.best = row

@@ -1,0 +1,149 @@
+"""The record of a search on the local disk: its folder, its state, and the right to write to them."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from hivenas.config import Config
+from hivenas.core.records import ResultsFolder, Row, write_atomically
+from hivenas.errors import ConfigError, MissingResultsError, ResultsExistError
+
+Stage = Literal["search", "full_train", "done"]
+
+# What may differ between a search and its resumption: it decides what comes after, or where, not what was found.
+_FREE = ("full_train.", "registry.", "execution.", "results.", "colony.iterations", "seed")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchState:
+    """All of a search that its table does not hold.
+
+    Args:
+        stage: what is still to be done.
+        run_id: of the parent run.
+        seed: the run's seed, also where the configuration leaves it open.
+        colony: the colony's state after its last phase; None before the first.
+        seconds: wall time spent so far, in seconds.
+    """
+
+    stage: Stage = "search"
+    run_id: str = ""
+    seed: int = 0
+    colony: dict[str, Any] | None = None
+    seconds: float = 0.0
+
+
+class SearchStore:
+    """The results folder of one search, opened by one process at a time; make it with `open_store`."""
+
+    def __init__(self, folder: ResultsFolder, state: SearchState) -> None:
+        self.folder = folder
+        self.state = state
+        self.rows: list[Row] = folder.rows()
+
+    def append(self, row: Row) -> None:
+        """Records an evaluation."""
+        self.folder.append(row)
+        self.rows.append(row)
+
+    def save(self, **changes: Any) -> None:
+        """Changes fields of the state and writes it."""
+        self.state = replace(self.state, **changes)
+        write_atomically(self.folder.state, json.dumps(asdict(self.state)))
+
+
+@contextmanager
+def open_store(config: Config, seed: int, *, resume: bool = False, overwrite: bool = False) -> Iterator[SearchStore]:
+    """Opens the results folder of a configuration for a search.
+
+    Args:
+        config: the resolved configuration; it is written beside the results.
+        seed: used where no search is resumed.
+        resume: go on with the recorded search.
+        overwrite: delete the recorded search first.
+
+    Raises:
+        ResultsExistError: results exist and neither resume nor overwrite was asked for, or another process is
+            writing to them.
+        MissingResultsError: nothing to resume.
+        ConfigError: the search to resume was started with another configuration.
+    """
+    folder = ResultsFolder(config.results.dir, config.name)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with _lock(folder):
+        if overwrite and not resume:
+            _clear(folder)
+        state = _read_state(folder)
+        if resume:
+            if state is None:
+                raise MissingResultsError(f"nothing to resume in {folder.path}; start the search without --resume")
+            _refuse_other_search(config, folder)
+        elif state is not None or folder.csv.exists():
+            raise ResultsExistError(_exists_message(folder, state))
+        write_atomically(folder.yaml, config.to_yaml())
+        yield SearchStore(folder, state or SearchState(seed=seed))
+
+
+def read_run_id(config: Config) -> str:
+    """The parent run of a recorded search; empty where there is none."""
+    state = _read_state(ResultsFolder(config.results.dir, config.name))
+    return state.run_id if state else ""
+
+
+def _read_state(folder: ResultsFolder) -> SearchState | None:
+    if not folder.state.exists():
+        return None
+    return SearchState(**json.loads(folder.state.read_text(encoding="utf-8")))
+
+
+def _exists_message(folder: ResultsFolder, state: SearchState | None) -> str:
+    stage = "finished" if state and state.stage == "done" else "unfinished"
+    return (
+        f"{folder.path} holds a {stage} search of {len(folder.rows())} evaluations, which is not overwritten in silence; "
+        "go on with it (--resume), choose another name (--set name=…) or delete it (--overwrite)"
+    )
+
+
+def _refuse_other_search(config: Config, folder: ResultsFolder) -> None:
+    from hivenas.config import load
+
+    if not folder.yaml.exists():
+        return
+    before, now = load(folder.yaml).flat(), config.flat()
+    changed = [k for k in sorted(before.keys() | now.keys()) if before.get(k) != now.get(k) and not k.startswith(_FREE)]
+    if changed:
+        key = changed[0]
+        raise ConfigError(
+            f"the search in {folder.path} was started with {key}={before.get(key)}, got {key}={now.get(key)}"
+            f"{f' (and {len(changed) - 1} more)' if len(changed) > 1 else ''}; resume with {folder.yaml}, or start "
+            "another search (--set name=…)"
+        )
+
+
+def _clear(folder: ResultsFolder) -> None:
+    for path in folder.path.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != ".lock":
+            path.unlink()
+
+
+@contextmanager
+def _lock(folder: ResultsFolder) -> Iterator[None]:
+    """The kernel frees the lock with the process that holds it, however that ends."""
+    path = Path(folder.path) / ".lock"
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ResultsExistError(
+                f"another process is searching in {folder.path}; wait for it, or choose another name (--set name=…)"
+            ) from None
+        yield

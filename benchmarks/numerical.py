@@ -41,7 +41,8 @@ def best_of_run(make: Make, seed: int) -> float:
     colony = ArtificialBeeColony(objective, SETTING, rng)
     while proposals := colony.ask():
         colony.tell([objective.run(proposal) for proposal in proposals])
-    assert colony.best and colony.best.fitness is not None
+    assert colony.best
+    assert colony.best.fitness is not None
     return colony.best.fitness
 
 
@@ -52,7 +53,8 @@ def main() -> None:
     runs = parser.parse_args().runs
     for name, (make, textbook) in FUNCTIONS.items():
         values = [best_of_run(make, seed) for seed in range(runs)]
-        print(f"{name:20} median {median(values):.2e}  textbook {textbook:.2e}  runs {' '.join(f'{v:.1e}' for v in values)}")
+        shown = " ".join(f"{value:.1e}" for value in values)
+        print(f"{name:20} median {median(values):.2e}  textbook {textbook:.2e}  runs {shown}")
 
 
 if __name__ == "__main__":

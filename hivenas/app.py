@@ -17,7 +17,7 @@ from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.search_space import decode
 from hivenas.core.objective_interface import ObjectiveInterface
-from hivenas.core.records import ResultsFolder, Row, ranking
+from hivenas.core.records import ResultsFolder, Row
 from hivenas.core.seeds import arch_hash, derive_seed
 from hivenas.core.tracker import NullTracker, SearchCard, child_of
 from hivenas.errors import ConfigError, InputError, TrainingError
@@ -78,9 +78,7 @@ def plan(config: Config) -> Plan:
     return Plan(space.size, evaluations, epochs, colony.employees, colony.onlookers)
 
 
-def search(
-    config: Config, listener: SearchListener, *, resume: bool = False, overwrite: bool = False
-) -> Finished:
+def search(config: Config, listener: SearchListener, *, resume: bool = False, overwrite: bool = False) -> Finished:
     """Searches, fully trains the best candidate, tests it and registers the model.
 
     Args:
@@ -133,6 +131,7 @@ def draw_report(config: Config) -> tuple[list[Row], list[Path]]:
     Raises:
         MissingResultsError: nothing was recorded.
     """
+    plan(config)
     folder = ResultsFolder(config.results.dir, config.name)
     folder.best(minimizes(config))
     rows = folder.rows()
@@ -157,6 +156,7 @@ class _Run:
         """Does what is still to be done."""
         if self.store.state.stage == "done":
             self.listener.note(f"{self.store.folder.path} holds a finished search; nothing is left to do")
+            self.tracker.point_to(self.store.state.run_id)
             return self._finished(None)
         numerical = self.config.objective != "nas"
         log = self.store.folder.path / "worker.log"

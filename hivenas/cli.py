@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -135,6 +136,7 @@ def _errors(resume_hint: str = "") -> Iterator[None]:
     """One clear line for what went wrong, and its exit code: 2 for wrong input, 1 for failed work."""
     from hivenas.errors import HivenasError, InputError
 
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     try:
         yield
     except InputError as error:
@@ -154,7 +156,7 @@ def _resume_hint(config_path: str, overrides: tuple[str, ...]) -> str:
 
 
 class _Terminal(contextlib.AbstractContextManager["_Terminal"]):
-    """Progress for a person: a bar with best-so-far, candidate and time left; plain lines where there is no terminal."""
+    """Progress for a person: a bar with best-so-far, candidate and time left, or plain lines without a terminal."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -190,7 +192,9 @@ class _Terminal(contextlib.AbstractContextManager["_Terminal"]):
         else:
             label = "momentum" if row.phase == "momentum" else row.bee
             outcome = _figure(row.fitness) if row.status != "failed" else f"failed: {row.reason}"
-            click.echo(f"{row.index + 1:>4}/{self._planned} {label:<8} {outcome:<7} {self._best}  {short(row.candidate)}")
+            click.echo(
+                f"{row.index + 1:>4}/{self._planned} {label:<8} {outcome:<7} {self._best}  {short(row.candidate)}"
+            )
 
     def note(self, text: str) -> None:
         """Shows a line of its own."""
@@ -235,7 +239,10 @@ def _print_finished(config: Config, finished: Finished) -> None:
 def _print_trained(trained: Trained) -> None:
     figures = trained.evaluation.extra
     click.echo(
-        f"\nfully trained: test accuracy {figures['test_accuracy']:.4f}, validation accuracy {trained.evaluation.fitness:.4f}"
+        f"\nfully trained: test accuracy {figures['test_accuracy']:.4f}, "
+        f"validation accuracy {trained.evaluation.fitness:.4f}"
     )
     if trained.model_uri:
-        click.echo(f'  load the model     python -c "import mlflow; model = mlflow.pyfunc.load_model(\'{trained.model_uri}\')"')
+        click.echo(
+            f"  load the model     python -c \"import mlflow; model = mlflow.pyfunc.load_model('{trained.model_uri}')\""
+        )

@@ -9,12 +9,32 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from hivenas.config_text import parse_yaml, put, split_overrides
 from hivenas.errors import ConfigError
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Names = Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(strict=False, min_length=1)]
+
+
+def _not_yet(value: str | None) -> str | None:
+    """Refuses a key that later versions have a use for: a setting without effect would mislead."""
+    if value is not None:
+        raise ValueError(f"is not supported by this version, got {value!r}; leave it null")
+    return value
+
+
+NotYet = Annotated[str | None, AfterValidator(_not_yet)]
 
 OPTIMIZER_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "SGD": ("learning_rate", "momentum", "nesterov"),
@@ -34,7 +54,7 @@ class DatasetConfig(Section):
     """`dataset`: which images, and how much of them."""
 
     name: Literal["digits", "mnist", "fashion_mnist", "cifar10"] = "digits"
-    path: str | None = None
+    path: NotYet = None
     validation_split: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     train_limit: Annotated[int, Field(ge=10)] | None = None
 
@@ -117,10 +137,12 @@ class AugmentationConfig(Section):
     contrast: Fraction = 0.0
 
     @model_validator(mode="after")
-    def _not_yet(self) -> Self:
+    def _off(self) -> Self:
         for key, value in self:
             if value:
-                raise ValueError(f"evaluation.augmentation.{key} is not supported by this version, got {value}; set it to 0")
+                raise ValueError(
+                    f"evaluation.augmentation.{key} is not supported by this version, got {value}; set it to 0"
+                )
         return self
 
 
@@ -191,21 +213,14 @@ class ResultsConfig(Section):
 class TableConfig(Section):
     """`table`: a recorded table to search instead of training."""
 
-    path: str | None = None
+    path: NotYet = None
 
 
 class OptunaConfig(Section):
     """`optuna`: a second record of the search in Optuna's storage."""
 
-    storage: str | None = None
-    study: str | None = None
-
-    @field_validator("storage")
-    @classmethod
-    def _not_yet(cls, storage: str | None) -> str | None:
-        if storage is not None:
-            raise ValueError(f"is not supported by this version, got {storage!r}; leave it null")
-        return storage
+    storage: NotYet = None
+    study: NotYet = None
 
 
 class ExecutionConfig(Section):
@@ -277,14 +292,14 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"cannot read the configuration {path}: {reason}; give an existing YAML file") from error
-    data = _parse_yaml(text, str(path))
+    data = parse_yaml(text, str(path))
     if data is None:
         data = {}
     if not isinstance(data, dict):
         raise ConfigError(f"a configuration must be a mapping of keys, got a {type(data).__name__} ({path})")
     origins = {}
-    for key, value in _split_overrides(overrides):
-        _put(data, key.split("."), value, f"--set {key}={value}")
+    for key, value in split_overrides(overrides):
+        put(data, key.split("."), value, f"--set {key}={value}")
         origins[key] = f"--set {key}={_as_text(value)}"
     return from_mapping(data, source=str(path), origins=origins)
 
@@ -306,78 +321,6 @@ def from_mapping(data: Mapping[str, Any], *, source: str = "", origins: Mapping[
         raise ConfigError(_explain(error, source, origins or {})) from None
     config._source = source
     return config
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML with `!Operation` mappings and tuples, without anything that could build an object."""
-
-
-def _construct_mapping(loader: yaml.SafeLoader, node: yaml.Node, deep: bool = True) -> dict[Any, Any]:
-    if not isinstance(node, yaml.MappingNode):
-        raise yaml.constructor.ConstructorError(None, None, "!Operation stands before a mapping {op: …}", node.start_mark)
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
-        if isinstance(key, str) and key in seen and key != "<<":
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
-        seen.add(key if isinstance(key, str) else repr(key))
-    loader.flatten_mapping(node)
-    return loader.construct_mapping(node, deep=deep)
-
-
-def _construct_tuple(loader: yaml.SafeLoader, node: yaml.Node) -> tuple[Any, ...]:
-    if not isinstance(node, yaml.SequenceNode):
-        raise yaml.constructor.ConstructorError(None, None, "a tuple is written [a, b]", node.start_mark)
-    return tuple(loader.construct_sequence(node, deep=True))
-
-
-# YAML 1.1 reads 1e-3 as text; everybody who writes it means the number.
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789"))
-_Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
-_Loader.add_constructor("!Operation", _construct_mapping)
-_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _construct_tuple)
-
-
-def _parse_yaml(text: str, source: str) -> Any:
-    try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader with two more tags
-    except yaml.constructor.ConstructorError as error:
-        mark = error.problem_mark
-        problem = str(error.problem)
-        if "could not determine a constructor" in problem:
-            tag = problem.split("'")[1].replace("tag:yaml.org,2002:", "!!")
-            problem = f"the tag {tag} is not allowed; only !Operation and !!python/tuple are"
-        raise ConfigError(f"{problem} ({source}, line {mark.line + 1 if mark else '?'})") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise ConfigError(
-            f"not valid YAML: {error.problem or error.context} ({source}, line {mark.line + 1 if mark else '?'})"
-        ) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"not valid YAML: {str(error).splitlines()[0]} ({source})") from None
-
-
-def _split_overrides(overrides: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """Every key and value; a text that starts no new `key=` belongs to the value before it."""
-    for text in overrides:
-        for part in re.split(r"\s+(?=[A-Za-z_][\w.]*=)", text.strip()):
-            if not part:
-                continue
-            key, equals, value = part.partition("=")
-            if not equals or not re.fullmatch(r"[A-Za-z_][\w.]*", key):
-                raise ConfigError(f"--set takes key=value, got {part!r}; write --set evaluation.epochs=2")
-            yield key, _parse_yaml(value, f"--set {part}")
-
-
-def _put(data: dict[str, Any], keys: list[str], value: Any, origin: str) -> None:
-    for key in keys[:-1]:
-        inner = data.setdefault(key, {})
-        if inner is None:
-            inner = data[key] = {}
-        if not isinstance(inner, dict):
-            raise ConfigError(f"{key} is a single value and has no key {keys[-1]} ({origin})")
-        data = inner
-    data[keys[-1]] = value
 
 
 _RULES: Mapping[str, str] = {

@@ -50,7 +50,7 @@ class WorkerExecutor(Executor):
 
     Args:
         config: number of workers, threads of each, calls until one is replaced, seconds a call may take.
-        log: file that takes what the workers write to their standard error.
+        log: file that takes what the workers print.
     """
 
     def __init__(self, config: ExecutionConfig, log: Path) -> None:
@@ -145,7 +145,8 @@ def _set_up_process(threads: int, log: str) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides what ends
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(descriptor, sys.stderr.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(descriptor, stream.fileno())
     os.close(descriptor)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

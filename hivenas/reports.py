@@ -95,15 +95,17 @@ def search_note(
         parts.append(f'Load it: `mlflow.pyfunc.load_model("{model_uri}")`')
     parts.append("## Best candidates\n\n" + as_markdown(best_table(rows, minimize=minimize)))
     parts.append(
-        f"{summary.evaluations} evaluations, {summary.epochs} epochs, {summary.failed} failed, {summary.reused} records "
-        f"reused, {summary.seconds:.0f} s"
+        f"{summary.evaluations} evaluations, {summary.epochs} epochs, {summary.failed} failed, "
+        f"{summary.reused} records reused, {summary.seconds:.0f} s"
     )
     return "\n\n".join(parts) + "\n"
 
 
 def model_note(origin: Mapping[str, str], config_yaml: str) -> str:
     """The registered version's description: search run, architecture, figures and configuration."""
-    lines = "".join(f"\n| {key.removeprefix('hivenas.')} | {value.replace('|', ' → ')} |" for key, value in origin.items())
+    lines = "".join(
+        f"\n| {key.removeprefix('hivenas.')} | {value.replace('|', ' → ')} |" for key, value in origin.items()
+    )
     return (
         "Takes raw images, as the data set gives them: standardisation is inside. Returns class probabilities.\n\n"
         f"| | |\n| --- | --- |{lines}\n\n```yaml\n{config_yaml}```\n"

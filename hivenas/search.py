@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from typing import Protocol
@@ -87,18 +88,19 @@ class Search:
             self._store.save(colony=self._colony.state())
 
     def _phase(self, proposals: list[Proposal]) -> list[Evaluation]:
-        recorded = {row.index: row for row in self._store.rows[-2 * len(proposals) :]}
-        waiting: list[tuple[Proposal, Future[Evaluation] | Row]] = []
+        """Evaluates a phase; what is finished is recorded as soon as everything before it is."""
+        recorded = {row.index: row for row in self._store.rows[-len(proposals) :]}
+        outcomes: list[Evaluation] = []
+        waiting: deque[tuple[Proposal, Future[Evaluation]]] = deque()
         for proposal in proposals:
             row = recorded.get(proposal.index)
             if row is not None and decode_candidate(row.candidate) == proposal.candidate:
-                waiting.append((proposal, row))
-            else:
-                waiting.append((proposal, self._executor.submit(self._evaluate, proposal)))
-        return [
-            found.evaluation() if isinstance(found, Row) else self._record(proposal, self._result(proposal, found))
-            for proposal, found in waiting
-        ]
+                outcomes.append(row.evaluation())
+                continue
+            waiting.append((proposal, self._executor.submit(self._evaluate, proposal)))
+            while waiting and waiting[0][1].done():
+                outcomes.append(self._record(*waiting.popleft()))
+        return outcomes + [self._record(*pair) for pair in waiting]
 
     def _result(self, proposal: Proposal, future: Future[Evaluation]) -> Evaluation:
         """What came of a proposal; whatever went wrong is a failed evaluation, unless the input is to blame."""
@@ -113,7 +115,8 @@ class Search:
             reason = f"{type(error).__name__}: {error}"
             return Evaluation.failure(proposal.candidate, reason, traceback=traceback.format_exc(), worst=worst)
 
-    def _record(self, proposal: Proposal, evaluation: Evaluation) -> Evaluation:
+    def _record(self, proposal: Proposal, future: Future[Evaluation]) -> Evaluation:
+        evaluation = self._result(proposal, future)
         candidate = Row.of(proposal, evaluation).candidate
         child = child_of(
             proposal,

@@ -106,8 +106,8 @@ def _read_state(folder: ResultsFolder) -> SearchState | None:
 def _exists_message(folder: ResultsFolder, state: SearchState | None) -> str:
     stage = "finished" if state and state.stage == "done" else "unfinished"
     return (
-        f"{folder.path} holds a {stage} search of {len(folder.rows())} evaluations, which is not overwritten in silence; "
-        "go on with it (--resume), choose another name (--set name=…) or delete it (--overwrite)"
+        f"{folder.path} holds a {stage} search of {len(folder.rows())} evaluations, which is not overwritten "
+        "in silence; go on with it (--resume), choose another name (--set name=…) or delete it (--overwrite)"
     )
 
 

@@ -41,7 +41,7 @@ class MlflowTracker:
         self._home = home
         self._command = command
         self._parent: str | None = None
-        self._pointer: str | None = None
+        self._pointer = False
 
     @functools.cached_property
     def _client(self) -> mlflow.MlflowClient:
@@ -60,8 +60,7 @@ class MlflowTracker:
         if run_id and self._exists(run_id):
             self._parent = run_id
             self._client.update_run(run_id, status="RUNNING")
-            if made and made != run_id:
-                self._pointer = made
+            self._pointer = True
         elif made:
             self._parent = made
         else:
@@ -92,10 +91,20 @@ class MlflowTracker:
                 self._client.log_artifact(self._parent, str(file), folder or None)
         self._client.set_terminated(self._parent, status=status)
         if self._pointer:
-            pointer_note = f"Resumed the search of run `{self._parent}`; everything is there."
-            tags = [RunTag("hivenas.resumes", self._parent), RunTag(_NOTE, pointer_note)]
-            self._client.log_batch(self._pointer, metrics=final, tags=tags)
-            self._client.set_terminated(self._pointer, status=status)
+            self.point_to(self._parent)
+
+    def point_to(self, run_id: str) -> None:
+        """Closes the run that `mlflow run` made for a resumption as a pointer to the search's own run."""
+        made = os.environ.get("MLFLOW_RUN_ID")
+        if not made or made == run_id or not self._exists(run_id):
+            return
+        search = self._client.get_run(run_id)
+        now = _now()
+        final = [Metric(key, value, now, 0) for key, value in search.data.metrics.items()]
+        pointer_note = f"Resumed the search of run `{run_id}`; everything is there."
+        tags = [RunTag("hivenas.resumes", run_id), RunTag(_NOTE, pointer_note)]
+        self._client.log_batch(made, metrics=final, tags=tags)
+        self._client.set_terminated(made, status=search.info.status)
 
     def _describe(self, card: SearchCard) -> None:
         assert self._parent
@@ -130,9 +139,7 @@ class MlflowTracker:
             tags[_PARENT] = parent
         end = _now()
         seconds = child.metrics.get("seconds", 0.0)
-        run = self._client.create_run(
-            experiment, start_time=end - int(1000 * seconds), run_name=child.name, tags=tags
-        )
+        run = self._client.create_run(experiment, start_time=end - int(1000 * seconds), run_name=child.name, tags=tags)
         run_id: str = run.info.run_id
         params = [Param(key, value[:_LONGEST_PARAM]) for key, value in child.params.items()]
         self._client.log_batch(run_id, metrics=_metrics(child, end), params=params)

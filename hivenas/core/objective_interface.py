@@ -11,8 +11,8 @@ from hivenas.core.evaluation import Candidate, Evaluation, Proposal
 class ObjectiveInterface(ABC):
     """A space of candidates with a fitness; the colony knows nothing else.
 
-    `sample` and `get_neighbor` are called in the driver's process, in the order in which the colony's bees fly, and draw
-    from the generator that the objective was made with: share it with the colony, whose saved state includes it.
+    `sample` and `get_neighbor` are called in the driver's process, in the order in which the colony's bees fly, and
+    draw from the generator that the objective was made with: share it with the colony, whose state includes it.
     `evaluate` and `momentum_eval` may be called in any process and must not depend on the order of calls.
     """
 
@@ -45,9 +45,7 @@ class ObjectiveInterface(ABC):
     def run(self, proposal: Proposal) -> Evaluation:
         """Carries out a proposal; executors call this. Objectives with richer records replace it."""
         if proposal.momentum_epochs:
-            result = self.momentum_eval(
-                proposal.candidate, proposal.weights_filename or "", proposal.momentum_epochs
-            )
+            result = self.momentum_eval(proposal.candidate, proposal.weights_filename or "", proposal.momentum_epochs)
         else:
             result = self.evaluate(proposal.candidate)
         return Evaluation(

@@ -137,11 +137,13 @@ class ResultsFolder:
         """
         if not self.csv.exists():
             raise MissingResultsError(
-                f"no results at {self.csv}; run `hivenas search` first, or give the results.dir and name of one that was run"
+                f"no results at {self.csv}; run `hivenas search` first, or give the results.dir and name of one"
             )
         ranked = ranking(self.rows(), minimize)
         if not ranked:
-            raise MissingResultsError(f"no candidate in {self.csv} was evaluated without failing; look at its column reason")
+            raise MissingResultsError(
+                f"no candidate in {self.csv} was evaluated without failing; look at its column reason"
+            )
         return ranked[0]
 
     def write_history(self, stem: str, evaluation: Evaluation) -> None:

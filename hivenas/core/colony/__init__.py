@@ -1,0 +1,1 @@
+"""The Artificial Bee Colony: numpy only."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -203,29 +203,33 @@ class ArtificialBeeColony:
         if bee == "scout":
             candidate = self._unknown(source.candidate, taken, self._objective.sample)
         else:
-            partner = self._partner(index)
-            candidate = self._unknown(
-                None, taken, lambda: self._objective.get_neighbor_toward(source.candidate, partner)
-            )
-        if candidate in self._memory or candidate in taken:
+            candidate = self._unknown(None, taken, self._neighbor_of(index))
+        if self._is_known(candidate, taken):
             return _Flight(bee, index, candidate, None)
         proposal = Proposal(self.evaluations + offset, self.iteration, bee, bee_id, candidate, source.fitness)
         return _Flight(bee, index, candidate, proposal)
 
-    def _partner(self, index: int) -> Candidate:
-        if len(self.sources) == 1 or isinstance(self.sources[index].candidate, str):
-            return self.sources[index].candidate
+    def _neighbor_of(self, index: int) -> Callable[[], Candidate]:
+        """Draws neighbours of a source, towards one other source where there is one."""
+        source = self.sources[index].candidate
+        if len(self.sources) == 1:
+            return lambda: self._objective.get_neighbor(source)
         other = int(self._rng.integers(len(self.sources) - 1))
-        return self.sources[other + (other >= index)].candidate
+        partner = self.sources[other + (other >= index)].candidate
+        return lambda: self._objective.get_neighbor_toward(source, partner)
 
-    def _unknown(self, first: Candidate | None, taken: set[Candidate], draw: Any) -> Candidate:
+    def _unknown(self, first: Candidate | None, taken: set[Candidate], draw: Callable[[], Candidate]) -> Candidate:
         """The first draw that the hive has no record of; after many tries the last one all the same."""
-        candidate: Candidate = draw() if first is None else first
+        candidate = draw() if first is None else first
         for _ in range(_REDRAWS):
-            if candidate not in self._memory and candidate not in taken:
+            if not self._is_known(candidate, taken):
                 break
             candidate = draw()
         return candidate
+
+    def _is_known(self, candidate: Candidate, taken: set[Candidate]) -> bool:
+        """Whether evaluating it would repeat work; numerical points cost nothing and are not remembered."""
+        return isinstance(candidate, str) and (candidate in self._memory or candidate in taken)
 
     def _plan_momentum(self) -> list[_Flight]:
         known = [e for e in self._memory.values() if e.status != "failed" and e.filename]

@@ -30,6 +30,4 @@ class FoodSource:
     def from_json(cls, data: dict[str, Any]) -> FoodSource:
         """The inverse of `to_json`; JSON knows no tuples."""
         candidate = data["candidate"]
-        return cls(
-            tuple(candidate) if isinstance(candidate, list) else candidate, data["fitness"], data["trials"]
-        )
+        return cls(tuple(candidate) if isinstance(candidate, list) else candidate, data["fitness"], data["trials"])

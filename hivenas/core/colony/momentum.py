@@ -8,9 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def allocate_epochs(
-    pool: int, momenta: Sequence[float], epochs: Sequence[int], rng: np.random.Generator
-) -> list[int]:
+def allocate_epochs(pool: int, momenta: Sequence[float], epochs: Sequence[int], rng: np.random.Generator) -> list[int]:
     """Hands out a pool of epochs one by one.
 
     A candidate draws each epoch with probability proportional to momentum / (epochs + momentum epochs so far),

@@ -1,0 +1,1 @@
+"""The search space and the evaluation of networks."""

@@ -161,9 +161,7 @@ class NASEval:
 
     def _loop(self, network: keras.Model, candidate: str, purpose: str, planned_epochs: int) -> TrainingLoop:
         seed = derive_seed(self._seed, candidate, purpose)
-        return TrainingLoop(
-            network, self._arrays, self._config.evaluation, planned_epochs=planned_epochs, seed=seed
-        )
+        return TrainingLoop(network, self._arrays, self._config.evaluation, planned_epochs=planned_epochs, seed=seed)
 
     def _guarded(self, candidate: str, train: Callable[[str], Evaluation]) -> Evaluation:
         """Runs a training and turns whatever goes wrong with the candidate into a failed evaluation."""
@@ -258,7 +256,12 @@ class NASEval:
             params=_trainable_parameters(network),
             filename=filename,
             history=tuple(history),
-            extra={"test_accuracy": test_accuracy, "test_loss": test_loss, "model": str(model), "example": str(example)},
+            extra={
+                "test_accuracy": test_accuracy,
+                "test_loss": test_loss,
+                "model": str(model),
+                "example": str(example),
+            },
         )
         self.results.write_history(filename.removesuffix(SUFFIX), evaluation)
         return evaluation

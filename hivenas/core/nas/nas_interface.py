@@ -216,9 +216,7 @@ class NASInterface(ObjectiveInterface):
         self._results.append(Row.of(proposal, evaluation, run_id))
         return evaluation
 
-    def _track(
-        self, proposal: Proposal | None, evaluation: Evaluation, phase: Phase, *, continues: str = ""
-    ) -> str:
+    def _track(self, proposal: Proposal | None, evaluation: Evaluation, phase: Phase, *, continues: str = "") -> str:
         if self._tracker is None:
             # The one place where the core knows of MLflow: direct calls are tracked without further ado.
             from hivenas.tracking import MlflowTracker

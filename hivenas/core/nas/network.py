@@ -100,7 +100,8 @@ def build_network(
         reference: what its operation keys, and those of the stems, stand for.
         shape: height, width and channels of an image.
         classes: number of classes.
-        input_stem, output_stem: operation keys put before and after the architecture.
+        input_stem: operation keys put before the architecture.
+        output_stem: operation keys put after it.
         seed: of every initial weight and every dropout mask; Keras' and TensorFlow's global seeds are set to it.
 
     Returns:
@@ -132,7 +133,8 @@ def serving_model(network: keras.Model, mean: Any, variance: Any, dtype: str) ->
 
     Args:
         network: what `build_network` gave, trained.
-        mean, variance: of every channel over the training split.
+        mean: of every channel over the training split.
+        variance: of every channel over the training split.
         dtype: of the raw images.
     """
     raw = layers.Input(network.input_shape[1:], dtype=dtype, name="raw_image")

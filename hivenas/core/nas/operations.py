@@ -58,8 +58,8 @@ class OpSpec:
             raise ConfigError(f"space.reference.{key} needs an op, got {dict(mapping)!r}; write {{op: Conv2D, …}}")
         if op not in LAYERS and op not in CELLS:
             raise ConfigError(
-                f"space.reference.{key}.op must be a registered layer or cell, got {op!r}{nearest(op, LAYERS + CELLS)}; "
-                f"choose among {', '.join(LAYERS + CELLS)}"
+                f"space.reference.{key}.op must be a registered layer or cell, got {op!r}"
+                f"{nearest(op, LAYERS + CELLS)}; choose among {', '.join(LAYERS + CELLS)}"
             )
         return cls(op, MappingProxyType(arguments))
 

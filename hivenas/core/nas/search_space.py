@@ -118,14 +118,15 @@ class NASSearchSpace:
         if len(self.operations) == 1 and not self.skip_rate:
             raise ConfigError(
                 f"a space of one operation needs skip connections to have neighbours, got "
-                f"space.operations={list(self.operations)} with skip_rate=0; add an operation or set space.skip_rate above 0"
+                f"space.operations={list(self.operations)} with skip_rate=0; add an operation or set space.skip_rate"
             )
 
     @property
     def size(self) -> int:
         """The exact number of architectures: nᵈ, times (d+1)! where skip connections are on."""
         skips = math.factorial(self.depth + 1) if self.skip_rate else 1
-        return len(self.operations) ** self.depth * skips
+        chains: int = len(self.operations) ** self.depth
+        return chains * skips
 
     def sample(self) -> str:
         """A random architecture: an operation a layer, before it a skip connection at the configured rate."""
@@ -173,7 +174,8 @@ class NASSearchSpace:
             )
         if any(chain.skips) and not self.skip_rate:
             raise ArchitectureError(
-                f"skip connections are off in this space (space.skip_rate: 0), got {arch!r}; remove its sc_k or set a rate"
+                f"skip connections are off in this space (space.skip_rate: 0), got {arch!r}; "
+                "remove its sc_k or set a rate"
             )
         return chain
 

@@ -64,7 +64,8 @@ def learning_rate(config: EvaluationConfig, epoch: int, epochs: int) -> float | 
     """
     if not config.initial_lr or not config.final_lr:
         return None
-    return config.initial_lr * (config.final_lr / config.initial_lr) ** (min(epoch, epochs) / epochs)
+    decay: float = (config.final_lr / config.initial_lr) ** (min(epoch, epochs) / epochs)
+    return config.initial_lr * decay
 
 
 def make_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
@@ -106,9 +107,11 @@ class TrainingLoop:
     def run(
         self, first: int, last: int, stops: Callable[[int, float], bool] | None = None
     ) -> tuple[list[EpochFigures], bool]:
-        """Trains epochs first … last (from 1, both included).
+        """Trains a stretch of epochs.
 
         Args:
+            first: number of the first epoch, from 1.
+            last: number of the last epoch, included.
             stops: asked after every epoch with its number and validation accuracy whether to end.
 
         Returns:

@@ -1,0 +1,117 @@
+"""What every implementation of an interface must do; a test class inherits a contract and says what it is held to."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from concurrent.futures import Executor
+
+import numpy as np
+import pytest
+
+from hivenas.core.evaluation import Candidate, Proposal, decode_candidate, encode_candidate
+from hivenas.core.objective_interface import ObjectiveInterface
+
+
+class ObjectiveContract(ABC):
+    """Every `ObjectiveInterface`: inherit it in a class `Test…` and give `make_objective`."""
+
+    draws = 25
+
+    @abstractmethod
+    def make_objective(self, rng: np.random.Generator) -> ObjectiveInterface:
+        """The objective that is held to the contract, drawing from this generator."""
+
+    @pytest.fixture
+    def objective(self) -> ObjectiveInterface:
+        return self.make_objective(np.random.default_rng(11))
+
+    def test_samples_differ_and_are_candidates(self, objective: ObjectiveInterface) -> None:
+        samples: list[Candidate] = [objective.sample() for _ in range(self.draws)]
+        assert len(set(samples)) > 1
+        assert all(decode_candidate(encode_candidate(sample)) == sample for sample in samples)
+
+    def test_a_neighbor_differs_from_its_origin_and_is_a_candidate_like_it(self, objective: ObjectiveInterface) -> None:
+        for _ in range(self.draws):
+            origin = objective.sample()
+            neighbor = objective.get_neighbor(origin)
+            assert neighbor != origin
+            assert type(neighbor) is type(origin)
+            assert decode_candidate(encode_candidate(neighbor)) == neighbor
+
+    def test_a_neighbor_toward_another_source_differs_from_its_origin(self, objective: ObjectiveInterface) -> None:
+        for _ in range(self.draws):
+            origin, partner = objective.sample(), objective.sample()
+            if origin != partner:
+                assert objective.get_neighbor_toward(origin, partner) != origin
+
+    def test_neighbors_lead_on_to_many_candidates(self, objective: ObjectiveInterface) -> None:
+        place = objective.sample()
+        visited = {place}
+        for _ in range(self.draws):
+            place = objective.get_neighbor(place)
+            visited.add(place)
+        assert len(visited) > 2
+
+    def test_evaluate_does_not_depend_on_the_order_of_calls(self, objective: ObjectiveInterface) -> None:
+        candidates = [objective.sample() for _ in range(self.draws)]
+        forwards = [objective.evaluate(candidate) for candidate in candidates]
+        backwards = [objective.evaluate(candidate) for candidate in reversed(candidates)]
+        assert forwards == backwards[::-1]
+
+    def test_evaluate_draws_nothing(self) -> None:
+        rng = np.random.default_rng(11)
+        objective = self.make_objective(rng)
+        candidate = objective.sample()
+        before = rng.bit_generator.state
+        objective.evaluate(candidate)
+        assert rng.bit_generator.state == before
+
+    def test_run_carries_out_a_proposal_by_evaluate(self, objective: ObjectiveInterface) -> None:
+        for index in range(self.draws):
+            candidate = objective.sample()
+            evaluation = objective.run(Proposal(index, 0, "scout", 0, candidate))
+            result = objective.evaluate(candidate)
+            assert evaluation.candidate == candidate
+            assert evaluation.fitness == result["fitness"]
+            assert evaluation.momentum == result.get("momentum", 0.0)
+            assert evaluation.filename == result.get("filename", "")
+
+    def test_run_carries_out_a_continuation_by_momentum_eval(self, objective: ObjectiveInterface) -> None:
+        candidate = objective.sample()
+        first = objective.run(Proposal(0, 0, "scout", 0, candidate))
+        evaluation = objective.run(Proposal(1, 0, "employee", 0, candidate, first.fitness, 2, first.filename))
+        assert evaluation.candidate == candidate
+        assert evaluation.fitness == objective.momentum_eval(candidate, first.filename, 2)["fitness"]
+
+    def test_the_same_seed_gives_the_same_candidates(self) -> None:
+        def walk(seed: int) -> list[Candidate]:
+            objective = self.make_objective(np.random.default_rng(seed))
+            samples = [objective.sample() for _ in range(self.draws)]
+            return samples + [objective.get_neighbor(sample) for sample in samples]
+
+        assert walk(3) == walk(3)
+        assert walk(3) != walk(4)
+
+
+def square(value: int) -> int:
+    """A call that any process can import."""
+    return value * value
+
+
+def refuse(value: int) -> int:
+    """A call that fails."""
+    raise ValueError(f"cannot take {value}")
+
+
+class ExecutorContract:
+    """What every executor must do; subclasses give the fixture `executor`."""
+
+    def test_results_belong_to_their_calls(self, executor: Executor) -> None:
+        futures = [executor.submit(square, value) for value in range(6)]
+        assert [future.result() for future in futures] == [0, 1, 4, 9, 16, 25]
+
+    def test_an_exception_reaches_the_caller_and_no_other_call(self, executor: Executor) -> None:
+        failing, working = executor.submit(refuse, 3), executor.submit(square, 3)
+        with pytest.raises(ValueError, match="cannot take 3"):
+            failing.result()
+        assert working.result() == 9

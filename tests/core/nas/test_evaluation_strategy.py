@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from hivenas.config import EvaluationConfig
+from hivenas.core.evaluation import mean_momentum
+from hivenas.core.nas.evaluation_strategy import NASEval
+from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.core.nas.training import learning_rate
+from hivenas.core.tracker import NullTracker
+from hivenas.errors import ArchitectureError, MissingResultsError
+
+ARCH = "input|sc_2|sep3x3_32|dropout|max_pool3x3|output"
+SPACE = {"depth": 3, "skip_rate": 0.2}
+OPTIMIZERS = [
+    {"op": "SGD", "momentum": 0.9, "nesterov": True},
+    {"op": "Adam"},
+    {"op": "RMSprop", "momentum": 0.5},
+]
+
+
+def strategy(config: dict[str, Any], **changes: Any) -> NASEval:
+    return NASInterface(SPACE, config | changes, tracker=NullTracker()).eval_strategy
+
+
+def test_the_fitness_is_the_last_epochs_validation_accuracy(tiny: dict[str, Any]) -> None:
+    evaluation = strategy(tiny, epochs=2).evaluate(ARCH)
+    assert evaluation.status == "complete"
+    assert evaluation.epochs == len(evaluation.history) == 2
+    assert evaluation.fitness == evaluation.history[-1].val_accuracy
+    assert evaluation.momentum == mean_momentum([epoch.val_accuracy for epoch in evaluation.history])
+    assert evaluation.params == sum(
+        int(np.prod(v.shape)) for v in strategy(tiny).instantiate_network(ARCH).trainable_variables
+    )
+
+
+def test_training_learns(tiny: dict[str, Any]) -> None:
+    everything = tiny | {"dataset": {"name": "digits"}}
+    evaluation = strategy(everything, epochs=3, batch_size=16, initial_lr=0.05, final_lr=0.01).evaluate(ARCH)
+    assert evaluation.fitness > 0.8
+    assert evaluation.history[-1].loss < evaluation.history[0].loss
+
+
+@pytest.mark.parametrize("schedule", [True, False])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: str(optimizer["op"]))
+def test_continuing_equals_never_having_stopped_to_the_last_bit(
+    tiny: dict[str, Any], optimizer: dict[str, Any], schedule: bool
+) -> None:
+    rates = {"initial_lr": 0.01, "final_lr": 0.001} if schedule else {"initial_lr": 0.0}
+    interrupted = strategy(tiny, optimizer=optimizer, epochs=3, name="interrupted", **rates)
+    first = interrupted.evaluate(ARCH)
+    second = interrupted.momentum_eval(ARCH, first.filename, 1)
+    third = interrupted.momentum_eval(ARCH, second.filename, 1)
+
+    whole = strategy(tiny, optimizer=optimizer, epochs=3, name="whole", **rates)
+    loop = whole._loop(whole.instantiate_network(ARCH), ARCH, "train", 3)
+    history, _ = loop.run(1, 5)
+
+    assert (*first.history, *second.history, *third.history) == tuple(history)
+    assert third.momentum_epochs == 2
+    assert third.epochs == 3
+    saved = keras.models.clone_model(loop.network)
+    saved.load_weights(interrupted.weights_path(third.filename))
+    assert all(np.array_equal(a, b) for a, b in zip(saved.get_weights(), loop.network.get_weights(), strict=True))
+
+
+def test_weights_are_found_by_the_sha1_alone(tiny: dict[str, Any]) -> None:
+    evaluator = strategy(tiny)
+    filename = evaluator.evaluate(ARCH).filename
+    by_name = evaluator.momentum_eval(ARCH, filename, 1)
+    evaluator.evaluate(ARCH)
+    assert evaluator.momentum_eval(ARCH, filename[:40], 1).history == by_name.history
+
+
+def test_results_do_not_depend_on_what_was_trained_before(tiny: dict[str, Any]) -> None:
+    alone = strategy(tiny, name="alone").evaluate(ARCH)
+    busy = strategy(tiny, name="busy")
+    busy.evaluate("input|dropout|dropout|sep5x5_64|output")
+    assert busy.evaluate(ARCH).history == alone.history
+    assert strategy(tiny, name="other", seed=8).evaluate(ARCH).history != alone.history
+
+
+def test_a_weak_candidate_is_stopped_and_says_why(tiny: dict[str, Any]) -> None:
+    evaluation = strategy(tiny, epochs=4, act={"beta": 1.0, "zeta": 0.25}).evaluate(ARCH)
+    assert evaluation.status == "stopped"
+    assert evaluation.epochs == 1
+    assert "below the threshold 1.0000 after epoch 1" in evaluation.reason
+
+
+def test_a_loss_that_is_not_finite_is_a_failed_evaluation(tiny: dict[str, Any]) -> None:
+    evaluation = strategy(tiny, initial_lr=1e30, final_lr=1e30).evaluate(ARCH)
+    assert evaluation.status == "failed"
+    assert evaluation.fitness == 0.0
+    assert "not finite" in evaluation.reason
+    assert "NotFiniteError" in evaluation.traceback
+
+
+def test_a_candidate_that_does_not_build_is_a_failed_evaluation(tiny: dict[str, Any]) -> None:
+    reference = {"huge": {"op": "Conv2D", "filters": 4, "kernel_size": [9, 9], "padding": "valid"}}
+    interface = NASInterface(
+        {"depth": 1, "operations": ["huge", "identity"], "reference": reference}, tiny, tracker=NullTracker()
+    )
+    evaluation = interface.eval_strategy.evaluate("input|huge|output")
+    assert evaluation.status == "failed"
+    assert evaluation.reason.startswith("ValueError")
+
+
+def test_a_foreign_architecture_is_refused(tiny: dict[str, Any]) -> None:
+    with pytest.raises(ArchitectureError, match="sep9x9_32"):
+        strategy(tiny).evaluate("input|sep9x9_32|dropout|dropout|output")
+
+
+def test_missing_weights_are_a_file_not_found_error(tiny: dict[str, Any]) -> None:
+    with pytest.raises(FileNotFoundError, match="no weights 'nothing'"):
+        strategy(tiny).momentum_eval(ARCH, "nothing", 1)
+    with pytest.raises(MissingResultsError):
+        strategy(tiny).fully_train(ARCH, "")
+
+
+def test_weights_of_another_architecture_are_refused(tiny: dict[str, Any]) -> None:
+    evaluator = strategy(tiny)
+    filename = evaluator.evaluate(ARCH).filename
+    with pytest.raises(ArchitectureError, match="holds the weights of"):
+        evaluator.momentum_eval("input|dropout|dropout|dropout|output", filename, 1)
+
+
+def test_a_full_training_is_tested_through_the_model_that_is_served(tiny: dict[str, Any]) -> None:
+    evaluator = strategy(tiny, full_train={"epochs": 2})
+    evaluation = evaluator.fully_train(ARCH)
+    served = keras.saving.load_model(evaluation.extra["model"])
+    answers = served.predict(evaluator.data.x_test, verbose=0).argmax(axis=1)
+    assert evaluation.extra["test_accuracy"] == (answers == evaluator.data.y_test).mean()
+    assert evaluation.epochs == 2
+    assert np.load(evaluation.extra["example"]).dtype == evaluator.data.x_test.dtype
+
+
+def test_a_full_training_may_start_from_saved_weights(tiny: dict[str, Any]) -> None:
+    evaluator = strategy(tiny, epochs=3)
+    filename = evaluator.evaluate(ARCH).filename
+    scratch, onward = evaluator.fully_train(ARCH), evaluator.fully_train(ARCH, filename)
+    assert onward.history[0].loss < scratch.history[0].loss
+
+
+def test_histories_are_json(tiny: dict[str, Any]) -> None:
+    evaluator = strategy(tiny)
+    evaluation = evaluator.evaluate(ARCH)
+    stem = evaluation.filename.removesuffix(".weights.h5")
+    written = json.loads((evaluator.results.histories / f"{stem}.json").read_text())
+    assert written["candidate"] == ARCH
+    assert written["history"][0]["val_accuracy"] == evaluation.fitness
+
+
+@pytest.mark.parametrize(
+    ("epoch", "rate"), [(0, 0.08), (1, 0.08 * 0.125 ** (1 / 3)), (2, 0.08 * 0.125 ** (2 / 3)), (3, 0.01), (9, 0.01)]
+)
+def test_the_learning_rate_decays_exponentially_in_steps_of_an_epoch(epoch: int, rate: float) -> None:
+    assert learning_rate(EvaluationConfig(), epoch, 3) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize("rates", [{"initial_lr": 0.0}, {"final_lr": 0.0}])
+def test_either_rate_zero_leaves_the_optimizers_own(rates: dict[str, float]) -> None:
+    assert learning_rate(EvaluationConfig(**rates), 0, 3) is None

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.core.objective_interface import ObjectiveInterface
+from hivenas.core.records import ResultsFolder
+from hivenas.core.seeds import arch_hash
+from hivenas.core.tracker import NullTracker
+from hivenas.errors import ArchitectureError, ConfigError
+
+SPACE = {"depth": 2}
+ARCH = "input|sep3x3_32|dropout|output"
+FIVE = {"fitness", "epochs", "filename", "params", "momentum"}
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("evaluate", {"candidate": inspect.Parameter.empty}),
+        ("fully_train_best_model", {"from_arch": True}),
+        ("get_neighbor", {"orig_arch": inspect.Parameter.empty}),
+        (
+            "momentum_eval",
+            {
+                "candidate": inspect.Parameter.empty,
+                "weights_filename": inspect.Parameter.empty,
+                "m_epochs": inspect.Parameter.empty,
+            },
+        ),
+        ("sample", {}),
+        ("train_custom_arch", {"arch_str": inspect.Parameter.empty}),
+    ],
+)
+def test_methods_have_the_arguments_of_the_reference(method: str, arguments: dict[str, Any]) -> None:
+    parameters = inspect.signature(getattr(NASInterface, method)).parameters
+    assert {name: p.default for name, p in parameters.items() if name != "self"} == arguments
+
+
+def test_it_is_an_objective_that_is_maximised() -> None:
+    interface = NASInterface(tracker=NullTracker())
+    assert isinstance(interface, ObjectiveInterface)
+    assert interface.is_minimize is False
+    assert interface.search_space.depth == 5
+
+
+@pytest.mark.parametrize(
+    ("space", "evaluation", "message"),
+    [
+        ({"deepth": 2}, {}, "space.deepth; did you mean space.depth"),
+        ({}, {"epoch": 2}, "evaluation.epoch; did you mean evaluation.epochs"),
+        ({}, {"epochs": 2, "momentum_epochs": 1}, "epochs must be at least 3"),
+        ({"operations": ["sep3x3_33"]}, {}, "sep3x3_32"),
+    ],
+)
+def test_wrong_settings_are_refused_at_once(space: dict[str, Any], evaluation: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        NASInterface(space, evaluation)
+
+
+def test_the_seed_decides_samples_and_neighbours() -> None:
+    def draws(seed: int) -> list[str]:
+        interface = NASInterface(SPACE, {"seed": seed})
+        first = interface.sample()
+        return [first, interface.get_neighbor(first), interface.sample()]
+
+    assert draws(1) == draws(1) != draws(2)
+
+
+def test_evaluate_and_momentum_eval_give_the_five_results_and_are_recorded(tiny: dict[str, Any]) -> None:
+    interface = NASInterface(SPACE, tiny | {"epochs": 3}, tracker=NullTracker())
+    first = interface.evaluate(ARCH)
+    assert set(first) == FIVE
+    assert first["filename"].startswith(arch_hash(ARCH))
+    assert first["epochs"] == 3
+    second = interface.momentum_eval(ARCH, first["filename"], 2)
+    assert set(second) == FIVE
+    assert second["epochs"] == 2
+    rows = ResultsFolder(tiny["results"]["dir"], "tiny").rows()
+    assert [(row.phase, row.epochs, row.momentum_epochs, row.fitness) for row in rows] == [
+        ("evaluate", 3, 0, first["fitness"]),
+        ("momentum", 3, 2, second["fitness"]),
+    ]
+
+
+def test_the_best_recorded_candidate_is_trained_fully(tiny: dict[str, Any]) -> None:
+    interface = NASInterface(SPACE, tiny, tracker=NullTracker())
+    with pytest.raises(FileNotFoundError, match="no results at"):
+        interface.fully_train_best_model()
+    candidates = [ARCH, "input|sep3x3_32|sep3x3_32|output"]
+    scores = {candidate: interface.evaluate(candidate)["fitness"] for candidate in candidates}
+    best = max(candidates, key=lambda candidate: scores[candidate])
+    for from_arch in (True, False):
+        result = interface.fully_train_best_model(from_arch=from_arch)
+        assert set(result) == FIVE | {"test_accuracy", "test_loss"}
+        assert result["filename"].startswith(arch_hash(best))
+        assert result["epochs"] == 1
+    for file in Path(tiny["results"]["dir"]).glob("tiny/weights/*[0-9].weights.h5"):
+        file.unlink()
+    with pytest.raises(FileNotFoundError, match="no weights"):
+        interface.fully_train_best_model(from_arch=False)
+
+
+def test_any_architecture_over_the_reference_operations_can_be_trained_fully(tiny: dict[str, Any]) -> None:
+    interface = NASInterface(SPACE, tiny, tracker=NullTracker())
+    result = interface.train_custom_arch("input|sc_1|conv3x3_8|output")
+    assert result["epochs"] == 1
+    with pytest.raises(ArchitectureError, match="conv9x9_8"):
+        interface.train_custom_arch("input|conv9x9_8|output")
+
+
+def test_a_call_from_python_is_a_nested_run_under_the_active_one(tiny: dict[str, Any], store: str) -> None:
+    interface = NASInterface(SPACE, tiny | {"epochs": 3})
+    with mlflow.start_run() as parent:
+        result = interface.evaluate(ARCH)
+        interface.momentum_eval(ARCH, result["filename"], 1)
+    client = mlflow.MlflowClient()
+    runs = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    by_phase = {run.data.tags["hivenas.phase"]: run for run in runs}
+    assert set(by_phase) == {"evaluate", "momentum"}
+    assert by_phase["evaluate"].data.metrics["fitness"] == result["fitness"]
+    assert by_phase["momentum"].data.tags["hivenas.continues"] == by_phase["evaluate"].info.run_id
+    assert by_phase["momentum"].data.metrics["fitness_before"] == result["fitness"]
+    assert by_phase["momentum"].data.metrics["momentum_epochs"] == 1
+
+
+def test_without_an_active_run_it_stands_in_the_experiment_of_its_name(tiny: dict[str, Any], store: str) -> None:
+    NASInterface(SPACE, tiny | {"name": "alone"}).evaluate(ARCH)
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name("alone")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert "mlflow.parentRunId" not in run.data.tags
+    assert run.info.status == "FINISHED"

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from hivenas.config import SpaceConfig
+from hivenas.core.nas.network import apply_operation, build_network, serving_model
+from hivenas.core.nas.operations import REFERENCE_SPACE
+from hivenas.core.nas.search_space import NASSearchSpace, decode
+
+SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3)]
+
+
+def network_of(arch: str, shape: tuple[int, int, int] = (8, 8, 1), *, seed: int = 1) -> keras.Model:
+    return build_network(
+        decode(arch, REFERENCE_SPACE),
+        REFERENCE_SPACE,
+        shape=shape,
+        classes=10,
+        input_stem=("conv3x3_32bnrelu",),
+        output_stem=("global_avg_pool",),
+        seed=seed,
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("preset", ["everything", "cells", "layerwise"])
+def test_every_sampled_architecture_builds(preset: str, shape: tuple[int, int, int]) -> None:
+    operations = tuple(REFERENCE_SPACE) if preset == "everything" else None
+    config = SpaceConfig(
+        preset=None if operations else preset,  # type: ignore[arg-type]
+        operations=operations,
+        depth=5,
+        skip_rate=0.5,
+    )
+    space = NASSearchSpace(config, np.random.default_rng(len(preset)))
+    for seed in range(25):
+        network = build_network(
+            space.parse(space.sample()),
+            space.reference,
+            shape=shape,
+            classes=10,
+            input_stem=space.input_stem,
+            output_stem=space.output_stem,
+            seed=seed,
+        )
+        assert network.output_shape == (None, 10)
+
+
+@pytest.mark.parametrize("key", REFERENCE_SPACE)
+def test_every_operation_keeps_four_axes_and_survives_saving(key: str, tmp_path: Path) -> None:
+    inputs = keras.layers.Input((8, 8, 4))
+    outputs = apply_operation(REFERENCE_SPACE[key], inputs, "op")
+    model = keras.Model(inputs, outputs)
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 4)).astype(np.float32)
+    before = model(images, training=False).numpy()
+    assert before.ndim == 4
+    model.save(tmp_path / "op.keras")
+    again = keras.saving.load_model(tmp_path / "op.keras")
+    assert np.array_equal(again(images, training=False).numpy(), before)
+
+
+@pytest.mark.parametrize(
+    ("key", "parameters"),
+    [
+        ("conv3x3_8", 9 * 4 * 8 + 8),
+        ("sep3x3_32", 9 * 4 + 4 * 32 + 32),
+        ("conv3x3_16bnrelu", 9 * 4 * 16 + 16 + 2 * 16),
+        ("resx1reg_32_conv3x3_64bnrelu", (4 * 32 + 32) + (9 * 32 * 64 + 64 + 2 * 64)),
+        ("resx2reg_32_conv3x3_64bnrelu", (4 * 32 + 32) + (9 * 32 * 64 + 64 + 2 * 64) + (9 * 64 * 64 + 64 + 2 * 64)),
+        ("max_pool3x3", 0),
+        ("identity", 0),
+    ],
+)
+def test_operations_have_the_parameters_of_their_definition(key: str, parameters: int) -> None:
+    inputs = keras.layers.Input((8, 8, 4))
+    model = keras.Model(inputs, apply_operation(REFERENCE_SPACE[key], inputs, "op"))
+    assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == parameters
+
+
+def test_a_residual_cell_is_concatenated_with_its_input() -> None:
+    inputs = keras.layers.Input((8, 8, 4))
+    outputs = apply_operation(REFERENCE_SPACE["resx1reg_32_conv3x3_64bnrelu"], inputs, "op")
+    assert outputs.shape == (None, 8, 8, 64 + 4)
+
+
+def test_a_skip_connection_adds_its_start_to_its_end() -> None:
+    plain = network_of("input|sep3x3_32|max_pool3x3|output")
+    skipping = network_of("input|sc_2|sep3x3_32|max_pool3x3|output")
+    added = skipping.get_layer("skip1_add")
+    assert {tensor.name for tensor in added.input} == {
+        skipping.get_layer("layer2").output.name,
+        skipping.get_layer("skip1_projection").output.name,
+    }
+    assert skipping.get_layer("skip1_projection").input.name == skipping.get_layer("input1_relu").output.name
+    assert skipping.count_params() - plain.count_params() == 32 * 32 + 32
+
+
+def test_a_skip_connection_strides_where_its_span_pools() -> None:
+    network = network_of("input|sc_2|conv3x3_64bnreluavgpool|conv3x3_64bnreluavgpool|output", (28, 28, 1))
+    assert network.get_layer("skip1_projection").strides == (4, 4)
+
+
+def test_the_seed_decides_the_initial_weights() -> None:
+    arch = "input|sep3x3_32|dropout|output"
+    first, same, other = (network_of(arch, seed=seed).get_weights() for seed in (1, 1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, same, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_the_serving_model_standardises_raw_images(dtype: str) -> None:
+    network = network_of("input|sep3x3_32|output")
+    mean, variance = np.array([4.0], np.float32), np.array([36.0], np.float32)
+    raw = np.random.default_rng(0).integers(0, 16, (5, 8, 8, 1)).astype(dtype)
+    served = serving_model(network, mean, variance, dtype)(raw).numpy()
+    by_hand = network((raw.astype(np.float32) - 4.0) / 6.0, training=False).numpy()
+    assert np.allclose(served, by_hand, atol=1e-6)

@@ -1,0 +1,294 @@
+"""The space of encoded architectures: sampling, neighbours, counting, and what is said of a foreign string."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hivenas.config import SpaceConfig
+from hivenas.core.nas.operations import PRESETS
+from hivenas.core.nas.search_space import Chain, NASSearchSpace, decode
+from hivenas.errors import ArchitectureError, ConfigError, InputError
+
+TINY = ("identity", "dropout", "batch_norm")
+
+# Each of these is meant with and without skip connections, up to the published default.
+CONFIGS = [
+    SpaceConfig(depth=1, operations=TINY),
+    SpaceConfig(depth=3, operations=TINY[:2]),
+    SpaceConfig(depth=1, operations=TINY[:1], skip_rate=0.5),
+    SpaceConfig(depth=3, operations=TINY[:1], skip_rate=0.5),
+    SpaceConfig(depth=3, operations=TINY, skip_rate=0.3),
+    SpaceConfig(depth=2, operations=TINY, skip_rate=1.0),
+    SpaceConfig(),
+    SpaceConfig(skip_rate=0.25),
+    SpaceConfig(preset="cells", depth=4, skip_rate=0.5),
+]
+SMALL = [config for config in CONFIGS if config.operations is not None]
+_SEEDS = st.integers(0, 2**32 - 1)
+
+
+def _space(config: SpaceConfig, seed: int = 1) -> NASSearchSpace:
+    return NASSearchSpace(config, np.random.default_rng(seed))
+
+
+def _components_changed(one: Chain, other: Chain) -> int:
+    operations = sum(a != b for a, b in zip(one.operations, other.operations, strict=True))
+    return operations + sum(a != b for a, b in zip(one.skips, other.skips, strict=True))
+
+
+@settings(deadline=None, max_examples=100)
+@given(config=st.sampled_from(CONFIGS), seed=_SEEDS)
+def test_a_sample_decodes_and_encodes_to_itself(config: SpaceConfig, seed: int) -> None:
+    space = _space(config, seed)
+    arch = space.sample()
+    chain = space.parse(arch)
+    assert chain.encode() == arch
+    assert "|".join(["input", *space.eval_format(arch), "output"]) == arch
+    assert len(chain.operations) == len(chain.skips) == config.depth
+    assert set(chain.operations) <= set(space.operations)
+    assert all(0 <= span <= config.depth - layer for layer, span in enumerate(chain.skips))
+
+
+@settings(deadline=None, max_examples=60)
+@given(config=st.sampled_from(CONFIGS), seed=_SEEDS)
+def test_every_neighbor_differs_in_exactly_one_component_and_sees_its_origin_as_a_neighbor(
+    config: SpaceConfig, seed: int
+) -> None:
+    space = _space(config, seed)
+    arch = space.sample()
+    neighbors = space.neighbors(arch)
+    assert arch not in neighbors
+    assert len(set(neighbors)) == len(neighbors)
+    for neighbor in neighbors:
+        assert _components_changed(space.parse(arch), space.parse(neighbor)) == 1
+        assert arch in space.neighbors(neighbor)
+
+
+@settings(deadline=None, max_examples=100)
+@given(config=st.sampled_from(CONFIGS), seed=_SEEDS)
+def test_get_neighbor_gives_one_of_the_neighbors(config: SpaceConfig, seed: int) -> None:
+    space = _space(config, seed)
+    arch = space.sample()
+    assert space.get_neighbor(arch) in space.neighbors(arch)
+
+
+@pytest.mark.parametrize("config", SMALL, ids=str)
+def test_enumerate_gives_every_architecture_once(config: SpaceConfig) -> None:
+    space = _space(config)
+    architectures = list(space.enumerate())
+    assert len(architectures) == len(set(architectures)) == space.size
+    assert all(space.parse(arch).encode() == arch for arch in architectures)
+
+
+@pytest.mark.parametrize("config", SMALL, ids=str)
+def test_every_architecture_can_be_reached_through_neighbors(config: SpaceConfig) -> None:
+    space = _space(config)
+    start = next(space.enumerate())
+    reached, border = {start}, [start]
+    while border:
+        border = [n for arch in border for n in space.neighbors(arch) if n not in reached]
+        border = list(dict.fromkeys(border))
+        reached.update(border)
+    assert reached == set(space.enumerate())
+
+
+@pytest.mark.parametrize("config", SMALL, ids=str)
+def test_neighbors_are_all_the_architectures_one_component_away(config: SpaceConfig) -> None:
+    space = _space(config)
+    chains = {arch: space.parse(arch) for arch in space.enumerate()}
+    for arch, chain in itertools.islice(chains.items(), 40):
+        expected = {other for other, its in chains.items() if _components_changed(chain, its) == 1}
+        assert set(space.neighbors(arch)) == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "size"),
+    [
+        (SpaceConfig(), 10**5),
+        (SpaceConfig(skip_rate=0.1), 10**5 * 720),
+        (SpaceConfig(preset="cells", depth=3), 6**3),
+        (SpaceConfig(depth=1, operations=TINY[:1], skip_rate=0.5), 2),
+        (SpaceConfig(depth=30), 10**30),
+    ],
+    ids=str,
+)
+def test_the_size_is_exact(config: SpaceConfig, size: int) -> None:
+    assert _space(config).size == size
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_the_same_seed_gives_the_same_sequence(config: SpaceConfig) -> None:
+    def walk(seed: int) -> list[str]:
+        space = _space(config, seed)
+        samples = [space.sample() for _ in range(20)]
+        return samples + [space.get_neighbor(arch) for arch in samples]
+
+    assert walk(7) == walk(7)
+    assert walk(7) != walk(8)
+
+
+def test_skip_rate_zero_gives_no_skip_connection_and_one_gives_one_at_every_layer() -> None:
+    never, always = _space(SpaceConfig(depth=4)), _space(SpaceConfig(depth=4, skip_rate=1.0))
+    for _ in range(50):
+        assert not any(never.parse(never.sample()).skips)
+        assert all(always.parse(always.sample()).skips)
+
+
+def test_skip_connections_start_at_the_configured_rate_with_every_legal_span_alike() -> None:
+    space = _space(SpaceConfig(depth=3, skip_rate=0.3), seed=3)
+    draws = 6000
+    by_layer: list[Counter[int]] = [Counter(), Counter(), Counter()]
+    for _ in range(draws):
+        for layer, span in enumerate(space.parse(space.sample()).skips):
+            by_layer[layer][span] += 1
+    for layer, counts in enumerate(by_layer):
+        spans = 3 - layer
+        assert set(counts) == set(range(spans + 1))
+        for span in range(1, spans + 1):
+            # Five standard deviations of a binomial count.
+            expected = draws * 0.3 / spans
+            assert abs(counts[span] - expected) < 5 * expected**0.5
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.5])
+def test_sampled_operations_are_uniform_at_every_layer(rate: float) -> None:
+    space = _space(SpaceConfig(depth=3, skip_rate=rate), seed=5)
+    draws = 5000
+    counts = Counter(
+        (layer, operation)
+        for _ in range(draws)
+        for layer, operation in enumerate(space.parse(space.sample()).operations)
+    )
+    expected = draws / len(space.operations)
+    assert len(counts) == 3 * len(space.operations)
+    assert all(abs(count - expected) < 5 * expected**0.5 for count in counts.values())
+
+
+def test_neighbors_are_drawn_uniformly() -> None:
+    space = _space(SpaceConfig(depth=2, operations=TINY, skip_rate=0.5), seed=9)
+    arch = "input|sc_2|identity|dropout|output"
+    draws = 4000
+    counts = Counter(space.get_neighbor(arch) for _ in range(draws))
+    expected = draws / len(space.neighbors(arch))
+    assert set(counts) == set(space.neighbors(arch))
+    assert all(abs(count - expected) < 5 * expected**0.5 for count in counts.values())
+
+
+def test_a_skip_connection_can_be_removed_added_and_respanned() -> None:
+    space = _space(SpaceConfig(depth=2, operations=TINY[:2], skip_rate=0.5))
+    assert sorted(space.neighbors("input|sc_1|identity|dropout|output")) == [
+        "input|identity|dropout|output",
+        "input|sc_1|dropout|dropout|output",
+        "input|sc_1|identity|identity|output",
+        "input|sc_1|identity|sc_1|dropout|output",
+        "input|sc_2|identity|dropout|output",
+    ]
+
+
+# Depth 3 with skip connections; the string, and what the message must say of it.
+MALFORMED = [
+    ("", ["input|operation|…|output", "got ''"]),
+    ("input|output", ["at least one operation", "'input|output'"]),
+    ("identity|dropout|identity", ["input|operation|…|output", "'identity|dropout|identity'"]),
+    ("input|identity|dropout|identity", ["input|operation|…|output"]),
+    ("identity|identity|dropout|output", ["input|operation|…|output"]),
+    ("INPUT|identity|identity|identity|output", ["input|operation|…|output"]),
+    ("input||identity|identity|output", ["component 1 ('')", "choose among identity, dropout, batch_norm or sc_k"]),
+    ("input|identity|dropuot|identity|output", ["component 2 ('dropuot')", "did you mean 'dropout'?", "choose among"]),
+    ("input|identity|identity|sep3x3_64|output", ["component 3 ('sep3x3_64')", "choose among identity, dropout"]),
+    ("input|identity|input|identity|output", ["component 2 ('input')"]),
+    ("input| identity|identity|identity|output", ["component 1 (' identity')", "did you mean 'identity'?"]),
+    ("input|sc_0|identity|identity|identity|output", ["component 1 ('sc_0')", "whole number k ≥ 1"]),
+    ("input|sc_-1|identity|identity|identity|output", ["component 1 ('sc_-1')", "whole number k ≥ 1"]),
+    ("input|sc_01|identity|identity|identity|output", ["component 1 ('sc_01')", "whole number k ≥ 1"]),
+    ("input|sc_|identity|identity|identity|output", ["component 1 ('sc_')", "whole number k ≥ 1"]),
+    ("input|identity|sc_x|identity|identity|output", ["component 2 ('sc_x')", "whole number k ≥ 1"]),
+    ("input|identity|sc_²|identity|identity|output", ["component 2 ('sc_²')", "whole number k ≥ 1"]),
+    ("input|identity|sc_٢|identity|identity|output", ["component 2 ('sc_٢')", "whole number k ≥ 1"]),
+    ("input|sc_4|identity|identity|identity|output", ["component 1 ('sc_4')", "3 follow", "sc_1 … sc_3"]),
+    ("input|identity|identity|sc_2|identity|output", ["component 3 ('sc_2')", "1 follow", "sc_1 … sc_1"]),
+    ("input|identity|identity|identity|sc_1|output", ["component 4 ('sc_1')", "no skip connection"]),
+    ("input|sc_1|sc_2|identity|identity|identity|output", ["component 2 ('sc_2')", "at most one skip connection"]),
+    ("input|identity|identity|output", ["has 3 operations (space.depth), got 2"]),
+    ("input|identity|identity|identity|identity|output", ["has 3 operations (space.depth), got 4"]),
+]
+
+
+@pytest.mark.parametrize(("arch", "says"), MALFORMED, ids=[arch for arch, _ in MALFORMED])
+def test_a_malformed_architecture_is_refused_with_component_position_and_choices(arch: str, says: list[str]) -> None:
+    space = _space(SpaceConfig(depth=3, operations=TINY, skip_rate=0.5))
+    for refuse in (space.parse, space.eval_format, space.neighbors, space.get_neighbor):
+        with pytest.raises(ArchitectureError) as caught:
+            refuse(arch)
+        assert all(text in str(caught.value) for text in says)
+    assert isinstance(caught.value, InputError)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_a_skip_connection_is_refused_in_a_space_without_them() -> None:
+    space = _space(SpaceConfig(depth=2, operations=TINY))
+    with pytest.raises(ArchitectureError, match=r"skip connections are off in this space \(space.skip_rate: 0\)"):
+        space.parse("input|sc_1|identity|identity|output")
+
+
+@settings(deadline=None, max_examples=200)
+@given(parts=st.lists(st.sampled_from(["input", "output", "sc_1", "sc_2", "sc_", "identity", "dropout", "x", ""])))
+def test_a_string_is_decoded_exactly_or_refused_on_purpose(parts: list[str]) -> None:
+    arch = "|".join(["input", *parts, "output"])
+    try:
+        chain = decode(arch, TINY)
+    except ArchitectureError as error:
+        assert repr(arch) in str(error)
+    else:
+        assert chain.encode() == arch
+
+
+def test_decode_takes_any_depth() -> None:
+    assert decode("input|identity|sc_2|dropout|identity|output", TINY) == Chain(
+        ("identity", "dropout", "identity"), (0, 2, 0)
+    )
+
+
+def test_a_space_without_neighbors_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"space\.operations=\['identity'\] with skip_rate=0; add an operation or set"
+    ):
+        _space(SpaceConfig(operations=("identity",)))
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        (
+            SpaceConfig(operations=("identity", "dropuot")),
+            r"space\.operations\[1\].*'dropuot'; did you mean 'dropout'\?",
+        ),
+        (SpaceConfig(input_stem=("conv3x3_32bnrel",)), r"space\.input_stem\[0\].*did you mean 'conv3x3_32bnrelu'\?"),
+        (
+            SpaceConfig(output_stem=("identity", "max")),
+            r"space\.output_stem\[1\] must name a known operation, got 'max'",
+        ),
+        (
+            SpaceConfig(reference={"mine": {"op": "Conv2d"}}),
+            r"space\.reference\.mine\.op.*'Conv2d'; did you mean 'Conv2D'",
+        ),
+    ],
+    ids=["operations", "input stem", "output stem", "reference"],
+)
+def test_an_unknown_operation_is_refused_where_it_stands(config: SpaceConfig, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        _space(config)
+
+
+def test_operations_replace_the_preset_and_may_be_defined_by_the_user() -> None:
+    assert _space(SpaceConfig()).operations == PRESETS["layerwise"]
+    assert _space(SpaceConfig(preset="cells")).operations == PRESETS["cells"]
+    own = SpaceConfig(operations=("mine", "identity"), reference={"mine": {"op": "Conv2D", "filters": 4}})
+    assert _space(own).operations == ("mine", "identity")
+    assert _space(own).parse("input|mine|mine|mine|mine|mine|output").operations == ("mine",) * 5

@@ -1,0 +1,137 @@
+"""The records that pass between the parts: momentum values, candidates as text, the five results."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import FrozenInstanceError
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hivenas.core.evaluation import (
+    EpochFigures,
+    Evaluation,
+    Proposal,
+    decode_candidate,
+    encode_candidate,
+    mean_momentum,
+    momentum_values,
+)
+
+ARCH = "input|sc_1|identity|dropout|output"
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "expected"),
+    [
+        ([], []),
+        ([0.5], [0.5]),
+        ([0.5, 0.75], [0.5, 0.75]),
+        ([0.5, 0.75, 1.0], [0.5, 0.75, 1.0]),
+        ([0.5, 0.75, 0.875], [0.5, 0.75, 0.5]),
+        ([0.25, 0.5, 0.375, 0.625], [0.25, 0.5, -0.5, -2.0]),
+        ([0.5, 0.5, 0.75], [0.5, 0.5, 0.0]),
+        ([0.5, 0.5, 0.5, 0.75], [0.5, 0.5, 0.0, 0.0]),
+        ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0]),
+    ],
+)
+def test_momentum_is_the_accuracy_twice_and_then_the_ratio_of_gains(
+    accuracies: list[float], expected: list[float]
+) -> None:
+    given_accuracies = list(accuracies)
+    assert momentum_values(accuracies) == expected
+    assert accuracies == given_accuracies
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "mean"),
+    [([], 0.0), ([0.5], 0.5), ([0.5, 0.75, 0.875], 1.75 / 3), ([0.25, 0.5, 0.375, 0.625], -0.4375)],
+)
+def test_a_candidates_momentum_is_the_mean_of_its_values(accuracies: list[float], mean: float) -> None:
+    assert mean_momentum(accuracies) == pytest.approx(mean)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 1000).map(lambda n: n / 1000), max_size=12))
+def test_momentum_is_finite_with_one_value_an_epoch(accuracies: list[float]) -> None:
+    values = momentum_values(accuracies)
+    assert len(values) == len(accuracies)
+    assert all(math.isfinite(value) for value in values)
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(allow_nan=False, width=64), min_size=1, max_size=12).map(tuple))
+def test_a_point_comes_back_from_its_text_to_the_last_bit(point: tuple[float, ...]) -> None:
+    again = decode_candidate(encode_candidate(point))
+    assert isinstance(again, tuple)
+    assert [x.hex() for x in again if isinstance(x, float)] == [x.hex() for x in point]
+
+
+def test_an_architecture_is_its_own_text() -> None:
+    assert encode_candidate(ARCH) == ARCH
+    assert decode_candidate(ARCH) == ARCH
+
+
+def test_whole_numbers_in_a_points_text_become_floats() -> None:
+    assert decode_candidate("[1, 2.5]") == (1.0, 2.5)
+
+
+def test_the_result_has_exactly_the_five_keys_and_counts_the_epochs_of_this_call() -> None:
+    history = tuple(EpochFigures(epoch, 1.0, 0.5, 1.0, 0.5) for epoch in (6, 7))
+    evaluation = Evaluation(
+        ARCH, "complete", 0.9, epochs=5, momentum=0.25, momentum_epochs=2, params=1234, filename="x.h5", history=history
+    )
+    assert evaluation.as_result() == {
+        "fitness": 0.9,
+        "epochs": 2,
+        "filename": "x.h5",
+        "params": 1234,
+        "momentum": 0.25,
+    }
+
+
+def test_a_failure_has_the_worst_fitness_and_says_why() -> None:
+    failure = Evaluation.failure(ARCH, "out of memory", traceback="…", worst=float("inf"), seconds=1.5)
+    assert (failure.status, failure.fitness, failure.reason, failure.seconds) == (
+        "failed",
+        float("inf"),
+        "out of memory",
+        1.5,
+    )
+    assert failure.epochs == 0
+    assert failure.filename == ""
+
+
+def test_an_evaluation_as_json_keeps_the_figures_of_every_epoch() -> None:
+    evaluation = Evaluation(ARCH, "complete", 0.1 + 0.2, history=(EpochFigures(1, 0.7, 0.6, 0.5, 0.4),))
+    data = json.loads(json.dumps(evaluation.to_json()))
+    assert data["fitness"] == 0.1 + 0.2
+    assert data["history"] == [{"epoch": 1, "loss": 0.7, "accuracy": 0.6, "val_loss": 0.5, "val_accuracy": 0.4}]
+
+
+def test_with_seconds_changes_nothing_else() -> None:
+    evaluation = Evaluation(ARCH, "complete", 0.5, epochs=3)
+    timed = evaluation.with_seconds(2.0)
+    assert timed.seconds == 2.0
+    assert timed.with_seconds(0.0) == evaluation
+
+
+@pytest.mark.parametrize(
+    ("proposal", "phase", "label"),
+    [
+        (Proposal(0, 0, "scout", 0, ARCH), "evaluate", "0000-scout"),
+        (Proposal(17, 2, "onlooker", 1, ARCH, 0.5), "evaluate", "0017-onlooker"),
+        (Proposal(12345, 2, "employee", 0, ARCH, 0.5, 3, "x.h5"), "momentum", "12345-momentum"),
+    ],
+)
+def test_a_proposal_knows_its_phase_and_label(proposal: Proposal, phase: str, label: str) -> None:
+    assert (proposal.phase, proposal.label) == (phase, label)
+
+
+def test_records_are_frozen() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Evaluation(ARCH, "complete", 0.5).fitness = 1.0  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError):
+        Proposal(0, 0, "scout", 0, ARCH).index = 1  # type: ignore[misc]

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlflow
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from hivenas.cli import main
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def write(tmp_path: Path, text: str) -> str:
+    file = tmp_path / "x.yaml"
+    file.write_text(text)
+    return str(file)
+
+
+WRONG = [
+    ("evaluation: {lerning: 3}", "unknown key evaluation.lerning"),
+    ("evaluation: {epoch: 3}", "did you mean evaluation.epochs?"),
+    ("evaluation: {epochs: five}", "evaluation.epochs must be a whole number, got 'five'"),
+    ("evaluation: {epochs: 0}", "evaluation.epochs must be at least 1, got 0"),
+    ("space: {operations: [sep3x3_65, identity]}", "did you mean 'sep3x3_64'?"),
+    (
+        "evaluation: {epochs: 2, momentum_epochs: 5}",
+        "evaluation.epochs must be at least 3 when momentum_epochs > 0, got epochs=2",
+    ),
+    ("name: !!python/object:os.system {}", "!!python/object:os.system is not allowed"),
+    ("name: !!python/object/apply:os.system [ls]", "!!python/object/apply:os.system is not allowed"),
+    ("space: {operations: [identity]}", "one operation needs skip connections to have neighbours"),
+    ("- a list", "must be a mapping of keys"),
+    ("evaluation: {epochs: [", "not valid YAML"),
+]
+
+
+@pytest.mark.parametrize("command", ["search", "check", "train", "report"])
+@pytest.mark.parametrize(("text", "message"), WRONG)
+def test_wrong_configurations_are_one_clear_line_and_exit_code_2(
+    tmp_path: Path, command: str, text: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = write(tmp_path, text)
+    result = invoke(command, "--config", file)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert file in result.output
+    assert len(result.output.strip().splitlines()) == 1
+    assert not (tmp_path / "results").exists()
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["search", "--config", "none.yaml"], "cannot read the configuration none.yaml"),
+        (["search", "--config", "x.yaml", "--set", "evaluation.epochs=0"], "(--set evaluation.epochs=0)"),
+        (["search", "--config", "x.yaml", "--set", "epochs"], "--set takes key=value"),
+        (["search", "--config", "x.yaml", "--resume"], "nothing to resume"),
+        (["train", "--config", "x.yaml"], "no results at"),
+        (["report", "--config", "x.yaml"], "no results at"),
+        (["arch", "input|sep3x3_32|output|", "--config", "x.yaml"], "must read input|operation|…|output"),
+        (["arch", "input|sep3x3_33|output", "--config", "x.yaml"], "component 1 ('sep3x3_33')"),
+        (["arch", "input|sc_3|sep3x3_32|output", "--config", "x.yaml"], "spans 3 operations but 1 follow"),
+        (["search"], "Missing option '--config'"),
+    ],
+)
+def test_wrong_calls_are_clear_and_exit_code_2(
+    tmp_path: Path, arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "name: x\n")
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_check_prints_the_resolved_configuration_and_the_plan(tmp_path: Path) -> None:
+    file = write(tmp_path, "space: {depth: 2, skip_rate: 0.1}\ncolony: {iterations: 3}\n")
+    result = invoke("check", "--config", file, "--set", "evaluation.epochs=4 name=mine")
+    assert result.exit_code == 0
+    resolved = yaml.safe_load(result.output)
+    assert resolved["name"] == "mine"
+    assert resolved["evaluation"]["epochs"] == 4
+    assert resolved["colony"] == {"size": 7, "employee_ratio": 0.44, "abandonment_limit": 3, "iterations": 3}
+    assert "600 architectures" in result.output
+    assert "21 at the most" in result.output
+    assert "84 at the most" in result.output
+
+
+def test_a_numerical_search_from_start_to_report(tmp_path: Path, store: str) -> None:
+    file = write(tmp_path, "name: bowl\nobjective: sphere_min\ncolony: {size: 4, iterations: 3}\n")
+    result = invoke("search", "--config", file)
+    assert result.exit_code == 0, result.output
+    assert "12 evaluations" in result.output
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name("bowl")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    assert len(runs) == 13
+    assert {run.info.status for run in runs} == {"FINISHED"}
+
+    again = invoke("search", "--config", file)
+    assert again.exit_code == 2
+    for way_on in ("--resume", "--set name=", "--overwrite"):
+        assert way_on in again.output
+
+    resumed = invoke("search", "--config", file, "--resume")
+    assert resumed.exit_code == 0
+    assert "nothing is left to do" in resumed.output
+
+    report = invoke("report", "--config", file)
+    assert report.exit_code == 0
+    assert (tmp_path / "results/bowl/plots/convergence.png").stat().st_size > 5000
+
+    overwritten = invoke("search", "--config", file, "--overwrite")
+    assert overwritten.exit_code == 0
+    assert overwritten.output.splitlines()[1:5] == result.output.splitlines()[1:5]

@@ -1,0 +1,120 @@
+"""The main job on real data, through the commands that a user types."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from hivenas.core.nas.nas_interface import NASInterface
+
+ROOT = Path(__file__).parents[1]
+TINY = """
+name: {name}
+seed: 5
+dataset: {{name: digits, train_limit: 300}}
+space: {{depth: 2, skip_rate: 0.2, operations: [sep3x3_32, max_pool3x3, dropout, identity]}}
+evaluation: {{epochs: 3, batch_size: 32, momentum_epochs: 2, act: {{beta: 0.0}}}}
+colony: {{size: 4, iterations: 2}}
+full_train: {{epochs: 3}}
+execution: {{workers: {workers}}}
+results: {{dir: {results}}}
+"""
+
+
+def configuration(tmp_path: Path, name: str, results: str, workers: int = 1) -> Path:
+    file = tmp_path / f"{results}.yaml"
+    file.write_text(TINY.format(name=name, results=tmp_path / results, workers=workers))
+    return file
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command of this environment, whether or not that is activated."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"PATH": path})
+
+
+def records(folder: Path) -> list[dict[str, str]]:
+    (file,) = folder.glob("*/*.csv")
+    with file.open(newline="") as lines:
+        return [{k: v for k, v in row.items() if k not in ("seconds", "run_id")} for row in csv.DictReader(lines)]
+
+
+def test_mlflow_run_searches_trains_and_registers(store: str, tmp_path: Path) -> None:
+    file = configuration(tmp_path, "job", "first")
+    arguments = ["run", str(ROOT), "--env-manager", "local", "-P", f"config={file}", "-P", "set=seed=6 full_train.epochs=4"]
+    done = run("mlflow", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    client = mlflow.MlflowClient()
+    version = client.get_model_version_by_alias("job", "champion")
+    training = client.get_run(version.run_id)
+    parent = client.get_run(training.data.tags["mlflow.parentRunId"])
+    children = client.search_runs(
+        [parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    )
+    phases = [child.data.tags["hivenas.phase"] for child in children]
+    assert phases.count("full_train") == 1
+    assert phases.count("evaluate") == parent.data.metrics["evaluations"] - phases.count("momentum")
+    assert phases.count("momentum") >= 1
+    assert {run_.info.status for run_ in [parent, *children]} == {"FINISHED"}
+    for child in children:
+        assert {"fitness", "epochs", "param_count", "seconds", "val_loss"} <= set(child.data.metrics)
+        assert {"op_00", "op_01", "depth"} <= set(child.data.params)
+        (weights,) = client.list_artifacts(child.info.run_id, "weights")
+        assert weights.path.startswith(f"weights/{child.data.tags['hivenas.arch_hash']}")
+    continued = next(child for child in children if child.data.tags["hivenas.phase"] == "momentum")
+    assert continued.data.tags["hivenas.continues"] in {child.info.run_id for child in children}
+    assert parent.data.params["seed"] == "6"
+    assert version.tags["hivenas.search_run"] == parent.info.run_id
+    assert version.tags["hivenas.architecture"] == training.data.tags["hivenas.candidate"]
+    assert "evaluation:" in (version.description or "")
+    assert training.data.metrics["test_accuracy"] == parent.data.metrics["test_accuracy"]
+
+    again = run("mlflow", *arguments, "-P", "resume=true")
+    assert again.returncode == 0, again.stdout + again.stderr
+    pointers = client.search_runs(["0"], f"tags.`hivenas.resumes` = '{parent.info.run_id}'")
+    assert len(pointers) == 1
+    assert pointers[0].data.metrics["test_accuracy"] == parent.data.metrics["test_accuracy"]
+
+
+def test_the_registered_model_takes_raw_images(store: str, tmp_path: Path) -> None:
+    file = configuration(tmp_path, "served", "served")
+    done = run("hivenas", "search", "--config", str(file))
+    assert done.returncode == 0, done.stdout + done.stderr
+    model = mlflow.pyfunc.load_model("models:/served@champion")
+    version = mlflow.MlflowClient().get_model_version_by_alias("served", "champion")
+    expected = mlflow.MlflowClient().get_run(version.run_id).data.metrics["test_accuracy"]
+
+    digits = load_digits()
+    raw = digits.images[..., np.newaxis].astype(np.float32)
+    data = NASInterface(None, {"dataset": {"name": "digits", "train_limit": 300}, "seed": 5}).eval_strategy.data
+    in_test = (raw[:, None] == data.x_test[None]).all(axis=(2, 3, 4)).any(axis=1)
+    answers = model.predict(raw[in_test]).argmax(axis=1)
+    assert (answers == digits.target[in_test]).mean() == pytest.approx(expected, abs=1e-9)
+
+    trained = run("hivenas", "train", "--config", str(file), "--from-weights")
+    assert trained.returncode == 0, trained.stdout + trained.stderr
+    newer = mlflow.MlflowClient().get_model_version_by_alias("served", "champion")
+    assert int(newer.version) == int(version.version) + 1
+
+    by_hand = run("hivenas", "arch", "input|conv3x3_8|output", "--config", str(file))
+    assert by_hand.returncode == 0, by_hand.stdout + by_hand.stderr
+    assert "test accuracy" in by_hand.stdout
+
+
+def test_two_processes_and_two_workers_give_the_same_bits(store: str, tmp_path: Path) -> None:
+    results: list[Any] = []
+    for name, workers in (("one", 1), ("again", 1), ("two_workers", 2)):
+        file = configuration(tmp_path, "same", name, workers)
+        done = run("hivenas", "search", "--config", str(file), "--set", "full_train.enabled=false")
+        assert done.returncode == 0, done.stdout + done.stderr
+        results.append(records(tmp_path / name))
+    assert results[0] == results[1] == results[2]

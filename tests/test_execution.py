@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from pathlib import Path
+
+import pytest
+
+from hivenas.config import ExecutionConfig
+from hivenas.errors import WorkerDiedError
+from hivenas.execution import SerialExecutor, WorkerExecutor, make_executor
+from tests.contracts import ExecutorContract
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def sleep_long() -> None:
+    time.sleep(60)
+
+
+def thread_settings() -> tuple[str, ...]:
+    return tuple(os.environ[v] for v in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"))
+
+
+class TestSerialExecutor(ExecutorContract):
+    @pytest.fixture
+    def executor(self) -> Iterator[Executor]:
+        with SerialExecutor() as executor:
+            yield executor
+
+
+class TestWorkerExecutor(ExecutorContract):
+    @pytest.fixture
+    def executor(self, tmp_path: Path) -> Iterator[Executor]:
+        with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
+            yield executor
+
+
+class TestTwoWorkers(ExecutorContract):
+    @pytest.fixture
+    def executor(self, tmp_path: Path) -> Iterator[Executor]:
+        with WorkerExecutor(ExecutionConfig(workers=2), tmp_path / "worker.log") as executor:
+            yield executor
+
+
+def test_a_worker_that_dies_takes_only_its_own_call_with_it(tmp_path: Path) -> None:
+    with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
+        before, dead, after = executor.submit(os.getpid), executor.submit(die), executor.submit(os.getpid)
+        with pytest.raises(WorkerDiedError, match="died"):
+            dead.result()
+        assert before.result() != after.result()
+
+
+def test_a_call_over_its_time_ends_with_its_worker(tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    with WorkerExecutor(ExecutionConfig(timeout_s=1.0), log) as executor:
+        with pytest.raises(WorkerDiedError, match=r"longer than execution\.timeout_s=1"):
+            executor.submit(sleep_long).result()
+        assert executor.submit(os.getpid).result() != os.getpid()
+    assert "sleep_long" in log.read_text()
+
+
+def test_a_worker_is_replaced_after_its_share_of_calls(tmp_path: Path) -> None:
+    with WorkerExecutor(ExecutionConfig(recycle_after=2), tmp_path / "worker.log") as executor:
+        pids = [executor.submit(os.getpid).result() for _ in range(5)]
+    assert pids[0] == pids[1] != pids[2] == pids[3] != pids[4]
+
+
+def test_workers_have_their_threads_set_before_anything_else(tmp_path: Path) -> None:
+    with WorkerExecutor(ExecutionConfig(threads=3), tmp_path / "worker.log") as executor:
+        assert executor.submit(thread_settings).result() == ("3", "3", "3")
+
+
+def test_an_error_inside_the_block_ends_workers_at_once(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
+        pid = executor.submit(os.getpid).result()
+        executor.submit(sleep_long)
+        raise KeyError
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_driver_that_is_killed_leaves_no_worker_behind(tmp_path: Path) -> None:
+    script = (
+        "import os, pathlib, signal, sys\n"
+        "from hivenas.config import ExecutionConfig\n"
+        "from hivenas.execution import WorkerExecutor\n"
+        "if __name__ == '__main__':\n"
+        "    executor = WorkerExecutor(ExecutionConfig(), pathlib.Path(sys.argv[1]))\n"
+        "    print(executor.submit(os.getpid).result(), flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    file = tmp_path / "driver.py"
+    file.write_text(script)
+    done = subprocess.run([sys.executable, str(file), str(tmp_path / "log")], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    worker = int(done.stdout)
+    for _ in range(600):
+        if not _is_running(worker):
+            break
+        time.sleep(0.1)
+    assert not _is_running(worker)
+
+
+def test_cheap_objectives_run_in_the_drivers_process(tmp_path: Path) -> None:
+    assert isinstance(make_executor(ExecutionConfig(), tmp_path / "log", serial=True), SerialExecutor)
+    assert isinstance(make_executor(ExecutionConfig(kind="serial"), tmp_path / "log"), SerialExecutor)
+    with make_executor(ExecutionConfig(), tmp_path / "log") as executor:
+        assert isinstance(executor, WorkerExecutor)
+
+
+def _is_running(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not waited for does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False

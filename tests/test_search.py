@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hivenas.benchmarks.numerical import Sphere
+from hivenas.config import ColonyConfig, Config, from_mapping
+from hivenas.core.colony.colony import ArtificialBeeColony
+from hivenas.core.evaluation import Evaluation, Proposal
+from hivenas.core.records import Row
+from hivenas.core.tracker import Child, NullTracker
+from hivenas.errors import DatasetError
+from hivenas.execution import SerialExecutor
+from hivenas.search import Search
+from hivenas.storage import SearchStore, open_store
+
+
+class Listener:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    def started(self, planned: int, done: int) -> None: ...
+
+    def evaluated(self, row: Row, best: Row | None) -> None:
+        self.rows.append(row)
+
+    def note(self, text: str) -> None: ...
+
+
+class CountingTracker(NullTracker):
+    """Counts children."""
+
+    def __init__(self) -> None:
+        self.children: list[Child] = []
+
+    def log_child(self, child: Child) -> str:
+        self.children.append(child)
+        return f"run-{len(self.children)}"
+
+
+
+def config(tmp_path: Path, iterations: int = 5) -> Config:
+    return from_mapping(
+        {
+            "name": "sphere",
+            "objective": "sphere_min",
+            "colony": {"size": 6, "iterations": iterations, "employee_ratio": 0.5},
+            "results": {"dir": str(tmp_path)},
+        }
+    )
+
+
+def params_of(candidate: str) -> Mapping[str, str]:
+    return {}
+
+
+def run(store: SearchStore, settings: ColonyConfig, *, stop_before: int = -1, fail: int = -1) -> CountingTracker:
+    rng = np.random.default_rng(3)
+    sphere = Sphere(3, rng=rng)
+
+    def evaluate(proposal: Proposal) -> Evaluation:
+        if proposal.index == stop_before:
+            raise KeyboardInterrupt
+        if proposal.index == fail:
+            raise ValueError("does not build")
+        return sphere.run(proposal)
+
+    tracker = CountingTracker()
+    colony = ArtificialBeeColony(sphere, settings, rng)
+    Search(
+        colony, evaluate, SerialExecutor(), store, tracker, Listener(), params_of=params_of, minimize=True
+    ).run()
+    return tracker
+
+
+def figures(rows: list[Row]) -> list[tuple[object, ...]]:
+    return [(row.index, row.iteration, row.bee, row.bee_id, row.candidate, row.fitness, row.status) for row in rows]
+
+
+def test_every_evaluation_is_recorded_tracked_and_told(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    with open_store(settings, 1) as store:
+        tracker = run(store, settings.colony)
+        assert [row.index for row in store.rows] == list(range(30)) == [int(c.tags["hivenas.index"]) for c in tracker.children]
+        assert store.rows == store.folder.rows()
+        assert store.rows[4].run_id == "run-5"
+
+
+@pytest.mark.parametrize("stop_before", [0, 1, 3, 4, 6, 17, 29])
+def test_a_search_that_was_stopped_goes_on_to_the_same_records(tmp_path: Path, stop_before: int) -> None:
+    whole, stopped = config(tmp_path / "whole"), config(tmp_path / "stopped")
+    with open_store(whole, 1) as store:
+        run(store, whole.colony)
+        expected = figures(store.rows)
+    with pytest.raises(KeyboardInterrupt), open_store(stopped, 1) as store:
+        run(store, stopped.colony, stop_before=stop_before)
+    with open_store(stopped, 1, resume=True) as store:
+        before = len(store.rows)
+        tracker = run(store, stopped.colony)
+        assert figures(store.rows) == expected
+        assert len(tracker.children) == len(expected) - before
+
+
+def test_a_finished_search_may_fly_further_iterations(tmp_path: Path) -> None:
+    with open_store(config(tmp_path / "long", 5), 1) as store:
+        run(store, config(tmp_path, 5).colony)
+        expected = figures(store.rows)
+    with open_store(config(tmp_path / "grown", 2), 1) as store:
+        run(store, config(tmp_path, 2).colony)
+    with open_store(config(tmp_path / "grown", 5), 1, resume=True) as store:
+        run(store, config(tmp_path, 5).colony)
+        assert figures(store.rows) == expected
+
+
+def test_a_candidate_that_fails_is_a_record_and_the_search_goes_on(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    with open_store(settings, 1) as store:
+        tracker = run(store, settings.colony, fail=7)
+        assert store.rows[7].status == "failed"
+        assert store.rows[7].reason == "ValueError: does not build"
+        assert store.rows[7].fitness == float("inf")
+        assert len(store.rows) == 30
+        assert tracker.children[7].failed
+        assert "does not build" in tracker.children[7].texts["traceback.txt"]
+
+
+def test_wrong_input_ends_the_search(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    rng = np.random.default_rng(3)
+    colony = ArtificialBeeColony(Sphere(3, rng=rng), settings.colony, rng)
+
+    def evaluate(proposal: Proposal) -> Evaluation:
+        raise DatasetError("no such images")
+
+    with open_store(settings, 1) as store, pytest.raises(DatasetError):
+        Search(
+            colony, evaluate, SerialExecutor(), store, NullTracker(), Listener(), params_of=params_of, minimize=True
+        ).run()

@@ -18,13 +18,13 @@ from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.search_space import decode
 from hivenas.core.objective_interface import ObjectiveInterface
 from hivenas.core.records import ResultsFolder, Row
-from hivenas.core.seeds import arch_hash, derive_seed
+from hivenas.core.seeds import arch_hash, derive_seed, drawn_seed
 from hivenas.core.tracker import NullTracker, SearchCard, child_of
 from hivenas.errors import ConfigError, InputError, TrainingError
 from hivenas.execution import describe_data, make_executor, run_proposal, train_arch, train_best
 from hivenas.reports import Summary, draw_plots, model_note, search_note
 from hivenas.search import Search, SearchListener
-from hivenas.storage import SearchStore, open_store, read_run_id
+from hivenas.storage import SearchStore, open_store, read_state
 
 if TYPE_CHECKING:
     from hivenas.tracking import MlflowTracker
@@ -52,11 +52,12 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a search came to."""
+    """What a search came to; `store` is the URI of the MLflow store that tracked it."""
 
     rows: tuple[Row, ...]
     summary: Summary
     run_id: str
+    store: str
     minimize: bool
     trained: Trained | None
 
@@ -92,8 +93,7 @@ def search(config: Config, listener: SearchListener, *, resume: bool = False, ov
         TrainingError: the full training failed; the search's records are kept.
     """
     plan(config)
-    drawn = config.seed if config.seed is not None else int(np.random.SeedSequence().generate_state(1)[0])
-    with open_store(config, drawn, resume=resume, overwrite=overwrite) as store:
+    with open_store(config, drawn_seed(config.seed), resume=resume, overwrite=overwrite) as store:
         seeded = config.model_copy(update={"seed": store.state.seed})
         return _Run(seeded, store, listener).finish()
 
@@ -108,8 +108,7 @@ def train(config: Config, listener: SearchListener, *, from_weights: bool = Fals
     plan(config)
     best = ResultsFolder(config.results.dir, config.name).best()
     listener.note(f"training {best.candidate} for {config.full_train.epochs} epochs")
-    call = functools.partial(train_best, _seeded(config), from_weights)
-    return _train_alone(_seeded(config), call, config.model_name, listener)
+    return _train_alone(config, lambda seeded: functools.partial(train_best, seeded, from_weights), config.model_name)
 
 
 def train_custom(config: Config, arch: str, listener: SearchListener) -> Trained:
@@ -122,7 +121,7 @@ def train_custom(config: Config, arch: str, listener: SearchListener) -> Trained
     plan(config)
     decode(arch, NASInterface.from_config(config, tracker=NullTracker()).search_space.reference)
     listener.note(f"training {arch} for {config.full_train.epochs} epochs")
-    return _train_alone(_seeded(config), functools.partial(train_arch, _seeded(config), arch), None, listener)
+    return _train_alone(config, lambda seeded: functools.partial(train_arch, seeded, arch), None)
 
 
 def draw_report(config: Config) -> tuple[list[Row], list[Path]]:
@@ -189,7 +188,7 @@ class _Run:
         call = functools.partial(train_best, self.config, False)
         name = self.config.model_name
         return _train_and_publish(
-            self.config, call, executor, self.tracker, name, self.store.state.run_id, str(data["digest"])
+            self.config, call, executor, self.tracker, name, self.store.state.run_id, data["digest"]
         )
 
     def _fly(self, evaluate: Callable[[Proposal], Evaluation], executor: Executor) -> None:
@@ -233,7 +232,10 @@ class _Run:
         self.tracker.close_search(status, metrics, note, artifacts)
 
     def _finished(self, trained: Trained | None) -> Finished:
-        return Finished(tuple(self.store.rows), self._summary(), self.store.state.run_id, self.minimize, trained)
+        from hivenas.tracking import current_stores
+
+        run_id, uri = self.store.state.run_id, current_stores()[0]
+        return Finished(tuple(self.store.rows), self._summary(), run_id, uri, self.minimize, trained)
 
 
 def _objective(config: Config, rng: np.random.Generator) -> ObjectiveInterface:
@@ -260,23 +262,22 @@ def _params(objective: ObjectiveInterface, candidate: str) -> dict[str, str]:
     return {f"x_{i:02d}": repr(value) for i, value in enumerate(decode_candidate(candidate))}
 
 
-def _seeded(config: Config) -> Config:
-    """The configuration with the seed of the recorded search where it leaves the seed open."""
-    return config if config.seed is not None else config.model_copy(update={"seed": 0})
-
-
 def _train_alone(
-    config: Config, call: Callable[[], Evaluation], register_as: str | None, listener: SearchListener
+    config: Config, call_of: Callable[[Config], Callable[[], Evaluation]], register_as: str | None
 ) -> Trained:
+    """A full training outside a search: with the seed and under the run of the recorded search, if there is one."""
     from hivenas.tracking import MlflowTracker, prepare_store
 
     prepare_store()
-    folder = ResultsFolder(config.results.dir, config.name)
-    with make_executor(config.execution, folder.path / "worker.log") as executor:
-        data = executor.submit(describe_data, config).result()
-        parent = read_run_id(config)
-        tracker = MlflowTracker(config.name, home=parent, command="hivenas train")
-        return _train_and_publish(config, call, executor, tracker, register_as, parent, str(data["digest"]))
+    state = read_state(config)
+    recorded = state.seed if state and config.seed is None else config.seed
+    seeded = config.model_copy(update={"seed": drawn_seed(recorded)})
+    log = ResultsFolder(config.results.dir, config.name).path / "worker.log"
+    with make_executor(config.execution, log) as executor:
+        data = executor.submit(describe_data, seeded).result()
+        run_id = state.run_id if state else ""
+        tracker = MlflowTracker(config.name, home=run_id, command="hivenas train")
+        return _train_and_publish(seeded, call_of(seeded), executor, tracker, register_as, run_id, data["digest"])
 
 
 def _train_and_publish(

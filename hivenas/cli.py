@@ -232,8 +232,16 @@ def _print_finished(config: Config, finished: Finished) -> None:
     if finished.trained:
         _print_trained(finished.trained)
     click.echo("\nNext:")
-    click.echo("  see every run      mlflow ui    (then open http://127.0.0.1:5000 and choose Model training)")
+    click.echo(f"  see every run      {_ui_command(finished.store)}")
     click.echo(f"  draw the report    hivenas report --config {config.source or 'FILE'}")
+
+
+def _ui_command(store: str) -> str:
+    if store.startswith(("http:", "https:")):
+        return f"open {store} and choose Model training"
+    at_home = store == "sqlite:///mlflow.db" or store == f"sqlite:///{os.getcwd()}/mlflow.db"
+    command = "mlflow ui" if at_home else f"mlflow ui --backend-store-uri {store}"
+    return f"{command}    (then open http://127.0.0.1:5000 and choose Model training)"
 
 
 def _print_trained(trained: Trained) -> None:

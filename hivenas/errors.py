@@ -9,6 +9,7 @@ HivenasError
 │   └── MissingResultsError      results or weights that do not exist (also a FileNotFoundError)
 └── RunError                     the work itself failed: exit code 1
     ├── TrainingError            a full training that failed
+    ├── TrackingError            the MLflow store could not be reached before anything was trained
     └── WorkerDiedError          a worker process ended in the middle of a candidate
 """
 
@@ -49,6 +50,10 @@ class RunError(HivenasError):
 
 class TrainingError(RunError):
     """A full training failed; a failed candidate of a search is a record instead."""
+
+
+class TrackingError(RunError):
+    """The MLflow store could not be reached or opened, before anything was trained."""
 
 
 class WorkerDiedError(RunError):

@@ -91,10 +91,9 @@ def open_store(config: Config, seed: int, *, resume: bool = False, overwrite: bo
         yield SearchStore(folder, state or SearchState(seed=seed))
 
 
-def read_run_id(config: Config) -> str:
-    """The parent run of a recorded search; empty where there is none."""
-    state = _read_state(ResultsFolder(config.results.dir, config.name))
-    return state.run_id if state else ""
+def read_state(config: Config) -> SearchState | None:
+    """The state of the recorded search of a configuration, if there is one."""
+    return _read_state(ResultsFolder(config.results.dir, config.name))
 
 
 def _read_state(folder: ResultsFolder) -> SearchState | None:

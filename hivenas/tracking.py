@@ -20,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 
 from hivenas.core.tracker import Child, SearchCard
+from hivenas.errors import TrackingError
 
 _PARENT = "mlflow.parentRunId"
 _NOTE = "mlflow.note.content"
@@ -55,7 +56,12 @@ class MlflowTracker:
     # -- the parent run of a search ----------------------------------------------------------------------------
 
     def open_search(self, card: SearchCard, run_id: str | None) -> str:
-        """Starts the parent run, adopts the one that `mlflow run` made, or goes on with that of a resumed search."""
+        """Starts the parent run, adopts the one that `mlflow run` made, or goes on with that of a resumed search.
+
+        Raises:
+            TrackingError: the store cannot be reached or opened.
+        """
+        prepare_store()
         made = os.environ.get("MLFLOW_RUN_ID")
         if run_id and self._exists(run_id):
             self._parent = run_id
@@ -188,8 +194,19 @@ def current_stores() -> tuple[str, str]:
 
 
 def prepare_store() -> None:
-    """Makes sure that the store exists before several processes open it: sqlite databases are created once."""
-    mlflow.MlflowClient().search_experiments(max_results=1)
+    """Makes sure that the store exists before several processes open it: sqlite databases are created once.
+
+    Raises:
+        TrackingError: the store cannot be reached or opened.
+    """
+    try:
+        mlflow.MlflowClient().search_experiments(max_results=1)
+    except MlflowException as error:
+        reason = str(error).splitlines()[0]
+        raise TrackingError(
+            f"the MLflow store {mlflow.get_tracking_uri()} does not answer: {reason}; start it, or set "
+            "MLFLOW_TRACKING_URI to another one"
+        ) from error
 
 
 def publish(model: ServableModel) -> str:

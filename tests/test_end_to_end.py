@@ -50,16 +50,23 @@ def records(folder: Path) -> list[dict[str, str]]:
 
 def test_mlflow_run_searches_trains_and_registers(store: str, tmp_path: Path) -> None:
     file = configuration(tmp_path, "job", "first")
-    arguments = ["run", str(ROOT), "--env-manager", "local", "-P", f"config={file}", "-P", "set=seed=6 full_train.epochs=4"]
+    arguments = [
+        "run",
+        str(ROOT),
+        "--env-manager",
+        "local",
+        "-P",
+        f"config={file}",
+        "-P",
+        "set=seed=6 full_train.epochs=4",
+    ]
     done = run("mlflow", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     client = mlflow.MlflowClient()
     version = client.get_model_version_by_alias("job", "champion")
     training = client.get_run(version.run_id)
     parent = client.get_run(training.data.tags["mlflow.parentRunId"])
-    children = client.search_runs(
-        [parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
-    )
+    children = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
     phases = [child.data.tags["hivenas.phase"] for child in children]
     assert phases.count("full_train") == 1
     assert phases.count("evaluate") == parent.data.metrics["evaluations"] - phases.count("momentum")

@@ -79,12 +79,18 @@ def test_workers_have_their_threads_set_before_anything_else(tmp_path: Path) -> 
 
 
 def test_an_error_inside_the_block_ends_workers_at_once(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
-        pid = executor.submit(os.getpid).result()
-        executor.submit(sleep_long)
-        raise KeyError
+    pids = []
+
+    def fail_in_the_middle() -> None:
+        with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
+            pids.append(executor.submit(os.getpid).result())
+            executor.submit(sleep_long)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_in_the_middle()
     with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+        os.kill(pids[0], 0)
 
 
 def test_a_driver_that_is_killed_leaves_no_worker_behind(tmp_path: Path) -> None:
@@ -99,7 +105,9 @@ def test_a_driver_that_is_killed_leaves_no_worker_behind(tmp_path: Path) -> None
     )
     file = tmp_path / "driver.py"
     file.write_text(script)
-    done = subprocess.run([sys.executable, str(file), str(tmp_path / "log")], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(file), str(tmp_path / "log")], capture_output=True, text=True, check=False
+    )
     assert done.returncode == -signal.SIGKILL
     worker = int(done.stdout)
     for _ in range(600):

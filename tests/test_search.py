@@ -43,7 +43,6 @@ class CountingTracker(NullTracker):
         return f"run-{len(self.children)}"
 
 
-
 def config(tmp_path: Path, iterations: int = 5) -> Config:
     return from_mapping(
         {
@@ -72,9 +71,7 @@ def run(store: SearchStore, settings: ColonyConfig, *, stop_before: int = -1, fa
 
     tracker = CountingTracker()
     colony = ArtificialBeeColony(sphere, settings, rng)
-    Search(
-        colony, evaluate, SerialExecutor(), store, tracker, Listener(), params_of=params_of, minimize=True
-    ).run()
+    Search(colony, evaluate, SerialExecutor(), store, tracker, Listener(), params_of=params_of, minimize=True).run()
     return tracker
 
 
@@ -86,7 +83,11 @@ def test_every_evaluation_is_recorded_tracked_and_told(tmp_path: Path) -> None:
     settings = config(tmp_path)
     with open_store(settings, 1) as store:
         tracker = run(store, settings.colony)
-        assert [row.index for row in store.rows] == list(range(30)) == [int(c.tags["hivenas.index"]) for c in tracker.children]
+        assert (
+            [row.index for row in store.rows]
+            == list(range(30))
+            == [int(c.tags["hivenas.index"]) for c in tracker.children]
+        )
         assert store.rows == store.folder.rows()
         assert store.rows[4].run_id == "run-5"
 

@@ -11,7 +11,7 @@ from hivenas.config import Config, from_mapping, load
 from hivenas.core.evaluation import Evaluation, Proposal
 from hivenas.core.records import ResultsFolder, Row
 from hivenas.errors import ConfigError, InputError, MissingResultsError, ResultsExistError
-from hivenas.storage import SearchState, open_store, read_run_id
+from hivenas.storage import SearchState, open_store, read_state
 
 ARCH = "input|identity|dropout|output"
 
@@ -93,9 +93,9 @@ def test_overwriting_one_search_leaves_the_others(tmp_path: Path) -> None:
 
 
 def test_nothing_to_resume_is_said_with_the_folder(tmp_path: Path) -> None:
-    with pytest.raises(MissingResultsError, match="nothing to resume in") as caught:
-        with open_store(_config(tmp_path), 7, resume=True):
-            pass
+    config = _config(tmp_path)
+    with pytest.raises(MissingResultsError, match="nothing to resume in") as caught, open_store(config, 7, resume=True):
+        pass
     assert isinstance(caught.value, FileNotFoundError)
     assert str(tmp_path / "probe") in str(caught.value)
 
@@ -186,12 +186,11 @@ def test_a_second_opener_is_refused_while_the_first_holds_the_folder(tmp_path: P
     with open_store(config, 7) as store:
         store.append(_row())
         store.save(run_id="mine")
-        with pytest.raises(ResultsExistError, match="another process is searching in"):
-            with open_store(config, 8, **how):
-                pass
+        with pytest.raises(ResultsExistError, match="another process is searching in"), open_store(config, 8, **how):
+            pass
         # Neither the attempt nor its overwriting touched what the first holds.
         assert store.folder.rows() == [_row()]
-        assert read_run_id(config) == "mine"
+        assert read_state(config) == store.state
     with open_store(config, 7, resume=True) as store:
         assert store.state.run_id == "mine"
 
@@ -204,17 +203,22 @@ def test_searches_of_other_names_are_opened_side_by_side(tmp_path: Path) -> None
 
 def test_the_folder_is_free_again_after_an_error(tmp_path: Path) -> None:
     config = _config(tmp_path)
-    with pytest.raises(RuntimeError, match="in the middle"), open_store(config, 7) as store:
-        store.save(run_id="kept")
-        raise RuntimeError("in the middle")
+
+    def break_off() -> None:
+        with open_store(config, 7) as store:
+            store.save(run_id="kept")
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        break_off()
     with open_store(config, 7, resume=True) as store:
         assert store.state.run_id == "kept"
 
 
-def test_the_parent_run_of_a_search_is_read_without_opening_it(tmp_path: Path) -> None:
+def test_the_state_of_a_search_is_read_without_opening_it(tmp_path: Path) -> None:
     config = _config(tmp_path)
-    assert read_run_id(config) == ""
+    assert read_state(config) is None
     assert not (tmp_path / "probe").exists()
     with open_store(config, 7) as store:
         store.save(run_id="abc")
-        assert read_run_id(config) == "abc"
+        assert read_state(config) == store.state == SearchState(run_id="abc", seed=7)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hivenas.core.seeds import arch_hash, derive_seed
+from hivenas.core.seeds import arch_hash, derive_seed, drawn_seed
 
 # Golden: whoever changes one of these changes every recorded search.
 GOLDEN: list[tuple[tuple[int, *tuple[str | int, ...]], int]] = [
@@ -53,6 +53,14 @@ def test_a_derived_seed_depends_on_every_part_and_on_their_order() -> None:
 
 def test_derived_seeds_of_many_candidates_do_not_collide() -> None:
     assert len({derive_seed(42, "candidate", n) for n in range(2000)}) == 2000
+
+
+def test_an_open_seed_is_drawn_and_a_given_one_kept() -> None:
+    assert [drawn_seed(seed) for seed in (0, 42, 2**32 - 1)] == [0, 42, 2**32 - 1]
+    drawn = {drawn_seed(None) for _ in range(20)}
+    assert all(0 <= seed < 2**32 for seed in drawn)
+    # Twenty times the same by chance: once in 2⁶⁰⁸.
+    assert len(drawn) > 1
 
 
 def test_the_hash_of_an_architecture_is_its_sha1() -> None:

@@ -14,7 +14,7 @@ from hivenas.core.evaluation import Evaluation, Phase, Proposal
 from hivenas.core.nas.search_space import NASSearchSpace, decode
 from hivenas.core.objective_interface import ObjectiveInterface
 from hivenas.core.records import ResultsFolder, Row
-from hivenas.core.seeds import derive_seed
+from hivenas.core.seeds import derive_seed, drawn_seed
 from hivenas.core.tracker import Tracker, child_of, operation_params
 from hivenas.errors import ConfigError, TrainingError
 
@@ -73,7 +73,7 @@ class NASInterface(ObjectiveInterface):
         return interface
 
     def _set_up(self, config: Config, tracker: Tracker | None, rng: np.random.Generator | None) -> None:
-        seed = config.seed if config.seed is not None else int(np.random.SeedSequence().generate_state(1)[0])
+        seed = drawn_seed(config.seed)
         self._config = config
         self._seed = seed
         self._tracker = tracker

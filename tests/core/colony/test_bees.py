@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 
@@ -77,7 +78,7 @@ def test_probabilities_sum_to_one_and_never_favour_the_worse(
     best_first = sorted(zip(fitness, probabilities, strict=True), reverse=not minimize)
     by_quality = [float(probability) for _, probability in best_first]
     # Equal fitness sorts by probability, which is equal too.
-    assert all(a >= b - 1e-12 for a, b in zip(by_quality, by_quality[1:], strict=False))
+    assert all(a >= b - 1e-12 for a, b in itertools.pairwise(by_quality))
 
 
 @settings(deadline=None)

@@ -1,7 +1,7 @@
 """The Artificial Bee Colony, driven as a machine: asked for proposals and told what came of them.
 
-The golden run in `tests/golden/colony_run.json` changes only where the order of draws or the algorithm does. Where that is
-meant, write it anew and review the difference:
+The golden run in `tests/golden/colony_run.json` changes only where the algorithm or the order of its draws does. Where
+that is meant, write it anew and review the difference:
 
     python -c "from tests.core.colony.test_colony import write_golden; write_golden()"
 """
@@ -69,13 +69,12 @@ def _evaluations(told: Sequence[Told]) -> list[Evaluation]:
     return [evaluation for phase in told for evaluation in phase.evaluations]
 
 
-def _answer(colony: ArtificialBeeColony, *fitness: float, **details: Any) -> list[Proposal]:
+def _answer(
+    colony: ArtificialBeeColony, *fitness: float, status: Status = "complete", **details: Any
+) -> list[Proposal]:
     """Tells the colony these values for the proposals of its phase."""
     proposals = colony.ask()
-    evaluations = [
-        Evaluation(p.candidate, **({"status": "complete", "fitness": f} | details))
-        for p, f in zip(proposals, fitness, strict=True)
-    ]
+    evaluations = [Evaluation(p.candidate, status, f, **details) for p, f in zip(proposals, fitness, strict=True)]
     colony.tell(evaluations)
     return proposals
 
@@ -433,6 +432,9 @@ def test_a_failed_continuation_leaves_the_record_as_it_was() -> None:
     assert (continued.candidate, continued.momentum_epochs) == (first.candidate, 2)
     assert colony.sources == [FoodSource(first.candidate, 0.5, 0)]
     assert colony.best == FoodSource(first.candidate, 0.5)
+    _answer(colony, 0.4)
+    (again,) = colony.ask()
+    assert (again.candidate, again.center_fitness, again.weights_filename) == (first.candidate, 0.5, "first.h5")
 
 
 @pytest.mark.parametrize(

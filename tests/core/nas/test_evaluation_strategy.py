@@ -162,6 +162,6 @@ def test_the_learning_rate_decays_exponentially_in_steps_of_an_epoch(epoch: int,
     assert learning_rate(EvaluationConfig(), epoch, 3) == pytest.approx(rate)
 
 
-@pytest.mark.parametrize("rates", [{"initial_lr": 0.0}, {"final_lr": 0.0}])
-def test_either_rate_zero_leaves_the_optimizers_own(rates: dict[str, float]) -> None:
-    assert learning_rate(EvaluationConfig(**rates), 0, 3) is None
+@pytest.mark.parametrize("config", [EvaluationConfig(initial_lr=0.0), EvaluationConfig(final_lr=0.0)])
+def test_either_rate_zero_leaves_the_optimizers_own(config: EvaluationConfig) -> None:
+    assert learning_rate(config, 0, 3) is None

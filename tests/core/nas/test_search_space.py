@@ -243,10 +243,11 @@ def test_a_string_is_decoded_exactly_or_refused_on_purpose(parts: list[str]) -> 
     arch = "|".join(["input", *parts, "output"])
     try:
         chain = decode(arch, TINY)
-    except ArchitectureError as error:
-        assert repr(arch) in str(error)
+    except ArchitectureError as refused:
+        message = str(refused)
     else:
-        assert chain.encode() == arch
+        message = repr(chain.encode())
+    assert repr(arch) in message
 
 
 def test_decode_takes_any_depth() -> None:

@@ -3,7 +3,8 @@
     python benchmarks/training_loop.py [--candidates 8] [--threads 1]
 
 For every candidate of the layer-wise preset on digits (5 epochs, both with validation after each), the two are timed in
-pairs in one process, in turns; building the network is part of both, ours saves its h5 file and its history too. Prints each pair and the ratio of the sums.
+pairs in one process, in turns. Building the network is part of both; ours saves its h5 file and its history too.
+Prints each pair and the ratio of the sums.
 """
 
 from __future__ import annotations

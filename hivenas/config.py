@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from hivenas.config_text import parse_yaml, put, split_overrides
+from hivenas.config_text import dump_yaml, parse_yaml, put, split_overrides
 from hivenas.errors import ConfigError
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -111,8 +111,8 @@ class OptimizerConfig(BaseModel):
                     f"evaluation.optimizer has no argument {key!r} for {self.op}{_nearest(key, allowed)}; "
                     f"choose among {', '.join(allowed)}"
                 )
-            if not isinstance(value, bool | int | float):
-                raise ValueError(f"evaluation.optimizer.{key} must be a number or true or false, got {value!r}")
+            if not isinstance(value, bool | int | float) or not math.isfinite(value):
+                raise ValueError(f"evaluation.optimizer.{key} must be a finite number or true or false, got {value!r}")
         return self
 
     @property
@@ -269,7 +269,7 @@ class Config(Section):
 
     def to_yaml(self) -> str:
         """The resolved configuration as YAML that `load` reads back."""
-        return yaml.safe_dump(self.to_mapping(), sort_keys=False, allow_unicode=True)
+        return dump_yaml(self.to_mapping())
 
     def flat(self) -> dict[str, str]:
         """Dotted keys and values as text, as tracked on a search's run."""
@@ -316,12 +316,15 @@ def from_mapping(data: Mapping[str, Any], *, source: str = "", origins: Mapping[
         ConfigError: the first thing that is wrong, and how many more there are.
     """
     try:
-        config = Config.model_validate(dict(data))
+        # A section whose keys are all commented out reads as null.
+        config = Config.model_validate({k: {} if v is None and k in _SECTIONS else v for k, v in data.items()})
     except ValidationError as error:
         raise ConfigError(_explain(error, source, origins or {})) from None
     config._source = source
     return config
 
+
+_SECTIONS = [key for key, field in Config.model_fields.items() if isinstance(field.default, Section)]
 
 _RULES: Mapping[str, str] = {
     "greater_than_equal": "must be at least {ge}",
@@ -348,10 +351,12 @@ def _explain(error: ValidationError, source: str, origins: Mapping[str, str]) ->
     problems = [p for p in error.errors(include_url=False) if p["type"] != "none_required"]
     first = problems[0]
     key = ".".join(str(part) for part in first["loc"])
-    place = next((origins[o] for o in origins if key == o or key.startswith(o + ".")), source)
+    exact = [text for o, text in origins.items() if key == o or key.startswith(f"{o}.")]
+    inside = [text for o, text in origins.items() if o.startswith(f"{key}.")]
+    place = ", ".join(exact or [p for p in (source, *inside) if p])
     where = f" ({place})" if place else ""
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    if first["type"] == "extra_forbidden":
+    if first["type"] in ("extra_forbidden", "invalid_key"):
         message = f"unknown key {key}{where}{_nearest_key(key) or '; conf/default.yaml lists every key'}"
     elif first["type"] == "value_error":
         text = str(first["ctx"]["error"])

@@ -36,10 +36,15 @@ def _construct_tuple(loader: yaml.SafeLoader, node: yaml.Node) -> tuple[Any, ...
     return tuple(loader.construct_sequence(node, deep=True))
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes what `_Loader` reads back."""
+
+
 # YAML 1.1 reads 1e-3 as text; everybody who writes it means the number.
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+for _side in (_Loader, _Dumper):
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+    )
 _Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 _Loader.add_constructor("!Operation", _construct_mapping)
 _Loader.add_constructor("tag:yaml.org,2002:python/tuple", _construct_tuple)
@@ -71,6 +76,12 @@ def parse_yaml(text: str, source: str) -> Any:
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"not valid YAML: {str(error).splitlines()[0]} ({source})") from None
+
+
+def dump_yaml(data: dict[str, Any]) -> str:
+    """Nested plain data as YAML, keys in their order; `parse_yaml` reads it back."""
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return text
 
 
 def split_overrides(overrides: Sequence[str]) -> Iterator[tuple[str, Any]]:

@@ -76,14 +76,14 @@ def open_store(config: Config, seed: int, *, resume: bool = False, overwrite: bo
         ConfigError: the search to resume was started with another configuration.
     """
     folder = ResultsFolder(config.results.dir, config.name)
+    if resume and not folder.state.exists():
+        raise MissingResultsError(f"nothing to resume in {folder.path}; start the search without --resume")
     folder.path.mkdir(parents=True, exist_ok=True)
     with _lock(folder):
         if overwrite and not resume:
             _clear(folder)
         state = _read_state(folder)
         if resume:
-            if state is None:
-                raise MissingResultsError(f"nothing to resume in {folder.path}; start the search without --resume")
             _refuse_other_search(config, folder)
         elif state is not None or folder.csv.exists():
             raise ResultsExistError(_exists_message(folder, state))

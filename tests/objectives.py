@@ -32,6 +32,7 @@ class TinyObjective(ObjectiveInterface):
         space: the architectures.
         minimize: whether the smallest fitness is looked for.
         status: how the evaluation of a candidate ends.
+        fails_to_continue: whether every second continuation fails.
     """
 
     def __init__(
@@ -41,10 +42,12 @@ class TinyObjective(ObjectiveInterface):
         *,
         minimize: bool = False,
         status: Callable[[str], Status] = _complete,
+        fails_to_continue: bool = False,
     ) -> None:
         self.space = NASSearchSpace(space, rng)
         self._minimize = minimize
         self._status = status
+        self._fails_to_continue = fails_to_continue
 
     @property
     def is_minimize(self) -> bool:
@@ -69,6 +72,8 @@ class TinyObjective(ObjectiveInterface):
         if status == "failed" and not proposal.momentum_epochs:
             worst = float("inf") if self._minimize else 0.0
             return Evaluation.failure(arch, "RuntimeError: it does not build", worst=worst)
+        if proposal.momentum_epochs and self._fails_to_continue and proposal.index % 2:
+            return Evaluation.failure(arch, "RuntimeError: out of memory")
         if proposal.momentum_epochs:
             result = self.momentum_eval(arch, proposal.weights_filename or "", proposal.momentum_epochs)
         else:

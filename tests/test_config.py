@@ -392,3 +392,16 @@ def test_a_configuration_cannot_be_changed() -> None:
 def test_the_registered_model_is_named_after_the_experiment_unless_it_has_a_name() -> None:
     assert from_mapping({"name": "mine"}).model_name == "mine"
     assert from_mapping({"name": "mine", "registry": {"model": "other"}}).model_name == "other"
+
+
+def test_a_section_without_keys_keeps_its_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text("evaluation:\n  # epochs: 3\n")
+    assert load(file).to_mapping() == Config().to_mapping()
+
+
+@pytest.mark.parametrize("name", ["1e3", "1e-3x", "007"])
+def test_text_that_looks_like_a_number_survives_the_resolved_yaml(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text(from_mapping({"name": name}).to_yaml())
+    assert load(file).name == name

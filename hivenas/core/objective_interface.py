@@ -54,6 +54,7 @@ class ObjectiveInterface(ABC):
             float(result["fitness"]),
             epochs=int(result.get("epochs", 0)),
             momentum=float(result.get("momentum", 0.0)),
+            momentum_epochs=proposal.momentum_epochs,
             params=int(result.get("params", 0)),
             filename=str(result.get("filename", "")),
         )

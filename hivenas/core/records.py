@@ -55,7 +55,7 @@ class Row:
             weights_filename=evaluation.filename,
             seconds=round(evaluation.seconds, 3),
             run_id=run_id,
-            reason=evaluation.reason,
+            reason=" ".join(evaluation.reason.split()),
             phase=proposal.phase,
         )
 
@@ -109,7 +109,7 @@ class ResultsFolder:
     def append(self, row: Row) -> None:
         """Adds a line to the table and makes sure that it is on the disk."""
         self.path.mkdir(parents=True, exist_ok=True)
-        is_new = not self.csv.exists()
+        is_new = not self.csv.exists() or self.csv.stat().st_size == 0
         with self.csv.open("a", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             if is_new:

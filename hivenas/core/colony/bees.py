@@ -38,14 +38,15 @@ def onlooker_probabilities(fitness: Sequence[float], minimize: bool, selection: 
     values = np.asarray(fitness, dtype=float)
     if selection == "proportional":
         nectar = np.array([karaboga_fitness(value, minimize) for value in values])
-        weights = 0.9 * nectar / nectar.max() + 0.1
+        most = nectar.max()
+        weights = 0.9 * nectar / most + 0.1 if 0 < most < np.inf else np.ones(len(nectar))
     else:
         goodness = -values if minimize else values
         below = (goodness[:, None] > goodness[None, :]).sum(axis=1)
         equal = (goodness[:, None] == goodness[None, :]).sum(axis=1)
         weights = below + (equal + 1) / 2
-    total = weights.sum()
-    return weights / total if np.isfinite(total) and total > 0 else np.full(len(values), 1 / len(values))
+    probabilities: NDArray[np.float64] = weights / weights.sum()
+    return probabilities
 
 
 def spread(count: int, probabilities: NDArray[np.float64], rng: np.random.Generator) -> list[int]:

@@ -108,6 +108,7 @@ class ArtificialBeeColony:
                 self._pending = flights
             else:
                 self._settle(flights, {})
+                self._before_ask = None
         return [flight.proposal for flight in self._pending if flight.proposal]
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
@@ -165,7 +166,9 @@ class ArtificialBeeColony:
         self.sources = [FoodSource.from_json(source) for source in state["sources"]]
         self._rng.bit_generator.state = state["rng"]
         self._pending, self._before_ask = [], None
-        self._memory = {e.candidate: e for e in evaluations if isinstance(e.candidate, str)}
+        self._memory = {}
+        for evaluation in evaluations:
+            self._remember(evaluation)
 
     def _snapshot(self) -> dict[str, Any]:
         return {

@@ -29,6 +29,7 @@ def allocate_epochs(pool: int, momenta: Sequence[float], epochs: Sequence[int], 
     weights = np.array([m if math.isfinite(m) and m > 0 else 0.0 for m in momenta])
     if not weights.any():
         return given
+    weights /= weights.max()
     trained = np.asarray(epochs, dtype=float)
     for _ in range(pool):
         shares = weights / trained

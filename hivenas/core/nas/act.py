@@ -22,8 +22,8 @@ class TerminateOnThreshold:
 
     Example:
         >>> cutoff = TerminateOnThreshold(n_classes=10)
-        >>> [round(cutoff.threshold(epoch), 6) for epoch in (1, 2, 3)]
-        [0.325, 0.422459, 0.495327]
+        >>> [round(cutoff.threshold(epoch), 4) for epoch in (1, 2, 3)]
+        [0.325, 0.4225, 0.4953]
     """
 
     monitor: str = "val_accuracy"

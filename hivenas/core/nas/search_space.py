@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -62,7 +63,7 @@ def decode(arch: str, known: Sequence[str] | Mapping[str, OpSpec]) -> Chain:
                     f"component {position} ({part!r}): at most one skip connection starts at a layer, got {arch!r}; "
                     "put an operation between the two"
                 )
-            if not part[3:].isdecimal() or str(int(part[3:])) != part[3:] or int(part[3:]) < 1:
+            if not re.fullmatch(r"sc_[1-9][0-9]{0,5}", part):
                 raise ArchitectureError(
                     f"component {position} ({part!r}): a skip connection is sc_k with a whole number k ≥ 1, in {arch!r}"
                 )

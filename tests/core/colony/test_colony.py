@@ -477,6 +477,12 @@ RUNS: list[tuple[str, Make, ColonyConfig, int]] = [
         0,
     ),
     (
+        "failing continuations",
+        lambda rng: TinyObjective(rng, fails_to_continue=True),
+        ColonyConfig(iterations=6),
+        5,
+    ),
+    (
         "small space",
         lambda rng: TinyObjective(rng, SpaceConfig(depth=2, operations=("identity", "dropout", "batch_norm"))),
         ColonyConfig(size=4, employee_ratio=0.5, iterations=10, abandonment_limit=2),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import getpass
+import json
 import math
 import os
 import subprocess
@@ -251,8 +253,6 @@ def _metrics(child: Child, end: int) -> list[Metric]:
 
 
 def _dataset_input(data: Mapping[str, Any]) -> DatasetInput:
-    import json
-
     dataset = Dataset(
         name=str(data["name"]),
         digest=str(data["digest"]),
@@ -288,7 +288,10 @@ def _version(package: str) -> str:
 
 
 def _user() -> str:
-    return os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def _now() -> int:

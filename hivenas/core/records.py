@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 from collections.abc import Iterable
@@ -107,8 +108,9 @@ class ResultsFolder:
         self.plots = self.path / "plots"
 
     def append(self, row: Row) -> None:
-        """Adds a line to the table and makes sure that it is on the disk."""
+        """Adds a line to the table and makes sure that it is on the disk; a line that a crash tore off is cut first."""
         self.path.mkdir(parents=True, exist_ok=True)
+        self._cut_torn_line()
         is_new = not self.csv.exists() or self.csv.stat().st_size == 0
         with self.csv.open("a", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -121,13 +123,13 @@ class ResultsFolder:
     def rows(self) -> list[Row]:
         """Every line of the table, oldest first; none where there is no table.
 
-        A last line that a crash tore off is left out and cut from the file.
+        A last line that a crash tore off, or that is just being written, is left out.
         """
         if not self.csv.exists():
             return []
-        self._cut_torn_line()
-        with self.csv.open(encoding="utf-8", newline="") as file:
-            return [_row(line) for line in csv.DictReader(file)]
+        content = self.csv.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1].decode("utf-8")
+        return [_row(line) for line in csv.DictReader(io.StringIO(whole, newline=""))]
 
     def best(self, minimize: bool = False) -> Row:
         """The best recorded candidate, as it stands after its latest evaluation.
@@ -152,10 +154,13 @@ class ResultsFolder:
         write_atomically(self.histories / f"{stem}.json", json.dumps(evaluation.to_json(), indent=1))
 
     def _cut_torn_line(self) -> None:
+        if not self.csv.exists() or self.csv.stat().st_size == 0:
+            return
         with self.csv.open("rb+") as file:
-            content = file.read()
-            if content and not content.endswith(b"\n"):
-                file.truncate(content.rfind(b"\n") + 1)
+            file.seek(-1, os.SEEK_END)
+            if file.read() != b"\n":
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def ranking(rows: Iterable[Row], minimize: bool = False) -> list[Row]:

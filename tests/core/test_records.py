@@ -122,9 +122,10 @@ def test_a_torn_last_line_is_cut_wherever_it_tore(tmp_path: Path) -> None:
     for end in range(len(whole), len(both)):
         folder.csv.write_bytes(both[:end])
         assert folder.rows() == [_row(0)]
-        assert folder.csv.read_bytes() == whole
-    folder.append(_row(1))
-    assert folder.rows() == [_row(0), _row(1)]
+        # Only who writes repairs: a reader may look at a table of a search that is still running.
+        assert folder.csv.read_bytes() == both[:end]
+        folder.append(_row(2))
+        assert folder.rows() == [_row(0), _row(2)]
 
 
 def test_a_whole_table_is_not_touched_by_reading(tmp_path: Path) -> None:

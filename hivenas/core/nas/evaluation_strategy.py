@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import json
 import time
 import traceback
@@ -174,8 +173,6 @@ class NASEval:
         except Exception as error:
             reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
             evaluation = Evaluation.failure(candidate, reason, traceback=traceback.format_exc())
-        finally:
-            gc.collect()
         return evaluation.with_seconds(time.monotonic() - started)
 
     def _first_training(self, candidate: str) -> Evaluation:

@@ -20,8 +20,8 @@ from hivenas.core.objective_interface import ObjectiveInterface
 from hivenas.core.records import ResultsFolder, Row
 from hivenas.core.seeds import arch_hash, derive_seed, drawn_seed
 from hivenas.core.tracker import NullTracker, SearchCard, child_of
-from hivenas.errors import ConfigError, InputError, TrainingError
-from hivenas.execution import describe_data, make_executor, run_proposal, train_arch, train_best
+from hivenas.errors import ConfigError, TrainingError
+from hivenas.execution import Unlimited, describe_data, make_executor, run_proposal, train_arch, train_best
 from hivenas.reports import Summary, draw_plots, model_note, search_note
 from hivenas.search import Search, SearchListener
 from hivenas.storage import SearchStore, open_store, read_state
@@ -105,6 +105,7 @@ def train(config: Config, listener: SearchListener, *, from_weights: bool = Fals
         MissingResultsError: no results, or no weights where they are needed.
         TrainingError: the training failed.
     """
+    _refuse_numerical(config)
     plan(config)
     best = ResultsFolder(config.results.dir, config.name).best()
     listener.note(f"training {best.candidate} for {config.full_train.epochs} epochs")
@@ -118,6 +119,7 @@ def train_custom(config: Config, arch: str, listener: SearchListener) -> Trained
         ArchitectureError: a malformed architecture.
         TrainingError: the training failed.
     """
+    _refuse_numerical(config)
     plan(config)
     decode(arch, NASInterface.from_config(config, tracker=NullTracker()).search_space.reference)
     listener.note(f"training {arch} for {config.full_train.epochs} epochs")
@@ -153,14 +155,14 @@ class _Run:
 
     def finish(self) -> Finished:
         """Does what is still to be done."""
-        if self.store.state.stage == "done":
+        if self._is_done():
             self.listener.note(f"{self.store.folder.path} holds a finished search; nothing is left to do")
             self.tracker.point_to(self.store.state.run_id)
             return self._finished(None)
         numerical = self.config.objective != "nas"
         log = self.store.folder.path / "worker.log"
         with make_executor(self.config.execution, log, serial=numerical) as executor:
-            data = {} if numerical else executor.submit(describe_data, self.config).result()
+            data = {} if numerical else executor.submit(Unlimited(describe_data), self.config).result()
             card = SearchCard(self.config.name, self.config.flat(), self.store.folder.yaml, data)
             run_id = self.tracker.open_search(card, self.store.state.run_id or None)
             self.store.save(run_id=run_id)
@@ -171,8 +173,17 @@ class _Run:
                 self._close("KILLED" if interrupted else "FAILED", None)
                 raise
             self._close("FINISHED", trained)
-            self.store.save(stage="done")
+            self.store.save(stage="done", trained=trained is not None)
         return self._finished(trained)
+
+    def _is_done(self) -> bool:
+        """Whether nothing is left, also of what a resumed configuration may ask for beyond the recorded one."""
+        state = self.store.state
+        flown = state.colony is not None and state.colony["iteration"] >= self.config.colony.iterations
+        if state.stage != "search" and not flown:
+            self.store.save(stage="search", trained=False)
+        wants_training = self.config.full_train.enabled and self.config.objective == "nas"
+        return state.stage == "done" and flown and (state.trained or not wants_training)
 
     def _search_and_train(self, executor: Executor, data: Mapping[str, Any]) -> Trained | None:
         evaluate: Callable[[Proposal], Evaluation] = self.objective.run
@@ -256,6 +267,14 @@ def minimizes(config: Config) -> bool:
     return config.objective in ("sphere_min", "rosenbrock")
 
 
+def _refuse_numerical(config: Config) -> None:
+    if config.objective != "nas":
+        raise ConfigError(
+            f"a full training needs objective: nas, got objective={config.objective}"
+            f"{f' ({config.source})' if config.source else ''}; there is no network to train"
+        )
+
+
 def _params(objective: ObjectiveInterface, candidate: str) -> dict[str, str]:
     if isinstance(objective, NASInterface):
         return objective.operation_params(candidate)
@@ -274,7 +293,7 @@ def _train_alone(
     seeded = config.model_copy(update={"seed": drawn_seed(recorded)})
     log = ResultsFolder(config.results.dir, config.name).path / "worker.log"
     with make_executor(config.execution, log) as executor:
-        data = executor.submit(describe_data, seeded).result()
+        data = executor.submit(Unlimited(describe_data), seeded).result()
         run_id = state.run_id if state else ""
         tracker = MlflowTracker(config.name, home=run_id, command="hivenas train")
         return _train_and_publish(seeded, call_of(seeded), executor, tracker, register_as, run_id, data["digest"])
@@ -291,7 +310,7 @@ def _train_and_publish(
 ) -> Trained:
     from hivenas.tracking import ServableModel, current_stores, publish
 
-    evaluation = executor.submit(call).result()
+    evaluation = executor.submit(Unlimited(call)).result()
     interface = NASInterface.from_config(config, tracker=NullTracker())
     weights = ResultsFolder(config.results.dir, config.name).weights
     params = interface.operation_params(str(evaluation.candidate))
@@ -320,7 +339,7 @@ def _train_and_publish(
         description=model_note(origin, config.to_yaml()),
         stores=current_stores(),
     )
-    return Trained(evaluation, run_id, executor.submit(publish, model).result())
+    return Trained(evaluation, run_id, executor.submit(Unlimited(publish), model).result())
 
 
 @contextlib.contextmanager
@@ -333,5 +352,3 @@ def _naming(config: Config) -> Iterator[None]:
             raise
         rule, _, way_out = str(error).partition("; ")
         raise type(error)(f"{rule} ({config.source}){f'; {way_out}' if way_out else ''}") from None
-    except InputError:
-        raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -104,6 +105,8 @@ def check(config_path: str, overrides: tuple[str, ...]) -> None:
         click.echo(f"# evaluations:  {plan.evaluations:,} at the most")
         if plan.epochs:
             click.echo(f"# epochs:       {plan.epochs:,} at the most")
+        if plan.epochs and config.evaluation.momentum_epochs:
+            click.echo(f"# momentum:     {config.evaluation.momentum_epochs} of them in every iteration")
         if plan.epochs and config.full_train.enabled:
             click.echo(f"# then:         {config.full_train.epochs} epochs of full training")
         click.echo(f"# results:      {config.results.dir}/{config.name}/")
@@ -151,8 +154,8 @@ def _errors(resume_hint: str = "") -> Iterator[None]:
 
 
 def _resume_hint(config_path: str, overrides: tuple[str, ...]) -> str:
-    sets = "".join(f' --set "{override}"' for override in overrides if override.strip())
-    return f". Go on with\n  hivenas search --config {config_path}{sets} --resume"
+    sets = "".join(f" --set {shlex.quote(override)}" for override in overrides if override.strip())
+    return f". Go on with\n  hivenas search --config {shlex.quote(config_path)}{sets} --resume"
 
 
 class _Terminal(contextlib.AbstractContextManager["_Terminal"]):
@@ -161,6 +164,7 @@ class _Terminal(contextlib.AbstractContextManager["_Terminal"]):
     def __init__(self) -> None:
         self._bar: Any = None
         self._planned = 0
+        self._done = 0
         self._last = ""
         self._best = ""
         self._started = time.monotonic()
@@ -170,7 +174,7 @@ class _Terminal(contextlib.AbstractContextManager["_Terminal"]):
 
     def started(self, planned: int, done: int) -> None:
         """Shows how much there is to do."""
-        self._planned = planned
+        self._planned, self._done = planned, done
         rest = f", {done} of them recorded before" if done else ""
         click.echo(f"searching: {planned} evaluations at the most{rest}")
         if sys.stdout.isatty():
@@ -182,19 +186,18 @@ class _Terminal(contextlib.AbstractContextManager["_Terminal"]):
 
     def evaluated(self, row: Row, best: Row | None) -> None:
         """Shows an evaluation."""
-        from hivenas.reports import short
+        from hivenas.reports import figure, short
 
-        self._best = "best –" if best is None else f"best {_figure(best.fitness)}"
+        self._done += row.phase == "evaluate"
+        self._best = "best –" if best is None else f"best {figure(best)}"
         if self._bar is not None:
             width = max(10, _columns() - 72)
             self._last = short(row.candidate, width)
             self._bar.update(int(row.phase == "evaluate"))
         else:
             label = "momentum" if row.phase == "momentum" else row.bee
-            outcome = _figure(row.fitness) if row.status != "failed" else f"failed: {row.reason}"
-            click.echo(
-                f"{row.index + 1:>4}/{self._planned} {label:<8} {outcome:<7} {self._best}  {short(row.candidate)}"
-            )
+            outcome = figure(row) if row.status != "failed" else f"failed: {row.reason}"
+            click.echo(f"{self._done:>4}/{self._planned} {label:<8} {outcome:<7} {self._best}  {short(row.candidate)}")
 
     def note(self, text: str) -> None:
         """Shows a line of its own."""
@@ -216,10 +219,6 @@ def _columns() -> int:
     return shutil.get_terminal_size().columns
 
 
-def _figure(fitness: float) -> str:
-    return f"{fitness:.4f}" if 0.0 <= fitness <= 1.0 else f"{fitness:.4g}"
-
-
 def _print_finished(config: Config, finished: Finished) -> None:
     from hivenas.reports import as_text, best_table
 
@@ -233,14 +232,15 @@ def _print_finished(config: Config, finished: Finished) -> None:
         _print_trained(finished.trained)
     click.echo("\nNext:")
     click.echo(f"  see every run      {_ui_command(finished.store)}")
-    click.echo(f"  draw the report    hivenas report --config {config.source or 'FILE'}")
+    click.echo(f"  draw the report    hivenas report --config {shlex.quote(config.source or 'FILE')}")
 
 
 def _ui_command(store: str) -> str:
     if store.startswith(("http:", "https:")):
         return f"open {store} and choose Model training"
     at_home = store == "sqlite:///mlflow.db" or store == f"sqlite:///{os.getcwd()}/mlflow.db"
-    command = "mlflow ui" if at_home else f"mlflow ui --backend-store-uri {store}"
+    # A store elsewhere may have a password in its URI, which does not belong on a screen.
+    command = "mlflow ui" if at_home else 'mlflow ui --backend-store-uri "$MLFLOW_TRACKING_URI"'
     return f"{command}    (then open http://127.0.0.1:5000 and choose Model training)"
 
 

@@ -200,8 +200,15 @@ class RegistryConfig(Section):
     """`registry`: where the fully trained model is registered."""
 
     register_model: bool = Field(default=True, alias="register")
-    model: str | None = None
+    model: Annotated[str, Field(pattern=r"^[^/:\s]([^/:]*[^/:\s])?$")] | None = None
     alias: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")] = "champion"
+
+    @field_validator("alias")
+    @classmethod
+    def _not_reserved(cls, alias: str) -> str:
+        if re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
+            raise ValueError(f"must not be latest or v1, v2, …, which MLflow reserves, got {alias!r}; choose another")
+        return alias
 
 
 class ResultsConfig(Section):

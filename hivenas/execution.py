@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from hivenas.config import Config, ExecutionConfig, from_mapping
 from hivenas.core.evaluation import Evaluation, Proposal
@@ -40,6 +41,17 @@ class SerialExecutor(Executor):
         except Exception as error:
             future.set_exception(error)
         return future
+
+
+@dataclass(frozen=True, slots=True)
+class Unlimited(Generic[P, T]):
+    """A call to which `execution.timeout_s` does not apply: the limit is for candidates."""
+
+    call: Callable[P, T]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Calls it."""
+        return self.call(*args, **kwargs)
 
 
 class WorkerExecutor(Executor):
@@ -67,9 +79,10 @@ class WorkerExecutor(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Ends the workers; with `cancel_futures` at once, in the middle of what they do."""
         if cancel_futures:
+            self._threads.shutdown(wait=False, cancel_futures=True)
             for worker in self._workers:
                 worker.kill()
-        self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
+        self._threads.shutdown(wait=wait)
         for worker in self._workers:
             worker.retire()
 
@@ -77,7 +90,7 @@ class WorkerExecutor(Executor):
         self.shutdown(wait=True, cancel_futures=exc_type is not None)
         return None
 
-    def _run(self, call: Callable[[], T]) -> T:
+    def _run(self, call: functools.partial[T]) -> T:
         worker = self._idle.get()
         try:
             return worker.run(call)
@@ -94,22 +107,25 @@ class _Worker:
         self._pool: ProcessPoolExecutor | None = None
         self._pid = 0
         self._calls = 0
+        self._stopped = False
 
-    def run(self, call: Callable[[], T]) -> T:
+    def run(self, call: functools.partial[T]) -> T:
+        limit = None if isinstance(call.func, Unlimited) else self._config.timeout_s
         if self._calls >= self._config.recycle_after:
             self.retire()
         started = time.monotonic()
         try:
+            if self._stopped:
+                raise WorkerDiedError("the executor was shut down before this call began")
             if self._pool is None:
                 self._start()
             assert self._pool is not None
             started = time.monotonic()
             self._calls += 1
-            return self._pool.submit(_bounded, call, self._config.timeout_s).result()
+            return self._pool.submit(_bounded, call, limit).result()
         except BrokenProcessPool as error:
-            self._pool = None
-            self._calls = 0
-            seconds, limit = time.monotonic() - started, self._config.timeout_s
+            self._forget()
+            seconds = time.monotonic() - started
             if limit and seconds >= limit:
                 reason = f"took longer than execution.timeout_s={limit:g} and was ended after {seconds:.0f} s"
             else:
@@ -119,10 +135,14 @@ class _Worker:
     def retire(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True)
-        self._pool = None
-        self._calls = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self._pool, self._pid, self._calls = None, 0, 0
 
     def kill(self) -> None:
+        """Ends the process, also one that is just starting; no other is started."""
+        self._stopped = True
         if self._pool is not None and self._pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGKILL)
@@ -136,6 +156,8 @@ class _Worker:
             initargs=(self._config.threads, str(self._log)),
         )
         self._pid = self._pool.submit(os.getpid).result()
+        if self._stopped:
+            self.kill()
 
 
 def _set_up_process(threads: int, log: str) -> None:

@@ -30,7 +30,7 @@ class Summary:
         """Counts the records; momentum epochs count once, where they were trained."""
         epochs = 0
         trained: dict[str, int] = {}
-        for row in rows:
+        for row in (row for row in rows if row.status != "failed"):
             total = row.epochs + row.momentum_epochs
             epochs += total - (trained.get(row.candidate, 0) if row.phase == "momentum" else 0)
             trained[row.candidate] = total
@@ -51,11 +51,15 @@ def best_table(rows: Sequence[Row], *, minimize: bool, count: int = 5) -> list[l
     """A header and the best candidates: rank, fitness, parameters, epochs, evaluation, architecture."""
     table = [["", "fitness", "parameters", "epochs", "evaluation", "architecture"]]
     for rank, row in enumerate(ranking(rows, minimize)[:count], start=1):
-        fitness = f"{row.fitness:.4f}" if row.phase and 0.0 <= row.fitness <= 1.0 else f"{row.fitness:.6g}"
         name = f"{row.index:04d}-{'momentum' if row.phase == 'momentum' else row.bee}"
         epochs = str(row.epochs) + (f"+{row.momentum_epochs}" if row.momentum_epochs else "")
-        table.append([str(rank), fitness, f"{row.params:,}", epochs, name, short(row.candidate)])
+        table.append([str(rank), figure(row), f"{row.params:,}", epochs, name, short(row.candidate)])
     return table
+
+
+def figure(row: Row) -> str:
+    """A fitness for people: an accuracy to four places, the value of a numerical objective to six digits."""
+    return f"{row.fitness:.6g}" if row.candidate.startswith("[") else f"{row.fitness:.4f}"
 
 
 def short(candidate: str, width: int = 0) -> str:

@@ -12,7 +12,7 @@ from hivenas.core.colony.colony import ArtificialBeeColony
 from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate
 from hivenas.core.records import Row
 from hivenas.core.tracker import Tracker, child_of
-from hivenas.errors import InputError, WorkerDiedError
+from hivenas.errors import ArchitectureError, InputError, MissingResultsError, WorkerDiedError
 from hivenas.storage import SearchStore
 
 
@@ -70,7 +70,7 @@ class Search:
         self._listener = listener
         self._params_of = params_of
         self._minimize = minimize
-        self._run_ids = {row.candidate: row.run_id for row in store.rows}
+        self._run_ids = {row.candidate: row.run_id for row in store.rows if row.status != "failed"}
         self.best: Row | None = None
 
     def run(self) -> None:
@@ -109,6 +109,10 @@ class Search:
             return future.result()
         except WorkerDiedError as error:
             return Evaluation.failure(proposal.candidate, str(error), worst=worst)
+        except (MissingResultsError, ArchitectureError) as error:
+            if not proposal.momentum_epochs:
+                raise
+            return Evaluation.failure(proposal.candidate, str(error), worst=worst)
         except InputError:
             raise
         except Exception as error:
@@ -130,7 +134,8 @@ class Search:
         run_id = self._tracker.log_child(child)
         row = Row.of(proposal, evaluation, run_id)
         self._store.append(row)
-        self._run_ids[candidate] = run_id
+        if evaluation.status != "failed":
+            self._run_ids[candidate] = run_id
         self._follow(row)
         if self.best:
             self._tracker.log_progress(row.index, row.fitness, self.best.fitness)

@@ -18,7 +18,10 @@ from hivenas.errors import ConfigError, MissingResultsError, ResultsExistError
 Stage = Literal["search", "full_train", "done"]
 
 # What may differ between a search and its resumption: it decides what comes after, or where, not what was found.
-_FREE = ("full_train.", "registry.", "execution.", "results.", "colony.iterations", "seed")
+_FREE = ("full_train.", "registry.", "execution.", "results.", "colony.iterations")
+
+
+_REPLACED = ".replaced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +33,14 @@ class SearchState:
         run_id: of the parent run.
         seed: the run's seed, also where the configuration leaves it open.
         colony: the colony's state after its last phase; None before the first.
-        seconds: wall time spent so far, in seconds.
+        trained: whether the best candidate of what was flown has been trained fully.
     """
 
     stage: Stage = "search"
     run_id: str = ""
     seed: int = 0
     colony: dict[str, Any] | None = None
-    seconds: float = 0.0
+    trained: bool = False
 
 
 class SearchStore:
@@ -54,9 +57,10 @@ class SearchStore:
         self.rows.append(row)
 
     def save(self, **changes: Any) -> None:
-        """Changes fields of the state and writes it."""
+        """Changes fields of the state and writes it; from the first time on, a search that it replaces is gone."""
         self.state = replace(self.state, **changes)
         write_atomically(self.folder.state, json.dumps(asdict(self.state)))
+        shutil.rmtree(self.folder.path / _REPLACED, ignore_errors=True)
 
 
 @contextmanager
@@ -67,7 +71,7 @@ def open_store(config: Config, seed: int, *, resume: bool = False, overwrite: bo
         config: the resolved configuration; it is written beside the results.
         seed: used where no search is resumed.
         resume: go on with the recorded search.
-        overwrite: delete the recorded search first.
+        overwrite: replace the recorded search; it comes back where the new one does not get to its first save.
 
     Raises:
         ResultsExistError: results exist and neither resume nor overwrite was asked for, or another process is
@@ -76,12 +80,17 @@ def open_store(config: Config, seed: int, *, resume: bool = False, overwrite: bo
         ConfigError: the search to resume was started with another configuration.
     """
     folder = ResultsFolder(config.results.dir, config.name)
+    if resume and overwrite:
+        raise ConfigError("--resume goes on with a search and --overwrite replaces it, got both; choose one")
     if resume and not folder.state.exists():
         raise MissingResultsError(f"nothing to resume in {folder.path}; start the search without --resume")
-    folder.path.mkdir(parents=True, exist_ok=True)
-    with _lock(folder):
-        if overwrite and not resume:
-            _clear(folder)
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"results.dir: cannot make the folder {folder.path}: {error.strerror}; name another"
+        ) from None
+    with _lock(folder), _replacing(folder, overwrite):
         state = _read_state(folder)
         if resume:
             _refuse_other_search(config, folder)
@@ -99,13 +108,23 @@ def read_state(config: Config) -> SearchState | None:
 def _read_state(folder: ResultsFolder) -> SearchState | None:
     if not folder.state.exists():
         return None
-    return SearchState(**json.loads(folder.state.read_text(encoding="utf-8")))
+    try:
+        return SearchState(**json.loads(folder.state.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ResultsExistError(
+            f"{folder.state} cannot be read ({error}); restore it, or start anew (--overwrite, or --set name=…)"
+        ) from None
 
 
 def _exists_message(folder: ResultsFolder, state: SearchState | None) -> str:
-    stage = "finished" if state and state.stage == "done" else "unfinished"
+    if state is None:
+        return (
+            f"{folder.path} holds {len(folder.rows())} evaluations that were asked for from Python, which are not "
+            "overwritten in silence; choose another name (--set name=…) or delete them (--overwrite)"
+        )
+    stage = "a finished" if state.stage == "done" else "an unfinished"
     return (
-        f"{folder.path} holds a {stage} search of {len(folder.rows())} evaluations, which is not overwritten "
+        f"{folder.path} holds {stage} search of {len(folder.rows())} evaluations, which is not overwritten "
         "in silence; go on with it (--resume), choose another name (--set name=…) or delete it (--overwrite)"
     )
 
@@ -126,12 +145,29 @@ def _refuse_other_search(config: Config, folder: ResultsFolder) -> None:
         )
 
 
-def _clear(folder: ResultsFolder) -> None:
-    for path in folder.path.iterdir():
+@contextmanager
+def _replacing(folder: ResultsFolder, overwrite: bool) -> Iterator[None]:
+    """Puts a recorded search aside, and back again where nothing has taken its place; other files stay untouched."""
+    aside = folder.path / _REPLACED
+    if overwrite and not aside.exists():
+        aside.mkdir()
+        _move_own(folder.path, aside)
+    try:
+        yield
+    finally:
+        if aside.exists():
+            _move_own(aside, folder.path)
+            shutil.rmtree(aside)
+
+
+def _move_own(source: Path, target: Path) -> None:
+    name = target.name if target.name != _REPLACED else source.name
+    own = (f"{name}.csv", f"{name}.yaml", "state.json", "weights", "training_history", "plots", "worker.log")
+    for path in (source / entry for entry in own):
         if path.is_dir():
-            shutil.rmtree(path)
-        elif path.name != ".lock":
-            path.unlink()
+            shutil.rmtree(target / path.name, ignore_errors=True)
+        if path.exists():
+            path.replace(target / path.name)
 
 
 @contextmanager

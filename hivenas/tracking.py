@@ -27,6 +27,7 @@ from hivenas.errors import TrackingError
 _PARENT = "mlflow.parentRunId"
 _NOTE = "mlflow.note.content"
 _LONGEST_TAG, _LONGEST_PARAM = 8000, 6000
+_LARGEST_BATCH = 900  # metrics; parameters count towards MLflow's limit of 1,000 too
 
 
 class MlflowTracker:
@@ -53,6 +54,11 @@ class MlflowTracker:
     @functools.cached_property
     def _experiment_id(self) -> str:
         found = self._client.get_experiment_by_name(self._experiment)
+        if found and found.lifecycle_stage != "active":
+            raise TrackingError(
+                f"the experiment {self._experiment!r} was deleted in MLflow; restore it (mlflow experiments restore "
+                f"-x {found.experiment_id}) or choose another name (--set name=…)"
+            )
         return str(found.experiment_id if found else self._client.create_experiment(self._experiment))
 
     # -- the parent run of a search ----------------------------------------------------------------------------
@@ -127,10 +133,9 @@ class MlflowTracker:
 
     def _exists(self, run_id: str) -> bool:
         try:
-            self._client.get_run(run_id)
+            return str(self._client.get_run(run_id).info.lifecycle_stage) == "active"
         except MlflowException:
             return False
-        return True
 
     def _source_tags(self) -> dict[str, str]:
         return {"mlflow.source.name": self._command, "mlflow.source.type": "LOCAL", "mlflow.user": _user()}
@@ -150,7 +155,10 @@ class MlflowTracker:
         run = self._client.create_run(experiment, start_time=end - int(1000 * seconds), run_name=child.name, tags=tags)
         run_id: str = run.info.run_id
         params = [Param(key, value[:_LONGEST_PARAM]) for key, value in child.params.items()]
-        self._client.log_batch(run_id, metrics=_metrics(child, end), params=params)
+        metrics = _metrics(child, end)
+        self._client.log_batch(run_id, metrics=metrics[:_LARGEST_BATCH], params=params)
+        for start in range(_LARGEST_BATCH, len(metrics), _LARGEST_BATCH):
+            self._client.log_batch(run_id, metrics=metrics[start : start + _LARGEST_BATCH])
         for file, folder in child.artifacts:
             self._client.log_artifact(run_id, str(file), folder)
         for path, text in child.texts.items():
@@ -204,7 +212,7 @@ def prepare_store() -> None:
     try:
         mlflow.MlflowClient().search_experiments(max_results=1)
     except MlflowException as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or [""])[0]
         raise TrackingError(
             f"the MLflow store {mlflow.get_tracking_uri()} does not answer: {reason}; start it, or set "
             "MLFLOW_TRACKING_URI to another one"
@@ -249,7 +257,7 @@ def _metrics(child: Child, end: int) -> list[Metric]:
     for figures in child.history:
         for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
             metrics.append(Metric(key, float(getattr(figures, key)), end, figures.epoch))
-    return [metric for metric in metrics if math.isfinite(metric.value)][:1000]
+    return [metric for metric in metrics if math.isfinite(metric.value)]
 
 
 def _dataset_input(data: Mapping[str, Any]) -> DatasetInput:

@@ -34,6 +34,9 @@ WRONG = [
     ("name: !!python/object/apply:os.system [ls]", "!!python/object/apply:os.system is not allowed"),
     ("space: {operations: [identity]}", "one operation needs skip connections to have neighbours"),
     ("- a list", "must be a mapping of keys"),
+    ("registry: {alias: latest}", "registry.alias must not be latest"),
+    ("registry: {alias: V2}", "registry.alias must not be latest or v1"),
+    ("registry: {model: a/b}", "registry.model must match"),
     ("evaluation: {epochs: [", "not valid YAML"),
 ]
 
@@ -67,6 +70,8 @@ def test_wrong_configurations_are_one_clear_line_and_exit_code_2(
         (["arch", "input|sep3x3_33|output", "--config", "x.yaml"], "component 1 ('sep3x3_33')"),
         (["arch", "input|sc_3|sep3x3_32|output", "--config", "x.yaml"], "spans 3 operations but 1 follow"),
         (["search"], "Missing option '--config'"),
+        (["train", "--config", "x.yaml", "--set", "objective=sphere_min"], "a full training needs objective: nas"),
+        (["search", "--config", "x.yaml", "--resume", "--overwrite"], "got both"),
     ],
 )
 def test_wrong_calls_are_clear_and_exit_code_2(
@@ -117,6 +122,13 @@ def test_a_numerical_search_from_start_to_report(tmp_path: Path, store: str) -> 
     report = invoke("report", "--config", file)
     assert report.exit_code == 0
     assert (tmp_path / "results/bowl/plots/convergence.png").stat().st_size > 5000
+
+    longer = invoke("search", "--config", file, "--resume", "--set", "colony.iterations=4")
+    assert longer.exit_code == 0
+    assert "16 evaluations" in longer.output
+    reseeded = invoke("search", "--config", file, "--resume", "--set", "colony.iterations=4", "--set", "seed=43")
+    assert reseeded.exit_code == 2
+    assert "was started with seed=42, got seed=43" in reseeded.output
 
     overwritten = invoke("search", "--config", file, "--overwrite")
     assert overwritten.exit_code == 0

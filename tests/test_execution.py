@@ -13,7 +13,7 @@ import pytest
 
 from hivenas.config import ExecutionConfig
 from hivenas.errors import WorkerDiedError
-from hivenas.execution import SerialExecutor, WorkerExecutor, make_executor
+from hivenas.execution import SerialExecutor, Unlimited, WorkerExecutor, make_executor
 from tests.contracts import ExecutorContract
 
 
@@ -23,6 +23,11 @@ def die() -> None:
 
 def sleep_long() -> None:
     time.sleep(60)
+
+
+def nap(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
 
 
 def thread_settings() -> tuple[str, ...]:
@@ -65,6 +70,21 @@ def test_a_call_over_its_time_ends_with_its_worker(tmp_path: Path) -> None:
             executor.submit(sleep_long).result()
         assert executor.submit(os.getpid).result() != os.getpid()
     assert "sleep_long" in log.read_text()
+
+
+def test_the_limit_is_for_candidates_not_for_what_comes_after(tmp_path: Path) -> None:
+    with WorkerExecutor(ExecutionConfig(timeout_s=0.5), tmp_path / "worker.log") as executor:
+        assert executor.submit(Unlimited(nap), 1.5).result() == 1.5
+
+
+def test_workers_that_are_just_starting_are_ended_too(tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    executor = WorkerExecutor(ExecutionConfig(), log)
+    calls = [executor.submit(sleep_long), executor.submit(sleep_long)]
+    executor.shutdown(cancel_futures=True)
+    assert calls[1].cancelled()
+    with pytest.raises(WorkerDiedError):
+        calls[0].result(timeout=0)
 
 
 def test_a_worker_is_replaced_after_its_share_of_calls(tmp_path: Path) -> None:

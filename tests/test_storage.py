@@ -42,7 +42,7 @@ def test_a_new_search_gets_a_folder_with_its_configuration_and_the_given_seed(tm
 
 
 @pytest.mark.parametrize(
-    ("stage", "word"), [("search", "unfinished"), ("full_train", "unfinished"), ("done", "finished")]
+    ("stage", "word"), [("search", "an unfinished"), ("full_train", "an unfinished"), ("done", "a finished")]
 )
 def test_recorded_results_are_refused_with_the_three_ways_on(tmp_path: Path, stage: str, word: str) -> None:
     config = _config(tmp_path)
@@ -51,7 +51,7 @@ def test_recorded_results_are_refused_with_the_three_ways_on(tmp_path: Path, sta
         pass
     message = str(caught.value)
     assert str(tmp_path / "probe") in message
-    assert f"a {word} search of 1 evaluations" in message
+    assert f"{word} search of 1 evaluations" in message
     assert all(way in message for way in ("--resume", "--set name=", "--overwrite"))
     assert isinstance(caught.value, InputError)
     assert ResultsFolder(tmp_path, "probe").rows() == [_row()]
@@ -80,7 +80,46 @@ def test_overwrite_begins_anew_and_leaves_nothing_behind(tmp_path: Path) -> None
     with open_store(config, 9, overwrite=True) as store:
         assert store.state == SearchState(seed=9)
         assert store.rows == []
-        assert {path.name for path in folder.path.iterdir()} == {".lock", "probe.yaml"}
+        store.save(run_id="new")
+        assert {path.name for path in folder.path.iterdir()} == {".lock", "probe.yaml", "state.json"}
+
+
+def test_what_was_to_be_overwritten_comes_back_where_the_new_search_does_not_start(tmp_path: Path) -> None:
+    config = _config(tmp_path)
+    _start(config, stage="done", run_id="old")
+    folder = ResultsFolder(tmp_path, "probe")
+    before = {path.name: path.read_bytes() for path in folder.path.iterdir() if path.is_file()}
+    with pytest.raises(KeyError), open_store(_config(tmp_path, seed=8), 9, overwrite=True):
+        raise KeyError("no images")
+    assert {path.name: path.read_bytes() for path in folder.path.iterdir() if path.is_file()} == before
+
+
+def test_overwrite_leaves_files_alone_that_are_not_a_searchs(tmp_path: Path) -> None:
+    (tmp_path / "probe").mkdir()
+    (tmp_path / "probe" / "thesis.txt").write_text("years of work")
+    with open_store(_config(tmp_path), 9, overwrite=True) as store:
+        store.save(run_id="new")
+    assert (tmp_path / "probe" / "thesis.txt").read_text() == "years of work"
+
+
+def test_resuming_and_overwriting_exclude_each_other(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="got both"), open_store(_config(tmp_path), 9, resume=True, overwrite=True):
+        pass
+
+
+@pytest.mark.parametrize("text", ["{", '{"stage": "search", "colour": 3}'])
+def test_a_state_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
+    config = _config(tmp_path)
+    _start(config, stage="search")
+    (tmp_path / "probe" / "state.json").write_text(text)
+    with pytest.raises(ResultsExistError, match=r"state\.json cannot be read"), open_store(config, 9, resume=True):
+        pass
+
+
+def test_a_results_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "probe").write_text("a file")
+    with pytest.raises(ConfigError, match=r"results\.dir"), open_store(_config(tmp_path), 9):
+        pass
 
 
 def test_overwriting_one_search_leaves_the_others(tmp_path: Path) -> None:
@@ -107,9 +146,9 @@ def test_state_and_rows_come_back_exactly(tmp_path: Path) -> None:
         store.append(_row(0))
         store.append(_row(1))
         store.save(stage="full_train", run_id="abc", colony=colony)
-        store.save(seconds=12.3456789)
+        store.save(trained=True)
         saved = store.state
-    assert saved == SearchState("full_train", "abc", 7, colony, 12.3456789)
+    assert saved == SearchState("full_train", "abc", 7, colony, True)
     # The seed of the record counts, not the one that a resumed search was started with.
     with open_store(config, 99, resume=True) as store:
         assert store.state == saved

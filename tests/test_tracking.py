@@ -9,6 +9,7 @@ from mlflow.entities import Run
 from hivenas.core.evaluation import EpochFigures, Evaluation, Proposal
 from hivenas.core.seeds import arch_hash
 from hivenas.core.tracker import SearchCard, child_of, operation_params
+from hivenas.errors import TrackingError
 from hivenas.tracking import MlflowTracker
 
 ARCH = "input|sc_1|sep3x3_32|dropout|output"
@@ -138,6 +139,28 @@ def test_a_resumed_search_goes_on_in_its_run_and_the_new_one_points_to_it(
     assert pointer.data.tags["hivenas.resumes"] == first
     assert pointer.data.metrics["evaluations"] == 2.0
     assert "hivenas.resumes" not in run_of(first).data.tags
+
+
+def test_a_long_training_keeps_every_epoch(store: str, tmp_path: Path) -> None:
+    tracker = MlflowTracker("bees")
+    tracker.open_search(card(tmp_path, "bees"), None)
+    history = tuple(EpochFigures(epoch, 1.0, 0.5, 1.0, epoch / 1000) for epoch in range(1, 501))
+    run_id = log_child(tracker, tmp_path, Evaluation(ARCH, "complete", 0.5, 500, history=history))
+    points = mlflow.MlflowClient().get_metric_history(run_id, "val_accuracy")
+    assert [(m.step, m.value) for m in points] == [(epoch, epoch / 1000) for epoch in range(1, 501)]
+
+
+def test_a_parent_run_that_was_deleted_is_not_resumed(store: str, tmp_path: Path) -> None:
+    first = MlflowTracker("bees").open_search(card(tmp_path, "bees"), None)
+    mlflow.MlflowClient().delete_run(first)
+    assert MlflowTracker("bees").open_search(card(tmp_path, "bees"), first) != first
+
+
+def test_a_deleted_experiment_is_named_with_the_way_out(store: str, tmp_path: Path) -> None:
+    client = mlflow.MlflowClient()
+    client.delete_experiment(client.create_experiment("gone"))
+    with pytest.raises(TrackingError, match="mlflow experiments restore"):
+        MlflowTracker("gone").open_search(card(tmp_path, "gone"), None)
 
 
 def test_figures_that_are_not_finite_are_left_out(store: str, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ class TerminateOnThreshold:
     """Ends training after an epoch whose monitored accuracy lies below a threshold that rises with the epochs.
 
     T(ε) = base + c − 1 / (1/c + ζ(ε − 1)) with base = 1/n + β(1 − 1/n) and c = 1 − base: it starts at `base`, a
-    share β of the way from chance to 1, and climbs towards 1.
+    share β of the way from chance to 1, and climbs towards 1. The training asks after every epoch but its last, where
+    nothing is left to stop.
 
     Args:
         monitor: which of an epoch's figures is compared.

@@ -96,9 +96,10 @@ def _keras_source(name: str) -> Source:
         try:
             (x_train, y_train), (x_test, y_test) = module.load_data()
         except Exception as error:
+            reason = (str(error).splitlines() or [""])[0]
             raise DatasetError(
-                f"dataset.name {name} could not be loaded: {str(error).splitlines()[0]}; it is downloaded on first "
-                f"use, or found offline where its files lie in ~/.keras/datasets"
+                f"dataset.name {name} could not be loaded: {reason}; it is downloaded on first use, or found "
+                "offline where its files lie in ~/.keras/datasets"
             ) from error
         x_train, x_test = (x[..., np.newaxis] if x.ndim == 3 else x for x in (x_train, x_test))
         return x_train, y_train.reshape(-1), x_test, y_test.reshape(-1)

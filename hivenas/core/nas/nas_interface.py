@@ -29,7 +29,7 @@ class NASInterface(ObjectiveInterface):
 
     What `evaluate`, `momentum_eval` and the full trainings do is recorded in the results folder and tracked as a
     run: under the active MLflow run, if there is one, else in the experiment of the configuration's name. They train
-    in the calling process.
+    in the calling process, with its number of threads. Models are logged and registered by the commands, not here.
 
     Args:
         space_config: keys of the configuration's `space` section; what is missing takes its default.
@@ -137,7 +137,7 @@ class NASInterface(ObjectiveInterface):
         """
         if m_epochs < 1:
             raise ConfigError(f"m_epochs must be at least 1, got {m_epochs}; leave the candidate as it is instead")
-        before = [row for row in self._results.rows() if row.candidate == candidate]
+        before = [r for r in self._results.rows() if r.candidate == candidate and r.status != "failed"]
         evaluation = self.eval_strategy.momentum_eval(candidate, weights_filename, m_epochs)
         return self._recorded(
             evaluation, "momentum", m_epochs=m_epochs, previous=before[-1] if before else None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from hivenas.config import DatasetConfig
 from hivenas.core.nas.datasets import check_arrays, load_dataset
@@ -12,6 +13,10 @@ def test_digits_are_split_without_overlap_and_stratified() -> None:
     data = load_dataset(DatasetConfig(), seed=1)
     parts = (data.x_train, data.x_val, data.x_test)
     assert sum(map(len, parts)) == 1797
+    # As often as in the source, no image stands in the three splits together: none was taken twice.
+    together = np.concatenate([part.reshape(len(part), -1) for part in parts])
+    source = load_digits().images.reshape(1797, -1).astype(np.float32)
+    assert np.array_equal(together[np.lexsort(together.T)], source[np.lexsort(source.T)])
     assert data.shape == (8, 8, 1)
     assert data.classes == 10
     assert len(data.x_val) == round(0.2 * (1797 - len(data.x_test)))

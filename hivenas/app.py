@@ -155,13 +155,14 @@ class _Run:
 
     def finish(self) -> Finished:
         """Does what is still to be done."""
+        if self.store.state.stage != "search" and not self._has_flown():
+            self.store.save(stage="search", trained=False)
         if self._is_done():
             self.listener.note(f"{self.store.folder.path} holds a finished search; nothing is left to do")
             self.tracker.point_to(self.store.state.run_id)
             return self._finished(None)
         numerical = self.config.objective != "nas"
-        log = self.store.folder.path / "worker.log"
-        with make_executor(self.config.execution, log, serial=numerical) as executor:
+        with make_executor(self.config.execution, self.store.folder.log, serial=numerical) as executor:
             data = {} if numerical else executor.submit(Unlimited(describe_data), self.config).result()
             card = SearchCard(self.config.name, self.config.flat(), self.store.folder.yaml, data)
             run_id = self.tracker.open_search(card, self.store.state.run_id or None)
@@ -176,14 +177,18 @@ class _Run:
             self.store.save(stage="done", trained=trained is not None)
         return self._finished(trained)
 
+    def _has_flown(self) -> bool:
+        """Whether every iteration was flown; a resumed configuration may ask for more than the recorded one."""
+        colony = self.store.state.colony
+        return colony is not None and colony["iteration"] >= self.config.colony.iterations
+
+    def _trains(self) -> bool:
+        """Whether the best candidate is to be trained fully."""
+        return self.config.full_train.enabled and self.config.objective == "nas"
+
     def _is_done(self) -> bool:
-        """Whether nothing is left, also of what a resumed configuration may ask for beyond the recorded one."""
         state = self.store.state
-        flown = state.colony is not None and state.colony["iteration"] >= self.config.colony.iterations
-        if state.stage != "search" and not flown:
-            self.store.save(stage="search", trained=False)
-        wants_training = self.config.full_train.enabled and self.config.objective == "nas"
-        return state.stage == "done" and flown and (state.trained or not wants_training)
+        return state.stage == "done" and (state.trained or not self._trains())
 
     def _search_and_train(self, executor: Executor, data: Mapping[str, Any]) -> Trained | None:
         evaluate: Callable[[Proposal], Evaluation] = self.objective.run
@@ -192,7 +197,7 @@ class _Run:
         if self.store.state.stage == "search":
             self._fly(evaluate, executor)
             self.store.save(stage="full_train")
-        if not self.config.full_train.enabled or self.config.objective != "nas":
+        if not self._trains():
             return None
         best = self.store.folder.best()
         self.listener.note(f"training the best for {self.config.full_train.epochs} epochs: {best.candidate}")
@@ -291,8 +296,7 @@ def _train_alone(
     state = read_state(config)
     recorded = state.seed if state and config.seed is None else config.seed
     seeded = config.model_copy(update={"seed": drawn_seed(recorded)})
-    log = ResultsFolder(config.results.dir, config.name).path / "worker.log"
-    with make_executor(config.execution, log) as executor:
+    with make_executor(config.execution, ResultsFolder(config.results.dir, config.name).log) as executor:
         data = executor.submit(Unlimited(describe_data), seeded).result()
         run_id = state.run_id if state else ""
         tracker = MlflowTracker(config.name, home=run_id, command="hivenas train")

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shlex
 import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -167,7 +166,6 @@ class _Terminal(contextlib.AbstractContextManager["_Terminal"]):
         self._done = 0
         self._last = ""
         self._best = ""
-        self._started = time.monotonic()
 
     def __exit__(self, *exc: object) -> None:
         self._end_bar()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from hivenas.config_text import dump_yaml, parse_yaml, put, split_overrides
+from hivenas.config_text import as_text, dump_yaml, leaves, nearest, parse_yaml, put, split_overrides
 from hivenas.errors import ConfigError
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -108,7 +108,7 @@ class OptimizerConfig(BaseModel):
         for key, value in self.arguments.items():
             if key not in allowed:
                 raise ValueError(
-                    f"evaluation.optimizer has no argument {key!r} for {self.op}{_nearest(key, allowed)}; "
+                    f"evaluation.optimizer has no argument {key!r} for {self.op}{nearest(key, allowed)}; "
                     f"choose among {', '.join(allowed)}"
                 )
             if not isinstance(value, bool | int | float) or not math.isfinite(value):
@@ -280,7 +280,7 @@ class Config(Section):
 
     def flat(self) -> dict[str, str]:
         """Dotted keys and values as text, as tracked on a search's run."""
-        return {key: _as_text(value) for key, value in _leaves(self.to_mapping())}
+        return {key: as_text(value) for key, value in leaves(self.to_mapping())}
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -307,7 +307,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     origins = {}
     for key, value in split_overrides(overrides):
         put(data, key.split("."), value, f"--set {key}={value}")
-        origins[key] = f"--set {key}={_as_text(value)}"
+        origins[key] = f"--set {key}={as_text(value)}"
     return from_mapping(data, source=str(path), origins=origins)
 
 
@@ -377,7 +377,7 @@ def _explain(error: ValidationError, source: str, origins: Mapping[str, str]) ->
 
 
 def _nearest_key(key: str) -> str:
-    known = [dotted for dotted, _ in _leaves(Config().to_mapping(), sections=True)]
+    known = [dotted for dotted, _ in leaves(Config().to_mapping(), sections=True)]
     parent, _, leaf = key.rpartition(".")
     siblings = [k.rpartition(".")[2] for k in known if k.rpartition(".")[0] == parent]
     found = difflib.get_close_matches(leaf, siblings, n=1)
@@ -385,26 +385,3 @@ def _nearest_key(key: str) -> str:
         return f"; did you mean {f'{parent}.' if parent else ''}{found[0]}?"
     elsewhere = [k for k in known if k.rpartition(".")[2] == leaf] or difflib.get_close_matches(key, known, n=1)
     return f"; did you mean {elsewhere[0]}?" if elsewhere else ""
-
-
-def _nearest(word: str, known: Sequence[str]) -> str:
-    found = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
-
-
-def _leaves(data: Mapping[str, Any], prefix: str = "", *, sections: bool = False) -> Iterator[tuple[str, Any]]:
-    for key, value in data.items():
-        if isinstance(value, dict) and value:
-            if sections:
-                yield f"{prefix}{key}", value
-            yield from _leaves(value, f"{prefix}{key}.", sections=sections)
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _as_text(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

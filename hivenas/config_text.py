@@ -1,9 +1,10 @@
-"""Reading YAML safely: configuration files and the values of overrides."""
+"""Configurations as text: reading YAML safely, overrides, dotted keys, misspelt words."""
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -110,3 +111,29 @@ def put(data: dict[str, Any], keys: list[str], value: Any, origin: str) -> None:
             raise ConfigError(f"{key} is a single value and has no key {keys[-1]} ({origin})")
         data = inner
     data[keys[-1]] = value
+
+
+def leaves(data: Mapping[str, Any], prefix: str = "", *, sections: bool = False) -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of nested data; with `sections` those of the mappings on the way too."""
+    for key, value in data.items():
+        if isinstance(value, dict) and value:
+            if sections:
+                yield f"{prefix}{key}", value
+            yield from leaves(value, f"{prefix}{key}.", sections=sections)
+        else:
+            yield f"{prefix}{key}", value
+
+
+def as_text(value: Any) -> str:
+    """A value as a person would write it in YAML."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def nearest(word: object, known: Iterable[str]) -> str:
+    """`; did you mean …?` for a misspelt word, empty where nothing is near."""
+    found = difflib.get_close_matches(str(word), list(known), n=1)
+    return f"; did you mean {found[0]!r}?" if found else ""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from hivenas.config import Config
+from hivenas.config import Config, load
 from hivenas.core.records import ResultsFolder, Row, write_atomically
 from hivenas.errors import ConfigError, MissingResultsError, ResultsExistError
 
@@ -19,8 +19,6 @@ Stage = Literal["search", "full_train", "done"]
 
 # What may differ between a search and its resumption: it decides what comes after, or where, not what was found.
 _FREE = ("full_train.", "registry.", "execution.", "results.", "colony.iterations")
-
-
 _REPLACED = ".replaced"
 
 
@@ -130,8 +128,6 @@ def _exists_message(folder: ResultsFolder, state: SearchState | None) -> str:
 
 
 def _refuse_other_search(config: Config, folder: ResultsFolder) -> None:
-    from hivenas.config import load
-
     if not folder.yaml.exists():
         return
     before, now = load(folder.yaml).flat(), config.flat()
@@ -151,19 +147,17 @@ def _replacing(folder: ResultsFolder, overwrite: bool) -> Iterator[None]:
     aside = folder.path / _REPLACED
     if overwrite and not aside.exists():
         aside.mkdir()
-        _move_own(folder.path, aside)
+        _move(folder.own, aside)
     try:
         yield
     finally:
         if aside.exists():
-            _move_own(aside, folder.path)
+            _move([aside / path.name for path in folder.own], folder.path)
             shutil.rmtree(aside)
 
 
-def _move_own(source: Path, target: Path) -> None:
-    name = target.name if target.name != _REPLACED else source.name
-    own = (f"{name}.csv", f"{name}.yaml", "state.json", "weights", "training_history", "plots", "worker.log")
-    for path in (source / entry for entry in own):
+def _move(paths: Iterable[Path], target: Path) -> None:
+    for path in paths:
         if path.is_dir():
             shutil.rmtree(target / path.name, ignore_errors=True)
         if path.exists():
@@ -173,8 +167,7 @@ def _move_own(source: Path, target: Path) -> None:
 @contextmanager
 def _lock(folder: ResultsFolder) -> Iterator[None]:
     """The kernel frees the lock with the process that holds it, however that ends."""
-    path = Path(folder.path) / ".lock"
-    with path.open("w") as file:
+    with (folder.path / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -106,6 +106,8 @@ class ResultsFolder:
         self.weights = self.path / "weights"
         self.histories = self.path / "training_history"
         self.plots = self.path / "plots"
+        self.log = self.path / "worker.log"
+        self.own = (self.csv, self.yaml, self.state, self.weights, self.histories, self.plots, self.log)
 
     def append(self, row: Row) -> None:
         """Adds a line to the table and makes sure that it is on the disk; a line that a crash tore off is cut first."""

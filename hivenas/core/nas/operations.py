@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from hivenas.config_text import nearest
 from hivenas.errors import ConfigError
 
 CELLS = ("ConvBnReLU", "ConvBnReLUAvgPool", "ResidualConvBnReLU")
@@ -152,9 +152,3 @@ def check_keys(where: str, keys: Iterable[str], known: Mapping[str, OpSpec]) -> 
                 f"{where}[{position}] must name a known operation, got {key!r}{nearest(key, known)}; "
                 "define it under space.reference or choose among " + ", ".join(known)
             )
-
-
-def nearest(word: object, known: Iterable[str]) -> str:
-    """`; did you mean …?` for a misspelt word, empty where nothing is near."""
-    found = difflib.get_close_matches(str(word), list(known), n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hivenas.config import SpaceConfig
-from hivenas.core.nas.operations import PRESETS, OpSpec, check_keys, nearest, reference_space
+from hivenas.config_text import nearest
+from hivenas.core.nas.operations import PRESETS, OpSpec, check_keys, reference_space
 from hivenas.errors import ArchitectureError, ConfigError
 
 

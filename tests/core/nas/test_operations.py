@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hivenas.config_text import nearest
 from hivenas.core.nas.operations import (
     CELLS,
     LAYERS,
@@ -14,7 +15,6 @@ from hivenas.core.nas.operations import (
     REFERENCE_SPACE,
     OpSpec,
     check_keys,
-    nearest,
     reference_space,
 )
 from hivenas.errors import ConfigError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -20,10 +19,13 @@ from pydantic import (
     model_validator,
 )
 
+from hivenas.config_errors import explain
 from hivenas.config_text import as_text, dump_yaml, leaves, nearest, parse_yaml, put, split_overrides
 from hivenas.errors import ConfigError
+from hivenas.extensions import DATASETS
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[int, Field(ge=1)]
 Names = Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(strict=False, min_length=1)]
 
 
@@ -35,6 +37,9 @@ def _not_yet(value: str | None) -> str | None:
 
 
 NotYet = Annotated[str | None, AfterValidator(_not_yet)]
+
+BUILT_IN_DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")
+FILE_DATASETS: Mapping[str, str] = {"npz": "npz file", "image_folder": "folder of class folders"}
 
 OPTIMIZER_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "SGD": ("learning_rate", "momentum", "nesterov"),
@@ -53,22 +58,51 @@ class Section(BaseModel):
 class DatasetConfig(Section):
     """`dataset`: which images, and how much of them."""
 
-    name: Literal["digits", "mnist", "fashion_mnist", "cifar10"] = "digits"
-    path: NotYet = None
+    name: str = "digits"
+    path: str | None = None
+    image_size: Annotated[tuple[Positive, Positive], Field(strict=False)] | None = None
     validation_split: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     train_limit: Annotated[int, Field(ge=10)] | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        choices = (*BUILT_IN_DATASETS, *FILE_DATASETS, *DATASETS)
+        if name not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)} or registered, got {name!r}{nearest(name, choices)}")
+        return name
+
+    @model_validator(mode="after")
+    def _has_its_path(self) -> Self:
+        if self.name in FILE_DATASETS and self.path is None:
+            raise ValueError(
+                f"dataset.path must be given for dataset.name={self.name}; name the {FILE_DATASETS[self.name]}"
+            )
+        if self.name in BUILT_IN_DATASETS and self.path is not None:
+            raise ValueError(
+                f"dataset.path must be null for dataset.name={self.name}, got {self.path!r}; for files of your own set "
+                "dataset.name to npz or image_folder"
+            )
+        if self.image_size is not None and self.name != "image_folder":
+            raise ValueError(
+                f"dataset.image_size is for dataset.name=image_folder, got {list(self.image_size)} with {self.name}; "
+                "leave it null"
+            )
+        return self
 
 
 class SpaceConfig(Section):
     """`space`: which architectures there are."""
 
     preset: Literal["layerwise", "cells"] | None = "layerwise"
-    depth: Annotated[int, Field(ge=1)] = 5
+    depth: Annotated[int, Field(ge=1, le=100)] = 5
     operations: Names | None = None
     reference: dict[str, dict[str, Any]] = Field(default_factory=dict)
     input_stem: Annotated[tuple[str, ...], Field(strict=False)] = ("conv3x3_32bnrelu",)
     output_stem: Annotated[tuple[str, ...], Field(strict=False)] = ("global_avg_pool",)
     skip_rate: Fraction = 0.0
+    max_params: Positive | None = None
+    max_macs: Positive | None = None
 
     @field_validator("operations")
     @classmethod
@@ -136,14 +170,17 @@ class AugmentationConfig(Section):
     saturation: Fraction = 0.0
     contrast: Fraction = 0.0
 
-    @model_validator(mode="after")
-    def _off(self) -> Self:
-        for key, value in self:
-            if value:
-                raise ValueError(
-                    f"evaluation.augmentation.{key} is not supported by this version, got {value}; set it to 0"
-                )
-        return self
+    @property
+    def is_on(self) -> bool:
+        """Whether any of it is done."""
+        return self.affine or max(self.cutout, self.saturation, self.contrast) > 0
+
+
+class MedianConfig(Section):
+    """`evaluation.median`: the median rule, where `evaluation.stopping` chooses it."""
+
+    from_epoch: Positive = 2
+    candidates: Positive = 5
 
 
 class EvaluationConfig(Section):
@@ -157,7 +194,12 @@ class EvaluationConfig(Section):
     initial_lr: Annotated[float, Field(ge=0.0)] = 0.08
     final_lr: Annotated[float, Field(ge=0.0)] = 0.01
     momentum_epochs: Annotated[int, Field(ge=0)] = 0
+    stopping: Literal["act", "median", "none"] = "act"
     act: ActConfig = ActConfig()
+    median: MedianConfig = MedianConfig()
+    first_look: Positive | None = None
+    inherit: bool = False
+    inherit_epochs: Positive = 2
     augmentation: AugmentationConfig = AugmentationConfig()
 
     @model_validator(mode="after")
@@ -169,11 +211,23 @@ class EvaluationConfig(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _shorter_than_a_training(self) -> Self:
+        looks = self.first_look if self.first_look is not None else 0
+        own = self.inherit_epochs if self.inherit else 0
+        for key, value in (("first_look", looks), ("inherit_epochs", own)):
+            if value >= self.epochs:
+                raise ValueError(
+                    f"evaluation.{key} must be smaller than evaluation.epochs={self.epochs}, got {value}; lower it or "
+                    "raise epochs"
+                )
+        return self
+
 
 class ColonyConfig(Section):
     """`colony`: the Artificial Bee Colony."""
 
-    size: Annotated[int, Field(ge=1)] = 7
+    size: Annotated[int, Field(ge=1, le=100_000)] = 7
     employee_ratio: Fraction = 0.44
     abandonment_limit: Annotated[int, Field(ge=1)] = 3
     iterations: Annotated[int, Field(ge=1)] = 15
@@ -326,62 +380,10 @@ def from_mapping(data: Mapping[str, Any], *, source: str = "", origins: Mapping[
         # A section whose keys are all commented out reads as null.
         config = Config.model_validate({k: {} if v is None and k in _SECTIONS else v for k, v in data.items()})
     except ValidationError as error:
-        raise ConfigError(_explain(error, source, origins or {})) from None
+        known = [key for key, _ in leaves(Config().to_mapping(), sections=True)]
+        raise ConfigError(explain(error, source, origins or {}, known)) from None
     config._source = source
     return config
 
 
 _SECTIONS = [key for key, field in Config.model_fields.items() if isinstance(field.default, Section)]
-
-_RULES: Mapping[str, str] = {
-    "greater_than_equal": "must be at least {ge}",
-    "greater_than": "must be greater than {gt}",
-    "less_than_equal": "must be at most {le}",
-    "less_than": "must be less than {lt}",
-    "literal_error": "must be one of {expected}",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_type": "must be a number",
-    "finite_number": "must be a finite number",
-    "bool_type": "must be true or false",
-    "string_type": "must be text",
-    "string_too_short": "must not be empty",
-    "string_pattern_mismatch": "must match {pattern}",
-    "dict_type": "must be a mapping of keys",
-    "model_type": "must be a mapping of keys",
-    "tuple_type": "must be a list",
-    "too_short": "must have at least {min_length} entry",
-}
-
-
-def _explain(error: ValidationError, source: str, origins: Mapping[str, str]) -> str:
-    problems = [p for p in error.errors(include_url=False) if p["type"] != "none_required"]
-    first = problems[0]
-    key = ".".join(str(part) for part in first["loc"])
-    exact = [text for o, text in origins.items() if key == o or key.startswith(f"{o}.")]
-    inside = [text for o, text in origins.items() if o.startswith(f"{key}.")]
-    place = ", ".join(exact or [p for p in (source, *inside) if p])
-    where = f" ({place})" if place else ""
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    if first["type"] in ("extra_forbidden", "invalid_key"):
-        message = f"unknown key {key}{where}{_nearest_key(key) or '; conf/default.yaml lists every key'}"
-    elif first["type"] == "value_error":
-        text = str(first["ctx"]["error"])
-        message = text if text.startswith(key.split(".")[0] + ".") else f"{key} {text}"
-        rule, _, way_out = message.partition("; ")
-        message = f"{rule}{where}; {way_out}" if way_out else f"{rule}{where}"
-    else:
-        rule = _RULES.get(first["type"], first["msg"]).format_map(first.get("ctx") or {})
-        message = f"{key} {rule}, got {first['input']!r}{where}"
-    return message + more
-
-
-def _nearest_key(key: str) -> str:
-    known = [dotted for dotted, _ in leaves(Config().to_mapping(), sections=True)]
-    parent, _, leaf = key.rpartition(".")
-    siblings = [k.rpartition(".")[2] for k in known if k.rpartition(".")[0] == parent]
-    found = difflib.get_close_matches(leaf, siblings, n=1)
-    if found:
-        return f"; did you mean {f'{parent}.' if parent else ''}{found[0]}?"
-    elsewhere = [k for k in known if k.rpartition(".")[2] == leaf] or difflib.get_close_matches(key, known, n=1)
-    return f"; did you mean {elsewhere[0]}?" if elsewhere else ""

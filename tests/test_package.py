@@ -15,7 +15,7 @@ from hivenas.config import Config, load
 from hivenas.config_text import parse_yaml
 
 ROOT = Path(__file__).parents[1]
-UNEXPLAINED = {"batch_size", "epochs", "study", "affine", "cutout", "saturation", "contrast"}  # said by their section
+UNEXPLAINED = {"batch_size", "epochs", "study"}  # said by their section
 HEAVY = {"tensorflow", "keras", "mlflow", "optuna"}
 
 

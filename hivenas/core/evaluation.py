@@ -15,6 +15,21 @@ Phase = Literal["evaluate", "momentum", "full_train"]
 
 
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """What a candidate must reach to be trained on.
+
+    Args:
+        epoch: the epoch after which it is judged, from 1.
+        accuracy: the validation accuracy below which its training ends.
+        origin: where the figure comes from, for people.
+    """
+
+    epoch: int
+    accuracy: float
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """What a bee asks to have evaluated.
 
@@ -27,6 +42,9 @@ class Proposal:
         center_fitness: fitness of the food source around which the bee searches; None for a new source.
         momentum_epochs: epochs by which a recorded candidate is continued; 0 for a new evaluation.
         weights_filename: the saved state that a continuation starts from.
+        parent: the food source of which the candidate is a neighbour; None for a new source.
+        inherits: the saved state of the parent whose matching weights the candidate starts from; empty for none.
+        bars: what the candidate must reach to be trained on.
     """
 
     index: int
@@ -37,6 +55,9 @@ class Proposal:
     center_fitness: float | None = None
     momentum_epochs: int = 0
     weights_filename: str | None = None
+    parent: Candidate | None = None
+    inherits: str = ""
+    bars: tuple[Bar, ...] = ()
 
     @property
     def phase(self) -> Phase:
@@ -66,12 +87,14 @@ class Evaluation:
 
     Args:
         candidate: as proposed.
-        status: `complete`, `stopped` (the cutoff threshold ended it early) or `failed`.
+        status: `complete`, `stopped` (a stopping rule ended it early) or `failed`.
         fitness: validation accuracy, or the value of a numerical objective; the worst value where it failed.
         epochs: epochs really trained by the evaluation, without momentum epochs.
         momentum: mean momentum value of its epochs; 0 where it has none.
         momentum_epochs: epochs added by momentum evaluation so far.
         params: trainable parameters.
+        macs: multiply-adds of one image's way through the network.
+        inherited: share of the weights that were copied from the parent, 0…1.
         filename: name of the h5 file with weights and optimizer state; empty where nothing was saved.
         seconds: wall time spent, in seconds.
         reason: why it stopped or failed; empty otherwise.
@@ -87,6 +110,8 @@ class Evaluation:
     momentum: float = 0.0
     momentum_epochs: int = 0
     params: int = 0
+    macs: int = 0
+    inherited: float = 0.0
     filename: str = ""
     seconds: float = 0.0
     reason: str = ""

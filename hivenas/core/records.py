@@ -36,6 +36,10 @@ class Row:
     run_id: str
     reason: str
     phase: str
+    parent: str
+    inherited: float
+    macs: int
+    curve: str
 
     @classmethod
     def of(cls, proposal: Proposal, evaluation: Evaluation, run_id: str = "") -> Row:
@@ -58,6 +62,10 @@ class Row:
             run_id=run_id,
             reason=" ".join(evaluation.reason.split()),
             phase=proposal.phase,
+            parent="" if proposal.parent is None else encode_candidate(proposal.parent),
+            inherited=evaluation.inherited,
+            macs=evaluation.macs,
+            curve=" ".join(f"{figures.epoch}:{figures.val_accuracy!r}" for figures in evaluation.history),
         )
 
     def evaluation(self) -> Evaluation:
@@ -70,10 +78,17 @@ class Row:
             momentum=self.momentum,
             momentum_epochs=self.momentum_epochs,
             params=self.params,
+            macs=self.macs,
+            inherited=self.inherited,
             filename=self.weights_filename,
             seconds=self.seconds,
             reason=self.reason,
         )
+
+    def accuracies(self) -> dict[int, float]:
+        """Validation accuracy by epoch, of the epochs that this evaluation trained."""
+        pairs = (point.split(":") for point in self.curve.split())
+        return {int(epoch): float(accuracy) for epoch, accuracy in pairs}
 
 
 COLUMNS = tuple(field.name for field in fields(Row))

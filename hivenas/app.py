@@ -221,6 +221,7 @@ class _Run:
             self.store,
             self.tracker,
             self.listener,
+            brief=self.objective.brief,
             params_of=functools.partial(_params, self.objective),
             minimize=self.minimize,
         ).run()

@@ -179,7 +179,7 @@ class AugmentationConfig(Section):
 class MedianConfig(Section):
     """`evaluation.median`: the median rule, where `evaluation.stopping` chooses it."""
 
-    from_epoch: Positive = 2
+    from_epoch: Positive = 3
     candidates: Positive = 5
 
 
@@ -194,7 +194,7 @@ class EvaluationConfig(Section):
     initial_lr: Annotated[float, Field(ge=0.0)] = 0.08
     final_lr: Annotated[float, Field(ge=0.0)] = 0.01
     momentum_epochs: Annotated[int, Field(ge=0)] = 0
-    stopping: Literal["act", "median", "none"] = "act"
+    stopping: Literal["act", "median", "none"] = "median"
     act: ActConfig = ActConfig()
     median: MedianConfig = MedianConfig()
     first_look: Positive | None = None

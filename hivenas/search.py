@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from typing import Protocol
 
@@ -46,6 +46,7 @@ class Search:
         store: the search's record.
         tracker: where evaluations are tracked.
         listener: is told of progress.
+        brief: adds to a proposal what the records before its phase say of it, see `ObjectiveInterface.brief`.
         params_of: a candidate as run parameters.
         minimize: whether a smaller fitness is better.
     """
@@ -59,6 +60,7 @@ class Search:
         tracker: Tracker,
         listener: SearchListener,
         *,
+        brief: Callable[[Proposal, Sequence[Row]], Proposal],
         params_of: Callable[[str], Mapping[str, str]],
         minimize: bool,
     ) -> None:
@@ -68,6 +70,7 @@ class Search:
         self._store = store
         self._tracker = tracker
         self._listener = listener
+        self._brief = brief
         self._params_of = params_of
         self._minimize = minimize
         self._run_ids = {row.candidate: row.run_id for row in store.rows if row.status != "failed"}
@@ -90,6 +93,7 @@ class Search:
     def _phase(self, proposals: list[Proposal]) -> list[Evaluation]:
         """Evaluates a phase; what is finished is recorded as soon as everything before it is."""
         recorded = {row.index: row for row in self._store.rows[-len(proposals) :]}
+        told = self._store.rows[: proposals[0].index]
         outcomes: list[Evaluation] = []
         waiting: deque[tuple[Proposal, Future[Evaluation]]] = deque()
         for proposal in proposals:
@@ -97,7 +101,8 @@ class Search:
             if row is not None and decode_candidate(row.candidate) == proposal.candidate:
                 outcomes.append(row.evaluation())
                 continue
-            waiting.append((proposal, self._executor.submit(self._evaluate, proposal)))
+            briefed = self._brief(proposal, told)
+            waiting.append((briefed, self._executor.submit(self._evaluate, briefed)))
             while waiting and waiting[0][1].done():
                 outcomes.append(self._record(*waiting.popleft()))
         return outcomes + [self._record(*pair) for pair in waiting]
@@ -130,6 +135,7 @@ class Search:
             params=self._params_of(candidate),
             weights=self._store.folder.weights,
             continues=self._run_ids.get(candidate, "") if proposal.momentum_epochs else "",
+            parent_run=self._run_ids.get(proposal.parent, ""),
         )
         run_id = self._tracker.log_child(child)
         row = Row.of(proposal, evaluation, run_id)

@@ -71,7 +71,17 @@ def run(store: SearchStore, settings: ColonyConfig, *, stop_before: int = -1, fa
 
     tracker = CountingTracker()
     colony = ArtificialBeeColony(sphere, settings, rng)
-    Search(colony, evaluate, SerialExecutor(), store, tracker, Listener(), params_of=params_of, minimize=True).run()
+    Search(
+        colony,
+        evaluate,
+        SerialExecutor(),
+        store,
+        tracker,
+        Listener(),
+        brief=sphere.brief,
+        params_of=params_of,
+        minimize=True,
+    ).run()
     return tracker
 
 
@@ -133,12 +143,21 @@ def test_a_candidate_that_fails_is_a_record_and_the_search_goes_on(tmp_path: Pat
 def test_wrong_input_ends_the_search(tmp_path: Path) -> None:
     settings = config(tmp_path)
     rng = np.random.default_rng(3)
-    colony = ArtificialBeeColony(Sphere(3, rng=rng), settings.colony, rng)
+    sphere = Sphere(3, rng=rng)
+    colony = ArtificialBeeColony(sphere, settings.colony, rng)
 
     def evaluate(proposal: Proposal) -> Evaluation:
         raise DatasetError("no such images")
 
     with open_store(settings, 1) as store, pytest.raises(DatasetError):
         Search(
-            colony, evaluate, SerialExecutor(), store, NullTracker(), Listener(), params_of=params_of, minimize=True
+            colony,
+            evaluate,
+            SerialExecutor(),
+            store,
+            NullTracker(),
+            Listener(),
+            brief=sphere.brief,
+            params_of=params_of,
+            minimize=True,
         ).run()

@@ -28,7 +28,17 @@ def evaluation(tmp_path: Path, status: str = "complete") -> Evaluation:
         return Evaluation.failure(ARCH, "ValueError: too small", traceback="Traceback …")
     (tmp_path / "weights.h5").write_bytes(b"weights")
     history = (EpochFigures(1, 2.0, 0.3, 1.9, 0.35), EpochFigures(2, 1.0, 0.6, 0.9, 0.65))
-    return Evaluation(ARCH, "complete", 0.65, 2, 0.5, 0, 1234, "weights.h5", 1.5, history=history)
+    return Evaluation(
+        ARCH,
+        "complete",
+        0.65,
+        epochs=2,
+        momentum=0.5,
+        params=1234,
+        filename="weights.h5",
+        seconds=1.5,
+        history=history,
+    )
 
 
 def log_child(tracker: MlflowTracker, tmp_path: Path, outcome: Evaluation) -> str:

@@ -42,7 +42,7 @@ class Proposal:
         center_fitness: fitness of the food source around which the bee searches; None for a new source.
         momentum_epochs: epochs by which a recorded candidate is continued; 0 for a new evaluation.
         weights_filename: the saved state that a continuation starts from.
-        parent: the food source of which the candidate is a neighbour; None for a new source.
+        parent: the architecture of which the candidate is a neighbour; empty for new sources and numerical points.
         inherits: the saved state of the parent whose matching weights the candidate starts from; empty for none.
         bars: what the candidate must reach to be trained on.
     """
@@ -55,7 +55,7 @@ class Proposal:
     center_fitness: float | None = None
     momentum_epochs: int = 0
     weights_filename: str | None = None
-    parent: Candidate | None = None
+    parent: str = ""
     inherits: str = ""
     bars: tuple[Bar, ...] = ()
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from hivenas.core.evaluation import Candidate, Evaluation, Proposal
+from hivenas.core.records import Row
 
 
 class ObjectiveInterface(ABC):
@@ -41,6 +43,16 @@ class ObjectiveInterface(ABC):
         """A neighbour that may use another food source; numerical objectives need it, others ignore the partner."""
         neighbor: Candidate = self.get_neighbor(candidate)
         return neighbor
+
+    def brief(self, proposal: Proposal, told: Sequence[Row]) -> Proposal:
+        """What the search's records add to a proposal before it is carried out; nothing, unless replaced.
+
+        Args:
+            proposal: as the colony made it.
+            told: the records of everything told before the proposal's phase, oldest first. Nothing else may be used,
+                so that a resumed search briefs its bees alike, with any number of workers.
+        """
+        return proposal
 
     def run(self, proposal: Proposal) -> Evaluation:
         """Carries out a proposal; executors call this. Objectives with richer records replace it."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate, encode_candidate
+from hivenas.core.seeds import arch_hash
 from hivenas.errors import MissingResultsError
 
 
@@ -62,10 +63,10 @@ class Row:
             run_id=run_id,
             reason=" ".join(evaluation.reason.split()),
             phase=proposal.phase,
-            parent="" if proposal.parent is None else encode_candidate(proposal.parent),
+            parent=proposal.parent,
             inherited=evaluation.inherited,
             macs=evaluation.macs,
-            curve=" ".join(f"{figures.epoch}:{figures.val_accuracy!r}" for figures in evaluation.history),
+            curve=" ".join(f"{figures.epoch}:{float(figures.val_accuracy)!r}" for figures in evaluation.history),
         )
 
     def evaluation(self) -> Evaluation:
@@ -91,7 +92,13 @@ class Row:
         return {int(epoch): float(accuracy) for epoch, accuracy in pairs}
 
 
+WEIGHTS_SUFFIX = ".weights.h5"
 COLUMNS = tuple(field.name for field in fields(Row))
+
+
+def weights_name(candidate: str, age: int) -> str:
+    """The name of the h5 file of a candidate that has been trained to an age in epochs."""
+    return f"{arch_hash(candidate)}-{age:03d}{WEIGHTS_SUFFIX}"
 
 
 def write_atomically(path: Path, text: str) -> None:

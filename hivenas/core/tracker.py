@@ -95,6 +95,7 @@ def child_of(
     params: Mapping[str, str],
     weights: Path,
     continues: str = "",
+    parent_run: str = "",
 ) -> Child:
     """The nested run of an evaluation.
 
@@ -106,6 +107,7 @@ def child_of(
         params: the candidate's operations, see `operation_params`.
         weights: the folder of the h5 files.
         continues: id of the run that a momentum evaluation continues.
+        parent_run: id of the run of the food source that the candidate is a neighbour of.
     """
     candidate = str(evaluation.candidate)
     tags = {
@@ -126,11 +128,14 @@ def child_of(
         tags["hivenas.reason"] = evaluation.reason
     if continues:
         tags["hivenas.continues"] = continues
+    if proposal and proposal.parent:
+        tags |= {"hivenas.parent": parent_run, "hivenas.parent_candidate": proposal.parent}
     metrics: dict[str, float] = {
         "fitness": evaluation.fitness,
         "epochs": float(evaluation.epochs),
         "param_count": float(evaluation.params),
         "momentum": evaluation.momentum,
+        "inherited": evaluation.inherited,
         "seconds": evaluation.seconds,
     }
     metrics |= {key: value for key, value in evaluation.extra.items() if isinstance(value, float)}

@@ -209,7 +209,10 @@ class ArtificialBeeColony:
             candidate = self._unknown(None, taken, self._neighbor_of(index))
         if self._is_known(candidate, taken):
             return _Flight(bee, index, candidate, None)
-        proposal = Proposal(self.evaluations + offset, self.iteration, bee, bee_id, candidate, source.fitness)
+        parent = str(source.candidate) if isinstance(candidate, str) and bee != "scout" else ""
+        proposal = Proposal(
+            self.evaluations + offset, self.iteration, bee, bee_id, candidate, source.fitness, parent=parent
+        )
         return _Flight(bee, index, candidate, proposal)
 
     def _neighbor_of(self, index: int) -> Callable[[], Candidate]:

@@ -6,7 +6,7 @@ import functools
 import json
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,17 @@ import keras
 import numpy as np
 
 from hivenas.config import Config
-from hivenas.core.evaluation import EpochFigures, Evaluation, mean_momentum
+from hivenas.core.evaluation import Bar, EpochFigures, Evaluation, mean_momentum
 from hivenas.core.nas.act import TerminateOnThreshold
 from hivenas.core.nas.datasets import Dataset, load_dataset
-from hivenas.core.nas.network import build_network, serving_model
+from hivenas.core.nas.inheritance import inherited_age
+from hivenas.core.nas.network import build_network, copy_matching_weights, serving_model
 from hivenas.core.nas.search_space import Chain, NASSearchSpace, decode
+from hivenas.core.nas.stopping import Judge
 from hivenas.core.nas.training import Arrays, TrainingLoop
-from hivenas.core.records import ResultsFolder
+from hivenas.core.records import WEIGHTS_SUFFIX, ResultsFolder, weights_name
 from hivenas.core.seeds import arch_hash, derive_seed
 from hivenas.errors import ArchitectureError, DatasetError, MissingResultsError
-
-SUFFIX = ".weights.h5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +81,22 @@ class NASEval:
         """
         return self._build(decode(candidate, self._space.reference), derive_seed(self._seed, candidate, "network"))
 
-    def evaluate(self, candidate: str) -> Evaluation:
-        """Trains a candidate for the configured epochs, or fewer where the cutoff threshold stops it.
+    def evaluate(self, candidate: str, *, inherits: str = "", bars: Sequence[Bar] = ()) -> Evaluation:
+        """Trains a candidate for the configured epochs, or fewer where a stopping rule ends it.
+
+        Args:
+            candidate: the architecture.
+            inherits: the h5 file of a food source, saved at the age that `inherit_epochs` leaves; the candidate starts
+                from its matching weights at that age. Empty trains from scratch, as does a file that is missing.
+            bars: what the candidate must reach to be trained on, beside the configured stopping rule.
 
         Raises:
             ArchitectureError: not an architecture of the space.
         """
         self._space.parse(candidate)
-        return self._guarded(candidate, self._first_training)
+        path = self.results.weights / inherits if inherits else None
+        donor = path if path and path.is_file() else None
+        return self._guarded(candidate, functools.partial(self._first_training, donor=donor, bars=bars))
 
     def momentum_eval(self, candidate: str, weights_filename: str, m_epochs: int) -> Evaluation:
         """Continues the training of an evaluated candidate, exactly as if it had not been interrupted.
@@ -138,8 +146,8 @@ class NASEval:
         exact = self.results.weights / weights_filename
         if weights_filename and exact.is_file():
             return exact
-        stem = Path(weights_filename).name.removesuffix(SUFFIX)
-        found = list(self.results.weights.glob(f"{stem}-[0-9]*{SUFFIX}")) if stem else []
+        stem = Path(weights_filename).name.removesuffix(WEIGHTS_SUFFIX)
+        found = list(self.results.weights.glob(f"{stem}-[0-9]*{WEIGHTS_SUFFIX}")) if stem else []
         if not found:
             raise MissingResultsError(
                 f"no weights {weights_filename!r} in {self.results.weights}; evaluate the candidate first, or give the "
@@ -175,35 +183,61 @@ class NASEval:
             evaluation = Evaluation.failure(candidate, reason, traceback=traceback.format_exc())
         return evaluation.with_seconds(time.monotonic() - started)
 
-    def _first_training(self, candidate: str) -> Evaluation:
+    def _first_training(self, candidate: str, *, donor: Path | None, bars: Sequence[Bar]) -> Evaluation:
         config = self._config.evaluation
         network = self.instantiate_network(candidate)
         loop = self._loop(network, candidate, "train", config.epochs)
+        share = self._inherit(network, donor) if donor else 0.0
+        skipped = inherited_age(config) if donor else 0
+        judge = self._judge(bars)
+        history, stopped = loop.run(
+            skipped + 1,
+            config.epochs,
+            lambda epoch, accuracy: bool(judge.verdict(epoch, accuracy)),
+            functools.partial(self._save_for_heirs, network, candidate, []) if config.inherit and not donor else None,
+        )
+        evaluation = self._evaluation(network, candidate, tuple(history), len(history), 0)
+        evaluation = replace(evaluation, inherited=share)
+        if stopped:
+            last = history[-1]
+            verdict = judge.verdict(last.epoch, last.val_accuracy)
+            reason = f"validation accuracy {last.val_accuracy:.4f} {verdict}"
+            evaluation = replace(evaluation, status="stopped", reason=reason)
+        self.results.write_history(Path(evaluation.filename).name.removesuffix(WEIGHTS_SUFFIX), evaluation)
+        return evaluation
+
+    def _judge(self, bars: Sequence[Bar]) -> Judge:
+        config = self._config.evaluation
         cutoff = TerminateOnThreshold(
             threshold_multiplier=config.act.beta, diminishing_factor=config.act.zeta, n_classes=self.data.classes
         )
-        history, stopped = loop.run(1, config.epochs, cutoff.stops)
-        evaluation = self._evaluation(network, candidate, tuple(history), len(history), 0)
-        if stopped:
-            last = history[-1]
-            reason = (
-                f"validation accuracy {last.val_accuracy:.4f} below the threshold "
-                f"{cutoff.threshold(last.epoch):.4f} after epoch {last.epoch}"
-            )
-            evaluation = replace(evaluation, status="stopped", reason=reason)
-        self.results.write_history(Path(evaluation.filename).name.removesuffix(SUFFIX), evaluation)
-        return evaluation
+        return Judge(cutoff if config.stopping == "act" else None, bars)
+
+    def _inherit(self, network: keras.Model, donor: Path) -> float:
+        """Starts a network from another one's matching weights; returns their share."""
+        parent = self.instantiate_network(_read_saved(donor).candidate)
+        parent.load_weights(donor)
+        return copy_matching_weights(parent, network)
+
+    def _save_for_heirs(
+        self, network: keras.Model, candidate: str, seen: list[EpochFigures], figures: EpochFigures
+    ) -> None:
+        """Keeps the state at the age from which neighbours inherit."""
+        seen.append(figures)
+        if figures.epoch == inherited_age(self._config.evaluation):
+            saved = _Saved(candidate, figures.epoch, 0, tuple(seen))
+            self._save(network, weights_name(candidate, figures.epoch), saved)
 
     def _continue(self, candidate: str, *, path: Path, saved: _Saved, m_epochs: int) -> Evaluation:
         network = self.instantiate_network(candidate)
         loop = self._loop(network, candidate, "train", self._config.evaluation.epochs)
         network.load_weights(path)
-        trained = saved.epochs + saved.momentum_epochs
-        history, _ = loop.run(trained + 1, trained + m_epochs)
+        age = saved.history[-1].epoch
+        history, _ = loop.run(age + 1, age + m_epochs)
         whole = (*saved.history, *history)
         evaluation = self._evaluation(network, candidate, whole, saved.epochs, saved.momentum_epochs + m_epochs)
         evaluation = replace(evaluation, history=tuple(history))
-        self.results.write_history(Path(evaluation.filename).name.removesuffix(SUFFIX), evaluation)
+        self.results.write_history(Path(evaluation.filename).name.removesuffix(WEIGHTS_SUFFIX), evaluation)
         return evaluation
 
     def _evaluation(
@@ -214,7 +248,7 @@ class NASEval:
         epochs: int,
         momentum_epochs: int,
     ) -> Evaluation:
-        filename = f"{arch_hash(candidate)}-{len(history):03d}{SUFFIX}"
+        filename = weights_name(candidate, history[-1].epoch)
         self._save(network, filename, _Saved(candidate, epochs, momentum_epochs, history))
         return Evaluation(
             candidate,
@@ -236,7 +270,7 @@ class NASEval:
         if path:
             network.load_weights(path)
         history, _ = loop.run(1, epochs)
-        filename = f"{arch_hash(candidate)}-full{SUFFIX}"
+        filename = f"{arch_hash(candidate)}-full{WEIGHTS_SUFFIX}"
         self._save(network, filename, _Saved(candidate, epochs, 0, tuple(history)))
         mean, variance = self.data.statistics()
         serving = serving_model(network, mean, variance, str(self.data.x_test.dtype))
@@ -260,7 +294,7 @@ class NASEval:
                 "example": str(example),
             },
         )
-        self.results.write_history(filename.removesuffix(SUFFIX), evaluation)
+        self.results.write_history(filename.removesuffix(WEIGHTS_SUFFIX), evaluation)
         return evaluation
 
     def _test(self, serving: keras.Model) -> tuple[float, float]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,7 +12,9 @@ import numpy as np
 
 from hivenas.config import Config, from_mapping
 from hivenas.core.evaluation import Evaluation, Phase, Proposal
+from hivenas.core.nas.inheritance import inherited_state
 from hivenas.core.nas.search_space import NASSearchSpace, decode
+from hivenas.core.nas.stopping import curves_of, first_look_bar, median_bars
 from hivenas.core.objective_interface import ObjectiveInterface
 from hivenas.core.records import ResultsFolder, Row
 from hivenas.core.seeds import derive_seed, drawn_seed
@@ -119,7 +122,9 @@ class NASInterface(ObjectiveInterface):
             ArchitectureError: malformed, or not in the space.
             DatasetError: the data cannot be loaded.
         """
-        return self._recorded(self.eval_strategy.evaluate(candidate), "evaluate").as_result()
+        told = self._results.rows()
+        proposal = self.brief(Proposal(len(told), 0, "employee", 0, candidate), told)
+        return self._recorded(self.run(proposal), "evaluate").as_result()
 
     def momentum_eval(self, candidate: str, weights_filename: str, m_epochs: int) -> dict[str, Any]:
         """Continues an evaluated candidate's training exactly, by m_epochs epochs.
@@ -179,6 +184,17 @@ class NASInterface(ObjectiveInterface):
         """`train_custom_arch` with the whole record, untracked: for executors."""
         return self.eval_strategy.fully_train(arch_str)
 
+    def brief(self, proposal: Proposal, told: Sequence[Row]) -> Proposal:
+        """Adds the bars that the records set to a candidate, and the state from which it inherits."""
+        if proposal.momentum_epochs:
+            return proposal
+        config = self._config.evaluation
+        parents = [row for row in told if row.candidate == proposal.parent and row.phase == "evaluate"]
+        parent = parents[-1] if parents and parents[-1].status != "failed" else None
+        bars = median_bars(curves_of(told), config) if config.stopping == "median" else []
+        bars += first_look_bar(parent, config)
+        return replace(proposal, bars=tuple(bars), inherits=inherited_state(parent, config))
+
     def run(self, proposal: Proposal) -> Evaluation:
         """Carries out a proposal in a worker: neither recorded nor tracked here."""
         candidate = str(proposal.candidate)
@@ -186,7 +202,7 @@ class NASInterface(ObjectiveInterface):
             return self.eval_strategy.momentum_eval(
                 candidate, proposal.weights_filename or "", proposal.momentum_epochs
             )
-        return self.eval_strategy.evaluate(candidate)
+        return self.eval_strategy.evaluate(candidate, inherits=proposal.inherits, bars=proposal.bars)
 
     def operation_params(self, candidate: str) -> dict[str, str]:
         """The candidate's operations as run parameters."""

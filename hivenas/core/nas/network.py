@@ -128,6 +128,24 @@ def build_network(
     return keras.Model(inputs, layers.Dense(classes, activation="softmax", name="classes")(x), name="candidate")
 
 
+def copy_matching_weights(source: keras.Model, target: keras.Model) -> float:
+    """Copies every weight that both networks have at the same place in the same shape, moving averages included.
+
+    Returns:
+        The copied share of the target's weights, counted in numbers, 0…1.
+    """
+    known = {weight.path: weight for weight in source.weights}
+    copied = total = 0
+    for weight in target.weights:
+        size = math.prod(weight.shape)
+        total += size
+        origin = known.get(weight.path)
+        if origin is not None and tuple(origin.shape) == tuple(weight.shape):
+            weight.assign(origin)
+            copied += size
+    return copied / total if total else 0.0
+
+
 def serving_model(network: keras.Model, mean: Any, variance: Any, dtype: str) -> keras.Model:
     """The network with its standardisation in front: from raw images, as the data set gives them, to probabilities.
 

@@ -105,14 +105,19 @@ class TrainingLoop:
         self._epoch = tf.function(self._train_and_validate).get_concrete_function(order)
 
     def run(
-        self, first: int, last: int, stops: Callable[[int, float], bool] | None = None
+        self,
+        first: int,
+        last: int,
+        stops: Callable[[int, float], bool] | None = None,
+        after: Callable[[EpochFigures], None] | None = None,
     ) -> tuple[list[EpochFigures], bool]:
         """Trains a stretch of epochs.
 
         Args:
             first: number of the first epoch, from 1.
             last: number of the last epoch, included.
-            stops: asked after every epoch with its number and validation accuracy whether to end.
+            stops: asked after every epoch but the last with its number and validation accuracy whether to end.
+            after: called after every epoch, before that.
 
         Returns:
             The figures of every epoch, and whether `stops` ended the training early.
@@ -125,6 +130,8 @@ class TrainingLoop:
         while first + len(history) <= last and not stopped:
             figures = self._one(first + len(history))
             history.append(figures)
+            if after is not None:
+                after(figures)
             stopped = stops is not None and figures.epoch < last and stops(figures.epoch, figures.val_accuracy)
         self._check_weights()
         return history, stopped

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from hivenas.config import EvaluationConfig
-from hivenas.core.evaluation import mean_momentum
+from hivenas.core.evaluation import Bar, mean_momentum
 from hivenas.core.nas.evaluation_strategy import NASEval
 from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.core.nas.network import copy_matching_weights
 from hivenas.core.nas.training import learning_rate
+from hivenas.core.records import weights_name
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ArchitectureError, MissingResultsError
 
@@ -86,10 +88,75 @@ def test_results_do_not_depend_on_what_was_trained_before(tiny: dict[str, Any]) 
 
 
 def test_a_weak_candidate_is_stopped_and_says_why(tiny: dict[str, Any]) -> None:
-    evaluation = strategy(tiny, epochs=4, act={"beta": 1.0, "zeta": 0.25}).evaluate(ARCH)
+    evaluation = strategy(tiny, epochs=4, act={"beta": 1.0, "zeta": 0.25}, stopping="act").evaluate(ARCH)
     assert evaluation.status == "stopped"
     assert evaluation.epochs == 1
     assert "below the threshold 1.0000 after epoch 1" in evaluation.reason
+
+
+def test_act_is_off_where_another_rule_is_chosen(tiny: dict[str, Any]) -> None:
+    evaluation = strategy(tiny, epochs=2, act={"beta": 1.0, "zeta": 0.25}, stopping="none").evaluate(ARCH)
+    assert evaluation.status == "complete"
+
+
+def test_a_bar_that_is_not_reached_ends_the_training_and_the_reason_names_it(tiny: dict[str, Any]) -> None:
+    bars = (Bar(1, 0.0, "nothing"), Bar(2, 1.1, "its food source at that age"))
+    evaluation = strategy(tiny, epochs=4).evaluate(ARCH, bars=bars)
+    assert (evaluation.status, evaluation.epochs) == ("stopped", 2)
+    assert "below its food source at that age, 1.1000, after epoch 2" in evaluation.reason
+
+
+PARENT = "input|sc_2|sep3x3_32|dropout|avg_pool3x3|output"
+CHILD = "input|sc_2|sep3x3_64|dropout|avg_pool3x3|output"
+
+
+def inheriting(tiny: dict[str, Any], name: str) -> NASEval:
+    return strategy(tiny, epochs=3, inherit=True, inherit_epochs=1, name=name)
+
+
+def test_a_neighbour_starts_from_its_parents_matching_weights_at_the_age_that_is_left(tiny: dict[str, Any]) -> None:
+    evaluator = inheriting(tiny, "family")
+    parent = evaluator.evaluate(PARENT)
+    child = evaluator.evaluate(CHILD, inherits=weights_name(PARENT, 2))
+    assert [figures.epoch for figures in child.history] == [3]
+    assert child.epochs == 1
+    assert child.filename == weights_name(CHILD, 3)
+
+    donor, heir = evaluator.instantiate_network(PARENT), evaluator.instantiate_network(CHILD)
+    fresh = {weight.path: weight.numpy() for weight in heir.weights}
+    donor.load_weights(evaluator.results.weights / weights_name(PARENT, 2))
+    assert copy_matching_weights(donor, heir) == child.inherited
+    given = {weight.path: weight.numpy() for weight in donor.weights}
+    copied = {p for p, w in fresh.items() if p in given and given[p].shape == w.shape}
+    assert 0.1 < child.inherited == sum(fresh[p].size for p in copied) / sum(w.size for w in fresh.values()) < 1
+    for weight in heir.weights:
+        expected = given[weight.path] if weight.path in copied else fresh[weight.path]
+        assert np.array_equal(weight.numpy(), expected)
+    assert parent.inherited == 0.0
+
+
+def test_keeping_a_state_for_heirs_changes_nothing_and_the_state_continues_exactly(tiny: dict[str, Any]) -> None:
+    evaluator = inheriting(tiny, "keeping")
+    whole = evaluator.evaluate(PARENT)
+    assert whole.history == strategy(tiny, epochs=3, name="plain").evaluate(PARENT).history
+    rest = evaluator.momentum_eval(PARENT, weights_name(PARENT, 2), 1)
+    assert rest.history == whole.history[2:]
+
+
+def test_inheriting_is_exact_and_continues_exactly(tiny: dict[str, Any]) -> None:
+    first, second = inheriting(tiny, "first"), inheriting(tiny, "second")
+    for evaluator in (first, second):
+        evaluator.evaluate(PARENT)
+    child = first.evaluate(CHILD, inherits=weights_name(PARENT, 2))
+    assert child.history == second.evaluate(CHILD, inherits=weights_name(PARENT, 2)).history
+    further = first.momentum_eval(CHILD, child.filename, 1)
+    assert [figures.epoch for figures in further.history] == [4]
+    assert (further.epochs, further.momentum_epochs) == (1, 1)
+
+
+def test_without_the_parents_state_a_neighbour_trains_from_scratch_and_says_so(tiny: dict[str, Any]) -> None:
+    child = inheriting(tiny, "orphan").evaluate(CHILD, inherits=weights_name(PARENT, 2))
+    assert (child.epochs, child.inherited) == (3, 0.0)
 
 
 def test_a_loss_that_is_not_finite_is_a_failed_evaluation(tiny: dict[str, Any]) -> None:

@@ -1,0 +1,74 @@
+"""Which candidates are not trained on: the rules that end a training early."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hivenas.config import EvaluationConfig
+from hivenas.core.evaluation import Bar
+from hivenas.core.nas.act import TerminateOnThreshold
+from hivenas.core.records import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Decides after every epoch whether a candidate is trained on.
+
+    Args:
+        cutoff: the adaptive cutoff threshold, where it is in force.
+        bars: what the search's records ask of the candidate.
+    """
+
+    cutoff: TerminateOnThreshold | None = None
+    bars: Sequence[Bar] = ()
+
+    def verdict(self, epoch: int, accuracy: float) -> str:
+        """Why the training ends after this epoch (from 1) with this validation accuracy; empty where it goes on."""
+        if self.cutoff and self.cutoff.stops(epoch, accuracy):
+            return f"below the threshold {self.cutoff.threshold(epoch):.4f} after epoch {epoch}"
+        for bar in self.bars:
+            if bar.epoch == epoch and accuracy < bar.accuracy:
+                return f"below {bar.origin}, {bar.accuracy:.4f}, after epoch {epoch}"
+        return ""
+
+
+def curves_of(told: Sequence[Row]) -> list[dict[int, float]]:
+    """Validation accuracy by epoch of every record that the median counts: no continuations, no failures."""
+    return [row.accuracies() for row in told if row.phase == "evaluate" and row.status != "failed"]
+
+
+def median_bars(curves: Sequence[Mapping[int, float]], config: EvaluationConfig) -> list[Bar]:
+    """The median rule: below the median of what earlier candidates had at that epoch, a training ends.
+
+    Args:
+        curves: of the candidates that were told when this one was proposed, see `curves_of`.
+        config: from which epoch on the rule judges, and how many candidates it needs for a median. The last epoch is
+            not judged, as nothing is left to stop.
+
+    Source: the median stopping rule of Golovin et al. (2017), "Google Vizier: A service for black-box
+    optimization", with medians of the accuracy at an epoch instead of averages up to it.
+    """
+    bars = []
+    for epoch in range(config.median.from_epoch, config.epochs):
+        seen = [curve[epoch] for curve in curves if epoch in curve]
+        if len(seen) >= config.median.candidates:
+            bars.append(Bar(epoch, statistics.median(seen), f"the median of {len(seen)} earlier candidates"))
+    return bars
+
+
+def first_look_bar(parent: Row | None, config: EvaluationConfig) -> list[Bar]:
+    """The first look: a neighbour goes on only if it is not worse than its food source was at the same age.
+
+    Fitness is compared at equal training age alone: a neighbour's first epochs against its food source's whole
+    training would decide against almost every neighbour.
+
+    Args:
+        parent: the record of the food source; None, or one that did not train that epoch, sets no bar.
+        config: after how many epochs the look is taken, if any.
+    """
+    seen = parent.accuracies() if parent else {}
+    if config.first_look is None or config.first_look not in seen:
+        return []
+    return [Bar(config.first_look, seen[config.first_look], "its food source at that age")]

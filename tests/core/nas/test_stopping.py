@@ -1,0 +1,127 @@
+"""The rules that end a training early, and the state from which a neighbour inherits: all from records alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hivenas.config import EvaluationConfig, from_mapping
+from hivenas.core.evaluation import Bar, EpochFigures, Evaluation, Phase, Proposal, Status
+from hivenas.core.nas.act import TerminateOnThreshold
+from hivenas.core.nas.inheritance import inherited_state
+from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.core.nas.stopping import Judge, curves_of, first_look_bar, median_bars
+from hivenas.core.records import Row, weights_name
+from hivenas.core.tracker import NullTracker
+
+ARCH = "input|dropout|output"
+
+
+def record(
+    *accuracies: float, first: int = 1, status: Status = "complete", phase: Phase = "evaluate", inherited: float = 0.0
+) -> Row:
+    history = tuple(EpochFigures(first + i, 1.0, 0.5, 1.0, accuracy) for i, accuracy in enumerate(accuracies))
+    evaluation = Evaluation(ARCH, status, accuracies[-1], inherited=inherited, history=history)
+    return Row.of(Proposal(0, 0, "scout", 0, ARCH, momentum_epochs=int(phase == "momentum")), evaluation)
+
+
+def settings(**evaluation: Any) -> EvaluationConfig:
+    return from_mapping({"evaluation": {"stopping": "median", "median": {"from_epoch": 2}} | evaluation}).evaluation
+
+
+EARLIER = [record(0.1 * i, 0.1 * i + 0.01, 0.1 * i + 0.02) for i in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("told", "changes", "bars"),
+    [
+        (EARLIER, {"epochs": 3}, {2: 0.21}),
+        (EARLIER, {"epochs": 4}, {2: 0.21, 3: 0.22}),
+        (EARLIER, {"epochs": 4, "median": {"from_epoch": 1}}, {1: 0.2, 2: 0.21, 3: 0.22}),
+        (EARLIER, {"epochs": 4, "median": {"from_epoch": 3}}, {3: 0.22}),
+        (EARLIER, {"epochs": 2}, {}),
+        (EARLIER[:4], {"epochs": 4}, {}),
+        (EARLIER[:4], {"epochs": 3, "median": {"candidates": 4, "from_epoch": 2}}, {2: 0.16}),
+        ([*EARLIER[:4], record(0.9, 0.9, status="failed")], {"epochs": 3}, {}),
+        ([*EARLIER[:4], record(0.9, 0.9, phase="momentum")], {"epochs": 3}, {}),
+        ([*EARLIER, record(0.9, status="stopped")], {"epochs": 3}, {2: 0.21}),
+        ([*EARLIER, record(0.9, 0.9, status="stopped")], {"epochs": 3}, {2: 0.26}),
+        ([*EARLIER, record(0.9, 0.9, first=2, inherited=0.8)], {"epochs": 3}, {2: 0.26}),
+    ],
+)
+def test_the_median_rule_judges_by_what_earlier_candidates_had_at_that_epoch(
+    told: list[Row], changes: dict[str, Any], bars: dict[int, float]
+) -> None:
+    found = median_bars(curves_of(told), settings(**changes))
+    assert {bar.epoch: bar.accuracy for bar in found} == pytest.approx(bars)
+
+
+def test_at_most_half_of_equal_candidates_lie_below_the_median() -> None:
+    rng = np.random.default_rng(5)
+    told = [record(*rng.random(3)) for _ in range(31)]
+    (bar,) = median_bars(curves_of(told), settings(epochs=3))
+    assert sum(row.accuracies()[2] < bar.accuracy for row in told) == 15
+
+
+@pytest.mark.parametrize(
+    ("parent", "look", "bars"),
+    [
+        (record(0.5, 0.6, 0.7), 2, [(2, 0.6)]),
+        (record(0.5, 0.6, 0.7), None, []),
+        (record(0.5, status="stopped"), 2, []),
+        (record(0.6, 0.7, first=3, inherited=0.7), 2, []),
+        (None, 2, []),
+    ],
+)
+def test_a_first_look_compares_with_the_food_source_at_the_same_age(
+    parent: Row | None, look: int | None, bars: list[tuple[int, float]]
+) -> None:
+    assert [(bar.epoch, bar.accuracy) for bar in first_look_bar(parent, settings(first_look=look))] == bars
+
+
+@pytest.mark.parametrize(
+    ("parent", "changes", "inherits"),
+    [
+        (record(0.5, 0.6, 0.7), {"inherit": True, "epochs": 5}, True),
+        (record(0.5, 0.6, 0.7), {"inherit": True, "epochs": 5, "inherit_epochs": 1}, False),
+        (record(0.5, 0.6, 0.7), {"inherit": False, "epochs": 5}, False),
+        (record(0.5, 0.6), {"inherit": True, "epochs": 5}, False),
+        (record(0.6, 0.7, first=4, inherited=0.7), {"inherit": True, "epochs": 5}, False),
+        (None, {"inherit": True, "epochs": 5}, False),
+    ],
+)
+def test_a_neighbour_inherits_from_a_source_that_was_trained_from_scratch_to_that_age(
+    parent: Row | None, changes: dict[str, Any], inherits: bool
+) -> None:
+    assert inherited_state(parent, settings(**changes)) == (weights_name(ARCH, 3) if inherits else "")
+
+
+def test_the_judge_says_which_rule_ended_a_training() -> None:
+    judge = Judge(TerminateOnThreshold(n_classes=10), [Bar(3, 0.9, "the median of 7 earlier candidates")])
+    assert judge.verdict(1, 0.5) == ""
+    assert judge.verdict(1, 0.3) == "below the threshold 0.3250 after epoch 1"
+    assert judge.verdict(3, 0.8) == "below the median of 7 earlier candidates, 0.9000, after epoch 3"
+    assert judge.verdict(3, 0.9) == ""
+    assert judge.verdict(4, 0.8) == ""
+    assert Judge().verdict(1, 0.0) == ""
+
+
+def test_a_brief_depends_on_what_was_told_alone() -> None:
+    evaluation = {
+        "stopping": "median",
+        "median": {"from_epoch": 2},
+        "first_look": 2,
+        "inherit": True,
+        "epochs": 3,
+        "inherit_epochs": 1,
+    }
+    interface = NASInterface({"depth": 1}, evaluation | {"seed": 1}, tracker=NullTracker())
+    proposal = Proposal(5, 1, "employee", 0, "input|identity|output", 0.4, parent=ARCH)
+    briefed = interface.brief(proposal, EARLIER)
+    assert briefed == interface.brief(proposal, EARLIER)
+    assert [(bar.epoch, round(bar.accuracy, 6)) for bar in briefed.bars] == [(2, 0.21), (2, 0.41)]
+    assert briefed.inherits == weights_name(ARCH, 2)
+    continuation = Proposal(5, 1, "employee", 0, ARCH, 0.4, momentum_epochs=1, weights_filename="x")
+    assert interface.brief(continuation, EARLIER) == continuation

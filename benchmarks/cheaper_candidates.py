@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ import numpy as np
 
 EPOCHS, SNAPSHOT, TRUTH_EPOCHS = 5, 3, 15
 TRUTH_IMAGES = 10_000
-SPACE = {"preset": "layerwise", "depth": 3}
-EVALUATION = {"epochs": EPOCHS, "stopping": "none"}
+# The layer-wise preset at its full size but for the widest convolutions, which take a minute an epoch on one core.
+OPERATIONS = ["sep5x5_64", "sep3x3_64", "sep5x5_32", "sep3x3_32", "max_pool3x3", "avg_pool3x3", "dropout", "identity"]
+SPACE = {"operations": OPERATIONS, "depth": 3}
+EVALUATION = {"epochs": EPOCHS, "batch_size": 64, "stopping": "none"}
 
 
 def choose_pairs(parents: int, children: int) -> list[tuple[str, str]]:
@@ -55,7 +58,7 @@ class Trainer:
 
         config = EVALUATION | {"seed": seed, "dataset": {"name": "fashion_mnist", "train_limit": limit}}
         self.strategy = NASInterface(SPACE, config, tracker=NullTracker()).eval_strategy
-        self._weights: dict[tuple[str, int], list[Any]] = {}
+        self._weights: dict[str, list[Any]] = {}
         images = fashion_mnist.load_data()[0]
         used = {image.tobytes() for x in (self.strategy.data.x_train, self.strategy.data.x_val) for image in x}
         fresh = [i for i, image in enumerate(images[0]) if image.tobytes() not in used][:TRUTH_IMAGES]
@@ -64,18 +67,15 @@ class Trainer:
         self._y = images[1][fresh]
 
     def scratch(self, arch: str) -> dict[str, Any]:
-        """A whole evaluation from scratch; keeps its weights at the snapshot's age and at the end."""
+        """A whole evaluation from scratch; keeps its weights at the snapshot's age."""
         network, loop = self._start(arch, EPOCHS)
         curve = self._run(loop, 1, SNAPSHOT)
-        self._keep(arch, SNAPSHOT, network)
+        self._weights[arch] = network.get_weights()
         first, seconds = curve["curve"], curve["cpu"]
         rest = self._run(loop, SNAPSHOT + 1, EPOCHS)
-        self._keep(arch, EPOCHS, network)
-        later = self._run(loop, EPOCHS + 1, EPOCHS + 2)  # the parent at the age of a child that went on from its end
         return {
-            "curve": [*first, *rest["curve"], *later["curve"]],
+            "curve": [*first, *rest["curve"]],
             "cpu": seconds + rest["cpu"],
-            "cpu_later": later["cpu"],
             "params": int(sum(np.prod(v.shape) for v in network.trainable_variables)),
         }
 
@@ -86,16 +86,16 @@ class Trainer:
         answers = [network(self._x[i : i + 500], training=False).numpy().argmax(1) for i in range(0, len(self._x), 500)]
         return result | {"truth": float((np.concatenate(answers) == self._y).mean())}
 
-    def inherited(self, child: str, parent: str, age: int) -> dict[str, Any]:
-        """Two epochs of the child from the parent's matching weights of that age."""
+    def inherited(self, child: str, parent: str) -> dict[str, Any]:
+        """The last epochs of the child from the parent's matching weights at the snapshot's age."""
         from hivenas.core.nas.network import copy_matching_weights
 
         started = time.process_time()
         donor = self.strategy.instantiate_network(parent)
-        donor.set_weights(self._weights[parent, age])
+        donor.set_weights(self._weights[parent])
         network, loop = self._start(child, EPOCHS)
         share = copy_matching_weights(donor, network)
-        result = self._run(loop, age + 1, age + 2)
+        result = self._run(loop, SNAPSHOT + 1, EPOCHS)
         return result | {"cpu": time.process_time() - started, "share": share}
 
     def _start(self, arch: str, planned: int) -> Any:
@@ -114,9 +114,6 @@ class Trainer:
         now = time.process_time()
         cpu, self._started = now - self._started, now
         return {"curve": [figures.val_accuracy for figures in history], "cpu": cpu}
-
-    def _keep(self, arch: str, age: int, network: Any) -> None:
-        self._weights[arch, age] = network.get_weights()
 
 
 @click.group()
@@ -150,12 +147,101 @@ def train(seed: int, out: Path, parents: int, children: int, limit: int) -> None
             "parent_long": parent_record["long"],
             "child_scratch": trainer.scratch(child),
             "child_long": trainer.truth(child),
-            "inherited_equal": trainer.inherited(child, parent, SNAPSHOT),
-            "inherited_late": trainer.inherited(child, parent, EPOCHS),
+            "child_inherited": trainer.inherited(child, parent),
         }
         with out.open("a") as file:
             file.write(json.dumps(record) + "\n")
         click.echo(f"{number}: {parent} {record['parent_long']['truth']:.4f} → {record['child_long']['truth']:.4f}")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to judge children: the figure that each child gets, that of its parent, epochs and CPU seconds spent."""
+
+    name: str
+    child: list[float]
+    parent: list[float]
+    epochs: float
+    cpu: float
+
+
+def ways_of(records: list[dict[str, Any]]) -> list[Way]:
+    """Every way, from the records of one seed."""
+    scratch = [record["child_scratch"] for record in records]
+    parents = [record["parent_scratch"]["curve"] for record in records]
+    cpu = float(np.mean([training["cpu"] for training in scratch]))
+    ways = []
+    for age in (1, 2, 3, EPOCHS):
+        figures = [training["curve"][age - 1] for training in scratch]
+        equals = [curve[age - 1] for curve in parents]
+        ways.append(Way(f"{age} epochs against {age}", figures, equals, age, cpu * age / EPOCHS))
+    short = [training["curve"][1] for training in scratch]
+    ways.append(Way(f"2 epochs against {EPOCHS}", short, [curve[-1] for curve in parents], 2, cpu * 2 / EPOCHS))
+    heirs = [record["child_inherited"] for record in records]
+    figures = [training["curve"][-1] for training in heirs]
+    spent = float(np.mean([training["cpu"] for training in heirs]))
+    own = EPOCHS - SNAPSHOT
+    ways.append(Way(f"inherited, {SNAPSHOT} + {own} against {EPOCHS}", figures, [c[-1] for c in parents], own, spent))
+    return ways
+
+
+def first_looks(records: list[dict[str, Any]], truth: dict[str, float]) -> list[str]:
+    """What a first look after k epochs stops: how many children, and how many of the truly better ones."""
+    better = [truth[record["child"]] > truth[record["parent"]] for record in records]
+    lines = []
+    for age in (1, 2, 3):
+        stopped = [r["child_scratch"]["curve"][age - 1] < r["parent_scratch"]["curve"][age - 1] for r in records]
+        lost = sum(s and b for s, b in zip(stopped, better, strict=True))
+        spent = float(np.mean([age if s else EPOCHS for s in stopped])) / EPOCHS
+        lines.append(
+            f"first look after {age}: stops {sum(stopped)} of {len(records)}, {lost} of the {sum(better)} better ones; "
+            f"{spent:.0%} of the epochs spent"
+        )
+    return lines
+
+
+def spearman(one: list[float], other: list[float]) -> float:
+    """Rank correlation, equals sharing their mean rank."""
+    ranks = []
+    for values in (np.array(one), np.array(other)):
+        below = (values[:, None] > values[None, :]).sum(1)
+        ranks.append(below + ((values[:, None] == values[None, :]).sum(1) - 1) / 2)
+    return float(np.corrcoef(np.array(ranks))[0, 1])
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+def table(files: tuple[Path, ...]) -> None:
+    """Prints what was right, how well it ranks, and what it cost; the truth is the mean over the seeds."""
+    seeds = [[json.loads(line) for line in file.read_text().splitlines()] for file in files]
+    pairs = set.intersection(*({(r["parent"], r["child"]) for r in records} for records in seeds))
+    seeds = [[r for r in records if (r["parent"], r["child"]) in pairs] for records in seeds]
+    scores: dict[str, list[float]] = {}
+    for records in seeds:
+        for arch, score in {r[who]: r[f"{who}_long"]["truth"] for r in records for who in ("parent", "child")}.items():
+            scores.setdefault(arch, []).append(score)
+    truth = {arch: float(np.mean(values)) for arch, values in scores.items()}
+    spread = float(np.mean([np.std(values, ddof=1) for values in scores.values()])) if len(seeds) > 1 else 0.0
+    click.echo(f"{len(pairs)} pairs, {len(seeds)} seeds; a long training differs by {spread:.4f} between seeds (SD)")
+    click.echo(f"{'way':<28} {'right':>9} {'ranks':>6} {'epochs':>6} {'CPU s':>6}")
+    shown = [ways_of(records) for records in seeds]
+    for versions in zip(*shown, strict=True):
+        right = total = 0
+        ranks = []
+        for way, records in zip(versions, seeds, strict=True):
+            for figure, bar, record in zip(way.child, way.parent, records, strict=True):
+                right += (figure > bar) == (truth[record["child"]] > truth[record["parent"]])
+                total += 1
+            ranks.append(spearman(way.child, [truth[record["child"]] for record in records]))
+        cpu = float(np.mean([way.cpu for way in versions]))
+        name, epochs = versions[0].name, versions[0].epochs
+        click.echo(f"{name:<28} {right:>3} of {total:<3} {np.mean(ranks):>5.2f} {epochs:>6} {cpu:>6.1f}")
+    shares = [record["child_inherited"]["share"] for records in seeds for record in records]
+    click.echo(f"share of weights inherited: mean {np.mean(shares):.2f}, from {min(shares):.2f} to {max(shares):.2f}")
+    for records, file in zip(seeds, files, strict=True):
+        click.echo(f"{file.name}:")
+        for line in first_looks(records, truth):
+            click.echo(f"  {line}")
 
 
 if __name__ == "__main__":

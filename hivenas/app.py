@@ -14,6 +14,7 @@ import numpy as np
 
 from hivenas.config import Config
 from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate
+from hivenas.core.nas.answers import Answers
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.search_space import decode
 from hivenas.core.objective_interface import ObjectiveInterface
@@ -22,7 +23,7 @@ from hivenas.core.seeds import arch_hash, derive_seed, drawn_seed
 from hivenas.core.tracker import NullTracker, SearchCard, child_of
 from hivenas.errors import ConfigError, TrainingError
 from hivenas.execution import Unlimited, describe_data, make_executor, run_proposal, train_arch, train_best
-from hivenas.reports import Summary, draw_plots, model_note, search_note
+from hivenas.reports import Summary, draw_answers, draw_plots, model_note, search_note
 from hivenas.search import Search, SearchListener
 from hivenas.storage import SearchStore, open_store, read_state
 
@@ -317,11 +318,17 @@ def _train_and_publish(
 
     evaluation = executor.submit(Unlimited(call)).result()
     interface = NASInterface.from_config(config, tracker=NullTracker())
-    weights = ResultsFolder(config.results.dir, config.name).weights
-    params = interface.operation_params(str(evaluation.candidate))
-    run_id = tracker.log_child(
-        child_of(None, evaluation, search=config.name, phase="full_train", params=params, weights=weights)
+    folder = ResultsFolder(config.results.dir, config.name)
+    child = child_of(
+        None,
+        evaluation,
+        search=config.name,
+        phase="full_train",
+        params=interface.operation_params(str(evaluation.candidate)),
+        weights=folder.weights,
+        pictures=_draw_answers(evaluation, folder),
     )
+    run_id = tracker.log_child(child)
     if evaluation.status == "failed":
         raise TrainingError(f"the full training of {evaluation.candidate} failed: {evaluation.reason}")
     origin = {
@@ -345,6 +352,13 @@ def _train_and_publish(
         stores=current_stores(),
     )
     return Trained(evaluation, run_id, executor.submit(Unlimited(publish), model).result())
+
+
+def _draw_answers(evaluation: Evaluation, folder: ResultsFolder) -> list[Path]:
+    if evaluation.status == "failed":
+        return []
+    answers = Answers.load(Path(evaluation.extra["answers"]))
+    return draw_answers(answers, folder.plots / f"full-{arch_hash(str(evaluation.candidate))[:8]}")
 
 
 @contextlib.contextmanager

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from hivenas.core.nas.answers import Answers
 from hivenas.core.records import Row, ranking
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_LEGIBLE_CLASSES = 25
 BEE_COLOURS = {"employee": "#c8860d", "onlooker": "#2a6f97", "scout": "#7a7a7a"}
 
 
@@ -135,6 +142,75 @@ def draw_plots(rows: Sequence[Row], folder: Path, *, minimize: bool) -> list[Pat
     if any(row.params for row in good):
         files.append(_draw(folder / "parameters.png", lambda axes: _parameters(axes, good)))
     return files
+
+
+def draw_answers(answers: Answers, folder: Path) -> list[Path]:
+    """Draws what a fully trained network answered on the test split.
+
+    Returns:
+        confusion_matrix.png, confusion_matrix.csv and, where it made mistakes, worst_mistakes.png.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    table = folder / "confusion_matrix.csv"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["true class", *answers.class_names])
+        for name, counts in zip(answers.class_names, answers.confusion().tolist(), strict=True):
+            writer.writerow([name, *counts])
+    files = [_draw_confusion(answers, folder / "confusion_matrix.png"), table]
+    return [*files, _draw_mistakes(answers, folder / "worst_mistakes.png")] if len(answers.mistakes) else files
+
+
+def _draw_confusion(answers: Answers, file: Path) -> Path:
+    from matplotlib.figure import Figure
+
+    counts = answers.confusion()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    classes = len(counts)
+    side = min(14.0, 3.5 + 0.45 * classes)
+    figure = Figure(figsize=(side, side), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if classes <= _LEGIBLE_CLASSES:
+        axes.set_xticks(range(classes), answers.class_names, rotation=60, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(classes), answers.class_names)
+        for row, column in np.argwhere(counts > 0):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=colour, fontsize="small")
+    axes.set_xlabel("answered class")
+    axes.set_ylabel("true class")
+    axes.set_title(f"test accuracy {answers.accuracy:.4f} on {len(answers.labels):,} images")
+    figure.savefig(file)
+    return file
+
+
+def _draw_mistakes(answers: Answers, file: Path) -> Path:
+    from matplotlib.figure import Figure
+
+    columns = min(5, len(answers.mistakes))
+    rows = math.ceil(len(answers.mistakes) / columns)
+    figure = Figure(figsize=(2.2 * columns, 2.5 * rows), dpi=120, layout="constrained")
+    panes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for pane in panes:
+        pane.axis("off")
+    for pane, position, picture in zip(panes, answers.mistakes, answers.pictures, strict=False):
+        answer = int(answers.probabilities[position].argmax())
+        truth = answers.class_names[answers.labels[position]]
+        sure = answers.probabilities[position, answer]
+        show_image(pane, picture)
+        pane.set_title(f"{answers.class_names[answer]} {sure:.0%}\ntruly {truth}", fontsize=8)
+    figure.suptitle("The surest mistakes on the test split", fontsize=11)
+    figure.savefig(file)
+    return file
+
+
+def show_image(axes: Axes, image: NDArray[Any]) -> None:
+    """Shows a raw image, grey or RGB, whatever its range of values."""
+    values = image.astype(float)
+    if image.dtype != np.uint8:
+        values = 255 * (values - values.min()) / max(values.max() - values.min(), 1e-12)
+    pixels = values.clip(0, 255).astype(np.uint8)
+    axes.imshow(pixels[..., 0] if pixels.shape[-1] == 1 else pixels, cmap="gray", vmin=0, vmax=255)
 
 
 def _draw(file: Path, paint: Any) -> Path:

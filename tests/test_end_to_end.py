@@ -42,10 +42,10 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"PATH": path})
 
 
-def records(folder: Path) -> list[dict[str, str]]:
+def records(folder: Path, without: tuple[str, ...] = ("seconds", "run_id")) -> list[dict[str, str]]:
     (file,) = folder.glob("*/*.csv")
     with file.open(newline="") as lines:
-        return [{k: v for k, v in row.items() if k not in ("seconds", "run_id")} for row in csv.DictReader(lines)]
+        return [{k: v for k, v in row.items() if k not in without} for row in csv.DictReader(lines)]
 
 
 def test_mlflow_run_searches_trains_and_registers(store: str, tmp_path: Path) -> None:
@@ -81,6 +81,8 @@ def test_mlflow_run_searches_trains_and_registers(store: str, tmp_path: Path) ->
     assert continued.data.tags["hivenas.continues"] in {child.info.run_id for child in children}
     assert parent.data.params["seed"] == "6"
     assert version.tags["hivenas.search_run"] == parent.info.run_id
+    pictures = {file.path for file in client.list_artifacts(training.info.run_id, "plots")}
+    assert {"plots/confusion_matrix.png", "plots/confusion_matrix.csv"} <= pictures
     assert version.tags["hivenas.architecture"] == training.data.tags["hivenas.candidate"]
     assert "evaluation:" in (version.description or "")
     assert training.data.metrics["test_accuracy"] == parent.data.metrics["test_accuracy"]
@@ -117,11 +119,36 @@ def test_the_registered_model_takes_raw_images(store: str, tmp_path: Path) -> No
     assert "test accuracy" in by_hand.stdout
 
 
-def test_two_processes_and_two_workers_give_the_same_bits(store: str, tmp_path: Path) -> None:
+EVERYTHING = (
+    "full_train.enabled=false colony.iterations=3 evaluation.stopping=median evaluation.median.from_epoch=2 "
+    "evaluation.median.candidates=3 evaluation.first_look=1 evaluation.inherit=true evaluation.inherit_epochs=1"
+)
+
+
+def search(file: Path, *arguments: str) -> None:
+    done = run("hivenas", "search", "--config", str(file), "--set", EVERYTHING, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_two_processes_two_workers_and_a_resumption_give_the_same_bits(store: str, tmp_path: Path) -> None:
     results: list[Any] = []
-    for name, workers in (("one", 1), ("again", 1), ("two_workers", 2)):
+    for name, workers in (("one", 1), ("two_workers", 2)):
         file = configuration(tmp_path, "same", name, workers)
-        done = run("hivenas", "search", "--config", str(file), "--set", "full_train.enabled=false")
-        assert done.returncode == 0, done.stdout + done.stderr
+        search(file)
         results.append(records(tmp_path / name))
+    file = configuration(tmp_path, "same", "resumed")
+    search(file, "--set", "colony.iterations=1")
+    search(file, "--resume")
+    results.append(records(tmp_path / "resumed"))
     assert results[0] == results[1] == results[2]
+
+    rows = results[0]
+    assert any(row["status"] == "stopped" for row in rows), "no rule has ended a training"
+    heirs = [row for row in records(tmp_path / "one", ("seconds",)) if float(row["inherited"])]
+    assert heirs, "nothing was inherited"
+    assert all(row["parent"] and row["epochs"] == "1" for row in heirs)
+    assert all(bool(row["parent"]) == (row["bee"] != "scout") for row in rows if row["phase"] == "evaluate")
+    client = mlflow.MlflowClient()
+    heir = client.get_run(heirs[0]["run_id"])
+    assert client.get_run(heir.data.tags["hivenas.parent"]).data.tags["hivenas.candidate"] == heirs[0]["parent"]
+    assert heir.data.metrics["inherited"] == float(heirs[0]["inherited"])

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hivenas.core.evaluation import Evaluation, Proposal
+from hivenas.core.nas.answers import Answers
 from hivenas.core.records import Row
-from hivenas.reports import Summary, as_markdown, as_text, best_table, figure, short
+from hivenas.reports import Summary, as_markdown, as_text, best_table, draw_answers, figure, short
 
 ARCH = "input|sep3x3_32|dropout|output"
 
@@ -43,3 +46,18 @@ def test_the_table_has_the_best_first_and_renders_as_text_and_markdown() -> None
 def test_architectures_are_cut_to_a_width() -> None:
     assert short("input|sep3x3_32|dropout|output", 12) == "sep3x3_32|d…"
     assert short(ARCH) == "sep3x3_32|dropout"
+
+
+@pytest.mark.parametrize("mistakes", [True, False])
+def test_answers_are_drawn_with_their_counts(tmp_path: Path, mistakes: bool) -> None:
+    rng = np.random.default_rng(2)
+    labels = np.arange(30, dtype=np.int32) % 3
+    answered = np.roll(labels, 1) if mistakes else labels
+    images = rng.integers(0, 256, (30, 6, 6, 3), dtype=np.uint8)
+    answers = Answers.of(np.eye(3, dtype=np.float32)[answered], labels, images, ("cat", "dog", "owl"))
+    files = draw_answers(answers, tmp_path / "plots")
+    names = ["confusion_matrix.png", "confusion_matrix.csv", *(["worst_mistakes.png"] if mistakes else [])]
+    assert [file.name for file in files] == names
+    assert all(file.read_bytes().startswith(b"\x89PNG") for file in files if file.suffix == ".png")
+    table = (tmp_path / "plots/confusion_matrix.csv").read_text().splitlines()
+    assert table[:2] == ["true class,cat,dog,owl", "cat,0,0,10" if mistakes else "cat,10,0,0"]

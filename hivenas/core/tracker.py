@@ -96,6 +96,7 @@ def child_of(
     weights: Path,
     continues: str = "",
     parent_run: str = "",
+    pictures: Sequence[Path] = (),
 ) -> Child:
     """The nested run of an evaluation.
 
@@ -108,6 +109,7 @@ def child_of(
         weights: the folder of the h5 files.
         continues: id of the run that a momentum evaluation continues.
         parent_run: id of the run of the food source that the candidate is a neighbour of.
+        pictures: files to keep under `plots/`.
     """
     candidate = str(evaluation.candidate)
     tags = {
@@ -144,13 +146,14 @@ def child_of(
         if proposal and proposal.center_fitness is not None:
             metrics["fitness_before"] = proposal.center_fitness
     file = weights / evaluation.filename
+    artifacts = [(file, "weights")] if evaluation.filename and file.is_file() else []
     return Child(
         name=proposal.label if proposal else f"{phase}-{arch_hash(candidate)[:8]}",
         tags=tags,
         params=params,
         metrics=metrics,
         history=evaluation.history,
-        artifacts=[(file, "weights")] if evaluation.filename and file.is_file() else [],
+        artifacts=[*artifacts, *((picture, "plots") for picture in pictures)],
         texts={"traceback.txt": evaluation.traceback} if evaluation.traceback else {},
         failed=evaluation.status == "failed",
     )

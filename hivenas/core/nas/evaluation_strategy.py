@@ -18,6 +18,7 @@ import numpy as np
 from hivenas.config import Config
 from hivenas.core.evaluation import Bar, EpochFigures, Evaluation, mean_momentum
 from hivenas.core.nas.act import TerminateOnThreshold
+from hivenas.core.nas.answers import Answers
 from hivenas.core.nas.datasets import Dataset, load_dataset
 from hivenas.core.nas.inheritance import inherited_age
 from hivenas.core.nas.network import build_network, copy_matching_weights, serving_model
@@ -121,8 +122,8 @@ class NASEval:
         """Trains an architecture for `full_train.epochs` epochs and tests it, once, on the test split.
 
         The trained network is saved with its standardisation in front as `weights/<sha1>-full.keras`; the
-        evaluation's `extra` has test_accuracy, test_loss, that file's path as model, and as example that of an array
-        of raw images.
+        evaluation's `extra` has test_accuracy, test_loss, that file's path as model, as example that of an array of
+        raw images, and as answers that of what it answered on the test split (see `Answers`).
 
         Args:
             candidate: an architecture of any depth over the reference operations.
@@ -278,7 +279,8 @@ class NASEval:
         serving.save(model)
         example = model.with_suffix(".npy")
         np.save(example, self.data.x_test[:3])
-        test_accuracy, test_loss = self._test(serving)
+        answers = self._answers(serving)
+        answers.save(model.with_suffix(".npz"))
         evaluation = Evaluation(
             candidate,
             "complete",
@@ -288,23 +290,22 @@ class NASEval:
             filename=filename,
             history=tuple(history),
             extra={
-                "test_accuracy": test_accuracy,
-                "test_loss": test_loss,
+                "test_accuracy": answers.accuracy,
+                "test_loss": answers.loss,
                 "model": str(model),
                 "example": str(example),
+                "answers": str(model.with_suffix(".npz")),
             },
         )
         self.results.write_history(filename.removesuffix(WEIGHTS_SUFFIX), evaluation)
         return evaluation
 
-    def _test(self, serving: keras.Model) -> tuple[float, float]:
-        """Accuracy and loss on the test split, through the very model that is served, on raw images."""
+    def _answers(self, serving: keras.Model) -> Answers:
+        """What the very model that is served answers to the raw images of the test split."""
         images = self.data.x_test
         batches = [serving(images[i : i + 256], training=False).numpy() for i in range(0, len(images), 256)]
-        probabilities = np.concatenate(batches)
-        right = probabilities.argmax(axis=1) == self.data.y_test
-        chosen = probabilities[np.arange(len(right)), self.data.y_test]
-        return float(right.mean()), float(-np.log(np.maximum(chosen, keras.config.epsilon())).mean())
+        names = [str(number) for number in range(self.data.classes)]
+        return Answers.of(np.concatenate(batches), self.data.y_test, images, names)
 
     def _save(self, network: keras.Model, filename: str, saved: _Saved) -> None:
         """Saves weights and optimizer state whole or not at all."""

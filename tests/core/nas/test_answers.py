@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hivenas.core.nas.answers import Answers
+
+NAMES = ("cat", "dog", "owl")
+PROBABILITIES = np.array(
+    [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1], [0.0, 0.9, 0.1], [0.1, 0.1, 0.8]], np.float32
+)
+LABELS = np.array([0, 1, 1, 2, 2], np.int32)
+IMAGES = np.arange(5 * 4).reshape(5, 2, 2, 1).astype(np.uint8)
+
+
+@pytest.fixture
+def answers() -> Answers:
+    return Answers.of(PROBABILITIES, LABELS, IMAGES, NAMES)
+
+
+def test_accuracy_loss_and_confusions(answers: Answers) -> None:
+    assert answers.accuracy == 0.6
+    assert answers.loss == pytest.approx(-np.log([0.8, 0.7, 0.3, 0.1, 0.8]).mean())
+    assert answers.confusion().tolist() == [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
+
+
+def test_the_surest_mistake_comes_first_with_its_raw_image(answers: Answers) -> None:
+    assert answers.mistakes.tolist() == [3, 2]
+    assert np.array_equal(answers.pictures, IMAGES[[3, 2]])
+
+
+def test_a_certain_mistake_has_a_finite_loss() -> None:
+    sure = Answers.of(np.array([[1.0, 0.0]], np.float32), np.array([1], np.int32), IMAGES[:1], NAMES[:2])
+    assert np.isfinite(sure.loss)
+    assert sure.loss > 10
+
+
+def test_what_is_saved_is_read_back(answers: Answers, tmp_path: Path) -> None:
+    answers.save(tmp_path / "answers.npz")
+    loaded = Answers.load(tmp_path / "answers.npz")
+    assert loaded.class_names == NAMES
+    for name in ("probabilities", "labels", "mistakes", "pictures"):
+        assert np.array_equal(getattr(loaded, name), getattr(answers, name))

@@ -128,6 +128,8 @@ class MlflowTracker:
         tags |= _git_tags()
         self._client.log_batch(self._parent, params=params, tags=[RunTag(k, v) for k, v in tags.items()])
         self._client.log_artifact(self._parent, str(card.config_file))
+        for picture in card.pictures:
+            self._client.log_artifact(self._parent, str(picture), "plots")
         if card.data:
             self._client.log_inputs(self._parent, datasets=[_dataset_input(card.data)])
 

@@ -110,3 +110,13 @@ def test_every_entry_point_has_a_command_of_the_program() -> None:
     assert {"config", "set", "resume"} <= set(project["entry_points"]["main"]["parameters"])
     assert set(project["entry_points"]["train"]["parameters"]) == {"config", "set", "from_weights"}
     assert set(project["entry_points"]["arch"]["parameters"]) == {"arch", "config", "set"}
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_what_the_documentation_names_is_there(page: Path) -> None:
+    text = page.read_text()
+    tests = "\n".join(file.read_text() for file in (ROOT / "tests").rglob("*.py"))
+    named = set(re.findall(r"`(test_\w+)`", text))
+    assert {name for name in named if f"def {name}(" not in tests} == set()
+    files = re.findall(r"(?:python |\]\()([\w./-]+\.(?:py|md|png|yaml))", text)
+    assert [file for file in files if not (ROOT / file).exists() and not (page.parent / file).exists()] == []

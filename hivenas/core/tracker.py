@@ -36,12 +36,21 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class SearchCard:
-    """What a search's parent run shows from its first minute on."""
+    """What a search's parent run shows from its first minute on.
+
+    Args:
+        name: the search's name.
+        params: the configuration, flattened.
+        config_file: the resolved configuration.
+        data: what `Dataset.describe` says; empty for numerical objectives.
+        pictures: files to keep under `plots/`.
+    """
 
     name: str
     params: Mapping[str, str]
     config_file: Path
     data: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Sequence[Path] = ()
 
 
 class Tracker(Protocol):

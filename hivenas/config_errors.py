@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
+from hivenas.config_text import shown
+
 _RULES: Mapping[str, str] = {
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be greater than {gt}",
@@ -20,6 +22,7 @@ _RULES: Mapping[str, str] = {
     "bool_type": "must be true or false",
     "string_type": "must be text",
     "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
     "string_pattern_mismatch": "must match {pattern}",
     "dict_type": "must be a mapping of keys",
     "model_type": "must be a mapping of keys",
@@ -54,7 +57,7 @@ def explain(error: ValidationError, source: str, origins: Mapping[str, str], kno
         message = f"{rule}{where}; {way_out}" if way_out else f"{rule}{where}"
     else:
         rule = _RULES.get(first["type"], first["msg"]).format_map(first.get("ctx") or {})
-        message = f"{key} {rule}, got {first['input']!r}{where}"
+        message = f"{key} {rule}, got {shown(first['input'])}{where}"
     return message + more
 
 

@@ -130,7 +130,10 @@ def report(config_path: str, overrides: tuple[str, ...]) -> None:
 def _load(path: str, overrides: tuple[str, ...]) -> Config:
     from hivenas.config import load
 
-    return load(path, overrides)
+    config = load(path, overrides)
+    for warning in config.warnings:
+        click.echo(f"hivenas: warning: {warning}", err=True)
+    return config
 
 
 @contextlib.contextmanager

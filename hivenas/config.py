@@ -18,9 +18,10 @@ from pydantic import (
     model_validator,
 )
 
+from hivenas.ancestor import Translation, is_ancestral, translate
 from hivenas.config_arguments import check_operation, check_optimizer
-from hivenas.config_errors import explain
-from hivenas.config_text import as_text, dump_yaml, leaves, nearest, parse_yaml, put, read_text, split_overrides
+from hivenas.config_errors import explain, in_old_words
+from hivenas.config_text import as_text, dump_yaml, leaves, nearest, put, read_mapping, split_overrides
 from hivenas.errors import ConfigError
 from hivenas.extensions import DATASETS
 
@@ -304,11 +305,22 @@ class Config(Section):
     execution: ExecutionConfig = ExecutionConfig()
 
     _source: str = PrivateAttr(default="")
+    _warnings: tuple[str, ...] = PrivateAttr(default=())
+    _old_keys: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @property
     def source(self) -> str:
         """The file that the configuration was loaded from; empty for one made in Python."""
         return self._source
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know about the file although it loads, a line each."""
+        return self._warnings
+
+    def as_written(self, message: str) -> str:
+        """A message about the configuration with its keys named as the file names them."""
+        return in_old_words(message, self._old_keys)
 
     @property
     def model_name(self) -> str:
@@ -333,32 +345,41 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Loads a configuration file.
 
     Args:
-        path: a YAML file; it needs only the keys that differ from their defaults.
+        path: a YAML file; it needs only the keys that differ from their defaults. Upper-case files of the ancestor,
+            HiveNAS, load as they are.
         overrides: `key=value` texts, the key dotted, the value in YAML; one text may hold several, separated by spaces.
 
     Raises:
         ConfigError: a file that is missing or not YAML, an unknown key, a wrong type or a value out of range.
     """
-    file = Path(path)
-    data = parse_yaml(read_text(file), str(path))
-    if data is None:
-        data = {}
-    if not isinstance(data, dict):
-        raise ConfigError(f"a configuration must be a mapping of keys, got a {type(data).__name__} ({path})")
+    data = read_mapping(Path(path))
+    old = translate(data, str(path)) if is_ancestral(data) else Translation(data)
     origins = {}
     for key, value in split_overrides(overrides):
-        put(data, key.split("."), value, f"--set {key}={value}")
+        put(old.data, key.split("."), value, f"--set {key}={value}")
         origins[key] = f"--set {key}={as_text(value)}"
-    return from_mapping(data, source=str(path), origins=origins)
+    old_keys = {
+        new: name for new, name in old.old_keys.items() if not f"{new}.".startswith(tuple(f"{o}." for o in origins))
+    }
+    config = from_mapping(old.data, source=str(path), origins=origins, old_keys=old_keys)
+    config._warnings = old.warnings
+    return config
 
 
-def from_mapping(data: Mapping[str, Any], *, source: str = "", origins: Mapping[str, str] | None = None) -> Config:
+def from_mapping(
+    data: Mapping[str, Any],
+    *,
+    source: str = "",
+    origins: Mapping[str, str] | None = None,
+    old_keys: Mapping[str, str] | None = None,
+) -> Config:
     """Checks plain nested data and fills in the defaults.
 
     Args:
         data: keys as in `conf/default.yaml`.
         source: the file to name in errors.
         origins: dotted keys that did not come from the file, with what to name instead.
+        old_keys: dotted keys that the file calls by another name, with that name.
 
     Raises:
         ConfigError: the first thing that is wrong, and how many more there are.
@@ -368,8 +389,9 @@ def from_mapping(data: Mapping[str, Any], *, source: str = "", origins: Mapping[
         config = Config.model_validate({k: {} if v is None and k in _SECTIONS else v for k, v in data.items()})
     except ValidationError as error:
         known = [key for key, _ in leaves(Config().to_mapping(), sections=True)]
-        raise ConfigError(explain(error, source, origins or {}, known)) from None
+        raise ConfigError(explain(error, source, origins or {}, known, old_keys or {})) from None
     config._source = source
+    config._old_keys = dict(old_keys or {})
     return config
 
 

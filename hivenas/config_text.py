@@ -159,18 +159,24 @@ def parse_yaml(text: str, source: str) -> Any:
         raise ConfigError(f"not valid YAML: {str(error).splitlines()[0]} ({source})") from None
 
 
-def read_text(path: Path) -> str:
-    """The text of a configuration file, or as much of it as shows that it is too long.
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The keys and values of a configuration file; none where it is empty.
 
     Raises:
-        ConfigError: it cannot be read.
+        ConfigError: it cannot be read, is not YAML, or is no mapping.
     """
     try:
         with path.open(encoding="utf-8") as file:
-            return file.read(MAX_CHARACTERS + 1)
+            text = file.read(MAX_CHARACTERS + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"cannot read the configuration {path}: {reason}; give an existing YAML file") from error
+    data = parse_yaml(text, str(path))
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"a configuration must be a mapping of keys, got a {type(data).__name__} ({path})")
+    return data
 
 
 def dump_yaml(data: dict[str, Any]) -> str:

@@ -120,7 +120,7 @@ class NASSearchSpace:
         if len(self.operations) == 1 and not self.skip_rate:
             raise ConfigError(
                 f"a space of one operation needs skip connections to have neighbours, got "
-                f"space.operations={list(self.operations)} with space.skip_rate=0; add an operation or raise the rate"
+                f"space.operations={list(self.operations)} with skip_rate=0; add an operation or set space.skip_rate"
             )
 
     @property

@@ -19,6 +19,8 @@ _HOMES = {
     "Proposal": "hivenas.core.evaluation",
     "TerminateOnThreshold": "hivenas.core.nas.act",
     "load": "hivenas.config",
+    "register_cell": "hivenas.core.nas.operations",
+    "register_operation": "hivenas.core.nas.operations",
 }
 
 __all__ = [
@@ -32,6 +34,8 @@ __all__ = [
     "Proposal",
     "TerminateOnThreshold",
     "load",
+    "register_cell",
+    "register_operation",
 ]
 
 

@@ -363,11 +363,12 @@ def _draw_answers(evaluation: Evaluation, folder: ResultsFolder) -> list[Path]:
 
 @contextlib.contextmanager
 def _naming(config: Config) -> Iterator[None]:
-    """Adds the configuration's file to errors that are found after it was read."""
+    """Adds the configuration's file, and its own names of keys, to errors that are found after it was read."""
     try:
         yield
     except ConfigError as error:
-        if not config.source or config.source in str(error):
-            raise
-        rule, _, way_out = str(error).partition("; ")
+        message = config.as_written(str(error))
+        if not config.source or config.source in message:
+            raise type(error)(message) from None
+        rule, _, way_out = message.partition("; ")
         raise type(error)(f"{rule} ({config.source}){f'; {way_out}' if way_out else ''}") from None

@@ -28,6 +28,14 @@ set_option = click.option(
     metavar="KEY=VALUE",
     help="Overrides a key, such as evaluation.epochs=2; repeatable, and one text may hold several.",
 )
+import_option = click.option(
+    "--import",
+    "modules",
+    multiple=True,
+    metavar="MODULE",
+    help="A Python module that registers operations, cells or data sets of your own, imported first; repeatable. "
+    "HIVENAS_IMPORT may name further ones, separated by commas.",
+)
 
 
 def switch(name: str, help_text: str) -> Callable[[Any], Any]:
@@ -44,14 +52,17 @@ def main() -> None:
 @main.command()
 @config_option
 @set_option
+@import_option
 @switch("--resume", "Go on with the search that the results folder holds.")
 @switch("--overwrite", "Delete the search that the results folder holds.")
-def search(config_path: str, overrides: tuple[str, ...], resume: bool, overwrite: bool) -> None:
+def search(
+    config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], resume: bool, overwrite: bool
+) -> None:
     """Search, train the best candidate fully, test it, register it."""
-    with _errors(_resume_hint(config_path, overrides)):
+    with _errors(_resume_hint(config_path, overrides, modules)):
         from hivenas import app
 
-        config = _load(config_path, overrides)
+        config = _load(config_path, overrides, modules)
         with _Terminal() as terminal:
             finished = app.search(config, terminal, resume=resume, overwrite=overwrite)
         _print_finished(config, finished)
@@ -60,13 +71,14 @@ def search(config_path: str, overrides: tuple[str, ...], resume: bool, overwrite
 @main.command()
 @config_option
 @set_option
+@import_option
 @switch("--from-weights", "Continue from the best candidate's saved weights instead of training from scratch.")
-def train(config_path: str, overrides: tuple[str, ...], from_weights: bool) -> None:
+def train(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], from_weights: bool) -> None:
     """Train the best recorded candidate fully, test it, register it."""
     with _errors():
         from hivenas import app
 
-        config = _load(config_path, overrides)
+        config = _load(config_path, overrides, modules)
         with _Terminal() as terminal:
             trained = app.train(config, terminal, from_weights=from_weights)
         _print_trained(trained)
@@ -76,12 +88,13 @@ def train(config_path: str, overrides: tuple[str, ...], from_weights: bool) -> N
 @click.argument("architecture", metavar="ARCH")
 @config_option
 @set_option
-def arch(architecture: str, config_path: str, overrides: tuple[str, ...]) -> None:
+@import_option
+def arch(architecture: str, config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> None:
     """Train a given architecture fully, such as 'input|sep3x3_32|max_pool3x3|output'."""
     with _errors():
         from hivenas import app
 
-        config = _load(config_path, overrides)
+        config = _load(config_path, overrides, modules)
         with _Terminal() as terminal:
             trained = app.train_custom(config, architecture, terminal)
         _print_trained(trained)
@@ -90,12 +103,13 @@ def arch(architecture: str, config_path: str, overrides: tuple[str, ...]) -> Non
 @main.command()
 @config_option
 @set_option
-def check(config_path: str, overrides: tuple[str, ...]) -> None:
+@import_option
+def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> None:
     """Check a configuration; print it with its defaults, and what a search would do."""
     with _errors():
         from hivenas import app
 
-        config = _load(config_path, overrides)
+        config = _load(config_path, overrides, modules)
         plan = app.plan(config)
         click.echo(config.to_yaml())
         size = "continuous" if plan.space_size is None else f"{plan.space_size:,} architectures"
@@ -114,23 +128,30 @@ def check(config_path: str, overrides: tuple[str, ...]) -> None:
 @main.command()
 @config_option
 @set_option
-def report(config_path: str, overrides: tuple[str, ...]) -> None:
+@import_option
+def report(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> None:
     """Draw the pictures and the table of a recorded search, finished or not."""
     with _errors():
         from hivenas import app
         from hivenas.reports import as_text, best_table
 
-        config = _load(config_path, overrides)
+        config = _load(config_path, overrides, modules)
         rows, files = app.draw_report(config)
         click.echo(as_text(best_table(rows, minimize=app.minimizes(config))))
         for file in files:
             click.echo(f"wrote {file}")
 
 
-def _load(path: str, overrides: tuple[str, ...]) -> Config:
+def _load(path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> Config:
     from hivenas.config import load
+    from hivenas.extensions import import_modules
 
-    return load(path, overrides)
+    named = (*modules, *os.environ.get("HIVENAS_IMPORT", "").split(","))
+    import_modules(name.strip() for name in named if name.strip())
+    config = load(path, overrides)
+    for warning in config.warnings:
+        click.echo(f"hivenas: warning: {warning}", err=True)
+    return config
 
 
 @contextlib.contextmanager
@@ -152,9 +173,10 @@ def _errors(resume_hint: str = "") -> Iterator[None]:
         sys.exit(_FAILED)
 
 
-def _resume_hint(config_path: str, overrides: tuple[str, ...]) -> str:
+def _resume_hint(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> str:
     sets = "".join(f" --set {shlex.quote(override)}" for override in overrides if override.strip())
-    return f". Go on with\n  hivenas search --config {shlex.quote(config_path)}{sets} --resume"
+    imports = "".join(f" --import {shlex.quote(module)}" for module in modules)
+    return f". Go on with\n  hivenas search --config {shlex.quote(config_path)}{sets}{imports} --resume"
 
 
 class _Terminal(contextlib.AbstractContextManager["_Terminal"]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,13 +18,21 @@ from pydantic import (
     model_validator,
 )
 
-from hivenas.config_errors import explain
-from hivenas.config_text import as_text, dump_yaml, leaves, nearest, parse_yaml, put, split_overrides
+from hivenas.ancestor import Translation, is_ancestral, translate
+from hivenas.config_arguments import check_operation, check_optimizer
+from hivenas.config_errors import explain, in_old_words
+from hivenas.config_text import as_text, dump_yaml, leaves, nearest, put, read_mapping, split_overrides
 from hivenas.errors import ConfigError
 from hivenas.extensions import DATASETS
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[int, Field(ge=1)]
+# Upper bounds are far above any sensible value: what lies beyond is a slip that would hang or exhaust the machine.
+_MOST = 2**63 - 1
+Positive = Annotated[int, Field(ge=1, le=_MOST)]
+Pixels = Annotated[int, Field(ge=1, le=4096)]
+Epochs = Annotated[int, Field(ge=1, le=100_000)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Processors = Annotated[int, Field(ge=1, le=1024)]
 Names = Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(strict=False, min_length=1)]
 
 
@@ -41,13 +48,6 @@ NotYet = Annotated[str | None, AfterValidator(_not_yet)]
 BUILT_IN_DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")
 FILE_DATASETS: Mapping[str, str] = {"npz": "npz file", "image_folder": "folder of class folders"}
 
-OPTIMIZER_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
-    "SGD": ("learning_rate", "momentum", "nesterov"),
-    "Adam": ("learning_rate", "beta_1", "beta_2", "epsilon", "amsgrad"),
-    "RMSprop": ("learning_rate", "rho", "momentum", "epsilon", "centered"),
-}
-COMMON_OPTIMIZER_ARGUMENTS = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
-
 
 class Section(BaseModel):
     """Base of every section: frozen, strict about types, closed to unknown keys."""
@@ -60,9 +60,9 @@ class DatasetConfig(Section):
 
     name: str = "digits"
     path: str | None = None
-    image_size: Annotated[tuple[Positive, Positive], Field(strict=False)] | None = None
+    image_size: Annotated[tuple[Pixels, Pixels], Field(strict=False)] | None = None
     validation_split: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
-    train_limit: Annotated[int, Field(ge=10)] | None = None
+    train_limit: Annotated[int, Field(ge=10, le=_MOST)] | None = None
 
     @field_validator("name")
     @classmethod
@@ -115,11 +115,12 @@ class SpaceConfig(Section):
     @field_validator("reference")
     @classmethod
     def _legal_keys(cls, reference: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        for key in reference:
+        for key, arguments in reference.items():
             if not re.fullmatch(r"[A-Za-z0-9_.\-]+", key) or key in ("input", "output") or key.startswith("sc_"):
                 raise ValueError(
                     f"has keys of letters, digits, _ . and - other than input, output and sc_…, got {key!r}; rename it"
                 )
+            check_operation(key, arguments)
         return reference
 
     @model_validator(mode="after")
@@ -138,15 +139,7 @@ class OptimizerConfig(BaseModel):
 
     @model_validator(mode="after")
     def _known_arguments(self) -> Self:
-        allowed = OPTIMIZER_ARGUMENTS[self.op] + COMMON_OPTIMIZER_ARGUMENTS
-        for key, value in self.arguments.items():
-            if key not in allowed:
-                raise ValueError(
-                    f"evaluation.optimizer has no argument {key!r} for {self.op}{nearest(key, allowed)}; "
-                    f"choose among {', '.join(allowed)}"
-                )
-            if not isinstance(value, bool | int | float) or not math.isfinite(value):
-                raise ValueError(f"evaluation.optimizer.{key} must be a finite number or true or false, got {value!r}")
+        check_optimizer(self.op, self.arguments)
         return self
 
     @property
@@ -179,27 +172,27 @@ class AugmentationConfig(Section):
 class MedianConfig(Section):
     """`evaluation.median`: the median rule, where `evaluation.stopping` chooses it."""
 
-    from_epoch: Positive = 3
-    candidates: Positive = 5
+    from_epoch: Epochs = 3
+    candidates: Count = 5
 
 
 class EvaluationConfig(Section):
     """`evaluation`: how a candidate is trained and scored."""
 
-    epochs: Annotated[int, Field(ge=1)] = 5
-    batch_size: Annotated[int, Field(ge=1)] = 128
+    epochs: Epochs = 5
+    batch_size: Count = 128
     optimizer: OptimizerConfig = Field(
         default_factory=lambda: OptimizerConfig.model_validate({"op": "SGD", "momentum": 0.9, "nesterov": True})
     )
     initial_lr: Annotated[float, Field(ge=0.0)] = 0.08
     final_lr: Annotated[float, Field(ge=0.0)] = 0.01
-    momentum_epochs: Annotated[int, Field(ge=0)] = 0
+    momentum_epochs: Annotated[int, Field(ge=0, le=100_000)] = 0
     stopping: Literal["act", "median", "none"] = "median"
     act: ActConfig = ActConfig()
     median: MedianConfig = MedianConfig()
-    first_look: Positive | None = None
+    first_look: Epochs | None = None
     inherit: bool = False
-    inherit_epochs: Positive = 2
+    inherit_epochs: Epochs = 2
     augmentation: AugmentationConfig = AugmentationConfig()
 
     @model_validator(mode="after")
@@ -229,8 +222,8 @@ class ColonyConfig(Section):
 
     size: Annotated[int, Field(ge=1, le=100_000)] = 7
     employee_ratio: Fraction = 0.44
-    abandonment_limit: Annotated[int, Field(ge=1)] = 3
-    iterations: Annotated[int, Field(ge=1)] = 15
+    abandonment_limit: Count = 3
+    iterations: Count = 15
 
     @property
     def employees(self) -> int:
@@ -247,7 +240,7 @@ class FullTrainConfig(Section):
     """`full_train`: the training of the best candidate."""
 
     enabled: bool = True
-    epochs: Annotated[int, Field(ge=1)] = 50
+    epochs: Epochs = 50
 
 
 class RegistryConfig(Section):
@@ -288,16 +281,16 @@ class ExecutionConfig(Section):
     """`execution`: where candidates are trained."""
 
     kind: Literal["serial", "process"] = "process"
-    workers: Annotated[int, Field(ge=1)] = 1
-    timeout_s: Annotated[float, Field(gt=0.0)] | None = None
-    threads: Annotated[int, Field(ge=1)] = 1
-    recycle_after: Annotated[int, Field(ge=1)] = 20
+    workers: Processors = 1
+    timeout_s: Annotated[float, Field(gt=0.0, le=1e9)] | None = None
+    threads: Processors = 1
+    recycle_after: Count = 20
 
 
 class Config(Section):
     """A whole configuration; make one with `load` or `from_mapping`."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "digits"
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)] = "digits"
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = 42
     objective: Literal["nas", "sphere_min", "sphere_max", "rosenbrock"] = "nas"
     dataset: DatasetConfig = DatasetConfig()
@@ -312,11 +305,22 @@ class Config(Section):
     execution: ExecutionConfig = ExecutionConfig()
 
     _source: str = PrivateAttr(default="")
+    _warnings: tuple[str, ...] = PrivateAttr(default=())
+    _old_keys: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @property
     def source(self) -> str:
         """The file that the configuration was loaded from; empty for one made in Python."""
         return self._source
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know about the file although it loads, a line each."""
+        return self._warnings
+
+    def as_written(self, message: str) -> str:
+        """A message about the configuration with its keys named as the file names them."""
+        return in_old_words(message, self._old_keys)
 
     @property
     def model_name(self) -> str:
@@ -341,37 +345,41 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Loads a configuration file.
 
     Args:
-        path: a YAML file; it needs only the keys that differ from their defaults.
+        path: a YAML file; it needs only the keys that differ from their defaults. Upper-case files of the ancestor,
+            HiveNAS, load as they are.
         overrides: `key=value` texts, the key dotted, the value in YAML; one text may hold several, separated by spaces.
 
     Raises:
         ConfigError: a file that is missing or not YAML, an unknown key, a wrong type or a value out of range.
     """
-    file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"cannot read the configuration {path}: {reason}; give an existing YAML file") from error
-    data = parse_yaml(text, str(path))
-    if data is None:
-        data = {}
-    if not isinstance(data, dict):
-        raise ConfigError(f"a configuration must be a mapping of keys, got a {type(data).__name__} ({path})")
+    data = read_mapping(Path(path))
+    old = translate(data, str(path)) if is_ancestral(data) else Translation(data)
     origins = {}
     for key, value in split_overrides(overrides):
-        put(data, key.split("."), value, f"--set {key}={value}")
+        put(old.data, key.split("."), value, f"--set {key}={value}")
         origins[key] = f"--set {key}={as_text(value)}"
-    return from_mapping(data, source=str(path), origins=origins)
+    old_keys = {
+        new: name for new, name in old.old_keys.items() if not f"{new}.".startswith(tuple(f"{o}." for o in origins))
+    }
+    config = from_mapping(old.data, source=str(path), origins=origins, old_keys=old_keys)
+    config._warnings = old.warnings
+    return config
 
 
-def from_mapping(data: Mapping[str, Any], *, source: str = "", origins: Mapping[str, str] | None = None) -> Config:
+def from_mapping(
+    data: Mapping[str, Any],
+    *,
+    source: str = "",
+    origins: Mapping[str, str] | None = None,
+    old_keys: Mapping[str, str] | None = None,
+) -> Config:
     """Checks plain nested data and fills in the defaults.
 
     Args:
         data: keys as in `conf/default.yaml`.
         source: the file to name in errors.
         origins: dotted keys that did not come from the file, with what to name instead.
+        old_keys: dotted keys that the file calls by another name, with that name.
 
     Raises:
         ConfigError: the first thing that is wrong, and how many more there are.
@@ -381,8 +389,9 @@ def from_mapping(data: Mapping[str, Any], *, source: str = "", origins: Mapping[
         config = Config.model_validate({k: {} if v is None and k in _SECTIONS else v for k, v in data.items()})
     except ValidationError as error:
         known = [key for key, _ in leaves(Config().to_mapping(), sections=True)]
-        raise ConfigError(explain(error, source, origins or {}, known)) from None
+        raise ConfigError(explain(error, source, origins or {}, known, old_keys or {})) from None
     config._source = source
+    config._old_keys = dict(old_keys or {})
     return config
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
+
+from hivenas.config_text import shown
 
 _RULES: Mapping[str, str] = {
     "greater_than_equal": "must be at least {ge}",
@@ -20,6 +23,7 @@ _RULES: Mapping[str, str] = {
     "bool_type": "must be true or false",
     "string_type": "must be text",
     "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
     "string_pattern_mismatch": "must match {pattern}",
     "dict_type": "must be a mapping of keys",
     "model_type": "must be a mapping of keys",
@@ -28,7 +32,13 @@ _RULES: Mapping[str, str] = {
 }
 
 
-def explain(error: ValidationError, source: str, origins: Mapping[str, str], known: Sequence[str]) -> str:
+def explain(
+    error: ValidationError,
+    source: str,
+    origins: Mapping[str, str],
+    known: Sequence[str],
+    old_keys: Mapping[str, str],
+) -> str:
     """One line for the first thing that is wrong, and how many more there are.
 
     Args:
@@ -36,6 +46,7 @@ def explain(error: ValidationError, source: str, origins: Mapping[str, str], kno
         source: the file to name.
         origins: dotted keys that did not come from the file, with what to name instead.
         known: every dotted key that there is, those of the sections included.
+        old_keys: dotted keys that the file calls by another name, with that name.
     """
     problems = [p for p in error.errors(include_url=False) if p["type"] != "none_required"]
     first = problems[0]
@@ -50,12 +61,30 @@ def explain(error: ValidationError, source: str, origins: Mapping[str, str], kno
     elif first["type"] == "value_error":
         text = str(first["ctx"]["error"])
         message = text if text.startswith(key.split(".")[0] + ".") else f"{key} {text}"
+        message = message if exact else in_old_words(message, old_keys)
         rule, _, way_out = message.partition("; ")
         message = f"{rule}{where}; {way_out}" if way_out else f"{rule}{where}"
     else:
         rule = _RULES.get(first["type"], first["msg"]).format_map(first.get("ctx") or {})
-        message = f"{key} {rule}, got {first['input']!r}{where}"
+        name = key if exact else in_old_words(key, old_keys)
+        message = f"{name} {rule}, got {shown(first['input'])}{where}"
     return message + more
+
+
+def in_old_words(text: str, old_keys: Mapping[str, str]) -> str:
+    """A message with its keys named as an old file names them.
+
+    Dotted keys are replaced wherever they stand, a key of one word only where the message begins with it (a message
+    may well ask to `name` something), and a bare last part only where the old key is the same word in upper case.
+    """
+    for new in sorted(old_keys, key=len, reverse=True):
+        place = rf"(?<![\w./]){re.escape(new)}(?!\w)" if "." in new else rf"\A{new}(?!\w)"
+        text = re.sub(place, old_keys[new], text)
+    for new, old in old_keys.items():
+        leaf = new.rpartition(".")[2]
+        if "." in new and leaf == old.lower():
+            text = re.sub(rf"(?<![\w./'-]){leaf}(?![\w./'-])", old, text)
+    return text
 
 
 def _nearest_key(key: str, known: Sequence[str]) -> str:
@@ -64,5 +93,5 @@ def _nearest_key(key: str, known: Sequence[str]) -> str:
     found = difflib.get_close_matches(leaf, siblings, n=1)
     if found:
         return f"; did you mean {f'{parent}.' if parent else ''}{found[0]}?"
-    elsewhere = [k for k in known if k.rpartition(".")[2] == leaf] or difflib.get_close_matches(key, known, n=1)
+    elsewhere = [k for k in known if k.rpartition(".")[2] == leaf.lower()] or difflib.get_close_matches(key, known, n=1)
     return f"; did you mean {elsewhere[0]}?" if elsewhere else ""

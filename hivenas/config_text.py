@@ -3,37 +3,114 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from hivenas.errors import ConfigError
 
+MAX_CHARACTERS = 1_000_000
+MAX_NODES = 10_000
+MAX_DEPTH = 50
+MAX_SCALAR = 4096
+MAX_NUMBER = 100
+_LONGEST = 300
+
+_CORE = "tag:yaml.org,2002:"
+_TAGS = {f"{_CORE}{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null", "python/tuple")}
+_NUMBERS = {f"{_CORE}int", f"{_CORE}float"}
+
 
 class _Loader(yaml.SafeLoader):
-    """YAML with `!Operation` mappings and tuples, without anything that could build an object."""
+    """YAML with `!Operation` mappings and tuples, without anything that could build an object or exhaust the machine.
+
+    Every node is measured as soon as it is composed, aliases counted as what they stand for, so that a text is
+    refused before anything of it is constructed.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._level = 0
+        self._composed = 0
+        self._extents: dict[int, tuple[int, int]] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Composes a node within the limits."""
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        self._level += 1
+        self._composed += 1
+        if self._level > MAX_DEPTH:
+            raise _refusal(f"nested deeper than {MAX_DEPTH} levels", mark)
+        is_alias = self.check_event(yaml.AliasEvent)
+        node = super().compose_node(parent, index)
+        self._level -= 1
+        if node is not None and id(node) not in self._extents:
+            if is_alias:
+                raise _refusal("recursive: an alias stands inside of what it names", mark)
+            _check_node(self, node)
+            self._extents[id(node)] = self._extent(node)
+        nodes, depth = self._extents.get(id(node), (1, 1))
+        if max(nodes, self._composed) > MAX_NODES:
+            raise _refusal(f"more than {MAX_NODES:,} entries, aliases counted as what they stand for", mark)
+        if depth > MAX_DEPTH:
+            raise _refusal(f"nested deeper than {MAX_DEPTH} levels, through aliases", mark)
+        return node
+
+    def _extent(self, node: yaml.Node) -> tuple[int, int]:
+        """Nodes in a node, itself included, and levels of them."""
+        if isinstance(node, yaml.ScalarNode):
+            return 1, 1
+        inner = itertools.chain.from_iterable(node.value) if isinstance(node, yaml.MappingNode) else node.value
+        extents = [self._extents[id(child)] for child in inner]
+        return 1 + sum(nodes for nodes, _ in extents), 1 + max((depth for _, depth in extents), default=0)
+
+
+def _refusal(problem: str, mark: yaml.Mark | None) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(None, None, problem, mark)
+
+
+def _check_node(loader: yaml.SafeLoader, node: yaml.Node) -> None:
+    """Refuses tags that are not plain data, and scalars that are not what their tag says or too long to work with."""
+    if node.tag == f"{_CORE}merge":
+        raise _refusal("merge keys (<<) are not allowed; write the keys out", node.start_mark)
+    if node.tag not in _TAGS and node.tag != "!Operation":
+        tag = node.tag.replace(_CORE, "!!")
+        problem = f"the tag {tag} is not allowed; only !Operation and !!python/tuple are"
+        raise _refusal("\\n".join(problem.splitlines()), node.start_mark)
+    if not isinstance(node, yaml.ScalarNode):
+        return
+    longest = MAX_NUMBER if node.tag in _NUMBERS else MAX_SCALAR
+    if len(node.value) > longest:
+        raise _refusal(f"a value must be at most {longest} characters long, got {len(node.value):,}", node.start_mark)
+    if re.search(r"[\x00\ud800-\udfff]", node.value):
+        raise _refusal(f"a value must not contain NUL or half a character, got {node.value!r}", node.start_mark)
+    plain = loader.resolve(yaml.ScalarNode, node.value, (True, False))  # type: ignore[no-untyped-call]
+    whole = plain == f"{_CORE}int" and node.tag == f"{_CORE}float"
+    if node.tag in _TAGS - {f"{_CORE}str"} and node.tag != plain and not whole:
+        raise _refusal(f"{node.value!r} is not what its tag {node.tag.replace(_CORE, '!!')} says", node.start_mark)
 
 
 def _construct_mapping(loader: yaml.SafeLoader, node: yaml.Node, deep: bool = True) -> dict[Any, Any]:
     if not isinstance(node, yaml.MappingNode):
-        raise yaml.constructor.ConstructorError(
-            None, None, "!Operation stands before a mapping {op: …}", node.start_mark
-        )
-    seen: set[Any] = set()
+        raise _refusal("!Operation stands before a mapping {op: …}", node.start_mark)
+    seen: set[str] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
-        if isinstance(key, str) and key in seen and key != "<<":
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
-        seen.add(key if isinstance(key, str) else repr(key))
-    loader.flatten_mapping(node)
+        if not isinstance(key, str) or not key.isprintable():
+            raise _refusal(f"a key must be printable text, got {key!r}; put it in quotes", key_node.start_mark)
+        if key in seen:
+            raise _refusal(f"the key {key!r} stands twice", key_node.start_mark)
+        seen.add(key)
     return loader.construct_mapping(node, deep=deep)
 
 
 def _construct_tuple(loader: yaml.SafeLoader, node: yaml.Node) -> tuple[Any, ...]:
     if not isinstance(node, yaml.SequenceNode):
-        raise yaml.constructor.ConstructorError(None, None, "a tuple is written [a, b]", node.start_mark)
+        raise _refusal("a tuple is written [a, b]", node.start_mark)
     return tuple(loader.construct_sequence(node, deep=True))
 
 
@@ -46,6 +123,11 @@ for _side in (_Loader, _Dumper):
     _side.add_implicit_resolver(
         "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
     )
+# A date is text here: nothing in a configuration means one, and `name: 2024-05-01` is a name.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != f"{_CORE}timestamp"]
+    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
 _Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 _Loader.add_constructor("!Operation", _construct_mapping)
 _Loader.add_constructor("tag:yaml.org,2002:python/tuple", _construct_tuple)
@@ -59,24 +141,42 @@ def parse_yaml(text: str, source: str) -> Any:
         source: the file to name in errors.
 
     Raises:
-        ConfigError: not YAML, another tag, or a key that stands twice.
+        ConfigError: not YAML, another tag, a key that stands twice, or more than a configuration can hold.
     """
+    if len(text) > MAX_CHARACTERS:
+        raise ConfigError(
+            f"a configuration must be at most {MAX_CHARACTERS:,} characters, got more ({source}); is it the right file?"
+        )
     try:
         return yaml.load(text, _Loader)
-    except yaml.constructor.ConstructorError as error:
-        mark = error.problem_mark
-        problem = str(error.problem)
-        if "could not determine a constructor" in problem:
-            tag = problem.split("'")[1].replace("tag:yaml.org,2002:", "!!")
-            problem = f"the tag {tag} is not allowed; only !Operation and !!python/tuple are"
-        raise ConfigError(f"{problem} ({source}, line {mark.line + 1 if mark else '?'})") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise ConfigError(
-            f"not valid YAML: {error.problem or error.context} ({source}, line {mark.line + 1 if mark else '?'})"
-        ) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problem = cut(str(error.problem or error.context))
+        if not isinstance(error, yaml.constructor.ConstructorError):
+            problem = f"not valid YAML: {problem}"
+        raise ConfigError(f"{problem} ({source}, line {mark.line + 1 if mark else '?'})") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise ConfigError(f"not valid YAML: {str(error).splitlines()[0]} ({source})") from None
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The keys and values of a configuration file; none where it is empty.
+
+    Raises:
+        ConfigError: it cannot be read, is not YAML, or is no mapping.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_CHARACTERS + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"cannot read the configuration {path}: {reason}; give an existing YAML file") from error
+    data = parse_yaml(text, str(path))
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"a configuration must be a mapping of keys, got a {type(data).__name__} ({path})")
+    return data
 
 
 def dump_yaml(data: dict[str, Any]) -> str:
@@ -137,3 +237,17 @@ def nearest(word: object, known: Iterable[str]) -> str:
     """`; did you mean …?` for a misspelt word, empty where nothing is near."""
     found = difflib.get_close_matches(str(word), list(known), n=1)
     return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def shown(value: object) -> str:
+    """A value as errors show it: on one line, cut where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return "a number of thousands of digits"
+    return cut(text)
+
+
+def cut(text: str) -> str:
+    """A text, or its beginning where it is too long for a line that a person reads."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -25,6 +25,7 @@ from hivenas.core.evaluation import Evaluation, Proposal
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import WorkerDiedError
+from hivenas.extensions import import_modules, registered_modules
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -153,15 +154,15 @@ class _Worker:
             1,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_set_up_process,
-            initargs=(self._config.threads, str(self._log)),
+            initargs=(self._config.threads, str(self._log), registered_modules()),
         )
         self._pid = self._pool.submit(os.getpid).result()
         if self._stopped:
             self.kill()
 
 
-def _set_up_process(threads: int, log: str) -> None:
-    """Prepares a fresh worker before anything imports TensorFlow."""
+def _set_up_process(threads: int, log: str, modules: tuple[str, ...]) -> None:
+    """Prepares a fresh worker before anything imports TensorFlow, then has the user's modules register what they do."""
     for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ[variable] = str(threads)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -171,6 +172,7 @@ def _set_up_process(threads: int, log: str) -> None:
         os.dup2(descriptor, stream.fileno())
     os.close(descriptor)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    import_modules(modules)
 
 
 def _end_with_parent() -> None:

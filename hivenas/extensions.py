@@ -6,10 +6,14 @@ configuration can run code, and somebody has to know the names.
 
 from __future__ import annotations
 
+import importlib
+import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from hivenas.config_text import cut
 from hivenas.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -69,9 +73,40 @@ CELLS = Registry("a cell")
 DATASETS = Registry("a data set")
 
 
-def registered_modules() -> tuple[str, ...]:
-    """Modules that a worker has to import to know everything that this process knows, in alphabetical order.
+# In the order in which they were asked for: one may use what an earlier one registers.
+_imported: dict[str, None] = {}
 
-    The main script is not among them: spawned workers run it on their own.
+
+def registered_modules() -> tuple[str, ...]:
+    """Modules that a worker has to import to know everything that this process knows.
+
+    Those that `import_modules` was asked for come first, in their order; the rest, from which something is registered,
+    follow in alphabetical order. The main script is not among them: spawned workers run it on their own.
     """
-    return tuple(sorted((OPERATIONS.modules() | CELLS.modules() | DATASETS.modules()) - {"__main__"}))
+    others = OPERATIONS.modules() | CELLS.modules() | DATASETS.modules()
+    return (*_imported, *sorted(others - {"__main__"} - _imported.keys()))
+
+
+def import_modules(names: Iterable[str]) -> None:
+    """Imports modules that register something, and remembers them for worker processes.
+
+    The current folder is looked in, as `python` itself does for a script that lies there.
+
+    Args:
+        names: of modules, as in an `import` statement.
+
+    Raises:
+        ConfigError: a module that is not found, or whose import fails.
+    """
+    for name in names:
+        if os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())
+        try:
+            importlib.import_module(name)
+        except (Exception, SystemExit) as error:
+            reason = cut(f"{type(error).__name__}: {' '.join(str(error).split())}")
+            raise ConfigError(
+                f"cannot import the module {name!r}: {reason}; name a file of this folder without its .py, or an "
+                "installed package"
+            ) from error
+        _imported[name] = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -10,6 +11,7 @@ from typing import Any
 import keras
 from keras import layers, regularizers
 
+from hivenas import extensions
 from hivenas.core.nas.operations import OpSpec
 from hivenas.core.nas.search_space import Chain
 
@@ -17,16 +19,16 @@ Tensor = Any
 CELL_L2 = 1e-4
 
 
-def conv_bn_relu(x: Tensor, name: str, *, filters: int, kernel_size: Sequence[int]) -> Tensor:
+def conv_bn_relu(x: Tensor, name: str, *, filters: int, kernel_size: int | Sequence[int]) -> Tensor:
     """Conv2D (same, L2 1e-4) → BatchNormalization (momentum 0.9, ε 1e-5) → ReLU."""
     x = layers.Conv2D(
-        filters, tuple(kernel_size), padding="same", kernel_regularizer=regularizers.L2(CELL_L2), name=f"{name}_conv"
+        filters, kernel_size, padding="same", kernel_regularizer=regularizers.L2(CELL_L2), name=f"{name}_conv"
     )(x)
     x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def conv_bn_relu_avg_pool(x: Tensor, name: str, *, filters: int, kernel_size: Sequence[int]) -> Tensor:
+def conv_bn_relu_avg_pool(x: Tensor, name: str, *, filters: int, kernel_size: int | Sequence[int]) -> Tensor:
     """ConvBnReLU → AveragePooling2D (2, stride 2, same)."""
     x = conv_bn_relu(x, name, filters=filters, kernel_size=kernel_size)
     return layers.AveragePooling2D(2, strides=2, padding="same", name=f"{name}_pool")(x)
@@ -37,7 +39,7 @@ def residual_conv_bn_relu(
     name: str,
     *,
     filters: int,
-    kernel_size: Sequence[int],
+    kernel_size: int | Sequence[int],
     block_count: int = 1,
     reg_filters: int | None = None,
 ) -> Tensor:
@@ -63,9 +65,22 @@ CELL_BUILDERS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
 
 def apply_operation(spec: OpSpec, x: Tensor, name: str) -> Tensor:
     """Applies a layer or cell to a tensor; its layers are named after `name`."""
-    if spec.op in CELL_BUILDERS:
-        return CELL_BUILDERS[spec.op](x, name, **spec.arguments)
+    builder = CELL_BUILDERS.get(spec.op) or extensions.CELLS.get(spec.op)
+    if builder is not None:
+        return builder(x, name, **spec.arguments)
+    if spec.op in extensions.OPERATIONS:
+        return _registered_layer(extensions.OPERATIONS[spec.op], spec.arguments, name)(x)
     return getattr(layers, spec.op)(**spec.arguments, name=name)(x)
+
+
+def _registered_layer(factory: Callable[..., Any], arguments: Mapping[str, Any], name: str) -> Any:
+    """A layer of the user's, named by its place also where the factory takes no name: weights are found by it."""
+    parameters = inspect.signature(factory).parameters.values()
+    if any(p.name == "name" or p.kind is p.VAR_KEYWORD for p in parameters):
+        return factory(**arguments, name=name)
+    layer = factory(**arguments)
+    layer.name = name
+    return layer
 
 
 def add_skip(start: Tensor, end: Tensor, name: str) -> Tensor:

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar, overload
 
+from hivenas import extensions
 from hivenas.config_text import nearest
 from hivenas.errors import ConfigError
 
-CELLS = ("ConvBnReLU", "ConvBnReLUAvgPool", "ResidualConvBnReLU")
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Cells with their arguments: those that must be given, those that may be.
+CELL_ARGUMENTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyType(
+    {
+        "ConvBnReLU": (("filters", "kernel_size"), ()),
+        "ConvBnReLUAvgPool": (("filters", "kernel_size"), ()),
+        "ResidualConvBnReLU": (("filters", "kernel_size"), ("reg_filters", "block_count")),
+    }
+)
+CELLS = tuple(CELL_ARGUMENTS)
 LAYERS = (
     "Activation",
     "AveragePooling2D",
     "BatchNormalization",
     "Conv2D",
+    "Dense",
     "DepthwiseConv2D",
     "Dropout",
+    "Flatten",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling2D",
@@ -38,7 +51,7 @@ class OpSpec:
     """An operation: the registered name of a Keras layer or cell, and its arguments.
 
     Args:
-        op: name of the layer or cell, one of `LAYERS` or `CELLS`.
+        op: name of the layer or cell, one of `LAYERS`, `CELLS` or what was registered.
         arguments: keyword arguments of the layer or cell.
     """
 
@@ -50,18 +63,109 @@ class OpSpec:
         """An operation from a configuration's `!Operation {op: …, argument: …}`.
 
         Raises:
-            ConfigError: `op` is missing or names nothing that may be built.
+            ConfigError: `op` is missing or names nothing that may be built, or the cell has no such argument.
         """
         arguments = dict(mapping)
         op = arguments.pop("op", None)
         if op is None:
             raise ConfigError(f"space.reference.{key} needs an op, got {dict(mapping)!r}; write {{op: Conv2D, …}}")
-        if op not in LAYERS and op not in CELLS:
+        known = (*LAYERS, *CELLS, *extensions.OPERATIONS, *extensions.CELLS)
+        if op not in known:
             raise ConfigError(
-                f"space.reference.{key}.op must be a registered layer or cell, got {op!r}"
-                f"{nearest(op, LAYERS + CELLS)}; choose among {', '.join(LAYERS + CELLS)}"
+                f"space.reference.{key}.op must be a built-in or registered layer or cell, got {op!r}"
+                f"{nearest(op, known)}; choose among {', '.join(known)}"
             )
+        _check_arguments(key, op, arguments)
         return cls(op, MappingProxyType(arguments))
+
+
+def _check_arguments(key: str, op: str, arguments: Mapping[str, Any]) -> None:
+    """Refuses arguments that no network could be built with, as far as that is known without Keras."""
+    if "name" in arguments:
+        raise ConfigError(f"space.reference.{key}.name is given by the place in the network; remove it")
+    if op not in CELL_ARGUMENTS:
+        return
+    needed, optional = CELL_ARGUMENTS[op]
+    for argument in arguments:
+        if argument not in needed + optional:
+            raise ConfigError(
+                f"space.reference.{key} has no argument {argument!r} for {op}{nearest(argument, needed + optional)}; "
+                f"choose among {', '.join(needed + optional)}"
+            )
+    for argument in needed:
+        if argument not in arguments:
+            raise ConfigError(f"space.reference.{key}.{argument} must be given for {op}; add it")
+
+
+@overload
+def register_operation(name: str, layer: F) -> F: ...
+
+
+@overload
+def register_operation(name: str, layer: None = None) -> Callable[[F], F]: ...
+
+
+def register_operation(name: str, layer: F | None = None) -> F | Callable[[F], F]:
+    """Makes a layer available to configurations as `!Operation {op: name, …}`; also a decorator.
+
+    Register at the top level of a module: worker processes know the name because they import that module. Commands
+    import it with `--import MODULE`. Names of built-in layers and cells cannot be taken.
+
+    Args:
+        name: letters, digits and _.
+        layer: called with the operation's arguments, returns a Keras layer: a layer class, or a function that makes
+            one. Where it takes a `name`, it is given one. A layer class of your own needs
+            `keras.saving.register_keras_serializable` too, so that saved models with it can be loaded.
+
+    Returns:
+        The layer as it was given; without one, a decorator.
+
+    Raises:
+        ConfigError: the name is built in, is no name, or is taken by another module.
+    """
+    return _register(extensions.OPERATIONS, extensions.CELLS, name, layer)
+
+
+@overload
+def register_cell(name: str, builder: F) -> F: ...
+
+
+@overload
+def register_cell(name: str, builder: None = None) -> Callable[[F], F]: ...
+
+
+def register_cell(name: str, builder: F | None = None) -> F | Callable[[F], F]:
+    """Makes a cell, several layers that form one operation, available as `!Operation {op: name, …}`; also a decorator.
+
+    Register at the top level of a module: worker processes know the name because they import that module. Commands
+    import it with `--import MODULE`. Names of built-in layers and cells cannot be taken.
+
+    Args:
+        name: letters, digits and _.
+        builder: called as `builder(x, name, **arguments)` with a tensor of shape (batch, height, width, channels), the
+            cell's place in the network, and the operation's arguments; returns a tensor with these four axes. Name
+            its layers after `name`, so that two builds of one architecture are equal. Layer classes of your own
+            need `keras.saving.register_keras_serializable`, so that saved models with them can be loaded.
+
+    Returns:
+        The builder as it was given; without one, a decorator.
+
+    Raises:
+        ConfigError: the name is built in, is no name, or is taken by another module.
+    """
+    return _register(extensions.CELLS, extensions.OPERATIONS, name, builder)
+
+
+def _register(
+    registry: extensions.Registry, other: extensions.Registry, name: str, entry: F | None
+) -> F | Callable[[F], F]:
+    def register(given: F) -> F:
+        if name in other:
+            raise ConfigError(f"{name!r} is registered already, as an operation or as a cell; choose another name")
+        registry.add(name, given, LAYERS + CELLS)
+        return given
+
+    return register if entry is None else register(entry)
 
 
 def _spec(op: str, **arguments: Any) -> OpSpec:

@@ -1,0 +1,73 @@
+"""What the arguments of operations and optimizers may be: plain data of a size that a machine can hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from hivenas.config_text import nearest, shown
+
+OPTIMIZER_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "SGD": ("learning_rate", "momentum", "nesterov"),
+    "Adam": ("learning_rate", "beta_1", "beta_2", "epsilon", "amsgrad"),
+    "RMSprop": ("learning_rate", "rho", "momentum", "epsilon", "centered"),
+}
+COMMON_OPTIMIZER_ARGUMENTS = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
+
+# Sizes beyond which a network could not be built, whatever it is for.
+_LARGEST: Mapping[str, int] = {
+    "filters": 65_536,
+    "reg_filters": 65_536,
+    "units": 65_536,
+    "block_count": 100,
+    "depth_multiplier": 1024,
+    "kernel_size": 1024,
+    "pool_size": 1024,
+    "strides": 1024,
+    "dilation_rate": 1024,
+}
+_LARGEST_NUMBER = 2**63 - 1
+
+
+def check_optimizer(op: str, arguments: Mapping[str, Any]) -> None:
+    """Refuses arguments that the optimizer does not have, and values that are no finite number or switch.
+
+    Raises:
+        ValueError: the rule, the value and the way out.
+    """
+    allowed = OPTIMIZER_ARGUMENTS[op] + COMMON_OPTIMIZER_ARGUMENTS
+    for key, value in arguments.items():
+        if key not in allowed:
+            raise ValueError(
+                f"evaluation.optimizer has no argument {key!r} for {op}{nearest(key, allowed)}; "
+                f"choose among {', '.join(allowed)}"
+            )
+        if not _is_finite(value):
+            raise ValueError(f"evaluation.optimizer.{key} must be a finite number or true or false, got {shown(value)}")
+
+
+def check_operation(key: str, arguments: Mapping[str, Any]) -> None:
+    """Refuses arguments of an operation that are not plain, or larger than any network.
+
+    Args:
+        key: of the operation under `space.reference`.
+        arguments: `op` and what it is called with.
+
+    Raises:
+        ValueError: the rule, the value and the way out.
+    """
+    for name, value in arguments.items():
+        numbers = value if isinstance(value, list | tuple) else () if isinstance(value, str | None) else (value,)
+        if not all(_is_finite(number) for number in numbers):
+            raise ValueError(
+                f"space.reference.{key}.{name} must be text, true, false, null, a finite number or a list of numbers, "
+                f"got {shown(value)}"
+            )
+        largest = _LARGEST.get(name, _LARGEST_NUMBER)
+        if any(isinstance(number, int) and abs(number) > largest for number in numbers):
+            raise ValueError(f"space.reference.{key}.{name} must be at most {largest}, got {shown(value)}")
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.image import imread
 
+from hivenas.config import AugmentationConfig
 from hivenas.core.evaluation import Evaluation, Proposal
 from hivenas.core.records import Row
-from hivenas.reports import Summary, as_markdown, as_text, best_table, figure, short
+from hivenas.reports import Summary, as_markdown, as_text, best_table, draw_augmentation, figure, short
 
 ARCH = "input|sep3x3_32|dropout|output"
 
@@ -43,3 +47,18 @@ def test_the_table_has_the_best_first_and_renders_as_text_and_markdown() -> None
 def test_architectures_are_cut_to_a_width() -> None:
     assert short("input|sep3x3_32|dropout|output", 12) == "sep3x3_32|d…"
     assert short(ARCH) == "sep3x3_32|dropout"
+
+
+@pytest.mark.parametrize(("channels", "colours"), [(1, False), (2, False), (3, True)])
+def test_augmented_images_are_drawn_in_their_own_range(tmp_path: Path, channels: int, colours: bool) -> None:
+    examples = np.random.default_rng(0).uniform(-3, 16, (2, 4, 6, 9, channels)).astype(np.float32)
+    file = draw_augmentation(examples, AugmentationConfig(affine=True, cutout=0.5), tmp_path / "plots")
+    picture = imread(file)[..., :3]
+    assert file == tmp_path / "plots" / "augmentation.png"
+    assert picture.shape[1] == 4 * 120
+    assert (np.ptp(picture, axis=-1).max() > 0.5) == colours
+    assert picture.min() < 0.05
+
+
+def test_a_page_of_one_value_is_drawn(tmp_path: Path) -> None:
+    assert draw_augmentation(np.full((1, 2, 4, 4, 1), 7.0), AugmentationConfig(), tmp_path).is_file()

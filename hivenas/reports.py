@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hivenas.config import AugmentationConfig
 from hivenas.core.nas.answers import Answers
 from hivenas.core.records import Row, ranking
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
 _LEGIBLE_CLASSES = 25
 BEE_COLOURS = {"employee": "#c8860d", "onlooker": "#2a6f97", "scout": "#7a7a7a"}
@@ -252,3 +253,44 @@ def _scatter_by_bee(axes: Axes, rows: Sequence[Row], x: Sequence[float]) -> None
         chosen = [i for i, row in enumerate(rows) if row.bee == bee]
         if chosen:
             axes.scatter([x[i] for i in chosen], [rows[i].fitness for i in chosen], s=22, color=colour, label=bee)
+
+
+def draw_augmentation(examples: NDArray[Any], config: AugmentationConfig, folder: Path) -> Path:
+    """Draws training images as they are and augmented, a row an image, so that a person sees what is trained on.
+
+    Args:
+        examples: (images, 1 + versions, height, width, channels) of raw values, originals first; what is not RGB is
+            shown by its first channel. The page's darkest and brightest values are black and white.
+        config: what was on, for the title.
+        folder: where augmentation.png goes.
+    """
+    from matplotlib.figure import Figure
+
+    images, versions, height, width, channels = examples.shape
+    shown = examples if channels == 3 else examples[..., :1].repeat(3, axis=-1)
+    low, high = shown.min(), shown.max()
+    gap = max(1, round(0.06 * width))
+    tiles = np.pad(
+        (shown - low) / max(high - low, np.finfo(np.float32).tiny),
+        ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)),
+        constant_values=1.0,
+    )
+    page = tiles.swapaxes(1, 2).reshape(images * (height + gap), versions * (width + gap), 3)
+    figure = Figure(figsize=(versions, 0.7 + images * height / width), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(page, interpolation="nearest")
+    axes.set_xticks([(width - 1) / 2 + (width + gap) * n for n in range(versions)])
+    axes.set_xticklabels(["original", *map(str, range(1, versions))])
+    axes.set_yticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title(_augmentation_title(config), fontsize="medium")
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / "augmentation.png")
+    return folder / "augmentation.png"
+
+
+def _augmentation_title(config: AugmentationConfig) -> str:
+    probable = {"cutout": config.cutout, "saturation": config.saturation, "contrast": config.contrast}
+    on = ["affine"] * config.affine + [f"{name} {value:g}" for name, value in probable.items() if value]
+    return "augmentation: " + (", ".join(on) or "off")

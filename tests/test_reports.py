@@ -5,11 +5,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
+from hivenas.config import AugmentationConfig
 from hivenas.core.evaluation import Evaluation, Proposal
 from hivenas.core.nas.answers import Answers
 from hivenas.core.records import Row
-from hivenas.reports import Summary, as_markdown, as_text, best_table, draw_answers, figure, short
+from hivenas.reports import (
+    Summary,
+    as_markdown,
+    as_text,
+    best_table,
+    draw_answers,
+    draw_augmentation,
+    figure,
+    short,
+)
 
 ARCH = "input|sep3x3_32|dropout|output"
 
@@ -61,3 +72,18 @@ def test_answers_are_drawn_with_their_counts(tmp_path: Path, mistakes: bool) -> 
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in files if file.suffix == ".png")
     table = (tmp_path / "plots/confusion_matrix.csv").read_text().splitlines()
     assert table[:2] == ["true class,cat,dog,owl", "cat,0,0,10" if mistakes else "cat,10,0,0"]
+
+
+@pytest.mark.parametrize(("channels", "colours"), [(1, False), (2, False), (3, True)])
+def test_augmented_images_are_drawn_in_their_own_range(tmp_path: Path, channels: int, colours: bool) -> None:
+    examples = np.random.default_rng(0).uniform(-3, 16, (2, 4, 6, 9, channels)).astype(np.float32)
+    file = draw_augmentation(examples, AugmentationConfig(affine=True, cutout=0.5), tmp_path / "plots")
+    picture = imread(file)[..., :3]
+    assert file == tmp_path / "plots" / "augmentation.png"
+    assert picture.shape[1] == 4 * 120
+    assert (np.ptp(picture, axis=-1).max() > 0.5) == colours
+    assert picture.min() < 0.05
+
+
+def test_a_page_of_one_value_is_drawn(tmp_path: Path) -> None:
+    assert draw_augmentation(np.full((1, 2, 4, 4, 1), 7.0), AugmentationConfig(), tmp_path).is_file()

@@ -14,10 +14,10 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from hivenas.config import EvaluationConfig, OptimizerConfig
 from hivenas.core.evaluation import EpochFigures
+from hivenas.core.nas.augmentation import Augmentation, Standardisation
 from hivenas.core.nas.datasets import Dataset
 from hivenas.core.seeds import derive_seed
 
@@ -36,19 +36,14 @@ class Arrays:
     y_train: Any
     x_val: Any
     y_val: Any
+    standardisation: Standardisation
 
     @classmethod
     def of(cls, data: Dataset) -> Arrays:
         """Standardises with the training split's mean and deviation of every channel."""
-        mean, variance = data.statistics()
-        deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
-
-        def standardised(x: NDArray[Any]) -> Any:
-            return tf.constant((x.astype(np.float32) - mean) / deviation)
-
-        return cls(
-            standardised(data.x_train), tf.constant(data.y_train), standardised(data.x_val), tf.constant(data.y_val)
-        )
+        standardisation = Standardisation.of(data)
+        x_train, x_val = (tf.constant(standardisation.standardise(x)) for x in (data.x_train, data.x_val))
+        return cls(x_train, tf.constant(data.y_train), x_val, tf.constant(data.y_val), standardisation)
 
 
 def learning_rate(config: EvaluationConfig, epoch: int, epochs: int) -> float | None:
@@ -77,15 +72,15 @@ def make_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
 class TrainingLoop:
     """Trains a network epoch by epoch; every epoch depends on the state before it and on its number alone.
 
-    The order of the images and the dropout masks of an epoch derive from the seed and the epoch's number, so a
-    network whose weights and optimizer state were saved after epoch n goes on as if it had never stopped.
+    The order of the images, their augmentation and the dropout masks of an epoch derive from the seed and the epoch's
+    number, so a network whose weights and optimizer state were saved after epoch n goes on as if it had never stopped.
 
     Args:
         network: a built model; it is compiled with the optimizer, so that `save_weights` saves both.
         arrays: the data.
-        config: the `evaluation` section: optimizer, batch size, learning rates.
+        config: the `evaluation` section: optimizer, batch size, learning rates, augmentation.
         planned_epochs: over how many epochs the learning rate decays.
-        seed: of the order of images and of dropout.
+        seed: of the order of images, of their augmentation and of dropout.
     """
 
     def __init__(
@@ -99,10 +94,11 @@ class TrainingLoop:
         self._optimizer = make_optimizer(config.optimizer)
         self._optimizer.build(network.trainable_variables)
         network.compile(optimizer=self._optimizer)
+        self._augmentation = Augmentation(config.augmentation, arrays.standardisation)
         self._dropout_states = [v for v in network.variables if v.name == "seed_generator_state"]
         # Asked for its concrete graph, tf.function does not warn that every candidate brings a new one.
-        order = tf.TensorSpec((len(arrays.x_train),), tf.int32)
-        self._epoch = tf.function(self._train_and_validate).get_concrete_function(order)
+        order, augmentation_seed = tf.TensorSpec((len(arrays.x_train),), tf.int32), tf.TensorSpec((), tf.int32)
+        self._epoch = tf.function(self._train_and_validate).get_concrete_function(order, augmentation_seed)
 
     def run(
         self,
@@ -144,7 +140,9 @@ class TrainingLoop:
             state.assign(np.array([derive_seed(self._seed, "dropout", number, epoch), 0], dtype=np.uint32))
         rng = np.random.default_rng(derive_seed(self._seed, "order", epoch))
         order = rng.permutation(len(self._arrays.x_train)).astype(np.int32)
-        figures = EpochFigures(epoch, *(float(value) for value in self._epoch(tf.constant(order))))
+        augmentation_seed = tf.constant(derive_seed(self._seed, "augment", epoch), tf.int32)
+        values = self._epoch(tf.constant(order), augmentation_seed)
+        figures = EpochFigures(epoch, *(float(value) for value in values))
         if not math.isfinite(figures.loss) or not math.isfinite(figures.val_loss):
             raise NotFiniteError(
                 f"the loss is not finite in epoch {epoch} (training {figures.loss}, validation {figures.val_loss})"
@@ -158,12 +156,14 @@ class TrainingLoop:
 
     # The two methods below are traced into one graph; loops over tensors become graph loops.
 
-    def _train_and_validate(self, order: Any) -> tuple[Any, Any, Any, Any]:
+    def _train_and_validate(self, order: Any, augmentation_seed: Any) -> tuple[Any, Any, Any, Any]:
         count, batch = tf.size(order), self._config.batch_size
         loss, correct = tf.constant(0.0), tf.constant(0.0)
         for start in tf.range(0, count, batch):
             chosen = order[start : start + batch]
             x, y = tf.gather(self._arrays.x_train, chosen), tf.gather(self._arrays.y_train, chosen)
+            if self._config.augmentation.is_on:
+                x = self._augmentation.apply(x, tf.stack([augmentation_seed, start // batch]))
             with tf.GradientTape() as tape:
                 batch_loss, hits = self._score(x, y, True)
             variables = self.network.trainable_variables

@@ -19,6 +19,7 @@ from hivenas.errors import ArchitectureError, MissingResultsError
 
 ARCH = "input|sc_2|sep3x3_32|dropout|max_pool3x3|output"
 SPACE = {"depth": 3, "skip_rate": 0.2}
+AUGMENTATION = {"affine": True, "cutout": 0.5, "contrast": 0.5}
 OPTIMIZERS = [
     {"op": "SGD", "momentum": 0.9, "nesterov": True},
     {"op": "Adam"},
@@ -48,18 +49,20 @@ def test_training_learns(tiny: dict[str, Any]) -> None:
     assert evaluation.history[-1].loss < evaluation.history[0].loss
 
 
+@pytest.mark.parametrize("augmentation", [{}, AUGMENTATION], ids=["plain", "augmented"])
 @pytest.mark.parametrize("schedule", [True, False])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: str(optimizer["op"]))
 def test_continuing_equals_never_having_stopped_to_the_last_bit(
-    tiny: dict[str, Any], optimizer: dict[str, Any], schedule: bool
+    tiny: dict[str, Any], optimizer: dict[str, Any], schedule: bool, augmentation: dict[str, Any]
 ) -> None:
     rates = {"initial_lr": 0.01, "final_lr": 0.001} if schedule else {"initial_lr": 0.0}
-    interrupted = strategy(tiny, optimizer=optimizer, epochs=3, name="interrupted", **rates)
+    settings = {"optimizer": optimizer, "epochs": 3, "augmentation": augmentation, **rates}
+    interrupted = strategy(tiny, name="interrupted", **settings)
     first = interrupted.evaluate(ARCH)
     second = interrupted.momentum_eval(ARCH, first.filename, 1)
     third = interrupted.momentum_eval(ARCH, second.filename, 1)
 
-    whole = strategy(tiny, optimizer=optimizer, epochs=3, name="whole", **rates)
+    whole = strategy(tiny, name="whole", **settings)
     loop = whole._loop(whole.instantiate_network(ARCH), ARCH, "train", 3)
     history, _ = loop.run(1, 5)
 
@@ -69,6 +72,30 @@ def test_continuing_equals_never_having_stopped_to_the_last_bit(
     saved = keras.models.clone_model(loop.network)
     saved.load_weights(interrupted.weights_path(third.filename))
     assert all(np.array_equal(a, b) for a, b in zip(saved.get_weights(), loop.network.get_weights(), strict=True))
+
+
+def test_augmentation_is_of_training_batches_only_and_new_in_every_epoch(tiny: dict[str, Any]) -> None:
+    # Steps too small to change a weight, and no batch normalisation: only what goes in can change the figures.
+    space = {"depth": 1, "input_stem": ["conv3x3_8"], "operations": ["sep3x3_32", "identity"]}
+    still = tiny | {"epochs": 2, "initial_lr": 1e-30, "final_lr": 1e-30, "optimizer": {"op": "SGD"}}
+    plain, augmented = (
+        NASInterface(space, still | {"augmentation": augmentation}, tracker=NullTracker())
+        .eval_strategy.evaluate("input|sep3x3_32|output")
+        .history
+        for augmentation in ({}, AUGMENTATION)
+    )
+    assert [epoch.val_loss for epoch in augmented] == [epoch.val_loss for epoch in plain]
+    assert plain[0].loss == pytest.approx(plain[1].loss, rel=1e-5)
+    assert len({round(epoch.loss, 4) for epoch in (plain[0], *augmented)}) == 3
+
+
+def test_augmentation_with_every_probability_zero_is_no_augmentation(tiny: dict[str, Any]) -> None:
+    off = {"affine": False, "cutout": 0.0, "saturation": 0.0, "contrast": 0.0}
+    grey = {"saturation": 1.0}
+    plain, *others = (
+        strategy(tiny, augmentation=augmentation).evaluate(ARCH).history for augmentation in ({}, off, grey)
+    )
+    assert others == [plain, plain]
 
 
 def test_weights_are_found_by_the_sha1_alone(tiny: dict[str, Any]) -> None:

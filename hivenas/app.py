@@ -22,8 +22,16 @@ from hivenas.core.records import ResultsFolder, Row
 from hivenas.core.seeds import arch_hash, derive_seed, drawn_seed
 from hivenas.core.tracker import NullTracker, SearchCard, child_of
 from hivenas.errors import ConfigError, TrainingError
-from hivenas.execution import Unlimited, describe_data, make_executor, run_proposal, train_arch, train_best
-from hivenas.reports import Summary, draw_answers, draw_plots, model_note, search_note
+from hivenas.execution import (
+    Unlimited,
+    augmented_examples,
+    describe_data,
+    make_executor,
+    run_proposal,
+    train_arch,
+    train_best,
+)
+from hivenas.reports import Summary, draw_answers, draw_augmentation, draw_plots, model_note, search_note
 from hivenas.search import Search, SearchListener
 from hivenas.storage import SearchStore, open_store, read_state
 
@@ -165,7 +173,8 @@ class _Run:
         numerical = self.config.objective != "nas"
         with make_executor(self.config.execution, self.store.folder.log, serial=numerical) as executor:
             data = {} if numerical else executor.submit(Unlimited(describe_data), self.config).result()
-            card = SearchCard(self.config.name, self.config.flat(), self.store.folder.yaml, data)
+            pictures = [] if numerical else self._draw_augmentation(executor)
+            card = SearchCard(self.config.name, self.config.flat(), self.store.folder.yaml, data, pictures)
             run_id = self.tracker.open_search(card, self.store.state.run_id or None)
             self.store.save(run_id=run_id)
             try:
@@ -177,6 +186,14 @@ class _Run:
             self._close("FINISHED", trained)
             self.store.save(stage="done", trained=trained is not None)
         return self._finished(trained)
+
+    def _draw_augmentation(self, executor: Executor) -> list[Path]:
+        """A page of what networks are trained on, where that is not the images as they are."""
+        augmentation = self.config.evaluation.augmentation
+        if not augmentation.is_on:
+            return []
+        examples = executor.submit(Unlimited(augmented_examples), self.config).result()
+        return [draw_augmentation(examples, augmentation, self.store.folder.plots)]
 
     def _has_flown(self) -> bool:
         """Whether every iteration was flown; a resumed configuration may ask for more than the recorded one."""

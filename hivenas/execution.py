@@ -20,6 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hivenas.config import Config, ExecutionConfig, from_mapping
 from hivenas.core.evaluation import Evaluation, Proposal
 from hivenas.core.nas.nas_interface import NASInterface
@@ -218,6 +221,11 @@ def run_proposal(config: Config, proposal: Proposal) -> Evaluation:
 def describe_data(config: Config) -> dict[str, Any]:
     """Loads the data set and says what it is."""
     return interface_of(config).eval_strategy.data.describe()
+
+
+def augmented_examples(config: Config) -> NDArray[np.float32]:
+    """Training images as they are and augmented, for people to look at."""
+    return interface_of(config).eval_strategy.augmented_examples()
 
 
 def train_best(config: Config, from_weights: bool) -> Evaluation:

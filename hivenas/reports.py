@@ -198,14 +198,14 @@ def _draw_mistakes(answers: Answers, file: Path) -> Path:
         answer = int(answers.probabilities[position].argmax())
         truth = answers.class_names[answers.labels[position]]
         sure = answers.probabilities[position, answer]
-        show_image(pane, picture)
+        _show_image(pane, picture)
         pane.set_title(f"{answers.class_names[answer]} {sure:.0%}\ntruly {truth}", fontsize=8)
     figure.suptitle("The surest mistakes on the test split", fontsize=11)
     figure.savefig(file)
     return file
 
 
-def show_image(axes: Axes, image: NDArray[Any]) -> None:
+def _show_image(axes: Axes, image: NDArray[Any]) -> None:
     """Shows a raw image, grey or RGB, whatever its range of values."""
     values = image.astype(float)
     if image.dtype != np.uint8:

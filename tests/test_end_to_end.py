@@ -121,7 +121,8 @@ def test_the_registered_model_takes_raw_images(store: str, tmp_path: Path) -> No
 
 EVERYTHING = (
     "full_train.enabled=false colony.iterations=3 evaluation.stopping=median evaluation.median.from_epoch=2 "
-    "evaluation.median.candidates=3 evaluation.first_look=1 evaluation.inherit=true evaluation.inherit_epochs=1"
+    "evaluation.median.candidates=3 evaluation.first_look=1 evaluation.inherit=true evaluation.inherit_epochs=1 "
+    "evaluation.augmentation.affine=true evaluation.augmentation.cutout=0.5"
 )
 
 
@@ -149,6 +150,8 @@ def test_two_processes_two_workers_and_a_resumption_give_the_same_bits(store: st
     assert all(row["parent"] and row["epochs"] == "1" for row in heirs)
     assert all(bool(row["parent"]) == (row["bee"] != "scout") for row in rows if row["phase"] == "evaluate")
     client = mlflow.MlflowClient()
+    parent_run = client.get_run(heirs[0]["run_id"]).data.tags["mlflow.parentRunId"]
+    assert "plots/augmentation.png" in {file.path for file in client.list_artifacts(parent_run, "plots")}
     heir = client.get_run(heirs[0]["run_id"])
     assert client.get_run(heir.data.tags["hivenas.parent"]).data.tags["hivenas.candidate"] == heirs[0]["parent"]
     assert heir.data.metrics["inherited"] == float(heirs[0]["inherited"])

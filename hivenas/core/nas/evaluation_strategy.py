@@ -14,11 +14,13 @@ from typing import Any
 import h5py
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from hivenas.config import Config
 from hivenas.core.evaluation import Bar, EpochFigures, Evaluation, mean_momentum
 from hivenas.core.nas.act import TerminateOnThreshold
 from hivenas.core.nas.answers import Answers
+from hivenas.core.nas.augmentation import augmented_examples
 from hivenas.core.nas.datasets import Dataset, load_dataset
 from hivenas.core.nas.inheritance import inherited_age
 from hivenas.core.nas.network import build_network, copy_matching_weights, serving_model
@@ -72,6 +74,10 @@ class NASEval:
     @functools.cached_property
     def _arrays(self) -> Arrays:
         return Arrays.of(self.data)
+
+    def augmented_examples(self) -> NDArray[np.float32]:
+        """Training images as they are and augmented, for people to look at; see `augmentation.augmented_examples`."""
+        return augmented_examples(self.data, self._config.evaluation.augmentation, seed=self._seed)
 
     def instantiate_network(self, candidate: str) -> keras.Model:
         """Builds the network of an architecture of any depth over the reference operations, weights initialised.

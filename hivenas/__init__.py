@@ -19,6 +19,7 @@ _HOMES = {
     "Proposal": "hivenas.core.evaluation",
     "TerminateOnThreshold": "hivenas.core.nas.act",
     "load": "hivenas.config",
+    "register_dataset": "hivenas.core.nas.datasets",
 }
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Proposal",
     "TerminateOnThreshold",
     "load",
+    "register_dataset",
 ]
 
 

@@ -32,6 +32,7 @@ def test_public_names_are_sorted_and_all_there() -> None:
         "Proposal",
         "TerminateOnThreshold",
         "load",
+        "register_dataset",
     ]
     for name in hivenas.__all__:
         assert getattr(hivenas, name).__name__ == name

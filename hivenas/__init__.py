@@ -20,6 +20,7 @@ _HOMES = {
     "TerminateOnThreshold": "hivenas.core.nas.act",
     "load": "hivenas.config",
     "register_cell": "hivenas.core.nas.operations",
+    "register_dataset": "hivenas.core.nas.datasets",
     "register_operation": "hivenas.core.nas.operations",
 }
 
@@ -35,6 +36,7 @@ __all__ = [
     "TerminateOnThreshold",
     "load",
     "register_cell",
+    "register_dataset",
     "register_operation",
 ]
 

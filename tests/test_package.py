@@ -33,6 +33,7 @@ def test_public_names_are_sorted_and_all_there() -> None:
         "TerminateOnThreshold",
         "load",
         "register_cell",
+        "register_dataset",
         "register_operation",
     ]
     for name in hivenas.__all__:

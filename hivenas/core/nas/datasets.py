@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Callable, Mapping
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
-from hivenas.config import DatasetConfig
+from hivenas.config import BUILT_IN_DATASETS, FILE_DATASETS, DatasetConfig
+from hivenas.core.nas.image_arrays import ARRAYS, Images, LabelledImages, Labels, check_names
+from hivenas.core.nas.image_files import read_image_folder, read_npz, reason
 from hivenas.core.seeds import derive_seed
-from hivenas.errors import DatasetError
+from hivenas.errors import ConfigError, DatasetError
+from hivenas.extensions import DATASETS
 
-Images = NDArray[Any]
-Labels = NDArray[np.int32]
+Loader = Callable[[str | None], Mapping[str, Any]]
+L = TypeVar("L", bound=Loader)
+TEST_SHARE = 0.2
 TEST_SEED = 0  # one test split for every run of every user, or test accuracies could not be compared
 
 
@@ -31,6 +37,7 @@ class Dataset:
         x_train, x_val, x_test: images (count, height, width, channels) with the values that the source gives.
         y_train, y_val, y_test: classes as whole numbers from 0.
         classes: number of classes.
+        class_names: what the source calls them, in their order.
     """
 
     name: str
@@ -41,6 +48,7 @@ class Dataset:
     x_test: Images
     y_test: Labels
     classes: int
+    class_names: tuple[str, ...]
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -62,106 +70,221 @@ class Dataset:
         return digest.hexdigest()[:16]
 
     def describe(self) -> dict[str, Any]:
-        """What a search records of its data: name, digest, image shape, classes and sizes of the splits."""
+        """What a search records of its data: name, digest, image shape, classes, sizes of the splits."""
         return {
             "name": self.name,
             "digest": self.digest(),
             "shape": list(self.shape),
             "dtype": str(self.x_train.dtype),
             "classes": self.classes,
+            "class_names": list(self.class_names),
             "train": len(self.x_train),
             "validation": len(self.x_val),
             "test": len(self.x_test),
         }
 
 
-Source = Callable[[], tuple[Images, NDArray[Any], Images, NDArray[Any]]]
-
-
-def _digits() -> tuple[Images, NDArray[Any], Images, NDArray[Any]]:
-    """scikit-learn's 1,797 digits of 8×8 pixels with values 0 to 16; a fifth of each class is the test split."""
+def _digits() -> dict[str, Any]:
+    """scikit-learn's 1,797 digits of 8×8 pixels with values 0 to 16."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    images = digits.images[..., np.newaxis].astype(np.float32)
-    x_train, x_test, y_train, y_test = train_test_split(
-        images, digits.target, test_size=0.2, stratify=digits.target, random_state=TEST_SEED
-    )
-    return x_train, y_train, x_test, y_test
+    return {"x_train": digits.images.astype(np.float32), "y_train": digits.target}
 
 
-def _keras_source(name: str) -> Source:
-    def load() -> tuple[Images, NDArray[Any], Images, NDArray[Any]]:
-        module = importlib.import_module(f"keras.datasets.{name}")
+@dataclass(frozen=True, slots=True)
+class _KerasSource:
+    """A data set that Keras downloads on first use.
+
+    Args:
+        name: of its module in keras.datasets.
+        files: what has to lie in Keras' folder of data sets instead, where nothing can be downloaded.
+    """
+
+    name: str
+    files: str
+
+    def __call__(self) -> dict[str, Any]:
+        module = importlib.import_module(f"keras.datasets.{self.name}")
         try:
             (x_train, y_train), (x_test, y_test) = module.load_data()
         except Exception as error:
-            reason = (str(error).splitlines() or [""])[0]
+            folder = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
             raise DatasetError(
-                f"dataset.name {name} could not be loaded: {reason}; it is downloaded on first use, or found "
-                "offline where its files lie in ~/.keras/datasets"
+                f"dataset.name={self.name} could not be downloaded or read ({reason(error)}); put {self.files} "
+                f"into the writable folder {folder} (KERAS_HOME chooses another)"
             ) from error
-        x_train, x_test = (x[..., np.newaxis] if x.ndim == 3 else x for x in (x_train, x_test))
-        return x_train, y_train.reshape(-1), x_test, y_test.reshape(-1)
-
-    return load
+        return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
 
 
-SOURCES: Mapping[str, Source] = MappingProxyType(
-    {"digits": _digits, **{name: _keras_source(name) for name in ("mnist", "fashion_mnist", "cifar10")}}
+_IDX = ", ".join(f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
+
+SOURCES: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
+    {
+        "digits": _digits,
+        "mnist": _KerasSource("mnist", "mnist.npz"),
+        "fashion_mnist": _KerasSource(
+            "fashion_mnist",
+            f"fashion-mnist/ with {_IDX} (Debian's package dataset-fashion-mnist has them in "
+            "/usr/share/datasets/fashion-mnist)",
+        ),
+        "cifar10": _KerasSource("cifar10", "cifar-10-python.tar.gz, renamed to cifar-10-batches-py-target_archive,"),
+    }
+)
+SIZES: Mapping[str, tuple[tuple[int, int, int], int]] = MappingProxyType(
+    {
+        "digits": ((8, 8, 1), 10),
+        "mnist": ((28, 28, 1), 10),
+        "fashion_mnist": ((28, 28, 1), 10),
+        "cifar10": ((32, 32, 3), 10),
+    }
+)
+CLASS_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "fashion_mnist": (
+            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        ),
+        "cifar10": (
+            *("airplane", "automobile", "bird", "cat", "deer"),
+            *("dog", "frog", "horse", "ship", "truck"),
+        ),
+    }
 )
 
 
+@overload
+def register_dataset(name: str) -> Callable[[L], L]: ...
+@overload
+def register_dataset(name: str, loader: L) -> L: ...
+def register_dataset(name: str, loader: L | None = None) -> L | Callable[[L], L]:
+    """Makes a data set of one's own known as `dataset.name`; without a loader, a decorator of one.
+
+    Args:
+        name: letters, digits and _.
+        loader: takes `dataset.path` (None where it is not given) and returns a mapping of arrays named as in an npz
+            file: x_train, y_train[, x_val, y_val, x_test, y_test]. Where val is given it is the validation split;
+            where test is missing a fifth of each class becomes the test split. It is called in every process that
+            trains, so it must return the same arrays every time.
+
+    Returns:
+        The loader.
+
+    Raises:
+        ConfigError: not a name, one that is taken, or not a function.
+    """
+    if not isinstance(name, str):
+        raise ConfigError(f"a data set must be registered by name, got {name!r}; write @register_dataset('my_name')")
+    if loader is None:
+        return lambda decorated: register_dataset(name, decorated)
+    if not callable(loader):
+        raise ConfigError(f"the loader of data set {name!r} must be a function of a path, got {loader!r}; pass one")
+    DATASETS.add(name, loader, taken=(*BUILT_IN_DATASETS, *FILE_DATASETS))
+    return loader
+
+
 def load_dataset(config: DatasetConfig, seed: int) -> Dataset:
-    """Loads a data set and holds out its validation split, stratified by class.
+    """Loads a data set and holds out the splits that it does not bring along, stratified by class.
 
     Args:
         config: the `dataset` section of a configuration.
-        seed: the run's seed; it decides which training images are held out.
+        seed: the run's seed; it decides which training images are held out or left out.
 
     Raises:
         DatasetError: data that cannot be found, or cannot be trained on.
     """
-    x_train, y_train, x_test, y_test = SOURCES[config.name]()
-    check_arrays(config.name, x_train, y_train)
-    check_arrays(config.name, x_test, y_test)
-    classes = int(max(y_train.max(), y_test.max())) + 1
-    y_train, y_test = y_train.astype(np.int32), y_test.astype(np.int32)
+    origin = config.name if config.path is None else f"{config.name} {config.path}"
+    given = LabelledImages.checked(origin, _arrays(config))
+    names = given.class_names
+    if config.name in CLASS_NAMES:
+        names = tuple(CLASS_NAMES[config.name][int(label)] for label in names)
+    x, y = given.images["train"], given.labels["train"]
+    if "test" in given.images:
+        x_test, y_test = given.images["test"], given.labels["test"]
+    else:
+        kept = len(x) - math.ceil(len(x) * TEST_SHARE)
+        x, y, x_test, y_test = _stratified(
+            x, y, kept, TEST_SEED, names, f"add images to {origin} or give it a test split"
+        )
     split_seed = derive_seed(seed, "validation split")
-    if config.train_limit and config.train_limit < len(x_train):
-        x_train, y_train = _stratified(config, x_train, y_train, config.train_limit, split_seed)[:2]
-    kept = len(x_train) - max(1, round(len(x_train) * config.validation_split))
-    x_train, y_train, x_val, y_val = _stratified(config, x_train, y_train, kept, split_seed)
-    return Dataset(config.name, x_train, y_train, x_val, y_val, x_test, y_test, classes)
+    keys = (
+        f"add images of it or change dataset.train_limit={config.train_limit} or "
+        f"validation_split={config.validation_split}"
+    )
+    if config.train_limit and config.train_limit < len(x):
+        x, y = _stratified(x, y, config.train_limit, split_seed, names, keys, rest_is_used=False)[:2]
+    if "val" in given.images:
+        x_val, y_val = given.images["val"], given.labels["val"]
+    else:
+        kept = len(x) - max(1, round(len(x) * config.validation_split))
+        x, y, x_val, y_val = _stratified(x, y, kept, split_seed, names, keys)
+    return Dataset(config.name, x, y, x_val, y_val, x_test, y_test, len(names), names)
+
+
+def image_shape_and_classes(config: DatasetConfig, seed: int) -> tuple[tuple[int, int, int], int]:
+    """Height, width and channels of the images and the number of classes; built-in data sets are not loaded for it.
+
+    Args:
+        config: the `dataset` section of a configuration.
+        seed: the run's seed.
+
+    Raises:
+        DatasetError: data that cannot be found, or cannot be trained on.
+    """
+    if config.name in SIZES:
+        return SIZES[config.name]
+    data = load_dataset(config, seed)
+    return data.shape, data.classes
+
+
+def _arrays(config: DatasetConfig) -> Mapping[str, Any]:
+    if config.name in SOURCES:
+        return SOURCES[config.name]()
+    if config.name in FILE_DATASETS:
+        path = str(config.path)
+        return read_npz(path) if config.name == "npz" else read_image_folder(path, config.image_size)
+    return _registered_arrays(config)
+
+
+def _registered_arrays(config: DatasetConfig) -> Mapping[str, Any]:
+    origin = f"data set {config.name!r}"
+    if config.name not in DATASETS:
+        raise DatasetError(f"{origin} must be registered in every process, got none; import the module that does it")
+    try:
+        arrays = DATASETS[config.name](config.path)
+        if isinstance(arrays, Mapping):
+            arrays = dict(arrays)  # read here, where the mapping is an npz file
+    except Exception as error:
+        raise DatasetError(
+            f"{origin}: its loader failed with dataset.path={config.path!r} ({reason(error)}); correct the path or the "
+            "loader"
+        ) from error
+    if not isinstance(arrays, Mapping):
+        raise DatasetError(
+            f"{origin}: its loader must return a mapping of {', '.join(ARRAYS)}, got {type(arrays).__name__}; name the "
+            "arrays"
+        )
+    check_names(origin, arrays)
+    return arrays
 
 
 def _stratified(
-    config: DatasetConfig, x: Images, y: Labels, size: int, seed: int
+    x: Images, y: Labels, size: int, seed: int, names: Sequence[str], way_out: str, *, rest_is_used: bool = True
 ) -> tuple[Images, Labels, Images, Labels]:
+    """So many random images and their labels, with the shares of the classes kept, and the others."""
+    from sklearn.model_selection import train_test_split
+
+    counts = np.bincount(y)
+    message = (
+        f"{len(x)} images of {len(counts)} classes cannot be split {size} to {len(x) - size} with every class on both "
+        f"sides, got {counts.min()} of class {names[int(counts.argmin())]!r}; {way_out}"
+    )
     try:
         x_first, x_rest, y_first, y_rest = train_test_split(x, y, train_size=size, stratify=y, random_state=seed)
     except ValueError as error:
-        raise DatasetError(
-            f"{len(x)} images of {len(np.unique(y))} classes cannot be split {size} to {len(x) - size} with every "
-            f"class on both sides (dataset.validation_split={config.validation_split}, "
-            f"train_limit={config.train_limit}): {error}; change one of them"
-        ) from error
+        raise DatasetError(message) from error
+    # scikit-learn rounds the shares of rare classes to nothing.
+    for part in (y_first, y_rest) if rest_is_used else (y_first,):
+        if len(np.unique(part)) < len(counts):
+            raise DatasetError(message)
     return x_first, y_first, x_rest, y_rest
-
-
-def check_arrays(name: str, x: Images, y: NDArray[Any]) -> None:
-    """Refuses data on which training would fail or, worse, silently go wrong.
-
-    Raises:
-        DatasetError: names the rule and what was found.
-    """
-    if x.ndim != 4 or len(x) == 0:
-        raise DatasetError(f"{name}: images must be (count, height, width, channels) with at least one, got {x.shape}")
-    if len(x) != len(y):
-        raise DatasetError(f"{name}: every image needs one label, got {len(x)} images and {len(y)} labels")
-    if not np.isfinite(x).all():
-        raise DatasetError(
-            f"{name}: pixels must be finite, got {int((~np.isfinite(x)).sum())} that are not; clean the images first"
-        )
-    if y.min() < 0 or len(np.unique(y)) < 2:
-        raise DatasetError(f"{name}: labels must be whole numbers from 0 with two classes or more, got {np.unique(y)}")

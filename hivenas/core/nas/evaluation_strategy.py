@@ -310,8 +310,7 @@ class NASEval:
         """What the very model that is served answers to the raw images of the test split."""
         images = self.data.x_test
         batches = [serving(images[i : i + 256], training=False).numpy() for i in range(0, len(images), 256)]
-        names = [str(number) for number in range(self.data.classes)]
-        return Answers.of(np.concatenate(batches), self.data.y_test, images, names)
+        return Answers.of(np.concatenate(batches), self.data.y_test, images, self.data.class_names)
 
     def _save(self, network: keras.Model, filename: str, saved: _Saved) -> None:
         """Saves weights and optimizer state whole or not at all."""

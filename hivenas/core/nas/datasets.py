@@ -112,6 +112,28 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
 )
 
 
+_SHAPES: Mapping[str, tuple[tuple[int, int, int], int]] = MappingProxyType(
+    {
+        "digits": ((8, 8, 1), 10),
+        "mnist": ((28, 28, 1), 10),
+        "fashion_mnist": ((28, 28, 1), 10),
+        "cifar10": ((32, 32, 3), 10),
+    }
+)
+
+
+def image_shape_and_classes(config: DatasetConfig, seed: int) -> tuple[tuple[int, int, int], int]:
+    """Height, width and channels of an image, and the number of classes; loads only data that are not built in.
+
+    Raises:
+        DatasetError: data that cannot be loaded.
+    """
+    if config.name in _SHAPES:
+        return _SHAPES[config.name]
+    data = load_dataset(config, seed)
+    return data.shape, data.classes
+
+
 def load_dataset(config: DatasetConfig, seed: int) -> Dataset:
     """Loads a data set and holds out its validation split, stratified by class.
 

@@ -19,7 +19,7 @@ from hivenas.config import Config
 from hivenas.core.evaluation import EpochFigures, Evaluation, mean_momentum
 from hivenas.core.nas.act import TerminateOnThreshold
 from hivenas.core.nas.datasets import Dataset, load_dataset
-from hivenas.core.nas.network import build_network, serving_model
+from hivenas.core.nas.network import build_network, count_macs, count_params, serving_model
 from hivenas.core.nas.search_space import Chain, NASSearchSpace, decode
 from hivenas.core.nas.training import Arrays, TrainingLoop
 from hivenas.core.records import ResultsFolder
@@ -223,7 +223,8 @@ class NASEval:
             epochs=epochs,
             momentum=mean_momentum([figures.val_accuracy for figures in history]),
             momentum_epochs=momentum_epochs,
-            params=_trainable_parameters(network),
+            params=count_params(network),
+            macs=count_macs(network),
             filename=filename,
             history=history,
         )
@@ -250,7 +251,8 @@ class NASEval:
             "complete",
             fitness=history[-1].val_accuracy,
             epochs=epochs,
-            params=_trainable_parameters(network),
+            params=count_params(network),
+            macs=count_macs(network),
             filename=filename,
             history=tuple(history),
             extra={
@@ -287,7 +289,3 @@ def _read_saved(path: Path) -> _Saved:
         data: dict[str, Any] = json.loads(file.attrs["hivenas"])
     data["history"] = tuple(EpochFigures(**figures) for figures in data["history"])
     return _Saved(**data)
-
-
-def _trainable_parameters(network: keras.Model) -> int:
-    return int(sum(np.prod(variable.shape) for variable in network.trainable_variables))

@@ -153,12 +153,12 @@ def _unchanged_image(shape: Shape) -> Size:
     return Size((height, width, channels))
 
 
-def _conv_bn_relu(shape: Shape, *, filters: int, kernel_size: Sequence[int]) -> Size:
-    conv = _conv(shape, filters=filters, kernel_size=tuple(kernel_size), padding="same")
+def _conv_bn_relu(shape: Shape, *, filters: int, kernel_size: Any) -> Size:
+    conv = _conv(shape, filters=filters, kernel_size=kernel_size, padding="same")
     return conv.then(_normalization(conv.shape))
 
 
-def _conv_bn_relu_avg_pool(shape: Shape, *, filters: int, kernel_size: Sequence[int]) -> Size:
+def _conv_bn_relu_avg_pool(shape: Shape, *, filters: int, kernel_size: Any) -> Size:
     block = _conv_bn_relu(shape, filters=filters, kernel_size=kernel_size)
     return block.then(_pooling(block.shape, pool_size=2, strides=2, padding="same"))
 
@@ -167,7 +167,7 @@ def _residual_conv_bn_relu(
     shape: Shape,
     *,
     filters: int,
-    kernel_size: Sequence[int],
+    kernel_size: Any,
     block_count: int = 1,
     reg_filters: int | None = None,
 ) -> Size:

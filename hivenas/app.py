@@ -38,16 +38,22 @@ from hivenas.storage import SearchStore, open_store, read_state
 if TYPE_CHECKING:
     from hivenas.tracking import MlflowTracker
 
+_GUARD_DRAWS = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a configuration would do: size of the space, evaluations and epochs at the most, who flies."""
+    """What a configuration would do: size of the space, evaluations and epochs at the most, who flies.
+
+    `share_within` is the estimated share of the space that `space.max_params` and `max_macs` admit; None without them.
+    """
 
     space_size: int | None
     evaluations: int
     epochs: int
     employees: int
     onlookers: int
+    share_within: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ def plan(config: Config) -> Plan:
     """Checks a configuration beyond its file and says what a search would do.
 
     Raises:
-        ConfigError: an unknown operation, a space without neighbours.
+        ConfigError: an unknown operation, a space without neighbours, limits to the size that leave next to nothing.
     """
     colony = config.colony
     evaluations = colony.size * colony.iterations
@@ -85,7 +91,8 @@ def plan(config: Config) -> Plan:
         space = NASInterface.from_config(config, tracker=NullTracker()).search_space
     momentum = config.evaluation.momentum_epochs * colony.iterations
     epochs = evaluations * config.evaluation.epochs + momentum
-    return Plan(space.size, evaluations, epochs, colony.employees, colony.onlookers)
+    share = space.share_within(_GUARD_DRAWS, np.random.default_rng(0)) if space.bounded else None
+    return Plan(space.size, evaluations, epochs, colony.employees, colony.onlookers, share)
 
 
 def search(config: Config, listener: SearchListener, *, resume: bool = False, overwrite: bool = False) -> Finished:

@@ -113,7 +113,14 @@ def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]
         plan = app.plan(config)
         click.echo(config.to_yaml())
         size = "continuous" if plan.space_size is None else f"{plan.space_size:,} architectures"
-        click.echo(f"# space:        {size}")
+        bounded = plan.share_within is not None
+        click.echo(f"# space:        {'at most ' if bounded else ''}{size}")
+        if plan.share_within is not None:
+            share = f"{100 * plan.share_within:.3g}" if plan.share_within else "under 0.1"
+            limits = " and ".join(
+                f"{key}={limit:,}" for key in ("max_params", "max_macs") if (limit := getattr(config.space, key))
+            )
+            click.echo(f"# guards:       {share} % of {size} fit {limits}")
         click.echo(f"# colony:       {plan.employees} employees, {plan.onlookers} onlookers")
         click.echo(f"# evaluations:  {plan.evaluations:,} at the most")
         if plan.epochs:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import mlflow
@@ -33,6 +34,10 @@ WRONG = [
     ("name: !!python/object:os.system {}", "!!python/object:os.system is not allowed"),
     ("name: !!python/object/apply:os.system [ls]", "!!python/object/apply:os.system is not allowed"),
     ("space: {operations: [identity]}", "one operation needs skip connections to have neighbours"),
+    (
+        "space: {max_params: 300}",
+        "a search needs architectures within space.max_params=300 that have neighbours within",
+    ),
     ("- a list", "must be a mapping of keys"),
     ("registry: {alias: latest}", "registry.alias must not be latest"),
     ("registry: {alias: V2}", "registry.alias must not be latest or v1"),
@@ -93,9 +98,36 @@ def test_check_prints_the_resolved_configuration_and_the_plan(tmp_path: Path) ->
     assert resolved["name"] == "mine"
     assert resolved["evaluation"]["epochs"] == 4
     assert resolved["colony"] == {"size": 7, "employee_ratio": 0.44, "abandonment_limit": 3, "iterations": 3}
-    assert "600 architectures" in result.output
+    assert "# space:        600 architectures" in result.output
+    assert "# guards" not in result.output
     assert "21 at the most" in result.output
     assert "84 at the most" in result.output
+
+
+@pytest.mark.parametrize(
+    ("space", "size", "share", "limits"),
+    [
+        ("depth: 1, operations: [identity, dropout, sep3x3_64], max_params: 1000", "3", 2 / 3, "max_params=1,000"),
+        (
+            "depth: 3, skip_rate: 0.01, operations: [identity, dropout], max_params: 100000, max_macs: 90000",
+            "192",
+            # Every skip connection costs as much, whatever it spans, and one fits: 1 + (3 + 2 + 1) ways of 24.
+            7 / 24,
+            "max_params=100,000 and max_macs=90,000",
+        ),
+    ],
+)
+def test_check_prints_what_share_of_the_space_fits_the_guards(
+    tmp_path: Path, space: str, size: str, share: float, limits: str
+) -> None:
+    result = invoke("check", "--config", write(tmp_path, f"space: {{{space}}}\n"))
+    assert result.exit_code == 0, result.output
+    assert f"# space:        at most {size} architectures" in result.output
+    found = re.search(r"# guards: +(\S+) % of (\S+) architectures fit (.*)", result.output)
+    assert found
+    assert found.group(2, 3) == (size, limits)
+    # Five standard deviations of a share among 1,000.
+    assert abs(float(found.group(1)) / 100 - share) < 5 * (share * (1 - share) / 1000) ** 0.5
 
 
 def test_a_numerical_search_from_start_to_report(tmp_path: Path, store: str) -> None:

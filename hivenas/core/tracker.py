@@ -145,6 +145,7 @@ def child_of(
         "fitness": evaluation.fitness,
         "epochs": float(evaluation.epochs),
         "param_count": float(evaluation.params),
+        "macs": float(evaluation.macs),
         "momentum": evaluation.momentum,
         "inherited": evaluation.inherited,
         "seconds": evaluation.seconds,

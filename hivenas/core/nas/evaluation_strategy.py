@@ -23,7 +23,13 @@ from hivenas.core.nas.answers import Answers
 from hivenas.core.nas.augmentation import augmented_examples
 from hivenas.core.nas.datasets import Dataset, load_dataset
 from hivenas.core.nas.inheritance import inherited_age
-from hivenas.core.nas.network import build_network, copy_matching_weights, serving_model
+from hivenas.core.nas.network import (
+    build_network,
+    copy_matching_weights,
+    count_macs,
+    count_params,
+    serving_model,
+)
 from hivenas.core.nas.search_space import Chain, NASSearchSpace, decode
 from hivenas.core.nas.stopping import Judge
 from hivenas.core.nas.training import Arrays, TrainingLoop
@@ -264,7 +270,8 @@ class NASEval:
             epochs=epochs,
             momentum=mean_momentum([figures.val_accuracy for figures in history]),
             momentum_epochs=momentum_epochs,
-            params=_trainable_parameters(network),
+            params=count_params(network),
+            macs=count_macs(network),
             filename=filename,
             history=history,
         )
@@ -292,7 +299,8 @@ class NASEval:
             "complete",
             fitness=history[-1].val_accuracy,
             epochs=epochs,
-            params=_trainable_parameters(network),
+            params=count_params(network),
+            macs=count_macs(network),
             filename=filename,
             history=tuple(history),
             extra={
@@ -327,7 +335,3 @@ def _read_saved(path: Path) -> _Saved:
         data: dict[str, Any] = json.loads(file.attrs["hivenas"])
     data["history"] = tuple(EpochFigures(**figures) for figures in data["history"])
     return _Saved(**data)
-
-
-def _trainable_parameters(network: keras.Model) -> int:
-    return int(sum(np.prod(variable.shape) for variable in network.trainable_variables))

@@ -13,7 +13,9 @@ import numpy as np
 from hivenas.config import Config, from_mapping
 from hivenas.core.evaluation import Evaluation, Phase, Proposal
 from hivenas.core.nas.inheritance import inherited_state
-from hivenas.core.nas.search_space import NASSearchSpace, decode
+from hivenas.core.nas.operations import OpSpec
+from hivenas.core.nas.search_space import Image, NASSearchSpace, decode
+from hivenas.core.nas.sizes import Shape, Size
 from hivenas.core.nas.stopping import curves_of, first_look_bar, median_bars
 from hivenas.core.objective_interface import ObjectiveInterface
 from hivenas.core.records import ResultsFolder, Row
@@ -81,7 +83,12 @@ class NASInterface(ObjectiveInterface):
         self._seed = seed
         self._tracker = tracker
         self._results = ResultsFolder(config.results.dir, config.name)
-        self.search_space = NASSearchSpace(config.space, rng or np.random.default_rng(derive_seed(seed, "search")))
+        self.search_space = NASSearchSpace(
+            config.space,
+            rng or np.random.default_rng(derive_seed(seed, "search")),
+            image=_image(config, seed),
+            measure=_measure,
+        )
 
     @functools.cached_property
     def eval_strategy(self) -> NASEval:
@@ -249,3 +256,18 @@ class NASInterface(ObjectiveInterface):
                 continues=continues,
             )
         )
+
+
+def _image(config: Config, seed: int) -> Image | None:
+    """What limits to the size need to know of the data, for which these may have to be read."""
+    if config.space.max_params is None and config.space.max_macs is None:
+        return None
+    from hivenas.core.nas.datasets import image_shape_and_classes
+
+    return image_shape_and_classes(config.dataset, seed)
+
+
+def _measure(spec: OpSpec, shape: Shape) -> Size | None:
+    from hivenas.core.nas.network import measure_operation
+
+    return measure_operation(spec, shape)

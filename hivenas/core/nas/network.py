@@ -14,6 +14,7 @@ from keras import layers, regularizers
 from hivenas import extensions
 from hivenas.core.nas.operations import OpSpec
 from hivenas.core.nas.search_space import Chain
+from hivenas.core.nas.sizes import Shape, Size
 
 Tensor = Any
 CELL_L2 = 1e-4
@@ -159,6 +160,48 @@ def copy_matching_weights(source: keras.Model, target: keras.Model) -> float:
             weight.assign(origin)
             copied += size
     return copied / total if total else 0.0
+
+
+def count_params(network: keras.Model) -> int:
+    """Trainable parameters."""
+    return sum(math.prod(variable.shape) for variable in network.trainable_variables)
+
+
+def count_macs(network: keras.Model) -> int:
+    """Multiply-adds of one image's way through a network.
+
+    Every weight of rank 2 or more is a kernel and is used once at every position of its layer's output: exact for
+    convolutions and dense layers, and a convention for layers of one's own. A layer that is applied more than once
+    counts once.
+    """
+    macs = 0
+    for layer in network.layers:
+        if isinstance(layer, type(network) | keras.Sequential):
+            macs += count_macs(layer)
+            continue
+        kernels = sum(math.prod(weight.shape) for weight in layer.weights if len(weight.shape) >= 2)
+        if kernels:
+            macs += kernels * math.prod(keras.tree.flatten(layer.output)[0].shape[1:-1])
+    return macs
+
+
+def measure_operation(spec: OpSpec, shape: Shape) -> Size | None:
+    """Size of one operation, found by building it alone: for operations that `sizes` does not know.
+
+    Args:
+        spec: the layer or cell and its arguments.
+        shape: of its input for one image.
+
+    Returns:
+        Its trainable parameters, exactly, and its multiply-adds as `count_macs` has them; None where it does not build.
+    """
+    inputs = layers.Input(shape)
+    try:
+        outputs = apply_operation(spec, inputs, "operation")
+        alone = keras.Model(inputs, outputs)
+    except Exception:  # an operation of one's own may raise anything, and then its candidates fail
+        return None
+    return Size(tuple(outputs.shape[1:]), count_params(alone), count_macs(alone))
 
 
 def serving_model(network: keras.Model, mean: Any, variance: Any, dtype: str) -> keras.Model:

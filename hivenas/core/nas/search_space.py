@@ -13,7 +13,14 @@ import numpy as np
 from hivenas.config import SpaceConfig
 from hivenas.config_text import nearest
 from hivenas.core.nas.operations import PRESETS, OpSpec, check_keys, reference_space
+from hivenas.core.nas.sizes import Measure, NetworkSizes, SizeGuards
 from hivenas.errors import ArchitectureError, ConfigError
+
+Image = tuple[tuple[int, int, int], int]
+
+# Draws after which a search for an architecture within the guards gives up. The search of the constructor gives up so
+# much earlier that the ones after it practically never do.
+_FIRST_DRAWS, _LATER_DRAWS = 10_000, 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +98,18 @@ def decode(arch: str, known: Sequence[str] | Mapping[str, OpSpec]) -> Chain:
 class NASSearchSpace:
     """All architectures of a fixed depth over a set of operations, with or without skip connections.
 
+    With `space.max_params` or `space.max_macs` only architectures that build on the images and are not larger belong
+    to the space. Those of them without a neighbour among them are never sampled, so that a search never comes to one.
+
     Args:
         config: the `space` section of a configuration.
         rng: generator that `sample` and `get_neighbor` draw from.
+        image: height, width and channels of an image, and the number of classes; needed for the limits only.
+        measure: measures operations that `sizes` does not know, see `network.measure_operation`; for the limits only.
 
     Raises:
-        ConfigError: an operation that does not exist, or a space in which no architecture has a neighbour.
+        ConfigError: an operation that does not exist, a space in which no architecture has a neighbour, or limits
+            within which next to none has.
 
     Example:
         >>> space = NASSearchSpace(SpaceConfig(depth=2, operations=("identity", "dropout")), np.random.default_rng(1))
@@ -106,7 +119,14 @@ class NASSearchSpace:
         ['input|dropout|identity|output', 'input|identity|dropout|output']
     """
 
-    def __init__(self, config: SpaceConfig, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        config: SpaceConfig,
+        rng: np.random.Generator,
+        *,
+        image: Image | None = None,
+        measure: Measure | None = None,
+    ) -> None:
         self.depth = config.depth
         self.skip_rate = config.skip_rate
         self.reference = reference_space(config.reference)
@@ -123,50 +143,120 @@ class NASSearchSpace:
                 f"space.operations={list(self.operations)} with skip_rate=0; add an operation or set space.skip_rate"
             )
 
+        self._guards = self._make_guards(config, image, measure)
+        if self._guards:
+            self._draw_within(self._guards, np.random.default_rng(0), _FIRST_DRAWS)
+
+    def _make_guards(self, config: SpaceConfig, image: Image | None, measure: Measure | None) -> SizeGuards | None:
+        if config.max_params is None and config.max_macs is None:
+            return None
+        if image is None:
+            raise ConfigError(
+                f"space.max_params and max_macs need the shape of the images and the number of classes, got neither "
+                f"with max_params={config.max_params} and max_macs={config.max_macs}; give image=((8, 8, 1), 10)"
+            )
+        shape, classes = image
+        sizes = NetworkSizes(
+            self.reference,
+            shape=shape,
+            classes=classes,
+            input_stem=self.input_stem,
+            output_stem=self.output_stem,
+            measure=measure,
+        )
+        return SizeGuards(sizes, config.max_params, config.max_macs)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether `space.max_params` or `space.max_macs` leaves architectures out that `size` counts."""
+        return self._guards is not None
+
     @property
     def size(self) -> int:
-        """The exact number of architectures: nᵈ, times (d+1)! where skip connections are on."""
+        """The number of architectures: nᵈ, times (d+1)! where skip connections are on.
+
+        It is exact without limits to parameters and multiply-adds; with them (`bounded`) it is what they choose from.
+        """
         skips = math.factorial(self.depth + 1) if self.skip_rate else 1
         chains: int = len(self.operations) ** self.depth
         return chains * skips
 
+    def share_within(self, draws: int, rng: np.random.Generator) -> float:
+        """Share of the `size` architectures that the limits admit, estimated from uniform draws; 1 without limits."""
+        return sum(self._admits(self._draw_uniformly(rng)) for _ in range(draws)) / draws
+
     def sample(self) -> str:
-        """A random architecture: an operation a layer, before it a skip connection at the configured rate."""
+        """A random architecture: an operation a layer, before it a skip connection at the configured rate.
+
+        With limits, drawn anew until it is within them and has a neighbour that is.
+        """
+        if self._guards:
+            return self._draw_within(self._guards, self._rng, _LATER_DRAWS).encode()
+        return self._draw(self._rng).encode()
+
+    def _draw(self, rng: np.random.Generator) -> Chain:
         operations, skips = [], []
         for layer in range(self.depth):
-            starts = self.skip_rate > 0 and self._rng.random() < self.skip_rate
-            skips.append(int(self._rng.integers(1, self.depth - layer + 1)) if starts else 0)
-            operations.append(self.operations[int(self._rng.integers(len(self.operations)))])
-        return Chain(tuple(operations), tuple(skips)).encode()
+            starts = self.skip_rate > 0 and rng.random() < self.skip_rate
+            skips.append(int(rng.integers(1, self.depth - layer + 1)) if starts else 0)
+            operations.append(self.operations[int(rng.integers(len(self.operations)))])
+        return Chain(tuple(operations), tuple(skips))
+
+    def _draw_uniformly(self, rng: np.random.Generator) -> Chain:
+        operations = rng.integers(len(self.operations), size=self.depth)
+        spans = rng.integers(self.depth - np.arange(self.depth) + 1) if self.skip_rate else [0] * self.depth
+        return Chain(tuple(self.operations[i] for i in operations), tuple(int(span) for span in spans))
+
+    def _draw_within(self, guards: SizeGuards, rng: np.random.Generator, draws: int) -> Chain:
+        for _ in range(draws):
+            chain = self._draw(rng)
+            if guards.admits(chain) and any(map(guards.admits, self._changed(chain))):
+                return chain
+        smallest = guards.smallest(self._draw(rng) for _ in range(_FIRST_DRAWS))
+        raise ConfigError(
+            f"a search needs architectures within {guards} that have neighbours within, got none among {draws:,} drawn "
+            f"at random ({f'the smallest has {smallest}' if smallest else 'none of them builds'}); raise the limit, "
+            "choose smaller operations or lower space.depth"
+        )
+
+    def _admits(self, chain: Chain) -> bool:
+        return self._guards is None or self._guards.admits(chain)
 
     def get_neighbor(self, arch: str) -> str:
-        """One of the architecture's neighbours, each equally likely."""
+        """One of the architecture's neighbours, each equally likely.
+
+        Raises:
+            ArchitectureError: not in this space, or without a neighbour in it, which no sample and no neighbour is.
+        """
         neighbors = self.neighbors(arch)
+        if not neighbors:
+            raise ArchitectureError(
+                f"an architecture needs a neighbour within {self._guards}, got {arch!r}; raise the limit"
+            )
         return neighbors[int(self._rng.integers(len(neighbors)))]
 
     def neighbors(self, arch: str) -> list[str]:
-        """Every architecture exactly one component away, in a fixed order.
+        """Every architecture of the space exactly one component away, in a fixed order.
 
         One operation is replaced by another, or one skip connection is removed, added or given another legal span.
         """
-        chain = self.parse(arch)
-        found = []
+        return [chain.encode() for chain in self._changed(self.parse(arch)) if self._admits(chain)]
+
+    def _changed(self, chain: Chain) -> Iterator[Chain]:
+        """Every chain one component away, within the limits or not."""
         for layer, current in enumerate(chain.operations):
             for operation in self.operations:
                 if operation != current:
-                    replaced = (*chain.operations[:layer], operation, *chain.operations[layer + 1 :])
-                    found.append(Chain(replaced, chain.skips).encode())
+                    yield Chain((*chain.operations[:layer], operation, *chain.operations[layer + 1 :]), chain.skips)
             for span in range(self.depth - layer + 1) if self.skip_rate else ():
                 if span != chain.skips[layer]:
-                    skips = (*chain.skips[:layer], span, *chain.skips[layer + 1 :])
-                    found.append(Chain(chain.operations, skips).encode())
-        return found
+                    yield Chain(chain.operations, (*chain.skips[:layer], span, *chain.skips[layer + 1 :]))
 
     def parse(self, arch: str) -> Chain:
         """Decodes an architecture of this space.
 
         Raises:
-            ArchitectureError: malformed, or not in this space.
+            ArchitectureError: malformed, or not in this space; larger than its limits, for one.
         """
         chain = decode(arch, self.operations)
         if len(chain.operations) != self.depth:
@@ -179,6 +269,8 @@ class NASSearchSpace:
                 f"skip connections are off in this space (space.skip_rate: 0), got {arch!r}; "
                 "remove its sc_k or set a rate"
             )
+        if self._guards:
+            self._guards.check(chain)
         return chain
 
     def eval_format(self, arch: str) -> list[str]:
@@ -191,4 +283,6 @@ class NASSearchSpace:
         spans = [range(self.depth - layer + 1) if self.skip_rate else (0,) for layer in range(self.depth)]
         for operations in itertools.product(self.operations, repeat=self.depth):
             for skips in itertools.product(*spans):
-                yield Chain(operations, skips).encode()
+                chain = Chain(operations, skips)
+                if self._admits(chain):
+                    yield chain.encode()

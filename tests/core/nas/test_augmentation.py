@@ -260,7 +260,7 @@ def test_batches_of_any_size_share_one_trace() -> None:
 
 def dataset(images: NDArray[Any]) -> Dataset:
     labels = np.zeros(len(images), np.int32)
-    return Dataset("pictures", images, labels, images, labels, images, labels, 2)
+    return Dataset("pictures", images, labels, images, labels, images, labels, 2, ("a", "b"))
 
 
 def test_the_legal_range_is_that_of_bytes_or_of_the_training_split() -> None:

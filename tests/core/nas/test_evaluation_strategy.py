@@ -12,12 +12,14 @@ from hivenas.core.evaluation import Bar, mean_momentum
 from hivenas.core.nas.evaluation_strategy import NASEval
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.network import copy_matching_weights
+from hivenas.core.nas.sizes import NetworkSizes
 from hivenas.core.nas.training import learning_rate
 from hivenas.core.records import weights_name
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ArchitectureError, MissingResultsError
 
 ARCH = "input|sc_2|sep3x3_32|dropout|max_pool3x3|output"
+LARGE = "input|sep3x3_64|dropout|max_pool3x3|output"
 SPACE = {"depth": 3, "skip_rate": 0.2}
 AUGMENTATION = {"affine": True, "cutout": 0.5, "contrast": 0.5}
 OPTIMIZERS = [
@@ -40,6 +42,33 @@ def test_the_fitness_is_the_last_epochs_validation_accuracy(tiny: dict[str, Any]
     assert evaluation.params == sum(
         int(np.prod(v.shape)) for v in strategy(tiny).instantiate_network(ARCH).trainable_variables
     )
+
+
+def test_every_training_records_parameters_and_multiply_adds(tiny: dict[str, Any]) -> None:
+    evaluator = strategy(tiny)
+    space = evaluator._space
+    sizes = NetworkSizes(
+        space.reference, shape=(8, 8, 1), classes=10, input_stem=space.input_stem, output_stem=space.output_stem
+    )
+    size = sizes.of(space.parse(ARCH))
+    first = evaluator.evaluate(ARCH)
+    second = evaluator.momentum_eval(ARCH, first.filename, 1)
+    for evaluation in (first, second, evaluator.fully_train(ARCH)):
+        assert (evaluation.params, evaluation.macs) == (size.params, size.macs)
+        assert size.macs > 0
+
+
+def test_an_architecture_over_the_guards_is_refused_before_data_are_loaded_but_may_be_trained_fully(
+    tiny: dict[str, Any],
+) -> None:
+    guarded = NASInterface(SPACE | {"max_params": 3000}, tiny, tracker=NullTracker())
+    with pytest.raises(
+        ArchitectureError, match=r"at most 3,000 trainable parameters \(space.max_params\), got 3,434 in"
+    ):
+        guarded.evaluate(LARGE)
+    assert "data" not in vars(guarded.eval_strategy)
+    assert not guarded.eval_strategy.results.path.exists()
+    assert guarded.eval_strategy.fully_train(LARGE).params > 3000
 
 
 def test_training_learns(tiny: dict[str, Any]) -> None:
@@ -202,6 +231,7 @@ def test_a_candidate_that_does_not_build_is_a_failed_evaluation(tiny: dict[str, 
     evaluation = interface.eval_strategy.evaluate("input|huge|output")
     assert evaluation.status == "failed"
     assert evaluation.reason.startswith("ValueError")
+    assert (evaluation.params, evaluation.macs) == (0, 0)
 
 
 def test_a_foreign_architecture_is_refused(tiny: dict[str, Any]) -> None:

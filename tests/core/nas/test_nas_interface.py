@@ -124,6 +124,9 @@ def test_a_call_from_python_is_a_nested_run_under_the_active_one(tiny: dict[str,
     by_phase = {run.data.tags["hivenas.phase"]: run for run in runs}
     assert set(by_phase) == {"evaluate", "momentum"}
     assert by_phase["evaluate"].data.metrics["fitness"] == result["fitness"]
+    rows = ResultsFolder(tiny["results"]["dir"], "tiny").rows()
+    assert [by_phase[row.phase].data.metrics["macs"] for row in rows] == [row.macs for row in rows]
+    assert rows[0].macs > 0
     assert by_phase["momentum"].data.tags["hivenas.continues"] == by_phase["evaluate"].info.run_id
     assert by_phase["momentum"].data.metrics["fitness_before"] == result["fitness"]
     assert by_phase["momentum"].data.metrics["momentum_epochs"] == 1

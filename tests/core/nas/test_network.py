@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
 from hivenas.config import SpaceConfig
-from hivenas.core.nas.network import apply_operation, build_network, serving_model
-from hivenas.core.nas.operations import REFERENCE_SPACE
+from hivenas.core.nas.network import apply_operation, build_network, count_macs, measure_operation, serving_model
+from hivenas.core.nas.operations import REFERENCE_SPACE, OpSpec
 from hivenas.core.nas.search_space import NASSearchSpace, decode
+from hivenas.core.nas.sizes import Size
 
 SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3)]
 
@@ -119,3 +121,41 @@ def test_the_serving_model_standardises_raw_images(dtype: str) -> None:
     served = serving_model(network, mean, variance, dtype)(raw).numpy()
     by_hand = network((raw.astype(np.float32) - 4.0) / 6.0, training=False).numpy()
     assert np.allclose(served, by_hand, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("op", "arguments", "size"),
+    [
+        ("Conv2D", {"filters": 6, "kernel_size": 3}, Size((5, 3, 6), 27 * 6 + 6, 15 * 27 * 6)),
+        ("Conv2D", {"filters": 6, "kernel_size": 3, "trainable": False}, Size((5, 3, 6), 0, 15 * 27 * 6)),
+        ("Dense", {"units": 2}, Size((7, 5, 2), 8, 35 * 6)),
+        ("BatchNormalization", {"renorm": True}, Size((7, 5, 3), 6, 0)),
+        ("UpSampling2D", {}, Size((14, 10, 3), 0, 0)),
+        ("Conv2D", {"filters": 6, "kernel_size": 8}, None),
+        ("Conv2D", {"filters": 6}, None),
+        ("Conv3D", {}, None),
+        ("NoSuchLayer", {}, None),
+    ],
+    ids=str,
+)
+def test_an_operation_is_measured_alone(op: str, arguments: dict[str, Any], size: Size | None) -> None:
+    assert measure_operation(OpSpec(op, arguments), (7, 5, 3)) == size
+
+
+def test_multiply_adds_are_counted_within_models_and_layers_of_ones_own() -> None:
+    class Mixer(keras.layers.Layer):  # type: ignore[misc]
+        """A layer that keeps its kernel in another one."""
+
+        def build(self, shape: tuple[int, ...]) -> None:
+            self.inner = keras.layers.Dense(5)
+            self.inner.build(shape)
+
+        def call(self, x: Any) -> Any:
+            return self.inner(x)
+
+    inputs = keras.layers.Input((8, 6, 4))
+    part = keras.Sequential([keras.layers.Conv2D(3, 3, strides=2, padding="same"), keras.layers.Conv2D(2, 1)])
+    x = Mixer()(part(inputs))
+    network = keras.Model(inputs, keras.Model(inputs, x)(inputs))
+    positions = 4 * 3
+    assert count_macs(network) == positions * (9 * 4 * 3 + 3 * 2 + 2 * 5)

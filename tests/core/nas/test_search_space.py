@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 
 import numpy as np
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from hivenas.config import SpaceConfig
 from hivenas.core.nas.operations import PRESETS
 from hivenas.core.nas.search_space import Chain, NASSearchSpace, decode
+from hivenas.core.nas.sizes import NetworkSizes, SizeGuards
 from hivenas.errors import ArchitectureError, ConfigError, InputError
 
 TINY = ("identity", "dropout", "batch_norm")
@@ -30,11 +30,78 @@ CONFIGS = [
     SpaceConfig(preset="cells", depth=4, skip_rate=0.5),
 ]
 SMALL = [config for config in CONFIGS if config.operations is not None]
+ODD_KEYS = ("a.b", "c-d", "-", ".", "output.1", "sc", "3x3_")
+ODD = SpaceConfig(depth=2, operations=ODD_KEYS, reference={key: {"op": "Identity"} for key in ODD_KEYS}, skip_rate=0.4)
+
+IMAGE = ((7, 5, 3), 10)
+# Of all pairs of these only five fit: those of two groups, and wide|groups_of_5, which has no neighbour that does.
+LONELY = SpaceConfig(
+    depth=2,
+    operations=("wide", "groups_of_5", "groups_of_4", "groups_of_8"),
+    reference={
+        "wide": {"op": "Conv2D", "filters": 5, "kernel_size": [7, 7], "padding": "same"},
+        **{f"groups_of_{n}": {"op": "GroupNormalization", "groups": n} for n in (4, 5, 8)},
+    },
+    max_params=8875,
+)
+LONELY_ONE = "input|wide|groups_of_5|output"
+# Limits to parameters, to multiply-adds, to both, and by operations that do not build.
+GUARDED = [
+    SpaceConfig(depth=3, operations=(*TINY, "conv3x3_8"), max_params=3700),
+    SpaceConfig(
+        depth=3,
+        operations=("identity", "conv1x1", "sep3x3_32"),
+        max_macs=150_000,
+        reference={"conv1x1": {"op": "Conv2D", "filters": 3, "kernel_size": 1}},
+        skip_rate=0.3,
+    ),
+    SpaceConfig(depth=2, operations=(*TINY, "conv3x3_8"), max_params=4000, max_macs=120_000, skip_rate=0.5),
+    SpaceConfig(
+        depth=3,
+        operations=("identity", "valid"),
+        max_params=10**9,
+        reference={"valid": {"op": "Conv2D", "filters": 3, "kernel_size": 3}},
+        skip_rate=0.5,
+    ),
+    LONELY,
+    LONELY.model_copy(update={"skip_rate": 0.2}),
+]
 _SEEDS = st.integers(0, 2**32 - 1)
 
 
 def _space(config: SpaceConfig, seed: int = 1) -> NASSearchSpace:
-    return NASSearchSpace(config, np.random.default_rng(seed))
+    return NASSearchSpace(config, np.random.default_rng(seed), image=IMAGE)
+
+
+def _unguarded(config: SpaceConfig) -> NASSearchSpace:
+    return _space(config.model_copy(update={"max_params": None, "max_macs": None}))
+
+
+def _within(config: SpaceConfig) -> dict[str, Chain]:
+    """Every architecture of a small space and its chain, filtered one by one."""
+    space = _unguarded(config)
+    chains = {arch: space.parse(arch) for arch in space.enumerate()}
+    if config.max_params is None and config.max_macs is None:
+        return chains
+    shape, classes = IMAGE
+    sizes = NetworkSizes(
+        space.reference,
+        shape=shape,
+        classes=classes,
+        input_stem=config.input_stem,
+        output_stem=config.output_stem,
+    )
+    guards = SizeGuards(sizes, config.max_params, config.max_macs)
+    return {arch: chain for arch, chain in chains.items() if guards.admits(chain)}
+
+
+@st.composite
+def chains(draw: st.DrawFn, config: SpaceConfig) -> Chain:
+    """Any chain of a space without guards, not only what `sample` gives."""
+    operations = config.operations or PRESETS[config.preset or "layerwise"]
+    drawn = draw(st.lists(st.sampled_from(operations), min_size=config.depth, max_size=config.depth))
+    spans = [draw(st.integers(0, config.depth - layer)) if config.skip_rate else 0 for layer in range(config.depth)]
+    return Chain(tuple(drawn), tuple(spans))
 
 
 def _components_changed(one: Chain, other: Chain) -> int:
@@ -43,7 +110,7 @@ def _components_changed(one: Chain, other: Chain) -> int:
 
 
 @settings(deadline=None, max_examples=100)
-@given(config=st.sampled_from(CONFIGS), seed=_SEEDS)
+@given(config=st.sampled_from([*CONFIGS, ODD, *GUARDED]), seed=_SEEDS)
 def test_a_sample_decodes_and_encodes_to_itself(config: SpaceConfig, seed: int) -> None:
     space = _space(config, seed)
     arch = space.sample()
@@ -55,13 +122,24 @@ def test_a_sample_decodes_and_encodes_to_itself(config: SpaceConfig, seed: int) 
     assert all(0 <= span <= config.depth - layer for layer, span in enumerate(chain.skips))
 
 
-@settings(deadline=None, max_examples=60)
-@given(config=st.sampled_from(CONFIGS), seed=_SEEDS)
+@settings(deadline=None, max_examples=150)
+@given(data=st.data(), config=st.sampled_from([*CONFIGS, ODD]))
+def test_every_chain_encodes_to_an_architecture_that_decodes_to_it(data: st.DataObject, config: SpaceConfig) -> None:
+    chain = data.draw(chains(config))
+    space = _space(config)
+    assert space.parse(chain.encode()) == decode(chain.encode(), space.reference) == chain
+    components = space.eval_format(chain.encode())
+    assert [part for part in components if not part.startswith("sc_")] == list(chain.operations)
+    assert len(components) == config.depth + sum(span > 0 for span in chain.skips)
+
+
+@settings(deadline=None, max_examples=80)
+@given(data=st.data(), config=st.sampled_from([*CONFIGS, ODD]))
 def test_every_neighbor_differs_in_exactly_one_component_and_sees_its_origin_as_a_neighbor(
-    config: SpaceConfig, seed: int
+    data: st.DataObject, config: SpaceConfig
 ) -> None:
-    space = _space(config, seed)
-    arch = space.sample()
+    space = _space(config)
+    arch = data.draw(chains(config)).encode()
     neighbors = space.neighbors(arch)
     assert arch not in neighbors
     assert len(set(neighbors)) == len(neighbors)
@@ -71,14 +149,18 @@ def test_every_neighbor_differs_in_exactly_one_component_and_sees_its_origin_as_
 
 
 @settings(deadline=None, max_examples=100)
-@given(config=st.sampled_from(CONFIGS), seed=_SEEDS)
+@given(config=st.sampled_from([*CONFIGS, ODD, *GUARDED]), seed=_SEEDS)
 def test_get_neighbor_gives_one_of_the_neighbors(config: SpaceConfig, seed: int) -> None:
     space = _space(config, seed)
     arch = space.sample()
-    assert space.get_neighbor(arch) in space.neighbors(arch)
+    for _ in range(5):
+        neighbor = space.get_neighbor(arch)
+        assert neighbor in space.neighbors(arch)
+        assert arch in space.neighbors(neighbor)
+        arch = neighbor
 
 
-@pytest.mark.parametrize("config", SMALL, ids=str)
+@pytest.mark.parametrize("config", [*SMALL, ODD], ids=str)
 def test_enumerate_gives_every_architecture_once(config: SpaceConfig) -> None:
     space = _space(config)
     architectures = list(space.enumerate())
@@ -86,7 +168,7 @@ def test_enumerate_gives_every_architecture_once(config: SpaceConfig) -> None:
     assert all(space.parse(arch).encode() == arch for arch in architectures)
 
 
-@pytest.mark.parametrize("config", SMALL, ids=str)
+@pytest.mark.parametrize("config", [*SMALL, ODD], ids=str)
 def test_every_architecture_can_be_reached_through_neighbors(config: SpaceConfig) -> None:
     space = _space(config)
     start = next(space.enumerate())
@@ -98,13 +180,85 @@ def test_every_architecture_can_be_reached_through_neighbors(config: SpaceConfig
     assert reached == set(space.enumerate())
 
 
-@pytest.mark.parametrize("config", SMALL, ids=str)
+@pytest.mark.parametrize("config", [*SMALL, ODD, *GUARDED], ids=str)
 def test_neighbors_are_all_the_architectures_one_component_away(config: SpaceConfig) -> None:
     space = _space(config)
-    chains = {arch: space.parse(arch) for arch in space.enumerate()}
-    for arch, chain in itertools.islice(chains.items(), 40):
-        expected = {other for other, its in chains.items() if _components_changed(chain, its) == 1}
-        assert set(space.neighbors(arch)) == expected
+    within = _within(config)
+    for arch, chain in within.items():
+        expected = [other for other, its in within.items() if _components_changed(chain, its) == 1]
+        assert sorted(space.neighbors(arch)) == sorted(expected)
+
+
+@pytest.mark.parametrize("config", GUARDED, ids=str)
+def test_a_guarded_space_is_what_a_filter_leaves(config: SpaceConfig) -> None:
+    space, within = _space(config), _within(config)
+    assert list(space.enumerate()) == list(within)
+    assert 0 < len(within) < space.size == _unguarded(config).size
+    assert space.bounded
+    assert not _unguarded(config).bounded
+    for arch in _unguarded(config).enumerate():
+        if arch not in within:
+            with pytest.raises(ArchitectureError, match=r"space\.max_(params|macs)"):
+                space.parse(arch)
+
+
+@pytest.mark.parametrize("config", GUARDED, ids=str)
+def test_samples_cover_a_guarded_space_but_for_what_has_no_neighbor(config: SpaceConfig) -> None:
+    space, within = _space(config), _within(config)
+    expected = {arch for arch in within if space.neighbors(arch)}
+    assert {space.sample() for _ in range(150 * len(within))} == expected
+
+
+def test_an_architecture_within_the_guards_without_a_neighbor_within_is_never_come_to() -> None:
+    space = _space(LONELY)
+    assert LONELY_ONE in set(space.enumerate())
+    assert space.neighbors(LONELY_ONE) == []
+    assert LONELY_ONE not in {space.sample() for _ in range(300)}
+    with pytest.raises(ArchitectureError, match=r"needs a neighbour within space.max_params=8,875, got .*; raise"):
+        space.get_neighbor(LONELY_ONE)
+
+
+@pytest.mark.parametrize("config", GUARDED, ids=str)
+def test_the_share_within_is_that_of_the_whole_space(config: SpaceConfig) -> None:
+    share, draws = len(_within(config)) / _unguarded(config).size, 4000
+    estimate = _space(config).share_within(draws, np.random.default_rng(1))
+    # Five standard deviations of a binomial share.
+    assert abs(estimate - share) < 5 * (share * (1 - share) / draws) ** 0.5
+
+
+def test_guards_that_admit_everything_change_nothing_but_what_is_asked_of_them() -> None:
+    config = SpaceConfig(depth=3, skip_rate=0.3)
+    free, guarded = _space(config), _space(config.model_copy(update={"max_macs": 10**12}))
+    for _ in range(20):
+        arch = free.sample()
+        assert guarded.sample() == arch
+        assert guarded.neighbors(arch) == free.neighbors(arch)
+        assert guarded.get_neighbor(arch) == free.get_neighbor(arch)
+    assert guarded.share_within(100, np.random.default_rng(1)) == free.share_within(1, np.random.default_rng(1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings_", "says"),
+    [
+        ({"max_params": 1000}, r"space\.max_params=1,000 .* none among 10,000 .* smallest has 1,290 trainable param"),
+        ({"max_macs": 10}, r"space\.max_macs=10 .* smallest has 30,560 multiply-adds\); raise the limit"),
+        ({"max_params": 10, "max_macs": 20}, r"max_params=10 and space\.max_macs=20 .*parameters and .* multiply-adds"),
+        ({"max_params": 10, "input_stem": ("huge",)}, r"none of them builds\); raise"),
+        # What fits has no neighbour that fits.
+        ({"depth": 1, "operations": ("identity",), "skip_rate": 0.5, "max_params": 1290}, r"smallest has 1,290"),
+    ],
+    ids=str,
+)
+def test_guards_that_leave_next_to_nothing_are_refused_at_once(settings_: dict[str, object], says: str) -> None:
+    huge = {"huge": {"op": "Conv2D", "filters": 4, "kernel_size": 9}}
+    config = SpaceConfig(depth=2, operations=TINY, reference=huge)
+    with pytest.raises(ConfigError, match=says):
+        _space(config.model_copy(update=settings_))
+
+
+def test_guards_need_to_know_the_images() -> None:
+    with pytest.raises(ConfigError, match="need the shape of the images and the number of classes"):
+        NASSearchSpace(SpaceConfig(max_params=10**6), np.random.default_rng(1))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +276,7 @@ def test_the_size_is_exact(config: SpaceConfig, size: int) -> None:
     assert _space(config).size == size
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=str)
+@pytest.mark.parametrize("config", [*CONFIGS, *GUARDED], ids=str)
 def test_the_same_seed_gives_the_same_sequence(config: SpaceConfig) -> None:
     def walk(seed: int) -> list[str]:
         space = _space(config, seed)

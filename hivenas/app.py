@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -228,9 +229,7 @@ class _Run:
         self.listener.note(f"training the best for {self.config.full_train.epochs} epochs: {best.candidate}")
         call = functools.partial(train_best, self.config, False)
         name = self.config.model_name
-        return _train_and_publish(
-            self.config, call, executor, self.tracker, name, self.store.state.run_id, data["digest"]
-        )
+        return _train_and_publish(self.config, call, executor, self.tracker, name, self.store.state.run_id, data)
 
     def _fly(self, evaluate: Callable[[Proposal], Evaluation], executor: Executor) -> None:
         from hivenas.core.colony.colony import ArtificialBeeColony
@@ -326,7 +325,7 @@ def _train_alone(
         data = executor.submit(Unlimited(describe_data), seeded).result()
         run_id = state.run_id if state else ""
         tracker = MlflowTracker(config.name, home=run_id, command="hivenas train")
-        return _train_and_publish(seeded, call_of(seeded), executor, tracker, register_as, run_id, data["digest"])
+        return _train_and_publish(seeded, call_of(seeded), executor, tracker, register_as, run_id, data)
 
 
 def _train_and_publish(
@@ -336,7 +335,7 @@ def _train_and_publish(
     tracker: MlflowTracker,
     register_as: str | None,
     search_run: str,
-    data_digest: str,
+    data: Mapping[str, Any],
 ) -> Trained:
     from hivenas.tracking import ServableModel, current_stores, publish
 
@@ -362,7 +361,8 @@ def _train_and_publish(
         "hivenas.arch_hash": arch_hash(str(evaluation.candidate)),
         "hivenas.test_accuracy": f"{evaluation.extra['test_accuracy']:.6f}",
         "hivenas.validation_accuracy": f"{evaluation.fitness:.6f}",
-        "hivenas.data": f"{config.dataset.name} {data_digest}",
+        "hivenas.data": f"{config.dataset.name} {data['digest']}",
+        "hivenas.classes": json.dumps(data["class_names"], ensure_ascii=False),
         "hivenas.seed": str(config.seed),
     }
     model = ServableModel(

@@ -268,7 +268,7 @@ def _dataset_input(data: Mapping[str, Any]) -> DatasetInput:
         digest=str(data["digest"]),
         source_type="hivenas",
         source=json.dumps({"name": data["name"]}),
-        schema=json.dumps({"shape": data["shape"], "dtype": data["dtype"], "classes": data["classes"]}),
+        schema=json.dumps({key: data[key] for key in ("shape", "dtype", "classes", "class_names")}),
         profile=json.dumps({split: data[split] for split in ("train", "validation", "test")}),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import mlflow
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.datasets import load_digits
 
 from hivenas.core.nas.nas_interface import NASInterface
@@ -150,8 +152,47 @@ def test_two_processes_two_workers_and_a_resumption_give_the_same_bits(store: st
     assert all(row["parent"] and row["epochs"] == "1" for row in heirs)
     assert all(bool(row["parent"]) == (row["bee"] != "scout") for row in rows if row["phase"] == "evaluate")
     client = mlflow.MlflowClient()
-    parent_run = client.get_run(heirs[0]["run_id"]).data.tags["mlflow.parentRunId"]
-    assert "plots/augmentation.png" in {file.path for file in client.list_artifacts(parent_run, "plots")}
     heir = client.get_run(heirs[0]["run_id"])
     assert client.get_run(heir.data.tags["hivenas.parent"]).data.tags["hivenas.candidate"] == heirs[0]["parent"]
     assert heir.data.metrics["inherited"] == float(heirs[0]["inherited"])
+
+
+IMAGE_FOLDER = """
+name: flags
+seed: 3
+dataset: {{name: image_folder, path: {path}}}
+space: {{depth: 2, operations: [sep3x3_32, max_pool3x3, identity], max_params: 2_500}}
+evaluation:
+  epochs: 2
+  batch_size: 16
+  augmentation: {{affine: true, cutout: 0.5, saturation: 0.5, contrast: 0.5}}
+colony: {{size: 3, iterations: 1}}
+full_train: {{epochs: 12}}
+results: {{dir: {results}}}
+"""
+
+
+def test_a_folder_of_images_becomes_a_registered_model(store: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    for name, channel in (("poppy", 0), ("cornflower", 2)):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(40):
+            pixels = rng.integers(0, 90, (12, 10, 3), dtype=np.uint8)
+            pixels[3:9, 2:8, channel] += 160
+            Image.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
+    file = tmp_path / "flags.yaml"
+    file.write_text(IMAGE_FOLDER.format(path=tmp_path / "images", results=tmp_path / "results"))
+    done = run("hivenas", "search", "--config", str(file))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    client = mlflow.MlflowClient()
+    version = client.get_model_version_by_alias("flags", "champion")
+    assert json.loads(version.tags["hivenas.classes"]) == ["cornflower", "poppy"]
+    training = client.get_run(version.run_id)
+    assert training.data.metrics["test_accuracy"] > 0.9
+    assert training.data.metrics["param_count"] <= 2_500
+    model = mlflow.pyfunc.load_model("models:/flags@champion")
+    poppy = np.asarray(Image.open(tmp_path / "images/poppy/0.png"))[np.newaxis]
+    assert model.predict(poppy).argmax() == 1
+    parent = training.data.tags["mlflow.parentRunId"]
+    assert "plots/augmentation.png" in {artifact.path for artifact in client.list_artifacts(parent, "plots")}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -18,9 +19,11 @@ ARCH = "input|sc_1|sep3x3_32|dropout|output"
 def card(tmp_path: Path, name: str) -> SearchCard:
     file = tmp_path / f"{name}.yaml"
     file.write_text(f"name: {name}\n")
-    data = {"name": "digits", "digest": "abc", "shape": [8, 8, 1], "dtype": "float32", "classes": 10}
-    sizes = {"train": 8, "validation": 1, "test": 1}
-    return SearchCard(name, {"name": name, "evaluation.epochs": "2"}, file, data | sizes)
+    data: dict[str, Any] = {"name": "digits", "digest": "abc", "shape": [8, 8, 1], "dtype": "float32", "classes": 10}
+    data |= {"class_names": list("0123456789"), "train": 8, "validation": 1, "test": 1}
+    picture = tmp_path / f"{name}.png"
+    picture.write_bytes(b"a picture")
+    return SearchCard(name, {"name": name, "evaluation.epochs": "2"}, file, data, [picture])
 
 
 def evaluation(tmp_path: Path, status: str = "complete") -> Evaluation:

@@ -19,13 +19,12 @@ from hivenas.core.nas.datasets import Dataset
 from hivenas.core.seeds import derive_seed
 
 ZOOM = (0.8, 1.1)
-SHEAR = np.deg2rad(10.0)
-ROTATION = np.deg2rad(15.0)
-SHIFT = 0.1
+SHEAR = (-np.deg2rad(10.0), np.deg2rad(10.0))
+ROTATION = (-np.deg2rad(15.0), np.deg2rad(15.0))
+SHIFT = (-0.1, 0.1)
 SATURATION = (0.2, 3.0)
 CONTRAST = (0.5, 2.0)
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-_PHILOX = "philox"  # named, because the default generator differs from device to device
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +88,9 @@ class Affine(NamedTuple):
     @classmethod
     def draw(cls, count: Any, seed: Any) -> Affine:
         """Every parameter uniform in its range, a flip with probability 1/2."""
-        u = tf.unstack(_uniform((count, 7), seed), axis=1)
-        zoom_y, zoom_x = (_between(*ZOOM, draw) for draw in u[:2])
-        shear, rotation = _between(-SHEAR, SHEAR, u[2]), _between(-ROTATION, ROTATION, u[3])
-        shift_y, shift_x = (_between(-SHIFT, SHIFT, draw) for draw in u[4:6])
-        return cls(zoom_y, zoom_x, shear, rotation, shift_y, shift_x, tf.where(u[6] < 0.5, -1.0, 1.0))
+        low, high = np.array([ZOOM, ZOOM, SHEAR, ROTATION, SHIFT, SHIFT, (-1.0, 1.0)], np.float32).T
+        drawn = cls(*tf.unstack(_between(low, high, _uniform((count, 7), seed)), axis=1))
+        return drawn._replace(flip=tf.where(drawn.flip < 0, -1.0, 1.0))
 
     def warp(self, images: Any) -> Any:
         """Transforms images (n, height, width, channels), bilinearly; what comes from outside is the nearest edge."""
@@ -137,13 +134,14 @@ class Augmentation:
 
         Args:
             images: standardised, (n, height, width, channels), float32; all but n known to the graph.
-            seed: (2,), int32.
+            seed: (2,), int32, the second below 2²⁹.
 
         Returns:
             The same shape and type; images that nothing was drawn for are the same to the last bit.
         """
         count = tf.shape(images)[0]
-        affine, saturation, contrast, cutout = (tf.random.fold_in(seed, stream, alg=_PHILOX) for stream in range(4))
+        # Four seeds of every seed, none of them another's; tf.random.fold_in would take 200 operations.
+        affine, saturation, contrast, cutout = tf.unstack(seed * (1, 4) + [(0, stream) for stream in range(4)])
         if self.config.affine:
             images = Affine.draw(count, affine).warp(images)
         saturates = self.config.saturation if self._is_colour else 0.0
@@ -178,11 +176,11 @@ class Augmentation:
             The same shape; images with both factors 1 are the same to the last bit.
         """
         height, width, channels = images.shape[1:]
-        changed = ((saturation != 1.0) | (contrast != 1.0))[:, None, None]
-        saturation, contrast = saturation[:, None, None], contrast[:, None, None]
+        saturation, contrast = (tf.reshape(factor, (-1, 1, 1)) for factor in (saturation, contrast))
+        changed = (saturation != 1.0) | (contrast != 1.0)
         to_grey, offset = self._to_grey()
         blend = saturation * tf.eye(channels) + (1.0 - saturation) * to_grey
-        mean = tf.reduce_mean(tf.reduce_mean(images, 1), 1)[:, None]
+        mean = tf.reduce_mean(tf.reduce_mean(images, 1), 1, keepdims=True)
         moved = (1.0 - contrast) * (mean @ blend) + (1.0 - saturation) * offset
         black, white = self.standardisation.limits()
         lowest, highest = tf.where(changed, black, -np.inf), tf.where(changed, white, np.inf)
@@ -229,10 +227,11 @@ def augmented_examples(
 
 
 def _uniform(shape: Any, seed: Any) -> Any:
-    return tf.random.stateless_uniform(shape, seed, alg=_PHILOX)
+    # Named, because the default generator differs from device to device.
+    return tf.random.stateless_uniform(shape, seed, alg="philox")
 
 
-def _between(low: float, high: float, draw: Any) -> Any:
+def _between(low: Any, high: Any, draw: Any) -> Any:
     return low + (high - low) * draw
 
 
@@ -252,19 +251,18 @@ def _cut(images: Any, probability: float, seed: Any) -> Any:
     (2017).
     """
     height, width, channels = images.shape[1:]
-    happens, *draws = tf.unstack(_uniform((tf.shape(images)[0], 5), seed), axis=1)
-    rows = _stretch(height, draws[0], draws[1]) & (happens < probability)[:, None]
-    columns = tf.repeat(_stretch(width, draws[2], draws[3]), channels, axis=1)
-    hole = rows[:, :, None] & columns[:, None, :]
+    happens, *draws = tf.unstack(_uniform((5, tf.shape(images)[0], 1, 1), seed))
+    rows = np.arange(height, dtype=np.float32)[:, None]
+    columns = np.arange(width, dtype=np.float32).repeat(channels)
+    hole = _stretch(rows, height, *draws[:2]) & (happens < probability) & _stretch(columns, width, *draws[2:])
     cut = tf.where(hole, 0.0, tf.reshape(images, (-1, height, width * channels)))
     return tf.reshape(cut, (-1, height, width, channels))
 
 
-def _stretch(side: int, size_draw: Any, place_draw: Any) -> Any:
-    """(n, side): true for 10–20 % of a side's pixels in a row."""
+def _stretch(places: NDArray[np.float32], side: int, size_draw: Any, place_draw: Any) -> Any:
+    """Which places lie in a stretch of 10–20 % of a side."""
     shortest = -(-side // 10)
     longest = max(shortest, side // 5)
     size = shortest + tf.floor(size_draw * (longest - shortest + 1))
-    first = tf.floor(place_draw * (side - size + 1))[:, None]
-    place = tf.range(side, dtype=tf.float32)
-    return (place >= first) & (place < first + size[:, None])
+    first = tf.floor(place_draw * (side - size + 1))
+    return (places >= first) & (places < first + size)

@@ -94,7 +94,9 @@ class TrainingLoop:
         self._optimizer = make_optimizer(config.optimizer)
         self._optimizer.build(network.trainable_variables)
         network.compile(optimizer=self._optimizer)
-        self._augmentation = Augmentation(config.augmentation, arrays.standardisation)
+        # It has nothing for AutoGraph to convert, which would cost as much as tracing it.
+        augmentation = Augmentation(config.augmentation, arrays.standardisation)
+        self._augment = tf.autograph.experimental.do_not_convert(augmentation.apply)
         self._dropout_states = [v for v in network.variables if v.name == "seed_generator_state"]
         # Asked for its concrete graph, tf.function does not warn that every candidate brings a new one.
         order, augmentation_seed = tf.TensorSpec((len(arrays.x_train),), tf.int32), tf.TensorSpec((), tf.int32)
@@ -163,7 +165,7 @@ class TrainingLoop:
             chosen = order[start : start + batch]
             x, y = tf.gather(self._arrays.x_train, chosen), tf.gather(self._arrays.y_train, chosen)
             if self._config.augmentation.is_on:
-                x = self._augmentation.apply(x, tf.stack([augmentation_seed, start // batch]))
+                x = self._augment(x, tf.stack([augmentation_seed, start // batch]))
             with tf.GradientTape() as tape:
                 batch_loss, hits = self._score(x, y, True)
             variables = self.network.trainable_variables

@@ -37,7 +37,7 @@ class DatasetError(InputError, ValueError):
 
 
 class ResultsExistError(InputError):
-    """A results folder already holds a search, or another process is writing to it."""
+    """A results folder already holds a search, of this or another version, or another process is writing to it."""
 
 
 class MissingResultsError(InputError, FileNotFoundError):

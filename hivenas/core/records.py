@@ -13,7 +13,7 @@ from typing import Any
 
 from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate, encode_candidate
 from hivenas.core.seeds import arch_hash
-from hivenas.errors import MissingResultsError
+from hivenas.errors import MissingResultsError, ResultsExistError
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +148,21 @@ class ResultsFolder:
         """Every line of the table, oldest first; none where there is no table.
 
         A last line that a crash tore off, or that is just being written, is left out.
+
+        Raises:
+            ResultsExistError: a table with other columns, of another version.
         """
         if not self.csv.exists():
             return []
         content = self.csv.read_bytes()
         whole = content[: content.rfind(b"\n") + 1].decode("utf-8")
-        return [_row(line) for line in csv.DictReader(io.StringIO(whole, newline=""))]
+        lines = csv.DictReader(io.StringIO(whole, newline=""))
+        if lines.fieldnames and tuple(lines.fieldnames) != COLUMNS:
+            raise ResultsExistError(
+                f"{self.csv} has other columns than this version of hivenas writes; finish that search with the version "
+                "that began it, choose another name (--set name=…) or delete it (--overwrite)"
+            )
+        return [_row(line) for line in lines]
 
     def best(self, minimize: bool = False) -> Row:
         """The best recorded candidate, as it stands after its latest evaluation.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hivenas.core.evaluation import EpochFigures, Evaluation, Proposal
 from hivenas.core.records import COLUMNS, ResultsFolder, Row, ranking, write_atomically
-from hivenas.errors import InputError, MissingResultsError
+from hivenas.errors import InputError, MissingResultsError, ResultsExistError
 
 ARCH = "input|identity|dropout|output"
 
@@ -111,6 +111,14 @@ def test_the_table_is_plain_csv_with_a_header(tmp_path: Path) -> None:
     assert lines[0] == list(COLUMNS)
     assert [line[0] for line in lines[1:]] == ["0", "1"]
     assert lines[1][COLUMNS.index("center_fitness")] == ""
+
+
+def test_a_table_of_another_version_is_refused_with_the_ways_on(tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path, "older")
+    folder.path.mkdir()
+    folder.csv.write_text("index,iteration,bee\n0,0,scout\n")
+    with pytest.raises(ResultsExistError, match="other columns.*--overwrite"):
+        folder.rows()
 
 
 def test_a_torn_last_line_is_cut_wherever_it_tore(tmp_path: Path) -> None:

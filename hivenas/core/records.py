@@ -159,7 +159,7 @@ class ResultsFolder:
         lines = csv.DictReader(io.StringIO(whole, newline=""))
         if lines.fieldnames and tuple(lines.fieldnames) != COLUMNS:
             raise ResultsExistError(
-                f"{self.csv} has other columns than this version of hivenas writes; finish that search with the version "
+                f"{self.csv} has other columns than this version writes; finish that search with the version "
                 "that began it, choose another name (--set name=…) or delete it (--overwrite)"
             )
         return [_row(line) for line in lines]

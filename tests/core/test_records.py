@@ -117,7 +117,7 @@ def test_a_table_of_another_version_is_refused_with_the_ways_on(tmp_path: Path) 
     folder = ResultsFolder(tmp_path, "older")
     folder.path.mkdir()
     folder.csv.write_text("index,iteration,bee\n0,0,scout\n")
-    with pytest.raises(ResultsExistError, match="other columns.*--overwrite"):
+    with pytest.raises(ResultsExistError, match=r"other columns.*--overwrite"):
         folder.rows()
 
 

@@ -22,7 +22,7 @@ from hivenas.core.objective_interface import ObjectiveInterface
 from hivenas.core.records import ResultsFolder, Row
 from hivenas.core.seeds import arch_hash, derive_seed, drawn_seed
 from hivenas.core.tracker import NullTracker, SearchCard, child_of
-from hivenas.errors import ConfigError, TrainingError
+from hivenas.errors import ConfigError, DatasetError, TrainingError
 from hivenas.execution import (
     Unlimited,
     augmented_examples,
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from hivenas.tracking import MlflowTracker
 
 _GUARD_DRAWS = 1_000
+
+
+_LONGEST_TAG = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +184,11 @@ class _Run:
         numerical = self.config.objective != "nas"
         with make_executor(self.config.execution, self.store.folder.log, serial=numerical) as executor:
             data = {} if numerical else executor.submit(Unlimited(describe_data), self.config).result()
+            self._refuse_other_data(data)
             pictures = [] if numerical else self._draw_augmentation(executor)
             card = SearchCard(self.config.name, self.config.flat(), self.store.folder.yaml, data, pictures)
             run_id = self.tracker.open_search(card, self.store.state.run_id or None)
-            self.store.save(run_id=run_id)
+            self.store.save(run_id=run_id, data=data.get("digest", ""))
             try:
                 trained = self._search_and_train(executor, data)
             except BaseException as error:
@@ -194,6 +198,16 @@ class _Run:
             self._close("FINISHED", trained)
             self.store.save(stage="done", trained=trained is not None)
         return self._finished(trained)
+
+    def _refuse_other_data(self, data: Mapping[str, Any]) -> None:
+        """Files of the user's own may have changed since the search began; fitness would not be comparable."""
+        before = self.store.state.data
+        if before and data and data["digest"] != before:
+            raise DatasetError(
+                f"the images of {self.config.dataset.name} are not those that the search in {self.store.folder.path} "
+                f"began with, got digest {data['digest']} instead of {before}; restore them, or start another search "
+                "(--set name=…)"
+            )
 
     def _draw_augmentation(self, executor: Executor) -> list[Path]:
         """A page of what networks are trained on, where that is not the images as they are."""
@@ -354,17 +368,7 @@ def _train_and_publish(
     run_id = tracker.log_child(child)
     if evaluation.status == "failed":
         raise TrainingError(f"the full training of {evaluation.candidate} failed: {evaluation.reason}")
-    origin = {
-        "hivenas.search": config.name,
-        "hivenas.search_run": search_run,
-        "hivenas.architecture": str(evaluation.candidate),
-        "hivenas.arch_hash": arch_hash(str(evaluation.candidate)),
-        "hivenas.test_accuracy": f"{evaluation.extra['test_accuracy']:.6f}",
-        "hivenas.validation_accuracy": f"{evaluation.fitness:.6f}",
-        "hivenas.data": f"{config.dataset.name} {data['digest']}",
-        "hivenas.classes": json.dumps(data["class_names"], ensure_ascii=False),
-        "hivenas.seed": str(config.seed),
-    }
+    origin = _origin(config, evaluation, search_run, data)
     model = ServableModel(
         file=Path(evaluation.extra["model"]),
         example=Path(evaluation.extra["example"]),
@@ -376,6 +380,27 @@ def _train_and_publish(
         stores=current_stores(),
     )
     return Trained(evaluation, run_id, executor.submit(Unlimited(publish), model).result())
+
+
+def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mapping[str, Any]) -> dict[str, str]:
+    """Where a registered version comes from, as its tags."""
+    return {
+        "hivenas.search": config.name,
+        "hivenas.search_run": search_run,
+        "hivenas.architecture": str(evaluation.candidate),
+        "hivenas.arch_hash": arch_hash(str(evaluation.candidate)),
+        "hivenas.test_accuracy": f"{evaluation.extra['test_accuracy']:.6f}",
+        "hivenas.validation_accuracy": f"{evaluation.fitness:.6f}",
+        "hivenas.data": f"{config.dataset.name} {data['digest']}",
+        "hivenas.classes": _class_names(data),
+        "hivenas.seed": str(config.seed),
+    }
+
+
+def _class_names(data: Mapping[str, Any]) -> str:
+    """The classes in the order of the model's probabilities, as JSON; their number where a tag cannot hold them."""
+    names = json.dumps(data["class_names"], ensure_ascii=False)
+    return names if len(names) <= _LONGEST_TAG else f"{data['classes']} classes"
 
 
 def _draw_answers(evaluation: Evaluation, folder: ResultsFolder) -> list[Path]:

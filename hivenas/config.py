@@ -208,6 +208,11 @@ class EvaluationConfig(Section):
     def _shorter_than_a_training(self) -> Self:
         looks = self.first_look if self.first_look is not None else 0
         own = self.inherit_epochs if self.inherit else 0
+        if self.inherit and looks and looks <= self.epochs - own:
+            raise ValueError(
+                f"evaluation.first_look must be greater than epochs − inherit_epochs={self.epochs - own} when inherit "
+                f"is on, or no neighbour that inherits would be looked at, got {looks}; raise it or set inherit: false"
+            )
         for key, value in (("first_look", looks), ("inherit_epochs", own)):
             if value >= self.epochs:
                 raise ValueError(

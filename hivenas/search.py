@@ -73,7 +73,9 @@ class Search:
         self._brief = brief
         self._params_of = params_of
         self._minimize = minimize
-        self._run_ids = {row.candidate: row.run_id for row in store.rows if row.status != "failed"}
+        good = [row for row in store.rows if row.status != "failed"]
+        self._run_ids = {row.candidate: row.run_id for row in good}
+        self._evaluated_in = {row.candidate: row.run_id for row in good if row.phase == "evaluate"}
         self.best: Row | None = None
 
     def run(self) -> None:
@@ -135,13 +137,14 @@ class Search:
             params=self._params_of(candidate),
             weights=self._store.folder.weights,
             continues=self._run_ids.get(candidate, "") if proposal.momentum_epochs else "",
-            parent_run=self._run_ids.get(proposal.parent, ""),
+            parent_run=self._evaluated_in.get(proposal.parent, ""),
         )
         run_id = self._tracker.log_child(child)
         row = Row.of(proposal, evaluation, run_id)
         self._store.append(row)
         if evaluation.status != "failed":
             self._run_ids[candidate] = run_id
+            self._evaluated_in.setdefault(candidate, run_id)
         self._follow(row)
         if self.best:
             self._tracker.log_progress(row.index, row.fitness, self.best.fitness)

@@ -32,6 +32,7 @@ class SearchState:
         seed: the run's seed, also where the configuration leaves it open.
         colony: the colony's state after its last phase; None before the first.
         trained: whether the best candidate of what was flown has been trained fully.
+        data: digest of the images that the search began with; empty for numerical objectives.
     """
 
     stage: Stage = "search"
@@ -39,6 +40,7 @@ class SearchState:
     seed: int = 0
     colony: dict[str, Any] | None = None
     trained: bool = False
+    data: str = ""
 
 
 class SearchStore:
@@ -94,8 +96,9 @@ def open_store(config: Config, seed: int, *, resume: bool = False, overwrite: bo
             _refuse_other_search(config, folder)
         elif state is not None or folder.csv.exists():
             raise ResultsExistError(_exists_message(folder, state))
+        store = SearchStore(folder, state or SearchState(seed=seed))  # refuses a foreign table before a file is changed
         write_atomically(folder.yaml, config.to_yaml())
-        yield SearchStore(folder, state or SearchState(seed=seed))
+        yield store
 
 
 def read_state(config: Config) -> SearchState | None:

@@ -41,6 +41,7 @@ WRONG_VALUES = [
     ("evaluation: {augmentation: {cutout: 1.5}}", "evaluation.augmentation.cutout", "at most 1.0, got 1.5"),
     ("evaluation: {stopping: mean}", "evaluation.stopping", "'act', 'median' or 'none', got 'mean'"),
     ("evaluation: {epochs: 3, first_look: 3}", "evaluation.first_look", "evaluation.epochs=3, got 3"),
+    ("evaluation: {inherit: true, first_look: 3}", "evaluation.first_look", "epochs − inherit_epochs=3"),
     ("evaluation: {epochs: 2, inherit: true}", "evaluation.inherit_epochs", "evaluation.epochs=2, got 2"),
     ("seed: true", "seed", "must be a whole number, got True"),
     ("seed: -1", "seed", "must be at least 0, got -1"),

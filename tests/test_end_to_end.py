@@ -122,9 +122,9 @@ def test_the_registered_model_takes_raw_images(store: str, tmp_path: Path) -> No
 
 
 EVERYTHING = (
-    "full_train.enabled=false colony.iterations=3 evaluation.stopping=median evaluation.median.from_epoch=2 "
-    "evaluation.median.candidates=3 evaluation.first_look=1 evaluation.inherit=true evaluation.inherit_epochs=1 "
-    "evaluation.augmentation.affine=true evaluation.augmentation.cutout=0.5"
+    "full_train.enabled=false colony.iterations=3 evaluation.stopping=median evaluation.median.from_epoch=1 "
+    "evaluation.median.candidates=2 evaluation.first_look=2 evaluation.inherit=true evaluation.inherit_epochs=2 "
+    "evaluation.augmentation.contrast=0.5 evaluation.augmentation.cutout=0.5"
 )
 
 
@@ -149,7 +149,7 @@ def test_two_processes_two_workers_and_a_resumption_give_the_same_bits(store: st
     assert any(row["status"] == "stopped" for row in rows), "no rule has ended a training"
     heirs = [row for row in records(tmp_path / "one", ("seconds",)) if float(row["inherited"])]
     assert heirs, "nothing was inherited"
-    assert all(row["parent"] and row["epochs"] == "1" for row in heirs)
+    assert all(row["parent"] and row["inherited_epochs"] == "1" for row in heirs)
     assert all(bool(row["parent"]) == (row["bee"] != "scout") for row in rows if row["phase"] == "evaluate")
     client = mlflow.MlflowClient()
     heir = client.get_run(heirs[0]["run_id"])
@@ -196,3 +196,8 @@ def test_a_folder_of_images_becomes_a_registered_model(store: str, tmp_path: Pat
     assert model.predict(poppy).argmax() == 1
     parent = training.data.tags["mlflow.parentRunId"]
     assert "plots/augmentation.png" in {artifact.path for artifact in client.list_artifacts(parent, "plots")}
+
+    (tmp_path / "images/poppy/0.png").unlink()
+    resumed = run("hivenas", "search", "--config", str(file), "--set", "colony.iterations=2", "--resume")
+    assert resumed.returncode == 2
+    assert "are not those that the search" in resumed.stderr

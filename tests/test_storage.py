@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -261,3 +262,16 @@ def test_the_state_of_a_search_is_read_without_opening_it(tmp_path: Path) -> Non
     with open_store(config, 7) as store:
         store.save(run_id="abc")
         assert read_state(config) == store.state == SearchState(run_id="abc", seed=7)
+
+
+def test_a_refused_resumption_changes_no_file(tmp_path: Path) -> None:
+    settings = from_mapping({"name": "older", "results": {"dir": str(tmp_path)}})
+    folder = ResultsFolder(tmp_path, "older")
+    folder.path.mkdir()
+    folder.csv.write_text("index,iteration,bee\n0,0,scout\n")
+    folder.yaml.write_text("name: older\n")
+    folder.state.write_text(json.dumps({"stage": "search"}))
+    before = {path: path.read_bytes() for path in (folder.csv, folder.yaml, folder.state)}
+    with pytest.raises(ResultsExistError, match="other columns"), open_store(settings, 1, resume=True):
+        pass
+    assert {path: path.read_bytes() for path in before} == before

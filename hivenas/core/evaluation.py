@@ -95,6 +95,7 @@ class Evaluation:
         params: trainable parameters.
         macs: multiply-adds of one image's way through the network.
         inherited: share of the weights that were copied from the parent, 0…1.
+        inherited_epochs: epochs that those weights had been trained for.
         filename: name of the h5 file with weights and optimizer state; empty where nothing was saved.
         seconds: wall time spent, in seconds.
         reason: why it stopped or failed; empty otherwise.
@@ -112,6 +113,7 @@ class Evaluation:
     params: int = 0
     macs: int = 0
     inherited: float = 0.0
+    inherited_epochs: int = 0
     filename: str = ""
     seconds: float = 0.0
     reason: str = ""
@@ -125,6 +127,11 @@ class Evaluation:
     ) -> Evaluation:
         """A failed evaluation, with the worst fitness that the objective knows."""
         return cls(candidate, "failed", worst, seconds=seconds, reason=reason, traceback=traceback)
+
+    @property
+    def age(self) -> int:
+        """Epochs that its weights have been trained for, those before it inherited them included."""
+        return self.inherited_epochs + self.epochs + self.momentum_epochs
 
     def as_result(self) -> dict[str, Any]:
         """The five results of the public interface; `epochs` counts those of this call, not of earlier trainings."""

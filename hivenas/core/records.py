@@ -39,6 +39,7 @@ class Row:
     phase: str
     parent: str
     inherited: float
+    inherited_epochs: int
     macs: int
     curve: str
 
@@ -65,6 +66,7 @@ class Row:
             phase=proposal.phase,
             parent=proposal.parent,
             inherited=evaluation.inherited,
+            inherited_epochs=evaluation.inherited_epochs,
             macs=evaluation.macs,
             curve=" ".join(f"{figures.epoch}:{float(figures.val_accuracy)!r}" for figures in evaluation.history),
         )
@@ -81,6 +83,7 @@ class Row:
             params=self.params,
             macs=self.macs,
             inherited=self.inherited,
+            inherited_epochs=self.inherited_epochs,
             filename=self.weights_filename,
             seconds=self.seconds,
             reason=self.reason,

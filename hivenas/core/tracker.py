@@ -121,6 +121,24 @@ def child_of(
         pictures: files to keep under `plots/`.
     """
     candidate = str(evaluation.candidate)
+    file = weights / evaluation.filename
+    artifacts = [(file, "weights")] if evaluation.filename and file.is_file() else []
+    return Child(
+        name=proposal.label if proposal else f"{phase}-{arch_hash(candidate)[:8]}",
+        tags=_tags(proposal, evaluation, search, phase, continues, parent_run),
+        params=params,
+        metrics=_metrics(proposal, evaluation, phase),
+        history=evaluation.history,
+        artifacts=[*artifacts, *((picture, "plots") for picture in pictures)],
+        texts={"traceback.txt": evaluation.traceback} if evaluation.traceback else {},
+        failed=evaluation.status == "failed",
+    )
+
+
+def _tags(
+    proposal: Proposal | None, evaluation: Evaluation, search: str, phase: Phase, continues: str, parent_run: str
+) -> dict[str, str]:
+    candidate = str(evaluation.candidate)
     tags = {
         "hivenas.search": search,
         "hivenas.phase": phase,
@@ -140,7 +158,13 @@ def child_of(
     if continues:
         tags["hivenas.continues"] = continues
     if proposal and proposal.parent:
-        tags |= {"hivenas.parent": parent_run, "hivenas.parent_candidate": proposal.parent}
+        tags["hivenas.parent_candidate"] = proposal.parent
+    if parent_run:
+        tags["hivenas.parent"] = parent_run
+    return tags
+
+
+def _metrics(proposal: Proposal | None, evaluation: Evaluation, phase: Phase) -> dict[str, float]:
     metrics: dict[str, float] = {
         "fitness": evaluation.fitness,
         "epochs": float(evaluation.epochs),
@@ -155,18 +179,7 @@ def child_of(
         metrics["momentum_epochs"] = float(evaluation.momentum_epochs)
         if proposal and proposal.center_fitness is not None:
             metrics["fitness_before"] = proposal.center_fitness
-    file = weights / evaluation.filename
-    artifacts = [(file, "weights")] if evaluation.filename and file.is_file() else []
-    return Child(
-        name=proposal.label if proposal else f"{phase}-{arch_hash(candidate)[:8]}",
-        tags=tags,
-        params=params,
-        metrics=metrics,
-        history=evaluation.history,
-        artifacts=[*artifacts, *((picture, "plots") for picture in pictures)],
-        texts={"traceback.txt": evaluation.traceback} if evaluation.traceback else {},
-        failed=evaluation.status == "failed",
-    )
+    return metrics
 
 
 def operation_params(operations: Sequence[str], skips: Sequence[int], depth: int) -> dict[str, str]:

@@ -239,8 +239,7 @@ class ArtificialBeeColony:
 
     def _plan_momentum(self) -> list[_Flight]:
         known = [e for e in self._memory.values() if e.status != "failed" and e.filename]
-        trained = [e.epochs + e.momentum_epochs for e in known]
-        given = allocate_epochs(self._momentum_epochs, [e.momentum for e in known], trained, self._rng)
+        given = allocate_epochs(self._momentum_epochs, [e.momentum for e in known], [e.age for e in known], self._rng)
         flights: list[_Flight] = []
         for evaluation, epochs in zip(known, given, strict=True):
             if epochs:

@@ -40,12 +40,14 @@ from hivenas.errors import ArchitectureError, DatasetError, MissingResultsError
 
 @dataclass(frozen=True, slots=True)
 class _Saved:
-    """What an h5 file says of itself, beside weights and optimizer state."""
+    """What an h5 file says of itself, beside weights and optimizer state: `history` is that of the weights."""
 
     candidate: str
     epochs: int
     momentum_epochs: int
     history: tuple[EpochFigures, ...]
+    inherited: float = 0.0
+    inherited_epochs: int = 0
 
 
 class NASEval:
@@ -116,7 +118,7 @@ class NASEval:
 
         Args:
             candidate: the architecture.
-            weights_filename: name of its h5 file, or the sha1 with which that starts (then its latest training).
+            weights_filename: name of its h5 file, or the sha1 with which that starts (then its longest training).
             m_epochs: further epochs, at least 1.
 
         Raises:
@@ -166,7 +168,7 @@ class NASEval:
                 f"no weights {weights_filename!r} in {self.results.weights}; evaluate the candidate first, or give the "
                 "results.dir and name that it was evaluated under"
             )
-        return max(found, key=lambda path: path.stat().st_mtime_ns)
+        return max(found)  # names end in the age
 
     def _build(self, chain: Chain, seed: int) -> keras.Model:
         return build_network(
@@ -200,23 +202,23 @@ class NASEval:
         config = self._config.evaluation
         network = self.instantiate_network(candidate)
         loop = self._loop(network, candidate, "train", config.epochs)
-        share = self._inherit(network, donor) if donor else 0.0
-        skipped = inherited_age(config) if donor else 0
+        share, past = self._inherit(network, donor) if donor else (0.0, ())
         judge = self._judge(bars)
+        keeps = config.inherit and not past
         history, stopped = loop.run(
-            skipped + 1,
+            len(past) + 1,
             config.epochs,
             lambda epoch, accuracy: bool(judge.verdict(epoch, accuracy)),
-            functools.partial(self._save_for_heirs, network, candidate, []) if config.inherit and not donor else None,
+            functools.partial(self._save_for_heirs, network, candidate, []) if keeps else None,
         )
-        evaluation = self._evaluation(network, candidate, tuple(history), len(history), 0)
-        evaluation = replace(evaluation, inherited=share)
+        saved = _Saved(candidate, len(history), 0, (*past, *history), share, len(past))
+        evaluation = self._evaluation(network, saved, len(history))
         if stopped:
             last = history[-1]
             verdict = judge.verdict(last.epoch, last.val_accuracy)
             reason = f"validation accuracy {last.val_accuracy:.4f} {verdict}"
             evaluation = replace(evaluation, status="stopped", reason=reason)
-        self.results.write_history(Path(evaluation.filename).name.removesuffix(WEIGHTS_SUFFIX), evaluation)
+        self.results.write_history(evaluation.filename.removesuffix(WEIGHTS_SUFFIX), evaluation)
         return evaluation
 
     def _judge(self, bars: Sequence[Bar]) -> Judge:
@@ -226,11 +228,13 @@ class NASEval:
         )
         return Judge(cutoff if config.stopping == "act" else None, bars)
 
-    def _inherit(self, network: keras.Model, donor: Path) -> float:
-        """Starts a network from another one's matching weights; returns their share."""
-        parent = self.instantiate_network(_read_saved(donor).candidate)
+    def _inherit(self, network: keras.Model, donor: Path) -> tuple[float, tuple[EpochFigures, ...]]:
+        """Starts a network from another one's matching weights; returns their share and the epochs behind them."""
+        saved = _read_saved(donor)
+        parent = self.instantiate_network(saved.candidate)
         parent.load_weights(donor)
-        return copy_matching_weights(parent, network)
+        share = copy_matching_weights(parent, network)
+        return (share, saved.history) if share else (0.0, ())
 
     def _save_for_heirs(
         self, network: keras.Model, candidate: str, seen: list[EpochFigures], figures: EpochFigures
@@ -247,33 +251,28 @@ class NASEval:
         network.load_weights(path)
         age = saved.history[-1].epoch
         history, _ = loop.run(age + 1, age + m_epochs)
-        whole = (*saved.history, *history)
-        evaluation = self._evaluation(network, candidate, whole, saved.epochs, saved.momentum_epochs + m_epochs)
-        evaluation = replace(evaluation, history=tuple(history))
-        self.results.write_history(Path(evaluation.filename).name.removesuffix(WEIGHTS_SUFFIX), evaluation)
+        further = replace(saved, momentum_epochs=saved.momentum_epochs + m_epochs, history=(*saved.history, *history))
+        evaluation = self._evaluation(network, further, m_epochs)
+        self.results.write_history(evaluation.filename.removesuffix(WEIGHTS_SUFFIX), evaluation)
         return evaluation
 
-    def _evaluation(
-        self,
-        network: keras.Model,
-        candidate: str,
-        history: tuple[EpochFigures, ...],
-        epochs: int,
-        momentum_epochs: int,
-    ) -> Evaluation:
-        filename = weights_name(candidate, history[-1].epoch)
-        self._save(network, filename, _Saved(candidate, epochs, momentum_epochs, history))
+    def _evaluation(self, network: keras.Model, saved: _Saved, own: int) -> Evaluation:
+        """Saves a network and says what its last `own` epochs came to."""
+        filename = weights_name(saved.candidate, saved.history[-1].epoch)
+        self._save(network, filename, saved)
         return Evaluation(
-            candidate,
+            saved.candidate,
             "complete",
-            fitness=history[-1].val_accuracy,
-            epochs=epochs,
-            momentum=mean_momentum([figures.val_accuracy for figures in history]),
-            momentum_epochs=momentum_epochs,
+            fitness=saved.history[-1].val_accuracy,
+            epochs=saved.epochs,
+            momentum=mean_momentum([figures.val_accuracy for figures in saved.history]),
+            momentum_epochs=saved.momentum_epochs,
             params=count_params(network),
             macs=count_macs(network),
+            inherited=saved.inherited,
+            inherited_epochs=saved.inherited_epochs,
             filename=filename,
-            history=history,
+            history=saved.history[-own:],
         )
 
     def _full_training(self, candidate: str, *, path: Path | None) -> Evaluation:

@@ -20,12 +20,13 @@ def inherited_state(parent: Row | None, config: EvaluationConfig) -> str:
 
     A food source that has inherited itself passes nothing on: at the age of its saved state the operation in which it
     differed from its own food source was untrained, and generation by generation less of the network would be trained.
+    Neither does one that a stopping rule ended: its fitness is that of a younger network than its heirs'.
 
     Args:
         parent: the record of the food source, if there is one.
         config: whether weights are inherited, and for how many epochs a neighbour trains.
     """
-    if not config.inherit or parent is None or parent.inherited:
+    if not config.inherit or parent is None or parent.status != "complete" or parent.inherited:
         return ""
     age = inherited_age(config)
     return weights_name(parent.candidate, age) if age in parent.accuracies() else ""

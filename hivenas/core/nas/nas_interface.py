@@ -117,6 +117,9 @@ class NASInterface(ObjectiveInterface):
     def evaluate(self, candidate: str) -> dict[str, Any]:
         """Trains and scores a candidate.
 
+        The result depends on the candidate and the seed alone. Rules that look at other candidates (the median rule,
+        first looks, inheritance) belong to a search; of the stopping rules only `act` applies here.
+
         Args:
             candidate: string-encoded architecture of the space.
 
@@ -129,9 +132,7 @@ class NASInterface(ObjectiveInterface):
             ArchitectureError: malformed, or not in the space.
             DatasetError: the data cannot be loaded.
         """
-        told = self._results.rows()
-        proposal = self.brief(Proposal(len(told), 0, "employee", 0, candidate), told)
-        return self._recorded(self.run(proposal), "evaluate").as_result()
+        return self._recorded(self.eval_strategy.evaluate(candidate), "evaluate").as_result()
 
     def momentum_eval(self, candidate: str, weights_filename: str, m_epochs: int) -> dict[str, Any]:
         """Continues an evaluated candidate's training exactly, by m_epochs epochs.

@@ -130,8 +130,10 @@ def test_augmentation_with_every_probability_zero_is_no_augmentation(tiny: dict[
 def test_weights_are_found_by_the_sha1_alone(tiny: dict[str, Any]) -> None:
     evaluator = strategy(tiny)
     filename = evaluator.evaluate(ARCH).filename
-    by_name = evaluator.momentum_eval(ARCH, filename, 1)
+    longest = evaluator.momentum_eval(ARCH, filename, 1).filename
     evaluator.evaluate(ARCH)
+    by_name = evaluator.momentum_eval(ARCH, longest, 1)
+    (evaluator.results.weights / by_name.filename).unlink()
     assert evaluator.momentum_eval(ARCH, filename[:40], 1).history == by_name.history
 
 
@@ -207,7 +209,17 @@ def test_inheriting_is_exact_and_continues_exactly(tiny: dict[str, Any]) -> None
     assert child.history == second.evaluate(CHILD, inherits=weights_name(PARENT, 2)).history
     further = first.momentum_eval(CHILD, child.filename, 1)
     assert [figures.epoch for figures in further.history] == [4]
-    assert (further.epochs, further.momentum_epochs) == (1, 1)
+    assert (further.epochs, further.momentum_epochs, further.inherited_epochs, further.age) == (1, 1, 2, 4)
+    assert further.inherited == child.inherited
+
+
+def test_an_heirs_momentum_counts_the_epochs_behind_its_weights(tiny: dict[str, Any]) -> None:
+    evaluator = inheriting(tiny, "momentum")
+    parent = evaluator.evaluate(PARENT)
+    child = evaluator.evaluate(CHILD, inherits=weights_name(PARENT, 2))
+    curve = [figures.val_accuracy for figures in (*parent.history[:2], *child.history)]
+    assert child.momentum == mean_momentum(curve)
+    assert child.age == 3
 
 
 def test_without_the_parents_state_a_neighbour_trains_from_scratch_and_says_so(tiny: dict[str, Any]) -> None:

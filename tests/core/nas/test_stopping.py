@@ -109,19 +109,13 @@ def test_the_judge_says_which_rule_ended_a_training() -> None:
 
 
 def test_a_brief_depends_on_what_was_told_alone() -> None:
-    evaluation = {
-        "stopping": "median",
-        "median": {"from_epoch": 2},
-        "first_look": 2,
-        "inherit": True,
-        "epochs": 3,
-        "inherit_epochs": 1,
-    }
-    interface = NASInterface({"depth": 1}, evaluation | {"seed": 1}, tracker=NullTracker())
+    rules = {"stopping": "median", "median": {"from_epoch": 2}, "first_look": 3}
+    evaluation = {"epochs": 4, "inherit": True, "inherit_epochs": 2, "seed": 1}
+    interface = NASInterface({"depth": 1}, evaluation | rules, tracker=NullTracker())
     proposal = Proposal(5, 1, "employee", 0, "input|identity|output", 0.4, parent=ARCH)
     briefed = interface.brief(proposal, EARLIER)
     assert briefed == interface.brief(proposal, EARLIER)
-    assert [(bar.epoch, round(bar.accuracy, 6)) for bar in briefed.bars] == [(2, 0.21), (2, 0.41)]
+    assert [(bar.epoch, round(bar.accuracy, 6)) for bar in briefed.bars] == [(2, 0.21), (3, 0.22), (3, 0.42)]
     assert briefed.inherits == weights_name(ARCH, 2)
     continuation = Proposal(5, 1, "employee", 0, ARCH, 0.4, momentum_epochs=1, weights_filename="x")
     assert interface.brief(continuation, EARLIER) == continuation

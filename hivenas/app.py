@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -15,14 +14,13 @@ import numpy as np
 
 from hivenas.config import Config
 from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate
-from hivenas.core.nas.answers import Answers
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.search_space import decode
 from hivenas.core.objective_interface import ObjectiveInterface
 from hivenas.core.records import ResultsFolder, Row
-from hivenas.core.seeds import arch_hash, derive_seed, drawn_seed
-from hivenas.core.tracker import NullTracker, SearchCard, child_of
-from hivenas.errors import ConfigError, DatasetError, TrainingError
+from hivenas.core.seeds import derive_seed, drawn_seed
+from hivenas.core.tracker import NullTracker, SearchCard
+from hivenas.errors import ConfigError, DatasetError
 from hivenas.execution import (
     Unlimited,
     augmented_examples,
@@ -32,7 +30,8 @@ from hivenas.execution import (
     train_arch,
     train_best,
 )
-from hivenas.reports import Summary, draw_answers, draw_augmentation, draw_plots, model_note, search_note
+from hivenas.full_training import Trained, train_and_publish
+from hivenas.reports import Summary, draw_augmentation, draw_plots, search_note
 from hivenas.search import Search, SearchListener
 from hivenas.storage import SearchStore, open_store, read_state
 
@@ -40,9 +39,6 @@ if TYPE_CHECKING:
     from hivenas.tracking import MlflowTracker
 
 _GUARD_DRAWS = 1_000
-
-
-_LONGEST_TAG = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +54,6 @@ class Plan:
     employees: int
     onlookers: int
     share_within: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A fully trained model: its record, its run and where to load it from (empty where it is not registered)."""
-
-    evaluation: Evaluation
-    run_id: str
-    model_uri: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +230,7 @@ class _Run:
         self.listener.note(f"training the best for {self.config.full_train.epochs} epochs: {best.candidate}")
         call = functools.partial(train_best, self.config, False)
         name = self.config.model_name
-        return _train_and_publish(self.config, call, executor, self.tracker, name, self.store.state.run_id, data)
+        return train_and_publish(self.config, call, executor, self.tracker, name, self.store.state.run_id, data)
 
     def _fly(self, evaluate: Callable[[Proposal], Evaluation], executor: Executor) -> None:
         from hivenas.core.colony.colony import ArtificialBeeColony
@@ -339,75 +326,7 @@ def _train_alone(
         data = executor.submit(Unlimited(describe_data), seeded).result()
         run_id = state.run_id if state else ""
         tracker = MlflowTracker(config.name, home=run_id, command="hivenas train")
-        return _train_and_publish(seeded, call_of(seeded), executor, tracker, register_as, run_id, data)
-
-
-def _train_and_publish(
-    config: Config,
-    call: Callable[[], Evaluation],
-    executor: Executor,
-    tracker: MlflowTracker,
-    register_as: str | None,
-    search_run: str,
-    data: Mapping[str, Any],
-) -> Trained:
-    from hivenas.tracking import ServableModel, current_stores, publish
-
-    evaluation = executor.submit(Unlimited(call)).result()
-    interface = NASInterface.from_config(config, tracker=NullTracker())
-    folder = ResultsFolder(config.results.dir, config.name)
-    child = child_of(
-        None,
-        evaluation,
-        search=config.name,
-        phase="full_train",
-        params=interface.operation_params(str(evaluation.candidate)),
-        weights=folder.weights,
-        pictures=_draw_answers(evaluation, folder),
-    )
-    run_id = tracker.log_child(child)
-    if evaluation.status == "failed":
-        raise TrainingError(f"the full training of {evaluation.candidate} failed: {evaluation.reason}")
-    origin = _origin(config, evaluation, search_run, data)
-    model = ServableModel(
-        file=Path(evaluation.extra["model"]),
-        example=Path(evaluation.extra["example"]),
-        run_id=run_id,
-        name=register_as if config.registry.register_model else None,
-        alias=config.registry.alias,
-        origin=origin,
-        description=model_note(origin, config.to_yaml()),
-        stores=current_stores(),
-    )
-    return Trained(evaluation, run_id, executor.submit(Unlimited(publish), model).result())
-
-
-def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mapping[str, Any]) -> dict[str, str]:
-    """Where a registered version comes from, as its tags."""
-    return {
-        "hivenas.search": config.name,
-        "hivenas.search_run": search_run,
-        "hivenas.architecture": str(evaluation.candidate),
-        "hivenas.arch_hash": arch_hash(str(evaluation.candidate)),
-        "hivenas.test_accuracy": f"{evaluation.extra['test_accuracy']:.6f}",
-        "hivenas.validation_accuracy": f"{evaluation.fitness:.6f}",
-        "hivenas.data": f"{config.dataset.name} {data['digest']}",
-        "hivenas.classes": _class_names(data),
-        "hivenas.seed": str(config.seed),
-    }
-
-
-def _class_names(data: Mapping[str, Any]) -> str:
-    """The classes in the order of the model's probabilities, as JSON; their number where a tag cannot hold them."""
-    names = json.dumps(data["class_names"], ensure_ascii=False)
-    return names if len(names) <= _LONGEST_TAG else f"{data['classes']} classes"
-
-
-def _draw_answers(evaluation: Evaluation, folder: ResultsFolder) -> list[Path]:
-    if evaluation.status == "failed":
-        return []
-    answers = Answers.load(Path(evaluation.extra["answers"]))
-    return draw_answers(answers, folder.plots / f"full-{arch_hash(str(evaluation.candidate))[:8]}")
+        return train_and_publish(seeded, call_of(seeded), executor, tracker, register_as, run_id, data)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,118 @@
+"""The full training of one architecture: trained, tested once, looked at, tracked, registered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hivenas.config import Config
+from hivenas.core.evaluation import Evaluation
+from hivenas.core.nas.answers import Answers
+from hivenas.core.nas.operations import reference_space
+from hivenas.core.nas.search_space import decode
+from hivenas.core.records import ResultsFolder
+from hivenas.core.seeds import arch_hash
+from hivenas.core.tracker import child_of, operation_params
+from hivenas.errors import TrainingError
+from hivenas.execution import Unlimited
+from hivenas.reports import draw_answers, model_note
+
+if TYPE_CHECKING:
+    from hivenas.tracking import MlflowTracker
+
+_LONGEST_TAG = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A fully trained model: its record, its run and where to load it from (empty where it is not registered)."""
+
+    evaluation: Evaluation
+    run_id: str
+    model_uri: str
+
+
+def train_and_publish(
+    config: Config,
+    call: Callable[[], Evaluation],
+    executor: Executor,
+    tracker: MlflowTracker,
+    register_as: str | None,
+    search_run: str,
+    data: Mapping[str, Any],
+) -> Trained:
+    """Trains fully, draws what the network answers on the test split, tracks the run, logs and registers the model.
+
+    Args:
+        config: the configuration, with the run's seed.
+        call: the full training; it runs in the executor, without a time limit.
+        executor: where networks are trained.
+        tracker: where the run is tracked.
+        register_as: the registered model's name; None to log the model only.
+        search_run: id of the search's run; empty where there is none.
+        data: what `Dataset.describe` says.
+
+    Raises:
+        TrainingError: the training failed; its run says why.
+    """
+    from hivenas.tracking import ServableModel, current_stores, publish
+
+    evaluation = executor.submit(Unlimited(call)).result()
+    chain = decode(str(evaluation.candidate), reference_space(config.space.reference))
+    folder = ResultsFolder(config.results.dir, config.name)
+    child = child_of(
+        None,
+        evaluation,
+        search=config.name,
+        phase="full_train",
+        params=operation_params(chain.operations, chain.skips, config.space.depth),
+        weights=folder.weights,
+        pictures=_draw_answers(evaluation, folder),
+    )
+    run_id = tracker.log_child(child)
+    if evaluation.status == "failed":
+        raise TrainingError(f"the full training of {evaluation.candidate} failed: {evaluation.reason}")
+    origin = _origin(config, evaluation, search_run, data)
+    model = ServableModel(
+        file=Path(evaluation.extra["model"]),
+        example=Path(evaluation.extra["example"]),
+        run_id=run_id,
+        name=register_as if config.registry.register_model else None,
+        alias=config.registry.alias,
+        origin=origin,
+        description=model_note(origin, config.to_yaml()),
+        stores=current_stores(),
+    )
+    return Trained(evaluation, run_id, executor.submit(Unlimited(publish), model).result())
+
+
+def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mapping[str, Any]) -> dict[str, str]:
+    """Where a registered version comes from, as its tags."""
+    return {
+        "hivenas.search": config.name,
+        "hivenas.search_run": search_run,
+        "hivenas.architecture": str(evaluation.candidate),
+        "hivenas.arch_hash": arch_hash(str(evaluation.candidate)),
+        "hivenas.test_accuracy": f"{evaluation.extra['test_accuracy']:.6f}",
+        "hivenas.validation_accuracy": f"{evaluation.fitness:.6f}",
+        "hivenas.data": f"{config.dataset.name} {data['digest']}",
+        "hivenas.classes": _class_names(data),
+        "hivenas.seed": str(config.seed),
+    }
+
+
+def _class_names(data: Mapping[str, Any]) -> str:
+    """The classes in the order of the model's probabilities, as JSON; their number where a tag cannot hold them."""
+    names = json.dumps(data["class_names"], ensure_ascii=False)
+    return names if len(names) <= _LONGEST_TAG else f"{data['classes']} classes"
+
+
+def _draw_answers(evaluation: Evaluation, folder: ResultsFolder) -> list[Path]:
+    if evaluation.status == "failed":
+        return []
+    answers = Answers.load(Path(evaluation.extra["answers"]))
+    return draw_answers(answers, folder.plots / f"full-{arch_hash(str(evaluation.candidate))[:8]}")

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from hivenas.app import Finished, Trained
+    from hivenas.app import Finished
     from hivenas.config import Config
     from hivenas.core.records import Row
+    from hivenas.full_training import Trained
 
 _FAILED, _WRONG_INPUT = 1, 2
 

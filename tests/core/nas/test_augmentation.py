@@ -183,8 +183,8 @@ def test_saturation_is_for_rgb_images_whose_channels_all_vary() -> None:
     before, after = augmented(pictures(20, (6, 5, 1)), saturation=1.0)
     assert np.array_equal(before, after)
     flat = Standardisation(np.full(3, 9.0, np.float32), np.array([50.0, 60.0, 1e-7], np.float32), 0.0, 255.0)
-    augmentation = Augmentation(AugmentationConfig(saturation=1.0), flat)
-    assert np.array_equal(augmentation.apply(tf.constant(before), tf.constant(SEED)), before)
+    augmentation, colours = Augmentation(AugmentationConfig(saturation=1.0), flat), pictures(20, (6, 5, 3))
+    assert np.array_equal(augmentation.apply(tf.constant(colours), tf.constant(SEED)), colours)
 
 
 @pytest.mark.parametrize(

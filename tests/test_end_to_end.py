@@ -147,10 +147,11 @@ def test_two_processes_two_workers_and_a_resumption_give_the_same_bits(store: st
 
     rows = results[0]
     assert any(row["status"] == "stopped" for row in rows), "no rule has ended a training"
-    heirs = [row for row in records(tmp_path / "one", ("seconds",)) if float(row["inherited"])]
+    evaluated = [row for row in records(tmp_path / "one", ("seconds",)) if row["phase"] == "evaluate"]
+    heirs = [row for row in evaluated if float(row["inherited"])]
     assert heirs, "nothing was inherited"
     assert all(row["parent"] and row["inherited_epochs"] == "1" for row in heirs)
-    assert all(bool(row["parent"]) == (row["bee"] != "scout") for row in rows if row["phase"] == "evaluate")
+    assert all(bool(row["parent"]) == (row["bee"] != "scout") for row in evaluated)
     client = mlflow.MlflowClient()
     heir = client.get_run(heirs[0]["run_id"])
     assert client.get_run(heir.data.tags["hivenas.parent"]).data.tags["hivenas.candidate"] == heirs[0]["parent"]

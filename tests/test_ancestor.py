@@ -146,10 +146,10 @@ def test_a_key_means_what_it_meant(tmp_path: Path, text: str, key: str, value: A
     assert config == value
 
 
-def test_a_file_changes_nothing_but_what_its_keys_name(tmp_path: Path) -> None:
+def test_a_file_changes_what_its_keys_name_and_keeps_the_ancestors_stopping_rule(tmp_path: Path) -> None:
     before = Config().flat()
     after = load(write(tmp_path, "EPOCHS: 9\nCOLONY_SIZE: 8\n")).flat()
-    assert after == before | {"evaluation.epochs": "9", "colony.size": "8"}
+    assert after == before | {"evaluation.epochs": "9", "colony.size": "8", "evaluation.stopping": "act"}
 
 
 INSTEAD = [

@@ -13,37 +13,67 @@ from hivenas.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Cells with their arguments: those that must be given, those that may be.
-CELL_ARGUMENTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyType(
+Arguments = tuple[tuple[str, ...], tuple[str, ...]]  # those that must be given, those that may be
+
+_COMMON = ("activity_regularizer", "dtype", "trainable")
+_PLACED = ("strides", "padding", "data_format")
+_CONVOLVED = (*_PLACED, "dilation_rate", "activation", "use_bias")
+_SCALED = ("axis", "epsilon", "center", "scale")
+
+
+def _of_weights(*kinds: str) -> tuple[str, ...]:
+    return tuple(f"{kind}_{what}" for kind in kinds for what in ("initializer", "regularizer", "constraint"))
+
+
+LAYER_ARGUMENTS: Mapping[str, Arguments] = MappingProxyType(
+    {
+        "Activation": (("activation",), ()),
+        "AveragePooling2D": (("pool_size",), _PLACED),
+        "BatchNormalization": (
+            (),
+            (
+                *_SCALED,
+                "momentum",
+                *_of_weights("beta", "gamma"),
+                "moving_mean_initializer",
+                "moving_variance_initializer",
+                "synchronized",
+            ),
+        ),
+        "Conv2D": (("filters", "kernel_size"), (*_CONVOLVED, "groups", *_of_weights("kernel", "bias"))),
+        "Dense": (("units",), ("activation", "use_bias", *_of_weights("kernel", "bias"))),
+        "DepthwiseConv2D": (
+            ("kernel_size",),
+            (*_CONVOLVED, "depth_multiplier", *_of_weights("depthwise", "bias")),
+        ),
+        "Dropout": (("rate",), ("noise_shape", "seed")),
+        "Flatten": ((), ("data_format",)),
+        "GaussianDropout": (("rate",), ("seed",)),
+        "GaussianNoise": (("stddev",), ("seed",)),
+        "GlobalAveragePooling2D": ((), ("data_format", "keepdims")),
+        "GlobalMaxPooling2D": ((), ("data_format", "keepdims")),
+        "GroupNormalization": ((), (*_SCALED, "groups", *_of_weights("beta", "gamma"))),
+        "Identity": ((), ()),
+        "LayerNormalization": ((), (*_SCALED, *_of_weights("beta", "gamma"))),
+        "LeakyReLU": ((), ("negative_slope",)),
+        "MaxPooling2D": ((), ("pool_size", *_PLACED)),
+        "ReLU": ((), ("max_value", "negative_slope", "threshold")),
+        "SeparableConv2D": (
+            ("filters", "kernel_size"),
+            (*_CONVOLVED, "depth_multiplier", *_of_weights("depthwise", "pointwise", "bias")),
+        ),
+        "SpatialDropout2D": (("rate",), ("data_format", "seed")),
+    }
+)
+CELL_ARGUMENTS: Mapping[str, Arguments] = MappingProxyType(
     {
         "ConvBnReLU": (("filters", "kernel_size"), ()),
         "ConvBnReLUAvgPool": (("filters", "kernel_size"), ()),
         "ResidualConvBnReLU": (("filters", "kernel_size"), ("reg_filters", "block_count")),
     }
 )
+LAYERS = tuple(LAYER_ARGUMENTS)
 CELLS = tuple(CELL_ARGUMENTS)
-LAYERS = (
-    "Activation",
-    "AveragePooling2D",
-    "BatchNormalization",
-    "Conv2D",
-    "Dense",
-    "DepthwiseConv2D",
-    "Dropout",
-    "Flatten",
-    "GaussianDropout",
-    "GaussianNoise",
-    "GlobalAveragePooling2D",
-    "GlobalMaxPooling2D",
-    "GroupNormalization",
-    "Identity",
-    "LayerNormalization",
-    "LeakyReLU",
-    "MaxPooling2D",
-    "ReLU",
-    "SeparableConv2D",
-    "SpatialDropout2D",
-)
 
 
 @dataclass(frozen=True)
@@ -63,7 +93,7 @@ class OpSpec:
         """An operation from a configuration's `!Operation {op: …, argument: …}`.
 
         Raises:
-            ConfigError: `op` is missing or names nothing that may be built, or the cell has no such argument.
+            ConfigError: `op` is missing or names nothing that may be built, or it has no such argument.
         """
         arguments = dict(mapping)
         op = arguments.pop("op", None)
@@ -83,9 +113,13 @@ def _check_arguments(key: str, op: str, arguments: Mapping[str, Any]) -> None:
     """Refuses arguments that no network could be built with, as far as that is known without Keras."""
     if "name" in arguments:
         raise ConfigError(f"space.reference.{key}.name is given by the place in the network; remove it")
-    if op not in CELL_ARGUMENTS:
+    if op in LAYER_ARGUMENTS:
+        needed, optional = LAYER_ARGUMENTS[op]
+        optional += _COMMON
+    elif op in CELL_ARGUMENTS:
+        needed, optional = CELL_ARGUMENTS[op]
+    else:
         return
-    needed, optional = CELL_ARGUMENTS[op]
     for argument in arguments:
         if argument not in needed + optional:
             raise ConfigError(

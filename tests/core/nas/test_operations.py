@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
+import keras
 import pytest
 
 from hivenas.config_text import nearest
 from hivenas.core.nas.operations import (
     CELLS,
+    LAYER_ARGUMENTS,
     LAYERS,
     PRESETS,
     REFERENCE_SPACE,
@@ -90,8 +93,8 @@ def test_every_operation_of_the_reference_space_is_registered() -> None:
 
 
 def test_own_operations_are_added_and_take_the_place_of_built_in_ones() -> None:
-    space = reference_space({"mine": {"op": "Conv2D", "filters": 4}, "dropout": {"op": "Dropout", "rate": 0.5}})
-    assert space["mine"] == OpSpec("Conv2D", {"filters": 4})
+    space = reference_space({"mine": {"op": "Dense", "units": 4}, "dropout": {"op": "Dropout", "rate": 0.5}})
+    assert space["mine"] == OpSpec("Dense", {"units": 4})
     assert space["dropout"].arguments == {"rate": 0.5}
     assert REFERENCE_SPACE["dropout"].arguments == {"rate": 0.15}
     assert set(space) == {*REFERENCE_SPACE, "mine"}
@@ -137,3 +140,29 @@ def test_an_unknown_key_is_refused_with_its_place_and_the_nearest_one() -> None:
 def test_nothing_is_suggested_for_a_word_that_is_near_to_none() -> None:
     assert nearest("xyzzy", REFERENCE_SPACE) == ""
     assert nearest("dropuot", REFERENCE_SPACE) == "; did you mean 'dropout'?"
+
+
+@pytest.mark.parametrize("op", LAYERS)
+def test_the_arguments_of_a_layer_are_those_of_keras(op: str) -> None:
+    needed, optional = LAYER_ARGUMENTS[op]
+    signature = inspect.signature(getattr(keras.layers, op).__init__).parameters
+    given = {name: p for name, p in signature.items() if p.kind is p.POSITIONAL_OR_KEYWORD and name != "self"}
+    assert {name for name, p in given.items() if p.default is p.empty} == set(needed)
+    # What is left out describes objects, is deprecated, or is meant for other uses than a search.
+    left_out = {"name", "dtype", "activity_regularizer", "quantization_config"}
+    left_out |= {"renorm", "renorm_clipping", "renorm_momentum", "lora_rank", "lora_alpha"}
+    assert set(given) - set(needed) - set(optional) <= left_out
+    assert set(optional) <= set(given)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ({"op": "Conv2D", "filter": 8, "kernel_size": 3}, "no argument 'filter' for Conv2D; did you mean 'filters'"),
+        ({"op": "Conv2D", "filters": 8}, "kernel_size must be given for Conv2D"),
+        ({"op": "Dropout", "rates": 0.1}, "no argument 'rates' for Dropout; did you mean 'rate'"),
+    ],
+)
+def test_a_misspelt_argument_of_a_layer_is_refused(mapping: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        OpSpec.from_mapping("mine", mapping)

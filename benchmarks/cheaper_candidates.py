@@ -225,19 +225,25 @@ def table(files: tuple[Path, ...]) -> None:
     truth = {arch: float(np.mean(values)) for arch, values in scores.items()}
     spread = float(np.mean([np.std(values, ddof=1) for values in scores.values()])) if len(seeds) > 1 else 0.0
     click.echo(f"{len(pairs)} pairs, {len(seeds)} seeds; a long training differs by {spread:.4f} between seeds (SD)")
-    click.echo(f"{'way':<28} {'right':>9} {'ranks':>6} {'epochs':>6} {'CPU s':>6}")
+    click.echo(f"{'way':<28} {'right':>9} {'better taken':>12} {'ranks':>6} {'epochs':>6} {'CPU s':>6}")
     shown = [ways_of(records) for records in seeds]
     for versions in zip(*shown, strict=True):
-        right = total = 0
+        right = total = better = taken = 0
         ranks = []
         for way, records in zip(versions, seeds, strict=True):
             for figure, bar, record in zip(way.child, way.parent, records, strict=True):
-                right += (figure > bar) == (truth[record["child"]] > truth[record["parent"]])
+                is_better = truth[record["child"]] > truth[record["parent"]]
+                right += (figure > bar) == is_better
+                better += is_better
+                taken += is_better and figure > bar
                 total += 1
             ranks.append(spearman(way.child, [truth[record["child"]] for record in records]))
         cpu = float(np.mean([way.cpu for way in versions]))
         name, epochs = versions[0].name, versions[0].epochs
-        click.echo(f"{name:<28} {right:>3} of {total:<3} {np.mean(ranks):>5.2f} {epochs:>6} {cpu:>6.1f}")
+        click.echo(
+            f"{name:<28} {right:>3} of {total:<3} {taken:>6} of {better:<3}"
+            f"{np.mean(ranks):>5.2f} {epochs:>6} {cpu:>6.1f}"
+        )
     shares = [record["child_inherited"]["share"] for records in seeds for record in records]
     click.echo(f"share of weights inherited: mean {np.mean(shares):.2f}, from {min(shares):.2f} to {max(shares):.2f}")
     for records, file in zip(seeds, files, strict=True):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from hivenas.config_text import cut
-from hivenas.errors import ConfigError
+from hivenas.errors import ConfigError, first_line
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -104,9 +104,8 @@ def import_modules(names: Iterable[str]) -> None:
         try:
             importlib.import_module(name)
         except (Exception, SystemExit) as error:
-            reason = cut(f"{type(error).__name__}: {' '.join(str(error).split())}")
             raise ConfigError(
-                f"cannot import the module {name!r}: {reason}; name a file of this folder without its .py, or an "
-                "installed package"
+                f"cannot import the module {name!r}: {cut(first_line(error))}; name a file of this folder without its "
+                ".py, or an installed package"
             ) from error
         _imported[name] = None

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from hivenas.config import BUILT_IN_DATASETS, FILE_DATASETS, DatasetConfig
 from hivenas.core.nas.image_arrays import ARRAYS, Images, LabelledImages, Labels, check_names
-from hivenas.core.nas.image_files import read_image_folder, read_npz, reason
+from hivenas.core.nas.image_files import read_image_folder, read_npz
 from hivenas.core.seeds import derive_seed
-from hivenas.errors import ConfigError, DatasetError
+from hivenas.errors import ConfigError, DatasetError, first_line
 from hivenas.extensions import DATASETS
 
 Loader = Callable[[str | None], Mapping[str, Any]]
@@ -111,7 +111,7 @@ class _KerasSource:
         except Exception as error:
             folder = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
             raise DatasetError(
-                f"dataset.name={self.name} could not be downloaded or read ({reason(error)}); put {self.files} "
+                f"dataset.name={self.name} could not be downloaded or read ({first_line(error)}); put {self.files} "
                 f"into the writable folder {folder} (KERAS_HOME chooses another)"
             ) from error
         return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
@@ -256,8 +256,8 @@ def _registered_arrays(config: DatasetConfig) -> Mapping[str, Any]:
             arrays = dict(arrays)  # read here, where the mapping is an npz file
     except Exception as error:
         raise DatasetError(
-            f"{origin}: its loader failed with dataset.path={config.path!r} ({reason(error)}); correct the path or the "
-            "loader"
+            f"{origin}: its loader failed with dataset.path={config.path!r} ({first_line(error)}); correct the path or "
+            "the loader"
         ) from error
     if not isinstance(arrays, Mapping):
         raise DatasetError(

@@ -15,7 +15,7 @@ from PIL import Image, ImageFile
 
 from hivenas.config_text import nearest
 from hivenas.core.nas.image_arrays import check_names
-from hivenas.errors import DatasetError
+from hivenas.errors import DatasetError, first_line
 
 SPLIT_FOLDERS: Mapping[str, str] = MappingProxyType(
     {"train": "train", "val": "val", "validation": "val", "test": "test"}
@@ -52,8 +52,8 @@ def _archive(file: Path) -> Iterator[Mapping[str, Any]]:
         raise
     except Exception as error:  # what numpy raises depends on what the file is instead
         raise DatasetError(
-            f"{file}: dataset.path must be an npz file, got one that cannot be opened ({reason(error)}); write it with "
-            "numpy.savez_compressed"
+            f"{file}: dataset.path must be an npz file, got one that cannot be opened ({first_line(error)}); write it "
+            "with numpy.savez_compressed"
         ) from error
 
 
@@ -62,8 +62,8 @@ def _member(file: Path, archive: Mapping[str, Any], name: str) -> NDArray[Any]:
         array = archive[name]
     except Exception as error:  # what it raises depends on where the archive is broken
         raise DatasetError(
-            f"{file}: {name} must be an array of numbers or text, got one that cannot be read ({reason(error)}); save "
-            "objects with .astype(str) or as numbers"
+            f"{file}: {name} must be an array of numbers or text, got one that cannot be read ({first_line(error)}); "
+            "save objects with .astype(str) or as numbers"
         ) from error
     if not isinstance(array, np.ndarray):
         raise DatasetError(f"{file}: {name} must be an array, got another file; write it with numpy.savez_compressed")
@@ -209,9 +209,4 @@ def _opened(file: Path) -> Iterator[ImageFile.ImageFile]:
     except DatasetError:
         raise
     except Exception as error:  # what a decoder raises depends on where the file is broken
-        raise DatasetError(f"{file}: the image cannot be read ({reason(error)}); replace or remove it") from error
-
-
-def reason(error: Exception) -> str:
-    """The first line of what went wrong."""
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        raise DatasetError(f"{file}: the image cannot be read ({first_line(error)}); replace or remove it") from error

@@ -22,28 +22,47 @@ CELL_ARGUMENTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingP
     }
 )
 CELLS = tuple(CELL_ARGUMENTS)
-LAYERS = (
-    "Activation",
-    "AveragePooling2D",
-    "BatchNormalization",
-    "Conv2D",
-    "Dense",
-    "DepthwiseConv2D",
-    "Dropout",
-    "Flatten",
-    "GaussianDropout",
-    "GaussianNoise",
-    "GlobalAveragePooling2D",
-    "GlobalMaxPooling2D",
-    "GroupNormalization",
-    "Identity",
-    "LayerNormalization",
-    "LeakyReLU",
-    "MaxPooling2D",
-    "ReLU",
-    "SeparableConv2D",
-    "SpatialDropout2D",
+
+
+def _weights(*names: str) -> tuple[str, ...]:
+    return tuple(f"{name}_{what}" for name in names for what in ("initializer", "regularizer", "constraint"))
+
+
+# What every layer takes.
+_COMMON = ("activity_regularizer", "dtype", "trainable")
+_CONVOLUTION = ("strides", "padding", "data_format", "dilation_rate", "activation", "use_bias", *_weights("bias"))
+_POOLING = ("strides", "padding", "data_format", *_COMMON)
+_NORMALIZATION = ("axis", "epsilon", "center", "scale", *_weights("beta", "gamma"), *_COMMON)
+_MOVING = ("momentum", "moving_mean_initializer", "moving_variance_initializer", "renorm", "renorm_momentum")
+# Layers with their arguments: those that must be given, those that may be.
+LAYER_ARGUMENTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyType(
+    {
+        "Activation": (("activation",), _COMMON),
+        "AveragePooling2D": (("pool_size",), _POOLING),
+        "BatchNormalization": ((), (*_MOVING, "synchronized", *_NORMALIZATION)),
+        "Conv2D": (("filters", "kernel_size"), ("groups", *_CONVOLUTION, *_weights("kernel"), *_COMMON)),
+        "Dense": (("units",), ("activation", "use_bias", *_weights("kernel", "bias"), *_COMMON)),
+        "DepthwiseConv2D": (("kernel_size",), ("depth_multiplier", *_CONVOLUTION, *_weights("depthwise"), *_COMMON)),
+        "Dropout": (("rate",), ("noise_shape", "seed", *_COMMON)),
+        "Flatten": ((), ("data_format", *_COMMON)),
+        "GaussianDropout": (("rate",), ("seed", *_COMMON)),
+        "GaussianNoise": (("stddev",), ("seed", *_COMMON)),
+        "GlobalAveragePooling2D": ((), ("data_format", "keepdims", *_COMMON)),
+        "GlobalMaxPooling2D": ((), ("data_format", "keepdims", *_COMMON)),
+        "GroupNormalization": ((), ("groups", *_NORMALIZATION)),
+        "Identity": ((), _COMMON),
+        "LayerNormalization": ((), _NORMALIZATION),
+        "LeakyReLU": ((), ("negative_slope", "alpha", *_COMMON)),
+        "MaxPooling2D": ((), ("pool_size", *_POOLING)),
+        "ReLU": ((), ("max_value", "negative_slope", "threshold", *_COMMON)),
+        "SeparableConv2D": (
+            ("filters", "kernel_size"),
+            ("depth_multiplier", *_CONVOLUTION, *_weights("depthwise", "pointwise"), *_COMMON),
+        ),
+        "SpatialDropout2D": (("rate",), ("data_format", "seed", "dtype")),
+    }
 )
+LAYERS = tuple(LAYER_ARGUMENTS)
 
 
 @dataclass(frozen=True)
@@ -63,7 +82,7 @@ class OpSpec:
         """An operation from a configuration's `!Operation {op: …, argument: …}`.
 
         Raises:
-            ConfigError: `op` is missing or names nothing that may be built, or the cell has no such argument.
+            ConfigError: `op` is missing or names nothing that may be built, or arguments are foreign or missing.
         """
         arguments = dict(mapping)
         op = arguments.pop("op", None)
@@ -83,9 +102,10 @@ def _check_arguments(key: str, op: str, arguments: Mapping[str, Any]) -> None:
     """Refuses arguments that no network could be built with, as far as that is known without Keras."""
     if "name" in arguments:
         raise ConfigError(f"space.reference.{key}.name is given by the place in the network; remove it")
-    if op not in CELL_ARGUMENTS:
+    known = LAYER_ARGUMENTS.get(op) or CELL_ARGUMENTS.get(op)
+    if known is None:
         return
-    needed, optional = CELL_ARGUMENTS[op]
+    needed, optional = known
     for argument in arguments:
         if argument not in needed + optional:
             raise ConfigError(

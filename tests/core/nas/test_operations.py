@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hivenas.config_text import nearest
 from hivenas.core.nas.operations import (
     CELLS,
+    LAYER_ARGUMENTS,
     LAYERS,
     PRESETS,
     REFERENCE_SPACE,
@@ -90,8 +92,8 @@ def test_every_operation_of_the_reference_space_is_registered() -> None:
 
 
 def test_own_operations_are_added_and_take_the_place_of_built_in_ones() -> None:
-    space = reference_space({"mine": {"op": "Conv2D", "filters": 4}, "dropout": {"op": "Dropout", "rate": 0.5}})
-    assert space["mine"] == OpSpec("Conv2D", {"filters": 4})
+    space = reference_space({"mine": {"op": "Dense", "units": 4}, "dropout": {"op": "Dropout", "rate": 0.5}})
+    assert space["mine"] == OpSpec("Dense", {"units": 4})
     assert space["dropout"].arguments == {"rate": 0.5}
     assert REFERENCE_SPACE["dropout"].arguments == {"rate": 0.15}
     assert set(space) == {*REFERENCE_SPACE, "mine"}
@@ -123,6 +125,54 @@ def test_the_built_in_operations_cannot_be_changed() -> None:
 def test_only_registered_names_may_be_built(mapping: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         OpSpec.from_mapping("mine", mapping)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "says"),
+    [
+        (
+            {"op": "Conv2D", "filter": 24, "kernel_size": 3},
+            r"space\.reference\.mine has no argument 'filter' for Conv2D; did you mean 'filters'\?; choose",
+        ),
+        ({"op": "ReLU", "max": 6}, r"no argument 'max' for ReLU; .*choose among max_value, negative_slope, threshold"),
+        ({"op": "Conv2D", "filters": 24}, r"space\.reference\.mine\.kernel_size must be given for Conv2D; add it"),
+        ({"op": "SpatialDropout2D", "rate": 0.1, "trainable": True}, "no argument 'trainable' for SpatialDropout2D"),
+    ],
+)
+def test_arguments_that_a_layer_does_not_have_or_needs_are_refused(mapping: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        OpSpec.from_mapping("mine", mapping)
+
+
+# What has no sense in a search: names, which are given, fine-tuning, quantization, and what is no plain number.
+LEFT_OUT = {"name", "lora_rank", "lora_alpha", "quantization_config", "renorm_clipping"}
+# Arguments that some releases of Keras have and others do not.
+OF_SOME_RELEASES = {"renorm", "renorm_momentum", "alpha"}
+
+
+@pytest.mark.parametrize("op", LAYERS)
+def test_the_arguments_of_layers_are_those_of_keras(op: str) -> None:
+    import keras
+
+    needed, optional = LAYER_ARGUMENTS[op]
+    parameters = inspect.signature(getattr(keras.layers, op)).parameters.values()
+    given = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD} - LEFT_OUT
+    inherited = (
+        {"activity_regularizer", "dtype", "trainable"} if any(p.kind is p.VAR_KEYWORD for p in parameters) else set()
+    )
+    assert set(needed) == {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
+    assert {*needed, *optional} - OF_SOME_RELEASES == (given | inherited) - OF_SOME_RELEASES
+    assert len(needed + optional) == len({*needed, *optional})
+
+
+@pytest.mark.parametrize("op", [op for op in LAYERS if "trainable" in LAYER_ARGUMENTS[op][1]])
+def test_every_layer_takes_what_it_inherits(op: str) -> None:
+    import keras
+
+    sizes: dict[str, Any] = {"activation": "relu", "rate": 0.5, "stddev": 0.5}
+    needed = {name: sizes.get(name, 2) for name in LAYER_ARGUMENTS[op][0]}
+    layer = getattr(keras.layers, op)(**needed, trainable=False, dtype="float16", activity_regularizer="l2")
+    assert (layer.trainable, layer.compute_dtype) == (False, "float16")
 
 
 def test_an_unknown_key_is_refused_with_its_place_and_the_nearest_one() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import math
@@ -180,6 +181,7 @@ def register_dataset(name: str, loader: L | None = None) -> L | Callable[[L], L]
     if not callable(loader):
         raise ConfigError(f"the loader of data set {name!r} must be a function of a path, got {loader!r}; pass one")
     DATASETS.add(name, loader, taken=(*BUILT_IN_DATASETS, *FILE_DATASETS))
+    _loaded_size.cache_clear()  # an interactive session may register another loader under the name
     return loader
 
 
@@ -231,10 +233,31 @@ def image_shape_and_classes(config: DatasetConfig, seed: int) -> tuple[tuple[int
     Raises:
         DatasetError: data that cannot be found, or cannot be trained on.
     """
-    if config.name in SIZES:
-        return SIZES[config.name]
+    return SIZES[config.name] if config.name in SIZES else _loaded_size(config, seed)
+
+
+@functools.lru_cache(maxsize=16)
+def _loaded_size(config: DatasetConfig, seed: int) -> tuple[tuple[int, int, int], int]:
+    """Loaded once a process, as every interface asks: equal settings mean the same images as long as it lives."""
     data = load_dataset(config, seed)
     return data.shape, data.classes
+
+
+def check_path(config: DatasetConfig) -> None:
+    """Refuses a `dataset.path` where no file or folder of images is, without reading any.
+
+    Raises:
+        DatasetError: names the path and what a relative one starts from.
+    """
+    if config.name not in FILE_DATASETS:
+        return
+    path = Path(str(config.path)).expanduser()
+    if not (path.is_file() if config.name == "npz" else path.is_dir()):
+        origin = "" if path.is_absolute() else f" in {Path.cwd()}, where the command runs"
+        raise DatasetError(
+            f"dataset.path must be an existing {FILE_DATASETS[config.name]}, got {config.path!r}{origin}; correct "
+            "the path"
+        )
 
 
 def _arrays(config: DatasetConfig) -> Mapping[str, Any]:
@@ -272,6 +295,10 @@ def _stratified(
     x: Images, y: Labels, size: int, seed: int, names: Sequence[str], way_out: str, *, rest_is_used: bool = True
 ) -> tuple[Images, Labels, Images, Labels]:
     """So many random images and their labels, with the shares of the classes kept, and the others."""
+    if not rest_is_used and len(x) - size < len(names) <= size:
+        # Too few are left over for scikit-learn, which wants every class among them.
+        chosen = _all_but_a_few(y, size, seed)
+        return x[chosen], y[chosen], x[:0], y[:0]
     from sklearn.model_selection import train_test_split
 
     counts = np.bincount(y)
@@ -288,3 +315,10 @@ def _stratified(
         if len(np.unique(part)) < len(counts):
             raise DatasetError(message)
     return x_first, y_first, x_rest, y_rest
+
+
+def _all_but_a_few(y: Labels, size: int, seed: int) -> NDArray[np.intp]:
+    """Positions of so many random labels, every class among them."""
+    order = np.random.default_rng(seed).permutation(len(y))
+    firsts = np.unique(y[order], return_index=True)[1]
+    return np.concatenate([order[firsts], np.delete(order, firsts)])[:size]

@@ -215,7 +215,8 @@ def _stretched(values: NDArray[Any]) -> NDArray[np.float64]:
     """Raw values of any range and type as 0 … 1, the darkest and the brightest."""
     exact = values.astype(np.float64)
     low, high = exact.min(), exact.max()
-    return (exact - low) / max(high - low, float(np.finfo(np.float32).tiny))
+    share: NDArray[np.float64] = (exact - low) / max(high - low, float(np.finfo(np.float32).tiny))
+    return share
 
 
 def _draw(file: Path, paint: Any) -> Path:

@@ -14,6 +14,7 @@ import numpy as np
 
 from hivenas.config import Config
 from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate
+from hivenas.core.nas.datasets import check_path
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.search_space import decode
 from hivenas.core.objective_interface import ObjectiveInterface
@@ -73,11 +74,13 @@ def plan(config: Config) -> Plan:
 
     Raises:
         ConfigError: an unknown operation, a space without neighbours, limits to the size that leave next to nothing.
+        DatasetError: a `dataset.path` that does not exist; with such limits also data that cannot be used.
     """
     colony = config.colony
     evaluations = colony.size * colony.iterations
     if config.objective != "nas":
         return Plan(None, evaluations, 0, colony.employees, colony.onlookers)
+    check_path(config.dataset)
     with _naming(config):
         space = NASInterface.from_config(config, tracker=NullTracker()).search_space
     momentum = config.evaluation.momentum_epochs * colony.iterations
@@ -134,12 +137,11 @@ def train_custom(config: Config, arch: str, listener: SearchListener) -> Trained
 
 
 def draw_report(config: Config) -> tuple[list[Row], list[Path]]:
-    """Draws the pictures of a recorded search, finished or not.
+    """Draws the pictures of a recorded search, finished or not; it needs neither its data nor its operations.
 
     Raises:
         MissingResultsError: nothing was recorded.
     """
-    plan(config)
     folder = ResultsFolder(config.results.dir, config.name)
     folder.best(minimizes(config))
     rows = folder.rows()
@@ -238,7 +240,7 @@ class _Run:
         momentum_epochs = self.config.evaluation.momentum_epochs if self.config.objective == "nas" else 0
         colony = ArtificialBeeColony(self.objective, self.config.colony, self.rng, momentum_epochs=momentum_epochs)
         done = sum(row.phase == "evaluate" for row in self.store.rows)
-        self.listener.started(plan(self.config).evaluations, done)
+        self.listener.started(self.config.colony.size * self.config.colony.iterations, done)
         Search(
             colony,
             evaluate,

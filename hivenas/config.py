@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -19,7 +20,7 @@ from pydantic import (
 )
 
 from hivenas.ancestor import Translation, is_ancestral, translate
-from hivenas.config_arguments import check_operation, check_optimizer
+from hivenas.config_arguments import check_operation, check_optimizer, check_size
 from hivenas.config_errors import explain, in_old_words
 from hivenas.config_text import as_text, dump_yaml, leaves, nearest, put, read_mapping, split_overrides
 from hivenas.errors import ConfigError
@@ -60,7 +61,7 @@ class DatasetConfig(Section):
 
     name: str = "digits"
     path: str | None = None
-    image_size: Annotated[tuple[Pixels, Pixels], Field(strict=False)] | None = None
+    image_size: Annotated[tuple[Pixels, Pixels], Field(strict=False), BeforeValidator(check_size)] | None = None
     validation_split: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     train_limit: Annotated[int, Field(ge=10, le=_MOST)] | None = None
 

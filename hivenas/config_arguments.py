@@ -1,4 +1,4 @@
-"""What the arguments of operations and optimizers may be: plain data of a size that a machine can hold."""
+"""What arguments of operations, of optimizers and of images may be: plain data of a size that a machine can hold."""
 
 from __future__ import annotations
 
@@ -67,6 +67,17 @@ def check_operation(key: str, arguments: Mapping[str, Any]) -> None:
         largest = _LARGEST.get(name, _LARGEST_NUMBER)
         if any(isinstance(number, int) and abs(number) > largest for number in numbers):
             raise ValueError(f"space.reference.{key}.{name} must be at most {largest}, got {shown(value)}")
+
+
+def check_size(value: object) -> object:
+    """Refuses a list of any other length than two; numbers are left to their type.
+
+    Raises:
+        ValueError: the rule and the value.
+    """
+    if isinstance(value, list | tuple) and len(value) != 2:
+        raise ValueError(f"must be [height, width], got {shown(value)}")
+    return value
 
 
 def _is_finite(value: object) -> bool:

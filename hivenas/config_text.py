@@ -114,6 +114,14 @@ def _construct_tuple(loader: yaml.SafeLoader, node: yaml.Node) -> tuple[Any, ...
     return tuple(loader.construct_sequence(node, deep=True))
 
 
+def _construct_number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | float:
+    construct = loader.construct_yaml_int if node.tag == f"{_CORE}int" else loader.construct_yaml_float
+    try:
+        return construct(node)
+    except ValueError:  # YAML's pattern of numbers allows what has no digits, such as 0b_
+        raise _refusal(f"{node.value!r} is no number; put it in quotes if it is text", node.start_mark) from None
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes what `_Loader` reads back."""
 
@@ -130,6 +138,8 @@ _Loader.yaml_implicit_resolvers = {
 }
 _Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 _Loader.add_constructor("!Operation", _construct_mapping)
+for _tag in _NUMBERS:
+    _Loader.add_constructor(_tag, _construct_number)
 _Loader.add_constructor("tag:yaml.org,2002:python/tuple", _construct_tuple)
 
 

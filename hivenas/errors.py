@@ -58,3 +58,9 @@ class TrackingError(RunError):
 
 class WorkerDiedError(RunError):
     """A worker process was killed or crashed while it evaluated a candidate."""
+
+
+def first_line(error: BaseException) -> str:
+    """The type of an exception and the first line of what it says."""
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__

@@ -11,10 +11,11 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import FrameType
 from typing import Any, TypeVar
 
 from hivenas.config_text import cut
-from hivenas.errors import ConfigError
+from hivenas.errors import ConfigError, first_line
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,10 +29,10 @@ class Registry(Mapping[str, Callable[..., Any]]):
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
-        self._entries: dict[str, Callable[..., Any]] = {}
+        self._entries: dict[str, tuple[Callable[..., Any], str]] = {}
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
-        return self._entries[name]
+        return self._entries[name][0]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
@@ -40,7 +41,9 @@ class Registry(Mapping[str, Callable[..., Any]]):
         return len(self._entries)
 
     def add(self, name: str, entry: Callable[..., Any], taken: tuple[str, ...]) -> None:
-        """Registers a callable; the same module may register its own name anew, as an interactive session does.
+        """Registers a callable for the module that called hivenas to do it, wherever the callable itself comes from.
+
+        The same module may register its own name anew, as an interactive session does.
 
         Raises:
             ConfigError: not a name, a built-in name, or one that another module has registered.
@@ -49,23 +52,30 @@ class Registry(Mapping[str, Callable[..., Any]]):
             raise ConfigError(f"the name of {self._kind} must be letters, digits and _, got {name!r}; rename it")
         if name in taken:
             raise ConfigError(f"{name!r} is built in, so {self._kind} cannot take the name; choose another")
-        before = self._entries.get(name)
-        if before is not None and _module(before) != _module(entry):
+        module = _calling_module()
+        _, before = self._entries.get(name, (None, module))
+        if before != module:
             raise ConfigError(
-                f"{self._kind} {name!r} is registered by {_module(before)} already, got another from {_module(entry)}; "
+                f"{self._kind} {name!r} is registered by {before} already, got another from {module}; "
                 "rename one of them"
             )
-        self._entries[name] = entry
+        self._entries[name] = (entry, module)
 
     def modules(self) -> set[str]:
         """The modules whose import registers what is registered here."""
-        return {_module(entry) for entry in self._entries.values()}
+        return {module for _, module in self._entries.values()}
 
 
-def _module(entry: Callable[..., Any]) -> str:
-    # `__mp_main__` is what a spawned worker calls the script that the driver calls `__main__`.
-    module = getattr(entry, "__module__", None) or type(entry).__module__
-    return "__main__" if module == "__mp_main__" else str(module)
+def _calling_module() -> str:
+    """The module whose code called hivenas: what it registers need not say so, as a partial or a Keras class."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__", "__main__"))
+        if module.partition(".")[0] != "hivenas":
+            # `__mp_main__` is what a spawned worker calls the script that the driver calls `__main__`.
+            return "__main__" if module == "__mp_main__" else module
+        frame = frame.f_back
+    return "__main__"
 
 
 OPERATIONS = Registry("an operation")
@@ -104,9 +114,8 @@ def import_modules(names: Iterable[str]) -> None:
         try:
             importlib.import_module(name)
         except (Exception, SystemExit) as error:
-            reason = cut(f"{type(error).__name__}: {' '.join(str(error).split())}")
             raise ConfigError(
-                f"cannot import the module {name!r}: {reason}; name a file of this folder without its .py, or an "
-                "installed package"
+                f"cannot import the module {name!r}: {cut(first_line(error))}; name a file of this folder without its "
+                ".py, or an installed package"
             ) from error
         _imported[name] = None

@@ -207,11 +207,16 @@ def _draw_mistakes(answers: Answers, file: Path) -> Path:
 
 def _show_image(axes: Axes, image: NDArray[Any]) -> None:
     """Shows a raw image, grey or RGB, whatever its range of values."""
-    values = image.astype(float)
-    if image.dtype != np.uint8:
-        values = 255 * (values - values.min()) / max(values.max() - values.min(), 1e-12)
-    pixels = values.clip(0, 255).astype(np.uint8)
+    pixels = image if image.dtype == np.uint8 else (255 * _stretched(image)).astype(np.uint8)
     axes.imshow(pixels[..., 0] if pixels.shape[-1] == 1 else pixels, cmap="gray", vmin=0, vmax=255)
+
+
+def _stretched(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Raw values of any range and type as 0 … 1, the darkest and the brightest."""
+    exact = values.astype(np.float64)
+    low, high = exact.min(), exact.max()
+    share: NDArray[np.float64] = (exact - low) / max(high - low, float(np.finfo(np.float32).tiny))
+    return share
 
 
 def _draw(file: Path, paint: Any) -> Path:
@@ -268,10 +273,9 @@ def draw_augmentation(examples: NDArray[Any], config: AugmentationConfig, folder
 
     images, versions, height, width, channels = examples.shape
     shown = examples if channels == 3 else examples[..., :1].repeat(3, axis=-1)
-    low, high = shown.min(), shown.max()
     gap = max(1, round(0.06 * width))
     tiles = np.pad(
-        (shown - low) / max(high - low, np.finfo(np.float32).tiny),
+        _stretched(shown),
         ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)),
         constant_values=1.0,
     )

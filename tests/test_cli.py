@@ -9,6 +9,8 @@ import yaml
 from click.testing import CliRunner, Result
 
 from hivenas.cli import main
+from hivenas.core.evaluation import Evaluation, Proposal
+from hivenas.core.records import ResultsFolder, Row
 
 
 def invoke(*arguments: str) -> Result:
@@ -26,28 +28,41 @@ WRONG = [
     ("evaluation: {epoch: 3}", "did you mean evaluation.epochs?"),
     ("evaluation: {epochs: five}", "evaluation.epochs must be a whole number, got 'five'"),
     ("evaluation: {epochs: 0}", "evaluation.epochs must be at least 1, got 0"),
-    ("space: {operations: [sep3x3_65, identity]}", "did you mean 'sep3x3_64'?"),
     (
         "evaluation: {epochs: 2, momentum_epochs: 5}",
         "evaluation.epochs must be at least 3 when momentum_epochs > 0, got epochs=2",
     ),
     ("name: !!python/object:os.system {}", "!!python/object:os.system is not allowed"),
     ("name: !!python/object/apply:os.system [ls]", "!!python/object/apply:os.system is not allowed"),
-    ("space: {operations: [identity]}", "one operation needs skip connections to have neighbours"),
-    (
-        "space: {max_params: 300}",
-        "a search needs architectures within space.max_params=300 that have neighbours within",
-    ),
     ("- a list", "must be a mapping of keys"),
     ("registry: {alias: latest}", "registry.alias must not be latest"),
     ("registry: {alias: V2}", "registry.alias must not be latest or v1"),
     ("registry: {model: a/b}", "registry.model must match"),
     ("evaluation: {epochs: [", "not valid YAML"),
+    (
+        "dataset: {name: image_folder, path: x, image_size: [28]}",
+        "image_size must be [height, width], got [28]",
+    ),
 ]
+# What is found beyond the file, by every command that trains.
+WRONG_SPACES = [
+    ("space: {operations: [sep3x3_65, identity]}", "did you mean 'sep3x3_64'?"),
+    ("space: {operations: [identity]}", "one operation needs skip connections to have neighbours"),
+    (
+        "space: {max_params: 300}",
+        "a search needs architectures within space.max_params=300 that have neighbours within",
+    ),
+    ("space: {reference: {m: {}}}", "space.reference.m needs an op, got {}"),
+    ("space: {reference: {m: {op: Conv2D, filter: 24}}}", "no argument 'filter' for Conv2D"),
+]
+COMMANDS = ("search", "check", "train", "report")
 
 
-@pytest.mark.parametrize("command", ["search", "check", "train", "report"])
-@pytest.mark.parametrize(("text", "message"), WRONG)
+@pytest.mark.parametrize(
+    ("command", "text", "message"),
+    [(command, *wrong) for wrong in WRONG for command in COMMANDS]
+    + [(command, *wrong) for wrong in WRONG_SPACES for command in COMMANDS[:-1]],
+)
 def test_wrong_configurations_are_one_clear_line_and_exit_code_2(
     tmp_path: Path, command: str, text: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +103,33 @@ def test_wrong_calls_are_clear_and_exit_code_2(
     assert result.exit_code == 2
     assert message in result.output
     assert not (tmp_path / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize("name", ["npz", "image_folder"])
+def test_check_refuses_a_path_that_does_not_exist(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file.npz").write_bytes(b"not looked into")
+    right, wrong = ("file.npz", "folder") if name == "npz" else ("folder", "file.npz")
+    for path, says in ((wrong, f"got {wrong!r} in {tmp_path}"), ("gone", "got 'gone'"), ("/gone", "got '/gone'; cor")):
+        file = write(tmp_path, f"dataset: {{name: {name}, path: {path}}}\n")
+        result = invoke("check", "--config", file)
+        assert result.exit_code == 2
+        assert result.output.startswith("hivenas: dataset.path must be an existing ")
+        assert says in result.output
+        assert len(result.output.splitlines()) == 1
+    assert invoke("check", "--config", file, "--set", f"dataset.path={right}").exit_code == 0
+
+
+def test_report_needs_neither_data_nor_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    evaluation = Evaluation("input|own|output", "complete", 0.5, 1, 0.1, 0, 10)
+    row = Row.of(Proposal(0, 0, "employee", 0, evaluation.candidate), evaluation)
+    ResultsFolder("results", "gone").append(row)
+    text = "name: gone\ndataset: {name: npz, path: gone.npz}\nspace: {max_params: 10, operations: [own, other]}\n"
+    result = invoke("report", "--config", write(tmp_path, text))
+    assert result.exit_code == 0, result.output
+    assert "wrote results/gone/plots/convergence.png" in result.output
 
 
 def test_check_prints_the_resolved_configuration_and_the_plan(tmp_path: Path) -> None:

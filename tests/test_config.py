@@ -54,6 +54,13 @@ WRONG_VALUES = [
     ("dataset: {validation_split: 1.0}", "dataset.validation_split", "must be less than 1.0, got 1.0"),
     ("dataset: {validation_split: 0}", "dataset.validation_split", "must be greater than 0.0, got 0"),
     ("dataset: {path: images}", "dataset.path", "got 'images'"),
+    ("dataset: {name: image_folder, path: x, image_size: [28]}", "dataset.image_size", "[height, width], got [28]"),
+    (
+        "dataset: {name: image_folder, path: x, image_size: [28, 28, 3]}",
+        "dataset.image_size",
+        "must be [height, width], got [28, 28, 3]",
+    ),
+    ("dataset: {name: image_folder, path: x, image_size: 28}", "dataset.image_size", "must be a list, got 28"),
     ("space: {depth: 0}", "space.depth", "must be at least 1, got 0"),
     ("space: {skip_rate: 1.5}", "space.skip_rate", "must be at most 1.0, got 1.5"),
     ("space: {operations: identity}", "space.operations", "must be a list, got 'identity'"),
@@ -127,7 +134,7 @@ def test_the_number_of_further_problems_is_said(tmp_path: Path) -> None:
 BAD_YAML = [
     ("a: [", "not valid YAML"),
     ("a: 'b", "not valid YAML"),
-    ("a: 0b_", "not valid YAML"),
+    ("a: 0b_", "'0b_' is no number"),
     ("name: \x01", "not valid YAML"),
     ("a: &a [*a]", "recursive"),
     ("- a", "must be a mapping of keys, got a list"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tracemalloc
 from pathlib import Path
@@ -70,7 +71,7 @@ REFUSED = {
     "10,000 hexadecimal digits": ("a: 0x" + "f" * 10_000, "at most 100 characters long, got 10,002"),
     "10,000 sexagesimal digits": ("a: 1" + ":10" * 10_000, "at most 100 characters long, got 30,001"),
     "10,000 decimals": ("a: 0." + "1" * 10_000, "at most 100 characters long"),
-    "no digits": ("a: 0b_", "not valid YAML: invalid literal for int()"),
+    "no digits": ("a: 0b_", "'0b_' is no number; put it in quotes"),
     "endless text": ("a: " + "x" * 900_000, "at most 4096 characters long, got 900,000"),
     "NUL byte": ("a: \0", "not valid YAML: unacceptable character #x0000"),
     "escaped NUL": (r'a: "\0"', r"a value must not contain NUL or half a character, got '\x00'"),
@@ -203,3 +204,9 @@ def test_no_text_raises_anything_but_a_configuration_error(text: str) -> None:
     except ConfigError as error:
         message = str(error)
     assert not message or message.isprintable()
+
+
+@pytest.mark.parametrize("number", ["0b_", "0x_", "-0b__", "+0x_"])
+def test_a_number_without_digits_is_refused_with_its_line(number: str) -> None:
+    with pytest.raises(ConfigError, match=rf"'{re.escape(number)}' is no number; .* \(FILE, line 2\)$"):
+        parse_yaml(f"a: 1\nb: [{number}]\n", "FILE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +71,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test registers into empty registries and leaves no module behind."""
     monkeypatch.setattr(extensions.OPERATIONS, "_entries", {})
     monkeypatch.setattr(extensions.CELLS, "_entries", {})
+    monkeypatch.setattr(extensions.DATASETS, "_entries", {})
     monkeypatch.setattr(extensions, "_imported", {})
     monkeypatch.setattr(sys, "path", list(sys.path))
 
@@ -111,7 +113,7 @@ def test_the_environment_names_modules_too_and_an_unregistered_name_is_refused(
 
 FAILING = [
     ("absent", "ModuleNotFoundError: No module named 'absent'"),
-    ("broken", "ValueError: two lines; name a file"),
+    ("broken", "ValueError: two; name a file"),
     ("ends", "SystemExit: 3"),
     ("my_ops.py", "'my_ops' is not a package; name a file of this folder without its .py"),
     ("../broken", "TypeError"),
@@ -140,6 +142,46 @@ def test_a_worker_imports_the_modules_before_its_first_call(my_ops: Path) -> Non
         assert executor.submit(_knows, "Scale", "ScaledConv").result()
 
 
+PARTS = """
+import functools
+import keras
+from hivenas import register_cell, register_dataset, register_operation
+
+
+def pooled(x, name, *, size):
+    return keras.layers.AveragePooling2D(size, name=name)(x)
+
+
+def load(path, count):
+    raise KeyError(path)
+
+
+register_operation("Half", keras.layers.LeakyReLU)
+register_cell("Pooled", functools.partial(pooled, size=2))
+register_cell("Same")(lambda x, name: x)
+register_dataset("drawn", functools.partial(load, count=3))
+"""
+
+
+@pytest.mark.parametrize("line", [line for line in PARTS.splitlines() if line.startswith("register")])
+def test_what_a_module_registers_reaches_the_workers_wherever_it_comes_from(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "my_parts.py").write_text(PARTS.partition("\nregister_operation")[0] + f"\n{line}\n")
+    importlib.import_module("my_parts")
+    try:
+        assert registered_modules() == ("my_parts",)
+    finally:
+        del sys.modules["my_parts"]
+
+
+def test_the_main_script_is_left_to_the_workers_themselves() -> None:
+    for name in ("__main__", "__mp_main__"):
+        exec("from hivenas import register_operation; register_operation('Mine', print)", {"__name__": name})
+    assert registered_modules() == ()
+
+
 def _knows(operation: str, cell: str) -> bool:
     return operation in extensions.OPERATIONS and cell in extensions.CELLS
 
@@ -148,8 +190,11 @@ def test_the_same_name_stands_for_one_thing() -> None:
     register_operation("Mine", keras.layers.ReLU)
     with pytest.raises(ConfigError, match="'Mine' is registered already, as an operation or as a cell"):
         register_cell("Mine", apply_operation)
-    with pytest.raises(ConfigError, match="an operation 'Mine' is registered by keras"):
-        register_operation("Mine", _knows)
+    other = "from hivenas import register_operation; register_operation('Mine', print)"
+    with pytest.raises(ConfigError, match=f"'Mine' is registered by {__name__} already, got another from other; "):
+        exec(other, {"__name__": "other"})
+    register_operation("Mine", _knows)
+    assert extensions.OPERATIONS["Mine"] is _knows
     for name in (*LAYERS, *CELLS):
         with pytest.raises(ConfigError, match=f"'{name}' is built in"):
             register_operation(name, keras.layers.ReLU)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import math
@@ -17,9 +18,9 @@ from numpy.typing import NDArray
 
 from hivenas.config import BUILT_IN_DATASETS, FILE_DATASETS, DatasetConfig
 from hivenas.core.nas.image_arrays import ARRAYS, Images, LabelledImages, Labels, check_names
-from hivenas.core.nas.image_files import read_image_folder, read_npz, reason
+from hivenas.core.nas.image_files import read_image_folder, read_npz
 from hivenas.core.seeds import derive_seed
-from hivenas.errors import ConfigError, DatasetError
+from hivenas.errors import ConfigError, DatasetError, first_line
 from hivenas.extensions import DATASETS
 
 Loader = Callable[[str | None], Mapping[str, Any]]
@@ -111,7 +112,7 @@ class _KerasSource:
         except Exception as error:
             folder = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
             raise DatasetError(
-                f"dataset.name={self.name} could not be downloaded or read ({reason(error)}); put {self.files} "
+                f"dataset.name={self.name} could not be downloaded or read ({first_line(error)}); put {self.files} "
                 f"into the writable folder {folder} (KERAS_HOME chooses another)"
             ) from error
         return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
@@ -180,6 +181,7 @@ def register_dataset(name: str, loader: L | None = None) -> L | Callable[[L], L]
     if not callable(loader):
         raise ConfigError(f"the loader of data set {name!r} must be a function of a path, got {loader!r}; pass one")
     DATASETS.add(name, loader, taken=(*BUILT_IN_DATASETS, *FILE_DATASETS))
+    _loaded_size.cache_clear()  # an interactive session may register another loader under the name
     return loader
 
 
@@ -231,10 +233,31 @@ def image_shape_and_classes(config: DatasetConfig, seed: int) -> tuple[tuple[int
     Raises:
         DatasetError: data that cannot be found, or cannot be trained on.
     """
-    if config.name in SIZES:
-        return SIZES[config.name]
+    return SIZES[config.name] if config.name in SIZES else _loaded_size(config, seed)
+
+
+@functools.lru_cache(maxsize=16)
+def _loaded_size(config: DatasetConfig, seed: int) -> tuple[tuple[int, int, int], int]:
+    """Loaded once a process, as every interface asks: equal settings mean the same images as long as it lives."""
     data = load_dataset(config, seed)
     return data.shape, data.classes
+
+
+def check_path(config: DatasetConfig) -> None:
+    """Refuses a `dataset.path` where no file or folder of images is, without reading any.
+
+    Raises:
+        DatasetError: names the path and what a relative one starts from.
+    """
+    if config.name not in FILE_DATASETS:
+        return
+    path = Path(str(config.path)).expanduser()
+    if not (path.is_file() if config.name == "npz" else path.is_dir()):
+        origin = "" if path.is_absolute() else f" in {Path.cwd()}, where the command runs"
+        raise DatasetError(
+            f"dataset.path must be an existing {FILE_DATASETS[config.name]}, got {config.path!r}{origin}; correct "
+            "the path"
+        )
 
 
 def _arrays(config: DatasetConfig) -> Mapping[str, Any]:
@@ -256,8 +279,8 @@ def _registered_arrays(config: DatasetConfig) -> Mapping[str, Any]:
             arrays = dict(arrays)  # read here, where the mapping is an npz file
     except Exception as error:
         raise DatasetError(
-            f"{origin}: its loader failed with dataset.path={config.path!r} ({reason(error)}); correct the path or the "
-            "loader"
+            f"{origin}: its loader failed with dataset.path={config.path!r} ({first_line(error)}); correct the path or "
+            "the loader"
         ) from error
     if not isinstance(arrays, Mapping):
         raise DatasetError(
@@ -272,6 +295,10 @@ def _stratified(
     x: Images, y: Labels, size: int, seed: int, names: Sequence[str], way_out: str, *, rest_is_used: bool = True
 ) -> tuple[Images, Labels, Images, Labels]:
     """So many random images and their labels, with the shares of the classes kept, and the others."""
+    if not rest_is_used and len(x) - size < len(names) <= size:
+        # Too few are left over for scikit-learn, which wants every class among them.
+        chosen = _all_but_a_few(y, size, seed)
+        return x[chosen], y[chosen], x[:0], y[:0]
     from sklearn.model_selection import train_test_split
 
     counts = np.bincount(y)
@@ -288,3 +315,10 @@ def _stratified(
         if len(np.unique(part)) < len(counts):
             raise DatasetError(message)
     return x_first, y_first, x_rest, y_rest
+
+
+def _all_but_a_few(y: Labels, size: int, seed: int) -> NDArray[np.intp]:
+    """Positions of so many random labels, every class among them."""
+    order = np.random.default_rng(seed).permutation(len(y))
+    firsts = np.unique(y[order], return_index=True)[1]
+    return np.concatenate([order[firsts], np.delete(order, firsts)])[:size]

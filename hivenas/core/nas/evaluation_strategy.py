@@ -35,7 +35,7 @@ from hivenas.core.nas.stopping import Judge
 from hivenas.core.nas.training import Arrays, TrainingLoop
 from hivenas.core.records import WEIGHTS_SUFFIX, ResultsFolder, weights_name
 from hivenas.core.seeds import arch_hash, derive_seed
-from hivenas.errors import ArchitectureError, DatasetError, MissingResultsError
+from hivenas.errors import ArchitectureError, DatasetError, MissingResultsError, first_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ class NASEval:
         except (DatasetError, MissingResultsError):
             raise
         except Exception as error:
-            reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+            reason = f"{type(error).__name__}: {first_line(error)}"
             evaluation = Evaluation.failure(candidate, reason, traceback=traceback.format_exc())
         return evaluation.with_seconds(time.monotonic() - started)
 

@@ -11,17 +11,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile
+from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from hivenas.config_text import nearest
 from hivenas.core.nas.image_arrays import check_names
-from hivenas.errors import DatasetError
+from hivenas.errors import DatasetError, first_line
 
 SPLIT_FOLDERS: Mapping[str, str] = MappingProxyType(
     {"train": "train", "val": "val", "validation": "val", "test": "test"}
 )
-EXTENSIONS = ("png", "jpg", "jpeg", "bmp", "gif", "webp")
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
+EXTENSIONS = ("png", "jpg", "jpeg", "jpe", "jfif", "bmp", "gif", "webp", "tif", "tiff")
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
+# Images that are not read: left out without a word, they would be missing from their class.
+_OTHER_EXTENSIONS = ("avif", "heic", "heif", "ico", "jp2", "jxl", "pbm", "pgm", "pnm", "ppm", "psd", "svg", "tga")
 _GREY_MODES = ("1", "L", "LA")
 _COLOUR_MODES = ("P", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 
@@ -52,8 +54,8 @@ def _archive(file: Path) -> Iterator[Mapping[str, Any]]:
         raise
     except Exception as error:  # what numpy raises depends on what the file is instead
         raise DatasetError(
-            f"{file}: dataset.path must be an npz file, got one that cannot be opened ({reason(error)}); write it with "
-            "numpy.savez_compressed"
+            f"{file}: dataset.path must be an npz file, got one that cannot be opened ({first_line(error)}); write it "
+            "with numpy.savez_compressed"
         ) from error
 
 
@@ -62,8 +64,8 @@ def _member(file: Path, archive: Mapping[str, Any], name: str) -> NDArray[Any]:
         array = archive[name]
     except Exception as error:  # what it raises depends on where the archive is broken
         raise DatasetError(
-            f"{file}: {name} must be an array of numbers or text, got one that cannot be read ({reason(error)}); save "
-            "objects with .astype(str) or as numbers"
+            f"{file}: {name} must be an array of numbers or text, got one that cannot be read ({first_line(error)}); "
+            "save objects with .astype(str) or as numbers"
         ) from error
     if not isinstance(array, np.ndarray):
         raise DatasetError(f"{file}: {name} must be an array, got another file; write it with numpy.savez_compressed")
@@ -82,7 +84,8 @@ def read_image_folder(path: str, image_size: tuple[int, int] | None) -> dict[str
     """Reads class folders of images, or train[, val, test] with class folders in each, in alphabetical order.
 
     Args:
-        path: the folder. Hidden files and those that are no images by their extension are ignored.
+        path: the folder. Hidden files and those that are no images by their extension are ignored; images are turned
+            as their EXIF data say.
         image_size: height and width in pixels to which images are resized (bilinear); None: all must be of one size.
 
     Returns:
@@ -140,12 +143,21 @@ def _image_files(folder: Path) -> list[Path]:
             f"{folder}: a class folder must hold images, got the folder {inner[0]!r} in it; move its images up, or "
             "name the folders of the splits train, val and test"
         )
-    files = [entry for entry in entries if entry.suffix.lower().lstrip(".") in EXTENSIONS]
+    for entry in entries:
+        if _extension(entry) in _OTHER_EXTENSIONS:
+            raise DatasetError(
+                f"{entry}: images must be {', '.join(EXTENSIONS)}, got {entry.suffix}; convert it or move it away"
+            )
+    files = [entry for entry in entries if _extension(entry) in EXTENSIONS]
     if not files:
         raise DatasetError(
             f"{folder}: a class folder must hold images ({', '.join(EXTENSIONS)}), got none; add some or remove it"
         )
     return files
+
+
+def _extension(file: Path) -> str:
+    return file.suffix.lower().lstrip(".")
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -164,13 +176,14 @@ def _entries(folder: Path) -> list[Path]:
 
 def _header(file: Path) -> _Header:
     with _opened(file) as image:
-        # Pillow would silently keep the upper 8 bits of a colour PNG of 16 bits.
-        sixteen = image.format == "PNG" and any(str(tile[3]).endswith(";16B") for tile in image.tile)
+        # Pillow would silently keep the upper 8 bits of a colour PNG or TIFF of 16 bits.
+        sixteen = any(";16" in str(tile[3]) for tile in image.tile)
         if sixteen or image.mode not in _GREY_MODES + _COLOUR_MODES:
             raise DatasetError(
                 f"{file}: images must have 8 bits a channel, got {'16 bits' if sixteen else f'mode {image.mode}'}; "
                 "convert it, or give the pixels as they are in an npz file"
             )
+        _turn_upright(image)
         return _Header((image.height, image.width), image.mode in _GREY_MODES)
 
 
@@ -193,12 +206,22 @@ def _pixels(files: Sequence[Path], size: tuple[int, int], mode: str) -> NDArray[
     pixels = np.empty((len(files), *size, 1 if mode == "L" else 3), np.uint8)
     for target, file in zip(pixels, files, strict=True):
         with _opened(file) as opened:
+            _turn_upright(opened)
             # A palette may hold transparency, which only RGBA can take over.
             image = (opened.convert("RGBA") if opened.mode == "P" else opened).convert(mode)
             if (image.height, image.width) != size:
                 image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
             target[...] = np.asarray(image).reshape(target.shape)
     return pixels
+
+
+def _turn_upright(image: ImageFile.ImageFile) -> None:
+    """Turns the pixels as the file's EXIF data say that the camera was held."""
+    # Pillow would decode a whole PNG to look for EXIF data behind its pixels.
+    if image.format == "PNG" and "exif" not in image.info:
+        return
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        ImageOps.exif_transpose(image, in_place=True)
 
 
 @contextlib.contextmanager
@@ -209,9 +232,4 @@ def _opened(file: Path) -> Iterator[ImageFile.ImageFile]:
     except DatasetError:
         raise
     except Exception as error:  # what a decoder raises depends on where the file is broken
-        raise DatasetError(f"{file}: the image cannot be read ({reason(error)}); replace or remove it") from error
-
-
-def reason(error: Exception) -> str:
-    """The first line of what went wrong."""
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        raise DatasetError(f"{file}: the image cannot be read ({first_line(error)}); replace or remove it") from error

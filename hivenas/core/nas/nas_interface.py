@@ -268,7 +268,7 @@ def _image(config: Config, seed: int) -> Image | None:
     return image_shape_and_classes(config.dataset, seed)
 
 
-def _measure(spec: OpSpec, shape: Shape) -> Size | None:
+def _measure(spec: OpSpec, shape: Shape) -> Size:
     from hivenas.core.nas.network import measure_operation
 
     return measure_operation(spec, shape)

@@ -14,7 +14,8 @@ from keras import layers, regularizers
 from hivenas import extensions
 from hivenas.core.nas.operations import OpSpec
 from hivenas.core.nas.search_space import Chain
-from hivenas.core.nas.sizes import Shape, Size
+from hivenas.core.nas.sizes import DoesNotBuildError, Shape, Size
+from hivenas.errors import first_line
 
 Tensor = Any
 CELL_L2 = 1e-4
@@ -185,7 +186,7 @@ def count_macs(network: keras.Model) -> int:
     return macs
 
 
-def measure_operation(spec: OpSpec, shape: Shape) -> Size | None:
+def measure_operation(spec: OpSpec, shape: Shape) -> Size:
     """Size of one operation, found by building it alone: for operations that `sizes` does not know.
 
     Args:
@@ -193,14 +194,17 @@ def measure_operation(spec: OpSpec, shape: Shape) -> Size | None:
         shape: of its input for one image.
 
     Returns:
-        Its trainable parameters, exactly, and its multiply-adds as `count_macs` has them; None where it does not build.
+        Its trainable parameters, exactly, and its multiply-adds as `count_macs` has them.
+
+    Raises:
+        DoesNotBuildError: with the first line of what went wrong.
     """
     inputs = layers.Input(shape)
     try:
         outputs = apply_operation(spec, inputs, "operation")
         alone = keras.Model(inputs, outputs)
-    except Exception:  # an operation of one's own may raise anything, and then its candidates fail
-        return None
+    except Exception as error:  # an operation of one's own may raise anything
+        raise DoesNotBuildError(first_line(error)) from error
     return Size(tuple(outputs.shape[1:]), count_params(alone), count_macs(alone))
 
 

@@ -13,67 +13,56 @@ from hivenas.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-Arguments = tuple[tuple[str, ...], tuple[str, ...]]  # those that must be given, those that may be
-
-_COMMON = ("activity_regularizer", "dtype", "trainable")
-_PLACED = ("strides", "padding", "data_format")
-_CONVOLVED = (*_PLACED, "dilation_rate", "activation", "use_bias")
-_SCALED = ("axis", "epsilon", "center", "scale")
-
-
-def _of_weights(*kinds: str) -> tuple[str, ...]:
-    return tuple(f"{kind}_{what}" for kind in kinds for what in ("initializer", "regularizer", "constraint"))
-
-
-LAYER_ARGUMENTS: Mapping[str, Arguments] = MappingProxyType(
-    {
-        "Activation": (("activation",), ()),
-        "AveragePooling2D": (("pool_size",), _PLACED),
-        "BatchNormalization": (
-            (),
-            (
-                *_SCALED,
-                "momentum",
-                *_of_weights("beta", "gamma"),
-                "moving_mean_initializer",
-                "moving_variance_initializer",
-                "synchronized",
-            ),
-        ),
-        "Conv2D": (("filters", "kernel_size"), (*_CONVOLVED, "groups", *_of_weights("kernel", "bias"))),
-        "Dense": (("units",), ("activation", "use_bias", *_of_weights("kernel", "bias"))),
-        "DepthwiseConv2D": (
-            ("kernel_size",),
-            (*_CONVOLVED, "depth_multiplier", *_of_weights("depthwise", "bias")),
-        ),
-        "Dropout": (("rate",), ("noise_shape", "seed")),
-        "Flatten": ((), ("data_format",)),
-        "GaussianDropout": (("rate",), ("seed",)),
-        "GaussianNoise": (("stddev",), ("seed",)),
-        "GlobalAveragePooling2D": ((), ("data_format", "keepdims")),
-        "GlobalMaxPooling2D": ((), ("data_format", "keepdims")),
-        "GroupNormalization": ((), (*_SCALED, "groups", *_of_weights("beta", "gamma"))),
-        "Identity": ((), ()),
-        "LayerNormalization": ((), (*_SCALED, *_of_weights("beta", "gamma"))),
-        "LeakyReLU": ((), ("negative_slope",)),
-        "MaxPooling2D": ((), ("pool_size", *_PLACED)),
-        "ReLU": ((), ("max_value", "negative_slope", "threshold")),
-        "SeparableConv2D": (
-            ("filters", "kernel_size"),
-            (*_CONVOLVED, "depth_multiplier", *_of_weights("depthwise", "pointwise", "bias")),
-        ),
-        "SpatialDropout2D": (("rate",), ("data_format", "seed")),
-    }
-)
-CELL_ARGUMENTS: Mapping[str, Arguments] = MappingProxyType(
+# Cells with their arguments: those that must be given, those that may be.
+CELL_ARGUMENTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyType(
     {
         "ConvBnReLU": (("filters", "kernel_size"), ()),
         "ConvBnReLUAvgPool": (("filters", "kernel_size"), ()),
         "ResidualConvBnReLU": (("filters", "kernel_size"), ("reg_filters", "block_count")),
     }
 )
-LAYERS = tuple(LAYER_ARGUMENTS)
 CELLS = tuple(CELL_ARGUMENTS)
+
+
+def _weights(*names: str) -> tuple[str, ...]:
+    return tuple(f"{name}_{what}" for name in names for what in ("initializer", "regularizer", "constraint"))
+
+
+# What every layer takes.
+_COMMON = ("activity_regularizer", "dtype", "trainable")
+_CONVOLUTION = ("strides", "padding", "data_format", "dilation_rate", "activation", "use_bias", *_weights("bias"))
+_POOLING = ("strides", "padding", "data_format", *_COMMON)
+_NORMALIZATION = ("axis", "epsilon", "center", "scale", *_weights("beta", "gamma"), *_COMMON)
+_MOVING = ("momentum", "moving_mean_initializer", "moving_variance_initializer", "renorm", "renorm_momentum")
+# Layers with their arguments: those that must be given, those that may be.
+LAYER_ARGUMENTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyType(
+    {
+        "Activation": (("activation",), _COMMON),
+        "AveragePooling2D": (("pool_size",), _POOLING),
+        "BatchNormalization": ((), (*_MOVING, "synchronized", *_NORMALIZATION)),
+        "Conv2D": (("filters", "kernel_size"), ("groups", *_CONVOLUTION, *_weights("kernel"), *_COMMON)),
+        "Dense": (("units",), ("activation", "use_bias", *_weights("kernel", "bias"), *_COMMON)),
+        "DepthwiseConv2D": (("kernel_size",), ("depth_multiplier", *_CONVOLUTION, *_weights("depthwise"), *_COMMON)),
+        "Dropout": (("rate",), ("noise_shape", "seed", *_COMMON)),
+        "Flatten": ((), ("data_format", *_COMMON)),
+        "GaussianDropout": (("rate",), ("seed", *_COMMON)),
+        "GaussianNoise": (("stddev",), ("seed", *_COMMON)),
+        "GlobalAveragePooling2D": ((), ("data_format", "keepdims", *_COMMON)),
+        "GlobalMaxPooling2D": ((), ("data_format", "keepdims", *_COMMON)),
+        "GroupNormalization": ((), ("groups", *_NORMALIZATION)),
+        "Identity": ((), _COMMON),
+        "LayerNormalization": ((), _NORMALIZATION),
+        "LeakyReLU": ((), ("negative_slope", "alpha", *_COMMON)),
+        "MaxPooling2D": ((), ("pool_size", *_POOLING)),
+        "ReLU": ((), ("max_value", "negative_slope", "threshold", *_COMMON)),
+        "SeparableConv2D": (
+            ("filters", "kernel_size"),
+            ("depth_multiplier", *_CONVOLUTION, *_weights("depthwise", "pointwise"), *_COMMON),
+        ),
+        "SpatialDropout2D": (("rate",), ("data_format", "seed", "dtype")),
+    }
+)
+LAYERS = tuple(LAYER_ARGUMENTS)
 
 
 @dataclass(frozen=True)
@@ -93,7 +82,7 @@ class OpSpec:
         """An operation from a configuration's `!Operation {op: …, argument: …}`.
 
         Raises:
-            ConfigError: `op` is missing or names nothing that may be built, or it has no such argument.
+            ConfigError: `op` is missing or names nothing that may be built, or arguments are foreign or missing.
         """
         arguments = dict(mapping)
         op = arguments.pop("op", None)
@@ -113,13 +102,10 @@ def _check_arguments(key: str, op: str, arguments: Mapping[str, Any]) -> None:
     """Refuses arguments that no network could be built with, as far as that is known without Keras."""
     if "name" in arguments:
         raise ConfigError(f"space.reference.{key}.name is given by the place in the network; remove it")
-    if op in LAYER_ARGUMENTS:
-        needed, optional = LAYER_ARGUMENTS[op]
-        optional += _COMMON
-    elif op in CELL_ARGUMENTS:
-        needed, optional = CELL_ARGUMENTS[op]
-    else:
+    known = LAYER_ARGUMENTS.get(op) or CELL_ARGUMENTS.get(op)
+    if known is None:
         return
+    needed, optional = known
     for argument in arguments:
         if argument not in needed + optional:
             raise ConfigError(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hivenas.config import SpaceConfig
-from hivenas.config_text import nearest
+from hivenas.config_text import cut, nearest
 from hivenas.core.nas.operations import PRESETS, OpSpec, check_keys, reference_space
 from hivenas.core.nas.sizes import Measure, NetworkSizes, SizeGuards
 from hivenas.errors import ArchitectureError, ConfigError
@@ -21,6 +21,8 @@ Image = tuple[tuple[int, int, int], int]
 # Draws after which a search for an architecture within the guards gives up. The search of the constructor gives up so
 # much earlier that the ones after it practically never do.
 _FIRST_DRAWS, _LATER_DRAWS = 10_000, 1_000_000
+# Draws in which every operation should have been built once: far more than it takes where all of them can be.
+_BUILDING_DRAWS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class NASSearchSpace:
 
     Raises:
         ConfigError: an operation that does not exist, a space in which no architecture has a neighbour, or limits
-            within which next to none has.
+            within which next to none has. With limits also an operation that cannot be built.
 
     Example:
         >>> space = NASSearchSpace(SpaceConfig(depth=2, operations=("identity", "dropout")), np.random.default_rng(1))
@@ -145,6 +147,7 @@ class NASSearchSpace:
 
         self._guards = self._make_guards(config, image, measure)
         if self._guards:
+            self._check_operations_build(self._guards)
             self._draw_within(self._guards, np.random.default_rng(0), _FIRST_DRAWS)
 
     def _make_guards(self, config: SpaceConfig, image: Image | None, measure: Measure | None) -> SizeGuards | None:
@@ -165,6 +168,20 @@ class NASSearchSpace:
             measure=measure,
         )
         return SizeGuards(sizes, config.max_params, config.max_macs)
+
+    def _check_operations_build(self, guards: SizeGuards) -> None:
+        """Refuses an operation that builds nowhere: left out as too large, a mistake in it would never be seen."""
+        rng = np.random.default_rng(0)
+        for _ in range(_BUILDING_DRAWS):
+            if guards.sizes.built.issuperset(self.operations):
+                return
+            guards.admits(self._draw(rng))
+        for key, shape, problem in guards.sizes.never_built():
+            raise ConfigError(
+                f"every operation must build on some input where space.max_params or max_macs is set, got {key!r}, "
+                f"which builds on none ({cut(problem or 'it does not fit')}, on {'×'.join(map(str, shape))}); correct "
+                f"space.reference.{key} or leave it out"
+            )
 
     @property
     def bounded(self) -> bool:

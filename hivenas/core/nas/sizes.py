@@ -41,12 +41,12 @@ class Size:
         return Size(other.shape, self.params + other.params, self.macs + other.macs)
 
 
-# Measures an operation on an input shape by building it; None where it does not build.
-Measure = Callable[[OpSpec, Shape], Size | None]
+# Measures an operation on an input shape by building it; raises DoesNotBuildError.
+Measure = Callable[[OpSpec, Shape], Size]
 
 
-class _DoesNotFitError(Exception):
-    """The operation cannot take the shape, whatever else it is given."""
+class DoesNotBuildError(Exception):
+    """An operation cannot be built on a shape; the text says what went wrong, if that is more than not fitting."""
 
 
 def _whole(value: Any) -> int:
@@ -70,7 +70,7 @@ def _window(shape: Shape, kernel: Any, strides: Any, padding: str, dilation: Any
     for size, length, stride, step in zip((height, width), _pair(kernel), _pair(strides), _pair(dilation), strict=True):
         room = size if padding == "same" else size - step * (length - 1)
         if room < 1:
-            raise _DoesNotFitError
+            raise DoesNotBuildError
         positions.append(math.ceil(room / stride))
     return positions[0], positions[1]
 
@@ -88,9 +88,9 @@ def _conv(
 ) -> Size:
     rows, columns = _window(shape, kernel_size, strides, padding, dilation_rate)
     if shape[2] % _whole(groups) or _whole(filters) % groups:
-        raise _DoesNotFitError
+        raise DoesNotBuildError
     if max(_pair(strides)) > 1 and max(_pair(dilation_rate)) > 1:
-        raise _DoesNotFitError
+        raise DoesNotBuildError
     kernel = math.prod(_pair(kernel_size)) * shape[2] // groups * filters
     return Size((rows, columns, filters), kernel + filters * bool(use_bias), kernel * rows * columns)
 
@@ -140,7 +140,7 @@ def _normalization(shape: Shape, *, center: bool = True, scale: bool = True) -> 
 
 def _group_normalization(shape: Shape, *, groups: int = 32, center: bool = True, scale: bool = True) -> Size:
     if groups != -1 and shape[-1] % _whole(groups):
-        raise _DoesNotFitError
+        raise DoesNotBuildError
     return _normalization(shape, center=center, scale=scale)
 
 
@@ -222,13 +222,16 @@ def _has_size(name: str, value: Any) -> bool:
     return isinstance(value, Mapping) or not (name in _OTHER_ARGUMENTS or name.endswith(_OTHER_ENDINGS))
 
 
-def operation_size(spec: OpSpec, shape: Shape, measure: Measure) -> Size | None:
-    """Size of one operation on an input of a shape, for one image; None where it does not fit.
+def operation_size(spec: OpSpec, shape: Shape, measure: Measure) -> Size:
+    """Size of one operation on an input of a shape, for one image.
 
     Args:
         spec: the layer or cell and its arguments.
         shape: height, width and channels of its input, or features alone.
         measure: asked for what the tables do not know: registered operations, and rare arguments of layers.
+
+    Raises:
+        DoesNotBuildError: it does not fit.
     """
     arguments = spec.arguments
     if spec.op in LAYER_SIZES:
@@ -238,8 +241,6 @@ def operation_size(spec: OpSpec, shape: Shape, measure: Measure) -> Size | None:
         return measure(spec, shape)
     try:
         return count(shape, **arguments)
-    except _DoesNotFitError:
-        return None
     except (TypeError, ValueError):
         return measure(spec, shape)
 
@@ -272,7 +273,7 @@ class NetworkSizes:
         self._input_stem = tuple(input_stem)
         self._output_stem = tuple(output_stem)
         self._measure = measure or _nothing_to_measure_with
-        self._operations: dict[tuple[str, Shape], Size | None] = {}
+        self._operations: dict[tuple[str, Shape], Size | str] = {}
 
     def of(self, chain: Chain) -> Size:
         """Size of a whole network: stems, operations, skip connections and the classes' dense layer.
@@ -301,11 +302,23 @@ class NetworkSizes:
     def _step(self, key: str, shape: Shape, chain: Chain) -> Size:
         place = (key, shape)
         if place not in self._operations:
-            self._operations[place] = operation_size(self._reference[key], shape, self._measure)
+            try:
+                self._operations[place] = operation_size(self._reference[key], shape, self._measure)
+            except DoesNotBuildError as error:
+                self._operations[place] = str(error)
         size = self._operations[place]
-        if size is None:
+        if isinstance(size, str):
             raise _does_not_build(chain, repr(key), shape)
         return size
+
+    @property
+    def built(self) -> set[str]:
+        """The operation keys that have been built on some shape so far."""
+        return {key for (key, _), size in self._operations.items() if isinstance(size, Size)}
+
+    def never_built(self) -> list[tuple[str, Shape, str]]:
+        """Operation keys that were tried and built on no shape so far, with the shapes and what went wrong."""
+        return [(key, shape, str(size)) for (key, shape), size in self._operations.items() if key not in self.built]
 
 
 def _skip(start: Shape, end: Shape, chain: Chain) -> Size:
@@ -323,7 +336,7 @@ def _does_not_build(chain: Chain, what: str, shape: Shape) -> ArchitectureError:
     )
 
 
-def _nothing_to_measure_with(spec: OpSpec, shape: Shape) -> Size | None:
+def _nothing_to_measure_with(spec: OpSpec, shape: Shape) -> Size:
     raise ConfigError(
         f"the size of {spec.op} with {dict(spec.arguments)!r} is known only by building it, got no measure; give "
         "network.measure_operation"

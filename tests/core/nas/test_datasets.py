@@ -152,6 +152,23 @@ def test_a_limit_that_would_drop_a_class_is_refused(tmp_path: Path) -> None:
     assert load_dataset(config.model_copy(update={"train_limit": 390}), seed=1).classes == 2
 
 
+@pytest.mark.parametrize("limit", [1427, 1428, 1430, 1436, 1437])
+def test_a_limit_just_below_the_number_of_images_leaves_out_the_few_beyond_it(limit: int) -> None:
+    data, again = (load_dataset(DatasetConfig(train_limit=limit), seed=1) for _ in range(2))
+    assert len(data.x_train) + len(data.x_val) == limit
+    assert data.digest() == again.digest()
+    assert rows(data.x_train, data.x_val) <= rows(load_digits().images[..., np.newaxis].astype(np.float32))
+
+
+def test_a_class_of_one_image_is_never_among_the_few_that_are_left_out(tmp_path: Path) -> None:
+    pair = (labelled(30)[0], np.array(["rare"] + ["common"] * 29))
+    config = npz(tmp_path, train=pair, val=pair, test=pair).model_copy(update={"train_limit": 29})
+    for seed in range(40):
+        data = load_dataset(config, seed)
+        assert np.bincount(data.y_train).tolist() == [28, 1]
+        assert len(rows(data.x_train)) == 29
+
+
 def test_errors_in_a_file_name_it(tmp_path: Path) -> None:
     config = npz(tmp_path, train=labelled(30), test=labelled(4, ("owl", "fox")))
     with pytest.raises(DatasetError, match=r"mine\.npz: y_test has labels out of range: 'fox', .* 'bee', 'cat', 'owl'"):
@@ -202,7 +219,7 @@ def test_a_candidate_is_trained_on_a_folder(tmp_path: Path, tiny: dict[str, Any]
 @pytest.fixture
 def registry() -> Iterator[None]:
     """Forgets what a test registers."""
-    before = dict(DATASETS)
+    before = dict(DATASETS._entries)
     yield
     DATASETS._entries.clear()
     DATASETS._entries.update(before)
@@ -290,6 +307,25 @@ def test_sizes_of_built_in_data_are_known_without_loading() -> None:
 
 def test_sizes_of_other_data_come_from_the_data(tmp_path: Path) -> None:
     assert image_shape_and_classes(npz(tmp_path, train=labelled(75)), 1) == ((5, 4, 3), 3)
+
+
+@pytest.mark.usefixtures("registry")
+def test_data_of_ones_own_are_loaded_once_a_process_for_their_size() -> None:
+    loaded: list[str | None] = []
+
+    def load(path: str | None) -> dict[str, Any]:
+        loaded.append(path)
+        return dict(zip(("x_train", "y_train"), labelled(75), strict=True))
+
+    register_dataset("counted", load)
+    settings = {"dataset": {"name": "counted"}, "seed": 1}
+    for _ in range(3):
+        NASInterface({"depth": 1, "max_params": 10**6}, settings, tracker=NullTracker())
+    assert loaded == [None]
+    assert image_shape_and_classes(DatasetConfig(name="counted", path="b"), 1) == ((5, 4, 3), 3)
+    assert loaded == [None, "b"]
+    register_dataset("counted", lambda path: dict(zip(("x_train", "y_train"), labelled(75, ("a", "b")), strict=True)))
+    assert image_shape_and_classes(DatasetConfig(name="counted"), 1) == ((5, 4, 3), 2)
 
 
 def fashion_files(folder: Path) -> dict[str, NDArray[np.uint8]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from hivenas.core.nas.image_files import read_image_folder, read_npz
 from hivenas.errors import DatasetError
@@ -40,6 +40,25 @@ def sixteen_bit_rgb(path: Path) -> None:
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     )
+
+
+def sixteen_bit_tiff(path: Path) -> None:
+    """A colour TIFF of 16 bits a channel, which Pillow reads and cannot write."""
+    pixels = bytes(5 * 6 * 3 * 2)
+    long, short, bits = 4, 3, struct.pack("<HHH", 16, 16, 16)
+    fields = [
+        (256, long, 1, 5),
+        (257, long, 1, 6),
+        (258, short, 3, 8),
+        (259, short, 1, 1),
+        (262, short, 1, 2),
+        (273, long, 1, 14),
+        (277, short, 1, 3),
+        (278, long, 1, 6),
+        (279, long, 1, len(pixels)),
+    ]
+    directory = struct.pack("<H", len(fields)) + b"".join(struct.pack("<HHII", *field) for field in fields) + bytes(4)
+    path.write_bytes(b"II*\0" + struct.pack("<I", 14 + len(pixels)) + bits + pixels + directory)
 
 
 # -- npz ---------------------------------------------------------------------------------------------------------------
@@ -135,13 +154,39 @@ def test_images_stay_grey_only_where_every_one_is(tmp_path: Path, modes: tuple[s
     assert (x[: len(modes) - 1] == 255).all()
 
 
-@pytest.mark.parametrize("extension", ["png", "jpg", "JPEG", "bmp", "gif", "webp"])
+@pytest.mark.parametrize("extension", ["png", "jpg", "JPEG", "jfif", "jpe", "bmp", "gif", "webp", "tif", "TIFF"])
 def test_every_format_gives_the_colours_that_were_saved(tmp_path: Path, extension: str) -> None:
     for label in "ab":
         image(tmp_path / f"{label}/1.{extension}", colour=(200, 100, 50))
     x = read_image_folder(str(tmp_path), None)["x_train"]
     assert x.shape == (2, 6, 5, 3)
     assert np.abs(x.astype(int) - (200, 100, 50)).max() <= 4  # JPEG and WebP are lossy
+
+
+@pytest.mark.parametrize("extension", ["png", "jpg", "webp", "tiff"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_are_turned_as_their_exif_data_say(tmp_path: Path, extension: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    quadrants = np.array([[0, 80, 80], [160, 240, 240]], np.uint8).repeat(16, axis=0).repeat(16, axis=1)
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        Image.fromarray(quadrants).convert("RGB").save(tmp_path / label / f"1.{extension}", exif=exif, quality=100)
+    # By the standard: on which side of the picture the file's first row and first column are.
+    turned = {
+        1: quadrants,
+        2: quadrants[:, ::-1],
+        3: quadrants[::-1, ::-1],
+        4: quadrants[::-1],
+        5: quadrants.T,
+        6: quadrants.T[:, ::-1],
+        7: quadrants.T[::-1, ::-1],
+        8: quadrants.T[::-1],
+    }[orientation]
+    for size in (None, (turned.shape[0], turned.shape[1])):
+        x = read_image_folder(str(tmp_path), size)["x_train"]
+        assert x.shape == (2, *turned.shape, 3)
+        assert np.abs(x[0, :, :, 0].astype(int) - turned).max() <= 6  # JPEG and WebP are lossy
 
 
 def test_palettes_with_transparency_alpha_and_cmyk_become_rgb(tmp_path: Path) -> None:
@@ -212,6 +257,19 @@ def with_file(root: Path, name: str, write: Callable[[Path], object]) -> None:
         (lambda root: root.mkdir(), "mine: there must be class folders in it, got none"),
         (lambda root: image(root / "1.png"), "mine: there must be class folders in it, got none"),
         (lambda root: with_file(root, "c/notes.txt", Path.touch), r"mine/c: a class folder must hold images \(png"),
+        (
+            lambda root: with_file(root, "a/3.PPM", Path.touch),
+            r"a/3.PPM: images must be png, .*tiff, got .PPM;",
+        ),
+        (
+            lambda root: with_file(root, "a/3.tif", lambda p: Image.new("I;16", (5, 6)).save(p)),
+            "a/3.tif: images must have 8 bits a channel, got 16 bits",
+        ),
+        (
+            lambda root: with_file(root, "a/3.tif", lambda p: Image.new("F", (5, 6)).save(p)),
+            "a/3.tif: images must have 8 bits a channel, got mode F",
+        ),
+        (lambda root: with_file(root, "a/3.tif", sixteen_bit_tiff), "a/3.tif: images must have 8 bits .*got 16 bits"),
         (nested, "mine/Test: a class folder must hold images, got the folder 'a' in it; .* train, val and test"),
         (lambda root: splits(root, "train", "valid"), "got the folder 'valid'; did you mean 'val"),
         (lambda root: splits(root, "train", "val", "validation"), "must be one validation split"),
@@ -223,7 +281,7 @@ def with_file(root: Path, name: str, write: Callable[[Path], object]) -> None:
         (lambda root: two_classes(root, mode="I;16"), "a/1.png: images must have 8 bits a channel, got 16 bits"),
         (
             lambda root: with_file(root, "b/tiff.png", lambda p: Image.new("F", (5, 6)).save(p, format="TIFF")),
-            "b/tiff.png: the image cannot be read",
+            "b/tiff.png: images must have 8 bits a channel, got mode F",
         ),
         (
             lambda root: with_file(root, "b/large.png", lambda p: image(p, size=(7, 9))),

@@ -11,7 +11,7 @@ from hivenas.config import SpaceConfig
 from hivenas.core.nas.network import apply_operation, build_network, count_macs, measure_operation, serving_model
 from hivenas.core.nas.operations import REFERENCE_SPACE, OpSpec
 from hivenas.core.nas.search_space import NASSearchSpace, decode
-from hivenas.core.nas.sizes import Size
+from hivenas.core.nas.sizes import DoesNotBuildError, Size
 
 SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3)]
 
@@ -131,15 +131,26 @@ def test_the_serving_model_standardises_raw_images(dtype: str) -> None:
         ("Dense", {"units": 2}, Size((7, 5, 2), 8, 35 * 6)),
         ("BatchNormalization", {"renorm": True}, Size((7, 5, 3), 6, 0)),
         ("UpSampling2D", {}, Size((14, 10, 3), 0, 0)),
-        ("Conv2D", {"filters": 6, "kernel_size": 8}, None),
-        ("Conv2D", {"filters": 6}, None),
-        ("Conv3D", {}, None),
-        ("NoSuchLayer", {}, None),
     ],
     ids=str,
 )
 def test_an_operation_is_measured_alone(op: str, arguments: dict[str, Any], size: Size | None) -> None:
     assert measure_operation(OpSpec(op, arguments), (7, 5, 3)) == size
+
+
+@pytest.mark.parametrize(
+    ("op", "arguments", "says"),
+    [
+        ("Conv2D", {"filters": 6, "kernel_size": 8}, "ValueError: Computed output size would be negative"),
+        ("Conv2D", {"filters": 6}, "TypeError: .*missing 1 required positional argument: 'kernel_size'"),
+        ("Conv3D", {}, "TypeError: .*missing 2 required"),
+        ("NoSuchLayer", {}, "AttributeError: .*NoSuchLayer"),
+    ],
+    ids=str,
+)
+def test_an_operation_that_does_not_build_says_why(op: str, arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(DoesNotBuildError, match=f"^{says}"):
+        measure_operation(OpSpec(op, arguments), (7, 5, 3))
 
 
 def test_multiply_adds_are_counted_within_models_and_layers_of_ones_own() -> None:

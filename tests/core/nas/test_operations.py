@@ -128,6 +128,52 @@ def test_only_registered_names_may_be_built(mapping: dict[str, Any], says: str) 
         OpSpec.from_mapping("mine", mapping)
 
 
+@pytest.mark.parametrize(
+    ("mapping", "says"),
+    [
+        (
+            {"op": "Conv2D", "filter": 24, "kernel_size": 3},
+            r"space\.reference\.mine has no argument 'filter' for Conv2D; did you mean 'filters'\?; choose",
+        ),
+        ({"op": "ReLU", "max": 6}, r"no argument 'max' for ReLU; .*choose among max_value, negative_slope, threshold"),
+        ({"op": "Conv2D", "filters": 24}, r"space\.reference\.mine\.kernel_size must be given for Conv2D; add it"),
+        ({"op": "SpatialDropout2D", "rate": 0.1, "trainable": True}, "no argument 'trainable' for SpatialDropout2D"),
+    ],
+)
+def test_arguments_that_a_layer_does_not_have_or_needs_are_refused(mapping: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        OpSpec.from_mapping("mine", mapping)
+
+
+# What has no sense in a search: names, which are given, fine-tuning, quantization, and what is no plain number.
+LEFT_OUT = {"name", "lora_rank", "lora_alpha", "quantization_config", "renorm_clipping"}
+# Arguments that some releases of Keras have and others do not.
+OF_SOME_RELEASES = {"renorm", "renorm_momentum", "alpha"}
+
+
+@pytest.mark.parametrize("op", LAYERS)
+def test_the_arguments_of_layers_are_those_of_keras(op: str) -> None:
+
+    needed, optional = LAYER_ARGUMENTS[op]
+    parameters = inspect.signature(getattr(keras.layers, op)).parameters.values()
+    given = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD} - LEFT_OUT
+    inherited = (
+        {"activity_regularizer", "dtype", "trainable"} if any(p.kind is p.VAR_KEYWORD for p in parameters) else set()
+    )
+    assert set(needed) == {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
+    assert {*needed, *optional} - OF_SOME_RELEASES == (given | inherited) - OF_SOME_RELEASES
+    assert len(needed + optional) == len({*needed, *optional})
+
+
+@pytest.mark.parametrize("op", [op for op in LAYERS if "trainable" in LAYER_ARGUMENTS[op][1]])
+def test_every_layer_takes_what_it_inherits(op: str) -> None:
+
+    sizes: dict[str, Any] = {"activation": "relu", "rate": 0.5, "stddev": 0.5}
+    needed = {name: sizes.get(name, 2) for name in LAYER_ARGUMENTS[op][0]}
+    layer = getattr(keras.layers, op)(**needed, trainable=False, dtype="float16", activity_regularizer="l2")
+    assert (layer.trainable, layer.compute_dtype) == (False, "float16")
+
+
 def test_an_unknown_key_is_refused_with_its_place_and_the_nearest_one() -> None:
     with pytest.raises(ConfigError) as caught:
         check_keys("space.operations", ["identity", "sep3x3_65"], REFERENCE_SPACE)
@@ -140,29 +186,3 @@ def test_an_unknown_key_is_refused_with_its_place_and_the_nearest_one() -> None:
 def test_nothing_is_suggested_for_a_word_that_is_near_to_none() -> None:
     assert nearest("xyzzy", REFERENCE_SPACE) == ""
     assert nearest("dropuot", REFERENCE_SPACE) == "; did you mean 'dropout'?"
-
-
-@pytest.mark.parametrize("op", LAYERS)
-def test_the_arguments_of_a_layer_are_those_of_keras(op: str) -> None:
-    needed, optional = LAYER_ARGUMENTS[op]
-    signature = inspect.signature(getattr(keras.layers, op).__init__).parameters
-    given = {name: p for name, p in signature.items() if p.kind is p.POSITIONAL_OR_KEYWORD and name != "self"}
-    assert {name for name, p in given.items() if p.default is p.empty} == set(needed)
-    # What is left out describes objects, is deprecated, or is meant for other uses than a search.
-    left_out = {"name", "dtype", "activity_regularizer", "quantization_config"}
-    left_out |= {"renorm", "renorm_clipping", "renorm_momentum", "lora_rank", "lora_alpha"}
-    assert set(given) - set(needed) - set(optional) <= left_out
-    assert set(optional) <= set(given)
-
-
-@pytest.mark.parametrize(
-    ("mapping", "message"),
-    [
-        ({"op": "Conv2D", "filter": 8, "kernel_size": 3}, "no argument 'filter' for Conv2D; did you mean 'filters'"),
-        ({"op": "Conv2D", "filters": 8}, "kernel_size must be given for Conv2D"),
-        ({"op": "Dropout", "rates": 0.1}, "no argument 'rates' for Dropout; did you mean 'rate'"),
-    ],
-)
-def test_a_misspelt_argument_of_a_layer_is_refused(mapping: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        OpSpec.from_mapping("mine", mapping)

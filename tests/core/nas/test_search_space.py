@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hivenas import extensions
 from hivenas.config import SpaceConfig
-from hivenas.core.nas.operations import PRESETS
+from hivenas.core.nas.operations import PRESETS, OpSpec, register_operation
 from hivenas.core.nas.search_space import Chain, NASSearchSpace, decode
-from hivenas.core.nas.sizes import NetworkSizes, SizeGuards
+from hivenas.core.nas.sizes import DoesNotBuildError, NetworkSizes, Shape, Size, SizeGuards
 from hivenas.errors import ArchitectureError, ConfigError, InputError
 
 TINY = ("identity", "dropout", "batch_norm")
@@ -447,3 +449,32 @@ def test_operations_replace_the_preset_and_may_be_defined_by_the_user() -> None:
     own = SpaceConfig(operations=("mine", "identity"), reference={"mine": {"op": "Conv2D", "filters": 4}})
     assert _space(own).operations == ("mine", "identity")
     assert _space(own).parse("input|mine|mine|mine|mine|mine|output").operations == ("mine",) * 5
+
+
+def test_an_operation_that_builds_nowhere_is_refused_with_what_went_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extensions.OPERATIONS, "_entries", {})
+    register_operation("Broken", print)
+    register_operation("Sound", print)
+
+    def measure(spec: OpSpec, shape: Shape) -> Size:
+        if spec.op == "Broken" or shape[2] > 3:
+            raise DoesNotBuildError("TypeError: broken() takes no filters")
+        return Size((*shape[:2], 3), 1, 1)
+
+    def space(operations: tuple[str, ...], *input_stem: str) -> NASSearchSpace:
+        own: dict[str, dict[str, Any]] = {
+            "a": {"op": "Broken"},
+            "b": {"op": "Sound"},
+            "large": {"op": "DepthwiseConv2D", "kernel_size": 9},
+        }
+        config = SpaceConfig(depth=3, operations=operations, input_stem=input_stem, reference=own, max_params=10**6)
+        return NASSearchSpace(config, np.random.default_rng(1), image=((8, 8, 1), 10), measure=measure)
+
+    reason = r"got 'a', which builds on none \(TypeError: broken\(\) takes no filters, on 8×8×"
+    for operations, stem in ((("identity", "a", "b"), ()), (("a", "identity"), ()), (("identity", "b"), ("a",))):
+        with pytest.raises(ConfigError, match=reason):
+            space(operations, *stem)
+    with pytest.raises(ConfigError, match=r"'large', which builds on none \(it does not fit, on 8×8×1\)"):
+        space(("identity", "large"))
+    assert space(("identity", "b")).bounded
+    assert space(("conv3x3_8", "b")).bounded  # b builds at the front and not behind

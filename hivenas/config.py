@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from hivenas.ancestor import Translation, is_ancestral, translate
-from hivenas.config_arguments import check_operation, check_optimizer, check_size
+from hivenas.config_arguments import check_operation, check_optimizer, check_size, check_unused
 from hivenas.config_errors import explain, in_old_words
 from hivenas.config_text import as_text, dump_yaml, leaves, nearest, put, read_mapping, split_overrides
 from hivenas.errors import ConfigError
@@ -37,14 +37,7 @@ Processors = Annotated[int, Field(ge=1, le=1024)]
 Names = Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(strict=False, min_length=1)]
 
 
-def _not_yet(value: str | None) -> str | None:
-    """Refuses a key that later versions have a use for: a setting without effect would mislead."""
-    if value is not None:
-        raise ValueError(f"is not supported by this version, got {value!r}; leave it null")
-    return value
-
-
-NotYet = Annotated[str | None, AfterValidator(_not_yet)]
+NotYet = Annotated[str | None, AfterValidator(check_unused)]
 
 BUILT_IN_DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")
 FILE_DATASETS: Mapping[str, str] = {"npz": "npz file", "image_folder": "folder of class folders"}

@@ -194,8 +194,7 @@ class NASEval:
         except (DatasetError, MissingResultsError):
             raise
         except Exception as error:
-            reason = f"{type(error).__name__}: {first_line(error)}"
-            evaluation = Evaluation.failure(candidate, reason, traceback=traceback.format_exc())
+            evaluation = Evaluation.failure(candidate, first_line(error), traceback=traceback.format_exc())
         return evaluation.with_seconds(time.monotonic() - started)
 
     def _first_training(self, candidate: str, *, donor: Path | None, bars: Sequence[Bar]) -> Evaluation:

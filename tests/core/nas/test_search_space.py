@@ -247,7 +247,7 @@ def test_guards_that_admit_everything_change_nothing_but_what_is_asked_of_them()
         ({"max_params": 10, "max_macs": 20}, r"max_params=10 and space\.max_macs=20 .*parameters and .* multiply-adds"),
         (
             {"max_params": 10, "input_stem": ("huge",)},
-            r"got 'huge', which builds on none \(it does not fit, on 7×5×3\)",
+            r"'huge', which builds on none \(it does not fit, on 7×5×3\)",
         ),
         # Each fits the images and none what the other leaves of them.
         ({"max_params": 10, "operations": ("large", "larger")}, r"none of them builds\); raise"),

@@ -141,7 +141,7 @@ def test_an_operation_is_measured_alone(op: str, arguments: dict[str, Any], size
 @pytest.mark.parametrize(
     ("op", "arguments", "says"),
     [
-        ("Conv2D", {"filters": 6, "kernel_size": 8}, "ValueError: Computed output size would be negative"),
+        ("Conv2D", {"filters": 6, "kernel_size": 8}, "ValueError: Computed output size would be"),
         ("Conv2D", {"filters": 6}, "TypeError: .*missing 1 required positional argument: 'kernel_size'"),
         ("Conv3D", {}, "TypeError: .*missing 2 required"),
         ("NoSuchLayer", {}, "AttributeError: .*NoSuchLayer"),

@@ -245,15 +245,21 @@ def test_guards_that_admit_everything_change_nothing_but_what_is_asked_of_them()
         ({"max_params": 1000}, r"space\.max_params=1,000 .* none among 10,000 .* smallest has 1,290 trainable param"),
         ({"max_macs": 10}, r"space\.max_macs=10 .* smallest has 30,560 multiply-adds\); raise the limit"),
         ({"max_params": 10, "max_macs": 20}, r"max_params=10 and space\.max_macs=20 .*parameters and .* multiply-adds"),
-        ({"max_params": 10, "input_stem": ("huge",)}, r"none of them builds\); raise"),
+        (
+            {"max_params": 10, "input_stem": ("huge",)},
+            r"'huge', which builds on none \(it does not fit, on 7×5×3\)",
+        ),
+        # Each fits the images and none what the other leaves of them.
+        ({"max_params": 10, "operations": ("large", "larger")}, r"none of them builds\); raise"),
         # What fits has no neighbour that fits.
         ({"depth": 1, "operations": ("identity",), "skip_rate": 0.5, "max_params": 1290}, r"smallest has 1,290"),
     ],
     ids=str,
 )
 def test_guards_that_leave_next_to_nothing_are_refused_at_once(settings_: dict[str, object], says: str) -> None:
-    huge = {"huge": {"op": "Conv2D", "filters": 4, "kernel_size": 9}}
-    config = SpaceConfig(depth=2, operations=TINY, reference=huge)
+    sizes = {"large": 4, "larger": 5, "huge": 9}
+    own = {key: {"op": "Conv2D", "filters": 4, "kernel_size": size} for key, size in sizes.items()}
+    config = SpaceConfig(depth=2, operations=TINY, reference=own)
     with pytest.raises(ConfigError, match=says):
         _space(config.model_copy(update=settings_))
 
@@ -446,7 +452,7 @@ def test_an_unknown_operation_is_refused_where_it_stands(config: SpaceConfig, sa
 def test_operations_replace_the_preset_and_may_be_defined_by_the_user() -> None:
     assert _space(SpaceConfig()).operations == PRESETS["layerwise"]
     assert _space(SpaceConfig(preset="cells")).operations == PRESETS["cells"]
-    own = SpaceConfig(operations=("mine", "identity"), reference={"mine": {"op": "Conv2D", "filters": 4}})
+    own = SpaceConfig(operations=("mine", "identity"), reference={"mine": {"op": "Dense", "units": 4}})
     assert _space(own).operations == ("mine", "identity")
     assert _space(own).parse("input|mine|mine|mine|mine|mine|output").operations == ("mine",) * 5
 

@@ -17,6 +17,7 @@ from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate
 from hivenas.core.nas.datasets import check_path
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.search_space import decode
+from hivenas.core.nas.stopping import judged_epochs
 from hivenas.core.objective_interface import ObjectiveInterface
 from hivenas.core.records import ResultsFolder, Row
 from hivenas.core.seeds import derive_seed, drawn_seed
@@ -47,6 +48,7 @@ class Plan:
     """What a configuration would do: size of the space, evaluations and epochs at the most, who flies.
 
     `share_within` is the estimated share of the space that `space.max_params` and `max_macs` admit; None without them.
+    `judged` are the epochs after which a stopping rule may end a candidate's training.
     """
 
     space_size: int | None
@@ -55,6 +57,7 @@ class Plan:
     employees: int
     onlookers: int
     share_within: float | None = None
+    judged: range = range(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,8 @@ def plan(config: Config) -> Plan:
     momentum = config.evaluation.momentum_epochs * colony.iterations
     epochs = evaluations * config.evaluation.epochs + momentum
     share = space.share_within(_GUARD_DRAWS, np.random.default_rng(0)) if space.bounded else None
-    return Plan(space.size, evaluations, epochs, colony.employees, colony.onlookers, share)
+    judged = judged_epochs(config.evaluation)
+    return Plan(space.size, evaluations, epochs, colony.employees, colony.onlookers, share, judged)
 
 
 def search(config: Config, listener: SearchListener, *, resume: bool = False, overwrite: bool = False) -> Finished:

@@ -126,6 +126,9 @@ def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]
         click.echo(f"# evaluations:  {plan.evaluations:,} at the most")
         if plan.epochs:
             click.echo(f"# epochs:       {plan.epochs:,} at the most")
+        if plan.epochs:
+            epochs = f"after epochs {plan.judged[0]} to {plan.judged[-1]}" if plan.judged else "judges no epoch"
+            click.echo(f"# stopping:     {config.evaluation.stopping}, {epochs}")
         if plan.epochs and config.evaluation.momentum_epochs:
             click.echo(f"# momentum:     {config.evaluation.momentum_epochs} of them in every iteration")
         if plan.epochs and config.full_train.enabled:

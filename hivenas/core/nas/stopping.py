@@ -34,6 +34,13 @@ class Judge:
         return ""
 
 
+def judged_epochs(config: EvaluationConfig) -> range:
+    """The epochs after which the configured rule may end a training; never the last, where nothing is left to stop."""
+    if config.stopping == "median":
+        return range(config.median.from_epoch, config.epochs)
+    return range(1, config.epochs) if config.stopping == "act" and config.act.beta else range(0)
+
+
 def curves_of(told: Sequence[Row]) -> list[dict[int, float]]:
     """Validation accuracy by epoch of every record that the median counts: no continuations, no failures."""
     return [row.accuracies() for row in told if row.phase == "evaluate" and row.status != "failed"]
@@ -44,14 +51,13 @@ def median_bars(curves: Sequence[Mapping[int, float]], config: EvaluationConfig)
 
     Args:
         curves: of the candidates that were told when this one was proposed, see `curves_of`.
-        config: from which epoch on the rule judges, and how many candidates it needs for a median. The last epoch is
-            not judged, as nothing is left to stop.
+        config: which epochs the rule judges, and how many candidates it needs for a median.
 
     Source: the median stopping rule of Golovin et al. (2017), "Google Vizier: A service for black-box
     optimization", with medians of the accuracy at an epoch instead of averages up to it.
     """
     bars = []
-    for epoch in range(config.median.from_epoch, config.epochs):
+    for epoch in judged_epochs(config):
         seen = [curve[epoch] for curve in curves if epoch in curve]
         if len(seen) >= config.median.candidates:
             bars.append(Bar(epoch, statistics.median(seen), f"the median of {len(seen)} earlier candidates"))

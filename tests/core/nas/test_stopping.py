@@ -12,7 +12,7 @@ from hivenas.core.evaluation import Bar, EpochFigures, Evaluation, Phase, Propos
 from hivenas.core.nas.act import TerminateOnThreshold
 from hivenas.core.nas.inheritance import inherited_state
 from hivenas.core.nas.nas_interface import NASInterface
-from hivenas.core.nas.stopping import Judge, curves_of, first_look_bar, median_bars
+from hivenas.core.nas.stopping import Judge, curves_of, first_look_bar, judged_epochs, median_bars
 from hivenas.core.records import Row, weights_name
 from hivenas.core.tracker import NullTracker
 
@@ -56,6 +56,20 @@ def test_the_median_rule_judges_by_what_earlier_candidates_had_at_that_epoch(
 ) -> None:
     found = median_bars(curves_of(told), settings(**changes))
     assert {bar.epoch: bar.accuracy for bar in found} == pytest.approx(bars)
+
+
+@pytest.mark.parametrize(
+    ("changes", "epochs"),
+    [
+        ({"epochs": 5}, [2, 3, 4]),
+        ({"epochs": 2}, []),
+        ({"epochs": 4, "stopping": "act"}, [1, 2, 3]),
+        ({"epochs": 4, "stopping": "act", "act": {"beta": 0.0}}, []),
+        ({"epochs": 4, "stopping": "none"}, []),
+    ],
+)
+def test_every_epoch_but_the_last_may_be_judged(changes: dict[str, Any], epochs: list[int]) -> None:
+    assert list(judged_epochs(settings(**changes))) == epochs
 
 
 def test_at_most_half_of_equal_candidates_lie_below_the_median() -> None:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hivenas.execution import limit_threads
+
 if TYPE_CHECKING:
     from hivenas.core.nas.datasets import Dataset
 
@@ -34,8 +36,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-        os.environ[variable] = str(options.threads)
+    limit_threads(options.threads)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     settings = {name: {name: value} for name, value in ALL.items()} | {"all": ALL}
     for shape in ((32, 32, 3), (28, 28, 1)):

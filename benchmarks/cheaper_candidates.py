@@ -10,7 +10,6 @@ have trained them; the truth is the accuracy on 10,000 further images after a lo
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,8 @@ from typing import Any
 
 import click
 import numpy as np
+
+from hivenas.execution import limit_threads
 
 EPOCHS, SNAPSHOT, TRUTH_EPOCHS = 5, 3, 15
 TRUTH_IMAGES = 10_000
@@ -131,8 +132,7 @@ def main() -> None:
 @click.option("--limit", default=6000, show_default=True, help="Images for training and validation.")
 def train(seed: int, out: Path, parents: int, children: int, limit: int) -> None:
     """Trains pair by pair, with one thread."""
-    for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-        os.environ[variable] = "1"
+    limit_threads(1)
     done = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
     trainer = Trainer(seed, limit)
     parent_record: dict[str, Any] = {}

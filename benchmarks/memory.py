@@ -20,7 +20,7 @@ CONFIG = """
 name: memory
 dataset: {{name: digits, train_limit: 300}}
 space: {{depth: 5, skip_rate: 0.1}}
-evaluation: {{epochs: 1, act: {{beta: 0.0}}}}
+evaluation: {{epochs: 1, stopping: none}}
 colony: {{size: 10, iterations: {iterations}}}
 full_train: {{enabled: false}}
 """

@@ -17,6 +17,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from hivenas.execution import limit_threads
+
 EPOCHS, BATCH = 5, 128
 
 
@@ -26,8 +28,7 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=8)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-        os.environ[variable] = str(options.threads)
+    limit_threads(options.threads)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
     from hivenas.core.nas.nas_interface import NASInterface
@@ -37,7 +38,7 @@ def main() -> None:
         "epochs": EPOCHS,
         "batch_size": BATCH,
         "seed": 1,
-        "act": {"beta": 0.0},
+        "stopping": "none",
         "results": {"dir": tempfile.mkdtemp()},
     }
     interface = NASInterface({"depth": 5}, settings, tracker=NullTracker())

@@ -164,10 +164,15 @@ class _Worker:
             self.kill()
 
 
-def _set_up_process(threads: int, log: str, modules: tuple[str, ...]) -> None:
-    """Prepares a fresh worker before anything imports TensorFlow, then has the user's modules register what they do."""
+def limit_threads(threads: int) -> None:
+    """Limits the threads of TensorFlow in this process; it must not have been imported yet."""
     for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ[variable] = str(threads)
+
+
+def _set_up_process(threads: int, log: str, modules: tuple[str, ...]) -> None:
+    """Prepares a fresh worker before anything imports TensorFlow, then has the user's modules register what they do."""
+    limit_threads(threads)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides what ends
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

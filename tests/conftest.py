@@ -39,7 +39,7 @@ def tiny(tmp_path: Path) -> dict[str, Any]:
     return {
         "epochs": 1,
         "batch_size": 64,
-        "act": {"beta": 0.0},
+        "stopping": "none",
         "dataset": {"name": "digits", "train_limit": 200},
         "full_train": {"epochs": 1},
         "results": {"dir": str(tmp_path / "results")},

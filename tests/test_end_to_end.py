@@ -24,7 +24,7 @@ name: {name}
 seed: 5
 dataset: {{name: digits, train_limit: 300}}
 space: {{depth: 2, skip_rate: 0.2, operations: [sep3x3_32, max_pool3x3, dropout, identity]}}
-evaluation: {{epochs: 3, batch_size: 32, momentum_epochs: 2, act: {{beta: 0.0}}}}
+evaluation: {{epochs: 3, batch_size: 32, momentum_epochs: 2, stopping: none}}
 colony: {{size: 4, iterations: 2}}
 full_train: {{epochs: 3}}
 execution: {{workers: {workers}}}

@@ -60,7 +60,7 @@ space:
     half: !Operation {op: Scale, factor: 0.5}
     conv: !Operation {op: ScaledConv, filters: 4}
   input_stem: [conv, half]
-evaluation: {epochs: 1, batch_size: 32, act: {beta: 0.0}}
+evaluation: {epochs: 1, batch_size: 32, stopping: none}
 colony: {size: 2, iterations: 1}
 full_train: {epochs: 1}
 """

@@ -208,7 +208,7 @@ class NASEval:
             len(past) + 1,
             config.epochs,
             lambda epoch, accuracy: bool(judge.verdict(epoch, accuracy)),
-            functools.partial(self._save_for_heirs, network, candidate, []) if keeps else None,
+            functools.partial(self._save_for_heirs, network, candidate) if keeps else None,
         )
         saved = _Saved(candidate, len(history), 0, (*past, *history), share, len(past))
         evaluation = self._evaluation(network, saved, len(history))
@@ -235,14 +235,11 @@ class NASEval:
         share = copy_matching_weights(parent, network)
         return (share, saved.history) if share else (0.0, ())
 
-    def _save_for_heirs(
-        self, network: keras.Model, candidate: str, seen: list[EpochFigures], figures: EpochFigures
-    ) -> None:
+    def _save_for_heirs(self, network: keras.Model, candidate: str, history: Sequence[EpochFigures]) -> None:
         """Keeps the state at the age from which neighbours inherit."""
-        seen.append(figures)
-        if figures.epoch == inherited_age(self._config.evaluation):
-            saved = _Saved(candidate, figures.epoch, 0, tuple(seen))
-            self._save(network, weights_name(candidate, figures.epoch), saved)
+        age = history[-1].epoch
+        if age == inherited_age(self._config.evaluation):
+            self._save(network, weights_name(candidate, age), _Saved(candidate, age, 0, tuple(history)))
 
     def _continue(self, candidate: str, *, path: Path, saved: _Saved, m_epochs: int) -> Evaluation:
         network = self.instantiate_network(candidate)

@@ -7,7 +7,7 @@ epoch, validation) and keeps metric objects up to date at every step. Here one g
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,7 +107,7 @@ class TrainingLoop:
         first: int,
         last: int,
         stops: Callable[[int, float], bool] | None = None,
-        after: Callable[[EpochFigures], None] | None = None,
+        after: Callable[[Sequence[EpochFigures]], None] | None = None,
     ) -> tuple[list[EpochFigures], bool]:
         """Trains a stretch of epochs.
 
@@ -115,7 +115,7 @@ class TrainingLoop:
             first: number of the first epoch, from 1.
             last: number of the last epoch, included.
             stops: asked after every epoch but the last with its number and validation accuracy whether to end.
-            after: called after every epoch, before that.
+            after: called after every epoch, before that, with the figures so far.
 
         Returns:
             The figures of every epoch, and whether `stops` ended the training early.
@@ -129,7 +129,7 @@ class TrainingLoop:
             figures = self._one(first + len(history))
             history.append(figures)
             if after is not None:
-                after(figures)
+                after(history)
             stopped = stops is not None and figures.epoch < last and stops(figures.epoch, figures.val_accuracy)
         self._check_weights()
         return history, stopped

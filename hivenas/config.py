@@ -272,8 +272,8 @@ class TableConfig(Section):
 class OptunaConfig(Section):
     """`optuna`: a second record of the search in Optuna's storage."""
 
-    storage: NotYet = None
-    study: NotYet = None
+    storage: Annotated[str, Field(min_length=1)] | None = None
+    study: Annotated[str, Field(min_length=1, max_length=500)] | None = None
 
 
 class ExecutionConfig(Section):
@@ -284,6 +284,8 @@ class ExecutionConfig(Section):
     timeout_s: Annotated[float, Field(gt=0.0, le=1e9)] | None = None
     threads: Processors = 1
     recycle_after: Count = 20
+    checkpoint_s: Annotated[float, Field(ge=0.0, le=1e9)] = 2.0
+    max_consecutive_failures: Count | None = 10
 
 
 class Config(Section):

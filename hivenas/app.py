@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor
+import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hivenas.config import Config
-from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate
+from hivenas.core.evaluation import Evaluation
 from hivenas.core.nas.datasets import check_path
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.search_space import decode
 from hivenas.core.nas.stopping import judged_epochs
-from hivenas.core.objective_interface import ObjectiveInterface
 from hivenas.core.records import ResultsFolder, Row
-from hivenas.core.seeds import derive_seed, drawn_seed
-from hivenas.core.tracker import NullTracker, SearchCard
-from hivenas.errors import ConfigError, DatasetError
-from hivenas.execution import (
-    Unlimited,
-    augmented_examples,
-    describe_data,
-    make_executor,
-    run_proposal,
-    train_arch,
-    train_best,
-)
-from hivenas.full_training import Trained, train_and_publish
-from hivenas.reports import Summary, draw_augmentation, draw_plots, search_note
-from hivenas.search import Search, SearchListener
-from hivenas.storage import SearchStore, open_store, read_state
+from hivenas.core.seeds import drawn_seed
+from hivenas.core.tracker import NullTracker
+from hivenas.errors import ConfigError
+from hivenas.execution import Unlimited, describe_data, make_executor, train_arch, train_best
+from hivenas.full_training import Trained, letter_of, publisher, trained_of
+from hivenas.objectives import minimizes, naming
+from hivenas.outbox import Outbox
+from hivenas.reports import draw_plots
+from hivenas.search import SearchListener
+from hivenas.storage import lock_folder, open_folder, open_store, read_state
 
 if TYPE_CHECKING:
-    from hivenas.tracking import MlflowTracker
+    from hivenas.search_run import Finished
 
 _GUARD_DRAWS = 1_000
 
@@ -60,18 +52,6 @@ class Plan:
     judged: range = range(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """What a search came to; `store` is the URI of the MLflow store that tracked it."""
-
-    rows: tuple[Row, ...]
-    summary: Summary
-    run_id: str
-    store: str
-    minimize: bool
-    trained: Trained | None
-
-
 def plan(config: Config) -> Plan:
     """Checks a configuration beyond its file and says what a search would do.
 
@@ -84,7 +64,7 @@ def plan(config: Config) -> Plan:
     if config.objective != "nas":
         return Plan(None, evaluations, 0, colony.employees, colony.onlookers)
     check_path(config.dataset)
-    with _naming(config):
+    with naming(config):
         space = NASInterface.from_config(config, tracker=NullTracker()).search_space
     momentum = config.evaluation.momentum_epochs * colony.iterations
     epochs = evaluations * config.evaluation.epochs + momentum
@@ -105,11 +85,36 @@ def search(config: Config, listener: SearchListener, *, resume: bool = False, ov
     Raises:
         InputError: the configuration, the data or the results folder do not allow it; nothing was trained.
         TrainingError: the full training failed; the search's records are kept.
+        SearchFailedError: so many candidates failed in a row that the search was ended.
+        DiskFullError: there is no space for the search's files.
     """
+    from hivenas.search_run import SearchRun
+
     plan(config)
-    with open_store(config, drawn_seed(config.seed), resume=resume, overwrite=overwrite) as store:
+    seed = drawn_seed(config.seed)
+    with open_store(config, seed, resume=resume, overwrite=overwrite, say=listener.note) as store:
         seeded = config.model_copy(update={"seed": store.state.seed})
-        return _Run(seeded, store, listener).finish()
+        return SearchRun(seeded, store, listener).finish()
+
+
+def sync(config: Config, listener: SearchListener) -> tuple[int, int]:
+    """Delivers what a search that does not run could not tell MLflow.
+
+    Returns:
+        How many records were taken, and how many still wait.
+
+    Raises:
+        MissingResultsError: there is no results folder.
+        ResultsExistError: a process is searching there; it delivers by itself.
+    """
+    from hivenas.search_run import deliver_all, open_tracker
+    from hivenas.tracking import fail_fast
+
+    fail_fast()
+    with open_folder(config) as store, make_executor(config.execution, store.folder) as executor:
+        outbox = Outbox(store.folder.outbox, open_tracker(config, store, executor, "sync"), listener.note)
+        delivered = deliver_all(store, outbox)
+        return len(delivered), outbox.waiting
 
 
 def train(config: Config, listener: SearchListener, *, from_weights: bool = False) -> Trained:
@@ -123,7 +128,9 @@ def train(config: Config, listener: SearchListener, *, from_weights: bool = Fals
     plan(config)
     best = ResultsFolder(config.results.dir, config.name).best()
     listener.note(f"training {best.candidate} for {config.full_train.epochs} epochs")
-    return _train_alone(config, lambda seeded: functools.partial(train_best, seeded, from_weights), config.model_name)
+    return _train_alone(
+        config, lambda seeded: functools.partial(train_best, seeded, from_weights), config.model_name, listener
+    )
 
 
 def train_custom(config: Config, arch: str, listener: SearchListener) -> Trained:
@@ -137,7 +144,7 @@ def train_custom(config: Config, arch: str, listener: SearchListener) -> Trained
     plan(config)
     decode(arch, NASInterface.from_config(config, tracker=NullTracker()).search_space.reference)
     listener.note(f"training {arch} for {config.full_train.epochs} epochs")
-    return _train_alone(config, lambda seeded: functools.partial(train_arch, seeded, arch), None)
+    return _train_alone(config, lambda seeded: functools.partial(train_arch, seeded, arch), None, listener)
 
 
 def draw_report(config: Config) -> tuple[list[Row], list[Path]]:
@@ -152,158 +159,6 @@ def draw_report(config: Config) -> tuple[list[Row], list[Path]]:
     return rows, draw_plots(rows, folder.plots, minimize=minimizes(config))
 
 
-class _Run:
-    """A search from its start, or where it was left, to the registered model."""
-
-    def __init__(self, config: Config, store: SearchStore, listener: SearchListener) -> None:
-        from hivenas.tracking import MlflowTracker
-
-        self.config = config
-        self.store = store
-        self.listener = listener
-        self.tracker: MlflowTracker = MlflowTracker(config.name, command="hivenas search")
-        self.rng = np.random.default_rng(derive_seed(store.state.seed, "search"))
-        self.objective = _objective(config, self.rng)
-        self.minimize = self.objective.is_minimize
-
-    def finish(self) -> Finished:
-        """Does what is still to be done."""
-        if self.store.state.stage != "search" and not self._has_flown():
-            self.store.save(stage="search", trained=False)
-        if self._is_done():
-            self.listener.note(f"{self.store.folder.path} holds a finished search; nothing is left to do")
-            self.tracker.point_to(self.store.state.run_id)
-            return self._finished(None)
-        numerical = self.config.objective != "nas"
-        with make_executor(self.config.execution, self.store.folder.log, serial=numerical) as executor:
-            data = {} if numerical else executor.submit(Unlimited(describe_data), self.config).result()
-            self._refuse_other_data(data)
-            pictures = [] if numerical else self._draw_augmentation(executor)
-            card = SearchCard(self.config.name, self.config.flat(), self.store.folder.yaml, data, pictures)
-            run_id = self.tracker.open_search(card, self.store.state.run_id or None)
-            self.store.save(run_id=run_id, data=data.get("digest", ""))
-            try:
-                trained = self._search_and_train(executor, data)
-            except BaseException as error:
-                interrupted = isinstance(error, KeyboardInterrupt)
-                self._close("KILLED" if interrupted else "FAILED", None)
-                raise
-            self._close("FINISHED", trained)
-            self.store.save(stage="done", trained=trained is not None)
-        return self._finished(trained)
-
-    def _refuse_other_data(self, data: Mapping[str, Any]) -> None:
-        """Files of the user's own may have changed since the search began; fitness would not be comparable."""
-        before = self.store.state.data
-        if before and data and data["digest"] != before:
-            raise DatasetError(
-                f"the images of {self.config.dataset.name} are not those that the search in {self.store.folder.path} "
-                f"began with, got digest {data['digest']} instead of {before}; restore them, or start another search "
-                "(--set name=…)"
-            )
-
-    def _draw_augmentation(self, executor: Executor) -> list[Path]:
-        """A page of what networks are trained on, where that is not the images as they are."""
-        augmentation = self.config.evaluation.augmentation
-        if not augmentation.is_on:
-            return []
-        examples = executor.submit(Unlimited(augmented_examples), self.config).result()
-        return [draw_augmentation(examples, augmentation, self.store.folder.plots)]
-
-    def _has_flown(self) -> bool:
-        """Whether every iteration was flown; a resumed configuration may ask for more than the recorded one."""
-        colony = self.store.state.colony
-        return colony is not None and colony["iteration"] >= self.config.colony.iterations
-
-    def _trains(self) -> bool:
-        """Whether the best candidate is to be trained fully."""
-        return self.config.full_train.enabled and self.config.objective == "nas"
-
-    def _is_done(self) -> bool:
-        state = self.store.state
-        return state.stage == "done" and (state.trained or not self._trains())
-
-    def _search_and_train(self, executor: Executor, data: Mapping[str, Any]) -> Trained | None:
-        evaluate: Callable[[Proposal], Evaluation] = self.objective.run
-        if self.config.objective == "nas":
-            evaluate = functools.partial(run_proposal, self.config)
-        if self.store.state.stage == "search":
-            self._fly(evaluate, executor)
-            self.store.save(stage="full_train")
-        if not self._trains():
-            return None
-        best = self.store.folder.best()
-        self.listener.note(f"training the best for {self.config.full_train.epochs} epochs: {best.candidate}")
-        call = functools.partial(train_best, self.config, False)
-        name = self.config.model_name
-        return train_and_publish(self.config, call, executor, self.tracker, name, self.store.state.run_id, data)
-
-    def _fly(self, evaluate: Callable[[Proposal], Evaluation], executor: Executor) -> None:
-        from hivenas.core.colony.colony import ArtificialBeeColony
-
-        momentum_epochs = self.config.evaluation.momentum_epochs if self.config.objective == "nas" else 0
-        colony = ArtificialBeeColony(self.objective, self.config.colony, self.rng, momentum_epochs=momentum_epochs)
-        done = sum(row.phase == "evaluate" for row in self.store.rows)
-        self.listener.started(self.config.colony.size * self.config.colony.iterations, done)
-        Search(
-            colony,
-            evaluate,
-            executor,
-            self.store,
-            self.tracker,
-            self.listener,
-            brief=self.objective.brief,
-            params_of=functools.partial(_params, self.objective),
-            minimize=self.minimize,
-        ).run()
-
-    def _summary(self) -> Summary:
-        state = self.store.state
-        seconds = sum(row.seconds for row in self.store.rows)
-        return Summary.of(self.store.rows, reused=state.colony["reused"] if state.colony else 0, seconds=seconds)
-
-    def _close(self, status: str, trained: Trained | None) -> None:
-        summary = self._summary()
-        metrics = summary.metrics()
-        if trained:
-            metrics["test_accuracy"] = trained.evaluation.extra["test_accuracy"]
-        note = search_note(
-            self.config.name,
-            self.store.rows,
-            summary,
-            minimize=self.minimize,
-            test_accuracy=metrics.get("test_accuracy"),
-            model_uri=trained.model_uri if trained else "",
-        )
-        plots = draw_plots(self.store.rows, self.store.folder.plots, minimize=self.minimize)
-        artifacts = [(self.store.folder.csv, ""), *((file, "plots") for file in plots)]
-        self.tracker.close_search(status, metrics, note, artifacts)
-
-    def _finished(self, trained: Trained | None) -> Finished:
-        from hivenas.tracking import current_stores
-
-        run_id, uri = self.store.state.run_id, current_stores()[0]
-        return Finished(tuple(self.store.rows), self._summary(), run_id, uri, self.minimize, trained)
-
-
-def _objective(config: Config, rng: np.random.Generator) -> ObjectiveInterface:
-    from hivenas.benchmarks.numerical import Rosenbrock, Sphere
-
-    if config.objective == "sphere_min":
-        return Sphere(rng=rng)
-    if config.objective == "sphere_max":
-        return Sphere(rng=rng, minimize=False)
-    if config.objective == "rosenbrock":
-        return Rosenbrock(rng=rng)
-    with _naming(config):
-        return NASInterface.from_config(config, tracker=NullTracker(), rng=rng)
-
-
-def minimizes(config: Config) -> bool:
-    """Whether the configured objective is better when smaller."""
-    return config.objective in ("sphere_min", "rosenbrock")
-
-
 def _refuse_numerical(config: Config) -> None:
     if config.objective != "nas":
         raise ConfigError(
@@ -312,37 +167,37 @@ def _refuse_numerical(config: Config) -> None:
         )
 
 
-def _params(objective: ObjectiveInterface, candidate: str) -> dict[str, str]:
-    if isinstance(objective, NASInterface):
-        return objective.operation_params(candidate)
-    return {f"x_{i:02d}": repr(value) for i, value in enumerate(decode_candidate(candidate))}
-
-
 def _train_alone(
-    config: Config, call_of: Callable[[Config], Callable[[], Evaluation]], register_as: str | None
+    config: Config,
+    call_of: Callable[[Config], Callable[[], Evaluation]],
+    register_as: str | None,
+    listener: SearchListener,
 ) -> Trained:
     """A full training outside a search: with the seed and under the run of the recorded search, if there is one."""
-    from hivenas.tracking import MlflowTracker, prepare_store
+    from hivenas.tracking import MlflowTracker, fail_fast, prepare_store
 
     prepare_store()
-    state = read_state(config)
-    recorded = state.seed if state and config.seed is None else config.seed
-    seeded = config.model_copy(update={"seed": drawn_seed(recorded)})
-    with make_executor(config.execution, ResultsFolder(config.results.dir, config.name).log) as executor:
-        data = executor.submit(Unlimited(describe_data), seeded).result()
+    fail_fast()
+    with lock_folder(config) as folder:
+        state = read_state(config)
+        recorded = state.seed if state and config.seed is None else config.seed
+        seeded = config.model_copy(update={"seed": drawn_seed(recorded)})
         run_id = state.run_id if state else ""
-        tracker = MlflowTracker(config.name, home=run_id, command="hivenas train")
-        return train_and_publish(seeded, call_of(seeded), executor, tracker, register_as, run_id, data)
-
-
-@contextlib.contextmanager
-def _naming(config: Config) -> Iterator[None]:
-    """Adds the configuration's file, and its own names of keys, to errors that are found after it was read."""
-    try:
-        yield
-    except ConfigError as error:
-        message = config.as_written(str(error))
-        if not config.source or config.source in message:
-            raise type(error)(message) from None
-        rule, _, way_out = message.partition("; ")
-        raise type(error)(f"{rule} ({config.source}){f'; {way_out}' if way_out else ''}") from None
+        with make_executor(config.execution, folder) as executor:
+            data = executor.submit(Unlimited(describe_data), seeded).result()
+            tracker = MlflowTracker(config.name, home=run_id, command="hivenas train", publisher=publisher(executor))
+            evaluation = executor.submit(Unlimited(call_of(seeded))).result()
+            letter = letter_of(
+                seeded,
+                evaluation,
+                key=f"{uuid.uuid4().hex}:full",
+                register_as=register_as,
+                search_run=run_id,
+                data=data,
+            )
+            outbox = Outbox(folder.outbox, tracker, listener.note)
+            outbox.write(letter)
+            delivered = outbox.deliver(force=True)
+            outbox.forget(delivered)
+            folder.drop_checkpoints(str(evaluation.candidate))
+            return trained_of(letter, delivered)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from hivenas.app import Finished
     from hivenas.config import Config
     from hivenas.core.records import Row
     from hivenas.full_training import Trained
+    from hivenas.search_run import Finished
 
 _FAILED, _WRONG_INPUT = 1, 2
 
@@ -140,15 +142,34 @@ def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]
 @config_option
 @set_option
 @import_option
+def sync(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> None:
+    """Tell MLflow what a search could not tell it, once the store answers again."""
+    with _errors():
+        from hivenas import app
+        from hivenas.errors import TrackingError
+
+        config = _load(config_path, overrides, modules)
+        with _Terminal() as terminal:
+            taken, waiting = app.sync(config, terminal)
+        click.echo(f"{taken} records taken, {waiting} still waiting")
+        if waiting:
+            raise TrackingError("the MLflow store has not taken everything; try again when it answers")
+
+
+@main.command()
+@config_option
+@set_option
+@import_option
 def report(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> None:
     """Draw the pictures and the table of a recorded search, finished or not."""
     with _errors():
         from hivenas import app
+        from hivenas.objectives import minimizes
         from hivenas.reports import as_text, best_table
 
         config = _load(config_path, overrides, modules)
         rows, files = app.draw_report(config)
-        click.echo(as_text(best_table(rows, minimize=app.minimizes(config))))
+        click.echo(as_text(best_table(rows, minimize=minimizes(config))))
         for file in files:
             click.echo(f"wrote {file}")
 
@@ -168,20 +189,40 @@ def _load(path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> Co
 @contextlib.contextmanager
 def _errors(resume_hint: str = "") -> Iterator[None]:
     """One clear line for what went wrong, and its exit code: 2 for wrong input, 1 for failed work."""
-    from hivenas.errors import HivenasError, InputError
+    from hivenas.errors import DiskFullError, HivenasError, InputError, SearchFailedError, TrainingError
 
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     try:
-        yield
+        with _orderly_end():
+            yield
     except InputError as error:
         click.echo(f"hivenas: {error}", err=True)
         sys.exit(_WRONG_INPUT)
     except HivenasError as error:
-        click.echo(f"hivenas: {error}", err=True)
+        begun = isinstance(error, (SearchFailedError, DiskFullError, TrainingError))
+        click.echo(f"hivenas: {error}{resume_hint if begun else ''}", err=True)
         sys.exit(_FAILED)
-    except KeyboardInterrupt:
-        click.echo(f"\nhivenas: interrupted; what was finished is kept{resume_hint}", err=True)
+    except KeyboardInterrupt as error:
+        click.echo(f"\nhivenas: {error or 'interrupted'}; what was finished is kept{resume_hint}", err=True)
         sys.exit(_FAILED)
+
+
+@contextlib.contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the work in order, a second one at once."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_DFL)
+        click.echo("\nhivenas: ending in order; once more ends at once", err=True)
+        raise KeyboardInterrupt(f"ended by {signal.Signals(number).name}")
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _resume_hint(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> str:
@@ -262,6 +303,9 @@ def _print_finished(config: Config, finished: Finished) -> None:
     if finished.trained:
         _print_trained(finished.trained)
     click.echo("\nNext:")
+    if finished.waiting:
+        file = shlex.quote(config.source or "FILE")
+        click.echo(f"  tell MLflow        hivenas sync --config {file}    ({finished.waiting} records wait for it)")
     click.echo(f"  see every run      {_ui_command(finished.store)}")
     click.echo(f"  draw the report    hivenas report --config {shlex.quote(config.source or 'FILE')}")
 

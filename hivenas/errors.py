@@ -9,8 +9,11 @@ HivenasError
 │   └── MissingResultsError      results or weights that do not exist (also a FileNotFoundError)
 └── RunError                     the work itself failed: exit code 1
     ├── TrainingError            a full training that failed
-    ├── TrackingError            the MLflow store could not be reached before anything was trained
-    └── WorkerDiedError          a worker process ended in the middle of a candidate
+    ├── TrackingError            the MLflow store cannot be reached
+    │   └── TrackingRefusedError the MLflow store refuses what it is told, and would again
+    ├── SearchFailedError        so many candidates failed in a row that the search was ended
+    ├── WorkerDiedError          a worker process ended in the middle of a candidate
+    └── DiskFullError            results cannot be written for lack of space
 """
 
 from __future__ import annotations
@@ -53,11 +56,36 @@ class TrainingError(RunError):
 
 
 class TrackingError(RunError):
-    """The MLflow store could not be reached or opened, before anything was trained."""
+    """The MLflow store cannot be reached or opened; what was not tracked may be tried again."""
+
+
+class TrackingRefusedError(TrackingError):
+    """The MLflow store refuses what it is told; trying again would not help."""
+
+
+class SearchFailedError(RunError):
+    """So many candidates failed in a row that the search was ended; its records are kept."""
 
 
 class WorkerDiedError(RunError):
-    """A worker process was killed or crashed while it evaluated a candidate."""
+    """A worker process was killed or crashed while it evaluated a candidate.
+
+    Args:
+        reason: what is known of its end.
+        last_words: what it wrote in the meantime, such as the traceback of a crash in native code.
+    """
+
+    def __init__(self, reason: str, last_words: str = "") -> None:
+        super().__init__(reason, last_words)
+        self.last_words = last_words
+
+    def __str__(self) -> str:
+        """The reason alone."""
+        return str(self.args[0])
+
+
+class DiskFullError(RunError):
+    """Results could not be written because there is no space left; no candidate is to blame."""
 
 
 def first_line(error: BaseException) -> str:

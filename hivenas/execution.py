@@ -18,33 +18,77 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import IO, Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config import Config, ExecutionConfig, from_mapping
-from hivenas.core.evaluation import Evaluation, Proposal
+from hivenas.core.evaluation import Evaluation, Proposal, encode_candidate
 from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.core.records import ResultsFolder
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import WorkerDiedError
 from hivenas.extensions import import_modules, registered_modules
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_LAST_WORDS = 20_000  # bytes of a log that are kept with a failure
 
 
 class SerialExecutor(Executor):
-    """Runs every call at once, in the calling process: for cheap objectives and for debugging."""
+    """Runs every call at once, in the calling process: for cheap objectives and for debugging.
+
+    A crash in native code ends the whole process. The candidate that was being evaluated then fails when it is
+    evaluated again, so that a resumed search gets past it; a process that was killed leaves no such trace.
+
+    Args:
+        crash_log: file that takes the name of the candidate at work and what Python says of a crash; None for none.
+    """
+
+    def __init__(self, crash_log: Path | None = None) -> None:
+        self._log = crash_log
+        self._crashed, _, self._last_words = _read_crash(crash_log)
+        self._file: IO[str] | None = None
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Calls the function and returns a future that is already done."""
         future: Future[T] = Future()
         try:
+            if self._log and args and isinstance(args[0], Proposal):
+                self._watch(args[0])
             future.set_result(fn(*args, **kwargs))
         except Exception as error:
             future.set_exception(error)
         return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Ends the watch for crashes."""
+        if self._file:
+            faulthandler.disable()
+            self._file.close()
+            self._file = None
+
+    def _watch(self, proposal: Proposal) -> None:
+        assert self._log
+        name = f"{proposal.label} {encode_candidate(proposal.candidate)}"
+        if name == self._crashed:
+            self._crashed = ""
+            raise WorkerDiedError("the process crashed in native code while it evaluated this", self._last_words)
+        if self._file is None:
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._log.open("w", encoding="utf-8")
+            faulthandler.enable(self._file)
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(f"{name}\n")
+        self._file.flush()
+
+
+def _read_crash(log: Path | None) -> tuple[str, str, str]:
+    """The candidate at which a process crashed and what Python said of it; nothing where it ended in another way."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log and log.exists() else ""
+    return text.partition("\n") if "Fatal Python error" in text else ("", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +162,7 @@ class _Worker:
         if self._calls >= self._config.recycle_after:
             self.retire()
         started = time.monotonic()
+        written = self._log.stat().st_size if self._log.exists() else 0
         try:
             if self._stopped:
                 raise WorkerDiedError("the executor was shut down before this call began")
@@ -134,7 +179,14 @@ class _Worker:
                 reason = f"took longer than execution.timeout_s={limit:g} and was ended after {seconds:.0f} s"
             else:
                 reason = f"the worker process died after {seconds:.1f} s (killed, or crashed in native code)"
-            raise WorkerDiedError(f"{reason}; {self._log} has what it wrote last") from error
+            raise WorkerDiedError(f"{reason}; {self._log} has what it wrote last", self._since(written)) from error
+
+    def _since(self, position: int) -> str:
+        """What was written to the log since then; the end of it, where that is long."""
+        with contextlib.suppress(OSError), self._log.open("rb") as file:
+            file.seek(max(position, self._log.stat().st_size - _LAST_WORDS))
+            return file.read().decode("utf-8", errors="replace")
+        return ""
 
     def retire(self) -> None:
         if self._pool is not None:
@@ -174,7 +226,8 @@ def _set_up_process(threads: int, log: str, modules: tuple[str, ...]) -> None:
     """Prepares a fresh worker before anything imports TensorFlow, then has the user's modules register what they do."""
     limit_threads(threads)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides what ends
+    for number in (signal.SIGINT, signal.SIGTERM):  # they may reach the whole group; the driver decides what ends
+        signal.signal(number, signal.SIG_IGN)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(descriptor, stream.fileno())
@@ -202,9 +255,11 @@ def _bounded(call: Callable[[], T], timeout_s: float | None) -> T:
             faulthandler.cancel_dump_traceback_later()
 
 
-def make_executor(config: ExecutionConfig, log: Path, *, serial: bool = False) -> Executor:
-    """The configured executor; numerical objectives are `serial` whatever the configuration says."""
-    return SerialExecutor() if serial or config.kind == "serial" else WorkerExecutor(config, log)
+def make_executor(config: ExecutionConfig, folder: ResultsFolder, *, serial: bool = False) -> Executor:
+    """The configured executor, with its logs in a results folder; cheap objectives are `serial` in any case."""
+    if serial:
+        return SerialExecutor()
+    return SerialExecutor(folder.crash) if config.kind == "serial" else WorkerExecutor(config, folder.log)
 
 
 @functools.lru_cache(maxsize=1)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hivenas.config import Config
 from hivenas.core.evaluation import Evaluation
@@ -16,13 +16,11 @@ from hivenas.core.nas.operations import reference_space
 from hivenas.core.nas.search_space import decode
 from hivenas.core.records import ResultsFolder
 from hivenas.core.seeds import arch_hash
-from hivenas.core.tracker import child_of, operation_params
+from hivenas.core.tracker import ServableModel, child_of, operation_params
 from hivenas.errors import TrainingError
 from hivenas.execution import Unlimited
+from hivenas.outbox import Delivered, Letter
 from hivenas.reports import draw_answers, model_note
-
-if TYPE_CHECKING:
-    from hivenas.tracking import MlflowTracker
 
 _LONGEST_TAG = 5000
 
@@ -36,32 +34,25 @@ class Trained:
     model_uri: str
 
 
-def train_and_publish(
+def letter_of(
     config: Config,
-    call: Callable[[], Evaluation],
-    executor: Executor,
-    tracker: MlflowTracker,
+    evaluation: Evaluation,
+    *,
+    key: str,
     register_as: str | None,
     search_run: str,
     data: Mapping[str, Any],
-) -> Trained:
-    """Trains fully, draws what the network answers on the test split, tracks the run, logs and registers the model.
+) -> Letter:
+    """What MLflow is told of a full training: the run with its pictures, and the model to log and register.
 
     Args:
         config: the configuration, with the run's seed.
-        call: the full training; it runs in the executor, without a time limit.
-        executor: where networks are trained.
-        tracker: where the run is tracked.
+        evaluation: what the training came to; a failed one has no model.
+        key: names the training, see `Child`.
         register_as: the registered model's name; None to log the model only.
         search_run: id of the search's run; empty where there is none.
         data: what `Dataset.describe` says.
-
-    Raises:
-        TrainingError: the training failed; its run says why.
     """
-    from hivenas.tracking import ServableModel, current_stores, publish
-
-    evaluation = executor.submit(Unlimited(call)).result()
     chain = decode(str(evaluation.candidate), reference_space(config.space.reference))
     folder = ResultsFolder(config.results.dir, config.name)
     child = child_of(
@@ -70,24 +61,48 @@ def train_and_publish(
         search=config.name,
         phase="full_train",
         params=operation_params(chain.operations, chain.skips, config.space.depth),
-        weights=folder.weights,
+        weights=[folder.weights / evaluation.filename],
         pictures=_draw_answers(evaluation, folder),
+        key=key,
     )
-    run_id = tracker.log_child(child)
     if evaluation.status == "failed":
-        raise TrainingError(f"the full training of {evaluation.candidate} failed: {evaluation.reason}")
+        return Letter(child=child, evaluation=evaluation)
     origin = _origin(config, evaluation, search_run, data)
     model = ServableModel(
         file=Path(evaluation.extra["model"]),
         example=Path(evaluation.extra["example"]),
-        run_id=run_id,
         name=register_as if config.registry.register_model else None,
         alias=config.registry.alias,
         origin=origin,
         description=model_note(origin, config.to_yaml()),
-        stores=current_stores(),
     )
-    return Trained(evaluation, run_id, executor.submit(Unlimited(publish), model).result())
+    return Letter(child=child, model=model, evaluation=evaluation)
+
+
+def trained_of(letter: Letter, delivered: Sequence[Delivered]) -> Trained:
+    """The training that a letter tells of, with the run and the model's URI where the letter was delivered.
+
+    Raises:
+        TrainingError: the training failed; its run says why.
+    """
+    assert letter.evaluation
+    assert letter.child
+    if letter.evaluation.status == "failed":
+        raise TrainingError(f"the full training of {letter.evaluation.candidate} failed: {letter.evaluation.reason}")
+    for each in delivered:
+        if each.letter.child and each.letter.child.key == letter.child.key:
+            return Trained(letter.evaluation, each.run_id, each.model_uri)
+    return Trained(letter.evaluation, "", "")
+
+
+def publisher(executor: Executor) -> Callable[[ServableModel, str, tuple[str, str]], str]:
+    """How the tracker has a model published: by a worker, as Keras is needed to log it."""
+    from hivenas.tracking.registry import publish
+
+    def in_worker(model: ServableModel, run_id: str, stores: tuple[str, str]) -> str:
+        return executor.submit(Unlimited(publish), model, run_id, stores).result()
+
+    return in_worker
 
 
 def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mapping[str, Any]) -> dict[str, str]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import traceback
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from typing import Protocol
 
 from hivenas.core.colony.colony import ArtificialBeeColony
 from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate
 from hivenas.core.records import Row
-from hivenas.core.tracker import Tracker, child_of
-from hivenas.errors import ArchitectureError, InputError, MissingResultsError, WorkerDiedError
+from hivenas.core.tracker import child_of
+from hivenas.errors import ArchitectureError, InputError, MissingResultsError, SearchFailedError, WorkerDiedError
+from hivenas.outbox import Delivered, Letter, Outbox
 from hivenas.storage import SearchStore
 
 
@@ -37,18 +40,21 @@ class Search:
 
     The records come in the order of the proposals whatever the executor, and the state is saved after every phase:
     a search that is started again asks for the phase in which it ended and takes from the table what that phase has
-    finished already.
+    finished already. An evaluation is on the disk, as a letter to MLflow, before anything else is done with it.
 
     Args:
         colony: proposes and is told.
         evaluate: carries out a proposal; called through the executor.
         executor: where it is called.
         store: the search's record.
-        tracker: where evaluations are tracked.
+        outbox: takes what is tracked.
         listener: is told of progress.
         brief: adds to a proposal what the records before its phase say of it, see `ObjectiveInterface.brief`.
         params_of: a candidate as run parameters.
+        states_of: names of an evaluation's files, see `ObjectiveInterface.saved_states`.
         minimize: whether a smaller fitness is better.
+        fetch: makes sure that the saved states which a proposal starts from are on this machine.
+        most_failures: so many failed evaluations in a row end the search; None for no limit.
     """
 
     def __init__(
@@ -57,25 +63,31 @@ class Search:
         evaluate: Callable[[Proposal], Evaluation],
         executor: Executor,
         store: SearchStore,
-        tracker: Tracker,
+        outbox: Outbox,
         listener: SearchListener,
         *,
         brief: Callable[[Proposal, Sequence[Row]], Proposal],
         params_of: Callable[[str], Mapping[str, str]],
+        states_of: Callable[[Evaluation], Sequence[str]],
         minimize: bool,
+        fetch: Callable[[Proposal], None] = lambda _: None,
+        most_failures: int | None = None,
     ) -> None:
         self._colony = colony
         self._evaluate = evaluate
         self._executor = executor
         self._store = store
-        self._tracker = tracker
+        self._outbox = outbox
         self._listener = listener
         self._brief = brief
         self._params_of = params_of
+        self._states_of = states_of
         self._minimize = minimize
-        good = [row for row in store.rows if row.status != "failed"]
-        self._run_ids = {row.candidate: row.run_id for row in good}
-        self._evaluated_in = {row.candidate: row.run_id for row in good if row.phase == "evaluate"}
+        self._fetch = fetch
+        self._most_failures = most_failures
+        self._failures: list[str] = []
+        self._latest: dict[str, str] = {}  # by candidate: the key of its latest evaluation, and of its first training
+        self._trained: dict[str, str] = {}
         self.best: Row | None = None
 
     def run(self) -> None:
@@ -88,6 +100,7 @@ class Search:
             self._store.save(colony=self._colony.state())
         for row in self._store.rows:
             self._follow(row)
+            self._note_key(row)
         while proposals := self._colony.ask():
             self._colony.tell(self._phase(proposals))
             self._store.save(colony=self._colony.state())
@@ -104,6 +117,7 @@ class Search:
                 outcomes.append(row.evaluation())
                 continue
             briefed = self._brief(proposal, told)
+            self._fetch(briefed)
             waiting.append((briefed, self._executor.submit(self._evaluate, briefed)))
             while waiting and waiting[0][1].done():
                 outcomes.append(self._record(*waiting.popleft()))
@@ -115,7 +129,7 @@ class Search:
         try:
             return future.result()
         except WorkerDiedError as error:
-            return Evaluation.failure(proposal.candidate, str(error), worst=worst)
+            return Evaluation.failure(proposal.candidate, str(error), traceback=error.last_words, worst=worst)
         except (MissingResultsError, ArchitectureError) as error:
             if not proposal.momentum_epochs:
                 raise
@@ -128,27 +142,29 @@ class Search:
 
     def _record(self, proposal: Proposal, future: Future[Evaluation]) -> Evaluation:
         evaluation = self._result(proposal, future)
-        candidate = Row.of(proposal, evaluation).candidate
+        row = Row.of(proposal, evaluation)
+        self._follow(row)
         child = child_of(
             proposal,
             evaluation,
             search=self._store.folder.name,
             phase=proposal.phase,
-            params=self._params_of(candidate),
-            weights=self._store.folder.weights,
-            continues=self._run_ids.get(candidate, "") if proposal.momentum_epochs else "",
-            parent_run=self._evaluated_in.get(proposal.parent, ""),
+            params=self._params_of(row.candidate),
+            weights=[self._store.folder.weights / name for name in self._states_of(evaluation)],
+            continues=self._latest.get(row.candidate, "") if proposal.momentum_epochs else "",
+            parent=self._trained.get(proposal.parent, ""),
+            key=self._store.key(row.index),
+            progress={"fitness": row.fitness, "best_fitness": self.best.fitness} if self.best else {},
         )
-        run_id = self._tracker.log_child(child)
-        row = Row.of(proposal, evaluation, run_id)
-        self._store.append(row)
-        if evaluation.status != "failed":
-            self._run_ids[candidate] = run_id
-            self._evaluated_in.setdefault(candidate, run_id)
-        self._follow(row)
-        if self.best:
-            self._tracker.log_progress(row.index, row.fitness, self.best.fitness)
+        self._note_key(row)
+        self._outbox.write(Letter(row=row, child=child))
+        delivered = self._outbox.deliver()
+        run_ids = _run_ids(delivered)
+        self._store.append(replace(row, run_id=run_ids.get(row.index, "")))
+        self._store.fill_run_ids(run_ids)
+        self._outbox.forget(delivered)
         self._listener.evaluated(row, self.best)
+        self._count_failures(evaluation)
         return evaluation
 
     def _follow(self, row: Row) -> None:
@@ -160,3 +176,48 @@ class Search:
         )
         if better:
             self.best = row
+
+    def _note_key(self, row: Row) -> None:
+        if row.status == "failed":
+            return
+        self._latest[row.candidate] = self._store.key(row.index)
+        if row.phase == "evaluate":
+            self._trained.setdefault(row.candidate, self._store.key(row.index))
+
+    def _count_failures(self, evaluation: Evaluation) -> None:
+        """Ends a search in which everything fails; those before a resumption do not count."""
+        self._failures = [*self._failures, evaluation.reason] if evaluation.status == "failed" else []
+        if self._most_failures is None or len(self._failures) < self._most_failures:
+            return
+        # Figures differ from candidate to candidate where the cause does not.
+        causes = [re.sub(r"\d+(\.\d+)?", "#", reason) for reason in self._failures]
+        common, count = Counter(causes).most_common(1)[0]
+        raise SearchFailedError(
+            f"{' '.join(self._failures[causes.index(common)].split())}: so ended {count} of {len(causes)} candidates "
+            "that failed in a row, and with them the search "
+            f"(execution.max_consecutive_failures={self._most_failures}); their runs have the tracebacks"
+        )
+
+
+def recover(store: SearchStore, outbox: Outbox) -> list[Delivered]:
+    """Takes up what a process that was killed has left in the outbox: writes it into the table, then delivers it."""
+    for letter in outbox.letters():
+        if letter.row is not None and letter.row.index == len(store.rows):
+            store.append(letter.row)
+    return settle(store, outbox)
+
+
+def settle(store: SearchStore, outbox: Outbox) -> list[Delivered]:
+    """Delivers what waits in the outbox and writes down the runs that came of it.
+
+    Letters of full trainings are not forgotten: they stand for the training until the search's state says that it is
+    done.
+    """
+    delivered = outbox.deliver(force=True)
+    store.fill_run_ids(_run_ids(delivered))
+    outbox.forget([each for each in delivered if each.letter.evaluation is None])
+    return delivered
+
+
+def _run_ids(delivered: Sequence[Delivered]) -> dict[int, str]:
+    return {each.letter.row.index: each.run_id for each in delivered if each.letter.row}

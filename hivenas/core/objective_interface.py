@@ -54,6 +54,10 @@ class ObjectiveInterface(ABC):
         """
         return proposal
 
+    def saved_states(self, evaluation: Evaluation) -> Sequence[str]:
+        """Names of the files of an evaluation that later ones may start from; they are kept with its run."""
+        return [evaluation.filename] if evaluation.filename else []
+
     def run(self, proposal: Proposal) -> Evaluation:
         """Carries out a proposal; executors call this. Objectives with richer records replace it."""
         if proposal.momentum_epochs:

@@ -131,21 +131,28 @@ class ResultsFolder:
         self.weights = self.path / "weights"
         self.histories = self.path / "training_history"
         self.plots = self.path / "plots"
+        self.outbox = self.path / "outbox"
         self.log = self.path / "worker.log"
-        self.own = (self.csv, self.yaml, self.state, self.weights, self.histories, self.plots, self.log)
+        self.crash = self.path / "crash.log"
+        self.own = (
+            *(self.state, self.csv, self.yaml, self.weights, self.histories, self.plots),
+            *(self.outbox, self.log, self.crash),
+        )
 
     def append(self, row: Row) -> None:
         """Adds a line to the table and makes sure that it is on the disk; a line that a crash tore off is cut first."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self._cut_torn_line()
+        self.cut_torn_line()
         is_new = not self.csv.exists() or self.csv.stat().st_size == 0
         with self.csv.open("a", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            if is_new:
-                writer.writerow(COLUMNS)
-            writer.writerow(["" if v is None else v for v in (getattr(row, column) for column in COLUMNS)])
+            file.write(_as_csv([row], header=is_new))
             file.flush()
             os.fsync(file.fileno())
+
+    def rewrite(self, rows: Iterable[Row]) -> None:
+        """Writes the whole table anew, so that a crash leaves either the old one or the new one."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.csv, _as_csv(rows, header=True))
 
     def rows(self) -> list[Row]:
         """Every line of the table, oldest first; none where there is no table.
@@ -189,14 +196,23 @@ class ResultsFolder:
         self.histories.mkdir(parents=True, exist_ok=True)
         write_atomically(self.histories / f"{stem}.json", json.dumps(evaluation.to_json(), indent=1))
 
-    def _cut_torn_line(self) -> None:
+    def drop_checkpoints(self, candidate: str) -> None:
+        """Removes what was kept of a candidate's trainings: for when their outcome is recorded."""
+
+    def clear_checkpoints(self) -> None:
+        """Removes what was kept of every training: for when nothing is left to do."""
+
+    def cut_torn_line(self) -> bool:
+        """Cuts off the end of the table that a crash left without its line's end; returns whether there was one."""
         if not self.csv.exists() or self.csv.stat().st_size == 0:
-            return
+            return False
         with self.csv.open("rb+") as file:
             file.seek(-1, os.SEEK_END)
-            if file.read() != b"\n":
-                file.seek(0)
-                file.truncate(file.read().rfind(b"\n") + 1)
+            if file.read() == b"\n":
+                return False
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+        return True
 
 
 def ranking(rows: Iterable[Row], minimize: bool = False) -> list[Row]:
@@ -206,6 +222,16 @@ def ranking(rows: Iterable[Row], minimize: bool = False) -> list[Row]:
         if row.status != "failed":
             latest[row.candidate] = row
     return sorted(latest.values(), key=lambda row: row.fitness if minimize else -row.fitness)
+
+
+def _as_csv(rows: Iterable[Row], *, header: bool) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    if header:
+        writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow(["" if v is None else v for v in (getattr(row, column) for column in COLUMNS)])
+    return text.getvalue()
 
 
 def _row(line: dict[str, Any]) -> Row:

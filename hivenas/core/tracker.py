@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +20,15 @@ class Child:
         name: such as `0017-onlooker`.
         tags, params, metrics: as they are shown; a metric that is not finite is left out.
         history: figures of every epoch.
-        artifacts: local files and the folders under which they are kept.
+        artifacts: local files and the folders under which they are kept; files that are gone are left out.
         texts: further artifacts by path, as text.
         failed: whether the run is closed as FAILED.
+        key: names it among all children, so that it is tracked once however often that is tried; may be empty.
+        links: tags whose values are ids of other runs, each given as such an id or as the key of that child.
+        progress: points that the parent's curves get, at `step`.
+        step: number of the evaluation within the search.
+        end_ms: when it ended, in milliseconds since 1970; every figure carries this time, so that tracking it again
+            adds nothing.
     """
 
     name: str
@@ -32,6 +39,11 @@ class Child:
     artifacts: Sequence[tuple[Path, str]] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
     failed: bool = False
+    key: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
+    progress: Mapping[str, float] = field(default_factory=dict)
+    step: int = 0
+    end_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,7 @@ class SearchCard:
         config_file: the resolved configuration.
         data: what `Dataset.describe` says; empty for numerical objectives.
         pictures: files to keep under `plots/`.
+        uid: names the search, so that its run is found again where its id was lost.
     """
 
     name: str
@@ -51,48 +64,101 @@ class SearchCard:
     config_file: Path
     data: Mapping[str, Any] = field(default_factory=dict)
     pictures: Sequence[Path] = ()
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How a search's parent run ends.
+
+    Args:
+        run_id: of the parent.
+        status: FINISHED, FAILED or KILLED.
+        metrics: final figures.
+        note: the description, in markdown.
+        reason: why it did not finish; empty otherwise.
+        artifacts: local files and the folders under which they are kept.
+        pointer: the run that was made for a resumption and is closed as a pointer to the parent; empty without one.
+        end_ms: when it ended, in milliseconds since 1970.
+    """
+
+    run_id: str
+    status: str
+    metrics: Mapping[str, float]
+    note: str
+    reason: str = ""
+    artifacts: Sequence[tuple[Path, str]] = ()
+    pointer: str = ""
+    end_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServableModel:
+    """A fully trained model to log and register.
+
+    Args:
+        file: Keras model from raw images to probabilities.
+        example: `.npy` file with a few raw images.
+        name: of the registered model; None to log it only.
+        alias: of the registered version.
+        origin: where it came from, as tags of the version.
+        description: the same in markdown.
+    """
+
+    file: Path
+    example: Path
+    name: str | None
+    alias: str
+    origin: Mapping[str, str]
+    description: str
 
 
 class Tracker(Protocol):
     """Receives what happens, in order; every method may be called in the driver's process only."""
 
-    def open_search(self, card: SearchCard, run_id: str | None) -> str:
-        """Starts the parent run of a search, or goes on with the one of a resumed search; returns its id."""
+    def log_child(self, child: Child, *, again: bool = False) -> str:
+        """Tracks a finished evaluation as a nested run.
+
+        Args:
+            child: what the run shows.
+            again: whether it may have been tracked before, wholly or in part; what is there is then completed.
+
+        Returns:
+            The run's id.
+
+        Raises:
+            TrackingError: it cannot be tracked now; the same call may succeed later.
+            TrackingRefusedError: it was refused, and would be again.
+        """
         ...
 
-    def log_child(self, child: Child) -> str:
-        """Tracks a finished evaluation as a nested run; returns its id."""
+    def close_search(self, closing: Closing) -> None:
+        """Ends the parent run of a search; raises as `log_child` does."""
         ...
 
-    def log_progress(self, index: int, fitness: float, best: float) -> None:
-        """Adds a point to the parent's curves."""
-        ...
-
-    def close_search(
-        self, status: str, metrics: Mapping[str, float], note: str, artifacts: Sequence[tuple[Path, str]]
-    ) -> None:
-        """Ends the parent run as FINISHED, FAILED or KILLED."""
+    def publish(self, model: ServableModel, run: str) -> str:
+        """Logs a model on the run with this id or key and registers it; returns its URI; raises as `log_child` does."""
         ...
 
 
 class NullTracker:
     """Tracks nothing."""
 
-    def open_search(self, card: SearchCard, run_id: str | None) -> str:
+    def log_child(self, child: Child, *, again: bool = False) -> str:
         """No run, no id."""
         return ""
 
-    def log_child(self, child: Child) -> str:
-        """No run, no id."""
+    def close_search(self, closing: Closing) -> None:
+        """Nothing."""
+
+    def publish(self, model: ServableModel, run: str) -> str:
+        """No model, no URI."""
         return ""
 
-    def log_progress(self, index: int, fitness: float, best: float) -> None:
-        """Nothing."""
 
-    def close_search(
-        self, status: str, metrics: Mapping[str, float], note: str, artifacts: Sequence[tuple[Path, str]]
-    ) -> None:
-        """Nothing."""
+def now_ms() -> int:
+    """The time in milliseconds since 1970."""
+    return int(time.time() * 1000)
 
 
 def child_of(
@@ -102,10 +168,12 @@ def child_of(
     search: str,
     phase: Phase,
     params: Mapping[str, str],
-    weights: Path,
+    weights: Sequence[Path],
     continues: str = "",
-    parent_run: str = "",
+    parent: str = "",
     pictures: Sequence[Path] = (),
+    key: str = "",
+    progress: Mapping[str, float] | None = None,
 ) -> Child:
     """The nested run of an evaluation.
 
@@ -115,29 +183,32 @@ def child_of(
         search: the search's name.
         phase: evaluate, momentum or full_train.
         params: the candidate's operations, see `operation_params`.
-        weights: the folder of the h5 files.
-        continues: id of the run that a momentum evaluation continues.
-        parent_run: id of the run of the food source that the candidate is a neighbour of.
+        weights: h5 files to keep under `weights/`; what does not exist is left out.
+        continues: id or key of the run that a momentum evaluation continues.
+        parent: id or key of the run of the food source that the candidate is a neighbour of.
         pictures: files to keep under `plots/`.
+        key: names the child, see `Child`.
+        progress: points of the parent's curves.
     """
     candidate = str(evaluation.candidate)
-    file = weights / evaluation.filename
-    artifacts = [(file, "weights")] if evaluation.filename and file.is_file() else []
     return Child(
         name=proposal.label if proposal else f"{phase}-{arch_hash(candidate)[:8]}",
-        tags=_tags(proposal, evaluation, search, phase, continues, parent_run),
+        tags=_tags(proposal, evaluation, search, phase),
         params=params,
         metrics=_metrics(proposal, evaluation, phase),
         history=evaluation.history,
-        artifacts=[*artifacts, *((picture, "plots") for picture in pictures)],
+        artifacts=[*((w, "weights") for w in weights if w.is_file()), *((picture, "plots") for picture in pictures)],
         texts={"traceback.txt": evaluation.traceback} if evaluation.traceback else {},
         failed=evaluation.status == "failed",
+        key=key,
+        links={tag: run for tag, run in (("hivenas.continues", continues), ("hivenas.parent", parent)) if run},
+        progress=progress or {},
+        step=proposal.index if proposal else 0,
+        end_ms=now_ms(),
     )
 
 
-def _tags(
-    proposal: Proposal | None, evaluation: Evaluation, search: str, phase: Phase, continues: str, parent_run: str
-) -> dict[str, str]:
+def _tags(proposal: Proposal | None, evaluation: Evaluation, search: str, phase: Phase) -> dict[str, str]:
     candidate = str(evaluation.candidate)
     tags = {
         "hivenas.search": search,
@@ -155,12 +226,8 @@ def _tags(
         }
     if evaluation.reason:
         tags["hivenas.reason"] = evaluation.reason
-    if continues:
-        tags["hivenas.continues"] = continues
     if proposal and proposal.parent:
         tags["hivenas.parent_candidate"] = proposal.parent
-    if parent_run:
-        tags["hivenas.parent"] = parent_run
     return tags
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,8 +19,9 @@ from hivenas.errors import ConfigError, MissingResultsError, ResultsExistError
 Stage = Literal["search", "full_train", "done"]
 
 # What may differ between a search and its resumption: it decides what comes after, or where, not what was found.
-_FREE = ("full_train.", "registry.", "execution.", "results.", "colony.iterations")
+_FREE = ("full_train.", "registry.", "execution.", "results.", "optuna.", "colony.iterations")
 _REPLACED = ".replaced"
+_NOTHING = "nothing to resume in {}; start the search without --resume"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class SearchState:
         colony: the colony's state after its last phase; None before the first.
         trained: whether the best candidate of what was flown has been trained fully.
         data: digest of the images that the search began with; empty for numerical objectives.
+        uid: names the search wherever it is recorded.
     """
 
     stage: Stage = "search"
@@ -41,20 +44,49 @@ class SearchState:
     colony: dict[str, Any] | None = None
     trained: bool = False
     data: str = ""
+    uid: str = ""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is anything to go on with; a process that was killed before its first phase leaves nothing."""
+        return self.colony is not None or self.stage != "search"
 
 
 class SearchStore:
-    """The results folder of one search, opened by one process at a time; make it with `open_store`."""
+    """The results folder of one search, opened by one process at a time; make it with `open_store`.
 
-    def __init__(self, folder: ResultsFolder, state: SearchState) -> None:
+    Args:
+        folder: where the search is recorded.
+        state: all of it that the table does not hold.
+        abandoned: id of the parent run of a search that was killed before it began and that this one replaces.
+    """
+
+    def __init__(self, folder: ResultsFolder, state: SearchState, abandoned: str = "") -> None:
         self.folder = folder
         self.state = state
+        self.abandoned = abandoned
         self.rows: list[Row] = folder.rows()
+
+    @property
+    def replaces(self) -> bool:
+        """Whether a search that this one replaces would still come back."""
+        return (self.folder.path / _REPLACED).exists()
+
+    def key(self, index: int) -> str:
+        """Names an evaluation of this search wherever it is tracked."""
+        return f"{self.state.uid}:{index:04d}"
 
     def append(self, row: Row) -> None:
         """Records an evaluation."""
         self.folder.append(row)
         self.rows.append(row)
+
+    def fill_run_ids(self, run_ids: Mapping[int, str]) -> None:
+        """Writes down the runs of evaluations, by index, that were recorded before they could be tracked."""
+        new = {index: run_id for index, run_id in run_ids.items() if self.rows[index].run_id != run_id}
+        if new:
+            self.rows = [replace(row, run_id=new.get(row.index, row.run_id)) for row in self.rows]
+            self.folder.rewrite(self.rows)
 
     def save(self, **changes: Any) -> None:
         """Changes fields of the state and writes it; from the first time on, a search that it replaces is gone."""
@@ -64,7 +96,14 @@ class SearchStore:
 
 
 @contextmanager
-def open_store(config: Config, seed: int, *, resume: bool = False, overwrite: bool = False) -> Iterator[SearchStore]:
+def open_store(
+    config: Config,
+    seed: int,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Iterator[SearchStore]:
     """Opens the results folder of a configuration for a search.
 
     Args:
@@ -72,6 +111,7 @@ def open_store(config: Config, seed: int, *, resume: bool = False, overwrite: bo
         seed: used where no search is resumed.
         resume: go on with the recorded search.
         overwrite: replace the recorded search; it comes back where the new one does not get to its first save.
+        say: is told in a line what was mended.
 
     Raises:
         ResultsExistError: results exist and neither resume nor overwrite was asked for, or another process is
@@ -82,8 +122,8 @@ def open_store(config: Config, seed: int, *, resume: bool = False, overwrite: bo
     folder = ResultsFolder(config.results.dir, config.name)
     if resume and overwrite:
         raise ConfigError("--resume goes on with a search and --overwrite replaces it, got both; choose one")
-    if resume and not folder.state.exists():
-        raise MissingResultsError(f"nothing to resume in {folder.path}; start the search without --resume")
+    if resume and not folder.path.is_dir():
+        raise MissingResultsError(_NOTHING.format(folder.path))
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -92,13 +132,52 @@ def open_store(config: Config, seed: int, *, resume: bool = False, overwrite: bo
         ) from None
     with _lock(folder), _replacing(folder, overwrite):
         state = _read_state(folder)
+        abandoned = ""
         if resume:
+            if state is None:
+                raise MissingResultsError(_NOTHING.format(folder.path))
             _refuse_other_search(config, folder)
-        elif state is not None or folder.csv.exists():
+        elif folder.csv.exists() or (state is not None and state.has_begun):
             raise ResultsExistError(_exists_message(folder, state))
-        store = SearchStore(folder, state or SearchState(seed=seed))  # refuses a foreign table before a file is changed
+        elif state is not None:
+            abandoned = state.run_id
+        if state is None or not resume:
+            state = SearchState(seed=seed)
+        state = state if state.uid else replace(state, uid=uuid.uuid4().hex)
+        store = SearchStore(folder, state, abandoned)  # refuses a foreign table before a file is changed
+        if folder.cut_torn_line():
+            say(f"a crash has torn the last line of {folder.csv}; it is cut, and written again")
         write_atomically(folder.yaml, config.to_yaml())
         yield store
+
+
+@contextmanager
+def open_folder(config: Config) -> Iterator[SearchStore]:
+    """Opens the results folder of a configuration as it is, to tell others of what lies there.
+
+    Raises:
+        MissingResultsError: there is none.
+        ResultsExistError: another process is writing to it.
+    """
+    folder = ResultsFolder(config.results.dir, config.name)
+    if not folder.path.is_dir():
+        raise MissingResultsError(f"no results in {folder.path}; give the results.dir and name of a search")
+    with _lock(folder):
+        folder.cut_torn_line()
+        yield SearchStore(folder, _read_state(folder) or SearchState())
+
+
+@contextmanager
+def lock_folder(config: Config) -> Iterator[ResultsFolder]:
+    """The results folder of a configuration, made where there is none, for one process at a time.
+
+    Raises:
+        ResultsExistError: another process is writing to it.
+    """
+    folder = ResultsFolder(config.results.dir, config.name)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with _lock(folder):
+        yield folder
 
 
 def read_state(config: Config) -> SearchState | None:
@@ -148,15 +227,24 @@ def _refuse_other_search(config: Config, folder: ResultsFolder) -> None:
 def _replacing(folder: ResultsFolder, overwrite: bool) -> Iterator[None]:
     """Puts a recorded search aside, and back again where nothing has taken its place; other files stay untouched."""
     aside = folder.path / _REPLACED
-    if overwrite and not aside.exists():
+    if aside.exists():
+        _settle(folder, aside)
+    if overwrite:
         aside.mkdir()
         _move(folder.own, aside)
     try:
         yield
     finally:
         if aside.exists():
-            _move([aside / path.name for path in folder.own], folder.path)
-            shutil.rmtree(aside)
+            _settle(folder, aside)
+
+
+def _settle(folder: ResultsFolder, aside: Path) -> None:
+    """Puts back what was put aside, unless a search that got to its first save, before it was killed, replaced it."""
+    if not folder.state.exists():
+        # The state is put aside first and back last: while it is not there, the rest may be in either place.
+        _move([aside / path.name for path in reversed(folder.own)], folder.path)
+    shutil.rmtree(aside)
 
 
 def _move(paths: Iterable[Path], target: Path) -> None:
@@ -175,6 +263,6 @@ def _lock(folder: ResultsFolder) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ResultsExistError(
-                f"another process is searching in {folder.path}; wait for it, or choose another name (--set name=…)"
+                f"another process is at work in {folder.path}; wait for it, or choose another name (--set name=…)"
             ) from None
         yield

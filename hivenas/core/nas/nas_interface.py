@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from hivenas.config import Config, from_mapping
 from hivenas.core.evaluation import Evaluation, Phase, Proposal
-from hivenas.core.nas.inheritance import inherited_state
+from hivenas.core.nas.inheritance import inherited_age, inherited_state
 from hivenas.core.nas.operations import OpSpec
 from hivenas.core.nas.search_space import Image, NASSearchSpace, decode
 from hivenas.core.nas.sizes import Shape, Size
 from hivenas.core.nas.stopping import curves_of, first_look_bar, median_bars
 from hivenas.core.objective_interface import ObjectiveInterface
-from hivenas.core.records import ResultsFolder, Row
+from hivenas.core.records import ResultsFolder, Row, weights_name
 from hivenas.core.seeds import derive_seed, drawn_seed
 from hivenas.core.tracker import Tracker, child_of, operation_params
-from hivenas.errors import ConfigError, TrainingError
+from hivenas.errors import ConfigError, TrackingError, TrainingError
 
 if TYPE_CHECKING:
     from hivenas.core.nas.evaluation_strategy import NASEval
@@ -203,6 +203,12 @@ class NASInterface(ObjectiveInterface):
         bars += first_look_bar(parent, config)
         return replace(proposal, bars=tuple(bars), inherits=inherited_state(parent, config))
 
+    def saved_states(self, evaluation: Evaluation) -> Sequence[str]:
+        """The h5 file of an evaluation, and the younger one from which its neighbours inherit."""
+        heirs = weights_name(str(evaluation.candidate), inherited_age(self._config.evaluation))
+        own = super().saved_states(evaluation)
+        return [*own, heirs] if own and self._config.evaluation.inherit and not evaluation.momentum_epochs else own
+
     def run(self, proposal: Proposal) -> Evaluation:
         """Carries out a proposal in a worker: neither recorded nor tracked here."""
         candidate = str(proposal.candidate)
@@ -246,17 +252,21 @@ class NASInterface(ObjectiveInterface):
             from hivenas.tracking import MlflowTracker
 
             self._tracker = MlflowTracker(self._config.name)
-        return self._tracker.log_child(
-            child_of(
-                proposal,
-                evaluation,
-                search=self._config.name,
-                phase=phase,
-                params=self.operation_params(str(evaluation.candidate)),
-                weights=Path(self._results.weights),
-                continues=continues,
-            )
+        child = child_of(
+            proposal,
+            evaluation,
+            search=self._config.name,
+            phase=phase,
+            params=self.operation_params(str(evaluation.candidate)),
+            weights=[self._results.weights / name for name in self.saved_states(evaluation)],
+            continues=continues,
         )
+        try:
+            return self._tracker.log_child(child)
+        except TrackingError as error:
+            # An hour of training is not thrown away because nobody could be told of it.
+            warnings.warn(f"{error}; {child.name} is recorded in {self._results.path}, untracked", stacklevel=4)
+            return ""
 
 
 def _image(config: Config, seed: int) -> Image | None:

@@ -1,0 +1,278 @@
+"""A search from its start, or from where it was left, to the registered model."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hivenas.config import Config
+from hivenas.core.evaluation import Evaluation, Proposal
+from hivenas.core.records import Row
+from hivenas.core.seeds import derive_seed
+from hivenas.core.tracker import Closing, SearchCard, now_ms
+from hivenas.errors import DatasetError, DiskFullError, TrackingError, TrackingRefusedError, first_line
+from hivenas.execution import Unlimited, augmented_examples, describe_data, make_executor, run_proposal, train_best
+from hivenas.full_training import Trained, letter_of, publisher, trained_of
+from hivenas.objectives import make_objective, run_params
+from hivenas.outbox import Delivered, Letter, Outbox
+from hivenas.reports import Summary, draw_augmentation, draw_plots, search_note
+from hivenas.search import Search, SearchListener, recover, settle
+from hivenas.storage import SearchStore
+from hivenas.tracking import MlflowTracker, current_stores, fail_fast
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a search came to; `store` is the URI of the MLflow store, which has not taken `waiting` records yet."""
+
+    rows: tuple[Row, ...]
+    summary: Summary
+    run_id: str
+    store: str
+    minimize: bool
+    trained: Trained | None
+    waiting: int = 0
+
+
+class SearchRun:
+    """Does what is still to be done of a search.
+
+    Args:
+        config: the configuration, with the run's seed.
+        store: the search's record.
+        listener: is told of progress.
+    """
+
+    def __init__(self, config: Config, store: SearchStore, listener: SearchListener) -> None:
+        self.config = config
+        self.store = store
+        self.listener = listener
+        self.numerical = config.objective != "nas"
+        self.rng = np.random.default_rng(derive_seed(store.state.seed, "search"))
+        self.objective = make_objective(config, self.rng)
+        self.minimize = self.objective.is_minimize
+
+    def finish(self) -> Finished:
+        """Searches on, trains the best candidate fully, closes the parent run."""
+        fail_fast()
+        with make_executor(self.config.execution, self.store.folder, serial=self.numerical) as executor:
+            self.executor: Executor = executor
+            self.tracker = open_tracker(self.config, self.store, executor)
+            self.outbox = Outbox(self.store.folder.outbox, self.tracker, self.listener.note)
+            self.letters = self.outbox.letters()
+            self.delivered = recover(self.store, self.outbox)
+            if self.store.state.stage != "search" and not self._has_flown():
+                self.store.save(stage="search", trained=False)
+            if self._is_done():
+                return self._nothing_left()
+            self._claim()
+            data = self._open()
+            try:
+                trained = self._search_and_train(data)
+            except BaseException as error:
+                self._close_early(error)
+                raise
+            return self._finished(trained)
+
+    def _nothing_left(self) -> Finished:
+        self.listener.note(f"{self.store.folder.path} holds a finished search; nothing is left to do")
+        self.outbox.forget(self.delivered)
+        try:
+            self.tracker.point_to(self.store.state.run_id, self.tracker.made)
+        except TrackingError as error:
+            self.listener.note(str(error))
+        return self._finished(None)
+
+    def _claim(self) -> None:
+        """Writes down the run that `mlflow run` has made before anything slow begins: a kill leaves it in the books."""
+        if self.tracker.made and not self.store.state.run_id and not self.store.replaces:
+            self.store.save(run_id=self.tracker.made)
+
+    def _open(self) -> Mapping[str, Any]:
+        """Looks at the data, then opens the parent run; returns what the data are."""
+        data = {} if self.numerical else self.executor.submit(Unlimited(describe_data), self.config).result()
+        self._refuse_other_data(data)
+        pictures = [] if self.numerical else self._draw_augmentation()
+        state = self.store.state
+        card = SearchCard(self.config.name, self.config.flat(), self.store.folder.yaml, data, pictures, state.uid)
+        run_id = state.run_id
+        try:
+            run_id = self.tracker.open_search(card, run_id)
+            self.tracker.close_dead({letter.child.key for letter in self.outbox.letters() if letter.child})
+            if self.store.abandoned:
+                self.tracker.close_abandoned(self.store.abandoned)
+        except TrackingRefusedError:
+            raise
+        except TrackingError as error:
+            if not state.has_begun:
+                raise
+            self.listener.note(f"{error}. The search goes on, and is tracked when it answers")
+        self.store.save(run_id=run_id, data=data.get("digest", ""))
+        return data
+
+    def _refuse_other_data(self, data: Mapping[str, Any]) -> None:
+        """Files of the user's own may have changed since the search began; fitness would not be comparable."""
+        before = self.store.state.data
+        if before and data and data["digest"] != before:
+            raise DatasetError(
+                f"the images of {self.config.dataset.name} are not those that the search in {self.store.folder.path} "
+                f"began with, got digest {data['digest']} instead of {before}; restore them, or start another search "
+                "(--set name=…)"
+            )
+
+    def _draw_augmentation(self) -> list[Path]:
+        """A page of what networks are trained on, where that is not the images as they are."""
+        augmentation = self.config.evaluation.augmentation
+        if not augmentation.is_on:
+            return []
+        examples = self.executor.submit(Unlimited(augmented_examples), self.config).result()
+        return [draw_augmentation(examples, augmentation, self.store.folder.plots)]
+
+    def _has_flown(self) -> bool:
+        """Whether every iteration was flown; a resumed configuration may ask for more than the recorded one."""
+        colony = self.store.state.colony
+        return colony is not None and colony["iteration"] >= self.config.colony.iterations
+
+    def _trains(self) -> bool:
+        """Whether the best candidate is to be trained fully."""
+        return self.config.full_train.enabled and not self.numerical
+
+    def _is_done(self) -> bool:
+        state = self.store.state
+        return state.stage == "done" and (state.trained or not self._trains())
+
+    def _search_and_train(self, data: Mapping[str, Any]) -> Trained | None:
+        if self.store.state.stage == "search":
+            self._fly()
+            self.store.save(stage="full_train")
+        letter = self._train(data) if self._trains() else None
+        # The state says that all is done once every letter that tells so is on the disk.
+        self.outbox.write(Letter(closing=self._closing("FINISHED", letter)))
+        self.store.save(stage="done", trained=letter is not None)
+        self.delivered += settle(self.store, self.outbox)
+        self.outbox.forget(self.delivered)
+        self.store.folder.clear_checkpoints()
+        return trained_of(letter, self.delivered) if letter else None
+
+    def _train(self, data: Mapping[str, Any]) -> Letter:
+        """Trains the best candidate fully, unless a process that was killed has done so."""
+        key = f"{self.store.state.uid}:full-{len(self.store.rows)}"
+        for letter in self.letters:
+            if letter.child and letter.child.key == key and letter.model:
+                return letter
+        best = self.store.folder.best(self.minimize)
+        self.listener.note(f"training the best for {self.config.full_train.epochs} epochs: {best.candidate}")
+        evaluation = self.executor.submit(Unlimited(train_best), self.config, False).result()
+        letter = letter_of(
+            self.config,
+            evaluation,
+            key=key,
+            register_as=self.config.model_name,
+            search_run=self.store.state.run_id,
+            data=data,
+        )
+        self.outbox.write(letter)
+        if evaluation.status == "failed":
+            self.outbox.forget(self.outbox.deliver(force=True))
+            trained_of(letter, ())
+        return letter
+
+    def _fly(self) -> None:
+        from hivenas.core.colony.colony import ArtificialBeeColony
+
+        evaluate: Callable[[Proposal], Evaluation] = self.objective.run
+        if not self.numerical:
+            evaluate = functools.partial(run_proposal, self.config)
+        momentum_epochs = 0 if self.numerical else self.config.evaluation.momentum_epochs
+        colony = ArtificialBeeColony(self.objective, self.config.colony, self.rng, momentum_epochs=momentum_epochs)
+        done = sum(row.phase == "evaluate" for row in self.store.rows)
+        self.listener.started(self.config.colony.size * self.config.colony.iterations, done)
+        Search(
+            colony,
+            evaluate,
+            self.executor,
+            self.store,
+            self.outbox,
+            self.listener,
+            brief=self.objective.brief,
+            params_of=functools.partial(run_params, self.objective),
+            states_of=self.objective.saved_states,
+            minimize=self.minimize,
+            fetch=self._fetch,
+            most_failures=self.config.execution.max_consecutive_failures,
+        ).run()
+
+    def _fetch(self, proposal: Proposal) -> None:
+        """Brings the saved states that a proposal starts from out of MLflow, where they are not on this machine."""
+        for name in filter(None, (proposal.weights_filename, proposal.inherits)):
+            if (self.store.folder.weights / name).is_file():
+                continue
+            candidate = proposal.candidate if proposal.momentum_epochs else proposal.parent
+            holders = [row for row in self.store.rows if row.candidate == candidate and row.status != "failed"]
+            exact = [row for row in holders if row.weights_filename == name] or holders
+            if exact:
+                run = exact[-1].run_id or self.store.key(exact[-1].index)
+                self.tracker.fetch(run, f"weights/{name}", self.store.folder.weights)
+
+    # -- the end, and early ends ---------------------------------------------------------------------------------
+
+    def _close_early(self, error: BaseException) -> None:
+        """Closes the parent run of a search that ends before it is finished; what fails in that is said, not raised."""
+        interrupted = isinstance(error, KeyboardInterrupt)
+        reason = str(error) or "interrupted" if interrupted else first_line(error)
+        try:
+            self.outbox.write(Letter(closing=self._closing("KILLED" if interrupted else "FAILED", None, reason)))
+            settle(self.store, self.outbox)
+        except (OSError, DiskFullError) as second:
+            self.listener.note(f"the search's run in MLflow could not be closed: {first_line(second)}")
+
+    def _closing(self, status: str, letter: Letter | None, reason: str = "") -> Closing:
+        summary = self._summary()
+        metrics = summary.metrics()
+        model_uri = ""
+        if letter and letter.evaluation and letter.model:
+            metrics["test_accuracy"] = letter.evaluation.extra["test_accuracy"]
+            model_uri = f"models:/{letter.model.name}@{letter.model.alias}" if letter.model.name else ""
+        note = search_note(
+            self.config.name,
+            self.store.rows,
+            summary,
+            minimize=self.minimize,
+            test_accuracy=metrics.get("test_accuracy"),
+            model_uri=model_uri,
+        )
+        plots = draw_plots(self.store.rows, self.store.folder.plots, minimize=self.minimize)
+        artifacts = [(self.store.folder.csv, ""), *((file, "plots") for file in plots)]
+        run_id, made = self.store.state.run_id, self.tracker.made
+        return Closing(run_id, status, metrics, note, reason, artifacts, made if made != run_id else "", now_ms())
+
+    def _summary(self) -> Summary:
+        state = self.store.state
+        seconds = sum(row.seconds for row in self.store.rows)
+        return Summary.of(self.store.rows, reused=state.colony["reused"] if state.colony else 0, seconds=seconds)
+
+    def _finished(self, trained: Trained | None) -> Finished:
+        rows, run_id = tuple(self.store.rows), self.store.state.run_id
+        waiting = self.outbox.waiting
+        return Finished(rows, self._summary(), run_id, current_stores()[0], self.minimize, trained, waiting)
+
+
+def open_tracker(config: Config, store: SearchStore, executor: Executor, command: str = "search") -> MlflowTracker:
+    """The tracker of a search, which knows the runs that the table names; it does not ask MLflow yet."""
+    tracker = MlflowTracker(config.name, command=f"hivenas {command}", publisher=publisher(executor))
+    tracker.adopt(store.state.run_id, {store.key(row.index): row.run_id for row in store.rows if row.run_id})
+    return tracker
+
+
+def deliver_all(store: SearchStore, outbox: Outbox) -> Sequence[Delivered]:
+    """Delivers everything that waits, of a search that does not run; what a finished one waited for is forgotten."""
+    delivered = recover(store, outbox)
+    if store.state.stage == "done":
+        outbox.forget(delivered)
+    return delivered

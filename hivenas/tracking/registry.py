@@ -1,0 +1,79 @@
+"""MLflow's model registry: a fully trained model is logged and registered once, however often that is tried."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mlflow
+import numpy as np
+from mlflow.models import infer_signature
+
+from hivenas.core.tracker import ServableModel
+from hivenas.tracking.store import package_version, spoken
+
+LONGEST_TAG = 8000
+
+
+def publish(model: ServableModel, run_id: str, stores: tuple[str, str]) -> str:
+    """Logs a model on its run, registers it and moves the alias; imports Keras, so call it in a worker.
+
+    Args:
+        model: what is published.
+        run_id: of the full training.
+        stores: tracking and registry URI.
+
+    Returns:
+        The model's URI: `models:/NAME@ALIAS`, or that of the logged model where it is not registered.
+
+    Raises:
+        TrackingError: MLflow does not answer, or refuses.
+    """
+    mlflow.set_tracking_uri(stores[0])
+    mlflow.set_registry_uri(stores[1])
+    with spoken():
+        logged, number = _published_before(model, run_id) or _log(model, run_id)
+        if model.name is None:
+            return logged
+        client = mlflow.MlflowClient()
+        client.update_model_version(model.name, number, description=model.description)
+        for key, value in model.origin.items():
+            client.set_model_version_tag(model.name, number, key, value[:LONGEST_TAG])
+        client.set_registered_model_alias(model.name, model.alias, number)
+        return f"models:/{model.name}@{model.alias}"
+
+
+def _published_before(model: ServableModel, run_id: str) -> tuple[str, str] | None:
+    """The model that an earlier try, ended in the middle, has logged and registered already."""
+    client = mlflow.MlflowClient()
+    if model.name is not None:
+        versions = client.search_model_versions(f"run_id = '{run_id}'")
+        ready = [v for v in versions if v.name == model.name and v.status == "READY"]
+        return ("", str(ready[0].version)) if ready else None
+    outputs = client.get_run(run_id).outputs
+    for output in outputs.model_outputs if outputs else ():
+        logged = client.get_logged_model(output.model_id)
+        if str(logged.status) == "READY":
+            return str(logged.model_uri), ""
+    return None
+
+
+def _log(model: ServableModel, run_id: str) -> tuple[str, str]:
+    import keras
+    import mlflow.tensorflow
+
+    network = keras.saving.load_model(model.file)
+    example: np.ndarray[Any, Any] = np.load(model.example)
+    packages = ("tensorflow", "keras", "numpy", "mlflow")
+    before = mlflow.MlflowClient().get_run(run_id).info
+    with mlflow.start_run(run_id=run_id):
+        logged = mlflow.tensorflow.log_model(
+            network,
+            name="model",
+            signature=infer_signature(example, network.predict(example, verbose=0)),
+            input_example=example,
+            pip_requirements=[f"{name}=={package_version(name)}" for name in packages],
+            registered_model_name=model.name,
+        )
+    # Starting the run again has moved its end; it ended when the training did.
+    mlflow.MlflowClient().set_terminated(run_id, status=before.status, end_time=before.end_time)
+    return str(logged.model_uri), str(logged.registered_model_version or "")

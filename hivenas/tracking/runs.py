@@ -1,0 +1,311 @@
+"""MLflow's runs: the search's parent run and the runs nested under it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+
+from hivenas.core.tracker import Child, Closing, SearchCard, ServableModel, now_ms
+from hivenas.errors import TrackingError, TrackingRefusedError
+from hivenas.tracking.registry import LONGEST_TAG
+from hivenas.tracking.store import current_stores, git_tags, package_version, prepare_store, source_tags, spoken
+
+_PARENT = "mlflow.parentRunId"
+_NOTE = "mlflow.note.content"
+_LONGEST_PARAM = 6000
+_LARGEST_BATCH = 900  # metrics; parameters count towards MLflow's limit of 1,000 too
+_DIED = "ended with the process that made it"
+
+Publisher = Callable[[ServableModel, str, tuple[str, str]], str]
+
+
+class MlflowTracker:
+    """Tracks a search, or single calls from Python, in the current MLflow store.
+
+    Everything that it is told may be told again after a failure: what is there already is completed, not doubled.
+
+    Args:
+        experiment: where runs are made that have no parent.
+        home: run under which children are nested where neither a run is active nor `mlflow run` has made one for
+            this process; without it they stand for themselves.
+        command: what runs name as their source.
+        publisher: carries out `registry.publish`, where networks can be loaded; None where nothing is published.
+    """
+
+    def __init__(
+        self, experiment: str, *, home: str = "", command: str = "hivenas", publisher: Publisher | None = None
+    ) -> None:
+        self._experiment = experiment
+        self._home = home
+        self._command = command
+        self._publisher = publisher
+        self._parent: str | None = None
+        self._runs: dict[str, str] = {}
+        self._experiments: dict[str, str] = {}
+
+    @functools.cached_property
+    def _client(self) -> mlflow.MlflowClient:
+        return mlflow.MlflowClient()
+
+    @functools.cached_property
+    def _experiment_id(self) -> str:
+        found = self._client.get_experiment_by_name(self._experiment)
+        if found and found.lifecycle_stage != "active":
+            raise TrackingRefusedError(
+                f"the experiment {self._experiment!r} was deleted in MLflow; restore it (mlflow experiments restore "
+                f"-x {found.experiment_id}) or choose another name (--set name=…)"
+            )
+        return str(found.experiment_id if found else self._client.create_experiment(self._experiment))
+
+    def _experiment_of(self, parent: str | None) -> str:
+        """Where children are: beside their parent."""
+        if not parent:
+            return self._experiment_id
+        if parent not in self._experiments:
+            self._experiments[parent] = str(self._client.get_run(parent).info.experiment_id)
+        return self._experiments[parent]
+
+    # -- the parent run of a search ----------------------------------------------------------------------------
+
+    @property
+    def made(self) -> str:
+        """The run that `mlflow run` has made for this process; empty without one."""
+        return os.environ.get("MLFLOW_RUN_ID", "")
+
+    def adopt(self, run_id: str, known: Mapping[str, str]) -> None:
+        """Nests what follows under the parent of an earlier process, without asking the store.
+
+        Args:
+            run_id: the parent's id.
+            known: ids of the runs that were tracked before, by key.
+        """
+        self._parent = run_id or None
+        self._runs |= known
+
+    def open_search(self, card: SearchCard, run_id: str = "") -> str:
+        """Starts the parent run, takes the one that `mlflow run` made, or goes on with that of a resumed search.
+
+        Args:
+            card: what it shows.
+            run_id: of the parent run of a resumed search; empty for a new one.
+
+        Returns:
+            The parent's id.
+
+        Raises:
+            TrackingError: the store cannot be reached or opened.
+        """
+        prepare_store()
+        with spoken():
+            if run_id and not self._exists(run_id):
+                run_id = ""
+            self._parent = run_id or self._found(card.uid) or self.made or self._created(card)
+            self._client.update_run(self._parent, status="RUNNING")
+            self._describe(card)
+            if self.made and self.made != self._parent:
+                self._client.set_tag(self.made, "hivenas.resumes", self._parent)
+            return self._parent
+
+    def close_dead(self, keeps: Collection[str] = ()) -> int:
+        """Closes what a killed process has left running: nested runs, and pointers to the search.
+
+        Args:
+            keeps: keys of children that are still to be completed.
+
+        Returns:
+            How many runs were closed.
+
+        Raises:
+            TrackingError: the store does not answer.
+        """
+        with spoken():
+            children = self._search(f"tags.`{_PARENT}` = '{self._parent}' and attributes.status = 'RUNNING'")
+            pointers = self._search(f"tags.`hivenas.resumes` = '{self._parent}' and attributes.status = 'RUNNING'")
+            dead = [run for run in children if run.data.tags.get("hivenas.key") not in keeps]
+            dead += [run for run in pointers if run.info.run_id != self.made]
+            for run in dead:
+                self._client.set_tag(run.info.run_id, "hivenas.reason", _DIED)
+                self._client.set_terminated(run.info.run_id, status="FAILED")
+            return len(dead)
+
+    def close_abandoned(self, run_id: str) -> None:
+        """Closes the parent run of a search that was killed before it evaluated anything and is begun anew.
+
+        Raises:
+            TrackingError: the store does not answer.
+        """
+        with spoken():
+            if run_id != self.made and self._exists(run_id):
+                self._client.set_tag(run_id, "hivenas.reason", _DIED)
+                self._client.set_terminated(run_id, status="FAILED")
+
+    def close_search(self, closing: Closing) -> None:
+        """Ends the parent run, and the pointer to it where `mlflow run` made one for a resumption."""
+        with spoken():
+            final = [Metric(k, v, closing.end_ms, 0) for k, v in closing.metrics.items() if math.isfinite(v)]
+            tags = [RunTag(_NOTE, closing.note[:LONGEST_TAG])]
+            if closing.reason:
+                tags.append(RunTag("hivenas.reason", closing.reason[:LONGEST_TAG]))
+            self._client.log_batch(closing.run_id, metrics=final, tags=tags)
+            for file, folder in closing.artifacts:
+                if file.is_file():
+                    self._client.log_artifact(closing.run_id, str(file), folder or None)
+            self._client.set_terminated(closing.run_id, status=closing.status, end_time=closing.end_ms)
+            if closing.pointer:
+                self.point_to(closing.run_id, closing.pointer)
+
+    def point_to(self, run_id: str, pointer: str) -> None:
+        """Closes the run that `mlflow run` made for a resumption as a pointer to the search's own run."""
+        with spoken():
+            if not pointer or pointer == run_id or not self._exists(run_id) or not self._exists(pointer):
+                return
+            search = self._client.get_run(run_id)
+            end = search.info.end_time or now_ms()
+            final = [Metric(key, value, end, 0) for key, value in search.data.metrics.items()]
+            pointer_note = f"Resumed the search of run `{run_id}`; everything is there."
+            tags = [RunTag("hivenas.resumes", run_id), RunTag(_NOTE, pointer_note)]
+            self._client.log_batch(pointer, metrics=final, tags=tags)
+            self._client.set_terminated(pointer, status=search.info.status)
+
+    def _created(self, card: SearchCard) -> str:
+        tags = source_tags(self._command) | {"hivenas.uid": card.uid}
+        return str(self._client.create_run(self._experiment_id, run_name=card.name, tags=tags).info.run_id)
+
+    def _found(self, uid: str) -> str:
+        """The parent run that a process made which was killed before it could write down the run's id."""
+        found = self._client.get_experiment_by_name(self._experiment)
+        if not uid or not found:
+            return ""
+        runs = self._client.search_runs([found.experiment_id], f"tags.`hivenas.uid` = '{uid}'", max_results=1)
+        return str(runs[0].info.run_id) if runs else ""
+
+    def _describe(self, card: SearchCard) -> None:
+        assert self._parent
+        known = self._client.get_run(self._parent).data
+        params = [Param(key, value[:_LONGEST_PARAM]) for key, value in card.params.items() if key not in known.params]
+        if "hivenas.reason" in known.tags:  # why an earlier process ended
+            self._client.delete_tag(self._parent, "hivenas.reason")
+        tags = {"hivenas.search": card.name, "hivenas.phase": "search", "hivenas.version": package_version("hivenas")}
+        tags |= {"hivenas.uid": card.uid} | git_tags()
+        self._client.log_batch(self._parent, params=params, tags=[RunTag(k, v) for k, v in tags.items()])
+        self._client.log_artifact(self._parent, str(card.config_file))
+        for picture in card.pictures:
+            self._client.log_artifact(self._parent, str(picture), "plots")
+        if card.data:
+            self._client.log_inputs(self._parent, datasets=[_dataset_input(card.data)])
+
+    def _exists(self, run_id: str) -> bool:
+        try:
+            with spoken():
+                return str(self._client.get_run(run_id).info.lifecycle_stage) == "active"
+        except TrackingRefusedError:
+            return False
+
+    def _search(self, condition: str) -> list[Run]:
+        experiment = self._experiment_of(self._parent or self._active())
+        return list(self._client.search_runs([experiment], condition, max_results=1000))
+
+    # -- nested runs -------------------------------------------------------------------------------------------
+
+    def log_child(self, child: Child, *, again: bool = False) -> str:
+        """Tracks a finished evaluation: one call to make the run, one for its figures, one for each file."""
+        with spoken():
+            run_id = (self._run_of(child.key) if again else "") or self._make_child(child)
+            params = [Param(key, value[:_LONGEST_PARAM]) for key, value in child.params.items()]
+            metrics = _metrics(child)
+            self._client.log_batch(run_id, metrics=metrics[:_LARGEST_BATCH], params=params)
+            for start in range(_LARGEST_BATCH, len(metrics), _LARGEST_BATCH):
+                self._client.log_batch(run_id, metrics=metrics[start : start + _LARGEST_BATCH])
+            for file, folder in child.artifacts:
+                if file.is_file():
+                    self._client.log_artifact(run_id, str(file), folder)
+            for path, text in child.texts.items():
+                self._client.log_text(run_id, text, path)
+            status = "FAILED" if child.failed else "FINISHED"
+            self._client.set_terminated(run_id, status=status, end_time=child.end_ms)
+            if self._parent and child.progress:
+                points = [Metric(k, v, child.end_ms, child.step) for k, v in child.progress.items() if math.isfinite(v)]
+                self._client.log_batch(self._parent, metrics=points)
+        if child.key:
+            self._runs[child.key] = run_id
+        return run_id
+
+    def publish(self, model: ServableModel, run: str) -> str:
+        """Has a model logged on the run with this id or key, and registered."""
+        if self._publisher is None:
+            raise TrackingError("a model can only be published where networks can be loaded")
+        with spoken():
+            run_id = self._resolve(run)
+        return self._publisher(model, run_id, current_stores())
+
+    def fetch(self, run: str, path: str, folder: Path) -> bool:
+        """Downloads a file of the run with this id or key into a folder; returns whether it is there now."""
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with spoken(), tempfile.TemporaryDirectory(dir=folder) as temporary:
+                found = Path(self._client.download_artifacts(self._resolve(run), path, temporary))
+                found.replace(folder / found.name)
+        except TrackingError:
+            return False
+        return True
+
+    def _make_child(self, child: Child) -> str:
+        parent = self._parent or self._active()
+        tags = {key: value[:LONGEST_TAG] for key, value in child.tags.items()}
+        tags |= {tag: self._resolve(reference) for tag, reference in child.links.items()}
+        tags |= source_tags(self._command) | {"hivenas.version": package_version("hivenas")}
+        if child.key:
+            tags["hivenas.key"] = child.key
+        if parent:
+            tags[_PARENT] = parent
+        start = child.end_ms - int(1000 * child.metrics.get("seconds", 0.0))
+        experiment = self._experiment_of(parent)
+        return str(self._client.create_run(experiment, start_time=start, run_name=child.name, tags=tags).info.run_id)
+
+    def _resolve(self, reference: str) -> str:
+        """The id of the run that a reference, an id or a key, stands for."""
+        return (self._run_of(reference) or reference) if ":" in reference else reference
+
+    def _run_of(self, key: str) -> str:
+        """The id of the run of a child that was tracked before, by this process or another; empty without one."""
+        if key and key not in self._runs:
+            runs = self._search(f"tags.`hivenas.key` = '{key}'")
+            if not runs:
+                return ""
+            self._runs[key] = runs[0].info.run_id
+        return self._runs.get(key, "")
+
+    def _active(self) -> str | None:
+        active = mlflow.active_run()
+        if active:
+            return str(active.info.run_id)
+        return self.made or (self._home if self._home and self._exists(self._home) else None)
+
+
+def _metrics(child: Child) -> list[Metric]:
+    metrics = [Metric(key, float(value), child.end_ms, 0) for key, value in child.metrics.items()]
+    for figures in child.history:
+        for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
+            metrics.append(Metric(key, float(getattr(figures, key)), child.end_ms, figures.epoch))
+    return [metric for metric in metrics if math.isfinite(metric.value)]
+
+
+def _dataset_input(data: Mapping[str, Any]) -> DatasetInput:
+    dataset = Dataset(
+        name=str(data["name"]),
+        digest=str(data["digest"]),
+        source_type="hivenas",
+        source=json.dumps({"name": data["name"]}),
+        schema=json.dumps({key: data[key] for key in ("shape", "dtype", "classes", "class_names")}),
+        profile=json.dumps({split: data[split] for split in ("train", "validation", "test")}),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])

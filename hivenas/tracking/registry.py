@@ -43,18 +43,23 @@ def publish(model: ServableModel, run_id: str, stores: tuple[str, str]) -> str:
 
 
 def _published_before(model: ServableModel, run_id: str) -> tuple[str, str] | None:
-    """The model that an earlier try, ended in the middle, has logged and registered already."""
+    """What an earlier try, ended in the middle, has logged; registered now if it was not, deleted if it is torn."""
     client = mlflow.MlflowClient()
     if model.name is not None:
         versions = client.search_model_versions(f"run_id = '{run_id}'")
         ready = [v for v in versions if v.name == model.name and v.status == "READY"]
-        return ("", str(ready[0].version)) if ready else None
-    outputs = client.get_run(run_id).outputs
-    for output in outputs.model_outputs if outputs else ():
-        logged = client.get_logged_model(output.model_id)
+        if ready:
+            return "", str(ready[0].version)
+    experiment = client.get_run(run_id).info.experiment_id
+    whole = ""
+    for logged in client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
         if str(logged.status) == "READY":
-            return str(logged.model_uri), ""
-    return None
+            whole = str(logged.model_uri)
+        else:
+            client.delete_logged_model(logged.model_id)
+    if not whole:
+        return None
+    return whole, str(mlflow.register_model(whole, model.name).version) if model.name else ""
 
 
 def _log(model: ServableModel, run_id: str) -> tuple[str, str]:

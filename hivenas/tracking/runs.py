@@ -54,6 +54,7 @@ class MlflowTracker:
 
     @functools.cached_property
     def _client(self) -> mlflow.MlflowClient:
+        prepare_store()
         return mlflow.MlflowClient()
 
     @functools.cached_property

@@ -248,7 +248,7 @@ class SearchRun:
             model_uri=model_uri,
         )
         plots = draw_plots(self.store.rows, self.store.folder.plots, minimize=self.minimize)
-        artifacts = [(self.store.folder.csv, ""), *((file, "plots") for file in plots)]
+        artifacts = ((self.store.folder.csv, ""), *((file, "plots") for file in plots))
         run_id, made = self.store.state.run_id, self.tracker.made
         return Closing(run_id, status, metrics, note, reason, artifacts, made if made != run_id else "", now_ms())
 

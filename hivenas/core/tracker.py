@@ -35,8 +35,8 @@ class Child:
     tags: Mapping[str, str]
     params: Mapping[str, str]
     metrics: Mapping[str, float]
-    history: Sequence[EpochFigures] = ()
-    artifacts: Sequence[tuple[Path, str]] = ()
+    history: tuple[EpochFigures, ...] = ()
+    artifacts: tuple[tuple[Path, str], ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
     failed: bool = False
     key: str = ""
@@ -87,7 +87,7 @@ class Closing:
     metrics: Mapping[str, float]
     note: str
     reason: str = ""
-    artifacts: Sequence[tuple[Path, str]] = ()
+    artifacts: tuple[tuple[Path, str], ...] = ()
     pointer: str = ""
     end_ms: int = 0
 
@@ -197,7 +197,7 @@ def child_of(
         params=params,
         metrics=_metrics(proposal, evaluation, phase),
         history=evaluation.history,
-        artifacts=[*((w, "weights") for w in weights if w.is_file()), *((picture, "plots") for picture in pictures)],
+        artifacts=(*((w, "weights") for w in weights if w.is_file()), *((picture, "plots") for picture in pictures)),
         texts={"traceback.txt": evaluation.traceback} if evaluation.traceback else {},
         failed=evaluation.status == "failed",
         key=key,

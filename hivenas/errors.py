@@ -10,6 +10,7 @@ HivenasError
 └── RunError                     the work itself failed: exit code 1
     ├── TrainingError            a full training that failed
     ├── TrackingError            the MLflow store could not be reached before anything was trained
+    ├── StorageError             Optuna's storage could not be reached, or failed while it was written
     └── WorkerDiedError          a worker process ended in the middle of a candidate
 """
 
@@ -54,6 +55,10 @@ class TrainingError(RunError):
 
 class TrackingError(RunError):
     """The MLflow store could not be reached or opened, before anything was trained."""
+
+
+class StorageError(RunError):
+    """Optuna's storage could not be reached or opened before anything was trained, or failed while it was written."""
 
 
 class WorkerDiedError(RunError):

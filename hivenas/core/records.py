@@ -114,6 +114,17 @@ def write_atomically(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
+def cut_torn_line(path: Path) -> None:
+    """Takes away the last line of a text that has no end, as a crash or a full disk leaves one."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with path.open("rb+") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read() != b"\n":
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+
+
 class ResultsFolder:
     """The files of one search, `<dir>/<name>/`.
 
@@ -137,7 +148,7 @@ class ResultsFolder:
     def append(self, row: Row) -> None:
         """Adds a line to the table and makes sure that it is on the disk; a line that a crash tore off is cut first."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self._cut_torn_line()
+        cut_torn_line(self.csv)
         is_new = not self.csv.exists() or self.csv.stat().st_size == 0
         with self.csv.open("a", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -188,15 +199,6 @@ class ResultsFolder:
         """Keeps an evaluation with the figures of its epochs as `training_history/<stem>.json`."""
         self.histories.mkdir(parents=True, exist_ok=True)
         write_atomically(self.histories / f"{stem}.json", json.dumps(evaluation.to_json(), indent=1))
-
-    def _cut_torn_line(self) -> None:
-        if not self.csv.exists() or self.csv.stat().st_size == 0:
-            return
-        with self.csv.open("rb+") as file:
-            file.seek(-1, os.SEEK_END)
-            if file.read() != b"\n":
-                file.seek(0)
-                file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def ranking(rows: Iterable[Row], minimize: bool = False) -> list[Row]:

@@ -18,7 +18,7 @@ from hivenas.errors import ConfigError, MissingResultsError, ResultsExistError
 Stage = Literal["search", "full_train", "done"]
 
 # What may differ between a search and its resumption: it decides what comes after, or where, not what was found.
-_FREE = ("full_train.", "registry.", "execution.", "results.", "colony.iterations")
+_FREE = ("full_train.", "registry.", "execution.", "results.", "optuna.", "colony.iterations")
 _REPLACED = ".replaced"
 
 
@@ -106,6 +106,30 @@ def read_state(config: Config) -> SearchState | None:
     return _read_state(ResultsFolder(config.results.dir, config.name))
 
 
+def fixed_keys(config: Config) -> dict[str, str]:
+    """Dotted keys and values, as text, in which a search and its resumption must agree."""
+    return {key: value for key, value in config.flat().items() if key != "name" and not key.startswith(_FREE)}
+
+
+def difference(before: Config, now: Config) -> str:
+    """The first key in which two configurations are not of the same search; empty where they are.
+
+    Args:
+        before: the configuration that the search was started with.
+        now: the one that it is to be resumed with.
+
+    Returns:
+        Such as `evaluation.epochs=5, got evaluation.epochs=6 (and 2 more)`.
+    """
+    old, new = fixed_keys(before), fixed_keys(now)
+    changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+    if not changed:
+        return ""
+    key = changed[0]
+    more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+    return f"{key}={old.get(key)}, got {key}={new.get(key)}{more}"
+
+
 def _read_state(folder: ResultsFolder) -> SearchState | None:
     if not folder.state.exists():
         return None
@@ -133,14 +157,10 @@ def _exists_message(folder: ResultsFolder, state: SearchState | None) -> str:
 def _refuse_other_search(config: Config, folder: ResultsFolder) -> None:
     if not folder.yaml.exists():
         return
-    before, now = load(folder.yaml).flat(), config.flat()
-    changed = [k for k in sorted(before.keys() | now.keys()) if before.get(k) != now.get(k) and not k.startswith(_FREE)]
-    if changed:
-        key = changed[0]
+    if changed := difference(load(folder.yaml), config):
         raise ConfigError(
-            f"the search in {folder.path} was started with {key}={before.get(key)}, got {key}={now.get(key)}"
-            f"{f' (and {len(changed) - 1} more)' if len(changed) > 1 else ''}; resume with {folder.yaml}, or start "
-            "another search (--set name=…)"
+            f"the search in {folder.path} was started with {changed}; resume with {folder.yaml}, or start another "
+            "search (--set name=…)"
         )
 
 

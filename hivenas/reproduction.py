@@ -6,7 +6,6 @@ import functools
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hivenas.config import Config, from_mapping
@@ -66,11 +65,11 @@ def reproduce(run: TrackedRun, say: Callable[[str], None]) -> Reproduction:
 def _training(recipe: Recipe, config: Config) -> Callable[[], Evaluation]:
     """The call that does again what the recipe tells of."""
     if recipe.phase == "full_train":
-        return functools.partial(train_arch, config, recipe.candidate, recipe.starts_from)
+        return functools.partial(train_arch, config, recipe.candidate, recipe.starts_from or None)
     proposal = Proposal(0, 0, "employee", 0, recipe.candidate)
     if recipe.phase == "momentum":
-        start = {"momentum_epochs": recipe.momentum_epochs, "weights_filename": recipe.starts_from}
-        return functools.partial(run_proposal, config, replace(proposal, **start))
+        further = replace(proposal, momentum_epochs=recipe.momentum_epochs, weights_filename=recipe.starts_from)
+        return functools.partial(run_proposal, config, further)
     # What ended a training early were other candidates; here it ends where it did.
     last = recipe.history[-1].epoch if recipe.history else 0
     bars = (Bar(last, float("inf"), "what it was ended by"),) if last < config.evaluation.epochs else ()

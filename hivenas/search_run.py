@@ -29,7 +29,7 @@ from hivenas.tracking import MlflowTracker, current_stores, fail_fast
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a search came to; `store` is the URI of the MLflow store, which has not taken `waiting` records yet."""
+    """What a search came to; `store` is the URI of the MLflow store; `waiting` records are not delivered yet."""
 
     rows: tuple[Row, ...]
     summary: Summary
@@ -229,6 +229,7 @@ class SearchRun:
         try:
             self.outbox.write(Letter(closing=self._closing("KILLED" if interrupted else "FAILED", None, reason)))
             settle(self.store, self.outbox)
+            self.store.tell_books()
         except (OSError, DiskFullError) as second:
             self.listener.note(f"the search's run in MLflow could not be closed: {first_line(second)}")
 
@@ -259,7 +260,7 @@ class SearchRun:
 
     def _finished(self, trained: Trained | None) -> Finished:
         rows, run_id = tuple(self.store.rows), self.store.state.run_id
-        waiting = self.outbox.waiting
+        waiting = self.outbox.waiting + self.store.tell_books()
         return Finished(rows, self._summary(), run_id, current_stores()[0], self.minimize, trained, waiting)
 
 

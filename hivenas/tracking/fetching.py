@@ -32,8 +32,8 @@ class TrackedRun:
                 self._run = self._client.get_run(run_id)
         except TrackingRefusedError:
             raise MissingResultsError(
-                f"there is no run {run_id!r} in the MLflow store {mlflow.get_tracking_uri()}; copy the id from the run's "
-                "page, and set MLFLOW_TRACKING_URI to its store"
+                f"there is no run {run_id!r} in the MLflow store; copy the id from the run's page, and set "
+                "MLFLOW_TRACKING_URI to its store"
             ) from None
 
     def recipe(self) -> str:

@@ -254,6 +254,7 @@ FREE: list[dict[str, Any]] = [
     {"full_train": {"enabled": False, "epochs": 1}},
     {"registry": {"register": False, "alias": "best"}},
     {"execution": {"kind": "serial", "workers": 2}},
+    {"optuna": {"storage": "sqlite:///books.db", "study": "other"}},
 ]
 
 

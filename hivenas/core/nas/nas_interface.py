@@ -188,9 +188,9 @@ class NASInterface(ObjectiveInterface):
         best = self._results.best()
         return self.eval_strategy.fully_train(best.candidate, None if from_arch else best.weights_filename)
 
-    def fully_train(self, arch_str: str) -> Evaluation:
-        """`train_custom_arch` with the whole record, untracked: for executors."""
-        return self.eval_strategy.fully_train(arch_str)
+    def fully_train(self, arch_str: str, weights_filename: str | None = None) -> Evaluation:
+        """`train_custom_arch` with the whole record, untracked: for executors; from scratch or from an h5 file."""
+        return self.eval_strategy.fully_train(arch_str, weights_filename)
 
     def brief(self, proposal: Proposal, told: Sequence[Row]) -> Proposal:
         """Adds the bars that the records set to a candidate, and the state from which it inherits."""

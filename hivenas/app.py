@@ -30,6 +30,7 @@ from hivenas.search import SearchListener
 from hivenas.storage import Books, lock_folder, open_folder, open_store, read_state
 
 if TYPE_CHECKING:
+    from hivenas.reproduction import Reproduction
     from hivenas.search_run import Finished
 
 _GUARD_DRAWS = 1_000
@@ -141,7 +142,11 @@ def train(config: Config, listener: SearchListener, *, from_weights: bool = Fals
     best = ResultsFolder(config.results.dir, config.name).best()
     listener.note(f"training {best.candidate} for {config.full_train.epochs} epochs")
     return _train_alone(
-        config, lambda seeded: functools.partial(train_best, seeded, from_weights), config.model_name, listener
+        config,
+        lambda seeded: functools.partial(train_best, seeded, from_weights),
+        config.model_name,
+        listener,
+        continues=best.run_id if from_weights else "",
     )
 
 
@@ -157,6 +162,20 @@ def train_custom(config: Config, arch: str, listener: SearchListener) -> Trained
     decode(arch, NASInterface.from_config(config, tracker=NullTracker()).search_space.reference)
     listener.note(f"training {arch} for {config.full_train.epochs} epochs")
     return _train_alone(config, lambda seeded: functools.partial(train_arch, seeded, arch), None, listener)
+
+
+def reproduce(run_id: str, listener: SearchListener) -> Reproduction:
+    """Trains the candidate of a run in MLflow again and compares every figure of every epoch.
+
+    Raises:
+        MissingResultsError: no such run, or not of a candidate.
+        TrackingError: the MLflow store does not answer.
+        TrainingError: the candidate cannot be trained here.
+    """
+    from hivenas import reproduction
+    from hivenas.tracking.fetching import TrackedRun
+
+    return reproduction.reproduce(TrackedRun(run_id), listener.note)
 
 
 def draw_report(config: Config) -> tuple[list[Row], list[Path]]:
@@ -184,6 +203,7 @@ def _train_alone(
     call_of: Callable[[Config], Callable[[], Evaluation]],
     register_as: str | None,
     listener: SearchListener,
+    continues: str = "",
 ) -> Trained:
     """A full training outside a search: with the seed and under the run of the recorded search, if there is one."""
     from hivenas.tracking import MlflowTracker, fail_fast, prepare_store
@@ -206,6 +226,7 @@ def _train_alone(
                 register_as=register_as,
                 search_run=run_id,
                 data=data,
+                continues=continues,
             )
             outbox = Outbox(folder.outbox, tracker, listener.note)
             outbox.write(letter)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hivenas.config import Config, from_mapping
-from hivenas.core.evaluation import Bar, Evaluation, Proposal
+from hivenas.core.evaluation import Bar, EpochFigures, Evaluation, Proposal
 from hivenas.core.recipe import Difference, Recipe, different_environment, different_figures
 from hivenas.core.records import ResultsFolder
 from hivenas.errors import MissingResultsError, TrainingError
@@ -25,11 +25,13 @@ class Reproduction:
 
     Args:
         recipe: what was trained.
+        history: the figures of every epoch, now.
         figures: what differs; nothing where every figure of every epoch is equal to the last bit.
         environment: what differs between then and now, which may be why.
     """
 
     recipe: Recipe
+    history: tuple[EpochFigures, ...]
     figures: list[Difference]
     environment: list[Difference]
 
@@ -59,7 +61,9 @@ def reproduce(run: TrackedRun, say: Callable[[str], None]) -> Reproduction:
     if evaluation.status == "failed":
         raise TrainingError(f"{recipe.candidate} cannot be trained here: {evaluation.reason}")
     figures = different_figures(recipe.history, evaluation.history)
-    return Reproduction(recipe, figures, different_environment(recipe.environment, evaluation.environment))
+    return Reproduction(
+        recipe, evaluation.history, figures, different_environment(recipe.environment, evaluation.environment)
+    )
 
 
 def _training(recipe: Recipe, config: Config) -> Callable[[], Evaluation]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from hivenas.config import Config
 from hivenas.core.evaluation import Evaluation, Proposal
+from hivenas.core.recipe import Recipe
 from hivenas.core.records import Row
 from hivenas.core.seeds import derive_seed
 from hivenas.core.tracker import Closing, SearchCard, now_ms
@@ -204,9 +205,13 @@ class SearchRun:
             params_of=functools.partial(run_params, self.objective),
             states_of=self.objective.saved_states,
             minimize=self.minimize,
+            recipe_of=self._recipe_of,
             fetch=self._fetch,
             most_failures=self.config.execution.max_consecutive_failures,
         ).run()
+
+    def _recipe_of(self, proposal: Proposal, evaluation: Evaluation) -> str:
+        return "" if self.numerical else Recipe.of(self.config, evaluation, proposal).to_text()
 
     def _fetch(self, proposal: Proposal) -> None:
         """Brings the saved states that a proposal starts from out of MLflow, where they are not on this machine."""

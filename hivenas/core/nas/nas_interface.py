@@ -18,6 +18,7 @@ from hivenas.core.nas.search_space import Image, NASSearchSpace, decode
 from hivenas.core.nas.sizes import Shape, Size
 from hivenas.core.nas.stopping import curves_of, first_look_bar, median_bars
 from hivenas.core.objective_interface import ObjectiveInterface
+from hivenas.core.recipe import Recipe
 from hivenas.core.records import ResultsFolder, Row, weights_name
 from hivenas.core.seeds import derive_seed, drawn_seed
 from hivenas.core.tracker import Tracker, child_of, operation_params
@@ -260,6 +261,7 @@ class NASInterface(ObjectiveInterface):
             params=self.operation_params(str(evaluation.candidate)),
             weights=[self._results.weights / name for name in self.saved_states(evaluation)],
             continues=continues,
+            recipe=Recipe.of(self._config.model_copy(update={"seed": self._seed}), evaluation, proposal).to_text(),
         )
         try:
             return self._tracker.log_child(child)

@@ -23,13 +23,14 @@ from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError
 from hivenas.execution import Unlimited, describe_data, make_executor, train_arch, train_best
 from hivenas.full_training import Trained, letter_of, publisher, trained_of
-from hivenas.objectives import minimizes, naming
+from hivenas.objectives import minimizes, naming, trial_parameters
 from hivenas.outbox import Outbox
 from hivenas.reports import draw_plots
 from hivenas.search import SearchListener
-from hivenas.storage import lock_folder, open_folder, open_store, read_state
+from hivenas.storage import Books, lock_folder, open_folder, open_store, read_state
 
 if TYPE_CHECKING:
+    from hivenas.reproduction import Reproduction
     from hivenas.search_run import Finished
 
 _GUARD_DRAWS = 1_000
@@ -92,16 +93,27 @@ def search(config: Config, listener: SearchListener, *, resume: bool = False, ov
 
     plan(config)
     seed = drawn_seed(config.seed)
-    with open_store(config, seed, resume=resume, overwrite=overwrite, say=listener.note) as store:
+    books = _open_books(config, listener)
+    with open_store(config, seed, resume=resume, overwrite=overwrite, books=books, say=listener.note) as store:
         seeded = config.model_copy(update={"seed": store.state.seed})
         return SearchRun(seeded, store, listener).finish()
 
 
+def _open_books(config: Config, listener: SearchListener) -> Books | None:
+    """Optuna's record of the search, where one is asked for."""
+    if config.optuna.storage is None:
+        return None
+    from hivenas.storage.following import FollowingBooks
+    from hivenas.storage.optuna_books import open_books
+
+    return FollowingBooks(open_books(config, trial_parameters(config)), listener.note)
+
+
 def sync(config: Config, listener: SearchListener) -> tuple[int, int]:
-    """Delivers what a search that does not run could not tell MLflow.
+    """Delivers what a search that does not run could not tell MLflow, and Optuna's storage.
 
     Returns:
-        How many records were taken, and how many still wait.
+        How many records MLflow has taken, and how many still wait, for either.
 
     Raises:
         MissingResultsError: there is no results folder.
@@ -111,10 +123,11 @@ def sync(config: Config, listener: SearchListener) -> tuple[int, int]:
     from hivenas.tracking import fail_fast
 
     fail_fast()
-    with open_folder(config) as store, make_executor(config.execution, store.folder) as executor:
+    books = _open_books(config, listener)
+    with open_folder(config, books) as store, make_executor(config.execution, store.folder) as executor:
         outbox = Outbox(store.folder.outbox, open_tracker(config, store, executor, "sync"), listener.note)
         delivered = deliver_all(store, outbox)
-        return len(delivered), outbox.waiting
+        return len(delivered), outbox.waiting + store.tell_books()
 
 
 def train(config: Config, listener: SearchListener, *, from_weights: bool = False) -> Trained:
@@ -129,7 +142,11 @@ def train(config: Config, listener: SearchListener, *, from_weights: bool = Fals
     best = ResultsFolder(config.results.dir, config.name).best()
     listener.note(f"training {best.candidate} for {config.full_train.epochs} epochs")
     return _train_alone(
-        config, lambda seeded: functools.partial(train_best, seeded, from_weights), config.model_name, listener
+        config,
+        lambda seeded: functools.partial(train_best, seeded, from_weights),
+        config.model_name,
+        listener,
+        continues=best.run_id if from_weights else "",
     )
 
 
@@ -145,6 +162,20 @@ def train_custom(config: Config, arch: str, listener: SearchListener) -> Trained
     decode(arch, NASInterface.from_config(config, tracker=NullTracker()).search_space.reference)
     listener.note(f"training {arch} for {config.full_train.epochs} epochs")
     return _train_alone(config, lambda seeded: functools.partial(train_arch, seeded, arch), None, listener)
+
+
+def reproduce(run_id: str, listener: SearchListener) -> Reproduction:
+    """Trains the candidate of a run in MLflow again and compares every figure of every epoch.
+
+    Raises:
+        MissingResultsError: no such run, or not of a candidate.
+        TrackingError: the MLflow store does not answer.
+        TrainingError: the candidate cannot be trained here.
+    """
+    from hivenas import reproduction
+    from hivenas.tracking.fetching import TrackedRun
+
+    return reproduction.reproduce(TrackedRun(run_id), listener.note)
 
 
 def draw_report(config: Config) -> tuple[list[Row], list[Path]]:
@@ -172,6 +203,7 @@ def _train_alone(
     call_of: Callable[[Config], Callable[[], Evaluation]],
     register_as: str | None,
     listener: SearchListener,
+    continues: str = "",
 ) -> Trained:
     """A full training outside a search: with the seed and under the run of the recorded search, if there is one."""
     from hivenas.tracking import MlflowTracker, fail_fast, prepare_store
@@ -194,6 +226,7 @@ def _train_alone(
                 register_as=register_as,
                 search_run=run_id,
                 data=data,
+                continues=continues,
             )
             outbox = Outbox(folder.outbox, tracker, listener.note)
             outbox.write(letter)

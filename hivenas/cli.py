@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from hivenas.config import Config
     from hivenas.core.records import Row
     from hivenas.full_training import Trained
+    from hivenas.reproduction import Reproduction
     from hivenas.search_run import Finished
 
 _FAILED, _WRONG_INPUT = 1, 2
+_SHOWN_DIFFERENCES = 10
 
 config_option = click.option(
     "--config", "config_path", required=True, type=click.Path(), metavar="FILE", help="The experiment's YAML file."
@@ -139,6 +141,22 @@ def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]
 
 
 @main.command()
+@click.argument("run_id", metavar="RUN_ID")
+@import_option
+def reproduce(run_id: str, modules: tuple[str, ...]) -> None:
+    """Train the candidate of a run in MLflow again and say whether every figure is equal to the last bit."""
+    with _errors():
+        from hivenas import app
+
+        _import(modules)
+        with _Terminal() as terminal:
+            reproduction = app.reproduce(run_id, terminal)
+        _print_reproduction(reproduction)
+        if reproduction.figures:
+            sys.exit(_FAILED)
+
+
+@main.command()
 @config_option
 @set_option
 @import_option
@@ -174,12 +192,17 @@ def report(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...
             click.echo(f"wrote {file}")
 
 
-def _load(path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> Config:
-    from hivenas.config import load
+def _import(modules: tuple[str, ...]) -> None:
     from hivenas.extensions import import_modules
 
     named = (*modules, *os.environ.get("HIVENAS_IMPORT", "").split(","))
     import_modules(name.strip() for name in named if name.strip())
+
+
+def _load(path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> Config:
+    from hivenas.config import load
+
+    _import(modules)
     config = load(path, overrides)
     for warning in config.warnings:
         click.echo(f"hivenas: warning: {warning}", err=True)
@@ -317,6 +340,25 @@ def _ui_command(store: str) -> str:
     # A store elsewhere may have a password in its URI, which does not belong on a screen.
     command = "mlflow ui" if at_home else 'mlflow ui --backend-store-uri "$MLFLOW_TRACKING_URI"'
     return f"{command}    (then open http://127.0.0.1:5000 and choose Model training)"
+
+
+def _print_reproduction(reproduction: Reproduction) -> None:
+    from hivenas.reports import as_text
+
+    for now in reproduction.history:
+        click.echo(f"epoch {now.epoch:>3}: loss {now.loss!r}, val_accuracy {now.val_accuracy!r}")
+    epochs = len(reproduction.recipe.history)
+    if not reproduction.figures:
+        click.echo(f"every figure of {epochs} epochs is equal to the last bit")
+    else:
+        click.echo(f"\n{len(reproduction.figures)} figures of {epochs} epochs differ, such as\n")
+        lines = [[d.what, d.before, d.now] for d in reproduction.figures[:_SHOWN_DIFFERENCES]]
+        click.echo(as_text([["", "then", "now"], *lines]))
+    if reproduction.environment:
+        click.echo("\nnot as it was then:\n")
+        click.echo(as_text([["", "then", "now"], *([d.what, d.before, d.now] for d in reproduction.environment)]))
+    elif reproduction.figures:
+        click.echo("\nversions, threads, processor and data are those of then")
 
 
 def _print_trained(trained: Trained) -> None:

@@ -19,6 +19,8 @@ MAX_DEPTH = 50
 MAX_SCALAR = 4096
 MAX_NUMBER = 100
 _LONGEST = 300
+# What stands before a password, and the password; also in a URL that is none, where a slash or two are missing.
+PASSWORD = r"^([^:]*(?:://[^:@]*)?):(?!//)(.*)@"
 
 _CORE = "tag:yaml.org,2002:"
 _TAGS = {f"{_CORE}{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null", "python/tuple")}
@@ -261,3 +263,12 @@ def shown(value: object) -> str:
 def cut(text: str) -> str:
     """A text, or its beginning where it is too long for a line that a person reads."""
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def without_password(address: str) -> str:
+    """An address for people and records: without its password, and without arguments, which may hold another."""
+    if address.startswith("journal:"):
+        return address
+    shown = re.sub(PASSWORD, r"\1:***@", address)
+    # A second @ may stand in the password or in an argument: where one ends and the host begins, nobody can tell.
+    return f"{shown.partition('@')[0]}@…" if address.count("@") > 1 else shown.partition("?")[0]

@@ -11,6 +11,7 @@ HivenasError
     ├── TrainingError            a full training that failed
     ├── TrackingError            the MLflow store cannot be reached
     │   └── TrackingRefusedError the MLflow store refuses what it is told, and would again
+    ├── StorageError             Optuna's storage could not be reached, or failed while it was written
     ├── SearchFailedError        so many candidates failed in a row that the search was ended
     ├── WorkerDiedError          a worker process ended in the middle of a candidate
     └── DiskFullError            results cannot be written for lack of space
@@ -65,6 +66,10 @@ class TrackingRefusedError(TrackingError):
 
 class SearchFailedError(RunError):
     """So many candidates failed in a row that the search was ended; its records are kept."""
+
+
+class StorageError(RunError):
+    """Optuna's storage could not be reached or opened before anything was trained, or failed while it was written."""
 
 
 class WorkerDiedError(RunError):

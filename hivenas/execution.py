@@ -293,6 +293,6 @@ def train_best(config: Config, from_weights: bool) -> Evaluation:
     return interface_of(config).fully_train_best(from_arch=not from_weights)
 
 
-def train_arch(config: Config, arch: str) -> Evaluation:
-    """Fully trains a given architecture."""
-    return interface_of(config).fully_train(arch)
+def train_arch(config: Config, arch: str, weights_filename: str | None = None) -> Evaluation:
+    """Fully trains a given architecture, from scratch or from an h5 file."""
+    return interface_of(config).fully_train(arch, weights_filename)

@@ -14,6 +14,7 @@ from hivenas.core.evaluation import Evaluation
 from hivenas.core.nas.answers import Answers
 from hivenas.core.nas.operations import reference_space
 from hivenas.core.nas.search_space import decode
+from hivenas.core.recipe import Recipe
 from hivenas.core.records import ResultsFolder
 from hivenas.core.seeds import arch_hash
 from hivenas.core.tracker import ServableModel, child_of, operation_params
@@ -42,6 +43,7 @@ def letter_of(
     register_as: str | None,
     search_run: str,
     data: Mapping[str, Any],
+    continues: str = "",
 ) -> Letter:
     """What MLflow is told of a full training: the run with its pictures, and the model to log and register.
 
@@ -52,6 +54,7 @@ def letter_of(
         register_as: the registered model's name; None to log the model only.
         search_run: id of the search's run; empty where there is none.
         data: what `Dataset.describe` says.
+        continues: id of the run whose weights it started from; empty from scratch.
     """
     chain = decode(str(evaluation.candidate), reference_space(config.space.reference))
     folder = ResultsFolder(config.results.dir, config.name)
@@ -64,6 +67,8 @@ def letter_of(
         weights=[folder.weights / evaluation.filename],
         pictures=_draw_answers(evaluation, folder),
         key=key,
+        continues=continues,
+        recipe=Recipe.of(config, evaluation).to_text(),
     )
     if evaluation.status == "failed":
         return Letter(child=child, evaluation=evaluation)

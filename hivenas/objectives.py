@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hivenas.benchmarks.numerical import Rosenbrock, Sphere
+from hivenas.benchmarks.numerical import NumericalObjective, Rosenbrock, Sphere
 from hivenas.config import Config
 from hivenas.core.evaluation import decode_candidate
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.objective_interface import ObjectiveInterface
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError
+from hivenas.storage.parameters import Parameters
 
 
 def make_objective(config: Config, rng: np.random.Generator) -> ObjectiveInterface:
@@ -42,6 +43,14 @@ def run_params(objective: ObjectiveInterface, candidate: str) -> dict[str, str]:
     if isinstance(objective, NASInterface):
         return objective.operation_params(candidate)
     return {f"x_{i:02d}": repr(value) for i, value in enumerate(decode_candidate(candidate))}
+
+
+def trial_parameters(config: Config) -> Parameters:
+    """A candidate's parameters as Optuna knows them."""
+    objective = None if config.objective == "nas" else make_objective(config, np.random.default_rng())
+    if isinstance(objective, NumericalObjective):
+        return Parameters.of_box(objective.dimensions, objective.bound, minimize=objective.is_minimize)
+    return Parameters.of_space(config.space)
 
 
 @contextlib.contextmanager

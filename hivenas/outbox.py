@@ -162,8 +162,8 @@ class Outbox:
         """Files are named from the results folder, so that a folder may be moved with its letters."""
         base = self._folder.parent
 
-        def named(files: Sequence[tuple[Path, str]]) -> list[tuple[Path, str]]:
-            return [(Path(move(file, base)), folder) for file, folder in files]
+        def named(files: tuple[tuple[Path, str], ...]) -> tuple[tuple[Path, str], ...]:
+            return tuple((Path(move(file, base)), folder) for file, folder in files)
 
         child, model, closing = letter.child, letter.model, letter.closing
         return replace(

@@ -52,6 +52,7 @@ class Search:
         brief: adds to a proposal what the records before its phase say of it, see `ObjectiveInterface.brief`.
         params_of: a candidate as run parameters.
         states_of: names of an evaluation's files, see `ObjectiveInterface.saved_states`.
+        recipe_of: text from which an evaluation can be done again; empty for none.
         minimize: whether a smaller fitness is better.
         fetch: makes sure that the saved states which a proposal starts from are on this machine.
         most_failures: so many failed evaluations in a row end the search; None for no limit.
@@ -70,6 +71,7 @@ class Search:
         params_of: Callable[[str], Mapping[str, str]],
         states_of: Callable[[Evaluation], Sequence[str]],
         minimize: bool,
+        recipe_of: Callable[[Proposal, Evaluation], str] = lambda _, __: "",
         fetch: Callable[[Proposal], None] = lambda _: None,
         most_failures: int | None = None,
     ) -> None:
@@ -83,6 +85,7 @@ class Search:
         self._params_of = params_of
         self._states_of = states_of
         self._minimize = minimize
+        self._recipe_of = recipe_of
         self._fetch = fetch
         self._most_failures = most_failures
         self._failures: list[str] = []
@@ -155,6 +158,7 @@ class Search:
             parent=self._trained.get(proposal.parent, ""),
             key=self._store.key(row.index),
             progress={"fitness": row.fitness, "best_fitness": self.best.fitness} if self.best else {},
+            recipe=self._recipe_of(proposal, evaluation),
         )
         self._note_key(row)
         self._outbox.write(Letter(row=row, child=child))

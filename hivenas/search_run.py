@@ -13,6 +13,7 @@ import numpy as np
 
 from hivenas.config import Config
 from hivenas.core.evaluation import Evaluation, Proposal
+from hivenas.core.recipe import Recipe
 from hivenas.core.records import Row
 from hivenas.core.seeds import derive_seed
 from hivenas.core.tracker import Closing, SearchCard, now_ms
@@ -29,7 +30,7 @@ from hivenas.tracking import MlflowTracker, current_stores, fail_fast
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a search came to; `store` is the URI of the MLflow store, which has not taken `waiting` records yet."""
+    """What a search came to; `store` is the URI of the MLflow store; `waiting` records are not delivered yet."""
 
     rows: tuple[Row, ...]
     summary: Summary
@@ -204,9 +205,13 @@ class SearchRun:
             params_of=functools.partial(run_params, self.objective),
             states_of=self.objective.saved_states,
             minimize=self.minimize,
+            recipe_of=self._recipe_of,
             fetch=self._fetch,
             most_failures=self.config.execution.max_consecutive_failures,
         ).run()
+
+    def _recipe_of(self, proposal: Proposal, evaluation: Evaluation) -> str:
+        return "" if self.numerical else Recipe.of(self.config, evaluation, proposal).to_text()
 
     def _fetch(self, proposal: Proposal) -> None:
         """Brings the saved states that a proposal starts from out of MLflow, where they are not on this machine."""
@@ -229,6 +234,7 @@ class SearchRun:
         try:
             self.outbox.write(Letter(closing=self._closing("KILLED" if interrupted else "FAILED", None, reason)))
             settle(self.store, self.outbox)
+            self.store.tell_books()
         except (OSError, DiskFullError) as second:
             self.listener.note(f"the search's run in MLflow could not be closed: {first_line(second)}")
 
@@ -248,7 +254,7 @@ class SearchRun:
             model_uri=model_uri,
         )
         plots = draw_plots(self.store.rows, self.store.folder.plots, minimize=self.minimize)
-        artifacts = [(self.store.folder.csv, ""), *((file, "plots") for file in plots)]
+        artifacts = ((self.store.folder.csv, ""), *((file, "plots") for file in plots))
         run_id, made = self.store.state.run_id, self.tracker.made
         return Closing(run_id, status, metrics, note, reason, artifacts, made if made != run_id else "", now_ms())
 
@@ -259,7 +265,7 @@ class SearchRun:
 
     def _finished(self, trained: Trained | None) -> Finished:
         rows, run_id = tuple(self.store.rows), self.store.state.run_id
-        waiting = self.outbox.waiting
+        waiting = self.outbox.waiting + self.store.tell_books()
         return Finished(rows, self._summary(), run_id, current_stores()[0], self.minimize, trained, waiting)
 
 

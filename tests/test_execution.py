@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hivenas.config import ExecutionConfig
+from hivenas.core.records import ResultsFolder
 from hivenas.errors import WorkerDiedError
 from hivenas.execution import SerialExecutor, Unlimited, WorkerExecutor, make_executor
 from tests.contracts import ExecutorContract
@@ -66,8 +67,9 @@ def test_a_worker_that_dies_takes_only_its_own_call_with_it(tmp_path: Path) -> N
 def test_a_call_over_its_time_ends_with_its_worker(tmp_path: Path) -> None:
     log = tmp_path / "worker.log"
     with WorkerExecutor(ExecutionConfig(timeout_s=1.0), log) as executor:
-        with pytest.raises(WorkerDiedError, match=r"longer than execution\.timeout_s=1"):
+        with pytest.raises(WorkerDiedError, match=r"longer than execution\.timeout_s=1") as caught:
             executor.submit(sleep_long).result()
+        assert "sleep_long" in caught.value.last_words
         assert executor.submit(os.getpid).result() != os.getpid()
     assert "sleep_long" in log.read_text()
 
@@ -138,10 +140,58 @@ def test_a_driver_that_is_killed_leaves_no_worker_behind(tmp_path: Path) -> None
 
 
 def test_cheap_objectives_run_in_the_drivers_process(tmp_path: Path) -> None:
-    assert isinstance(make_executor(ExecutionConfig(), tmp_path / "log", serial=True), SerialExecutor)
-    assert isinstance(make_executor(ExecutionConfig(kind="serial"), tmp_path / "log"), SerialExecutor)
-    with make_executor(ExecutionConfig(), tmp_path / "log") as executor:
+    folder = ResultsFolder(tmp_path, "log")
+    assert isinstance(make_executor(ExecutionConfig(), folder, serial=True), SerialExecutor)
+    assert isinstance(make_executor(ExecutionConfig(kind="serial"), folder), SerialExecutor)
+    with make_executor(ExecutionConfig(), folder) as executor:
         assert isinstance(executor, WorkerExecutor)
+
+
+SERIAL = """
+import faulthandler, os, signal, sys
+from pathlib import Path
+from hivenas.core.evaluation import Proposal
+from hivenas.execution import SerialExecutor
+
+def evaluate(proposal):
+    if proposal.candidate == "input|crash|output" and "crash" in sys.argv:
+        faulthandler._sigsegv()
+    if proposal.candidate == "input|crash|output" and "kill" in sys.argv:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return proposal.candidate
+
+executor = SerialExecutor(Path(sys.argv[1]))
+for index, candidate in enumerate(["input|a|output", "input|crash|output", "input|b|output"]):
+    future = executor.submit(evaluate, Proposal(index, 0, "scout", 0, candidate))
+    print(future.exception() or future.result(), flush=True)
+    if future.exception():
+        print("evaluate" in future.exception().last_words, flush=True)
+executor.shutdown()
+"""
+
+
+def serial(log: Path, how: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", SERIAL, str(log), how], capture_output=True, text=True, check=False)
+
+
+def test_a_candidate_that_crashes_a_serial_search_fails_when_it_is_resumed(tmp_path: Path) -> None:
+    crashed = serial(tmp_path / "crash.log", "crash")
+    assert crashed.returncode == -signal.SIGSEGV
+    assert crashed.stdout.split() == ["input|a|output"]
+    resumed = serial(tmp_path / "crash.log", "crash")
+    assert resumed.returncode == 0
+    assert resumed.stdout.splitlines() == [
+        "input|a|output",
+        "the process crashed in native code while it evaluated this",
+        "True",
+        "input|b|output",
+    ]
+
+
+def test_a_candidate_at_which_a_serial_search_was_killed_is_evaluated_again(tmp_path: Path) -> None:
+    assert serial(tmp_path / "crash.log", "kill").returncode == -signal.SIGKILL
+    resumed = serial(tmp_path / "crash.log", "go on")
+    assert resumed.stdout.splitlines() == ["input|a|output", "input|crash|output", "input|b|output"]
 
 
 def _is_running(pid: int) -> bool:

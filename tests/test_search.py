@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,10 @@ from hivenas.core.colony.colony import ArtificialBeeColony
 from hivenas.core.evaluation import Evaluation, Proposal
 from hivenas.core.records import Row
 from hivenas.core.tracker import Child, NullTracker
-from hivenas.errors import DatasetError
+from hivenas.errors import DatasetError, SearchFailedError, TrackingError
 from hivenas.execution import SerialExecutor
-from hivenas.search import Search
+from hivenas.outbox import Outbox
+from hivenas.search import Search, recover
 from hivenas.storage import SearchStore, open_store
 
 
@@ -38,7 +39,7 @@ class CountingTracker(NullTracker):
     def __init__(self) -> None:
         self.children: list[Child] = []
 
-    def log_child(self, child: Child) -> str:
+    def log_child(self, child: Child, *, again: bool = False) -> str:
         self.children.append(child)
         return f"run-{len(self.children)}"
 
@@ -58,29 +59,45 @@ def params_of(candidate: str) -> Mapping[str, str]:
     return {}
 
 
-def run(store: SearchStore, settings: ColonyConfig, *, stop_before: int = -1, fail: int = -1) -> CountingTracker:
+def states_of(evaluation: Evaluation) -> list[str]:
+    return []
+
+
+def run(
+    store: SearchStore,
+    settings: ColonyConfig,
+    *,
+    stop_before: int = -1,
+    fail: Collection[int] = (),
+    tracker: CountingTracker | None = None,
+    most_failures: int | None = None,
+) -> CountingTracker:
     rng = np.random.default_rng(3)
     sphere = Sphere(3, rng=rng)
 
     def evaluate(proposal: Proposal) -> Evaluation:
         if proposal.index == stop_before:
             raise KeyboardInterrupt
-        if proposal.index == fail:
-            raise ValueError("does not build")
+        if proposal.index in fail:
+            raise ValueError(f"layer {proposal.index} does not build")
         return sphere.run(proposal)
 
-    tracker = CountingTracker()
+    tracker = tracker or CountingTracker()
+    outbox = Outbox(store.folder.outbox, tracker, print)
+    recover(store, outbox)
     colony = ArtificialBeeColony(sphere, settings, rng)
     Search(
         colony,
         evaluate,
         SerialExecutor(),
         store,
-        tracker,
+        outbox,
         Listener(),
         brief=sphere.brief,
         params_of=params_of,
+        states_of=states_of,
         minimize=True,
+        most_failures=most_failures,
     ).run()
     return tracker
 
@@ -131,13 +148,13 @@ def test_a_finished_search_may_fly_further_iterations(tmp_path: Path) -> None:
 def test_a_candidate_that_fails_is_a_record_and_the_search_goes_on(tmp_path: Path) -> None:
     settings = config(tmp_path)
     with open_store(settings, 1) as store:
-        tracker = run(store, settings.colony, fail=7)
+        tracker = run(store, settings.colony, fail=[7])
         assert store.rows[7].status == "failed"
-        assert store.rows[7].reason == "ValueError: does not build"
+        assert store.rows[7].reason == "ValueError: layer 7 does not build"
         assert store.rows[7].fitness == float("inf")
         assert len(store.rows) == 30
         assert tracker.children[7].failed
-        assert "does not build" in tracker.children[7].texts["traceback.txt"]
+        assert "layer 7 does not build" in tracker.children[7].texts["traceback.txt"]
 
 
 def test_wrong_input_ends_the_search(tmp_path: Path) -> None:
@@ -155,9 +172,92 @@ def test_wrong_input_ends_the_search(tmp_path: Path) -> None:
             evaluate,
             SerialExecutor(),
             store,
-            NullTracker(),
+            Outbox(store.folder.outbox, NullTracker(), print),
             Listener(),
             brief=sphere.brief,
             params_of=params_of,
+            states_of=states_of,
             minimize=True,
         ).run()
+
+
+class KilledTracker(CountingTracker):
+    """Is ended in the middle of its n-th child, before or after that was taken, as a kill would."""
+
+    def __init__(self, at: int, taken: bool) -> None:
+        super().__init__()
+        self._at = at
+        self._taken = taken
+
+    def log_child(self, child: Child, *, again: bool = False) -> str:
+        if len(self.children) == self._at and not self._taken:
+            raise KeyboardInterrupt
+        run_id = super().log_child(child, again=again)
+        if len(self.children) > self._at:
+            raise KeyboardInterrupt
+        return run_id
+
+
+@pytest.mark.parametrize("taken", [False, True])
+@pytest.mark.parametrize("at", [0, 5, 29])
+def test_an_evaluation_is_not_repeated_when_the_search_ends_while_it_is_tracked(
+    tmp_path: Path, at: int, taken: bool
+) -> None:
+    whole, settings = config(tmp_path / "whole"), config(tmp_path / "killed")
+    with open_store(whole, 1) as store:
+        run(store, whole.colony)
+        expected = figures(store.rows)
+    with pytest.raises(KeyboardInterrupt), open_store(settings, 1) as store:
+        run(store, settings.colony, tracker=KilledTracker(at, taken))
+    with open_store(settings, 1, resume=True) as store:
+        assert len(store.rows) == at
+        tracker = run(store, settings.colony)
+        assert figures(store.rows) == expected
+        # The interrupted one is handed over again, under the key by which a tracker knows it.
+        assert [child.key for child in tracker.children] == [store.key(index) for index in range(at, 30)]
+        assert all(row.run_id for row in store.rows[at:])
+
+
+class DeafTracker(CountingTracker):
+    """Does not answer from one child on to another."""
+
+    def __init__(self, deaf: range) -> None:
+        super().__init__()
+        self._deaf = deaf
+        self.calls = 0
+
+    def log_child(self, child: Child, *, again: bool = False) -> str:
+        self.calls += 1
+        if self.calls in self._deaf:
+            raise TrackingError("no answer")
+        return super().log_child(child, again=again)
+
+
+def test_what_could_not_be_tracked_is_delivered_in_order_and_its_runs_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hivenas.outbox._PAUSE_S", 0.0)
+    settings = config(tmp_path)
+    with open_store(settings, 1) as store:
+        tracker = run(store, settings.colony, tracker=DeafTracker(range(4, 9)))
+        assert [int(child.tags["hivenas.index"]) for child in tracker.children] == list(range(30))
+        assert [row.run_id for row in store.rows] == [f"run-{number}" for number in range(1, 31)]
+        assert store.folder.rows() == store.rows
+
+
+def test_a_search_in_which_everything_fails_ends_with_the_common_cause(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    with pytest.raises(SearchFailedError) as caught, open_store(settings, 1) as store:
+        run(store, settings.colony, fail=range(3, 30), most_failures=4)
+    assert str(caught.value).startswith("ValueError: layer 3 does not build: so ended 4 of 4 candidates")
+    with open_store(settings, 1, resume=True) as store:
+        assert len(store.rows) == 7
+        run(store, settings.colony, fail=[7, 8, 9], most_failures=4)
+        assert len(store.rows) == 30
+
+
+def test_failures_that_do_not_follow_each_other_do_not_end_a_search(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    with open_store(settings, 1) as store:
+        run(store, settings.colony, fail=range(0, 30, 2), most_failures=2)
+        assert len(store.rows) == 30

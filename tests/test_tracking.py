@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ from mlflow.entities import Run
 
 from hivenas.core.evaluation import EpochFigures, Evaluation, Proposal
 from hivenas.core.seeds import arch_hash
-from hivenas.core.tracker import SearchCard, child_of, operation_params
-from hivenas.errors import TrackingError
+from hivenas.core.tracker import Child, Closing, SearchCard, child_of, operation_params
+from hivenas.errors import TrackingError, TrackingRefusedError
 from hivenas.tracking import MlflowTracker
 
 ARCH = "input|sc_1|sep3x3_32|dropout|output"
@@ -26,7 +27,7 @@ def card(tmp_path: Path, name: str) -> SearchCard:
     return SearchCard(name, {"name": name, "evaluation.epochs": "2"}, file, data, [picture])
 
 
-def evaluation(tmp_path: Path, status: str = "complete") -> Evaluation:
+def evaluation(tmp_path: Path, status: str = "complete", fitness: float = 0.65) -> Evaluation:
     if status == "failed":
         return Evaluation.failure(ARCH, "ValueError: too small", traceback="Traceback …")
     (tmp_path / "weights.h5").write_bytes(b"weights")
@@ -34,7 +35,7 @@ def evaluation(tmp_path: Path, status: str = "complete") -> Evaluation:
     return Evaluation(
         ARCH,
         "complete",
-        0.65,
+        fitness,
         epochs=2,
         momentum=0.5,
         params=1234,
@@ -44,17 +45,21 @@ def evaluation(tmp_path: Path, status: str = "complete") -> Evaluation:
     )
 
 
-def log_child(tracker: MlflowTracker, tmp_path: Path, outcome: Evaluation) -> str:
-    return tracker.log_child(
-        child_of(
-            Proposal(17, 2, "onlooker", 3, ARCH, 0.6),
-            outcome,
-            search="bees",
-            phase="evaluate",
-            params=operation_params(("sep3x3_32", "dropout"), (1, 0), 3),
-            weights=tmp_path,
-        )
+def child(tmp_path: Path, outcome: Evaluation, index: int = 17, *, best: float | None = None, **more: Any) -> Child:
+    return child_of(
+        Proposal(index, 2, "onlooker", 3, ARCH, 0.6),
+        outcome,
+        search="bees",
+        phase="evaluate",
+        params=operation_params(("sep3x3_32", "dropout"), (1, 0), 3),
+        weights=[tmp_path / "weights.h5"],
+        progress={} if best is None else {"fitness": outcome.fitness, "best_fitness": best},
+        **more,
     )
+
+
+def log_child(tracker: MlflowTracker, tmp_path: Path, outcome: Evaluation, **more: Any) -> str:
+    return tracker.log_child(child(tmp_path, outcome, **more))
 
 
 def run_of(run_id: str) -> Run:
@@ -63,10 +68,11 @@ def run_of(run_id: str) -> Run:
 
 def test_a_search_is_one_parent_run_with_its_configuration_and_data(store: str, tmp_path: Path) -> None:
     tracker = MlflowTracker("bees")
-    run_id = tracker.open_search(card(tmp_path, "bees"), None)
-    tracker.log_progress(0, 0.5, 0.5)
-    tracker.log_progress(1, 0.4, 0.5)
-    tracker.close_search("FINISHED", {"evaluations": 2.0}, "# Search", [(tmp_path / "bees.yaml", "plots")])
+    run_id = tracker.open_search(card(tmp_path, "bees"))
+    log_child(tracker, tmp_path, evaluation(tmp_path, fitness=0.5), index=0, best=0.5)
+    log_child(tracker, tmp_path, evaluation(tmp_path, fitness=0.4), index=1, best=0.5)
+    artifacts = ((tmp_path / "bees.yaml", "plots"),)
+    tracker.close_search(Closing(run_id, "FINISHED", {"evaluations": 2.0}, "# Search", artifacts=artifacts, end_ms=5))
 
     run = run_of(run_id)
     client = mlflow.MlflowClient()
@@ -84,7 +90,7 @@ def test_a_search_is_one_parent_run_with_its_configuration_and_data(store: str, 
 
 def test_an_evaluation_is_a_nested_run_with_everything_on_it(store: str, tmp_path: Path) -> None:
     tracker = MlflowTracker("bees")
-    parent = tracker.open_search(card(tmp_path, "bees"), None)
+    parent = tracker.open_search(card(tmp_path, "bees"))
     run_id = log_child(tracker, tmp_path, evaluation(tmp_path))
     run = run_of(run_id)
     client = mlflow.MlflowClient()
@@ -116,7 +122,7 @@ def test_an_evaluation_is_a_nested_run_with_everything_on_it(store: str, tmp_pat
 
 def test_a_failed_evaluation_is_a_failed_run_with_its_traceback(store: str, tmp_path: Path) -> None:
     tracker = MlflowTracker("bees")
-    tracker.open_search(card(tmp_path, "bees"), None)
+    tracker.open_search(card(tmp_path, "bees"))
     run_id = log_child(tracker, tmp_path, evaluation(tmp_path, "failed"))
     run = run_of(run_id)
     assert run.info.status == "FAILED"
@@ -131,7 +137,7 @@ def test_the_run_that_mlflow_run_made_is_the_parent(
     made = client.create_run("0").info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", made)
     tracker = MlflowTracker("bees")
-    assert tracker.open_search(card(tmp_path, "bees"), None) == made
+    assert tracker.open_search(card(tmp_path, "bees")) == made
     child = run_of(log_child(tracker, tmp_path, evaluation(tmp_path)))
     assert child.data.tags["mlflow.parentRunId"] == made
     assert child.info.experiment_id == "0"
@@ -140,12 +146,13 @@ def test_the_run_that_mlflow_run_made_is_the_parent(
 def test_a_resumed_search_goes_on_in_its_run_and_the_new_one_points_to_it(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = MlflowTracker("bees").open_search(card(tmp_path, "bees"), None)
+    first = MlflowTracker("bees").open_search(card(tmp_path, "bees"))
     made = mlflow.MlflowClient().create_run("0").info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", made)
     tracker = MlflowTracker("bees")
     assert tracker.open_search(card(tmp_path, "bees"), first) == first
-    tracker.close_search("FINISHED", {"evaluations": 2.0}, "# Search", [])
+    assert run_of(made).data.tags["hivenas.resumes"] == first
+    tracker.close_search(Closing(first, "FINISHED", {"evaluations": 2.0}, "# Search", pointer=made))
     assert run_of(first).info.status == "FINISHED"
     pointer = run_of(made)
     assert pointer.info.status == "FINISHED"
@@ -156,7 +163,7 @@ def test_a_resumed_search_goes_on_in_its_run_and_the_new_one_points_to_it(
 
 def test_a_long_training_keeps_every_epoch(store: str, tmp_path: Path) -> None:
     tracker = MlflowTracker("bees")
-    tracker.open_search(card(tmp_path, "bees"), None)
+    tracker.open_search(card(tmp_path, "bees"))
     history = tuple(EpochFigures(epoch, 1.0, 0.5, 1.0, epoch / 1000) for epoch in range(1, 501))
     run_id = log_child(tracker, tmp_path, Evaluation(ARCH, "complete", 0.5, 500, history=history))
     points = mlflow.MlflowClient().get_metric_history(run_id, "val_accuracy")
@@ -164,7 +171,7 @@ def test_a_long_training_keeps_every_epoch(store: str, tmp_path: Path) -> None:
 
 
 def test_a_parent_run_that_was_deleted_is_not_resumed(store: str, tmp_path: Path) -> None:
-    first = MlflowTracker("bees").open_search(card(tmp_path, "bees"), None)
+    first = MlflowTracker("bees").open_search(card(tmp_path, "bees"))
     mlflow.MlflowClient().delete_run(first)
     assert MlflowTracker("bees").open_search(card(tmp_path, "bees"), first) != first
 
@@ -173,11 +180,110 @@ def test_a_deleted_experiment_is_named_with_the_way_out(store: str, tmp_path: Pa
     client = mlflow.MlflowClient()
     client.delete_experiment(client.create_experiment("gone"))
     with pytest.raises(TrackingError, match="mlflow experiments restore"):
-        MlflowTracker("gone").open_search(card(tmp_path, "gone"), None)
+        MlflowTracker("gone").open_search(card(tmp_path, "gone"))
 
 
 def test_figures_that_are_not_finite_are_left_out(store: str, tmp_path: Path) -> None:
     tracker = MlflowTracker("bees")
-    run_id = tracker.open_search(card(tmp_path, "bees"), None)
-    tracker.log_progress(0, float("inf"), 3.0)
+    run_id = tracker.open_search(card(tmp_path, "bees"))
+    log_child(tracker, tmp_path, evaluation(tmp_path, fitness=float("inf")), best=3.0)
     assert run_of(run_id).data.metrics == {"best_fitness": 3.0}
+
+
+def points(run_id: str) -> dict[str, list[tuple[int, float]]]:
+    client = mlflow.MlflowClient()
+    names = client.get_run(run_id).data.metrics
+    return {name: [(m.step, m.value) for m in client.get_metric_history(run_id, name)] for name in names}
+
+
+def test_a_child_that_is_told_again_by_another_process_is_completed_not_doubled(store: str, tmp_path: Path) -> None:
+    first = MlflowTracker("again")
+    parent = first.open_search(card(tmp_path, "again"))
+    told = child(tmp_path, evaluation(tmp_path), best=0.65, key="search:0017")
+    run_id = first.log_child(told)
+    before, curve = points(run_id), points(parent)
+    client = mlflow.MlflowClient()
+    client.update_run(run_id, status="RUNNING")  # as a kill before the last call leaves it
+
+    second = MlflowTracker("again")
+    second.adopt(parent, {})
+    assert second.log_child(told, again=True) == run_id
+    assert points(run_id) == before
+    assert points(parent) == curve
+    assert run_of(run_id).info.status == "FINISHED"
+    children = client.search_runs([run_of(parent).info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'")
+    assert len(children) == 1
+
+
+def test_links_between_children_are_ids_also_where_only_their_keys_were_known(store: str, tmp_path: Path) -> None:
+    tracker = MlflowTracker("links")
+    parent = tracker.open_search(card(tmp_path, "links"))
+    first = log_child(tracker, tmp_path, evaluation(tmp_path), index=0, key="links:0000")
+    second = MlflowTracker("links")
+    second.adopt(parent, {})
+    run_id = log_child(second, tmp_path, evaluation(tmp_path), index=1, key="links:0001", continues="links:0000")
+    assert run_of(run_id).data.tags["hivenas.continues"] == first
+
+
+def test_runs_that_a_killed_process_left_are_closed_with_the_reason(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = mlflow.MlflowClient()
+    tracker = MlflowTracker("dead")
+    parent = tracker.open_search(card(tmp_path, "dead"))
+    experiment = run_of(parent).info.experiment_id
+    tags = {"mlflow.parentRunId": parent}
+    dead = client.create_run(experiment, tags=tags).info.run_id
+    waiting = client.create_run(experiment, tags=tags | {"hivenas.key": "dead:0003"}).info.run_id
+    pointer = client.create_run(experiment, tags={"hivenas.resumes": parent}).info.run_id
+    mine = client.create_run(experiment, tags={"hivenas.resumes": parent}).info.run_id
+    other = client.create_run(experiment, tags={"mlflow.parentRunId": "another"}).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", mine)
+    assert tracker.close_dead({"dead:0003"}) == 2
+    statuses = {run_id: run_of(run_id).info.status for run_id in (dead, pointer, waiting, mine, other, parent)}
+    assert [run_id for run_id, status in statuses.items() if status == "FAILED"] == [dead, pointer]
+    assert "process" in run_of(dead).data.tags["hivenas.reason"]
+
+
+def test_a_parent_whose_id_was_lost_is_found_by_the_searchs_name(store: str, tmp_path: Path) -> None:
+    lost = MlflowTracker("lost").open_search(replace(card(tmp_path, "lost"), uid="the one"))
+    assert MlflowTracker("lost").open_search(replace(card(tmp_path, "lost"), uid="another")) != lost
+    assert MlflowTracker("lost").open_search(replace(card(tmp_path, "lost"), uid="the one")) == lost
+
+
+def test_why_a_search_was_ended_is_on_its_run_until_it_goes_on(store: str, tmp_path: Path) -> None:
+    tracker = MlflowTracker("ended")
+    run_id = tracker.open_search(card(tmp_path, "ended"))
+    tracker.close_search(Closing(run_id, "KILLED", {}, "# Search", reason="ended by SIGTERM", end_ms=5))
+    assert run_of(run_id).info.status == "KILLED"
+    assert run_of(run_id).data.tags["hivenas.reason"] == "ended by SIGTERM"
+    MlflowTracker("ended").open_search(card(tmp_path, "ended"), run_id)
+    assert run_of(run_id).info.status == "RUNNING"
+    assert "hivenas.reason" not in run_of(run_id).data.tags
+
+
+def test_a_file_is_fetched_from_a_run_by_its_key(store: str, tmp_path: Path) -> None:
+    tracker = MlflowTracker("fetch")
+    parent = tracker.open_search(card(tmp_path, "fetch"))
+    log_child(tracker, tmp_path, evaluation(tmp_path), key="fetch:0017")
+    elsewhere = MlflowTracker("fetch")
+    elsewhere.adopt(parent, {})
+    assert elsewhere.fetch("fetch:0017", "weights/weights.h5", tmp_path / "other")
+    assert (tmp_path / "other" / "weights.h5").read_bytes() == b"weights"
+    assert not elsewhere.fetch("fetch:0017", "weights/none.h5", tmp_path / "other")
+    assert [file.name for file in (tmp_path / "other").iterdir()] == ["weights.h5"]
+
+
+def test_what_mlflow_refuses_and_a_store_that_is_away_are_told_apart(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = MlflowTracker("refused")
+    tracker.adopt("0123456789abcdef0123456789abcdef", {})
+    with pytest.raises(TrackingRefusedError, match="refuses"):
+        log_child(tracker, tmp_path, evaluation(tmp_path))
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    mlflow.set_tracking_uri("http://me:secret@127.0.0.1:9")
+    with pytest.raises(TrackingError, match="does not answer") as caught:
+        log_child(MlflowTracker("refused"), tmp_path, evaluation(tmp_path))
+    assert not isinstance(caught.value, TrackingRefusedError)
+    assert "secret" not in str(caught.value)

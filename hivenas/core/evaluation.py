@@ -102,6 +102,7 @@ class Evaluation:
         traceback: the formatted exception of a failure; empty otherwise.
         history: figures of every epoch of this evaluation, first epoch first.
         extra: further figures of a full training, such as `test_accuracy`.
+        environment: what the last bits of its figures depend on, see `recipe.environment`.
     """
 
     candidate: Candidate
@@ -120,6 +121,7 @@ class Evaluation:
     traceback: str = ""
     history: tuple[EpochFigures, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def failure(

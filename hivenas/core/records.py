@@ -114,6 +114,19 @@ def write_atomically(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
+def cut_torn_line(path: Path) -> bool:
+    """Takes away the last line of a text that has no end, as a crash or a full disk leaves one; returns whether."""
+    if not path.exists() or path.stat().st_size == 0:
+        return False
+    with path.open("rb+") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read() == b"\n":
+            return False
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+    return True
+
+
 class ResultsFolder:
     """The files of one search, `<dir>/<name>/`.
 
@@ -142,7 +155,7 @@ class ResultsFolder:
     def append(self, row: Row) -> None:
         """Adds a line to the table and makes sure that it is on the disk; a line that a crash tore off is cut first."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self.cut_torn_line()
+        cut_torn_line(self.csv)
         is_new = not self.csv.exists() or self.csv.stat().st_size == 0
         with self.csv.open("a", encoding="utf-8", newline="") as file:
             file.write(_as_csv([row], header=is_new))
@@ -201,18 +214,6 @@ class ResultsFolder:
 
     def clear_checkpoints(self) -> None:
         """Removes what was kept of every training: for when nothing is left to do."""
-
-    def cut_torn_line(self) -> bool:
-        """Cuts off the end of the table that a crash left without its line's end; returns whether there was one."""
-        if not self.csv.exists() or self.csv.stat().st_size == 0:
-            return False
-        with self.csv.open("rb+") as file:
-            file.seek(-1, os.SEEK_END)
-            if file.read() == b"\n":
-                return False
-            file.seek(0)
-            file.truncate(file.read().rfind(b"\n") + 1)
-        return True
 
 
 def ranking(rows: Iterable[Row], minimize: bool = False) -> list[Row]:

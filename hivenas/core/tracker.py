@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hivenas.core.evaluation import EpochFigures, Evaluation, Phase, Proposal
+from hivenas.core.recipe import RECIPE_FILE
 from hivenas.core.seeds import arch_hash
 
 
@@ -35,8 +36,8 @@ class Child:
     tags: Mapping[str, str]
     params: Mapping[str, str]
     metrics: Mapping[str, float]
-    history: Sequence[EpochFigures] = ()
-    artifacts: Sequence[tuple[Path, str]] = ()
+    history: tuple[EpochFigures, ...] = ()
+    artifacts: tuple[tuple[Path, str], ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
     failed: bool = False
     key: str = ""
@@ -87,7 +88,7 @@ class Closing:
     metrics: Mapping[str, float]
     note: str
     reason: str = ""
-    artifacts: Sequence[tuple[Path, str]] = ()
+    artifacts: tuple[tuple[Path, str], ...] = ()
     pointer: str = ""
     end_ms: int = 0
 
@@ -174,6 +175,7 @@ def child_of(
     pictures: Sequence[Path] = (),
     key: str = "",
     progress: Mapping[str, float] | None = None,
+    recipe: str = "",
 ) -> Child:
     """The nested run of an evaluation.
 
@@ -189,16 +191,18 @@ def child_of(
         pictures: files to keep under `plots/`.
         key: names the child, see `Child`.
         progress: points of the parent's curves.
+        recipe: text from which the evaluation can be done again, see `Recipe`; empty for none.
     """
     candidate = str(evaluation.candidate)
+    texts = {RECIPE_FILE: recipe, "traceback.txt": evaluation.traceback}
     return Child(
         name=proposal.label if proposal else f"{phase}-{arch_hash(candidate)[:8]}",
         tags=_tags(proposal, evaluation, search, phase),
         params=params,
         metrics=_metrics(proposal, evaluation, phase),
         history=evaluation.history,
-        artifacts=[*((w, "weights") for w in weights if w.is_file()), *((picture, "plots") for picture in pictures)],
-        texts={"traceback.txt": evaluation.traceback} if evaluation.traceback else {},
+        artifacts=(*((w, "weights") for w in weights if w.is_file()), *((picture, "plots") for picture in pictures)),
+        texts={name: text for name, text in texts.items() if text},
         failed=evaluation.status == "failed",
         key=key,
         links={tag: run for tag, run in (("hivenas.continues", continues), ("hivenas.parent", parent)) if run},

@@ -1,5 +1,13 @@
 """The record of a search: the results folder on the local disk, and Optuna's storage beside it."""
 
-from hivenas.storage.search_store import SearchState, SearchStore, lock_folder, open_folder, open_store, read_state
+from hivenas.storage.search_store import (
+    Books,
+    SearchState,
+    SearchStore,
+    lock_folder,
+    open_folder,
+    open_store,
+    read_state,
+)
 
-__all__ = ["SearchState", "SearchStore", "lock_folder", "open_folder", "open_store", "read_state"]
+__all__ = ["Books", "SearchState", "SearchStore", "lock_folder", "open_folder", "open_store", "read_state"]

@@ -6,14 +6,14 @@ import fcntl
 import json
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from hivenas.config import Config, load
-from hivenas.core.records import ResultsFolder, Row, write_atomically
+from hivenas.core.records import ResultsFolder, Row, cut_torn_line, write_atomically
 from hivenas.errors import ConfigError, MissingResultsError, ResultsExistError
 
 Stage = Literal["search", "full_train", "done"]
@@ -22,6 +22,22 @@ Stage = Literal["search", "full_train", "done"]
 _FREE = ("full_train.", "registry.", "execution.", "results.", "optuna.", "colony.iterations")
 _REPLACED = ".replaced"
 _NOTHING = "nothing to resume in {}; start the search without --resume"
+
+
+class Books(Protocol):
+    """A second record of a search, which follows the results folder; see `following.FollowingBooks`."""
+
+    def catch_up(self, folder: ResultsFolder, state: SearchState | None) -> SearchState | None:
+        """Writes into a folder what only the second record has of the search; returns the state to go on from."""
+        ...
+
+    def open(self, uid: str, *, overwrite: bool) -> None:
+        """Makes ready to follow the search of this name."""
+        ...
+
+    def follow(self, uid: str, rows: Sequence[Row], state: Mapping[str, Any], *, force: bool) -> int:
+        """Takes over what is new; returns how many evaluations it lacks, as while its storage does not answer."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +74,18 @@ class SearchStore:
     Args:
         folder: where the search is recorded.
         state: all of it that the table does not hold.
+        books: the second record, which follows; None for none.
         abandoned: id of the parent run of a search that was killed before it began and that this one replaces.
     """
 
-    def __init__(self, folder: ResultsFolder, state: SearchState, abandoned: str = "") -> None:
+    def __init__(
+        self, folder: ResultsFolder, state: SearchState, books: Books | None = None, *, abandoned: str = ""
+    ) -> None:
         self.folder = folder
         self.state = state
         self.abandoned = abandoned
         self.rows: list[Row] = folder.rows()
+        self._books = books
 
     @property
     def replaces(self) -> bool:
@@ -80,6 +100,7 @@ class SearchStore:
         """Records an evaluation."""
         self.folder.append(row)
         self.rows.append(row)
+        self._tell_books()
 
     def fill_run_ids(self, run_ids: Mapping[int, str]) -> None:
         """Writes down the runs of evaluations, by index, that were recorded before they could be tracked."""
@@ -93,6 +114,14 @@ class SearchStore:
         self.state = replace(self.state, **changes)
         write_atomically(self.folder.state, json.dumps(asdict(self.state)))
         shutil.rmtree(self.folder.path / _REPLACED, ignore_errors=True)
+        self._tell_books()
+
+    def tell_books(self) -> int:
+        """Has the second record follow at once; returns how many evaluations it still lacks."""
+        return self._tell_books(force=True)
+
+    def _tell_books(self, *, force: bool = False) -> int:
+        return self._books.follow(self.state.uid, self.rows, asdict(self.state), force=force) if self._books else 0
 
 
 @contextmanager
@@ -102,6 +131,7 @@ def open_store(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    books: Books | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[SearchStore]:
     """Opens the results folder of a configuration for a search.
@@ -111,6 +141,7 @@ def open_store(
         seed: used where no search is resumed.
         resume: go on with the recorded search.
         overwrite: replace the recorded search; it comes back where the new one does not get to its first save.
+        books: the second record of the search; where the folder lacks what it holds, that is taken from it.
         say: is told in a line what was mended.
 
     Raises:
@@ -118,11 +149,12 @@ def open_store(
             writing to them.
         MissingResultsError: nothing to resume.
         ConfigError: the search to resume was started with another configuration.
+        StorageError: the second record cannot be reached.
     """
     folder = ResultsFolder(config.results.dir, config.name)
     if resume and overwrite:
         raise ConfigError("--resume goes on with a search and --overwrite replaces it, got both; choose one")
-    if resume and not folder.path.is_dir():
+    if resume and not folder.path.is_dir() and not books:
         raise MissingResultsError(_NOTHING.format(folder.path))
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -131,29 +163,37 @@ def open_store(
             f"results.dir: cannot make the folder {folder.path}: {error.strerror}; name another"
         ) from None
     with _lock(folder), _replacing(folder, overwrite):
-        state = _read_state(folder)
-        abandoned = ""
+        if cut_torn_line(folder.csv):
+            say(f"a crash has torn the last line of {folder.csv}; it is cut, and written again")
+        state, abandoned = _read_state(folder), ""
         if resume:
+            if state is not None:
+                _refuse_other_search(config, folder)
+            state = books.catch_up(folder, state) if books else state
             if state is None:
                 raise MissingResultsError(_NOTHING.format(folder.path))
-            _refuse_other_search(config, folder)
         elif folder.csv.exists() or (state is not None and state.has_begun):
             raise ResultsExistError(_exists_message(folder, state))
-        elif state is not None:
-            abandoned = state.run_id
-        if state is None or not resume:
+        else:
+            abandoned = state.run_id if state else ""
             state = SearchState(seed=seed)
         state = state if state.uid else replace(state, uid=uuid.uuid4().hex)
-        store = SearchStore(folder, state, abandoned)  # refuses a foreign table before a file is changed
-        if folder.cut_torn_line():
-            say(f"a crash has torn the last line of {folder.csv}; it is cut, and written again")
+        store = SearchStore(
+            folder, state, books, abandoned=abandoned
+        )  # refuses a foreign table before anything changes
+        if books:
+            books.open(state.uid, overwrite=overwrite)
         write_atomically(folder.yaml, config.to_yaml())
         yield store
 
 
 @contextmanager
-def open_folder(config: Config) -> Iterator[SearchStore]:
+def open_folder(config: Config, books: Books | None = None) -> Iterator[SearchStore]:
     """Opens the results folder of a configuration as it is, to tell others of what lies there.
+
+    Args:
+        config: the configuration.
+        books: the second record, to be told too.
 
     Raises:
         MissingResultsError: there is none.
@@ -163,8 +203,11 @@ def open_folder(config: Config) -> Iterator[SearchStore]:
     if not folder.path.is_dir():
         raise MissingResultsError(f"no results in {folder.path}; give the results.dir and name of a search")
     with _lock(folder):
-        folder.cut_torn_line()
-        yield SearchStore(folder, _read_state(folder) or SearchState())
+        cut_torn_line(folder.csv)
+        state = _read_state(folder)
+        if books and state:
+            books.open(state.uid, overwrite=False)
+        yield SearchStore(folder, state or SearchState(), books if state else None)
 
 
 @contextmanager
@@ -183,6 +226,30 @@ def lock_folder(config: Config) -> Iterator[ResultsFolder]:
 def read_state(config: Config) -> SearchState | None:
     """The state of the recorded search of a configuration, if there is one."""
     return _read_state(ResultsFolder(config.results.dir, config.name))
+
+
+def fixed_keys(config: Config) -> dict[str, str]:
+    """Dotted keys and values, as text, in which a search and its resumption must agree."""
+    return {key: value for key, value in config.flat().items() if key != "name" and not key.startswith(_FREE)}
+
+
+def difference(before: Config, now: Config) -> str:
+    """The first key in which two configurations are not of the same search; empty where they are.
+
+    Args:
+        before: the configuration that the search was started with.
+        now: the one that it is to be resumed with.
+
+    Returns:
+        Such as `evaluation.epochs=5, got evaluation.epochs=6 (and 2 more)`.
+    """
+    old, new = fixed_keys(before), fixed_keys(now)
+    changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+    if not changed:
+        return ""
+    key = changed[0]
+    more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+    return f"{key}={old.get(key)}, got {key}={new.get(key)}{more}"
 
 
 def _read_state(folder: ResultsFolder) -> SearchState | None:
@@ -212,14 +279,10 @@ def _exists_message(folder: ResultsFolder, state: SearchState | None) -> str:
 def _refuse_other_search(config: Config, folder: ResultsFolder) -> None:
     if not folder.yaml.exists():
         return
-    before, now = load(folder.yaml).flat(), config.flat()
-    changed = [k for k in sorted(before.keys() | now.keys()) if before.get(k) != now.get(k) and not k.startswith(_FREE)]
-    if changed:
-        key = changed[0]
+    if changed := difference(load(folder.yaml), config):
         raise ConfigError(
-            f"the search in {folder.path} was started with {key}={before.get(key)}, got {key}={now.get(key)}"
-            f"{f' (and {len(changed) - 1} more)' if len(changed) > 1 else ''}; resume with {folder.yaml}, or start "
-            "another search (--set name=…)"
+            f"the search in {folder.path} was started with {changed}; resume with {folder.yaml}, or start another "
+            "search (--set name=…)"
         )
 
 

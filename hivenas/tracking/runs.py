@@ -6,7 +6,6 @@ import functools
 import json
 import math
 import os
-import tempfile
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 
 from hivenas.core.tracker import Child, Closing, SearchCard, ServableModel, now_ms
 from hivenas.errors import TrackingError, TrackingRefusedError
+from hivenas.tracking.fetching import download
 from hivenas.tracking.registry import LONGEST_TAG
 from hivenas.tracking.store import current_stores, git_tags, package_version, prepare_store, source_tags, spoken
 
@@ -250,14 +250,8 @@ class MlflowTracker:
 
     def fetch(self, run: str, path: str, folder: Path) -> bool:
         """Downloads a file of the run with this id or key into a folder; returns whether it is there now."""
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with spoken(), tempfile.TemporaryDirectory(dir=folder) as temporary:
-                found = Path(self._client.download_artifacts(self._resolve(run), path, temporary))
-                found.replace(folder / found.name)
-        except TrackingError:
-            return False
-        return True
+        with spoken():
+            return download(self._client, self._resolve(run), path, folder)
 
     def _make_child(self, child: Child) -> str:
         parent = self._parent or self._active()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ def _start(config: Config, **state: Any) -> None:
 def test_a_new_search_gets_a_folder_with_its_configuration_and_the_given_seed(tmp_path: Path) -> None:
     config = _config(tmp_path / "deep" / "results")
     with open_store(config, 7) as store:
-        assert store.state == SearchState(seed=7)
+        assert store.state == SearchState(seed=7, uid=store.state.uid)
+        assert len(store.state.uid) == 32
         assert store.rows == []
         assert store.folder.path == tmp_path / "deep" / "results" / "probe"
     written = load(tmp_path / "deep" / "results" / "probe" / "probe.yaml")
@@ -69,7 +71,7 @@ def test_a_search_that_recorded_nothing_is_simply_started_again(tmp_path: Path) 
     with open_store(config, 7):
         pass
     with open_store(_config(tmp_path, seed=8), 9) as store:
-        assert store.state == SearchState(seed=9)
+        assert store.state == SearchState(seed=9, uid=store.state.uid)
 
 
 def test_overwrite_begins_anew_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -79,7 +81,7 @@ def test_overwrite_begins_anew_and_leaves_nothing_behind(tmp_path: Path) -> None
     folder.weights.mkdir()
     (folder.weights / "old.h5").write_bytes(b"old")
     with open_store(config, 9, overwrite=True) as store:
-        assert store.state == SearchState(seed=9)
+        assert store.state == SearchState(seed=9, uid=store.state.uid)
         assert store.rows == []
         store.save(run_id="new")
         assert {path.name for path in folder.path.iterdir()} == {".lock", "probe.yaml", "state.json"}
@@ -149,7 +151,7 @@ def test_state_and_rows_come_back_exactly(tmp_path: Path) -> None:
         store.save(stage="full_train", run_id="abc", colony=colony)
         store.save(trained=True)
         saved = store.state
-    assert saved == SearchState("full_train", "abc", 7, colony, True)
+    assert saved == SearchState("full_train", "abc", 7, colony, True, uid=saved.uid)
     # The seed of the record counts, not the one that a resumed search was started with.
     with open_store(config, 99, resume=True) as store:
         assert store.state == saved
@@ -161,10 +163,61 @@ def test_a_resumed_search_leaves_out_a_line_that_a_crash_tore(tmp_path: Path) ->
     _start(config)
     with ResultsFolder(tmp_path, "probe").csv.open("a", encoding="utf-8") as file:
         file.write("1,0,scou")
-    with open_store(config, 7, resume=True) as store:
+    said: list[str] = []
+    with open_store(config, 7, resume=True, say=said.append) as store:
         assert store.rows == [_row()]
         store.append(_row(1))
     assert ResultsFolder(tmp_path, "probe").rows() == [_row(), _row(1)]
+    assert len(said) == 1
+    assert "torn the last line of" in said[0]
+
+
+def test_a_search_that_was_killed_before_it_began_is_started_again_and_its_run_remembered(tmp_path: Path) -> None:
+    config = _config(tmp_path)
+    with open_store(config, 7) as store:
+        store.save(run_id="orphan")
+        first = store.state.uid
+    with open_store(config, 7) as store:
+        assert store.abandoned == "orphan"
+        assert store.state.run_id == ""
+        assert store.state.uid != first
+    with open_store(config, 7, resume=True) as store:
+        assert (store.abandoned, store.state.run_id, store.state.uid) == ("", "orphan", first)
+
+
+def test_two_searches_have_different_names_and_a_resumed_one_keeps_its_own(tmp_path: Path) -> None:
+    with open_store(_config(tmp_path), 7) as store, open_store(_config(tmp_path, name="other"), 7) as other:
+        assert store.state.uid != other.state.uid
+        store.save(colony={})
+        key = store.key(3)
+    with open_store(_config(tmp_path), 7, resume=True) as store:
+        assert store.key(3) == key
+
+
+def test_runs_that_came_later_are_written_into_the_table(tmp_path: Path) -> None:
+    with open_store(_config(tmp_path), 7) as store:
+        for index in range(3):
+            store.append(replace(_row(index), run_id="" if index else "known"))
+        store.fill_run_ids({1: "later", 2: "last"})
+        assert [row.run_id for row in store.rows] == ["known", "later", "last"]
+        assert store.folder.rows() == store.rows
+
+
+@pytest.mark.parametrize("moved", range(1, 4))
+def test_an_overwriting_that_was_killed_half_way_loses_nothing(tmp_path: Path, moved: int) -> None:
+    config = _config(tmp_path)
+    _start(config, stage="done", run_id="old")
+    folder = ResultsFolder(tmp_path, "probe")
+    before = {path.name: path.read_bytes() for path in folder.path.iterdir() if path.is_file()}
+    aside = folder.path / ".replaced"
+    aside.mkdir()
+    for path in [path for path in folder.own if path.exists()][:moved]:
+        path.replace(aside / path.name)
+    with open_store(config, 7, resume=True) as store:
+        assert store.state.run_id == "old"
+        assert store.rows == [_row()]
+    assert {path.name: path.read_bytes() for path in folder.path.iterdir() if path.is_file()} == before
+    assert not aside.exists()
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -201,6 +254,7 @@ FREE: list[dict[str, Any]] = [
     {"full_train": {"enabled": False, "epochs": 1}},
     {"registry": {"register": False, "alias": "best"}},
     {"execution": {"kind": "serial", "workers": 2}},
+    {"optuna": {"storage": "sqlite:///books.db", "study": "other"}},
 ]
 
 
@@ -221,12 +275,12 @@ def test_a_results_folder_that_was_moved_resumes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [{}, {"resume": True}, {"overwrite": True}], ids=["start", "resume", "overwrite"])
-def test_a_second_opener_is_refused_while_the_first_holds_the_folder(tmp_path: Path, how: dict[str, bool]) -> None:
+def test_a_second_opener_is_refused_while_the_first_holds_the_folder(tmp_path: Path, how: dict[str, Any]) -> None:
     config = _config(tmp_path)
     with open_store(config, 7) as store:
         store.append(_row())
         store.save(run_id="mine")
-        with pytest.raises(ResultsExistError, match="another process is searching in"), open_store(config, 8, **how):
+        with pytest.raises(ResultsExistError, match="another process is at work in"), open_store(config, 8, **how):
             pass
         # Neither the attempt nor its overwriting touched what the first holds.
         assert store.folder.rows() == [_row()]
@@ -261,7 +315,7 @@ def test_the_state_of_a_search_is_read_without_opening_it(tmp_path: Path) -> Non
     assert not (tmp_path / "probe").exists()
     with open_store(config, 7) as store:
         store.save(run_id="abc")
-        assert read_state(config) == store.state == SearchState(run_id="abc", seed=7)
+        assert read_state(config) == store.state == SearchState(run_id="abc", seed=7, uid=store.state.uid)
 
 
 def test_a_refused_resumption_changes_no_file(tmp_path: Path) -> None:

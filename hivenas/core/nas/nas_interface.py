@@ -18,6 +18,7 @@ from hivenas.core.nas.search_space import Image, NASSearchSpace, decode
 from hivenas.core.nas.sizes import Shape, Size
 from hivenas.core.nas.stopping import curves_of, first_look_bar, median_bars
 from hivenas.core.objective_interface import ObjectiveInterface
+from hivenas.core.recipe import Recipe
 from hivenas.core.records import ResultsFolder, Row, weights_name
 from hivenas.core.seeds import derive_seed, drawn_seed
 from hivenas.core.tracker import Tracker, child_of, operation_params
@@ -188,9 +189,9 @@ class NASInterface(ObjectiveInterface):
         best = self._results.best()
         return self.eval_strategy.fully_train(best.candidate, None if from_arch else best.weights_filename)
 
-    def fully_train(self, arch_str: str) -> Evaluation:
-        """`train_custom_arch` with the whole record, untracked: for executors."""
-        return self.eval_strategy.fully_train(arch_str)
+    def fully_train(self, arch_str: str, weights_filename: str | None = None) -> Evaluation:
+        """`train_custom_arch` with the whole record, untracked: for executors; from scratch or from an h5 file."""
+        return self.eval_strategy.fully_train(arch_str, weights_filename)
 
     def brief(self, proposal: Proposal, told: Sequence[Row]) -> Proposal:
         """Adds the bars that the records set to a candidate, and the state from which it inherits."""
@@ -260,6 +261,7 @@ class NASInterface(ObjectiveInterface):
             params=self.operation_params(str(evaluation.candidate)),
             weights=[self._results.weights / name for name in self.saved_states(evaluation)],
             continues=continues,
+            recipe=Recipe.of(self._config.model_copy(update={"seed": self._seed}), evaluation, proposal).to_text(),
         )
         try:
             return self._tracker.log_child(child)

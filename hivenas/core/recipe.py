@@ -1,0 +1,151 @@
+"""All that it takes to train a candidate again: kept with its run, so that anybody can check its figures."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from hivenas.config import Config
+from hivenas.core.evaluation import EpochFigures, Evaluation, Phase, Proposal
+from hivenas.errors import MissingResultsError
+
+RECIPE_FILE = "recipe.json"
+_VERSION = 1
+_PACKAGES = ("hivenas", "tensorflow", "keras", "numpy", "h5py", "scikit-learn")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a candidate was trained, and what came of it.
+
+    Args:
+        candidate: the encoded architecture.
+        phase: evaluate, momentum or full_train.
+        config: the resolved configuration, with the run's seed.
+        environment: what the figures' last bits may depend on beside that, see `environment`.
+        history: figures of every epoch.
+        starts_from: name of the h5 file that the training started from; empty from scratch.
+        momentum_epochs: epochs of a continuation.
+    """
+
+    candidate: str
+    phase: Phase
+    config: Mapping[str, Any]
+    environment: Mapping[str, str]
+    history: tuple[EpochFigures, ...]
+    starts_from: str = ""
+    momentum_epochs: int = 0
+
+    @classmethod
+    def of(cls, config: Config, evaluation: Evaluation, proposal: Proposal | None = None) -> Recipe:
+        """The recipe of an evaluation in a search, or of a full training where there is no proposal."""
+        starts_from = (proposal.weights_filename if proposal.momentum_epochs else proposal.inherits) if proposal else ""
+        return cls(
+            str(evaluation.candidate),
+            proposal.phase if proposal else "full_train",
+            config.to_mapping(),
+            evaluation.environment,
+            evaluation.history,
+            starts_from or evaluation.extra.get("started_from", ""),
+            proposal.momentum_epochs if proposal else 0,
+        )
+
+    def to_text(self) -> str:
+        """As JSON; floats keep every bit."""
+        return json.dumps({"version": _VERSION} | asdict(self), indent=1)
+
+    @classmethod
+    def from_text(cls, text: str) -> Recipe:
+        """The inverse of `to_text`.
+
+        Raises:
+            MissingResultsError: not a recipe that this version reads.
+        """
+        try:
+            data = json.loads(text)
+            if data.pop("version") != _VERSION:
+                raise ValueError("it is of another version")
+            history = tuple(EpochFigures(**figures) for figures in data.pop("history"))
+            return cls(history=history, **data)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise MissingResultsError(
+                f"{RECIPE_FILE} of the run cannot be read ({error}); reproduce it with the hivenas that made the run"
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A figure, or a part of the environment, that is not what it was."""
+
+    what: str
+    before: str
+    now: str
+
+
+def different_figures(before: tuple[EpochFigures, ...], now: tuple[EpochFigures, ...]) -> list[Difference]:
+    """Every figure of every epoch that is not equal to the last bit, epochs that only one side has included."""
+    found: list[Difference] = []
+    names = [field.name for field in fields(EpochFigures) if field.name != "epoch"]
+    then, again = ({figures.epoch: figures for figures in side} for side in (before, now))
+    for epoch in sorted(then.keys() | again.keys()):
+        for name in names:
+            a, b = (getattr(side[epoch], name) if epoch in side else None for side in (then, again))
+            both_nan = a is not None and b is not None and math.isnan(a) and math.isnan(b)
+            if a != b and not both_nan:
+                found.append(Difference(f"{name} of epoch {epoch}", _shown(a), _shown(b)))
+    return found
+
+
+def different_environment(before: Mapping[str, str], now: Mapping[str, str]) -> list[Difference]:
+    """Every part of the environment that is not what it was."""
+    keys = sorted(before.keys() | now.keys())
+    pairs = [(key, before.get(key, "unknown"), now.get(key, "unknown")) for key in keys]
+    return [Difference(key, a, b) for key, a, b in pairs if a != b]
+
+
+def _shown(value: float | None) -> str:
+    return "none" if value is None else repr(value)
+
+
+def environment(data_digest: str) -> dict[str, str]:
+    """What the last bits of a training's figures depend on, beside configuration and seed.
+
+    Args:
+        data_digest: of the images.
+
+    Returns:
+        Versions, threads, processor and data, by name.
+    """
+    threads = os.environ.get("TF_NUM_INTRAOP_THREADS", f"all of {os.cpu_count()}")
+    return {**_machine(), "threads": threads, "data": data_digest}
+
+
+@functools.cache
+def _machine() -> dict[str, str]:
+    versions = {package: _version(package) for package in _PACKAGES}
+    return {**versions, "python": platform.python_version(), "processor": _processor()}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _processor() -> str:
+    """The processor's model; instructions that it has or lacks decide how sums are ordered."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

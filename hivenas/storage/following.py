@@ -1,0 +1,116 @@
+"""Optuna's books follow the results folder: an outage of their storage holds up nothing and loses nothing."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from hivenas.core.records import ResultsFolder, Row, write_atomically
+from hivenas.errors import ResultsExistError, StorageError
+from hivenas.storage.optuna_books import OptunaBooks, Recorded
+from hivenas.storage.search_store import SearchState
+
+_PAUSE_S = 15.0  # between tries while the storage does not answer
+
+
+class FollowingBooks:
+    """Keeps Optuna's record of a search up with the results folder.
+
+    Args:
+        books: the record.
+        say: is told in a line when the storage goes and when it is back.
+    """
+
+    def __init__(self, books: OptunaBooks, say: Callable[[str], None]) -> None:
+        self._books = books
+        self._say = say
+        self._begun = False
+        self._overwrite = False
+        self._recorded = 0
+        self._retry_at = 0.0
+        self._is_down = False
+
+    def catch_up(self, folder: ResultsFolder, state: SearchState | None) -> SearchState | None:
+        """Takes over what another machine has recorded since, or all of a search that this one does not have.
+
+        Args:
+            folder: where it is written.
+            state: of the search in the folder; None where there is none.
+
+        Returns:
+            The state to go on from; None where neither has a search.
+
+        Raises:
+            ConfigError: the study is of another space or configuration.
+            ResultsExistError: folder and study have gone different ways.
+            StorageError: the storage cannot be reached.
+        """
+        recorded = self._books.recorded()
+        if recorded is None or not recorded.state or (state is not None and state.uid != recorded.uid):
+            return state  # a study of another search is refused when it is opened
+        self._books.refuse_other()
+        rows = folder.rows()
+        self._refuse_fork(folder, rows, recorded)
+        if state is not None and len(recorded.rows) <= len(rows):
+            return state
+        self._say(
+            f"{len(recorded.rows) - len(rows)} evaluations come from the study {self._books.name!r} in "
+            f"{self._books.shown}, which {folder.path} does not have"
+        )
+        restored = SearchState(**recorded.state)
+        folder.rewrite(recorded.rows)
+        write_atomically(folder.state, json.dumps(asdict(restored)))
+        return restored
+
+    def open(self, uid: str, *, overwrite: bool) -> None:
+        """Makes ready to follow a search; a study that it replaces is deleted once the search has begun.
+
+        Raises:
+            ResultsExistError: the study is another search's and not to be overwritten.
+            StorageError: the storage cannot be reached.
+        """
+        recorded = self._books.recorded()
+        # A search that was killed before it evaluated anything has left a study without any content.
+        self._overwrite = overwrite or (recorded is not None and not recorded.rows and recorded.uid != uid)
+        if not self._overwrite:
+            self._books.begin(uid, overwrite=False)
+            self._begun = True
+
+    def follow(self, uid: str, rows: Sequence[Row], state: Mapping[str, Any], *, force: bool = False) -> int:
+        """Takes over what is new, unless the storage was away a moment ago; see `search_store.Books`."""
+        if force or time.monotonic() >= self._retry_at:
+            try:
+                if not self._begun:
+                    self._books.begin(uid, overwrite=self._overwrite)
+                    self._begun = True
+                self._books.sync(rows, state)
+                self._recorded = len(rows)
+                self._recover()
+            except StorageError as error:
+                self._wait(error)
+        return len(rows) - self._recorded
+
+    def _refuse_fork(self, folder: ResultsFolder, rows: Sequence[Row], recorded: Recorded) -> None:
+        """One search that was resumed on two machines at once has two continuations; only one can go on."""
+        for mine, other in zip(rows, recorded.rows, strict=False):
+            if replace(mine, run_id="", seconds=0.0) != replace(other, run_id="", seconds=0.0):
+                raise ResultsExistError(
+                    f"evaluation {mine.index} in {folder.path} is not that of the study {self._books.name!r} in "
+                    f"{self._books.shown}: the search was resumed in two places; go on in the other one, or without "
+                    "the study (--set optuna.storage=null)"
+                )
+
+    def _wait(self, error: StorageError) -> None:
+        self._retry_at = time.monotonic() + _PAUSE_S
+        if not self._is_down:
+            self._say(str(error))
+        self._is_down = True
+
+    def _recover(self) -> None:
+        if self._is_down:
+            self._say(f"Optuna's storage answers again; the study {self._books.name!r} has every evaluation")
+        self._is_down = False
+        self._retry_at = 0.0

@@ -1,0 +1,49 @@
+"""What Optuna's own pictures and dashboard make of a search's study."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from optuna.study import Study
+
+from tests.storage.books import config_of, more_rows, study_of, write
+
+
+@pytest.fixture
+def drawn(tmp_path: Path) -> Study:
+    """The study of a search of a dozen evaluations, two of which were stopped."""
+    storage = f"sqlite:///{tmp_path}/books.db"
+    write(config_of(storage), more_rows(12))
+    return study_of(storage)
+
+
+def test_optuna_draws_a_search(drawn: Study) -> None:
+    from optuna import visualization
+
+    history = visualization.plot_optimization_history(drawn)
+    assert len(history.data[0].x) == 10
+    curves = visualization.plot_intermediate_values(drawn)
+    assert len(curves.data) == 12
+    assert all(len(curve.x) == 2 for curve in curves.data)
+    parallel = visualization.plot_parallel_coordinate(drawn)
+    lines = [line for line in parallel.data if line.mode == "lines"]
+    assert len(lines) == 10
+    assert [name for name, _ in lines[0].customdata[1:]] == ["op_00", "op_01", "skip_00", "skip_01"]
+    importances = visualization.plot_param_importances(drawn)
+    assert set(importances.data[0].y) <= {"op_00", "op_01", "skip_00", "skip_01"}
+    assert {"op_00", "op_01"} <= set(importances.data[0].y)
+
+
+def test_optunas_dashboard_shows_a_search(drawn: Study, tmp_path: Path) -> None:
+    from optuna_dashboard import wsgi
+    from werkzeug.test import Client
+
+    client = Client(wsgi(f"sqlite:///{tmp_path}/books.db"))
+    [summary] = json.loads(client.get("/api/studies").text)["study_summaries"]
+    assert summary["study_name"] == "probe"
+    detail = json.loads(client.get(f"/api/studies/{summary['study_id']}?after=0").text)
+    assert [trial["state"] for trial in detail["trials"]].count("Pruned") == 2
+    assert len(detail["trials"]) == 12
+    assert {parameter["name"] for parameter in detail["union_search_space"]} >= {"op_00", "op_01", "skip_00"}

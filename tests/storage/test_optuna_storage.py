@@ -1,0 +1,134 @@
+"""Addresses of Optuna's storages: which are none, and what is said of one that cannot be reached."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from hivenas.errors import ConfigError, StorageError
+from hivenas.storage.optuna_books import OptunaBooks
+from hivenas.storage.optuna_storage import open_storage
+from hivenas.storage.parameters import Parameters
+from tests.storage.books import config_of, rows_of_a_search, study_of, write
+
+BAD_ADDRESSES = [
+    ("journal:", "a journal needs a file"),
+    ("journal:  ", "a journal needs a file"),
+    ("books.db", "must be sqlite:///books.db, journal:books.log or the URL"),
+    ("sqlite://", "sqlite needs a file"),
+    ("sqlite:///:memory:", "sqlite needs a file"),
+    ("postgresql://me:s3cret@localhost:port/db", "must be sqlite"),
+    ("postgresql:me:s3cret@localhost/db", "must be sqlite"),
+    ("postgresql://me:s3cret?@localhost:port/db?password=s3cret@1", "must be sqlite"),
+    ("nosuch://me:s3cret@localhost/db?password=s3cret", "must be sqlite"),
+]
+
+
+@pytest.mark.parametrize(("address", "says"), BAD_ADDRESSES)
+def test_an_address_that_is_none_is_refused(address: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says) as caught:
+        open_storage(address)
+    assert "optuna.storage" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "module", "package"),
+    [
+        ("postgresql+psycopg2", "psycopg2", "psycopg2-binary"),
+        ("mysql", "MySQLdb", "mysqlclient"),
+        ("mysql+pymysql", "pymysql", "pymysql"),
+    ],
+)
+@pytest.mark.parametrize("password", ["s3cret", "s3cret:/?1", "s3cret@1"])
+def test_a_driver_that_is_missing_is_named_and_the_password_is_not(
+    scheme: str, module: str, package: str, password: str
+) -> None:
+    if importlib.util.find_spec(module):
+        pytest.skip(f"{module} is installed")
+    with pytest.raises(StorageError) as caught:
+        open_storage(f"{scheme}://me:{password}@127.0.0.1:9/books?password=s3cret")
+    message = str(caught.value)
+    assert f"{scheme}://me:***@" in message
+    assert f"needs the module {module}, which is not installed; pip install {package}, or set" in message
+    assert "s3cret" not in message
+    assert "\n" not in message
+
+
+def test_a_password_stays_out_of_what_a_database_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No database server is at hand here, so its answer is put into sqlalchemy's mouth."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("connection refused for me:s3cret at 127.0.0.1\nIs the server running?")
+
+    monkeypatch.setattr("sqlalchemy.create_engine", refuse)
+    with pytest.raises(StorageError) as caught:
+        open_storage("postgresql://me:s3cret@127.0.0.1:9/books")
+    assert str(caught.value) == (
+        "Optuna's storage postgresql://me:***@127.0.0.1:9/books failed (OSError: connection refused for me:*** at "
+        "127.0.0.1); start it, correct optuna.storage, or set it to null"
+    )
+
+
+def test_the_kept_configuration_has_no_password(tmp_path: Path) -> None:
+    config = config_of("postgresql://me:s3cret@localhost/books")
+    storage = open_storage(f"sqlite:///{tmp_path}/books.db")
+    books = OptunaBooks(config, Parameters.of_space(config.space), storage)
+    books.begin("u1", overwrite=False)
+    recorded = books.recorded()
+    assert recorded is not None
+    assert "storage: postgresql://me:***@localhost/books" in recorded.config_yaml
+    assert "s3cret" not in json.dumps(study_of(f"sqlite:///{tmp_path}/books.db").user_attrs)
+
+
+@pytest.mark.parametrize("address", ["sqlite:///{}/books.db", "journal:{}/books.log"])
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path, address: str) -> None:
+    with pytest.raises(StorageError, match=f"the folder {tmp_path / 'nowhere'}, which does not exist"):
+        open_storage(address.format(tmp_path / "nowhere"))
+
+
+def test_mlflows_own_file_is_refused(store_uri: str) -> None:
+    path = Path(store_uri.removeprefix("sqlite:///"))
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r"MLflow's own database.*name another"):
+        open_storage(store_uri)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "books.db"
+    file.write_text("years of work " * 100)
+    with pytest.raises(StorageError, match="not a database"):
+        open_storage(f"sqlite:///{file}")
+    assert file.read_text() == "years of work " * 100
+
+
+@pytest.mark.parametrize("text", ['{"results": 1}', "index,iteration\n0,0\n", "x"])
+def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "books.log"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match="must be a journal of Optuna, got another file"):
+        open_storage(f"journal:{file}")
+    assert file.read_text() == text
+
+
+def test_the_lock_of_a_journal_leads_to_it_from_wherever_it_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Optuna gives up waiting for a process that died with the lock only where the link leads somewhere."""
+    (tmp_path / "deep").mkdir()
+    monkeypatch.chdir(tmp_path)
+    links: list[Path] = []
+    fsync = os.fsync
+
+    def look(descriptor: int) -> None:
+        links.extend(path.resolve(strict=True) for path in (tmp_path / "deep").glob("*.lock"))
+        fsync(descriptor)
+
+    monkeypatch.setattr("os.fsync", look)
+    write(config_of("journal:deep/books.log"), rows_of_a_search()[:1])
+    assert set(links) == {tmp_path / "deep" / "books.log"}

@@ -86,14 +86,16 @@ class SearchRun:
         self.outbox.forget(self.delivered)
         try:
             self.tracker.point_to(self.store.state.run_id, self.tracker.made)
+            self.tracker.close_abandoned(self.store.state.abandoned)
+            self.store.save(abandoned=())
         except TrackingError as error:
             self.listener.note(str(error))
         return self._finished(None)
 
     def _claim(self) -> None:
-        """Writes down the run that `mlflow run` has made before anything slow begins: a kill leaves it in the books."""
-        if self.tracker.made and not self.store.state.run_id and not self.store.replaces:
-            self.store.save(run_id=self.tracker.made)
+        """Writes down how the parent run is found before anything slow begins: a kill leaves it in the books."""
+        if not self.store.state.run_id:
+            self.store.claim(self.tracker.made)
 
     def _open(self) -> Mapping[str, Any]:
         """Looks at the data, then opens the parent run; returns what the data are."""
@@ -102,19 +104,19 @@ class SearchRun:
         pictures = [] if self.numerical else self._draw_augmentation()
         state = self.store.state
         card = SearchCard(self.config.name, self.config.flat(), self.store.folder.yaml, data, pictures, state.uid)
-        run_id = state.run_id
+        run_id, abandoned = state.run_id, state.abandoned
         try:
             run_id = self.tracker.open_search(card, run_id)
             self.tracker.close_dead({letter.child.key for letter in self.outbox.letters() if letter.child})
-            if self.store.abandoned:
-                self.tracker.close_abandoned(self.store.abandoned)
+            self.tracker.close_abandoned(abandoned)
+            abandoned = ()
         except TrackingRefusedError:
             raise
         except TrackingError as error:
             if not state.has_begun:
                 raise
             self.listener.note(f"{error}. The search goes on, and is tracked when it answers")
-        self.store.save(run_id=run_id, data=data.get("digest", ""))
+        self.store.save(run_id=run_id, data=data.get("digest", ""), abandoned=abandoned)
         return data
 
     def _refuse_other_data(self, data: Mapping[str, Any]) -> None:

@@ -138,16 +138,21 @@ class MlflowTracker:
                 self._client.set_terminated(run.info.run_id, status="FAILED")
             return len(dead)
 
-    def close_abandoned(self, run_id: str) -> None:
-        """Closes the parent run of a search that was killed before it evaluated anything and is begun anew.
+    def close_abandoned(self, names: Collection[str]) -> None:
+        """Closes the parent runs of searches that were killed before they evaluated anything and were begun anew.
+
+        Args:
+            names: of the searches, or ids of their parent runs.
 
         Raises:
             TrackingError: the store does not answer.
         """
         with spoken():
-            if run_id != self.made and self._exists(run_id):
-                self._client.set_tag(run_id, "hivenas.reason", _DIED)
-                self._client.set_terminated(run_id, status="FAILED")
+            for name in names:
+                run_id = name if self._exists(name) else self._found(name)
+                if run_id and run_id != self.made:
+                    self._client.set_tag(run_id, "hivenas.reason", _DIED)
+                    self._client.set_terminated(run_id, status="FAILED")
 
     def close_search(self, closing: Closing) -> None:
         """Ends the parent run, and the pointer to it where `mlflow run` made one for a resumption."""

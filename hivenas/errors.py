@@ -10,7 +10,8 @@ HivenasError
 └── RunError                     the work itself failed: exit code 1
     ├── TrainingError            a full training that failed
     ├── TrackingError            the MLflow store could not be reached before anything was trained
-    └── WorkerDiedError          a worker process ended in the middle of a candidate
+    ├── WorkerDiedError          a worker process ended in the middle of a candidate
+    └── DiskFullError            results cannot be written for lack of space
 """
 
 from __future__ import annotations
@@ -58,6 +59,10 @@ class TrackingError(RunError):
 
 class WorkerDiedError(RunError):
     """A worker process was killed or crashed while it evaluated a candidate."""
+
+
+class DiskFullError(RunError):
+    """Results could not be written because there is no space left; no candidate is to blame."""
 
 
 def first_line(error: BaseException) -> str:

@@ -6,12 +6,14 @@ import csv
 import io
 import json
 import os
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate, encode_candidate
+from hivenas.core.files import disk_full_said, sweep_temporaries, written_whole
 from hivenas.core.seeds import arch_hash
 from hivenas.errors import MissingResultsError, ResultsExistError
 
@@ -95,6 +97,8 @@ class Row:
         return {int(epoch): float(accuracy) for epoch, accuracy in pairs}
 
 
+Purpose = Literal["train", "momentum", "full"]
+
 WEIGHTS_SUFFIX = ".weights.h5"
 COLUMNS = tuple(field.name for field in fields(Row))
 
@@ -105,13 +109,15 @@ def weights_name(candidate: str, age: int) -> str:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Writes a whole file so that a crash leaves either the old text or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
+    """Writes a whole file so that a crash leaves either the old text or the new one.
+
+    Raises:
+        DiskFullError: there is no space for it.
+    """
+    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 class ResultsFolder:
@@ -129,15 +135,25 @@ class ResultsFolder:
         self.yaml = self.path / f"{name}.yaml"
         self.state = self.path / "state.json"
         self.weights = self.path / "weights"
+        self.checkpoints = self.path / "checkpoints"
         self.histories = self.path / "training_history"
         self.plots = self.path / "plots"
         self.log = self.path / "worker.log"
-        self.own = (self.csv, self.yaml, self.state, self.weights, self.histories, self.plots, self.log)
+        folders = (self.weights, self.checkpoints, self.histories, self.plots)
+        self.own = (self.csv, self.yaml, self.state, *folders, self.log)
 
     def append(self, row: Row) -> None:
-        """Adds a line to the table and makes sure that it is on the disk; a line that a crash tore off is cut first."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._cut_torn_line()
+        """Adds a line to the table and makes sure that it is on the disk; a line that a crash tore off is cut first.
+
+        Raises:
+            DiskFullError: there is no space for it.
+        """
+        with disk_full_said(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._cut_torn_line()
+            self._append(row)
+
+    def _append(self, row: Row) -> None:
         is_new = not self.csv.exists() or self.csv.stat().st_size == 0
         with self.csv.open("a", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -186,8 +202,25 @@ class ResultsFolder:
 
     def write_history(self, stem: str, evaluation: Evaluation) -> None:
         """Keeps an evaluation with the figures of its epochs as `training_history/<stem>.json`."""
-        self.histories.mkdir(parents=True, exist_ok=True)
         write_atomically(self.histories / f"{stem}.json", json.dumps(evaluation.to_json(), indent=1))
+
+    def checkpoint(self, candidate: str, purpose: Purpose) -> Path:
+        """The file that keeps an unfinished training of a candidate."""
+        return self.checkpoints / f"{arch_hash(candidate)}-{purpose}{WEIGHTS_SUFFIX}"
+
+    def drop_checkpoints(self, candidate: str) -> None:
+        """Removes what was kept of a candidate's trainings: for when their outcome is recorded."""
+        for path in self.checkpoints.glob(f"{arch_hash(candidate)}-*{WEIGHTS_SUFFIX}"):
+            path.unlink(missing_ok=True)
+
+    def clear_checkpoints(self) -> None:
+        """Removes what was kept of every training: for when nothing is left to do."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Removes what killed processes left half written; files of living ones and all others stay."""
+        for folder in (self.path, self.weights, self.checkpoints, self.histories):
+            sweep_temporaries(folder)
 
     def _cut_torn_line(self) -> None:
         if not self.csv.exists() or self.csv.stat().st_size == 0:

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from hivenas.ancestor import Translation, is_ancestral, translate
-from hivenas.config_arguments import check_operation, check_optimizer, check_size, check_unused
+from hivenas.config_arguments import check_operation, check_optimizer, check_size, check_time_limit, check_unused
 from hivenas.config_errors import explain, in_old_words
 from hivenas.config_text import (
     as_text,
@@ -44,7 +44,6 @@ Epochs = Annotated[int, Field(ge=1, le=100_000)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Processors = Annotated[int, Field(ge=1, le=1024)]
 Names = Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(strict=False, min_length=1)]
-
 
 NotYet = Annotated[str | None, AfterValidator(check_unused)]
 
@@ -290,7 +289,7 @@ class ExecutionConfig(Section):
 
     kind: Literal["serial", "process"] = "process"
     workers: Processors = 1
-    timeout_s: Annotated[float, Field(gt=0.0, le=1e9)] | None = None
+    timeout_s: Annotated[Annotated[float, Field(gt=0.0, le=1e9)] | None, AfterValidator(check_time_limit)] = None
     threads: Processors = 1
     recycle_after: Count = 20
     checkpoint_s: Annotated[float, Field(ge=0.0, le=1e9)] = 2.0

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationInfo
+
 from hivenas.config_text import nearest, shown
 
 OPTIMIZER_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
@@ -77,6 +79,17 @@ def check_size(value: object) -> object:
     """
     if isinstance(value, list | tuple) and len(value) != 2:
         raise ValueError(f"must be [height, width], got {shown(value)}")
+    return value
+
+
+def check_time_limit(value: float | None, info: ValidationInfo) -> float | None:
+    """Refuses a time limit where candidates are trained in the driver's process, which cannot be ended for it.
+
+    Raises:
+        ValueError: the rule and the values.
+    """
+    if value is not None and info.data.get("kind") == "serial":
+        raise ValueError(f"must be null for execution.kind=serial, got {value:g}; leave it null or set kind: process")
     return value
 
 

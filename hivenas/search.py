@@ -167,6 +167,7 @@ class Search:
         self._store.append(replace(row, run_id=run_ids.get(row.index, "")))
         self._store.fill_run_ids(run_ids)
         self._outbox.forget(delivered)
+        self._store.folder.drop_checkpoints(row.candidate)
         self._listener.evaluated(row, self.best)
         self._count_failures(evaluation)
         return evaluation
@@ -208,6 +209,7 @@ def recover(store: SearchStore, outbox: Outbox) -> list[Delivered]:
     for letter in outbox.letters():
         if letter.row is not None and letter.row.index == len(store.rows):
             store.append(letter.row)
+            store.folder.drop_checkpoints(letter.row.candidate)
     return settle(store, outbox)
 
 

@@ -80,6 +80,11 @@ WRONG_VALUES = [
     ("results: {dir: ''}", "results.dir", "must not be empty, got ''"),
     ("execution: {kind: cluster}", "execution.kind", "'serial' or 'process', got 'cluster'"),
     ("execution: {timeout_s: 0}", "execution.timeout_s", "must be greater than 0.0, got 0"),
+    (
+        "execution: {timeout_s: 60, kind: serial}",
+        "execution.timeout_s",
+        "must be null for execution.kind=serial, got 60 (",
+    ),
 ]
 
 

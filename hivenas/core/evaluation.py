@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Candidate = str | tuple[float, ...]
@@ -148,10 +148,6 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Plain data, as written to `training_history/`."""
         return asdict(self)
-
-    def with_seconds(self, seconds: float) -> Evaluation:
-        """The same evaluation with the wall time that it took."""
-        return replace(self, seconds=seconds)
 
 
 def encode_candidate(candidate: Candidate) -> str:

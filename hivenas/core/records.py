@@ -6,12 +6,14 @@ import csv
 import io
 import json
 import os
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate, encode_candidate
+from hivenas.core.files import cut_torn_line, disk_full_said, sweep_temporaries, written_whole
 from hivenas.core.seeds import arch_hash
 from hivenas.errors import MissingResultsError, ResultsExistError
 
@@ -95,6 +97,8 @@ class Row:
         return {int(epoch): float(accuracy) for epoch, accuracy in pairs}
 
 
+Purpose = Literal["train", "momentum", "full"]
+
 WEIGHTS_SUFFIX = ".weights.h5"
 COLUMNS = tuple(field.name for field in fields(Row))
 
@@ -105,26 +109,15 @@ def weights_name(candidate: str, age: int) -> str:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Writes a whole file so that a crash leaves either the old text or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
+    """Writes a whole file so that a crash leaves either the old text or the new one.
+
+    Raises:
+        DiskFullError: there is no space for it.
+    """
+    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def cut_torn_line(path: Path) -> bool:
-    """Takes away the last line of a text that has no end, as a crash or a full disk leaves one; returns whether."""
-    if not path.exists() or path.stat().st_size == 0:
-        return False
-    with path.open("rb+") as file:
-        file.seek(-1, os.SEEK_END)
-        if file.read() == b"\n":
-            return False
-        file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)
-    return True
 
 
 class ResultsFolder:
@@ -142,20 +135,27 @@ class ResultsFolder:
         self.yaml = self.path / f"{name}.yaml"
         self.state = self.path / "state.json"
         self.weights = self.path / "weights"
+        self.checkpoints = self.path / "checkpoints"
         self.histories = self.path / "training_history"
         self.plots = self.path / "plots"
         self.outbox = self.path / "outbox"
         self.log = self.path / "worker.log"
         self.crash = self.path / "crash.log"
-        self.own = (
-            *(self.state, self.csv, self.yaml, self.weights, self.histories, self.plots),
-            *(self.outbox, self.log, self.crash),
-        )
+        folders = (self.weights, self.checkpoints, self.histories, self.plots, self.outbox)
+        self.own = (self.state, self.csv, self.yaml, *folders, self.log, self.crash)
 
     def append(self, row: Row) -> None:
-        """Adds a line to the table and makes sure that it is on the disk; a line that a crash tore off is cut first."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        cut_torn_line(self.csv)
+        """Adds a line to the table and makes sure that it is on the disk; a line that a crash tore off is cut first.
+
+        Raises:
+            DiskFullError: there is no space for it.
+        """
+        with disk_full_said(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            cut_torn_line(self.csv)
+            self._append(row)
+
+    def _append(self, row: Row) -> None:
         is_new = not self.csv.exists() or self.csv.stat().st_size == 0
         with self.csv.open("a", encoding="utf-8", newline="") as file:
             file.write(_as_csv([row], header=is_new))
@@ -164,7 +164,6 @@ class ResultsFolder:
 
     def rewrite(self, rows: Iterable[Row]) -> None:
         """Writes the whole table anew, so that a crash leaves either the old one or the new one."""
-        self.path.mkdir(parents=True, exist_ok=True)
         write_atomically(self.csv, _as_csv(rows, header=True))
 
     def rows(self) -> list[Row]:
@@ -206,14 +205,25 @@ class ResultsFolder:
 
     def write_history(self, stem: str, evaluation: Evaluation) -> None:
         """Keeps an evaluation with the figures of its epochs as `training_history/<stem>.json`."""
-        self.histories.mkdir(parents=True, exist_ok=True)
         write_atomically(self.histories / f"{stem}.json", json.dumps(evaluation.to_json(), indent=1))
+
+    def checkpoint(self, candidate: str, purpose: Purpose) -> Path:
+        """The file that keeps an unfinished training of a candidate."""
+        return self.checkpoints / f"{arch_hash(candidate)}-{purpose}{WEIGHTS_SUFFIX}"
 
     def drop_checkpoints(self, candidate: str) -> None:
         """Removes what was kept of a candidate's trainings: for when their outcome is recorded."""
+        for path in self.checkpoints.glob(f"{arch_hash(candidate)}-*{WEIGHTS_SUFFIX}"):
+            path.unlink(missing_ok=True)
 
     def clear_checkpoints(self) -> None:
         """Removes what was kept of every training: for when nothing is left to do."""
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Removes what killed processes left half written; files of living ones and all others stay."""
+        for folder in (self.path, self.weights, self.checkpoints, self.histories):
+            sweep_temporaries(folder)
 
 
 def ranking(rows: Iterable[Row], minimize: bool = False) -> list[Row]:

@@ -16,7 +16,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from hivenas.config_text import PASSWORD, cut, without_password
-from hivenas.core.records import cut_torn_line
+from hivenas.core.files import cut_torn_line
 from hivenas.errors import ConfigError, HivenasError, StorageError, first_line
 
 _JOURNAL = "journal:"

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from hivenas.config import Config, load
-from hivenas.core.records import ResultsFolder, Row, cut_torn_line, write_atomically
+from hivenas.core.files import cut_torn_line
+from hivenas.core.records import ResultsFolder, Row, write_atomically
 from hivenas.errors import ConfigError, MissingResultsError, ResultsExistError
 
 Stage = Literal["search", "full_train", "done"]
@@ -190,6 +191,7 @@ def open_store(
         store = SearchStore(folder, state, books)  # refuses a foreign table before anything changes
         if books:
             books.open(state.uid, overwrite=overwrite)
+        folder.sweep()
         write_atomically(folder.yaml, config.to_yaml())
         yield store
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hivenas.core.evaluation import EpochFigures, Evaluation, Proposal
-from hivenas.core.records import COLUMNS, ResultsFolder, Row, ranking, write_atomically
-from hivenas.errors import InputError, MissingResultsError, ResultsExistError
+from hivenas.core.records import COLUMNS, Purpose, ResultsFolder, Row, ranking, write_atomically
+from hivenas.errors import DiskFullError, InputError, MissingResultsError, ResultsExistError
 
 ARCH = "input|identity|dropout|output"
+PURPOSES: tuple[Purpose, ...] = ("train", "momentum", "full")
 
 
 def _row(
@@ -229,3 +232,71 @@ def test_a_write_that_fails_leaves_the_old_text(tmp_path: Path) -> None:
     with pytest.raises(UnicodeEncodeError):
         write_atomically(file, "half of it \ud800")
     assert file.read_text(encoding="utf-8") == "old"
+
+
+def test_a_write_that_fails_leaves_nothing_half_written(tmp_path: Path) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(tmp_path / "state.json", "half of it \ud800")
+    assert list(tmp_path.iterdir()) == []
+
+
+def _fill(folder: ResultsFolder) -> None:
+    for index in range(1, 1000):
+        folder.append(_row(index))
+
+
+def test_a_table_on_a_full_disk_is_whole_again_when_there_is_space(small_disk: Path) -> None:
+    folder = ResultsFolder(small_disk, "search")
+    folder.append(_row(0))
+    (small_disk / "pad").write_bytes(bytes(385 * 1024))
+    with pytest.raises(DiskFullError, match=r"make space, then go on \(--resume\)"):
+        _fill(folder)
+    with pytest.raises(DiskFullError):
+        write_atomically(folder.state, "x" * 100_000)
+    (small_disk / "pad").unlink()
+    count = len(folder.rows())
+    folder.append(_row(count))
+    assert [row.index for row in folder.rows()] == list(range(count + 1))
+    assert [path.name for path in folder.path.iterdir()] == ["search.csv"]
+
+
+def test_the_checkpoints_of_one_candidate_are_dropped_and_those_of_others_stay(tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path, "search")
+    folder.drop_checkpoints(ARCH)
+    folder.checkpoints.mkdir(parents=True)
+    other = folder.checkpoint("input|dropout|dropout|output", "train")
+    for path in (other, *(folder.checkpoint(ARCH, purpose) for purpose in PURPOSES)):
+        path.touch()
+    assert len(list(folder.checkpoints.iterdir())) == 4
+    folder.drop_checkpoints(ARCH)
+    assert list(folder.checkpoints.iterdir()) == [other]
+    folder.clear_checkpoints()
+    folder.clear_checkpoints()
+    assert not folder.checkpoints.exists()
+
+
+def test_a_sweep_removes_what_dead_processes_left_half_written_and_nothing_else(tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path, "search")
+    folder.sweep()
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    places = (folder.path, folder.weights, folder.checkpoints, folder.histories)
+    stay: set[Path] = set()
+    for place in places:
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f".tmp-{ended.pid}-abc-001.weights.h5").touch()
+        (place / f".tmp-{os.getpid()}-state.json").touch()  # of this process's number, from before it began
+        (place / f".tmp-{10**30}-state.json").touch()
+        living = place / f".tmp-{os.getppid()}-state.json"
+        stay |= {living, *(place / name for name in (".tmp-", ".tmp-x-1", f"tmp-{ended.pid}-x", ".lock", "abc.json"))}
+    for path in stay:
+        path.touch()
+    folder_of_that_name = folder.path / f".tmp-{ended.pid}-folder"
+    folder_of_that_name.mkdir()
+    foreign = folder.plots / f".tmp-{ended.pid}-x"
+    foreign.parent.mkdir()
+    foreign.touch()
+    folder.sweep()
+    files = {path for path in folder.path.rglob("*") if path.is_file()}
+    assert files == stay | {foreign}
+    assert folder_of_that_name.is_dir()

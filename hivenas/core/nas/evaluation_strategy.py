@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import functools
-import json
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config import Config
 from hivenas.core.evaluation import Bar, EpochFigures, Evaluation, mean_momentum
+from hivenas.core.files import written_whole
 from hivenas.core.nas.act import TerminateOnThreshold
 from hivenas.core.nas.answers import Answers
 from hivenas.core.nas.augmentation import augmented_examples
+from hivenas.core.nas.checkpoints import Checkpoint, Saved, fingerprint, read_saved, save_state
 from hivenas.core.nas.datasets import Dataset, load_dataset
 from hivenas.core.nas.inheritance import inherited_age
 from hivenas.core.nas.network import (
@@ -33,21 +33,10 @@ from hivenas.core.nas.network import (
 from hivenas.core.nas.search_space import Chain, NASSearchSpace, decode
 from hivenas.core.nas.stopping import Judge
 from hivenas.core.nas.training import Arrays, TrainingLoop
-from hivenas.core.records import WEIGHTS_SUFFIX, ResultsFolder, weights_name
+from hivenas.core.recipe import environment
+from hivenas.core.records import WEIGHTS_SUFFIX, Purpose, ResultsFolder, weights_name
 from hivenas.core.seeds import arch_hash, derive_seed
-from hivenas.errors import ArchitectureError, DatasetError, MissingResultsError, first_line
-
-
-@dataclass(frozen=True, slots=True)
-class _Saved:
-    """What an h5 file says of itself, beside weights and optimizer state: `history` is that of the weights."""
-
-    candidate: str
-    epochs: int
-    momentum_epochs: int
-    history: tuple[EpochFigures, ...]
-    inherited: float = 0.0
-    inherited_epochs: int = 0
+from hivenas.errors import ArchitectureError, DatasetError, DiskFullError, MissingResultsError, first_line
 
 
 class NASEval:
@@ -80,6 +69,14 @@ class NASEval:
         return load_dataset(self._config.dataset, self._seed)
 
     @functools.cached_property
+    def _data_digest(self) -> str:
+        return self.data.digest()
+
+    @functools.cached_property
+    def _digest(self) -> str:
+        return self.data.digest()
+
+    @functools.cached_property
     def _arrays(self) -> Arrays:
         return Arrays.of(self.data)
 
@@ -96,7 +93,9 @@ class NASEval:
         """
         return self._build(decode(candidate, self._space.reference), derive_seed(self._seed, candidate, "network"))
 
-    def evaluate(self, candidate: str, *, inherits: str = "", bars: Sequence[Bar] = ()) -> Evaluation:
+    def evaluate(
+        self, candidate: str, *, inherits: str = "", bars: Sequence[Bar] = (), resume: bool = False
+    ) -> Evaluation:
         """Trains a candidate for the configured epochs, or fewer where a stopping rule ends it.
 
         Args:
@@ -104,35 +103,41 @@ class NASEval:
             inherits: the h5 file of a food source, saved at the age that `inherit_epochs` leaves; the candidate starts
                 from its matching weights at that age. Empty trains from scratch, as does a file that is missing.
             bars: what the candidate must reach to be trained on, beside the configured stopping rule.
+            resume: go on from the last epoch that a killed attempt kept, with the result that it would have had.
 
         Raises:
             ArchitectureError: not an architecture of the space.
+            DiskFullError: no space for its files.
         """
         self._space.parse(candidate)
-        path = self.results.weights / inherits if inherits else None
-        donor = path if path and path.is_file() else None
-        return self._guarded(candidate, functools.partial(self._first_training, donor=donor, bars=bars))
+        train = functools.partial(self._first_training, inherits=inherits, bars=bars, resume=resume)
+        return self._guarded(candidate, train)
 
-    def momentum_eval(self, candidate: str, weights_filename: str, m_epochs: int) -> Evaluation:
+    def momentum_eval(
+        self, candidate: str, weights_filename: str, m_epochs: int, *, resume: bool = False
+    ) -> Evaluation:
         """Continues the training of an evaluated candidate, exactly as if it had not been interrupted.
 
         Args:
             candidate: the architecture.
             weights_filename: name of its h5 file, or the sha1 with which that starts (then its longest training).
             m_epochs: further epochs, at least 1.
+            resume: go on from the last epoch that a killed attempt kept.
 
         Raises:
             MissingResultsError: no such h5 file (a FileNotFoundError).
             ArchitectureError: the file belongs to another architecture.
+            DiskFullError: no space for its files.
         """
         self._space.parse(candidate)
         path = self.weights_path(weights_filename)
-        saved = _read_saved(path)
+        saved = read_saved(path)
         if saved.candidate != candidate:
             raise ArchitectureError(f"{path} holds the weights of {saved.candidate!r}, got {candidate!r}")
-        return self._guarded(candidate, functools.partial(self._continue, path=path, saved=saved, m_epochs=m_epochs))
+        train = functools.partial(self._continue, path=path, saved=saved, m_epochs=m_epochs, resume=resume)
+        return self._guarded(candidate, train)
 
-    def fully_train(self, candidate: str, weights_filename: str | None = None) -> Evaluation:
+    def fully_train(self, candidate: str, weights_filename: str | None = None, *, resume: bool = False) -> Evaluation:
         """Trains an architecture for `full_train.epochs` epochs and tests it, once, on the test split.
 
         The trained network is saved with its standardisation in front as `weights/<sha1>-full.keras`; the
@@ -143,14 +148,16 @@ class NASEval:
             candidate: an architecture of any depth over the reference operations.
             weights_filename: where to start from; from scratch by default. The schedule of learning rates begins
                 anew.
+            resume: go on from the last epoch that a killed attempt kept.
 
         Raises:
             MissingResultsError: no such h5 file (a FileNotFoundError).
             ArchitectureError: a malformed architecture.
+            DiskFullError: no space for its files.
         """
         decode(candidate, self._space.reference)
         path = self.weights_path(weights_filename) if weights_filename is not None else None
-        return self._guarded(candidate, functools.partial(self._full_training, path=path))
+        return self._guarded(candidate, functools.partial(self._full_training, path=path, resume=resume))
 
     def weights_path(self, weights_filename: str) -> Path:
         """The h5 file of a name or of a sha1.
@@ -191,27 +198,55 @@ class NASEval:
         started = time.monotonic()
         try:
             evaluation = train(candidate)
-        except (DatasetError, MissingResultsError):
-            raise
+        except (DatasetError, MissingResultsError, DiskFullError):
+            raise  # nothing that the candidate is to blame for
         except Exception as error:
             evaluation = Evaluation.failure(candidate, first_line(error), traceback=traceback.format_exc())
-        return evaluation.with_seconds(time.monotonic() - started)
+        return replace(evaluation, seconds=time.monotonic() - started, environment=environment(self._digest))
 
-    def _first_training(self, candidate: str, *, donor: Path | None, bars: Sequence[Bar]) -> Evaluation:
+    def _checkpoint(self, candidate: str, purpose: Purpose, **start: Any) -> Checkpoint:
+        """Where a training keeps its state; `start` is what it starts from and all else that is its own."""
+
+        def mark() -> str:
+            # Threads are left out: another machine goes on with the same state, if not with the same last bits.
+            stems_and_reference = {"reference", "input_stem", "output_stem"}
+            config = {
+                "dataset": self._config.dataset.model_dump(mode="json"),
+                "evaluation": self._config.evaluation.model_dump(mode="json"),
+                "space": self._config.space.model_dump(mode="json", include=stems_and_reference),
+            }
+            own = {"seed": self._seed, "candidate": candidate, "purpose": purpose, "start": start}
+            return fingerprint({**config, **own, "data": self._data_digest})
+
+        return Checkpoint(self.results.checkpoint(candidate, purpose), mark, self._config.execution.checkpoint_s)
+
+    def _first_training(self, candidate: str, *, inherits: str, bars: Sequence[Bar], resume: bool) -> Evaluation:
         config = self._config.evaluation
         network = self.instantiate_network(candidate)
         loop = self._loop(network, candidate, "train", config.epochs)
-        share, past = self._inherit(network, donor) if donor else (0.0, ())
+        checkpoint = self._checkpoint(candidate, "train", inherits=inherits, bars=[asdict(bar) for bar in bars])
+        kept = checkpoint.take_up(network) if resume else None
+        start = kept or self._inherit(network, candidate, inherits)
+        past, done = start.history[: start.inherited_epochs], start.history[start.inherited_epochs :]
         judge = self._judge(bars)
-        keeps = config.inherit and not past
+
+        def so_far(own: Sequence[EpochFigures]) -> Saved:
+            return replace(start, epochs=len(own), history=(*past, *own))
+
+        def after(own: Sequence[EpochFigures]) -> None:
+            # In this order: a training that goes on from its checkpoint does not come by this epoch again.
+            if config.inherit and not past and own[-1].epoch == inherited_age(config):
+                self._save(network, so_far(own))
+            checkpoint.keep(network, so_far(own))
+
         history, stopped = loop.run(
             len(past) + 1,
             config.epochs,
             lambda epoch, accuracy: bool(judge.verdict(epoch, accuracy)),
-            functools.partial(self._save_for_heirs, network, candidate) if keeps else None,
+            after,
+            done,
         )
-        saved = _Saved(candidate, len(history), 0, (*past, *history), share, len(past))
-        evaluation = self._evaluation(network, saved, len(history))
+        evaluation = self._evaluation(network, so_far(history), len(history))
         if stopped:
             last = history[-1]
             verdict = judge.verdict(last.epoch, last.val_accuracy)
@@ -227,35 +262,44 @@ class NASEval:
         )
         return Judge(cutoff if config.stopping == "act" else None, bars)
 
-    def _inherit(self, network: keras.Model, donor: Path) -> tuple[float, tuple[EpochFigures, ...]]:
-        """Starts a network from another one's matching weights; returns their share and the epochs behind them."""
-        saved = _read_saved(donor)
+    def _inherit(self, network: keras.Model, candidate: str, inherits: str) -> Saved:
+        """Starts a network from another one's matching weights, where there are any; says what is behind it."""
+        scratch = Saved(candidate, 0, 0, ())
+        donor = self.results.weights / inherits
+        if not inherits or not donor.is_file():
+            return scratch
+        saved = read_saved(donor)
         parent = self.instantiate_network(saved.candidate)
         parent.load_weights(donor)
         share = copy_matching_weights(parent, network)
-        return (share, saved.history) if share else (0.0, ())
+        return Saved(candidate, 0, 0, saved.history, share, len(saved.history)) if share else scratch
 
-    def _save_for_heirs(self, network: keras.Model, candidate: str, history: Sequence[EpochFigures]) -> None:
-        """Keeps the state at the age from which neighbours inherit."""
-        age = history[-1].epoch
-        if age == inherited_age(self._config.evaluation):
-            self._save(network, weights_name(candidate, age), _Saved(candidate, age, 0, tuple(history)))
-
-    def _continue(self, candidate: str, *, path: Path, saved: _Saved, m_epochs: int) -> Evaluation:
+    def _continue(self, candidate: str, *, path: Path, saved: Saved, m_epochs: int, resume: bool) -> Evaluation:
         network = self.instantiate_network(candidate)
         loop = self._loop(network, candidate, "train", self._config.evaluation.epochs)
-        network.load_weights(path)
+        checkpoint = self._checkpoint(candidate, "momentum", continues=path.name, m_epochs=m_epochs)
+        kept = checkpoint.take_up(network) if resume else None
+        if kept is None:
+            network.load_weights(path)
+
+        def so_far(own: Sequence[EpochFigures]) -> Saved:
+            momentum_epochs = saved.momentum_epochs + len(own)
+            return replace(saved, momentum_epochs=momentum_epochs, history=(*saved.history, *own))
+
         age = saved.history[-1].epoch
-        history, _ = loop.run(age + 1, age + m_epochs)
-        further = replace(saved, momentum_epochs=saved.momentum_epochs + m_epochs, history=(*saved.history, *history))
-        evaluation = self._evaluation(network, further, m_epochs)
+        history, _ = loop.run(
+            age + 1,
+            age + m_epochs,
+            after=lambda own: checkpoint.keep(network, so_far(own)),
+            done=kept.history[len(saved.history) :] if kept else (),
+        )
+        evaluation = self._evaluation(network, so_far(history), m_epochs)
         self.results.write_history(evaluation.filename.removesuffix(WEIGHTS_SUFFIX), evaluation)
         return evaluation
 
-    def _evaluation(self, network: keras.Model, saved: _Saved, own: int) -> Evaluation:
+    def _evaluation(self, network: keras.Model, saved: Saved, own: int) -> Evaluation:
         """Saves a network and says what its last `own` epochs came to."""
-        filename = weights_name(saved.candidate, saved.history[-1].epoch)
-        self._save(network, filename, saved)
+        filename = self._save(network, saved)
         return Evaluation(
             saved.candidate,
             "complete",
@@ -271,24 +315,24 @@ class NASEval:
             history=saved.history[-own:],
         )
 
-    def _full_training(self, candidate: str, *, path: Path | None) -> Evaluation:
+    def _full_training(self, candidate: str, *, path: Path | None, resume: bool) -> Evaluation:
         chain = decode(candidate, self._space.reference)
         epochs = self._config.full_train.epochs
         network = self._build(chain, derive_seed(self._seed, candidate, "full network"))
         loop = self._loop(network, candidate, "full train", epochs)
-        if path:
+        checkpoint = self._checkpoint(candidate, "full", epochs=epochs, weights=path.name if path else "")
+        kept = checkpoint.take_up(network) if resume else None
+        if path and kept is None:
             network.load_weights(path)
-        history, _ = loop.run(1, epochs)
-        filename = f"{arch_hash(candidate)}-full{WEIGHTS_SUFFIX}"
-        self._save(network, filename, _Saved(candidate, epochs, 0, tuple(history)))
-        mean, variance = self.data.statistics()
-        serving = serving_model(network, mean, variance, str(self.data.x_test.dtype))
-        model = self.results.weights / f"{arch_hash(candidate)}-full.keras"
-        serving.save(model)
-        example = model.with_suffix(".npy")
-        np.save(example, self.data.x_test[:3])
-        answers = self._answers(serving)
-        answers.save(model.with_suffix(".npz"))
+        history, _ = loop.run(
+            1,
+            epochs,
+            after=lambda own: checkpoint.keep(network, Saved(candidate, len(own), 0, tuple(own))),
+            done=kept.history if kept else (),
+        )
+        stem = f"{arch_hash(candidate)}-full"
+        filename = f"{stem}{WEIGHTS_SUFFIX}"
+        save_state(network, self.results.weights / filename, Saved(candidate, epochs, 0, tuple(history)))
         evaluation = Evaluation(
             candidate,
             "complete",
@@ -298,16 +342,31 @@ class NASEval:
             macs=count_macs(network),
             filename=filename,
             history=tuple(history),
-            extra={
-                "test_accuracy": answers.accuracy,
-                "test_loss": answers.loss,
-                "model": str(model),
-                "example": str(example),
-                "answers": str(model.with_suffix(".npz")),
-            },
+            extra=self._serve(network, self.results.weights / f"{stem}.keras")
+            | ({"started_from": path.name} if path else {}),
         )
-        self.results.write_history(filename.removesuffix(WEIGHTS_SUFFIX), evaluation)
+        self.results.write_history(stem, evaluation)
         return evaluation
+
+    def _serve(self, network: keras.Model, model: Path) -> dict[str, Any]:
+        """Saves the model that is served, with an example and what it answers on the test split; says where."""
+        mean, variance = self.data.statistics()
+        serving = serving_model(network, mean, variance, str(self.data.x_test.dtype))
+        example, answered = model.with_suffix(".npy"), model.with_suffix(".npz")
+        answers = self._answers(serving)
+        with written_whole(model) as file:
+            serving.save(file)
+        with written_whole(example) as file:
+            np.save(file, self.data.x_test[:3])
+        with written_whole(answered) as file:
+            answers.save(file)
+        return {
+            "test_accuracy": answers.accuracy,
+            "test_loss": answers.loss,
+            "model": str(model),
+            "example": str(example),
+            "answers": str(answered),
+        }
 
     def _answers(self, serving: keras.Model) -> Answers:
         """What the very model that is served answers to the raw images of the test split."""
@@ -315,18 +374,8 @@ class NASEval:
         batches = [serving(images[i : i + 256], training=False).numpy() for i in range(0, len(images), 256)]
         return Answers.of(np.concatenate(batches), self.data.y_test, images, self.data.class_names)
 
-    def _save(self, network: keras.Model, filename: str, saved: _Saved) -> None:
-        """Saves weights and optimizer state whole or not at all."""
-        self.results.weights.mkdir(parents=True, exist_ok=True)
-        temporary = self.results.weights / f".{filename}"
-        network.save_weights(temporary, overwrite=True)
-        with h5py.File(temporary, "a") as file:
-            file.attrs["hivenas"] = json.dumps(asdict(saved))
-        temporary.replace(self.results.weights / filename)
-
-
-def _read_saved(path: Path) -> _Saved:
-    with h5py.File(path, "r") as file:
-        data: dict[str, Any] = json.loads(file.attrs["hivenas"])
-    data["history"] = tuple(EpochFigures(**figures) for figures in data["history"])
-    return _Saved(**data)
+    def _save(self, network: keras.Model, saved: Saved) -> str:
+        """Saves a network under the name of its age; returns that."""
+        filename = weights_name(saved.candidate, saved.history[-1].epoch)
+        save_state(network, self.results.weights / filename, saved)
+        return filename

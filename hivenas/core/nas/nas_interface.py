@@ -170,7 +170,7 @@ class NASInterface(ObjectiveInterface):
             MissingResultsError: no results, or no h5 file where one is needed (a FileNotFoundError).
             TrainingError: the training failed.
         """
-        return self._full_result(self.fully_train_best(from_arch=from_arch))
+        return self._full_result(self.fully_train_best(from_arch=from_arch, resume=False))
 
     def train_custom_arch(self, arch_str: str) -> dict[str, Any]:
         """Fully trains a given architecture, of any depth over the reference operations.
@@ -182,16 +182,17 @@ class NASInterface(ObjectiveInterface):
             ArchitectureError: malformed.
             TrainingError: the training failed.
         """
-        return self._full_result(self.fully_train(arch_str))
+        return self._full_result(self.fully_train(arch_str, resume=False))
 
-    def fully_train_best(self, *, from_arch: bool = True) -> Evaluation:
-        """`fully_train_best_model` with the whole record, untracked: for executors."""
+    def fully_train_best(self, *, from_arch: bool = True, resume: bool = True) -> Evaluation:
+        """`fully_train_best_model` with the whole record, untracked: for executors, where a killed one goes on."""
         best = self._results.best()
-        return self.eval_strategy.fully_train(best.candidate, None if from_arch else best.weights_filename)
+        weights = None if from_arch else best.weights_filename
+        return self.eval_strategy.fully_train(best.candidate, weights, resume=resume)
 
-    def fully_train(self, arch_str: str, weights_filename: str | None = None) -> Evaluation:
+    def fully_train(self, arch_str: str, weights_filename: str | None = None, *, resume: bool = True) -> Evaluation:
         """`train_custom_arch` with the whole record, untracked: for executors; from scratch or from an h5 file."""
-        return self.eval_strategy.fully_train(arch_str, weights_filename)
+        return self.eval_strategy.fully_train(arch_str, weights_filename, resume=resume)
 
     def brief(self, proposal: Proposal, told: Sequence[Row]) -> Proposal:
         """Adds the bars that the records set to a candidate, and the state from which it inherits."""
@@ -211,13 +212,13 @@ class NASInterface(ObjectiveInterface):
         return [*own, heirs] if own and self._config.evaluation.inherit and not evaluation.momentum_epochs else own
 
     def run(self, proposal: Proposal) -> Evaluation:
-        """Carries out a proposal in a worker: neither recorded nor tracked here."""
+        """Carries out a proposal in a worker: neither recorded nor tracked here; a killed training goes on."""
         candidate = str(proposal.candidate)
         if proposal.momentum_epochs:
             return self.eval_strategy.momentum_eval(
-                candidate, proposal.weights_filename or "", proposal.momentum_epochs
+                candidate, proposal.weights_filename or "", proposal.momentum_epochs, resume=True
             )
-        return self.eval_strategy.evaluate(candidate, inherits=proposal.inherits, bars=proposal.bars)
+        return self.eval_strategy.evaluate(candidate, inherits=proposal.inherits, bars=proposal.bars, resume=True)
 
     def operation_params(self, candidate: str) -> dict[str, str]:
         """The candidate's operations as run parameters."""
@@ -226,6 +227,7 @@ class NASInterface(ObjectiveInterface):
 
     def _full_result(self, evaluation: Evaluation) -> dict[str, Any]:
         self._track(None, evaluation, "full_train")
+        self._results.drop_checkpoints(str(evaluation.candidate))
         if evaluation.status == "failed":
             raise TrainingError(f"the full training of {evaluation.candidate} failed: {evaluation.reason}")
         figures = {key: evaluation.extra[key] for key in ("test_accuracy", "test_loss")}
@@ -245,6 +247,7 @@ class NASInterface(ObjectiveInterface):
         )
         run_id = self._track(proposal, evaluation, phase, continues=previous.run_id if previous else "")
         self._results.append(Row.of(proposal, evaluation, run_id))
+        self._results.drop_checkpoints(str(evaluation.candidate))
         return evaluation
 
     def _track(self, proposal: Proposal | None, evaluation: Evaluation, phase: Phase, *, continues: str = "") -> str:

@@ -108,6 +108,7 @@ class TrainingLoop:
         last: int,
         stops: Callable[[int, float], bool] | None = None,
         after: Callable[[Sequence[EpochFigures]], None] | None = None,
+        done: Sequence[EpochFigures] = (),
     ) -> tuple[list[EpochFigures], bool]:
         """Trains a stretch of epochs.
 
@@ -115,22 +116,29 @@ class TrainingLoop:
             first: number of the first epoch, from 1.
             last: number of the last epoch, included.
             stops: asked after every epoch but the last with its number and validation accuracy whether to end.
-            after: called after every epoch, before that, with the figures so far.
+            after: called after every epoch but the last, before that, with the figures so far.
+            done: figures of the stretch's first epochs, where the network comes from after them. Whether to end is
+                asked after the last of these again: what kept the network may not have lived to hear the answer.
 
         Returns:
-            The figures of every epoch, and whether `stops` ended the training early.
+            The figures of every epoch of the stretch, and whether `stops` ended the training early.
 
         Raises:
             NotFiniteError: the loss or a weight is NaN or infinite.
         """
-        history: list[EpochFigures] = []
-        stopped = False
+        history = list(done)
+
+        def ends() -> bool:
+            if stops is None or not history or history[-1].epoch >= last:
+                return False
+            return stops(history[-1].epoch, history[-1].val_accuracy)
+
+        stopped = ends()
         while first + len(history) <= last and not stopped:
-            figures = self._one(first + len(history))
-            history.append(figures)
-            if after is not None:
+            history.append(self._one(first + len(history)))
+            if after is not None and history[-1].epoch < last:
                 after(history)
-            stopped = stops is not None and figures.epoch < last and stops(figures.epoch, figures.val_accuracy)
+            stopped = ends()
         self._check_weights()
         return history, stopped
 

@@ -227,25 +227,6 @@ def test_without_the_parents_state_a_neighbour_trains_from_scratch_and_says_so(t
     assert (child.epochs, child.inherited) == (3, 0.0)
 
 
-def test_a_loss_that_is_not_finite_is_a_failed_evaluation(tiny: dict[str, Any]) -> None:
-    evaluation = strategy(tiny, initial_lr=1e30, final_lr=1e30).evaluate(ARCH)
-    assert evaluation.status == "failed"
-    assert evaluation.fitness == 0.0
-    assert "not finite" in evaluation.reason
-    assert "NotFiniteError" in evaluation.traceback
-
-
-def test_a_candidate_that_does_not_build_is_a_failed_evaluation(tiny: dict[str, Any]) -> None:
-    reference = {"huge": {"op": "Conv2D", "filters": 4, "kernel_size": [9, 9], "padding": "valid"}}
-    interface = NASInterface(
-        {"depth": 1, "operations": ["huge", "identity"], "reference": reference}, tiny, tracker=NullTracker()
-    )
-    evaluation = interface.eval_strategy.evaluate("input|huge|output")
-    assert evaluation.status == "failed"
-    assert evaluation.reason.startswith("ValueError")
-    assert (evaluation.params, evaluation.macs) == (0, 0)
-
-
 def test_a_foreign_architecture_is_refused(tiny: dict[str, Any]) -> None:
     with pytest.raises(ArchitectureError, match="sep9x9_32"):
         strategy(tiny).evaluate("input|sep9x9_32|dropout|dropout|output")

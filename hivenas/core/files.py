@@ -1,0 +1,112 @@
+"""Files that are written whole or not at all, and a disk without space."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hivenas.errors import DiskFullError, first_line
+
+_TEMPORARY = re.compile(r"\.tmp-(\d+)-.")
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_TOO_LITTLE = 2**20  # bytes; HDF5 does not always say why it could not write
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Gives a file to write to beside a path, whose place it takes when all went well; else it is removed.
+
+    Its name holds the process, so that two never write to one file, and ends like the path's, from which writers tell
+    the format. The folder is made where it is missing.
+
+    Raises:
+        DiskFullError: there is no space to write to.
+    """
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    try:
+        with disk_full_said(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def disk_full_said(folder: Path) -> Iterator[None]:
+    """Turns what goes wrong in writing to a folder into a DiskFullError, where the lack of space is the reason.
+
+    Raises:
+        DiskFullError: no space, or no quota, is left.
+    """
+    try:
+        yield
+    except DiskFullError:
+        raise
+    except Exception as error:
+        free = _free(folder)
+        if free >= _TOO_LITTLE and not _speaks_of_space(error):
+            raise
+        raise DiskFullError(
+            f"{folder} must have space for results, got {free:,} bytes free ({first_line(error)}); make space, then go "
+            "on (--resume)"
+        ) from error
+
+
+def cut_torn_line(path: Path) -> bool:
+    """Takes away the last line of a text that has no end, as a crash or a full disk leaves one; returns whether."""
+    if not path.exists() or path.stat().st_size == 0:
+        return False
+    with path.open("rb+") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read() == b"\n":
+            return False
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+    return True
+
+
+def sweep_temporaries(folder: Path) -> None:
+    """Removes what killed processes left half written in a folder; nothing else, and nothing of a living process."""
+    for path in folder.glob(".tmp-*"):
+        process = _TEMPORARY.match(path.name)
+        if process and path.is_file() and not _is_another_living(int(process[1])):
+            path.unlink(missing_ok=True)
+
+
+def _free(folder: Path) -> int:
+    """Free bytes where a folder is, or would be made."""
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
+def _speaks_of_space(error: BaseException) -> bool:
+    """Whether an exception, or one that led to it, says that there is no space."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in _NO_SPACE:
+            return True
+        if any(os.strerror(number) in str(seen) for number in _NO_SPACE):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def _is_another_living(process: int) -> bool:
+    if process == os.getpid():
+        return False  # its own number from before: in a container every start may count from 1
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

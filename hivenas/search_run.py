@@ -73,9 +73,9 @@ class SearchRun:
             if self._is_done():
                 return self._nothing_left()
             self._claim()
-            data = self._open()
+            self.is_open = False
             try:
-                trained = self._search_and_train(data)
+                trained = self._search_and_train(self._open())
             except BaseException as error:
                 self._close_early(error)
                 raise
@@ -117,6 +117,7 @@ class SearchRun:
                 raise
             self.listener.note(f"{error}. The search goes on, and is tracked when it answers")
         self.store.save(run_id=run_id, data=data.get("digest", ""), abandoned=abandoned)
+        self.is_open = True
         return data
 
     def _refuse_other_data(self, data: Mapping[str, Any]) -> None:
@@ -231,9 +232,15 @@ class SearchRun:
 
     def _close_early(self, error: BaseException) -> None:
         """Closes the parent run of a search that ends before it is finished; what fails in that is said, not raised."""
+        if not self.is_open and not self.tracker.opened:
+            return
         interrupted = isinstance(error, KeyboardInterrupt)
         reason = str(error) or "interrupted" if interrupted else first_line(error)
         try:
+            # An interruption may fall anywhere, also between a file and what is known of it here.
+            self.store.read_again()
+            self.outbox = Outbox(self.store.folder.outbox, self.tracker, self.listener.note)
+            recover(self.store, self.outbox)
             self.outbox.write(Letter(closing=self._closing("KILLED" if interrupted else "FAILED", None, reason)))
             settle(self.store, self.outbox)
             self.store.tell_books()
@@ -257,7 +264,7 @@ class SearchRun:
         )
         plots = draw_plots(self.store.rows, self.store.folder.plots, minimize=self.minimize)
         artifacts = ((self.store.folder.csv, ""), *((file, "plots") for file in plots))
-        run_id, made = self.store.state.run_id, self.tracker.made
+        run_id, made = self.tracker.opened or self.store.state.run_id, self.tracker.made
         return Closing(run_id, status, metrics, note, reason, artifacts, made if made != run_id else "", now_ms())
 
     def _summary(self) -> Summary:

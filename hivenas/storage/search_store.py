@@ -113,6 +113,11 @@ class SearchStore:
         self.rows.append(row)
         self._tell_books()
 
+    def read_again(self) -> None:
+        """Takes the table as it is on the disk."""
+        cut_torn_line(self.folder.csv)
+        self.rows = self.folder.rows()
+
     def fill_run_ids(self, run_ids: Mapping[int, str]) -> None:
         """Writes down the runs of evaluations, by index, that were recorded before they could be tracked."""
         new = {index: run_id for index, run_id in run_ids.items() if self.rows[index].run_id != run_id}

@@ -49,6 +49,7 @@ class MlflowTracker:
         self._command = command
         self._publisher = publisher
         self._parent: str | None = None
+        self.opened = ""  # the parent run that this process has set to RUNNING
         self._runs: dict[str, str] = {}
         self._experiments: dict[str, str] = {}
 
@@ -110,6 +111,7 @@ class MlflowTracker:
             if run_id and not self._exists(run_id):
                 run_id = ""
             self._parent = run_id or self._found(card.uid) or self.made or self._created(card)
+            self.opened = self._parent
             self._client.update_run(self._parent, status="RUNNING")
             self._describe(card)
             if self.made and self.made != self._parent:

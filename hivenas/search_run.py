@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +157,7 @@ class SearchRun:
             self.store.save(stage="full_train")
         letter = self._train(data) if self._trains() else None
         # The state says that all is done once every letter that tells so is on the disk.
-        self.outbox.write(Letter(closing=self._closing("FINISHED", letter)))
+        self.outbox.write(Letter(closing=self._closed_before(letter) or self._closing("FINISHED", letter)))
         self.store.save(stage="done", trained=letter is not None)
         self.delivered += settle(self.store, self.outbox)
         self.outbox.forget(self.delivered)
@@ -264,8 +264,21 @@ class SearchRun:
         )
         plots = draw_plots(self.store.rows, self.store.folder.plots, minimize=self.minimize)
         artifacts = ((self.store.folder.csv, ""), *((file, "plots") for file in plots))
-        run_id, made = self.tracker.opened or self.store.state.run_id, self.tracker.made
-        return Closing(run_id, status, metrics, note, reason, artifacts, made if made != run_id else "", now_ms())
+        run_id = self.tracker.opened or self.store.state.run_id
+        rows = len(self.store.rows)
+        return Closing(run_id, status, metrics, note, reason, artifacts, self._pointer(run_id), now_ms(), rows)
+
+    def _pointer(self, run_id: str) -> str:
+        """The run that `mlflow run` has made for a resumption."""
+        return self.tracker.made if self.tracker.made != run_id else ""
+
+    def _closed_before(self, letter: Letter | None) -> Closing | None:
+        """How a process that was killed has closed the search; told again word for word, MLflow shows it once."""
+        closing = self.letters[-1].closing if self.letters else None
+        is_news = letter is not None and letter not in self.letters
+        if is_news or closing is None or closing.status != "FINISHED" or closing.step != len(self.store.rows):
+            return None
+        return replace(closing, pointer=self._pointer(closing.run_id))
 
     def _summary(self) -> Summary:
         state = self.store.state

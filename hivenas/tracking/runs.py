@@ -159,7 +159,8 @@ class MlflowTracker:
     def close_search(self, closing: Closing) -> None:
         """Ends the parent run, and the pointer to it where `mlflow run` made one for a resumption."""
         with spoken():
-            final = [Metric(k, v, closing.end_ms, 0) for k, v in closing.metrics.items() if math.isfinite(v)]
+            finite = {key: value for key, value in closing.metrics.items() if math.isfinite(value)}
+            final = [Metric(key, value, closing.end_ms, closing.step) for key, value in finite.items()]
             tags = [RunTag(_NOTE, closing.note[:LONGEST_TAG])]
             if closing.reason:
                 tags.append(RunTag("hivenas.reason", closing.reason[:LONGEST_TAG]))

@@ -84,6 +84,7 @@ class SearchRun:
     def _nothing_left(self) -> Finished:
         self.listener.note(f"{self.store.folder.path} holds a finished search; nothing is left to do")
         self.outbox.forget(self.delivered)
+        self.store.folder.clear_checkpoints()
         try:
             self.tracker.point_to(self.store.state.run_id, self.tracker.made)
             self.tracker.close_abandoned(self.store.state.abandoned)
@@ -303,4 +304,5 @@ def deliver_all(store: SearchStore, outbox: Outbox) -> Sequence[Delivered]:
     delivered = recover(store, outbox)
     if store.state.stage == "done":
         outbox.forget(delivered)
+        store.folder.clear_checkpoints()
     return delivered

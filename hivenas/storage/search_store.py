@@ -7,7 +7,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -54,8 +54,8 @@ class SearchState:
         trained: whether the best candidate of what was flown has been trained fully.
         data: digest of the images that the search began with; empty for numerical objectives.
         uid: names the search wherever it is recorded.
-        abandoned: names of searches in this folder that were killed before they began, or ids of their parent runs;
-            those runs are still to be closed.
+        abandoned: names of searches in this folder that were given up for this one, or ids of their parent runs; those
+            that a kill has left running are still to be closed.
     """
 
     stage: Stage = "search"
@@ -178,7 +178,7 @@ def open_store(
         raise ConfigError(
             f"results.dir: cannot make the folder {folder.path}: {error.strerror}; name another"
         ) from None
-    with _lock(folder), _replacing(folder, overwrite):
+    with _lock(folder), _replacing(folder, overwrite) as replaced:
         if cut_torn_line(folder.csv):
             say(f"a crash has torn the last line of {folder.csv}; it is cut, and written again")
         state = _read_state(folder)
@@ -191,7 +191,8 @@ def open_store(
         elif folder.csv.exists() or (state is not None and state.has_begun):
             raise ResultsExistError(_exists_message(folder, state))
         else:
-            state = SearchState(seed=seed, abandoned=_abandoned(state) if state else ())
+            given_up = state or replaced
+            state = SearchState(seed=seed, abandoned=_abandoned(given_up) if given_up else ())
         state = state if state.uid else replace(state, uid=uuid.uuid4().hex)
         store = SearchStore(folder, state, books)  # refuses a foreign table before anything changes
         if books:
@@ -267,7 +268,7 @@ def difference(before: Config, now: Config) -> str:
 
 
 def _abandoned(state: SearchState) -> tuple[str, ...]:
-    """Names of the searches that are given up with a state that has not begun."""
+    """Names of the searches that are given up with a state."""
     return (*state.abandoned, *filter(None, [state.run_id or state.uid]))
 
 
@@ -306,16 +307,22 @@ def _refuse_other_search(config: Config, folder: ResultsFolder) -> None:
 
 
 @contextmanager
-def _replacing(folder: ResultsFolder, overwrite: bool) -> Iterator[None]:
-    """Puts a recorded search aside, and back again where nothing has taken its place; other files stay untouched."""
+def _replacing(folder: ResultsFolder, overwrite: bool) -> Iterator[SearchState | None]:
+    """Puts a recorded search aside, and back again where nothing has taken its place; other files stay untouched.
+
+    Gives the state of what is put aside, where it can be read.
+    """
     aside = folder.path / _REPLACED
     if aside.exists():
         _settle(folder, aside)
+    replaced = None
     if overwrite:
+        with suppress(ResultsExistError):
+            replaced = _read_state(folder)
         aside.mkdir()
         _move(folder.own, aside)
     try:
-        yield
+        yield replaced
     finally:
         if aside.exists():
             _settle(folder, aside)

@@ -6,7 +6,7 @@ import functools
 import json
 import math
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -135,13 +135,11 @@ class MlflowTracker:
             pointers = self._search(f"tags.`hivenas.resumes` = '{self._parent}' and attributes.status = 'RUNNING'")
             dead = [run for run in children if run.data.tags.get("hivenas.key") not in keeps]
             dead += [run for run in pointers if run.info.run_id != self.made]
-            for run in dead:
-                self._client.set_tag(run.info.run_id, "hivenas.reason", _DIED)
-                self._client.set_terminated(run.info.run_id, status="FAILED")
+            self._close_as_dead(dead)
             return len(dead)
 
     def close_abandoned(self, names: Collection[str]) -> None:
-        """Closes the parent runs of searches that were killed before they evaluated anything and were begun anew.
+        """Closes what kills have left running of searches that were given up for this one.
 
         Args:
             names: of the searches, or ids of their parent runs.
@@ -151,10 +149,10 @@ class MlflowTracker:
         """
         with spoken():
             for name in names:
-                run_id = name if self._exists(name) else self._found(name)
-                if run_id and run_id != self.made:
-                    self._client.set_tag(run_id, "hivenas.reason", _DIED)
-                    self._client.set_terminated(run_id, status="FAILED")
+                parent = name if self._exists(name) else self._found(name)
+                if parent and parent != self.made:
+                    family = [self._client.get_run(parent), *self._search(f"tags.`{_PARENT}` = '{parent}'")]
+                    self._close_as_dead(run for run in family if run.info.status == "RUNNING")
 
     def close_search(self, closing: Closing) -> None:
         """Ends the parent run, and the pointer to it where `mlflow run` made one for a resumption."""
@@ -184,6 +182,11 @@ class MlflowTracker:
             tags = [RunTag("hivenas.resumes", run_id), RunTag(_NOTE, pointer_note)]
             self._client.log_batch(pointer, metrics=final, tags=tags)
             self._client.set_terminated(pointer, status=search.info.status)
+
+    def _close_as_dead(self, runs: Iterable[Run]) -> None:
+        for run in runs:
+            self._client.set_tag(run.info.run_id, "hivenas.reason", _DIED)
+            self._client.set_terminated(run.info.run_id, status="FAILED")
 
     def _created(self, card: SearchCard) -> str:
         tags = source_tags(self._command) | {"hivenas.uid": card.uid}

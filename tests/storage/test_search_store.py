@@ -71,7 +71,7 @@ def test_a_search_that_recorded_nothing_is_simply_started_again(tmp_path: Path) 
     with open_store(config, 7):
         pass
     with open_store(_config(tmp_path, seed=8), 9) as store:
-        assert store.state == SearchState(seed=9, uid=store.state.uid)
+        assert store.state == SearchState(seed=9, uid=store.state.uid, abandoned=("old",))
 
 
 def test_overwrite_begins_anew_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_overwrite_begins_anew_and_leaves_nothing_behind(tmp_path: Path) -> None
     folder.weights.mkdir()
     (folder.weights / "old.h5").write_bytes(b"old")
     with open_store(config, 9, overwrite=True) as store:
-        assert store.state == SearchState(seed=9, uid=store.state.uid)
+        assert store.state == SearchState(seed=9, uid=store.state.uid, abandoned=("old",))
         assert store.rows == []
         store.save(run_id="new")
         assert {path.name for path in folder.path.iterdir()} == {".lock", "probe.yaml", "state.json"}

@@ -1,0 +1,259 @@
+"""Real searches, killed at random instants and resumed until they end; `tests/outcome.py` says what came of them."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from tests.processes import LIMIT_S, Place, Process
+
+_GLANCE_S = 0.002
+
+# What a kill waits for: a span of time, or the n-th change of something in the search's folder.
+Kind = Literal["time", "store", "letter", "row", "state", "history", "checkpoint", "flown", "full", "model", "done"]
+_EARLY: tuple[Kind, ...] = ("time", "store")
+_LATE: tuple[Kind, ...] = ("flown", "full", "model", "done")
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """When a process is killed: so long after the n-th event of a kind; whole groups, or the driver alone."""
+
+    kind: Kind
+    count: int = 1
+    delay_s: float = 0.0
+    whole_group: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One process, from its start to its kill or its own end.
+
+    Args:
+        trigger: what it was to be killed by; None where it was let live.
+        killed: whether it was killed before it ended by itself.
+        seconds: that it lived.
+        phase: of the search, when it ended.
+        found: files that were of interest then.
+        first_record_s: from its start until it had recorded an evaluation of its own, or ended; None where neither.
+        output: what it printed.
+        code: its exit code.
+    """
+
+    trigger: Trigger | None
+    killed: bool
+    seconds: float
+    phase: str
+    found: str
+    first_record_s: float | None
+    output: str
+    code: int
+
+
+def plan(rng: np.random.Generator, kills: int, *, trains: bool, makes_store: bool) -> list[Trigger]:
+    """Draws kills over the whole life of a search, in the order of its life, so that each finds it alive.
+
+    Args:
+        rng: the generator.
+        kills: how many.
+        trains: whether networks are trained, and the best of them fully.
+        makes_store: whether the first process makes the MLflow store.
+    """
+    middle: list[Kind] = ["time", "letter", "letter", "row", "row", "state"]
+    if trains:
+        middle += ["history", "checkpoint", "checkpoint"]
+    stages = rng.choice(4 if trains else 3, size=kills, p=[0.15, 0.45, 0.25, 0.15] if trains else [0.15, 0.7, 0.15])
+    triggers = []
+    for stage in sorted(stages.tolist()):
+        count, delay = 1, float(rng.choice([0.0, rng.uniform(0.0, 0.2)]))
+        if stage == 0:
+            kind: Kind = _drawn(rng, _EARLY) if makes_store else "time"
+            count, delay = (int(rng.integers(1, 30)), delay) if kind == "store" else (1, float(rng.uniform(0.1, 4.0)))
+        elif stage == 1:
+            kind = _drawn(rng, middle)
+            count = int(rng.integers(1, 3 if trains else 6))
+            delay = (
+                float(rng.uniform(3.0, 10.0 if trains else 6.0)) if kind == "time" else delay if trains else delay / 5
+            )
+        elif stage == 2 and trains:
+            kind = _drawn(rng, _LATE[:3])
+            count = 1 if kind == "flown" else int(rng.integers(1, 5))
+            delay = float(rng.uniform(0.0, 3.0)) if kind == "flown" else delay
+        else:
+            kind = "done"
+            delay /= 4
+        triggers.append(Trigger(kind, count, delay, bool(rng.random() < 0.7)))
+    return sorted(triggers, key=lambda trigger: _LATE.index(trigger.kind) if trigger.kind in _LATE else -1)
+
+
+def _drawn(rng: np.random.Generator, kinds: Sequence[Kind]) -> Kind:
+    return kinds[int(rng.integers(len(kinds)))]
+
+
+def harass(place: Place, triggers: Iterable[Trigger]) -> list[Life]:
+    """Kills a search once for each trigger and resumes it until it ends by itself.
+
+    Raises:
+        AssertionError: a process ended in another way.
+    """
+    lives: list[Life] = []
+    for trigger in [*triggers, None]:
+        lives.append(live(place, trigger))
+        if not lives[-1].killed:
+            break
+    assert lives[-1].code == 0, lives[-1].output
+    return lives
+
+
+def harass_until(
+    kills: int, folder: Path, text: str, template: Path, rng: np.random.Generator
+) -> Iterator[tuple[Place, list[Life]]]:
+    """Searches one after another, until so many kills have met a living process.
+
+    Args:
+        kills: how many.
+        folder: where the searches run.
+        text: their configuration.
+        template: an empty MLflow store, for all searches but the first, which makes its own and is killed over that.
+        rng: the generator of the kills.
+    """
+    while kills > 0:
+        place = Place(folder / f"killed-{len(list(folder.glob('killed-*')))}", text)
+        is_first, trains = place.folder.name == "killed-0", "objective:" not in text
+        if not is_first:
+            place.share_store(template)
+        lives = harass(place, plan(rng, min(kills, 7), trains=trains, makes_store=is_first))
+        kills -= sum(life.killed for life in lives)
+        yield place, lives
+
+
+def live(place: Place, trigger: Trigger | None, *arguments: str) -> Life:
+    """Runs one process of a search, resumed where there is something to resume, until its kill or its end."""
+    resume = ["--resume"] if (place.results / "state.json").exists() else []
+    folder = _Folder(place)
+    recorded = folder.rows() + folder.waiting_rows()
+    process = place.start(*resume, *arguments)
+    first_record_s: float | None = None
+    killed = False
+    for events in folder.watch(trigger.kind if trigger else "time", process):
+        if not process.is_running or process.seconds > LIMIT_S:
+            break
+        if first_record_s is None and folder.rows() > recorded:
+            first_record_s = process.seconds
+        if trigger and events >= trigger.count:
+            time.sleep(trigger.delay_s)
+            killed = process.is_running
+            break
+    phase, found = folder.phase(process.output), folder.found()
+    if killed or process.is_running:
+        process.kill(whole_group=trigger is None or trigger.whole_group)
+    if not killed and first_record_s is None:
+        first_record_s = process.seconds
+    code, seconds = process.wait(), process.seconds
+    assert killed or seconds < LIMIT_S, f"no end within {LIMIT_S:.0f} s; it printed:\n{process.output}"
+    assert process.group_ends(), "a worker outlives its driver"
+    return Life(trigger, killed, seconds, phase, found, first_record_s, process.output, code)
+
+
+class _Folder:
+    """What can be seen of a search from outside, at a glance."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._path = place.results
+        self._table = (0, 0)
+        self._rows = 0
+
+    def rows(self) -> int:
+        """Lines of the table, without its head."""
+        table = _stamp(self._path / f"{self._place.name}.csv")
+        if table != self._table:
+            with contextlib.suppress(FileNotFoundError):
+                self._rows = max(0, (self._path / f"{self._place.name}.csv").read_bytes().count(b"\n") - 1)
+            self._table = table
+        return self._rows
+
+    def waiting_rows(self) -> int:
+        """Evaluations that lie in the outbox and not in the table."""
+        return sum(index >= self.rows() for index in self._letters())
+
+    def watch(self, kind: Kind, process: Process) -> Iterator[int]:
+        """Counts the events of a kind, glance by glance."""
+        last, events = self._seen(kind, process), int(kind == "time")
+        while True:
+            yield events
+            time.sleep(_GLANCE_S)
+            now = self._seen(kind, process)
+            events += now != last and bool(now)
+            last = now
+
+    def phase(self, output: str) -> str:
+        """Where the search was."""
+        state = _read(self._path / "state.json")
+        letters = self._letter_texts()
+        publishes = any('"model": {' in text for text in letters)
+        if '"stage": "done"' in state:
+            return "publication" if publishes and any('"closing": {' in text for text in letters) else "closing"
+        if '"stage": "full_train"' in state:
+            return "publication" if publishes else "full training"
+        if "searching:" not in output:
+            return "start-up"
+        indices = self._letters()
+        if not indices:
+            return "evaluation"
+        return "delivery" if max(indices) >= self.rows() else "recording"
+
+    def found(self) -> str:
+        """Files that a kill may leave behind."""
+        names = [path.name for path in self._path.glob("**/.*") if path.name != ".lock"]
+        names += [f"outbox/{path.name}" for path in self._path.glob("outbox/*.json")]
+        names += [f"checkpoints/{path.name}" for path in self._path.glob("checkpoints/*")]
+        return ", ".join(sorted(names))
+
+    def _letter_texts(self) -> list[str]:
+        return [_read(path) for path in self._path.glob("outbox/*.json")]
+
+    def _letters(self) -> list[int]:
+        """Indices of the evaluations that lie in the outbox."""
+        found = (re.match(r'{"row": {"index": (\d+)', text) for text in self._letter_texts())
+        return [int(match[1]) for match in found if match]
+
+    def _seen(self, kind: Kind, process: Process) -> object:
+        """Something that changes with every event of a kind; false where there was none yet."""
+        if kind == "letter":
+            return tuple(sorted(path.name for path in self._path.glob("outbox/[0-9]*.json")))
+        if kind in {"history", "checkpoint"}:
+            pattern = "training_history/*.json" if kind == "history" else "checkpoints/*"
+            return tuple(sorted((path.name, _stamp(path)) for path in self._path.glob(pattern)))
+        if kind == "full":
+            return tuple(sorted(path.name for path in self._path.glob("weights/*-full*")))
+        if kind == "model":
+            return tuple(sorted(path.name for path in self._place.folder.glob("mlruns/*/models/*/**/*")))
+        if kind == "flown":
+            return "training the best" in process.output
+        if kind == "done":
+            return '"stage": "done"' in _read(self._path / "state.json")
+        if kind == "store":
+            return tuple((path.name, _stamp(path)) for path in self._place.folder.glob("*mlflow.db*"))
+        stamp = _stamp(self._path / ("state.json" if kind == "state" else f"{self._place.name}.csv"))
+        return stamp if any(stamp) else ()
+
+
+def _read(path: Path) -> str:
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text(errors="replace")
+    return ""
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    with contextlib.suppress(FileNotFoundError):
+        status = path.stat()
+        return status.st_mtime_ns, status.st_size
+    return 0, 0

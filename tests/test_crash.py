@@ -1,0 +1,193 @@
+"""Real searches are killed and resumed; what they leave equals what an uninterrupted search leaves."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+
+from tests.crash import Trigger, harass_until, live
+from tests.outcome import Outcome, differences, outcome, table
+from tests.processes import ROOT, SPHERE, TRAINING, Place
+
+KILLS = 10  # each costs the start of a process, ten seconds where it trains
+SPHERE_48 = SPHERE.format(name="sphere", seed=5, iterations=6)  # so many evaluations
+# Figures that the parent run gets whenever the search ends in order, also early.
+SUMMARY = tuple(f"mlflow/runs/parent/curves/{key}:" for key in ("evaluations", "epochs", "failed", "reused"))
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store, made once."""
+    file = tmp_path_factory.mktemp("template") / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{file}").search_experiments(max_results=1)
+    return file
+
+
+@pytest.fixture(scope="module")
+def sphere(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Outcome:
+    """What an uninterrupted search of numbers leaves."""
+    return uninterrupted(tmp_path_factory.mktemp("whole"), SPHERE_48, template)
+
+
+@pytest.fixture
+def make_sphere(tmp_path: Path, template: Path) -> Callable[..., Place]:
+    """A place for the same search; further keys of its configuration come with the call."""
+
+    def make(name: str = "place", iterations: int = 6) -> Place:
+        place = Place(tmp_path / name, SPHERE.format(name="sphere", seed=5, iterations=iterations))
+        place.share_store(template)
+        return place
+
+    return make
+
+
+def uninterrupted(folder: Path, text: str, template: Path) -> Outcome:
+    place = Place(folder, text)
+    place.share_store(template)
+    done = place.run()
+    assert done.wait() == 0, done.output
+    return outcome(place)
+
+
+def kill_in_the_middle(place: Place) -> None:
+    assert live(place, Trigger("row", 5)).killed
+
+
+def running(place: Place) -> list[str]:
+    """Names of runs that are left running, in the whole store."""
+    client = mlflow.MlflowClient(place.store_uri)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return [str(run.info.run_name) for run in client.search_runs(experiments, "attributes.status = 'RUNNING'")]
+
+
+def test_a_search_that_trains_is_killed_and_ends_as_if_it_had_not_been(tmp_path: Path, template: Path) -> None:
+    text = TRAINING.format(name="tiny", seed=5)
+    expected = uninterrupted(tmp_path / "whole", text, template)
+    killed_so_far = 0
+    for place, lives in harass_until(KILLS, tmp_path, text, template, np.random.default_rng(1)):
+        assert not differences(outcome(place), expected), lives
+        killed_so_far += sum(life.killed for life in lives)
+    assert killed_so_far == KILLS
+
+
+def test_a_search_of_numbers_is_killed_and_ends_as_if_it_had_not_been(
+    tmp_path: Path, template: Path, sphere: Outcome
+) -> None:
+    for place, lives in harass_until(KILLS // 2, tmp_path, SPHERE_48, template, np.random.default_rng(2)):
+        assert not differences(outcome(place), sphere), lives
+    again = place.run("--resume")
+    assert again.wait() == 0
+    assert "nothing is left to do" in again.output
+    assert not differences(outcome(place), sphere)
+
+
+def test_a_torn_line_of_the_table_is_cut_and_told(sphere: Outcome, make_sphere: Callable[..., Place]) -> None:
+    place = make_sphere()
+    kill_in_the_middle(place)
+    with (place.results / "sphere.csv").open("a") as file:
+        file.write("7,0,onlooker,3,[-6.50345,")
+    resumed = place.run("--resume")
+    assert resumed.wait() == 0, resumed.output
+    assert "has torn the last line of results/sphere/sphere.csv" in resumed.output
+    assert not differences(outcome(place), sphere)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_search_in_order(
+    number: signal.Signals, sphere: Outcome, make_sphere: Callable[..., Place]
+) -> None:
+    place = make_sphere()
+    process = place.start()
+    process.wait_for("5/48")
+    process.signal(number)
+    assert process.wait() == 1, process.output
+    assert f"ended by {number.name}; what was finished is kept" in process.output
+    command = process.output.splitlines()[-1].split()
+    assert command == ["hivenas", "search", "--config", str(place.config), "--resume"]
+    assert not running(place)
+    client = mlflow.MlflowClient(place.store_uri)
+    runs = client.search_runs([client.get_experiment_by_name("sphere").experiment_id])
+    assert [run.info.status for run in runs if "mlflow.parentRunId" not in run.data.tags] == ["KILLED"]
+
+    resumed = place.run(command=command)
+    assert resumed.wait() == 0, resumed.output
+    unlike = differences(outcome(place), sphere)
+    assert not [line for line in unlike if not line.startswith(SUMMARY)]
+
+
+def test_a_second_signal_ends_a_search_at_once(sphere: Outcome, make_sphere: Callable[..., Place]) -> None:
+    place = make_sphere()
+    process = place.start()
+    process.wait_for("5/48")
+    process.signal(signal.SIGINT)
+    process.wait_for("once more ends at once")
+    process.signal(signal.SIGINT)
+    assert process.wait() in {-signal.SIGINT, 1}  # 1 where the orderly end was quicker
+    resumed = place.run("--resume")
+    assert resumed.wait() == 0, resumed.output
+    assert not differences(outcome(place), sphere)
+
+
+def test_a_second_process_is_refused_until_the_first_is_dead(make_sphere: Callable[..., Place]) -> None:
+    place = make_sphere(iterations=50)
+    first = place.start()
+    first.wait_for("5/400")
+    for arguments in ((), ("--resume",), ("--overwrite",)):
+        second = place.run(*arguments)
+        assert second.wait() == 2
+        assert "another process is at work in results/sphere" in second.output
+    assert first.is_running
+    first.kill()
+    resumed = place.start("--resume")
+    resumed.wait_for("of them recorded before")
+    resumed.kill()
+
+
+@pytest.mark.parametrize("instant", ["while it opens", "when it has begun"])
+def test_a_search_that_replaces_another_is_killed(instant: str, make_sphere: Callable[..., Place]) -> None:
+    """Both were killed; either the one comes back and is finished or the other, and the run of none stays open."""
+    place = make_sphere()
+    kill_in_the_middle(place)
+    process = place.start("--overwrite")
+    client = mlflow.MlflowClient(place.store_uri)
+    experiment = client.get_experiment_by_name("sphere").experiment_id
+    while len(client.search_runs([experiment], "tags.hivenas.uid != ''")) < 2:
+        assert process.is_running, process.output
+    if instant == "when it has begun":
+        process.wait_for("5/48")
+    process.kill()
+    resumed = place.run("--resume")
+    assert resumed.wait() == 0, resumed.output
+    assert len(table(place)) == 48
+    parents = client.search_runs([experiment], "tags.hivenas.uid != ''")
+    assert sorted(run.info.status for run in parents) == ["FAILED", "FINISHED"]
+    assert not running(place)
+
+
+def test_mlflow_run_is_killed_and_resumed_under_the_same_parent(
+    sphere: Outcome, make_sphere: Callable[..., Place]
+) -> None:
+    place = make_sphere()
+    command = ["mlflow", "run", str(ROOT), "--env-manager", "local", "-P", f"config={place.config}"]
+    command += ["-P", f"set=results.dir={place.folder}/results optuna.storage=null"]
+    process = place.start(command=command)
+    process.wait_for("5/48")
+    process.kill()
+    resumed = place.run("-P", "resume=true", command=command)
+    assert resumed.wait() == 0, resumed.output
+    assert not running(place)
+    client = mlflow.MlflowClient(place.store_uri)
+    everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
+    top = [run for run in client.search_runs(everywhere) if "mlflow.parentRunId" not in run.data.tags]
+    (parent,) = (run for run in top if "hivenas.uid" in run.data.tags)
+    (pointer,) = (run for run in top if "hivenas.uid" not in run.data.tags)
+    assert pointer.data.tags["hivenas.resumes"] == parent.info.run_id
+    assert {parent.info.status, pointer.info.status} == {"FINISHED"}
+    children = client.search_runs(everywhere, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    keys = [child.data.tags["hivenas.key"] for child in children]
+    assert len(keys) == len(set(keys)) == len(table(place)) == 48

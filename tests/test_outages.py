@@ -1,0 +1,214 @@
+"""A real MLflow server dies, hangs or stays away while a search runs; the disk is full."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow.entities import Run
+
+from tests.outcome import table
+from tests.processes import SPHERE, TRAINING, Place, Process
+from tests.servers import Server
+
+AWAY, BACK = "does not answer", "answers again"
+
+
+@pytest.fixture(scope="module")
+def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("server"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def server(one_server: Server) -> Server:
+    """A server that runs; a start costs seconds, so one serves all tests."""
+    one_server.start()
+    return one_server
+
+
+@pytest.fixture
+def search(tmp_path: Path, server: Server) -> Callable[..., Place]:
+    """Places a search of numbers that tells the server."""
+
+    def make(name: str, iterations: int = 6) -> Place:
+        text = SPHERE.format(name=name, seed=5, iterations=iterations)
+        return Place(tmp_path / name, text, {"MLFLOW_TRACKING_URI": server.uri})
+
+    return make
+
+
+def children(place: Place) -> list[Run]:
+    """Every child of the search, in the order in which they were made."""
+    client = mlflow.MlflowClient(place.store_uri)
+    experiment = client.get_experiment_by_name(place.name)
+    assert experiment
+    runs = list(client.search_runs([experiment.experiment_id], max_results=10_000))
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
+    assert parent.data.metrics["evaluations"] == len(table(place))
+    return sorted((run for run in runs if run is not parent), key=lambda run: int(run.info.start_time))
+
+
+def delivered_in_order(place: Place, evaluations: int) -> None:
+    """Every evaluation is tracked once, the table knows its run, and nothing waits."""
+    rows = table(place)
+    assert [int(row["index"]) for row in rows] == list(range(evaluations))
+    runs = {run.info.run_id: int(run.data.tags["hivenas.index"]) for run in children(place)}
+    assert {row["run_id"]: int(row["index"]) for row in rows} == runs
+    client = mlflow.MlflowClient(place.store_uri)
+    parent = client.get_run(client.get_run(rows[0]["run_id"]).data.tags["mlflow.parentRunId"])
+    curve = client.get_metric_history(parent.info.run_id, "fitness")
+    assert [point.step for point in curve] == list(range(evaluations))
+    assert not list(place.results.glob("outbox/*.json"))
+
+
+def ended(process: Process) -> str:
+    assert process.wait() == 0, process.output
+    return process.output
+
+
+def killed_in_the_middle(place: Place, server: Server) -> Process:
+    """Starts a search and kills its server when some evaluations are recorded."""
+    process = place.start()
+    process.wait_for("5/48" if "iterations: 6" in place.text else "5/")
+    server.kill()
+    return process
+
+
+def test_a_server_that_comes_back_gets_everything_in_order(server: Server, search: Callable[..., Place]) -> None:
+    place = search("back", iterations=15)
+    process = killed_in_the_middle(place, server)
+    process.wait_for(AWAY)
+    process.signal(signal.SIGSTOP)  # the search is quicker than the start of a server
+    server.start()
+    time.sleep(15.0)  # the pause between tries
+    assert len(table(place)) < 120
+    process.signal(signal.SIGCONT)
+    output = ended(process)
+    assert (output.count(AWAY), output.count(BACK)) == (1, 1)
+    delivered_in_order(place, 120)
+
+
+def test_a_server_that_stays_away_is_told_by_sync_or_resume(server: Server, search: Callable[..., Place]) -> None:
+    synced, resumed = search("synced"), search("resumed")
+    processes = [killed_in_the_middle(synced, server)]
+    output = ended(processes[0])
+    assert output.count(AWAY) == 1
+    waiting = re.search(rf"hivenas sync --config {re.escape(str(synced.config))} +\((\d+) records wait", output)
+    assert waiting
+    assert len(table(synced)) == 48
+    still = synced.hivenas("sync")
+    assert still.wait() == 1
+    assert f"0 records taken, {waiting[1]} still waiting" in still.output
+
+    server.start()
+    assert f"{waiting[1]} records taken, 0 still waiting" in ended(synced.hivenas("sync"))
+    delivered_in_order(synced, 48)
+    assert "0 records taken, 0 still waiting" in ended(synced.hivenas("sync"))
+
+    ended(killed_in_the_middle(resumed, server))
+    server.start()
+    assert "nothing is left to do" in ended(resumed.run("--resume"))
+    delivered_in_order(resumed, 48)
+
+
+def test_a_server_that_hangs_holds_nothing_up(server: Server, search: Callable[..., Place]) -> None:
+    place = search("hangs")
+    process = place.start()
+    process.wait_for("5/48")
+    server.freeze()
+    try:
+        assert ended(process).count(AWAY) == 1
+    finally:
+        server.thaw()
+    assert ", 0 still waiting" in ended(place.hivenas("sync"))
+    delivered_in_order(place, 48)
+
+
+def test_a_store_that_is_away_from_the_start_is_one_line(tmp_path: Path) -> None:
+    away = {"MLFLOW_TRACKING_URI": Server(tmp_path).uri}
+    place = Place(tmp_path / "away", SPHERE.format(name="away", seed=5, iterations=6), away)
+    for _ in range(2):
+        process = place.run()
+        assert process.wait() == 1
+        (line,) = process.output.strip().splitlines()
+        assert line.startswith(f"hivenas: the MLflow store {away['MLFLOW_TRACKING_URI']} {AWAY}: ")
+        assert not (place.results / "away.csv").exists()
+    place.environment = {}
+    ended(place.run())
+    assert len(table(place)) == 48
+
+
+def test_a_model_is_registered_when_the_server_is_back(server: Server, tmp_path: Path) -> None:
+    place = Place(tmp_path / "models", TRAINING.format(name="models", seed=5), {"MLFLOW_TRACKING_URI": server.uri})
+    process = place.start()
+    process.wait_for("training the best")
+    server.kill()
+    output = ended(process)
+    assert "fully trained: test accuracy" in output
+    assert "load the model" not in output
+    server.start()
+    assert "2 records taken, 0 still waiting" in ended(place.hivenas("sync"))  # the training and the search's end
+    client = mlflow.MlflowClient(server.uri)
+    assert len(client.search_model_versions("name = 'models'")) == 1
+    version = client.get_model_version_by_alias("models", "champion")
+    runs = children(place)
+    (training,) = (run for run in runs if run.data.tags["hivenas.phase"] == "full_train")
+    assert version.run_id == training.info.run_id
+    mlflow.set_tracking_uri(server.uri)
+    mlflow.set_registry_uri(server.uri)
+    model = mlflow.pyfunc.load_model("models:/models@champion")
+    assert model.predict(np.zeros((2, 8, 8, 1), np.float32)).shape == (2, 10)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Gives a file system of a size, or another size to it."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def sized(size: str, *, again: bool = False) -> Path:
+        options = f"{'remount,' if again else ''}size={size}"
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            pytest.skip(f"file systems cannot be mounted here: {done.stderr.strip()}")
+        return folder
+
+    yield sized
+    subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("size", ["24k", "44k"])  # full in the middle, and at the end
+def test_a_search_goes_on_when_a_full_disk_has_space_again(
+    size: str, tmp_path: Path, small_disk: Callable[..., Path]
+) -> None:
+    text = SPHERE.format(name="full", seed=5, iterations=12)
+    whole = Place(tmp_path / "whole", text)
+    ended(whole.run())
+    place = Place(tmp_path / "place", text + f"results: {{dir: {small_disk(size)}}}\n")
+    place.results = tmp_path / "disk" / "full"
+    process = place.run()
+    assert process.wait() == 1
+    assert "Traceback" not in process.output
+    errors = [line for line in process.output.splitlines() if line.startswith("hivenas: ")]
+    assert len(errors) == 1
+    assert "must have space for results" in errors[0]
+    assert process.output.splitlines()[-1].strip() == f"hivenas search --config {place.config} --resume"
+    small_disk("40m", again=True)
+    ended(place.run("--resume"))
+    assert [_figures(row) for row in table(place)] == [_figures(row) for row in table(whole)]
+
+
+def _figures(row: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in row.items() if key not in {"seconds", "run_id"}}

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hivenas.config import AugmentationConfig
+from hivenas.core.files import written_whole
 from hivenas.core.nas.answers import Answers
 from hivenas.core.records import Row, ranking
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
 _LEGIBLE_CLASSES = 25
@@ -138,7 +140,6 @@ def draw_plots(rows: Sequence[Row], folder: Path, *, minimize: bool) -> list[Pat
     good = [row for row in rows if row.status != "failed"]
     if not good:
         return []
-    folder.mkdir(parents=True, exist_ok=True)
     files = [_draw(folder / "convergence.png", lambda axes: _convergence(axes, good, minimize))]
     if any(row.params for row in good):
         files.append(_draw(folder / "parameters.png", lambda axes: _parameters(axes, good)))
@@ -151,9 +152,8 @@ def draw_answers(answers: Answers, folder: Path) -> list[Path]:
     Returns:
         confusion_matrix.png, confusion_matrix.csv and, where it made mistakes, worst_mistakes.png.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     table = folder / "confusion_matrix.csv"
-    with table.open("w", encoding="utf-8", newline="") as file:
+    with written_whole(table) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["true class", *answers.class_names])
         for name, counts in zip(answers.class_names, answers.confusion().tolist(), strict=True):
@@ -181,7 +181,7 @@ def _draw_confusion(answers: Answers, file: Path) -> Path:
     axes.set_xlabel("answered class")
     axes.set_ylabel("true class")
     axes.set_title(f"test accuracy {answers.accuracy:.4f} on {len(answers.labels):,} images")
-    figure.savefig(file)
+    _save(figure, file)
     return file
 
 
@@ -201,7 +201,7 @@ def _draw_mistakes(answers: Answers, file: Path) -> Path:
         _show_image(pane, picture)
         pane.set_title(f"{answers.class_names[answer]} {sure:.0%}\ntruly {truth}", fontsize=8)
     figure.suptitle("The surest mistakes on the test split", fontsize=11)
-    figure.savefig(file)
+    _save(figure, file)
     return file
 
 
@@ -227,8 +227,13 @@ def _draw(file: Path, paint: Any) -> Path:
     paint(axes)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
-    figure.savefig(file)
+    _save(figure, file)
     return file
+
+
+def _save(figure: Figure, file: Path) -> None:
+    with written_whole(file) as temporary:
+        figure.savefig(temporary)
 
 
 def _convergence(axes: Axes, rows: Sequence[Row], minimize: bool) -> None:
@@ -289,8 +294,7 @@ def draw_augmentation(examples: NDArray[Any], config: AugmentationConfig, folder
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_title(_augmentation_title(config), fontsize="medium")
-    folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / "augmentation.png")
+    _save(figure, folder / "augmentation.png")
     return folder / "augmentation.png"
 
 

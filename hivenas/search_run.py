@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +73,9 @@ class SearchRun:
             if self._is_done():
                 return self._nothing_left()
             self._claim()
-            data = self._open()
+            self.is_open = False
             try:
-                trained = self._search_and_train(data)
+                trained = self._search_and_train(self._open())
             except BaseException as error:
                 self._close_early(error)
                 raise
@@ -84,16 +84,19 @@ class SearchRun:
     def _nothing_left(self) -> Finished:
         self.listener.note(f"{self.store.folder.path} holds a finished search; nothing is left to do")
         self.outbox.forget(self.delivered)
+        self.store.folder.clear_checkpoints()
         try:
             self.tracker.point_to(self.store.state.run_id, self.tracker.made)
+            self.tracker.close_abandoned(self.store.state.abandoned)
+            self.store.save(abandoned=())
         except TrackingError as error:
             self.listener.note(str(error))
         return self._finished(None)
 
     def _claim(self) -> None:
-        """Writes down the run that `mlflow run` has made before anything slow begins: a kill leaves it in the books."""
-        if self.tracker.made and not self.store.state.run_id and not self.store.replaces:
-            self.store.save(run_id=self.tracker.made)
+        """Writes down how the parent run is found before anything slow begins: a kill leaves it in the books."""
+        if not self.store.state.run_id:
+            self.store.claim(self.tracker.made)
 
     def _open(self) -> Mapping[str, Any]:
         """Looks at the data, then opens the parent run; returns what the data are."""
@@ -102,19 +105,20 @@ class SearchRun:
         pictures = [] if self.numerical else self._draw_augmentation()
         state = self.store.state
         card = SearchCard(self.config.name, self.config.flat(), self.store.folder.yaml, data, pictures, state.uid)
-        run_id = state.run_id
+        run_id, abandoned = state.run_id, state.abandoned
         try:
             run_id = self.tracker.open_search(card, run_id)
             self.tracker.close_dead({letter.child.key for letter in self.outbox.letters() if letter.child})
-            if self.store.abandoned:
-                self.tracker.close_abandoned(self.store.abandoned)
+            self.tracker.close_abandoned(abandoned)
+            abandoned = ()
         except TrackingRefusedError:
             raise
         except TrackingError as error:
             if not state.has_begun:
                 raise
             self.listener.note(f"{error}. The search goes on, and is tracked when it answers")
-        self.store.save(run_id=run_id, data=data.get("digest", ""))
+        self.store.save(run_id=run_id, data=data.get("digest", ""), abandoned=abandoned)
+        self.is_open = True
         return data
 
     def _refuse_other_data(self, data: Mapping[str, Any]) -> None:
@@ -154,7 +158,7 @@ class SearchRun:
             self.store.save(stage="full_train")
         letter = self._train(data) if self._trains() else None
         # The state says that all is done once every letter that tells so is on the disk.
-        self.outbox.write(Letter(closing=self._closing("FINISHED", letter)))
+        self.outbox.write(Letter(closing=self._closed_before(letter) or self._closing("FINISHED", letter)))
         self.store.save(stage="done", trained=letter is not None)
         self.delivered += settle(self.store, self.outbox)
         self.outbox.forget(self.delivered)
@@ -232,9 +236,15 @@ class SearchRun:
 
     def _close_early(self, error: BaseException) -> None:
         """Closes the parent run of a search that ends before it is finished; what fails in that is said, not raised."""
+        if not self.is_open and not self.tracker.opened:
+            return
         interrupted = isinstance(error, KeyboardInterrupt)
         reason = str(error) or "interrupted" if interrupted else first_line(error)
         try:
+            # An interruption may fall anywhere, also between a file and what is known of it here.
+            self.store.read_again()
+            self.outbox = Outbox(self.store.folder.outbox, self.tracker, self.listener.note)
+            recover(self.store, self.outbox)
             self.outbox.write(Letter(closing=self._closing("KILLED" if interrupted else "FAILED", None, reason)))
             settle(self.store, self.outbox)
             self.store.tell_books()
@@ -258,8 +268,21 @@ class SearchRun:
         )
         plots = draw_plots(self.store.rows, self.store.folder.plots, minimize=self.minimize)
         artifacts = ((self.store.folder.csv, ""), *((file, "plots") for file in plots))
-        run_id, made = self.store.state.run_id, self.tracker.made
-        return Closing(run_id, status, metrics, note, reason, artifacts, made if made != run_id else "", now_ms())
+        run_id = self.tracker.opened or self.store.state.run_id
+        rows = len(self.store.rows)
+        return Closing(run_id, status, metrics, note, reason, artifacts, self._pointer(run_id), now_ms(), rows)
+
+    def _pointer(self, run_id: str) -> str:
+        """The run that `mlflow run` has made for a resumption."""
+        return self.tracker.made if self.tracker.made != run_id else ""
+
+    def _closed_before(self, letter: Letter | None) -> Closing | None:
+        """How a process that was killed has closed the search; told again word for word, MLflow shows it once."""
+        closing = self.letters[-1].closing if self.letters else None
+        is_news = letter is not None and letter not in self.letters
+        if is_news or closing is None or closing.status != "FINISHED" or closing.step != len(self.store.rows):
+            return None
+        return replace(closing, pointer=self._pointer(closing.run_id))
 
     def _summary(self) -> Summary:
         state = self.store.state
@@ -284,4 +307,5 @@ def deliver_all(store: SearchStore, outbox: Outbox) -> Sequence[Delivered]:
     delivered = recover(store, outbox)
     if store.state.stage == "done":
         outbox.forget(delivered)
+        store.folder.clear_checkpoints()
     return delivered

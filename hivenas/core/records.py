@@ -222,7 +222,7 @@ class ResultsFolder:
 
     def sweep(self) -> None:
         """Removes what killed processes left half written; files of living ones and all others stay."""
-        for folder in (self.path, self.weights, self.checkpoints, self.histories):
+        for folder in (self.path, self.weights, self.checkpoints, self.histories, self.outbox, self.plots):
             sweep_temporaries(folder)
 
 

@@ -81,6 +81,7 @@ class Closing:
         artifacts: local files and the folders under which they are kept.
         pointer: the run that was made for a resumption and is closed as a pointer to the parent; empty without one.
         end_ms: when it ended, in milliseconds since 1970.
+        step: evaluations that were recorded; the figures are kept as of then.
     """
 
     run_id: str
@@ -91,6 +92,7 @@ class Closing:
     artifacts: tuple[tuple[Path, str], ...] = ()
     pointer: str = ""
     end_ms: int = 0
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ Stage = Literal["search", "full_train", "done"]
 # What may differ between a search and its resumption: it decides what comes after, or where, not what was found.
 _FREE = ("full_train.", "registry.", "execution.", "results.", "optuna.", "colony.iterations")
 _REPLACED = ".replaced"
+_SUCCESSOR = "successor"  # in it: the name of the search that replaces the one there
 _NOTHING = "nothing to resume in {}; start the search without --resume"
 
 
@@ -53,6 +54,8 @@ class SearchState:
         trained: whether the best candidate of what was flown has been trained fully.
         data: digest of the images that the search began with; empty for numerical objectives.
         uid: names the search wherever it is recorded.
+        abandoned: names of searches in this folder that were killed before they began, or ids of their parent runs;
+            those runs are still to be closed.
     """
 
     stage: Stage = "search"
@@ -62,6 +65,10 @@ class SearchState:
     trained: bool = False
     data: str = ""
     uid: str = ""
+    abandoned: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "abandoned", tuple(self.abandoned))  # JSON has lists
 
     @property
     def has_begun(self) -> bool:
@@ -76,22 +83,25 @@ class SearchStore:
         folder: where the search is recorded.
         state: all of it that the table does not hold.
         books: the second record, which follows; None for none.
-        abandoned: id of the parent run of a search that was killed before it began and that this one replaces.
     """
 
-    def __init__(
-        self, folder: ResultsFolder, state: SearchState, books: Books | None = None, *, abandoned: str = ""
-    ) -> None:
+    def __init__(self, folder: ResultsFolder, state: SearchState, books: Books | None = None) -> None:
         self.folder = folder
         self.state = state
-        self.abandoned = abandoned
         self.rows: list[Row] = folder.rows()
         self._books = books
 
-    @property
-    def replaces(self) -> bool:
-        """Whether a search that this one replaces would still come back."""
-        return (self.folder.path / _REPLACED).exists()
+    def claim(self, run_id: str) -> None:
+        """Writes down how the parent run is found before there is one; a search that this one replaces comes back yet.
+
+        Args:
+            run_id: of a parent run that exists already; empty for one that will be made under the search's name.
+        """
+        aside = self.folder.path / _REPLACED
+        if aside.exists():
+            write_atomically(aside / _SUCCESSOR, run_id or self.state.uid)
+        else:
+            self.save(run_id=run_id)
 
     def key(self, index: int) -> str:
         """Names an evaluation of this search wherever it is tracked."""
@@ -102,6 +112,11 @@ class SearchStore:
         self.folder.append(row)
         self.rows.append(row)
         self._tell_books()
+
+    def read_again(self) -> None:
+        """Takes the table as it is on the disk."""
+        cut_torn_line(self.folder.csv)
+        self.rows = self.folder.rows()
 
     def fill_run_ids(self, run_ids: Mapping[int, str]) -> None:
         """Writes down the runs of evaluations, by index, that were recorded before they could be tracked."""
@@ -166,7 +181,7 @@ def open_store(
     with _lock(folder), _replacing(folder, overwrite):
         if cut_torn_line(folder.csv):
             say(f"a crash has torn the last line of {folder.csv}; it is cut, and written again")
-        state, abandoned = _read_state(folder), ""
+        state = _read_state(folder)
         if resume:
             if state is not None:
                 _refuse_other_search(config, folder)
@@ -176,12 +191,9 @@ def open_store(
         elif folder.csv.exists() or (state is not None and state.has_begun):
             raise ResultsExistError(_exists_message(folder, state))
         else:
-            abandoned = state.run_id if state else ""
-            state = SearchState(seed=seed)
+            state = SearchState(seed=seed, abandoned=_abandoned(state) if state else ())
         state = state if state.uid else replace(state, uid=uuid.uuid4().hex)
-        store = SearchStore(
-            folder, state, books, abandoned=abandoned
-        )  # refuses a foreign table before anything changes
+        store = SearchStore(folder, state, books)  # refuses a foreign table before anything changes
         if books:
             books.open(state.uid, overwrite=overwrite)
         folder.sweep()
@@ -254,6 +266,11 @@ def difference(before: Config, now: Config) -> str:
     return f"{key}={old.get(key)}, got {key}={new.get(key)}{more}"
 
 
+def _abandoned(state: SearchState) -> tuple[str, ...]:
+    """Names of the searches that are given up with a state that has not begun."""
+    return (*state.abandoned, *filter(None, [state.run_id or state.uid]))
+
+
 def _read_state(folder: ResultsFolder) -> SearchState | None:
     if not folder.state.exists():
         return None
@@ -309,6 +326,10 @@ def _settle(folder: ResultsFolder, aside: Path) -> None:
     if not folder.state.exists():
         # The state is put aside first and back last: while it is not there, the rest may be in either place.
         _move([aside / path.name for path in reversed(folder.own)], folder.path)
+        state, successor = _read_state(folder), aside / _SUCCESSOR
+        if state and successor.exists():
+            state = replace(state, abandoned=(*state.abandoned, successor.read_text(encoding="utf-8")))
+            write_atomically(folder.state, json.dumps(asdict(state)))
     shutil.rmtree(aside)
 
 

@@ -31,9 +31,13 @@ def publish(model: ServableModel, run_id: str, stores: tuple[str, str]) -> str:
     mlflow.set_tracking_uri(stores[0])
     mlflow.set_registry_uri(stores[1])
     with spoken():
-        logged, number = _published_before(model, run_id) or _log(model, run_id)
-        if model.name is None:
-            return logged
+        number = _version_of(model, run_id)
+        if not number:
+            uri, torn = _logged_before(run_id)
+            uri = uri or _log(model, run_id, torn)
+            if model.name is None:
+                return uri
+            number = str(mlflow.register_model(uri, model.name).version)
         client = mlflow.MlflowClient()
         client.update_model_version(model.name, number, description=model.description)
         for key, value in model.origin.items():
@@ -42,22 +46,24 @@ def publish(model: ServableModel, run_id: str, stores: tuple[str, str]) -> str:
         return f"models:/{model.name}@{model.alias}"
 
 
-def _published_before(model: ServableModel, run_id: str) -> tuple[str, str] | None:
-    """The model that an earlier try, ended in the middle, has logged and registered already."""
+def _version_of(model: ServableModel, run_id: str) -> str:
+    """The version that an earlier try, ended in the middle, has registered; empty without one."""
+    versions = mlflow.MlflowClient().search_model_versions(f"run_id = '{run_id}'") if model.name else []
+    return next((str(v.version) for v in versions if v.name == model.name and v.status == "READY"), "")
+
+
+def _logged_before(run_id: str) -> tuple[str, str]:
+    """The URI of the model that an earlier try has logged, and the id of one that it had not logged to the end."""
     client = mlflow.MlflowClient()
-    if model.name is not None:
-        versions = client.search_model_versions(f"run_id = '{run_id}'")
-        ready = [v for v in versions if v.name == model.name and v.status == "READY"]
-        return ("", str(ready[0].version)) if ready else None
-    outputs = client.get_run(run_id).outputs
-    for output in outputs.model_outputs if outputs else ():
-        logged = client.get_logged_model(output.model_id)
-        if str(logged.status) == "READY":
-            return str(logged.model_uri), ""
-    return None
+    experiment = client.get_run(run_id).info.experiment_id
+    logged = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
+    whole = [str(each.model_uri) for each in logged if str(each.status) == "READY"]
+    torn = [str(each.model_id) for each in logged if str(each.status) != "READY"]
+    return next(iter(whole), ""), next(iter(torn), "")
 
 
-def _log(model: ServableModel, run_id: str) -> tuple[str, str]:
+def _log(model: ServableModel, run_id: str, torn: str) -> str:
+    """Logs a model on its run, where there is one as that which an earlier try had begun to log; returns its URI."""
     import keras
     import mlflow.tensorflow
 
@@ -72,8 +78,8 @@ def _log(model: ServableModel, run_id: str) -> tuple[str, str]:
             signature=infer_signature(example, network.predict(example, verbose=0)),
             input_example=example,
             pip_requirements=[f"{name}=={package_version(name)}" for name in packages],
-            registered_model_name=model.name,
+            model_id=torn or None,
         )
     # Starting the run again has moved its end; it ended when the training did.
     mlflow.MlflowClient().set_terminated(run_id, status=before.status, end_time=before.end_time)
-    return str(logged.model_uri), str(logged.registered_model_version or "")
+    return str(logged.model_uri)

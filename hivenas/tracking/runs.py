@@ -49,11 +49,13 @@ class MlflowTracker:
         self._command = command
         self._publisher = publisher
         self._parent: str | None = None
+        self.opened = ""  # the parent run that this process has set to RUNNING
         self._runs: dict[str, str] = {}
         self._experiments: dict[str, str] = {}
 
     @functools.cached_property
     def _client(self) -> mlflow.MlflowClient:
+        prepare_store()
         return mlflow.MlflowClient()
 
     @functools.cached_property
@@ -109,6 +111,7 @@ class MlflowTracker:
             if run_id and not self._exists(run_id):
                 run_id = ""
             self._parent = run_id or self._found(card.uid) or self.made or self._created(card)
+            self.opened = self._parent
             self._client.update_run(self._parent, status="RUNNING")
             self._describe(card)
             if self.made and self.made != self._parent:
@@ -137,21 +140,27 @@ class MlflowTracker:
                 self._client.set_terminated(run.info.run_id, status="FAILED")
             return len(dead)
 
-    def close_abandoned(self, run_id: str) -> None:
-        """Closes the parent run of a search that was killed before it evaluated anything and is begun anew.
+    def close_abandoned(self, names: Collection[str]) -> None:
+        """Closes the parent runs of searches that were killed before they evaluated anything and were begun anew.
+
+        Args:
+            names: of the searches, or ids of their parent runs.
 
         Raises:
             TrackingError: the store does not answer.
         """
         with spoken():
-            if run_id != self.made and self._exists(run_id):
-                self._client.set_tag(run_id, "hivenas.reason", _DIED)
-                self._client.set_terminated(run_id, status="FAILED")
+            for name in names:
+                run_id = name if self._exists(name) else self._found(name)
+                if run_id and run_id != self.made:
+                    self._client.set_tag(run_id, "hivenas.reason", _DIED)
+                    self._client.set_terminated(run_id, status="FAILED")
 
     def close_search(self, closing: Closing) -> None:
         """Ends the parent run, and the pointer to it where `mlflow run` made one for a resumption."""
         with spoken():
-            final = [Metric(k, v, closing.end_ms, 0) for k, v in closing.metrics.items() if math.isfinite(v)]
+            finite = {key: value for key, value in closing.metrics.items() if math.isfinite(value)}
+            final = [Metric(key, value, closing.end_ms, closing.step) for key, value in finite.items()]
             tags = [RunTag(_NOTE, closing.note[:LONGEST_TAG])]
             if closing.reason:
                 tags.append(RunTag("hivenas.reason", closing.reason[:LONGEST_TAG]))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import getpass
 import os
 import subprocess
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import mlflow
 from mlflow.exceptions import MlflowException
 from requests.exceptions import RequestException
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from hivenas.errors import TrackingError, TrackingRefusedError, first_line
 
@@ -49,12 +53,38 @@ def prepare_store() -> None:
         TrackingError: the store cannot be reached or opened.
     """
     with spoken():
+        for uri in dict.fromkeys(current_stores()):
+            if uri.startswith("sqlite:"):
+                _make_database(uri)
         mlflow.MlflowClient().search_experiments(max_results=1)
+
+
+def _make_database(uri: str) -> None:
+    """Makes a sqlite database whole or not at all: one that a kill leaves half-made could never be opened again."""
+    url = make_url(uri)
+    file = Path(url.database or ":memory:")
+    if url.database in {None, "", ":memory:"} or not file.parent.is_dir():
+        return
+    descriptor = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if file.exists() and file.stat().st_size:
+            return
+        new = file.with_name(f".{file.name}.new")
+        for left in file.parent.glob(f"{new.name}*"):  # by a process that was killed
+            left.unlink()
+        mlflow.MlflowClient(url.set(database=str(new)).render_as_string(hide_password=False)).search_experiments()
+        new.replace(file)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
 def spoken() -> Iterator[None]:
-    """Turns what MLflow raises, in all its kinds, into a TrackingError: its own, of the network, of artifact files."""
+    """Turns what MLflow raises, in all its kinds, into a TrackingError.
+
+    Its own, of the network, of artifact files, of a database that cannot be opened.
+    """
     try:
         yield
     except MlflowException as error:
@@ -62,7 +92,7 @@ def spoken() -> Iterator[None]:
         if refused:
             raise TrackingRefusedError(f"MLflow refuses it: {first_line(error)}") from error
         raise _unreachable(error) from error
-    except (RequestException, OSError) as error:
+    except (RequestException, OSError, SQLAlchemyError) as error:
         raise _unreachable(error) from error
 
 

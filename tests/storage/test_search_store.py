@@ -178,11 +178,11 @@ def test_a_search_that_was_killed_before_it_began_is_started_again_and_its_run_r
         store.save(run_id="orphan")
         first = store.state.uid
     with open_store(config, 7) as store:
-        assert store.abandoned == "orphan"
+        assert store.state.abandoned == ("orphan",)
         assert store.state.run_id == ""
         assert store.state.uid != first
     with open_store(config, 7, resume=True) as store:
-        assert (store.abandoned, store.state.run_id, store.state.uid) == ("", "orphan", first)
+        assert (store.state.abandoned, store.state.run_id, store.state.uid) == ((), "orphan", first)
 
 
 def test_two_searches_have_different_names_and_a_resumed_one_keeps_its_own(tmp_path: Path) -> None:

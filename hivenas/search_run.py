@@ -265,6 +265,7 @@ class SearchRun:
             minimize=self.minimize,
             test_accuracy=metrics.get("test_accuracy"),
             model_uri=model_uri,
+            reason=reason,
         )
         plots = draw_plots(self.store.rows, self.store.folder.plots, minimize=self.minimize)
         artifacts = ((self.store.folder.csv, ""), *((file, "plots") for file in plots))

@@ -215,6 +215,7 @@ def _errors(resume_hint: str = "") -> Iterator[None]:
     from hivenas.errors import DiskFullError, HivenasError, InputError, SearchFailedError, TrainingError
 
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
         with _orderly_end():
             yield

@@ -100,9 +100,12 @@ def search_note(
     minimize: bool,
     test_accuracy: float | None = None,
     model_uri: str = "",
+    reason: str = "",
 ) -> str:
-    """The parent run's description: what was found, what was spent, how to load the result."""
+    """The parent run's description: why it ended early, if so, what was found and spent, how to load the result."""
     parts = [f"# Search `{name}`"]
+    if reason:
+        parts.append(f"Ended early: {reason}. The search goes on with `--resume`.")
     if test_accuracy is not None:
         parts.append(f"Test accuracy of the fully trained best: **{test_accuracy:.4f}**")
     if model_uri:

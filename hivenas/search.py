@@ -14,7 +14,14 @@ from hivenas.core.colony.colony import ArtificialBeeColony
 from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate
 from hivenas.core.records import Row
 from hivenas.core.tracker import child_of
-from hivenas.errors import ArchitectureError, InputError, MissingResultsError, SearchFailedError, WorkerDiedError
+from hivenas.errors import (
+    ArchitectureError,
+    DiskFullError,
+    InputError,
+    MissingResultsError,
+    SearchFailedError,
+    WorkerDiedError,
+)
 from hivenas.outbox import Delivered, Letter, Outbox
 from hivenas.storage import SearchStore
 
@@ -137,7 +144,7 @@ class Search:
             if not proposal.momentum_epochs:
                 raise
             return Evaluation.failure(proposal.candidate, str(error), worst=worst)
-        except InputError:
+        except (InputError, DiskFullError):
             raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"

@@ -227,7 +227,10 @@ class SearchRun:
             exact = [row for row in holders if row.weights_filename == name] or holders
             if exact:
                 run = exact[-1].run_id or self.store.key(exact[-1].index)
-                self.tracker.fetch(run, f"weights/{name}", self.store.folder.weights)
+                try:
+                    self.tracker.fetch(run, f"weights/{name}", self.store.folder.weights)
+                except TrackingError as error:
+                    raise TrackingError(f"{name} is kept in MLflow alone. {error}; then go on (--resume)") from error
 
     # -- the end, and early ends ---------------------------------------------------------------------------------
 
@@ -262,6 +265,7 @@ class SearchRun:
             minimize=self.minimize,
             test_accuracy=metrics.get("test_accuracy"),
             model_uri=model_uri,
+            reason=reason,
         )
         plots = draw_plots(self.store.rows, self.store.folder.plots, minimize=self.minimize)
         artifacts = ((self.store.folder.csv, ""), *((file, "plots") for file in plots))

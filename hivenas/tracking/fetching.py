@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 
 import mlflow
-from mlflow.exceptions import MlflowException
 
 from hivenas.core.evaluation import Phase
 from hivenas.core.recipe import RECIPE_FILE
@@ -58,12 +57,19 @@ class TrackedRun:
 
 
 def download(client: mlflow.MlflowClient, run_id: str, path: str, folder: Path) -> bool:
-    """Downloads a file of a run into a folder, whole or not at all; returns whether it is there now."""
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
+    """Downloads a file of a run into a folder, whole or not at all.
+
+    Returns:
+        Whether it is there now; False where the run has no such file.
+
+    Raises:
+        TrackingError: the store does not answer.
+    """
+    with spoken():
+        if path not in {file.path for file in client.list_artifacts(run_id, path.rpartition("/")[0] or None)}:
+            return False
+        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
             found = Path(client.download_artifacts(run_id, path, temporary))
             found.replace(folder / found.name)
-    except (MlflowException, OSError):
-        return False
-    return True
+        return True

@@ -260,9 +260,14 @@ class MlflowTracker:
         return self._publisher(model, run_id, current_stores())
 
     def fetch(self, run: str, path: str, folder: Path) -> bool:
-        """Downloads a file of the run with this id or key into a folder; returns whether it is there now."""
+        """Downloads a file of the run with this id or key into a folder; returns whether it is there now.
+
+        Raises:
+            TrackingError: the store does not answer.
+        """
         with spoken():
-            return download(self._client, self._resolve(run), path, folder)
+            run_id = self._resolve(run)
+        return download(self._client, run_id, path, folder)
 
     def _make_child(self, child: Child) -> str:
         parent = self._parent or self._active()

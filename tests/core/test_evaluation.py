@@ -111,6 +111,14 @@ def test_an_evaluation_as_json_keeps_the_figures_of_every_epoch() -> None:
     assert data["history"] == [{"epoch": 1, "loss": 0.7, "accuracy": 0.6, "val_loss": 0.5, "val_accuracy": 0.4}]
 
 
+@pytest.mark.parametrize(
+    ("proposal", "phase", "label"),
+    [
+        (Proposal(0, 0, "scout", 0, ARCH), "evaluate", "0000-scout"),
+        (Proposal(17, 2, "onlooker", 1, ARCH, 0.5), "evaluate", "0017-onlooker"),
+        (Proposal(12345, 2, "employee", 0, ARCH, 0.5, 3, "x.h5"), "momentum", "12345-momentum"),
+    ],
+)
 def test_a_proposal_knows_its_phase_and_label(proposal: Proposal, phase: str, label: str) -> None:
     assert (proposal.phase, proposal.label) == (phase, label)
 

@@ -20,14 +20,14 @@ from hivenas.core.nas.stopping import judged_epochs
 from hivenas.core.records import ResultsFolder, Row
 from hivenas.core.seeds import drawn_seed
 from hivenas.core.tracker import NullTracker
-from hivenas.errors import ConfigError
+from hivenas.errors import ConfigError, TrackingError
 from hivenas.execution import Unlimited, describe_data, make_executor, train_arch, train_best
 from hivenas.full_training import Trained, letter_of, publisher, trained_of
 from hivenas.objectives import minimizes, naming, trial_parameters
 from hivenas.outbox import Outbox
 from hivenas.reports import draw_plots
 from hivenas.search import SearchListener
-from hivenas.storage import Books, lock_folder, open_folder, open_store, read_state
+from hivenas.storage import Books, open_folder, open_store
 
 if TYPE_CHECKING:
     from hivenas.reproduction import Reproduction
@@ -123,11 +123,15 @@ def sync(config: Config, listener: SearchListener) -> tuple[int, int]:
     from hivenas.tracking import fail_fast
 
     fail_fast()
+    with open_folder(config) as store, make_executor(config.execution, store.folder) as executor:
+        tracker = open_tracker(config, store, executor, "sync")
+        outbox = Outbox(store.folder.outbox, tracker, listener.note)
+        outbox.retry_refused()
+        taken, waiting = len(deliver_all(store, outbox, tracker)), outbox.waiting
+    # MLflow has its records by now, whether or not Optuna's storage answers.
     books = _open_books(config, listener)
-    with open_folder(config, books) as store, make_executor(config.execution, store.folder) as executor:
-        outbox = Outbox(store.folder.outbox, open_tracker(config, store, executor, "sync"), listener.note)
-        delivered = deliver_all(store, outbox)
-        return len(delivered), outbox.waiting + store.tell_books()
+    with open_folder(config, books) as store:
+        return taken, waiting + store.tell_books()
 
 
 def train(config: Config, listener: SearchListener, *, from_weights: bool = False) -> Trained:
@@ -173,8 +177,10 @@ def reproduce(run_id: str, listener: SearchListener) -> Reproduction:
         TrainingError: the candidate cannot be trained here.
     """
     from hivenas import reproduction
+    from hivenas.tracking import fail_fast
     from hivenas.tracking.fetching import TrackedRun
 
+    fail_fast()
     return reproduction.reproduce(TrackedRun(run_id), listener.note)
 
 
@@ -206,31 +212,35 @@ def _train_alone(
     continues: str = "",
 ) -> Trained:
     """A full training outside a search: with the seed and under the run of the recorded search, if there is one."""
+    from hivenas.search_run import deliver_all, open_tracker
     from hivenas.tracking import MlflowTracker, fail_fast, prepare_store
 
-    prepare_store()
     fail_fast()
-    with lock_folder(config) as folder:
-        state = read_state(config)
-        recorded = state.seed if state and config.seed is None else config.seed
+    prepare_store()
+    with open_folder(config, make=True) as store, make_executor(config.execution, store.folder) as executor:
+        search = open_tracker(config, store, executor, "train")
+        outbox = Outbox(store.folder.outbox, search, listener.note)
+        deliver_all(store, outbox, search)
+        if outbox.waiting:
+            raise TrackingError("the MLflow store has not taken what waits for it; train when it answers")
+        run_id = store.state.run_id
+        recorded = store.state.seed if store.state.has_begun and config.seed is None else config.seed
         seeded = config.model_copy(update={"seed": drawn_seed(recorded)})
-        run_id = state.run_id if state else ""
-        with make_executor(config.execution, folder) as executor:
-            data = executor.submit(Unlimited(describe_data), seeded).result()
-            tracker = MlflowTracker(config.name, home=run_id, command="hivenas train", publisher=publisher(executor))
-            evaluation = executor.submit(Unlimited(call_of(seeded))).result()
-            letter = letter_of(
-                seeded,
-                evaluation,
-                key=f"{uuid.uuid4().hex}:full",
-                register_as=register_as,
-                search_run=run_id,
-                data=data,
-                continues=continues,
-            )
-            outbox = Outbox(folder.outbox, tracker, listener.note)
-            outbox.write(letter)
-            delivered = outbox.deliver(force=True)
-            outbox.forget(delivered)
-            folder.drop_checkpoints(str(evaluation.candidate))
-            return trained_of(letter, delivered)
+        data = executor.submit(Unlimited(describe_data), seeded).result()
+        evaluation = executor.submit(Unlimited(call_of(seeded))).result()
+        letter = letter_of(
+            seeded,
+            evaluation,
+            key=f"{uuid.uuid4().hex}:full",
+            register_as=register_as,
+            search_run=run_id,
+            data=data,
+            continues=continues,
+        )
+        tracker = MlflowTracker(config.name, home=run_id, command="hivenas train", publisher=publisher(executor))
+        outbox = Outbox(store.folder.outbox, tracker, listener.note)
+        outbox.write(letter)
+        delivered = outbox.deliver(force=True)
+        outbox.forget(delivered)
+        store.folder.drop_checkpoints(str(evaluation.candidate))
+        return trained_of(letter, delivered)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import signal
 import sys
@@ -64,10 +65,11 @@ def search(
     config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], resume: bool, overwrite: bool
 ) -> None:
     """Search, train the best candidate fully, test it, register it."""
-    with _errors(_resume_hint(config_path, overrides, modules)):
+    hint = _ResumeHint(config_path, overrides, modules)
+    with _errors(hint):
         from hivenas import app
 
-        config = _load(config_path, overrides, modules)
+        config = hint.config = _load(config_path, overrides, modules)
         with _Terminal() as terminal:
             finished = app.search(config, terminal, resume=resume, overwrite=overwrite)
         _print_finished(config, finished)
@@ -210,9 +212,9 @@ def _load(path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> Co
 
 
 @contextlib.contextmanager
-def _errors(resume_hint: str = "") -> Iterator[None]:
+def _errors(resume_hint: _ResumeHint | None = None) -> Iterator[None]:
     """One clear line for what went wrong, and its exit code: 2 for wrong input, 1 for failed work."""
-    from hivenas.errors import DiskFullError, HivenasError, InputError, SearchFailedError, TrainingError
+    from hivenas.errors import HivenasError, InputError
 
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -223,11 +225,10 @@ def _errors(resume_hint: str = "") -> Iterator[None]:
         click.echo(f"hivenas: {error}", err=True)
         sys.exit(_WRONG_INPUT)
     except HivenasError as error:
-        begun = isinstance(error, (SearchFailedError, DiskFullError, TrainingError))
-        click.echo(f"hivenas: {error}{resume_hint if begun else ''}", err=True)
+        click.echo(f"hivenas: {error}{resume_hint or ''}", err=True)
         sys.exit(_FAILED)
     except KeyboardInterrupt as error:
-        click.echo(f"\nhivenas: {error or 'interrupted'}; what was finished is kept{resume_hint}", err=True)
+        click.echo(f"\nhivenas: {error or 'interrupted'}; what was finished is kept{resume_hint or ''}", err=True)
         sys.exit(_FAILED)
 
 
@@ -249,10 +250,30 @@ def _orderly_end() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _resume_hint(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> str:
-    sets = "".join(f" --set {shlex.quote(override)}" for override in overrides if override.strip())
-    imports = "".join(f" --import {shlex.quote(module)}" for module in modules)
-    return f". Go on with\n  hivenas search --config {shlex.quote(config_path)}{sets}{imports} --resume"
+class _ResumeHint:
+    """How to go on with a search, as text: once there is something to go on with.
+
+    Args:
+        path, overrides, modules: as they were given.
+    """
+
+    def __init__(self, path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> None:
+        self._path = path
+        self._overrides = overrides
+        self._modules = modules
+        self.config: Config | None = None
+
+    def __str__(self) -> str:
+        from hivenas.config_text import masked
+        from hivenas.core.records import ResultsFolder
+
+        if self.config is None or not ResultsFolder(self.config.results.dir, self.config.name).state.exists():
+            return ""
+        given = [override for override in self._overrides if override.strip()]
+        shown = [masked(each) if "optuna.storage" in each else each for each in given]
+        sets = "".join(f" --set {shlex.quote(each)}" for each in shown)
+        imports = "".join(f" --import {shlex.quote(module)}" for module in self._modules)
+        return f". Go on with\n  hivenas search --config {shlex.quote(self._path)}{sets}{imports} --resume"
 
 
 class _Terminal(contextlib.AbstractContextManager["_Terminal"]):
@@ -336,7 +357,7 @@ def _print_finished(config: Config, finished: Finished) -> None:
 
 def _ui_command(store: str) -> str:
     if store.startswith(("http:", "https:")):
-        return f"open {store} and choose Model training"
+        return f"open {re.sub('//[^/@]*@', '//', store)} and choose Model training"
     at_home = store == "sqlite:///mlflow.db" or store == f"sqlite:///{os.getcwd()}/mlflow.db"
     # A store elsewhere may have a password in its URI, which does not belong on a screen.
     command = "mlflow ui" if at_home else 'mlflow ui --backend-store-uri "$MLFLOW_TRACKING_URI"'

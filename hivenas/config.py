@@ -22,16 +22,7 @@ from pydantic import (
 from hivenas.ancestor import Translation, is_ancestral, translate
 from hivenas.config_arguments import check_operation, check_optimizer, check_size, check_time_limit, check_unused
 from hivenas.config_errors import explain, in_old_words
-from hivenas.config_text import (
-    as_text,
-    dump_yaml,
-    leaves,
-    nearest,
-    put,
-    read_mapping,
-    split_overrides,
-    without_password,
-)
+from hivenas.config_text import as_text, dump_yaml, leaves, masked, nearest, put, read_mapping, split_overrides
 from hivenas.errors import ConfigError
 from hivenas.extensions import DATASETS
 
@@ -340,7 +331,7 @@ class Config(Section):
         """Plain nested data with the public keys, tuples as lists; for people and records, so without a password."""
         data: dict[str, Any] = self.model_dump(mode="json", by_alias=True)
         if self.optuna.storage:
-            data["optuna"]["storage"] = without_password(self.optuna.storage)
+            data["optuna"]["storage"] = masked(self.optuna.storage)
         return data
 
     def to_yaml(self) -> str:

@@ -265,7 +265,7 @@ def cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def without_password(address: str) -> str:
+def masked(address: str) -> str:
     """An address for people and records: without its password, and without arguments, which may hold another."""
     if address.startswith("journal:"):
         return address

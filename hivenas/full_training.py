@@ -18,7 +18,14 @@ from hivenas.core.recipe import Recipe
 from hivenas.core.records import ResultsFolder
 from hivenas.core.seeds import arch_hash
 from hivenas.core.tracker import ServableModel, child_of, operation_params
-from hivenas.errors import TrainingError
+from hivenas.errors import (
+    HivenasError,
+    TrackingError,
+    TrackingRefusedError,
+    TrainingError,
+    WorkerDiedError,
+    first_line,
+)
 from hivenas.execution import Unlimited
 from hivenas.outbox import Delivered, Letter
 from hivenas.reports import draw_answers, model_note
@@ -44,6 +51,7 @@ def letter_of(
     search_run: str,
     data: Mapping[str, Any],
     continues: str = "",
+    stands: bool = False,
 ) -> Letter:
     """What MLflow is told of a full training: the run with its pictures, and the model to log and register.
 
@@ -55,6 +63,7 @@ def letter_of(
         search_run: id of the search's run; empty where there is none.
         data: what `Dataset.describe` says.
         continues: id of the run whose weights it started from; empty from scratch.
+        stands: whether the letter stands for the training until the search's state does.
     """
     chain = decode(str(evaluation.candidate), reference_space(config.space.reference))
     folder = ResultsFolder(config.results.dir, config.name)
@@ -81,7 +90,7 @@ def letter_of(
         origin=origin,
         description=model_note(origin, config.to_yaml()),
     )
-    return Letter(child=child, model=model, evaluation=evaluation)
+    return Letter(child=child, model=model, evaluation=evaluation, stands=stands)
 
 
 def trained_of(letter: Letter, delivered: Sequence[Delivered]) -> Trained:
@@ -105,7 +114,16 @@ def publisher(executor: Executor) -> Callable[[ServableModel, str, tuple[str, st
     from hivenas.tracking.registry import publish
 
     def in_worker(model: ServableModel, run_id: str, stores: tuple[str, str]) -> str:
-        return executor.submit(Unlimited(publish), model, run_id, stores).result()
+        try:
+            return executor.submit(Unlimited(publish), model, run_id, stores).result()
+        except WorkerDiedError as error:
+            raise TrackingError(f"the model {model.file.name} could not be published: {error}") from error
+        except HivenasError:
+            raise
+        except Exception as error:  # a layer whose module was not imported, say
+            raise TrackingRefusedError(
+                f"the model {model.file.name} cannot be published: {first_line(error)}"
+            ) from error
 
     return in_worker
 

@@ -211,24 +211,19 @@ class Search:
         )
 
 
-def recover(store: SearchStore, outbox: Outbox) -> list[Delivered]:
-    """Takes up what a process that was killed has left in the outbox: writes it into the table, then delivers it."""
+def take_up(store: SearchStore, outbox: Outbox) -> None:
+    """Writes into the table what a process that was killed had in its outbox alone."""
     for letter in outbox.letters():
         if letter.row is not None and letter.row.index == len(store.rows):
             store.append(letter.row)
             store.folder.drop_checkpoints(letter.row.candidate)
-    return settle(store, outbox)
 
 
 def settle(store: SearchStore, outbox: Outbox) -> list[Delivered]:
-    """Delivers what waits in the outbox and writes down the runs that came of it.
-
-    Letters of full trainings are not forgotten: they stand for the training until the search's state says that it is
-    done.
-    """
+    """Delivers what waits in the outbox and writes down the runs that came of it."""
     delivered = outbox.deliver(force=True)
     store.fill_run_ids(_run_ids(delivered))
-    outbox.forget([each for each in delivered if each.letter.evaluation is None])
+    outbox.forget([each for each in delivered if not each.letter.stands])
     return delivered
 
 

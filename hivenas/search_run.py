@@ -17,13 +17,13 @@ from hivenas.core.recipe import Recipe
 from hivenas.core.records import Row
 from hivenas.core.seeds import derive_seed
 from hivenas.core.tracker import Closing, SearchCard, now_ms
-from hivenas.errors import DatasetError, DiskFullError, TrackingError, TrackingRefusedError, first_line
+from hivenas.errors import DatasetError, DiskFullError, TrackingError, first_line
 from hivenas.execution import Unlimited, augmented_examples, describe_data, make_executor, run_proposal, train_best
 from hivenas.full_training import Trained, letter_of, publisher, trained_of
 from hivenas.objectives import make_objective, run_params
 from hivenas.outbox import Delivered, Letter, Outbox
 from hivenas.reports import Summary, draw_augmentation, draw_plots, search_note
-from hivenas.search import Search, SearchListener, recover, settle
+from hivenas.search import Search, SearchListener, settle, take_up
 from hivenas.storage import SearchStore
 from hivenas.tracking import MlflowTracker, current_stores, fail_fast
 
@@ -66,12 +66,14 @@ class SearchRun:
             self.executor: Executor = executor
             self.tracker = open_tracker(self.config, self.store, executor)
             self.outbox = Outbox(self.store.folder.outbox, self.tracker, self.listener.note)
-            self.letters = self.outbox.letters()
-            self.delivered = recover(self.store, self.outbox)
+            self.delivered: list[Delivered] = []
+            take_up(self.store, self.outbox)
             if self.store.state.stage != "search" and not self._has_flown():
                 self.store.save(stage="search", trained=False)
             if self._is_done():
                 return self._nothing_left()
+            self.letters = self.outbox.letters()
+            self.outbox.drop_early_closings()
             self._claim()
             self.is_open = False
             try:
@@ -83,9 +85,8 @@ class SearchRun:
 
     def _nothing_left(self) -> Finished:
         self.listener.note(f"{self.store.folder.path} holds a finished search; nothing is left to do")
-        self.outbox.forget(self.delivered)
-        self.store.folder.clear_checkpoints()
         try:
+            deliver_all(self.store, self.outbox, self.tracker)
             self.tracker.point_to(self.store.state.run_id, self.tracker.made)
             self.tracker.close_abandoned(self.store.state.abandoned)
             self.store.save(abandoned=())
@@ -103,23 +104,23 @@ class SearchRun:
         data = {} if self.numerical else self.executor.submit(Unlimited(describe_data), self.config).result()
         self._refuse_other_data(data)
         pictures = [] if self.numerical else self._draw_augmentation()
-        state = self.store.state
-        card = SearchCard(self.config.name, self.config.flat(), self.store.folder.yaml, data, pictures, state.uid)
-        run_id, abandoned = state.run_id, state.abandoned
-        try:
-            run_id = self.tracker.open_search(card, run_id)
-            self.tracker.close_dead({letter.child.key for letter in self.outbox.letters() if letter.child})
-            self.tracker.close_abandoned(abandoned)
-            abandoned = ()
-        except TrackingRefusedError:
-            raise
-        except TrackingError as error:
-            if not state.has_begun:
-                raise
-            self.listener.note(f"{error}. The search goes on, and is tracked when it answers")
-        self.store.save(run_id=run_id, data=data.get("digest", ""), abandoned=abandoned)
+        flat, uid = self.config.flat(), self.store.state.uid
+        card = SearchCard(self.config.name, flat, self.store.folder.yaml, data, pictures, uid)
+        if self.store.state.has_begun:
+            # A search that has begun goes on while the store is away.
+            self.outbox.open_with(functools.partial(self._open_parent, card))
+        else:
+            self._open_parent(card)
         self.is_open = True
+        self.delivered += settle(self.store, self.outbox)
         return data
+
+    def _open_parent(self, card: SearchCard) -> None:
+        """Opens the parent run, and closes what processes that were killed have left running."""
+        run_id = self.tracker.open_search(card, self.store.state.run_id)
+        self.tracker.close_dead({letter.child.key for letter in self.outbox.letters() if letter.child})
+        self.tracker.close_abandoned(self.store.state.abandoned)
+        self.store.save(run_id=run_id, data=card.data.get("digest", ""), abandoned=())
 
     def _refuse_other_data(self, data: Mapping[str, Any]) -> None:
         """Files of the user's own may have changed since the search began; fitness would not be comparable."""
@@ -181,10 +182,11 @@ class SearchRun:
             register_as=self.config.model_name,
             search_run=self.store.state.run_id,
             data=data,
+            stands=True,
         )
         self.outbox.write(letter)
         if evaluation.status == "failed":
-            self.outbox.forget(self.outbox.deliver(force=True))
+            self.delivered += settle(self.store, self.outbox)
             trained_of(letter, ())
         return letter
 
@@ -224,13 +226,24 @@ class SearchRun:
                 continue
             candidate = proposal.candidate if proposal.momentum_epochs else proposal.parent
             holders = [row for row in self.store.rows if row.candidate == candidate and row.status != "failed"]
-            exact = [row for row in holders if row.weights_filename == name] or holders
-            if exact:
-                run = exact[-1].run_id or self.store.key(exact[-1].index)
-                try:
-                    self.tracker.fetch(run, f"weights/{name}", self.store.folder.weights)
-                except TrackingError as error:
-                    raise TrackingError(f"{name} is kept in MLflow alone. {error}; then go on (--resume)") from error
+            # A neighbour inherits from a younger state, which is kept with its source's first training.
+            trained = [row for row in holders if row.phase == "evaluate"]
+            exact = [row for row in holders if row.weights_filename == name] or trained
+            if exact and not self._fetch_from(exact[-1], name):
+                self.listener.note(f"{name}, from which {proposal.candidate} starts, is gone, here and in MLflow")
+
+    def _fetch_from(self, row: Row, name: str) -> bool:
+        key = self.store.key(row.index)
+        try:
+            run_id = row.run_id or self.tracker.find(key)
+            if run_id:
+                return self.tracker.fetch(run_id, f"weights/{name}", self.store.folder.weights)
+        except TrackingError as error:
+            raise TrackingError(f"{name} is kept in MLflow alone. {error}; then go on (--resume)") from error
+        raise TrackingError(
+            f"{name} is not on this machine, and MLflow was never told of evaluation {row.index}, which it belongs to; "
+            "run hivenas sync on the machine that trained it, then go on (--resume)"
+        )
 
     # -- the end, and early ends ---------------------------------------------------------------------------------
 
@@ -244,8 +257,10 @@ class SearchRun:
             # An interruption may fall anywhere, also between a file and what is known of it here.
             self.store.read_again()
             self.outbox = Outbox(self.store.folder.outbox, self.tracker, self.listener.note)
-            recover(self.store, self.outbox)
-            self.outbox.write(Letter(closing=self._closing("KILLED" if interrupted else "FAILED", None, reason)))
+            take_up(self.store, self.outbox)
+            if self.store.state.stage != "done":  # else nothing was left but to tell others of it
+                status = "KILLED" if interrupted else "FAILED"
+                self.outbox.write(Letter(closing=self._closing(status, None, reason)))
             settle(self.store, self.outbox)
             self.store.tell_books()
         except (OSError, DiskFullError) as second:
@@ -303,10 +318,21 @@ def open_tracker(config: Config, store: SearchStore, executor: Executor, command
     return tracker
 
 
-def deliver_all(store: SearchStore, outbox: Outbox) -> Sequence[Delivered]:
-    """Delivers everything that waits, of a search that does not run; what a finished one waited for is forgotten."""
-    delivered = recover(store, outbox)
+def deliver_all(store: SearchStore, outbox: Outbox, tracker: MlflowTracker) -> Sequence[Delivered]:
+    """Delivers everything that waits, of a search that does not run; what a finished one waited for is forgotten.
+
+    Raises:
+        MissingResultsError: the search's parent run is not in this store.
+    """
+    take_up(store, outbox)
+    if outbox.waiting and store.state.run_id:
+        outbox.open_with(functools.partial(_require, tracker, store.state.run_id))
+    delivered = settle(store, outbox)
     if store.state.stage == "done":
         outbox.forget(delivered)
         store.folder.clear_checkpoints()
     return delivered
+
+
+def _require(tracker: MlflowTracker, run_id: str) -> None:
+    tracker.require(run_id)

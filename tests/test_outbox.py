@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hivenas.core.evaluation import EpochFigures, Evaluation, Proposal
+from hivenas.core.files import written_whole
 from hivenas.core.records import Row
 from hivenas.core.tracker import Child, Closing, NullTracker, ServableModel, child_of
 from hivenas.errors import TrackingError, TrackingRefusedError
@@ -86,7 +88,49 @@ def test_a_letter_comes_back_exactly_in_another_process(tmp_path: Path, open_out
     outbox = open_outbox()
     for each in written:
         outbox.write(each)
-    assert open_outbox().letters() == written
+    read = open_outbox().letters()
+    assert [without_files(each) for each in read] == [without_files(each) for each in written]
+    assert read[2].model
+    assert read[2].model.file == tmp_path / "weights/m.keras"
+    assert read[3].closing
+    assert read[3].closing.artifacts == ((tmp_path / "s.csv", ""),)
+
+
+def without_files(each: Letter) -> Letter:
+    return replace(each, child=each.child and replace(each.child, artifacts=()))
+
+
+def test_a_letters_files_are_kept_as_they_were_whatever_takes_their_place(
+    tmp_path: Path, reader: Reader, open_outbox: Callable[[], Outbox]
+) -> None:
+    (tmp_path / "m.keras").write_bytes(b"first model")
+    model = ServableModel(tmp_path / "m.keras", tmp_path / "none.npy", None, "alias", {}, "")
+    outbox = open_outbox()
+    outbox.write(Letter(child=letter(tmp_path, 0).child, model=model))
+    for file in (tmp_path / "m.keras", tmp_path / "weights" / "a.h5"):
+        with written_whole(file) as temporary:
+            temporary.write_bytes(b"second")
+    delivered = open_outbox().deliver()
+    ((child, _),) = reader.children
+    assert [(file.name, file.read_bytes(), folder) for file, folder in child.artifacts] == [
+        ("a.h5", b"weights", "weights")
+    ]
+    ((told, _),) = reader.models
+    assert told.file.name == "m.keras"
+    assert told.file.read_bytes() == b"first model"
+    outbox.forget(delivered)
+    assert list((tmp_path / "outbox").iterdir()) == []
+
+
+def test_files_of_a_letter_that_a_kill_kept_from_being_written_are_removed(
+    tmp_path: Path, open_outbox: Callable[[], Outbox]
+) -> None:
+    outbox = open_outbox()
+    outbox.write(letter(tmp_path, 0))
+    outbox.write(letter(tmp_path, 1))
+    (tmp_path / "outbox" / "00000001.json").unlink()
+    open_outbox()
+    assert {path.name for path in (tmp_path / "outbox").iterdir()} == {"00000000", "00000000.json"}
 
 
 def test_letters_are_delivered_once_in_their_order(
@@ -149,6 +193,70 @@ def test_what_is_refused_for_good_is_put_aside_and_holds_nothing_up(
     assert "refused/00000000.json" in said[0]
 
 
+def test_what_was_refused_is_tried_again_in_its_place_when_asked_for(
+    tmp_path: Path, reader: Reader, open_outbox: Callable[[], Outbox]
+) -> None:
+    outbox = open_outbox()
+    reader.fails = TrackingRefusedError("no such run")
+    outbox.write(letter(tmp_path, 0))
+    outbox.deliver()
+    later = open_outbox()
+    later.write(letter(tmp_path, 1))
+    later.deliver()
+    assert {file.name for file in (tmp_path / "outbox" / "refused").iterdir()} == {"00000000.json", "00000001.json"}
+    reader.fails = None
+    later.write(letter(tmp_path, 2))
+    later.retry_refused()
+    assert [each.run_id for each in later.deliver()] == ["run-0", "run-1", "run-2"]
+    assert [again for _, again in reader.children] == [True, True, False]
+
+
+def test_a_letter_of_another_version_is_put_aside(
+    tmp_path: Path, reader: Reader, said: list[str], open_outbox: Callable[[], Outbox]
+) -> None:
+    outbox = open_outbox()
+    outbox.write(letter(tmp_path, 0))
+    outbox.write(letter(tmp_path, 1))
+    (tmp_path / "outbox" / "00000000.json").write_text('{"row": {"colour": "red"}}')
+    after = open_outbox()
+    assert len(after.letters()) == 1
+    assert [each.run_id for each in after.deliver()] == ["run-1"]
+    assert "00000000.json cannot be read" in said[0]
+
+
+def test_what_comes_before_any_letter_is_done_once_the_store_answers(
+    tmp_path: Path, reader: Reader, said: list[str], open_outbox: Callable[[], Outbox]
+) -> None:
+    done: list[str] = []
+    answers = False
+
+    def opening() -> None:
+        if not answers:
+            raise TrackingError("no answer")
+        done.append("opened")
+
+    outbox = open_outbox()
+    outbox.open_with(opening)
+    outbox.write(letter(tmp_path, 0))
+    assert outbox.deliver(force=True) == []
+    assert reader.children == []
+    answers = True
+    assert len(outbox.deliver(force=True)) == 1
+    outbox.deliver(force=True)
+    assert done == ["opened"]
+
+
+def test_a_search_that_goes_on_is_not_closed_by_what_an_earlier_end_left(
+    tmp_path: Path, reader: Reader, open_outbox: Callable[[], Outbox]
+) -> None:
+    outbox = open_outbox()
+    for status in ("KILLED", "FINISHED", "FAILED"):
+        outbox.write(Letter(closing=Closing("run", status, {}, "")))
+    outbox.drop_early_closings()
+    outbox.deliver()
+    assert [closing.status for closing in reader.closings] == ["FINISHED"]
+
+
 def test_a_model_is_published_on_the_run_of_its_training(
     tmp_path: Path, reader: Reader, open_outbox: Callable[[], Outbox]
 ) -> None:
@@ -167,4 +275,6 @@ def test_a_results_folder_may_be_moved_with_its_letters(tmp_path: Path, reader: 
     shutil.move(here, there)
     Outbox(there / "outbox", reader, print).deliver()
     ((child, _),) = reader.children
-    assert [(file.resolve(), folder) for file, folder in child.artifacts] == [(there / "weights/a.h5", "weights")]
+    ((file, folder_),) = child.artifacts
+    assert file.resolve().is_relative_to(there)
+    assert (file.name, file.read_bytes(), folder_) == ("a.h5", b"weights", "weights")

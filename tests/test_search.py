@@ -15,7 +15,7 @@ from hivenas.core.tracker import Child, NullTracker
 from hivenas.errors import DatasetError, SearchFailedError, TrackingError
 from hivenas.execution import SerialExecutor
 from hivenas.outbox import Outbox
-from hivenas.search import Search, recover
+from hivenas.search import Search, settle, take_up
 from hivenas.storage import SearchStore, open_store
 
 
@@ -84,7 +84,8 @@ def run(
 
     tracker = tracker or CountingTracker()
     outbox = Outbox(store.folder.outbox, tracker, print)
-    recover(store, outbox)
+    take_up(store, outbox)
+    settle(store, outbox)
     colony = ArtificialBeeColony(sphere, settings, rng)
     Search(
         colony,

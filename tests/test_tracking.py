@@ -11,7 +11,7 @@ from mlflow.entities import Run
 from hivenas.core.evaluation import EpochFigures, Evaluation, Proposal
 from hivenas.core.seeds import arch_hash
 from hivenas.core.tracker import Child, Closing, SearchCard, child_of, operation_params
-from hivenas.errors import TrackingError, TrackingRefusedError
+from hivenas.errors import MissingResultsError, TrackingError, TrackingRefusedError
 from hivenas.tracking import MlflowTracker
 
 ARCH = "input|sc_1|sep3x3_32|dropout|output"
@@ -168,6 +168,13 @@ def test_a_long_training_keeps_every_epoch(store: str, tmp_path: Path) -> None:
     run_id = log_child(tracker, tmp_path, Evaluation(ARCH, "complete", 0.5, 500, history=history))
     points = mlflow.MlflowClient().get_metric_history(run_id, "val_accuracy")
     assert [(m.step, m.value) for m in points] == [(epoch, epoch / 1000) for epoch in range(1, 501)]
+
+
+def test_a_search_is_not_resumed_under_a_run_that_its_store_does_not_have(store: str, tmp_path: Path) -> None:
+    tracker = MlflowTracker("elsewhere")
+    with pytest.raises(MissingResultsError, match="MLFLOW_TRACKING_URI to the store that the search began in"):
+        tracker.open_search(card(tmp_path, "elsewhere"), "0123456789abcdef0123456789abcdef")
+    assert mlflow.MlflowClient().get_experiment_by_name("elsewhere") is None
 
 
 def test_a_parent_run_that_was_deleted_is_not_resumed(store: str, tmp_path: Path) -> None:

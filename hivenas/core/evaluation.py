@@ -127,8 +127,12 @@ class Evaluation:
     def failure(
         cls, candidate: Candidate, reason: str, *, traceback: str = "", worst: float = 0.0, seconds: float = 0.0
     ) -> Evaluation:
-        """A failed evaluation, with the worst fitness that the objective knows."""
-        return cls(candidate, "failed", worst, seconds=seconds, reason=reason, traceback=traceback)
+        """A failed evaluation, with the worst fitness that the objective knows.
+
+        What an error says may hold bytes that are no text, such as those of a path; they are written as escapes.
+        """
+        said, shown = (text.encode("utf-8", "backslashreplace").decode("utf-8") for text in (reason, traceback))
+        return cls(candidate, "failed", worst, seconds=seconds, reason=said, traceback=shown)
 
     @property
     def age(self) -> int:

@@ -4,10 +4,9 @@ from hivenas.storage.search_store import (
     Books,
     SearchState,
     SearchStore,
-    lock_folder,
     open_folder,
     open_store,
     read_state,
 )
 
-__all__ = ["Books", "SearchState", "SearchStore", "lock_folder", "open_folder", "open_store", "read_state"]
+__all__ = ["Books", "SearchState", "SearchStore", "open_folder", "open_store", "read_state"]

@@ -28,7 +28,6 @@ class FollowingBooks:
         self._books = books
         self._say = say
         self._begun = False
-        self._overwrite = False
         self._recorded = 0
         self._retry_at = 0.0
         self._is_down = False
@@ -54,37 +53,41 @@ class FollowingBooks:
         self._books.refuse_other()
         rows = folder.rows()
         self._refuse_fork(folder, rows, recorded)
-        if state is not None and len(recorded.rows) <= len(rows):
+        restored = self._state_of(recorded)
+        news = len(recorded.rows) - len(rows)
+        if state is not None and (news < 0 or (news == 0 and restored.progress <= state.progress)):
             return state
         self._say(
-            f"{len(recorded.rows) - len(rows)} evaluations come from the study {self._books.name!r} in "
-            f"{self._books.shown}, which {folder.path} does not have"
+            f"{news} evaluations come from the study {self._books.name!r} in {self._books.shown}, which {folder.path} "
+            "does not have"
         )
-        restored = SearchState(**recorded.state)
         folder.rewrite(recorded.rows)
         write_atomically(folder.state, json.dumps(asdict(restored)))
         return restored
 
-    def open(self, uid: str, *, overwrite: bool) -> None:
-        """Makes ready to follow a search; a study that it replaces is deleted once the search has begun.
+    def open(self, uid: str, *, overwrite: bool, replaces: str) -> str:
+        """Makes ready to follow a search; see `search_store.Books`.
 
         Raises:
             ResultsExistError: the study is another search's and not to be overwritten.
             StorageError: the storage cannot be reached.
         """
         recorded = self._books.recorded()
+        other = recorded.uid if recorded is not None and recorded.uid != uid else ""
         # A search that was killed before it evaluated anything has left a study without any content.
-        self._overwrite = overwrite or (recorded is not None and not recorded.rows and recorded.uid != uid)
-        if not self._overwrite:
-            self._books.begin(uid, overwrite=False)
-            self._begun = True
+        is_empty = recorded is not None and not recorded.rows
+        if other and (overwrite or is_empty or other == replaces):
+            return other
+        self._books.begin(uid, overwrite=False)
+        self._begun = True
+        return ""
 
     def follow(self, uid: str, rows: Sequence[Row], state: Mapping[str, Any], *, force: bool = False) -> int:
         """Takes over what is new, unless the storage was away a moment ago; see `search_store.Books`."""
         if force or time.monotonic() >= self._retry_at:
             try:
                 if not self._begun:
-                    self._books.begin(uid, overwrite=self._overwrite)
+                    self._books.begin(uid, overwrite=True)
                     self._begun = True
                 self._books.sync(rows, state)
                 self._recorded = len(rows)
@@ -92,6 +95,15 @@ class FollowingBooks:
             except StorageError as error:
                 self._wait(error)
         return len(rows) - self._recorded
+
+    def _state_of(self, recorded: Recorded) -> SearchState:
+        try:
+            return SearchState(**recorded.state)
+        except TypeError as error:
+            raise ResultsExistError(
+                f"the study {self._books.name!r} in {self._books.shown} is of another version ({error}); finish that "
+                "search with the version that began it, or choose another study (--set optuna.study=…)"
+            ) from None
 
     def _refuse_fork(self, folder: ResultsFolder, rows: Sequence[Row], recorded: Recorded) -> None:
         """One search that was resumed on two machines at once has two continuations; only one can go on."""

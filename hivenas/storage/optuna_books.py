@@ -18,7 +18,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from hivenas.config import Config, from_mapping
-from hivenas.config_text import parse_yaml, without_password
+from hivenas.config_text import masked, parse_yaml
 from hivenas.core.records import COLUMNS, Row
 from hivenas.errors import ConfigError, ResultsExistError, StorageError
 from hivenas.storage.optuna_storage import open_storage, reaching
@@ -64,7 +64,7 @@ class OptunaBooks:
     def __init__(self, config: Config, parameters: Parameters, storage: BaseStorage) -> None:
         self.name = config.optuna.study or config.name
         self._address = config.optuna.storage or ""
-        self.shown = without_password(self._address)
+        self.shown = masked(self._address)
         self._config = config
         self._parameters = parameters
         self._storage = storage

@@ -15,13 +15,14 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from hivenas.config_text import PASSWORD, cut, without_password
+from hivenas.config_text import PASSWORD, cut, masked
 from hivenas.core.files import cut_torn_line
 from hivenas.errors import ConfigError, HivenasError, StorageError, first_line
 
 _JOURNAL = "journal:"
 # What a line of Optuna's journal begins with; nothing else is taken for one, and cut where it is torn.
 _JOURNAL_LINE = b'{"op_code"'
+_CONNECT_S = 5  # that a connection to a server may take, in which the search waits
 _BUSY_S = 2  # that sqlite waits for another writer; Optuna itself tries five times
 _PACKAGES = {"MySQLdb": "mysqlclient", "psycopg2": "psycopg2-binary", "psycopg": "psycopg[binary]"}
 
@@ -85,7 +86,7 @@ def _database(address: str) -> BaseStorage:
     except (ArgumentError, ValueError):
         raise ConfigError(
             f"optuna.storage must be sqlite:///books.db, journal:books.log or the URL of a database, got "
-            f"{without_password(address)!r}; correct it or set it to null"
+            f"{masked(address)!r}; correct it or set it to null"
         ) from None
     is_sqlite = url.get_backend_name() == "sqlite"
     if is_sqlite and url.database in (None, "", ":memory:"):
@@ -94,6 +95,8 @@ def _database(address: str) -> BaseStorage:
         _refuse_missing_folder(Path(url.database), address)
     # A connection may have been closed while a candidate was trained for hours.
     options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_S}} if is_sqlite else {"pool_pre_ping": True}
+    if url.get_backend_name() in {"postgresql", "mysql"}:
+        options["connect_args"] = {"connect_timeout": _CONNECT_S}
     _refuse_mlflow(sqlalchemy.create_engine(url, **options), address)
     return RDBStorage(address, engine_kwargs=options)
 
@@ -113,7 +116,7 @@ def _refuse_mlflow(engine: sqlalchemy.Engine, address: str) -> None:
         engine.dispose()
     if {"experiments", "runs"} <= set(tables):
         raise ConfigError(
-            f"optuna.storage: {without_password(address)} is MLflow's own database, whose tables clash with Optuna's; "
+            f"optuna.storage: {masked(address)} is MLflow's own database, whose tables clash with Optuna's; "
             "name another (sqlite:///books.db)"
         )
 
@@ -139,13 +142,13 @@ def reaching(address: str, way_out: str = _START_IT) -> Iterator[None]:
         cause = error.__cause__ if isinstance(error.__cause__, ImportError) else error
         module = cause.name or "a database driver"
         raise StorageError(
-            f"Optuna's storage {without_password(address)} needs the module {module}, which is not installed; pip "
+            f"Optuna's storage {masked(address)} needs the module {module}, which is not installed; pip "
             f"install {_PACKAGES.get(module, module)}, or set optuna.storage to null"
         ) from None
     # What a storage raises: the database's errors, those of files, and of contents or records that are not as expected.
     except (OptunaError, SQLAlchemyError, OSError, ValueError, LookupError, RuntimeError) as error:
         raise StorageError(
-            f"Optuna's storage {without_password(address)} failed ({_reason(error, address)}); {way_out}"
+            f"Optuna's storage {masked(address)} failed ({_reason(error, address)}); {way_out}"
         ) from None
     finally:
         optuna.logging.set_verbosity(verbosity)

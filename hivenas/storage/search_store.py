@@ -33,8 +33,17 @@ class Books(Protocol):
         """Writes into a folder what only the second record has of the search; returns the state to go on from."""
         ...
 
-    def open(self, uid: str, *, overwrite: bool) -> None:
-        """Makes ready to follow the search of this name."""
+    def open(self, uid: str, *, overwrite: bool, replaces: str) -> str:
+        """Makes ready to follow a search.
+
+        Args:
+            uid: the search's name.
+            overwrite: whether the record of another search may be replaced.
+            replaces: name of the one search whose record may be replaced in any case; empty for none.
+
+        Returns:
+            The name of the search whose record is replaced when this one is followed for the first time; empty without.
+        """
         ...
 
     def follow(self, uid: str, rows: Sequence[Row], state: Mapping[str, Any], *, force: bool) -> int:
@@ -56,6 +65,7 @@ class SearchState:
         uid: names the search wherever it is recorded.
         abandoned: names of searches in this folder that were given up for this one, or ids of their parent runs; those
             that a kill has left running are still to be closed.
+        replaces: name of the search whose second record this one's replaces; empty for none.
     """
 
     stage: Stage = "search"
@@ -66,9 +76,17 @@ class SearchState:
     data: str = ""
     uid: str = ""
     abandoned: tuple[str, ...] = ()
+    replaces: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "abandoned", tuple(self.abandoned))  # JSON has lists
+
+    @property
+    def progress(self) -> tuple[int, int, int]:
+        """Grows as the search goes on: what was evaluated, what was told, and what is done after that."""
+        colony = self.colony or {}
+        stages = ("search", "full_train", "done")
+        return colony.get("evaluations", -1), colony.get("iteration", -1), stages.index(self.stage)
 
     @property
     def has_begun(self) -> bool:
@@ -178,64 +196,63 @@ def open_store(
         raise ConfigError(
             f"results.dir: cannot make the folder {folder.path}: {error.strerror}; name another"
         ) from None
-    with _lock(folder), _replacing(folder, overwrite) as replaced:
+    with _lock(folder), _replacing(folder, overwrite, say) as replaced:
         if cut_torn_line(folder.csv):
             say(f"a crash has torn the last line of {folder.csv}; it is cut, and written again")
-        state = _read_state(folder)
-        if resume:
-            if state is not None:
-                _refuse_other_search(config, folder)
-            state = books.catch_up(folder, state) if books else state
-            if state is None:
-                raise MissingResultsError(_NOTHING.format(folder.path))
-        elif folder.csv.exists() or (state is not None and state.has_begun):
-            raise ResultsExistError(_exists_message(folder, state))
-        else:
-            given_up = state or replaced
-            state = SearchState(seed=seed, abandoned=_abandoned(given_up) if given_up else ())
-        state = state if state.uid else replace(state, uid=uuid.uuid4().hex)
+        state = _resumed(config, folder, books) if resume else _new(folder, seed, replaced)
         store = SearchStore(folder, state, books)  # refuses a foreign table before anything changes
-        if books:
-            books.open(state.uid, overwrite=overwrite)
+        if books and (other := books.open(state.uid, overwrite=overwrite, replaces=state.replaces)):
+            store.state = replace(state, replaces=other)
         folder.sweep()
         write_atomically(folder.yaml, config.to_yaml())
         yield store
 
 
+def _resumed(config: Config, folder: ResultsFolder, books: Books | None) -> SearchState:
+    """The state of the search to go on with."""
+    state = _read_state(folder)
+    if state is not None:
+        _refuse_other_search(config, folder)
+    state = books.catch_up(folder, state) if books else state
+    if state is None:
+        raise MissingResultsError(_NOTHING.format(folder.path))
+    return state if state.uid else replace(state, uid=uuid.uuid4().hex)
+
+
+def _new(folder: ResultsFolder, seed: int, replaced: SearchState | None) -> SearchState:
+    """The state of a new search."""
+    before = _read_state(folder)
+    if folder.csv.exists() or (before is not None and before.has_begun):
+        raise ResultsExistError(_exists_message(folder, before))
+    given_up = before or replaced
+    abandoned = (*given_up.abandoned, *filter(None, [given_up.run_id or given_up.uid])) if given_up else ()
+    return SearchState(seed=seed, uid=uuid.uuid4().hex, abandoned=abandoned)
+
+
 @contextmanager
-def open_folder(config: Config, books: Books | None = None) -> Iterator[SearchStore]:
+def open_folder(config: Config, books: Books | None = None, *, make: bool = False) -> Iterator[SearchStore]:
     """Opens the results folder of a configuration as it is, to tell others of what lies there.
 
     Args:
         config: the configuration.
         books: the second record, to be told too.
+        make: make the folder where there is none.
 
     Raises:
         MissingResultsError: there is none.
         ResultsExistError: another process is writing to it.
     """
     folder = ResultsFolder(config.results.dir, config.name)
+    if make:
+        folder.path.mkdir(parents=True, exist_ok=True)
     if not folder.path.is_dir():
         raise MissingResultsError(f"no results in {folder.path}; give the results.dir and name of a search")
     with _lock(folder):
         cut_torn_line(folder.csv)
         state = _read_state(folder)
         if books and state:
-            books.open(state.uid, overwrite=False)
+            books.open(state.uid, overwrite=False, replaces=state.replaces)
         yield SearchStore(folder, state or SearchState(), books if state else None)
-
-
-@contextmanager
-def lock_folder(config: Config) -> Iterator[ResultsFolder]:
-    """The results folder of a configuration, made where there is none, for one process at a time.
-
-    Raises:
-        ResultsExistError: another process is writing to it.
-    """
-    folder = ResultsFolder(config.results.dir, config.name)
-    folder.path.mkdir(parents=True, exist_ok=True)
-    with _lock(folder):
-        yield folder
 
 
 def read_state(config: Config) -> SearchState | None:
@@ -265,11 +282,6 @@ def difference(before: Config, now: Config) -> str:
     key = changed[0]
     more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
     return f"{key}={old.get(key)}, got {key}={new.get(key)}{more}"
-
-
-def _abandoned(state: SearchState) -> tuple[str, ...]:
-    """Names of the searches that are given up with a state."""
-    return (*state.abandoned, *filter(None, [state.run_id or state.uid]))
 
 
 def _read_state(folder: ResultsFolder) -> SearchState | None:
@@ -307,7 +319,7 @@ def _refuse_other_search(config: Config, folder: ResultsFolder) -> None:
 
 
 @contextmanager
-def _replacing(folder: ResultsFolder, overwrite: bool) -> Iterator[SearchState | None]:
+def _replacing(folder: ResultsFolder, overwrite: bool, say: Callable[[str], None]) -> Iterator[SearchState | None]:
     """Puts a recorded search aside, and back again where nothing has taken its place; other files stay untouched.
 
     Gives the state of what is put aside, where it can be read.
@@ -319,6 +331,8 @@ def _replacing(folder: ResultsFolder, overwrite: bool) -> Iterator[SearchState |
     if overwrite:
         with suppress(ResultsExistError):
             replaced = _read_state(folder)
+        if lost := len(list(folder.outbox.glob("*.json"))):
+            say(f"{lost} records of the search that is replaced were never delivered to MLflow, and go with it")
         aside.mkdir()
         _move(folder.own, aside)
     try:

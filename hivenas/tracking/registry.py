@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import mlflow
@@ -12,6 +13,7 @@ from hivenas.core.tracker import ServableModel
 from hivenas.tracking.store import package_version, spoken
 
 LONGEST_TAG = 8000
+_PUBLISH_S = 60
 
 
 def publish(model: ServableModel, run_id: str, stores: tuple[str, str]) -> str:
@@ -30,6 +32,9 @@ def publish(model: ServableModel, run_id: str, stores: tuple[str, str]) -> str:
     """
     mlflow.set_tracking_uri(stores[0])
     mlflow.set_registry_uri(stores[1])
+    # A server takes its time to pass a large model on; nothing waits for it but the end of the search.
+    limit = float(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT", "0"))
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(int(max(limit, _PUBLISH_S)))
     with spoken():
         number = _version_of(model, run_id)
         if not number:

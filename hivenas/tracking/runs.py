@@ -12,12 +12,21 @@ from typing import Any
 
 import mlflow
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 
 from hivenas.core.tracker import Child, Closing, SearchCard, ServableModel, now_ms
-from hivenas.errors import TrackingError, TrackingRefusedError
+from hivenas.errors import MissingResultsError, TrackingError, TrackingRefusedError
 from hivenas.tracking.fetching import download
 from hivenas.tracking.registry import LONGEST_TAG
-from hivenas.tracking.store import current_stores, git_tags, package_version, prepare_store, source_tags, spoken
+from hivenas.tracking.store import (
+    current_stores,
+    git_tags,
+    package_version,
+    prepare_store,
+    shown_store,
+    source_tags,
+    spoken,
+)
 
 _PARENT = "mlflow.parentRunId"
 _NOTE = "mlflow.note.content"
@@ -108,8 +117,8 @@ class MlflowTracker:
         """
         prepare_store()
         with spoken():
-            if run_id and not self._exists(run_id):
-                run_id = ""
+            if run_id and self.require(run_id) != "active":
+                run_id = ""  # deleted by its owner
             self._parent = run_id or self._found(card.uid) or self.made or self._created(card)
             self.opened = self._parent
             self._client.update_run(self._parent, status="RUNNING")
@@ -117,6 +126,25 @@ class MlflowTracker:
             if self.made and self.made != self._parent:
                 self._client.set_tag(self.made, "hivenas.resumes", self._parent)
             return self._parent
+
+    def require(self, run_id: str) -> str:
+        """Makes sure that the parent run of a search is in this store; returns whether it is active or deleted.
+
+        Raises:
+            MissingResultsError: it is not; what it was to be told stays where it is.
+            TrackingError: the store does not answer.
+        """
+        with spoken():
+            try:
+                return str(self._client.get_run(run_id).info.lifecycle_stage)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+        raise MissingResultsError(
+            f"the run {run_id} of this search must be in the MLflow store, got {shown_store()} without it; "
+            "set MLFLOW_TRACKING_URI to the store that the search began in (a relative one starts from the folder that "
+            "it was started in), or start another search (--set name=…)"
+        )
 
     def close_dead(self, keeps: Collection[str] = ()) -> int:
         """Closes what a killed process has left running: nested runs, and pointers to the search.
@@ -157,6 +185,8 @@ class MlflowTracker:
     def close_search(self, closing: Closing) -> None:
         """Ends the parent run, and the pointer to it where `mlflow run` made one for a resumption."""
         with spoken():
+            if not closing.reason:
+                self._drop_reason(closing.run_id)
             finite = {key: value for key, value in closing.metrics.items() if math.isfinite(value)}
             final = [Metric(key, value, closing.end_ms, closing.step) for key, value in finite.items()]
             tags = [RunTag(_NOTE, closing.note[:LONGEST_TAG])]
@@ -204,8 +234,7 @@ class MlflowTracker:
         assert self._parent
         known = self._client.get_run(self._parent).data
         params = [Param(key, value[:_LONGEST_PARAM]) for key, value in card.params.items() if key not in known.params]
-        if "hivenas.reason" in known.tags:  # why an earlier process ended
-            self._client.delete_tag(self._parent, "hivenas.reason")
+        self._drop_reason(self._parent)
         tags = {"hivenas.search": card.name, "hivenas.phase": "search", "hivenas.version": package_version("hivenas")}
         tags |= {"hivenas.uid": card.uid} | git_tags()
         self._client.log_batch(self._parent, params=params, tags=[RunTag(k, v) for k, v in tags.items()])
@@ -214,6 +243,11 @@ class MlflowTracker:
             self._client.log_artifact(self._parent, str(picture), "plots")
         if card.data:
             self._client.log_inputs(self._parent, datasets=[_dataset_input(card.data)])
+
+    def _drop_reason(self, run_id: str) -> None:
+        """Takes away why an earlier process ended."""
+        if "hivenas.reason" in self._client.get_run(run_id).data.tags:
+            self._client.delete_tag(run_id, "hivenas.reason")
 
     def _exists(self, run_id: str) -> bool:
         try:
@@ -281,6 +315,15 @@ class MlflowTracker:
         start = child.end_ms - int(1000 * child.metrics.get("seconds", 0.0))
         experiment = self._experiment_of(parent)
         return str(self._client.create_run(experiment, start_time=start, run_name=child.name, tags=tags).info.run_id)
+
+    def find(self, key: str) -> str:
+        """The id of the run of the child with this key; empty where there is none.
+
+        Raises:
+            TrackingError: the store does not answer.
+        """
+        with spoken():
+            return self._run_of(key)
 
     def _resolve(self, reference: str) -> str:
         """The id of the run that a reference, an id or a key, stands for."""

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import getpass
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -13,11 +14,13 @@ from pathlib import Path
 
 import mlflow
 from mlflow.exceptions import MlflowException
-from requests.exceptions import RequestException
+from mlflow.store.db.db_types import DATABASE_ENGINES
+from requests.exceptions import HTTPError, RequestException
+from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from hivenas.errors import TrackingError, TrackingRefusedError, first_line
+from hivenas.errors import HivenasError, TrackingError, TrackingRefusedError, first_line
 
 # What MLflow will say again to the same request, however often it is asked.
 _REFUSALS = frozenset(
@@ -31,8 +34,16 @@ _REFUSALS = frozenset(
         "RESOURCE_DOES_NOT_EXIST",
     }
 )
-# MLflow's own limits, 7 retries of 120 s, would hold up a search for minutes whenever its server is away.
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+# MLflow's own limits, 7 retries of 120 s, would hold up a search for minutes whenever its server is away. It repeats
+# even requests that make a run, of which a slow server makes two: the outbox tries again itself, and looks first.
+_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+}
+_CONNECT_S = 5
+# Answers to an artifact that would be the same again: 4xx, but for those that ask for a login, or for time.
+_PASSING = frozenset({401, 403, 408, 425, 429})
 
 
 def current_stores() -> tuple[str, str]:
@@ -54,16 +65,29 @@ def prepare_store() -> None:
     """
     with spoken():
         for uri in dict.fromkeys(current_stores()):
-            if uri.startswith("sqlite:"):
+            dialect = uri.partition(":")[0].partition("+")[0]
+            if dialect == "sqlite":
                 _make_database(uri)
+            elif dialect in DATABASE_ENGINES:
+                _reach_database(uri, dialect)
         mlflow.MlflowClient().search_experiments(max_results=1)
+
+
+def _reach_database(uri: str, dialect: str) -> None:
+    """Fails at once where a database does not answer: MLflow itself tries ten times, for 100 s."""
+    limits = {"connect_timeout": _CONNECT_S} if dialect in {"postgresql", "mysql"} else {}
+    engine = create_engine(uri, connect_args=limits)
+    try:
+        engine.connect().close()
+    finally:
+        engine.dispose()
 
 
 def _make_database(uri: str) -> None:
     """Makes a sqlite database whole or not at all: one that a kill leaves half-made could never be opened again."""
     url = make_url(uri)
     file = Path(url.database or ":memory:")
-    if url.database in {None, "", ":memory:"} or not file.parent.is_dir():
+    if url.database in {None, "", ":memory:"}:
         return
     descriptor = os.open(file.parent, os.O_RDONLY)
     try:
@@ -87,23 +111,38 @@ def spoken() -> Iterator[None]:
     """
     try:
         yield
+    except HivenasError:
+        raise
     except MlflowException as error:
-        refused = str(error.error_code) in _REFUSALS
-        if refused:
-            raise TrackingRefusedError(f"MLflow refuses it: {first_line(error)}") from error
+        raise (_refused if str(error.error_code) in _REFUSALS else _unreachable)(error) from error
+    except HTTPError as error:
+        status = error.response.status_code if error.response is not None else 0
+        final = 400 <= status < 500 and status not in _PASSING
+        raise (_refused if final else _unreachable)(error) from error
+    except (RequestException, OSError, SQLAlchemyError, ImportError) as error:
         raise _unreachable(error) from error
-    except (RequestException, OSError, SQLAlchemyError) as error:
-        raise _unreachable(error) from error
+
+
+def _refused(error: Exception) -> TrackingRefusedError:
+    return TrackingRefusedError(f"MLflow refuses it: {_without_login(first_line(error))}")
 
 
 def _unreachable(error: Exception) -> TrackingError:
-    # A store's URI may hold a password, which does not belong on a screen.
-    uri = mlflow.get_tracking_uri()
-    shown = uri if "@" not in uri else f"{uri.partition('://')[0]}://…@{uri.rpartition('@')[2]}"
-    reason = first_line(error).replace(uri, shown)
+    reason = _without_login(first_line(error))
+    store = shown_store()
     return TrackingError(
-        f"the MLflow store {shown} does not answer: {reason}; start it, or set MLFLOW_TRACKING_URI to another one"
+        f"the MLflow store {store} does not answer: {reason}; start it, or set MLFLOW_TRACKING_URI to another one"
     )
+
+
+def shown_store() -> str:
+    """The tracking URI for people and records."""
+    return _without_login(mlflow.get_tracking_uri())
+
+
+def _without_login(text: str) -> str:
+    """A text without the user and password of any URL in it."""
+    return re.sub(r"://[^/@\s]*@", "://…@", text)
 
 
 def git_tags() -> dict[str, str]:

@@ -128,3 +128,8 @@ def test_records_are_frozen() -> None:
         Evaluation(ARCH, "complete", 0.5).fitness = 1.0  # type: ignore[misc]
     with pytest.raises(FrozenInstanceError):
         Proposal(0, 0, "scout", 0, ARCH).index = 1  # type: ignore[misc]
+
+
+def test_a_reason_that_is_no_text_is_written_as_text() -> None:
+    failed = Evaluation.failure(ARCH, "no file \udc80.png", traceback="\udcff")
+    assert (failed.reason, failed.traceback) == ("no file \\udc80.png", "\\udcff")

@@ -179,3 +179,32 @@ def recorded_indices(settings: Config) -> list[int]:
     recorded = open_books(settings, Parameters.of_space(settings.space)).recorded()
     assert recorded is not None
     return [each.index for each in recorded.rows]
+
+
+def test_of_two_records_with_the_same_evaluations_the_one_that_is_further_counts(tmp_path: Path) -> None:
+    here, there = config(tmp_path, "here"), config(tmp_path, "there")
+    search(here, range(2))
+    with open_store(there, 7, resume=True, books=books(there)) as store:
+        store.save(stage="done", trained=True)
+    with open_store(here, 7, resume=True, books=books(here)) as store:
+        assert (store.state.stage, store.state.trained) == ("done", True)
+    with open_store(here, 7, resume=True, books=books(here)) as store:
+        store.save(stage="done", trained=False)
+
+
+def test_a_kill_between_a_new_search_and_the_end_of_the_study_that_it_replaces(tmp_path: Path) -> None:
+    here, there = config(tmp_path, "here"), config(tmp_path, "there")
+    search(here, range(2))
+    followed = books(there)
+    followed.follow = broken  # type: ignore[method-assign]
+    with open_store(there, 7, overwrite=True, books=followed) as store, pytest.raises(StorageError):
+        store.save(colony={"evaluations": 0})
+    assert recorded_indices(there) == [0, 1]
+    with open_store(there, 7, resume=True, books=books(there)) as store:
+        store.save(colony={"evaluations": 0})
+        store.append(row(0))
+    assert recorded_indices(there) == [0]
+
+
+def broken(*arguments: object, **named: object) -> int:
+    raise StorageError("killed here")

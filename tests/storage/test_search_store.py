@@ -71,7 +71,7 @@ def test_a_search_that_recorded_nothing_is_simply_started_again(tmp_path: Path) 
     with open_store(config, 7):
         pass
     with open_store(_config(tmp_path, seed=8), 9) as store:
-        assert store.state == SearchState(seed=9, uid=store.state.uid, abandoned=("old",))
+        assert store.state == SearchState(seed=9, uid=store.state.uid)
 
 
 def test_overwrite_begins_anew_and_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -73,10 +73,6 @@ class NASEval:
         return self.data.digest()
 
     @functools.cached_property
-    def _digest(self) -> str:
-        return self.data.digest()
-
-    @functools.cached_property
     def _arrays(self) -> Arrays:
         return Arrays.of(self.data)
 
@@ -202,7 +198,7 @@ class NASEval:
             raise  # nothing that the candidate is to blame for
         except Exception as error:
             evaluation = Evaluation.failure(candidate, first_line(error), traceback=traceback.format_exc())
-        return replace(evaluation, seconds=time.monotonic() - started, environment=environment(self._digest))
+        return replace(evaluation, seconds=time.monotonic() - started, environment=environment(self._data_digest))
 
     def _checkpoint(self, candidate: str, purpose: Purpose, **start: Any) -> Checkpoint:
         """Where a training keeps its state; `start` is what it starts from and all else that is its own."""

@@ -265,9 +265,10 @@ class _ResumeHint:
 
     def __str__(self) -> str:
         from hivenas.config_text import masked
-        from hivenas.core.records import ResultsFolder
+        from hivenas.storage import read_state
 
-        if self.config is None or not ResultsFolder(self.config.results.dir, self.config.name).state.exists():
+        state = read_state(self.config) if self.config else None
+        if state is None or not state.has_begun:
             return ""
         given = [override for override in self._overrides if override.strip()]
         shown = [masked(each) if "optuna.storage" in each else each for each in given]

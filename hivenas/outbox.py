@@ -106,11 +106,15 @@ class Outbox:
         self._next += 1
         self._waiting.append(file)
 
-    def drop_early_closings(self) -> None:
-        """Forgets that a search was to be closed before its end: it goes on."""
+    def drop_closings(self, *, finished: bool) -> None:
+        """Forgets that a search was to be closed: it goes on.
+
+        Args:
+            finished: also where it was finished, as it flies further iterations.
+        """
         for file in list(self._waiting):
             letter = self._read(file)
-            if letter and letter.closing and letter.closing.status != "FINISHED":
+            if letter and letter.closing and (finished or letter.closing.status != "FINISHED"):
                 self._waiting.remove(file)
                 self._remove(file)
 

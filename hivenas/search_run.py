@@ -73,7 +73,7 @@ class SearchRun:
             if self._is_done():
                 return self._nothing_left()
             self.letters = self.outbox.letters()
-            self.outbox.drop_early_closings()
+            self.outbox.drop_closings(finished=self.store.state.stage == "search")
             self._claim()
             self.is_open = False
             try:

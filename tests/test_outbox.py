@@ -246,15 +246,16 @@ def test_what_comes_before_any_letter_is_done_once_the_store_answers(
     assert done == ["opened"]
 
 
+@pytest.mark.parametrize(("finished", "delivered"), [(False, ["FINISHED"]), (True, [])])
 def test_a_search_that_goes_on_is_not_closed_by_what_an_earlier_end_left(
-    tmp_path: Path, reader: Reader, open_outbox: Callable[[], Outbox]
+    reader: Reader, open_outbox: Callable[[], Outbox], finished: bool, delivered: list[str]
 ) -> None:
     outbox = open_outbox()
     for status in ("KILLED", "FINISHED", "FAILED"):
         outbox.write(Letter(closing=Closing("run", status, {}, "")))
-    outbox.drop_early_closings()
+    outbox.drop_closings(finished=finished)
     outbox.deliver()
-    assert [closing.status for closing in reader.closings] == ["FINISHED"]
+    assert [closing.status for closing in reader.closings] == delivered
 
 
 def test_a_model_is_published_on_the_run_of_its_training(

@@ -29,6 +29,7 @@ def store(store_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store_uri)
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     mlflow.set_tracking_uri(store_uri)
+    mlflow.set_registry_uri(store_uri)
     yield store_uri
     while mlflow.active_run():
         mlflow.end_run()

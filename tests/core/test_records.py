@@ -280,7 +280,7 @@ def test_a_sweep_removes_what_dead_processes_left_half_written_and_nothing_else(
     folder.sweep()
     ended = subprocess.Popen(["true"])
     ended.wait()
-    places = (folder.path, folder.weights, folder.checkpoints, folder.histories)
+    places = (folder.path, folder.weights, folder.checkpoints, folder.histories, folder.outbox, folder.plots)
     stay: set[Path] = set()
     for place in places:
         place.mkdir(parents=True, exist_ok=True)
@@ -293,7 +293,7 @@ def test_a_sweep_removes_what_dead_processes_left_half_written_and_nothing_else(
         path.touch()
     folder_of_that_name = folder.path / f".tmp-{ended.pid}-folder"
     folder_of_that_name.mkdir()
-    foreign = folder.plots / f".tmp-{ended.pid}-x"
+    foreign = folder.path / "my own" / f".tmp-{ended.pid}-x"
     foreign.parent.mkdir()
     foreign.touch()
     folder.sweep()

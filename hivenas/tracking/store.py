@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import getpass
+import logging
 import os
 import re
 import subprocess
@@ -52,9 +53,13 @@ def current_stores() -> tuple[str, str]:
 
 
 def fail_fast() -> None:
-    """Has MLflow give up a request after seconds, in this process and its workers, unless the user's limits are set."""
+    """Has MLflow give up a request after seconds, in this process and its workers, unless the user's limits are set.
+
+    What it logs of a database that does not answer, a traceback of a hundred lines each time, is said here in one.
+    """
     for variable, value in _PATIENCE.items():
         os.environ.setdefault(variable, value)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def prepare_store() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -217,6 +218,19 @@ class _Folder:
         names += [f"checkpoints/{path.name}" for path in self._path.glob("checkpoints/*")]
         return ", ".join(sorted(names))
 
+    def _steps_of_publication(self) -> tuple[int, ...]:
+        """Models logged, links to their runs, folders of their files, versions registered."""
+        file = self._place.folder / "mlflow.db"
+        tables = ("logged_models", "inputs WHERE source_type = 'RUN_OUTPUT'", "model_versions")
+        folders = len(list(self._place.folder.glob("mlruns/*/models/*/**/")))
+        with (
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as db,
+        ):
+            counts = [int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]) for table in tables]
+            return (*counts, folders) if any(counts) else ()
+        return ()
+
     def _letter_texts(self) -> list[str]:
         return [_read(path) for path in self._path.glob("outbox/*.json")]
 
@@ -235,7 +249,7 @@ class _Folder:
         if kind == "full":
             return tuple(sorted(path.name for path in self._path.glob("weights/*-full*")))
         if kind == "model":
-            return tuple(sorted(path.name for path in self._place.folder.glob("mlruns/*/models/*/**/*")))
+            return self._steps_of_publication()
         if kind == "flown":
             return "training the best" in process.output
         if kind == "done":

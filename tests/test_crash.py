@@ -10,11 +10,12 @@ import mlflow
 import numpy as np
 import pytest
 
-from tests.crash import Trigger, harass_until, live
+from tests.crash import Trigger, harass, harass_until, live
 from tests.outcome import Outcome, differences, outcome, table
 from tests.processes import ROOT, SPHERE, TRAINING, Place
 
 KILLS = 10  # each costs the start of a process, ten seconds where it trains
+TINY = TRAINING.format(name="tiny", seed=5)
 SPHERE_48 = SPHERE.format(name="sphere", seed=5, iterations=6)  # so many evaluations
 # Figures that the parent run gets whenever the search ends in order, also early.
 SUMMARY = tuple(f"mlflow/runs/parent/curves/{key}:" for key in ("evaluations", "epochs", "failed", "reused"))
@@ -32,6 +33,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sphere(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Outcome:
     """What an uninterrupted search of numbers leaves."""
     return uninterrupted(tmp_path_factory.mktemp("whole"), SPHERE_48, template)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Outcome:
+    """What an uninterrupted search leaves that trains."""
+    return uninterrupted(tmp_path_factory.mktemp("whole"), TINY, template)
 
 
 @pytest.fixture
@@ -65,14 +72,23 @@ def running(place: Place) -> list[str]:
     return [str(run.info.run_name) for run in client.search_runs(experiments, "attributes.status = 'RUNNING'")]
 
 
-def test_a_search_that_trains_is_killed_and_ends_as_if_it_had_not_been(tmp_path: Path, template: Path) -> None:
-    text = TRAINING.format(name="tiny", seed=5)
-    expected = uninterrupted(tmp_path / "whole", text, template)
+def test_a_search_that_trains_is_killed_and_ends_as_if_it_had_not_been(
+    tmp_path: Path, template: Path, tiny: Outcome
+) -> None:
     killed_so_far = 0
-    for place, lives in harass_until(KILLS, tmp_path, text, template, np.random.default_rng(1)):
-        assert not differences(outcome(place), expected), lives
+    for place, lives in harass_until(KILLS, tmp_path, TINY, template, np.random.default_rng(1)):
+        assert not differences(outcome(place), tiny), lives
         killed_so_far += sum(life.killed for life in lives)
     assert killed_so_far == KILLS
+
+
+def test_a_model_is_published_once_though_kills_tear_it(tmp_path: Path, template: Path, tiny: Outcome) -> None:
+    """Killed when the model has been linked to its run, and again when its files are written."""
+    place = Place(tmp_path / "place", TINY)
+    place.share_store(template)
+    lives = harass(place, [Trigger("model", 2, 0.2), Trigger("model", 1)])
+    assert [life.killed for life in lives] == [True, True, False]
+    assert not differences(outcome(place), tiny), lives
 
 
 def test_a_search_of_numbers_is_killed_and_ends_as_if_it_had_not_been(

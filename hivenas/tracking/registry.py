@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from typing import Any
 
 import mlflow
 import numpy as np
-from mlflow.models import infer_signature
+from mlflow.entities import LoggedModelOutput, Metric, Run
+from mlflow.models import Model, infer_signature
 
 from hivenas.core.tracker import ServableModel
 from hivenas.tracking.store import package_version, spoken
@@ -68,23 +70,53 @@ def _logged_before(run_id: str) -> tuple[str, str]:
 
 
 def _log(model: ServableModel, run_id: str, torn: str) -> str:
-    """Logs a model on its run, where there is one as that which an earlier try had begun to log; returns its URI."""
+    """Logs a model on its run and returns its URI.
+
+    The steps are those of `mlflow.tensorflow.log_model`, which cannot go on with a model that is linked to its run.
+
+    Args:
+        model: what is logged.
+        run_id: of the full training.
+        torn: id of the model that an earlier try had begun to log; empty without one.
+    """
+    client = mlflow.MlflowClient()
+    run = client.get_run(run_id)
+    model_id = (
+        torn or client.create_logged_model(run.info.experiment_id, "model", run_id, params=run.data.params).model_id
+    )
+    linked = [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
+    if model_id not in linked:
+        client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+    client.log_batch(run_id, metrics=_final_metrics(client, run, model_id))
+    place = client.get_logged_model(model_id).artifact_location
+    with tempfile.TemporaryDirectory() as folder:
+        _save(model, folder, Model(artifact_path=place, run_id=run_id, model_uuid=model_id, model_id=model_id))
+        client.log_model_artifacts(model_id, folder)
+    return str(client.finalize_logged_model(model_id, "READY").model_uri)
+
+
+def _final_metrics(client: mlflow.MlflowClient, run: Run, model_id: str) -> list[Metric]:
+    """What the run's training came to, as figures of the model."""
+    points = [point for key in run.data.metrics for point in client.get_metric_history(run.info.run_id, key)]
+    return [
+        Metric(point.key, point.value, point.timestamp, 0, model_id=model_id, run_id=run.info.run_id)
+        for point in points
+        if point.step == 0 and point.model_id is None
+    ]
+
+
+def _save(model: ServableModel, folder: str, described: Model) -> None:
     import keras
     import mlflow.tensorflow
 
     network = keras.saving.load_model(model.file)
     example: np.ndarray[Any, Any] = np.load(model.example)
     packages = ("tensorflow", "keras", "numpy", "mlflow")
-    before = mlflow.MlflowClient().get_run(run_id).info
-    with mlflow.start_run(run_id=run_id):
-        logged = mlflow.tensorflow.log_model(
-            network,
-            name="model",
-            signature=infer_signature(example, network.predict(example, verbose=0)),
-            input_example=example,
-            pip_requirements=[f"{name}=={package_version(name)}" for name in packages],
-            model_id=torn or None,
-        )
-    # Starting the run again has moved its end; it ended when the training did.
-    mlflow.MlflowClient().set_terminated(run_id, status=before.status, end_time=before.end_time)
-    return str(logged.model_uri)
+    mlflow.tensorflow.save_model(
+        network,
+        folder,
+        mlflow_model=described,
+        signature=infer_signature(example, network.predict(example, verbose=0)),
+        input_example=example,
+        pip_requirements=[f"{name}=={package_version(name)}" for name in packages],
+    )

@@ -127,7 +127,7 @@ def harass_until(
     """
     while kills > 0:
         place = Place(folder / f"killed-{len(list(folder.glob('killed-*')))}", text)
-        is_first, trains = place.folder.name == "killed-0", "objective:" not in text
+        is_first, trains = place.folder.name == "killed-0", place.trains
         if not is_first:
             place.share_store(template)
         lives = harass(place, plan(rng, min(kills, 7), trains=trains, makes_store=is_first))
@@ -203,7 +203,7 @@ class _Folder:
         if '"stage": "done"' in state:
             return "publication" if publishes and any('"closing": {' in text for text in letters) else "closing"
         if '"stage": "full_train"' in state:
-            return "publication" if publishes else "full training"
+            return "publication" if publishes else "full training" if self._place.trains else "closing"
         if "searching:" not in output:
             return "start-up"
         indices = self._letters()

@@ -63,6 +63,11 @@ class Place:
         return self.folder / "search.yaml"
 
     @property
+    def trains(self) -> bool:
+        """Whether its searches train networks."""
+        return "objective:" not in self.text
+
+    @property
     def store_uri(self) -> str:
         return self.environment.get("MLFLOW_TRACKING_URI", f"sqlite:///{self.folder}/mlflow.db")
 

@@ -283,7 +283,7 @@ class ExecutionConfig(Section):
     timeout_s: Annotated[Annotated[float, Field(gt=0.0, le=1e9)] | None, AfterValidator(check_time_limit)] = None
     threads: Processors = 1
     recycle_after: Count = 20
-    checkpoint_s: Annotated[float, Field(ge=0.0, le=1e9)] = 2.0
+    checkpoint_s: Annotated[float, Field(ge=0.0, le=1e9)] = 5.0
     max_consecutive_failures: Count | None = 10
 
 

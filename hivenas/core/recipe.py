@@ -130,11 +130,12 @@ def environment(data_digest: str) -> dict[str, str]:
 
 @functools.cache
 def _machine() -> dict[str, str]:
-    versions = {package: _version(package) for package in _PACKAGES}
+    versions = {package: package_version(package) for package in _PACKAGES}
     return {**versions, "python": platform.python_version(), "processor": _processor()}
 
 
-def _version(package: str) -> str:
+def package_version(package: str) -> str:
+    """The installed version of a package, `unknown` where there is none."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import optuna
@@ -19,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hivenas.config import Config, from_mapping
 from hivenas.config_text import masked, parse_yaml
+from hivenas.core.recipe import package_version
 from hivenas.core.records import COLUMNS, Row
 from hivenas.errors import ConfigError, ResultsExistError, StorageError
 from hivenas.storage.optuna_storage import open_storage, reaching
@@ -134,7 +134,7 @@ class OptunaBooks:
                 direction = StudyDirection.MINIMIZE if self._parameters.minimize else StudyDirection.MAXIMIZE
                 study = optuna.create_study(study_name=self.name, storage=self._storage, direction=direction)
             # The id comes first: a study that has it is this search's, whatever happens to the rest.
-            for key, value in ({_UID: uid, _VERSION: _version()} | self._hashes()).items():
+            for key, value in ({_UID: uid, _VERSION: package_version("hivenas")} | self._hashes()).items():
                 study.set_user_attr(key, value)
             _write(study, _CONFIG, self._config.to_yaml())
         self._uid, self._study, self._held = uid, study, None
@@ -327,10 +327,3 @@ def _joined(attributes: Mapping[str, Any], key: str) -> str:
 
 def _digest(data: Any) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _version() -> str:
-    try:
-        return version("hivenas")
-    except PackageNotFoundError:
-        return "unknown"

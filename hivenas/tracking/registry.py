@@ -11,8 +11,9 @@ import numpy as np
 from mlflow.entities import LoggedModelOutput, Metric, Run
 from mlflow.models import Model, infer_signature
 
+from hivenas.core.recipe import package_version
 from hivenas.core.tracker import ServableModel
-from hivenas.tracking.store import package_version, spoken
+from hivenas.tracking.store import spoken
 
 LONGEST_TAG = 8000
 _PUBLISH_S = 60

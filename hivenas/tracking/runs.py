@@ -14,6 +14,7 @@ import mlflow
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
+from hivenas.core.recipe import package_version
 from hivenas.core.tracker import Child, Closing, SearchCard, ServableModel, now_ms
 from hivenas.errors import MissingResultsError, TrackingError, TrackingRefusedError
 from hivenas.tracking.fetching import download
@@ -21,7 +22,6 @@ from hivenas.tracking.registry import LONGEST_TAG
 from hivenas.tracking.store import (
     current_stores,
     git_tags,
-    package_version,
     prepare_store,
     shown_store,
     source_tags,
@@ -115,7 +115,6 @@ class MlflowTracker:
         Raises:
             TrackingError: the store cannot be reached or opened.
         """
-        prepare_store()
         with spoken():
             if run_id and self.require(run_id) != "active":
                 run_id = ""  # deleted by its owner

@@ -27,12 +27,16 @@ def store(store_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store_uri)
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", store_uri)
     monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
     mlflow.set_tracking_uri(store_uri)
     mlflow.set_registry_uri(store_uri)
     yield store_uri
     while mlflow.active_run():
         mlflow.end_run()
+    # Later tests of this process name their stores themselves.
+    mlflow.set_tracking_uri(None)
+    mlflow.set_registry_uri(None)
 
 
 @pytest.fixture

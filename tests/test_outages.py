@@ -148,7 +148,9 @@ def test_a_store_that_is_away_from_the_start_is_one_line(tmp_path: Path) -> None
     assert len(table(place)) == 48
 
 
-def test_a_model_is_registered_when_the_server_is_back(server: Server, tmp_path: Path) -> None:
+def test_a_model_is_registered_when_the_server_is_back(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = Place(tmp_path / "models", TRAINING.format(name="models", seed=5), {"MLFLOW_TRACKING_URI": server.uri})
     process = place.start()
     process.wait_for("training the best")
@@ -158,14 +160,14 @@ def test_a_model_is_registered_when_the_server_is_back(server: Server, tmp_path:
     assert "load the model" not in output
     server.start()
     assert "2 records taken, 0 still waiting" in ended(place.hivenas("sync"))  # the training and the search's end
-    client = mlflow.MlflowClient(server.uri)
+    client = mlflow.MlflowClient(server.uri, registry_uri=server.uri)
     assert len(client.search_model_versions("name = 'models'")) == 1
     version = client.get_model_version_by_alias("models", "champion")
     runs = children(place)
     (training,) = (run for run in runs if run.data.tags["hivenas.phase"] == "full_train")
     assert version.run_id == training.info.run_id
-    mlflow.set_tracking_uri(server.uri)
-    mlflow.set_registry_uri(server.uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", server.uri)
     model = mlflow.pyfunc.load_model("models:/models@champion")
     assert model.predict(np.zeros((2, 8, 8, 1), np.float32)).shape == (2, 10)
 

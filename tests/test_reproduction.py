@@ -54,6 +54,7 @@ def rows(store_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[l
         finished = app.search(config, Listener())
         shutil.rmtree(folder / "results")
         yield list(finished.rows)
+        mlflow.set_tracking_uri(None)
 
 
 def chosen(rows: list[Row], kind: str) -> str:

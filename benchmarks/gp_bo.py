@@ -5,7 +5,7 @@ A peer for `search_quality.py`. One architecture at a time; ten random ones firs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +59,9 @@ class HammingProcess:
         alpha = cho_solve((factor, True), targets, check_finite=False)
         scale = targets @ alpha / n
         known = self._codes[:n]
-        distance = sum((known[:, i, None] != codes[None, :, i]).view(np.int8) for i in range(self._positions))
+        distance = np.zeros((n, len(codes)), dtype=np.int8)
+        for position in range(self._positions):
+            distance += known[:, position, None] != codes[None, :, position]
         kernel = np.exp(-np.exp(self._log[0]) * np.arange(self._positions + 1))[distance]
         mean = alpha @ kernel
         solved = solve_triangular(factor, kernel, lower=True, check_finite=False, overwrite_b=True)
@@ -130,31 +132,22 @@ def _climb(posterior: Callable[[_Floats], float], start: _Floats) -> _Floats:
 
 def gp_bo(objective: TableObjective, budget: int, rng: np.random.Generator) -> Generator[str, float, None]:
     """The best expected improvement among the unvisited neighbours of the ten best and 200 random architectures."""
-    entries = [{entry: code for code, entry in enumerate(each)} for each in objective.entries]
-    process = HammingProcess(len(entries), budget)
-    known: dict[str, float] = {}
-    codes: dict[str, NDArray[np.int16]] = {}
-
-    def code(arch: str) -> NDArray[np.int16]:
-        if arch not in codes:
-            parts = zip(entries, objective.components(arch), strict=True)
-            codes[arch] = np.array([each[part] for each, part in parts], dtype=np.int16)
-        return codes[arch]
-
+    table = objective.table
+    process = HammingProcess(len(table.entries), budget)
+    known: dict[int, float] = {}
     while len(known) < min(budget, objective.size):
-        arch = objective.sample()
-        if len(known) >= FIRST:
-            pool = _pool(objective, known)
-            if pool:
-                arch = pool[int(np.argmax(process.expected_improvement(np.array([code(each) for each in pool]))))]
-        if arch not in known:
-            known[arch] = yield arch
-            process.add(code(arch), known[arch])
+        row = int(rng.integers(objective.size))
+        if len(known) >= FIRST and (pool := _pool(objective, known, rng)):
+            row = pool[int(np.argmax(process.expected_improvement(table.codes[pool])))]
+        if row not in known:
+            known[row] = yield table.architectures[row]
+            process.add(table.codes[row], known[row])
 
 
-def _pool(objective: TableObjective, known: dict[str, float]) -> Sequence[str]:
-    """Unvisited architectures, none twice."""
+def _pool(objective: TableObjective, known: dict[int, float], rng: np.random.Generator) -> list[int]:
+    """Rows of unvisited architectures, none twice."""
+    table = objective.table
     best = sorted(known, key=known.__getitem__, reverse=True)[:BEST]
-    around = (each for arch in best for each in objective.neighbors(arch))
-    drawn = (objective.sample() for _ in range(RANDOM))
-    return [arch for arch in dict.fromkeys((*around, *drawn)) if arch not in known]
+    around = [table.rows[arch] for row in best for arch in objective.neighbors(table.architectures[row])]
+    drawn = rng.integers(objective.size, size=RANDOM).tolist()
+    return [row for row in dict.fromkeys(around + drawn) if row not in known]

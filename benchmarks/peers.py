@@ -126,10 +126,10 @@ def _optuna(objective: TableObjective, sampler: object) -> Steps:
     study = optuna.create_study(direction="maximize", sampler=sampler)  # type: ignore[arg-type]
     space = {
         f"{i:02d}": optuna.distributions.CategoricalDistribution(entries)
-        for i, entries in enumerate(objective.entries)
+        for i, entries in enumerate(objective.table.entries)
         if len(entries) > 1
     }
-    constant = {f"{i:02d}": entries[0] for i, entries in enumerate(objective.entries)}
+    constant = {f"{i:02d}": entries[0] for i, entries in enumerate(objective.table.entries)}
     known: dict[str, float] = {}
     vain = 0
     while True:

@@ -62,8 +62,8 @@ def trial_parameters(config: Config) -> Parameters:
     if isinstance(objective, NumericalObjective):
         return Parameters.of_box(objective.dimensions, objective.bound, minimize=objective.is_minimize)
     if isinstance(objective, TableObjective):
-        depth = objective.table.depth
-        return Parameters.of_positions(objective.entries[:depth], objective.entries[depth:])
+        entries, depth = objective.table.entries, objective.table.depth
+        return Parameters.of_positions(entries[:depth], entries[depth:])
     return Parameters.of_space(config.space)
 
 

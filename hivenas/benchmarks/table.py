@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hivenas.benchmarks.table_file import Table
 from hivenas.config_text import nearest
@@ -80,11 +79,6 @@ class TableObjective(ArchitectureObjective):
         """The number of architectures."""
         return len(self.table.architectures)
 
-    @functools.cached_property
-    def entries(self) -> tuple[tuple[str, ...], ...]:
-        """What occurs at every position of `components`, in the order of first occurrence."""
-        return tuple(tuple(dict.fromkeys(column)) for column in zip(*self.table.components, strict=True))
-
     def sample(self) -> str:
         """One of the table's architectures, each equally likely."""
         return self.table.architectures[int(self._rng.integers(self.size))]
@@ -112,7 +106,7 @@ class TableObjective(ArchitectureObjective):
             here = self.components(arch)
             changed = (
                 (*here[:position], entry, *here[position + 1 :])
-                for position, entries in enumerate(self.entries)
+                for position, entries in enumerate(self.table.entries)
                 for entry in entries
                 if entry != here[position]
             )
@@ -130,15 +124,9 @@ class TableObjective(ArchitectureObjective):
         neighbors = self.neighbors(orig_arch) or self._nearest(orig_arch)
         return neighbors[int(self._rng.integers(len(neighbors)))]
 
-    @functools.cached_property
-    def _codes(self) -> NDArray[np.int32]:
-        """Components as numbers (rows, positions)."""
-        codes = [{entry: code for code, entry in enumerate(entries)} for entries in self.entries]
-        return np.array([[code[e] for code, e in zip(codes, each, strict=True)] for each in self.table.components])
-
     def _nearest(self, arch: str) -> Sequence[str]:
         row = self._row(arch)
-        distance = (self._codes != self._codes[row]).sum(axis=1)
+        distance = (self.table.codes != self.table.codes[row]).sum(axis=1)
         distance[row] = distance.max() + 1
         return [self.table.architectures[int(i)] for i in np.flatnonzero(distance == distance.min())]
 

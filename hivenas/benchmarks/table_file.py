@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import gzip
 import hashlib
 import io
@@ -26,7 +27,7 @@ _FIGURES = ("params", *_MACS, "seconds")
 _MAGIC = b"\x1f\x8b"  # with which a gzip file begins
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Table:
     """A recorded table; make one with `Table.read`. A row is known by its number, from 0.
 
@@ -69,6 +70,18 @@ class Table:
             DatasetError: no such file, no table, a column that is missing, or a row that cannot be used, with its line.
         """
         return _Reader(Path(path)).table()
+
+    @functools.cached_property
+    def entries(self) -> tuple[tuple[str, ...], ...]:
+        """What occurs at every position, in the order of first occurrence."""
+        return tuple(tuple(dict.fromkeys(column)) for column in zip(*self.components, strict=True))
+
+    @functools.cached_property
+    def codes(self) -> NDArray[np.int16]:
+        """Components as their numbers in `entries` (rows, positions)."""
+        codes = [{entry: code for code, entry in enumerate(each)} for each in self.entries]
+        columns = zip(codes, zip(*self.components, strict=True), strict=True)
+        return np.array([[code[entry] for entry in column] for code, column in columns], dtype=np.int16).T.copy()
 
     @staticmethod
     def decode(arch: str) -> Chain:

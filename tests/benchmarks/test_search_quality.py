@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import itertools
 import json
 from pathlib import Path
@@ -215,3 +216,10 @@ def test_wrong_calls_are_refused(file: Path, tmp_path: Path, arguments: tuple[st
     assert result.exit_code == 2
     assert message in result.output
     assert not (tmp_path / "o.json").exists()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="torch is installed")
+def test_optunas_gaussian_process_says_what_it_needs(file: Path, tmp_path: Path) -> None:
+    result = compare(file, tmp_path / "o.json", "--algorithms", "random,gp")
+    assert result.exit_code == 2
+    assert "needs the package torch; pip install torch" in result.output

@@ -15,7 +15,7 @@ from gp_bo import gp_bo
 
 from hivenas.benchmarks.table import TableObjective
 from hivenas.config import ColonyConfig
-from hivenas.core.colony.colony import ArtificialBeeColony
+from hivenas.core.colony.kinds import make_colony
 
 POPULATION, SAMPLE = 20, 10  # of regularized evolution
 TPE_FIRST = 10  # random trials before TPE's model is asked; 20 are worse at 25 evaluations
@@ -40,7 +40,7 @@ def colony(config: ColonyConfig) -> Search:
     def search(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
         # An iteration may reuse records only, so that there may be more of them than evaluations.
         endless = config.model_copy(update={"iterations": 100 * budget})
-        hive = ArtificialBeeColony(objective, endless, rng)
+        hive = make_colony(objective, endless, rng)
         while proposals := hive.ask():
             evaluations = []
             for proposal in proposals:
@@ -141,7 +141,7 @@ def _optuna(objective: TableObjective, sampler: object) -> Steps:
             study.enqueue_trial({name: named[name] for name in space})
         trial = study.ask(dict(space))
         named = constant | trial.params
-        arch = objective.find([named[name] for name in sorted(named)])
+        arch = objective.compose([named[name] for name in sorted(named)])
         vain = vain + 1 if arch is None or arch in known else 0
         if arch is None:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
@@ -153,7 +153,7 @@ def _optuna(objective: TableObjective, sampler: object) -> Steps:
 
 ALGORITHMS: dict[str, Search] = {
     "abc": colony(ColonyConfig()),
-    "canonical": colony(ColonyConfig()),
+    "canonical": colony(ColonyConfig(kind="canonical")),
     "random": random,
     "evolution": evolution,
     "local_search": local_search,

@@ -202,6 +202,7 @@ class EvaluationConfig(Section):
 class ColonyConfig(Section):
     """`colony`: the Artificial Bee Colony."""
 
+    kind: Literal["guided", "canonical"] = "guided"
     size: Annotated[int, Field(ge=1, le=100_000)] = 7
     employee_ratio: Fraction = 0.44
     abandonment_limit: Count = 3

@@ -10,7 +10,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import replace
 from typing import Protocol
 
-from hivenas.core.colony.colony import ArtificialBeeColony
+from hivenas.core.colony.bee_colony import BeeColony
 from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate
 from hivenas.core.records import Row
 from hivenas.core.tracker import child_of
@@ -67,7 +67,7 @@ class Search:
 
     def __init__(
         self,
-        colony: ArtificialBeeColony,
+        colony: BeeColony,
         evaluate: Callable[[Proposal], Evaluation],
         executor: Executor,
         store: SearchStore,
@@ -112,6 +112,8 @@ class Search:
             self._follow(row)
             self._note_key(row)
         while proposals := self._colony.ask():
+            # Who flies where is kept, not found again: another machine's arithmetic might find otherwise.
+            self._store.save(colony=self._colony.state())
             self._colony.tell(self._phase(proposals))
             self._store.save(colony=self._colony.state())
 

@@ -198,13 +198,13 @@ class SearchRun:
         return letter
 
     def _fly(self) -> None:
-        from hivenas.core.colony.colony import ArtificialBeeColony
+        from hivenas.core.colony.kinds import make_colony
 
         evaluate: Callable[[Proposal], Evaluation] = self.objective.run
         if not self.untrained:
             evaluate = functools.partial(run_proposal, self.config)
         momentum_epochs = 0 if self.untrained else self.config.evaluation.momentum_epochs
-        colony = ArtificialBeeColony(self.objective, self.config.colony, self.rng, momentum_epochs=momentum_epochs)
+        colony = make_colony(self.objective, self.config.colony, self.rng, momentum_epochs=momentum_epochs)
         done = sum(row.phase == "evaluate" for row in self.store.rows)
         self.listener.started(self.config.colony.size * self.config.colony.iterations, done)
         Search(

@@ -140,6 +140,24 @@ class ArchitectureObjectiveContract(ObjectiveContract):
         assert len(set(map(len, components.values()))) == 1
         assert len(set(components.values())) == len(known)
 
+    def test_components_are_entries_and_compose_their_architecture(
+        self, objective: ArchitectureObjective, architectures: list[str]
+    ) -> None:
+        entries = objective.entries()
+        assert all(len(set(each)) == len(each) for each in entries)
+        for origin in architectures:
+            for arch in (origin, *objective.neighbors(origin)):
+                components = objective.components(arch)
+                assert all(one in each for one, each in zip(components, entries, strict=True))
+                assert objective.compose(components) == arch
+
+    def test_what_is_composed_of_entries_is_a_candidate_or_nothing(self, objective: ArchitectureObjective) -> None:
+        rng = np.random.default_rng(5)
+        for _ in range(self.draws):
+            drawn = tuple(each[int(rng.integers(len(each)))] for each in objective.entries())
+            arch = objective.compose(drawn)
+            assert arch is None or objective.components(arch) == drawn
+
     def test_sizes_have_one_length_and_are_no_less_than_zero(
         self, objective: ArchitectureObjective, architectures: list[str]
     ) -> None:

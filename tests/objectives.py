@@ -65,6 +65,12 @@ class TinyObjective(ArchitectureObjective):
     def components(self, arch: str) -> tuple[str, ...]:
         return self.space.components(arch)
 
+    def entries(self) -> tuple[tuple[str, ...], ...]:
+        return self.space.entries()
+
+    def compose(self, components: Sequence[str]) -> str | None:
+        return self.space.compose(components)
+
     def evaluate(self, candidate: str) -> dict[str, Any]:
         return self._trained(candidate, EPOCHS)
 

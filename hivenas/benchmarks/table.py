@@ -83,8 +83,12 @@ class TableObjective(ArchitectureObjective):
         """One of the table's architectures, each equally likely."""
         return self.table.architectures[int(self._rng.integers(self.size))]
 
-    def find(self, components: Sequence[str]) -> str | None:
-        """The table's architecture of these components, where there is one."""
+    def entries(self) -> tuple[tuple[str, ...], ...]:
+        """What stands at every position of `components` somewhere in the table."""
+        return self.table.entries
+
+    def compose(self, components: Sequence[str]) -> str | None:
+        """The table's architecture of these components; None where there is none."""
         row = self.table.named.get(tuple(components))
         return None if row is None else self.table.architectures[row]
 
@@ -110,7 +114,7 @@ class TableObjective(ArchitectureObjective):
                 for entry in entries
                 if entry != here[position]
             )
-            self._around[arch] = tuple(found for each in changed if (found := self.find(each)) is not None)
+            self._around[arch] = tuple(found for each in changed if (found := self.compose(each)) is not None)
         return self._around[arch]
 
     def get_neighbor(self, orig_arch: str) -> str:

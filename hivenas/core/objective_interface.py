@@ -79,7 +79,7 @@ class ObjectiveInterface(ABC):
 class ArchitectureObjective(ObjectiveInterface):
     """An objective whose candidates are encoded architectures: what a model of the space can learn from.
 
-    The three methods draw nothing and always answer alike, so that they may be called as often as one likes.
+    The methods below draw nothing and always answer alike, so that they may be called as often as one likes.
     """
 
     @abstractmethod
@@ -104,6 +104,14 @@ class ArchitectureObjective(ObjectiveInterface):
         Raises:
             ArchitectureError: not an architecture of the space.
         """
+
+    @abstractmethod
+    def entries(self) -> tuple[tuple[str, ...], ...]:
+        """What may stand at every position of `components`, in a fixed order."""
+
+    @abstractmethod
+    def compose(self, components: Sequence[str]) -> str | None:
+        """The candidate of these components, the inverse of `components`; None where the space has none."""
 
     def sizes(self, arch: str) -> tuple[float, ...]:
         """What is known of the network before it is trained, such as trainable parameters and multiply-adds.

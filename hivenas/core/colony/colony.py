@@ -1,36 +1,25 @@
-"""The Artificial Bee Colony, as a machine that is asked for proposals and told what came of them."""
+"""The canonical Artificial Bee Colony."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 
 from hivenas.config import ColonyConfig
+from hivenas.core.colony.bee_colony import BeeColony, Flight
 from hivenas.core.colony.bees import Selection, onlooker_probabilities, spread
 from hivenas.core.colony.food_source import FoodSource
-from hivenas.core.colony.momentum import allocate_epochs
 from hivenas.core.evaluation import Bee, Candidate, Evaluation, Proposal
 from hivenas.core.objective_interface import ObjectiveInterface
 from hivenas.errors import ConfigError
 
-STATE_VERSION = 1
 _REDRAWS = 50  # tries to find a candidate that the hive does not know yet before a record is reused
 
 
-@dataclass(frozen=True, slots=True)
-class _Flight:
-    """A bee on its way: the source it left from and the candidate it visits; without a proposal it reuses a record."""
-
-    bee: Bee
-    source: int
-    candidate: Candidate
-    proposal: Proposal | None
-
-
-class ArtificialBeeColony:
+class ArtificialBeeColony(BeeColony):
     """The canonical Artificial Bee Colony over any `ObjectiveInterface`.
 
     An iteration has the phases employees, onlookers, momentum (where it is on) and scouts. `ask` gives the
@@ -69,6 +58,8 @@ class ArtificialBeeColony:
         12
     """
 
+    kind: ClassVar[str] = "canonical"
+
     def __init__(
         self,
         objective: ObjectiveInterface,
@@ -78,116 +69,27 @@ class ArtificialBeeColony:
         momentum_epochs: int = 0,
         selection: Selection | None = None,
     ) -> None:
-        self._objective = objective
-        self._config = config
-        self._rng = rng
-        self._momentum_epochs = momentum_epochs
-        self.iteration = 0
-        self.evaluations = 0
-        self.reused = 0
-        self.best: FoodSource | None = None
-        self._memory: dict[str, Evaluation] = {}
-        self._pending: list[_Flight] = []
-        self._before_ask: dict[str, Any] | None = None
-        self._phase: Literal["employees", "onlookers", "momentum"] = "employees"
+        super().__init__(objective, config, rng, momentum_epochs=momentum_epochs)
         self.sources = [FoodSource(objective.sample()) for _ in range(config.employees)]
         numerical = not isinstance(self.sources[0].candidate, str)
         self._selection: Selection = selection or ("proportional" if numerical else "rank")
 
-    @property
-    def is_done(self) -> bool:
-        """Whether every iteration has been flown."""
-        return self.iteration >= self._config.iterations
+    # -- state -------------------------------------------------------------------------------------------------
 
-    def ask(self) -> list[Proposal]:
-        """The proposals of the current phase; the same ones until they are told, none once the search is done."""
-        while not self._pending and not self.is_done:
-            self._before_ask = self._snapshot()
-            flights = self._plan()
-            if any(flight.proposal for flight in flights):
-                self._pending = flights
-            else:
-                self._settle(flights, {})
-                self._before_ask = None
-        return [flight.proposal for flight in self._pending if flight.proposal]
+    def _own_state(self) -> dict[str, Any]:
+        return {}
 
-    def tell(self, evaluations: Sequence[Evaluation]) -> None:
-        """Takes the evaluations of all proposals that `ask` gave, in the same order.
-
-        Raises:
-            ValueError: evaluations that do not match the proposals.
-        """
-        proposals = self.ask()
-        if [p.candidate for p in proposals] != [e.candidate for e in evaluations]:
-            raise ValueError(
-                f"tell takes one evaluation for each of the {len(proposals)} proposals that ask gave, in their "
-                f"order, got {len(evaluations)} for {[e.candidate for e in evaluations]}"
-            )
-        outcomes = {proposal.index: evaluation for proposal, evaluation in zip(proposals, evaluations, strict=True)}
-        flights, self._pending, self._before_ask = self._pending, [], None
-        self.evaluations += len(proposals)
-        for evaluation in evaluations:
-            self._remember(evaluation)
-        self._settle(flights, outcomes)
-
-    def state(self) -> dict[str, Any]:
-        """The hive as small JSON data: restored, it asks for the same proposals again.
-
-        Proposals that were asked for and not told yet are not part of it; asking again gives them again. The
-        records of evaluated candidates are not either: `restore` takes them.
-        """
-        return self._before_ask or self._snapshot()
-
-    def restore(self, state: dict[str, Any], evaluations: Iterable[Evaluation]) -> None:
-        """Puts the hive back to a saved state.
-
-        Args:
-            state: what `state` gave.
-            evaluations: everything told until then, in that order; the latest of a candidate counts.
-
-        Raises:
-            ConfigError: a state of another version or of a colony with other employees.
-        """
-        if state.get("version") != STATE_VERSION:
-            raise ConfigError(
-                f"the saved state has version {state.get('version')}, this hivenas reads {STATE_VERSION}; "
-                "finish the search with the version that began it"
-            )
+    def _take_state(self, state: Mapping[str, Any]) -> None:
         if len(state["sources"]) != self._config.employees:
             raise ConfigError(
                 f"the saved search has {len(state['sources'])} employees, the configuration {self._config.employees}; "
                 "resume with the configuration that it was started with"
             )
-        self.iteration = state["iteration"]
-        self.evaluations = state["evaluations"]
-        self.reused = state["reused"]
-        self._phase = state["phase"]
-        self.best = FoodSource.from_json(state["best"]) if state["best"] else None
-        self.sources = [FoodSource.from_json(source) for source in state["sources"]]
-        self._rng.bit_generator.state = state["rng"]
-        self._pending, self._before_ask = [], None
-        self._memory = {}
-        for evaluation in evaluations:
-            self._remember(evaluation)
-
-    def _snapshot(self) -> dict[str, Any]:
-        return {
-            "version": STATE_VERSION,
-            "iteration": self.iteration,
-            "phase": self._phase,
-            "evaluations": self.evaluations,
-            "reused": self.reused,
-            "best": self.best.to_json() if self.best else None,
-            "sources": [source.to_json() for source in self.sources],
-            "rng": self._rng.bit_generator.state,
-        }
 
     # -- a phase: who flies where ------------------------------------------------------------------------------
 
-    def _plan(self) -> list[_Flight]:
-        if self._phase == "momentum":
-            return self._plan_momentum()
-        flights: list[_Flight] = []
+    def _plan(self) -> list[Flight]:
+        flights: list[Flight] = []
         taken: set[Candidate] = set()
         for bee_id, source in enumerate(self._followed() if self._phase == "onlookers" else range(len(self.sources))):
             flight = self._fly(bee_id, source, taken, sum(f.proposal is not None for f in flights))
@@ -200,7 +102,7 @@ class ArtificialBeeColony:
         probabilities = onlooker_probabilities(fitness, self._objective.is_minimize, self._selection)
         return spread(self._config.onlookers, probabilities, self._rng)
 
-    def _fly(self, bee_id: int, index: int, taken: set[Candidate], offset: int) -> _Flight:
+    def _fly(self, bee_id: int, index: int, taken: set[Candidate], offset: int) -> Flight:
         source = self.sources[index]
         bee: Bee = "onlooker" if self._phase == "onlookers" else "employee" if source.fitness is not None else "scout"
         if bee == "scout":
@@ -208,12 +110,12 @@ class ArtificialBeeColony:
         else:
             candidate = self._unknown(None, taken, self._neighbor_of(index))
         if self._is_known(candidate, taken):
-            return _Flight(bee, index, candidate, None)
+            return Flight(bee, index, candidate, None)
         parent = str(source.candidate) if isinstance(candidate, str) and bee != "scout" else ""
         proposal = Proposal(
             self.evaluations + offset, self.iteration, bee, bee_id, candidate, source.fitness, parent=parent
         )
-        return _Flight(bee, index, candidate, proposal)
+        return Flight(bee, index, candidate, proposal)
 
     def _neighbor_of(self, index: int) -> Callable[[], Candidate]:
         """Draws neighbours of a source, towards one other source where there is one."""
@@ -237,41 +139,7 @@ class ArtificialBeeColony:
         """Whether evaluating it would repeat work; numerical points cost nothing and are not remembered."""
         return isinstance(candidate, str) and (candidate in self._memory or candidate in taken)
 
-    def _plan_momentum(self) -> list[_Flight]:
-        known = [e for e in self._memory.values() if e.status != "failed" and e.filename]
-        given = allocate_epochs(self._momentum_epochs, [e.momentum for e in known], [e.age for e in known], self._rng)
-        flights: list[_Flight] = []
-        for evaluation, epochs in zip(known, given, strict=True):
-            if epochs:
-                proposal = Proposal(
-                    self.evaluations + len(flights),
-                    self.iteration,
-                    "employee",
-                    len(flights),
-                    evaluation.candidate,
-                    evaluation.fitness,
-                    epochs,
-                    evaluation.filename,
-                )
-                flights.append(_Flight("employee", -1, evaluation.candidate, proposal))
-        return flights
-
-    # -- a phase: what came of it ------------------------------------------------------------------------------
-
-    def _settle(self, flights: Sequence[_Flight], outcomes: dict[int, Evaluation]) -> None:
-        for flight in flights:
-            if flight.proposal:
-                evaluation = outcomes[flight.proposal.index]
-            else:
-                self.reused += 1
-                evaluation = self._memory[str(flight.candidate)]
-            if self._phase == "momentum":
-                self._refresh(evaluation)
-            else:
-                self._choose(flight, evaluation)
-        self._advance()
-
-    def _choose(self, flight: _Flight, evaluation: Evaluation) -> None:
+    def _learn(self, flight: Flight, evaluation: Evaluation) -> None:
         """The greedy choice between a source and the candidate that a bee has visited."""
         source = self.sources[flight.source]
         if flight.bee == "scout":
@@ -282,53 +150,8 @@ class ArtificialBeeColony:
             self.sources[flight.source] = FoodSource(evaluation.candidate, evaluation.fitness)
         else:
             self.sources[flight.source] = replace(source, trials=source.trials + 1)
-        if evaluation.status != "failed" and self._is_better(
-            evaluation.fitness, self.best.fitness if self.best else None
-        ):
-            self.best = FoodSource(evaluation.candidate, evaluation.fitness)
 
-    def _refresh(self, evaluation: Evaluation) -> None:
-        """Updates the fitness of a continued candidate wherever the hive holds it."""
-        if evaluation.status == "failed":
-            return
-        for index, source in enumerate(self.sources):
-            if source.candidate == evaluation.candidate:
-                self.sources[index] = replace(source, fitness=evaluation.fitness)
-        if self.best and self.best.candidate == evaluation.candidate:
-            self.best = replace(self.best, fitness=evaluation.fitness)
-            self._best_of_memory()
-        elif self._is_better(evaluation.fitness, self.best.fitness if self.best else None):
-            self.best = FoodSource(evaluation.candidate, evaluation.fitness)
-
-    def _best_of_memory(self) -> None:
-        """A continued best may have become worse than another record."""
-        for record in self._memory.values():
-            if self.best and record.status != "failed" and self._is_better(record.fitness, self.best.fitness):
-                self.best = FoodSource(record.candidate, record.fitness)
-
-    def _remember(self, evaluation: Evaluation) -> None:
-        if not isinstance(evaluation.candidate, str):
-            return
-        known = self._memory.get(evaluation.candidate)
-        if known is None or evaluation.status != "failed":
-            self._memory[evaluation.candidate] = evaluation
-
-    def _is_better(self, fitness: float, than: float | None) -> bool:
-        if than is None:
-            return True
-        return fitness < than if self._objective.is_minimize else fitness > than
-
-    def _advance(self) -> None:
-        if self._phase == "employees":
-            self._phase = "onlookers"
-        elif self._phase == "onlookers" and self._momentum_epochs:
-            self._phase = "momentum"
-        else:
-            self._scout()
-            self._phase = "employees"
-            self.iteration += 1
-
-    def _scout(self) -> None:
+    def _end_iteration(self) -> None:
         """Replaces abandoned sources; all of them, as their employees have nothing else to do."""
         for index, source in enumerate(self.sources):
             if source.trials >= self._config.abandonment_limit:

@@ -123,6 +123,14 @@ class NASInterface(ArchitectureObjective):
         """The architecture's operations, and where skip connections are on `sc_k` or "" a layer."""
         return self.search_space.components(arch)
 
+    def entries(self) -> tuple[tuple[str, ...], ...]:
+        """What may stand at every position of `components`."""
+        return self.search_space.entries()
+
+    def compose(self, components: Sequence[str]) -> str | None:
+        """The architecture of these components; None for one beyond `space.max_params` or `max_macs`."""
+        return self.search_space.compose(components)
+
     def sizes(self, arch: str) -> tuple[float, ...]:
         """Trainable parameters and multiply-adds, where `space.max_params` or `max_macs` is set; else nothing."""
         return self.search_space.sizes(arch)

@@ -274,6 +274,22 @@ class NASSearchSpace:
         """What stands at every position: the operations, and where skip connections are on `sc_k` or "" a layer."""
         return self.parse(arch).components(with_skips=self.skip_rate > 0)
 
+    def entries(self) -> tuple[tuple[str, ...], ...]:
+        """What may stand at every position of `components`: the operations, then the legal spans of a layer."""
+        layers = range(self.depth) if self.skip_rate else ()
+        spans = tuple(("", *(f"sc_{span}" for span in range(1, self.depth - layer + 1))) for layer in layers)
+        return (tuple(self.operations),) * self.depth + spans
+
+    def compose(self, components: Sequence[str]) -> str | None:
+        """The architecture of these components; None for one beyond the limits.
+
+        Args:
+            components: one of the entries at every position.
+        """
+        skips = tuple(int(span[3:]) if span else 0 for span in components[self.depth :]) or (0,) * self.depth
+        chain = Chain(tuple(components[: self.depth]), skips)
+        return chain.encode() if self._admits(chain) else None
+
     def sizes(self, arch: str) -> tuple[float, ...]:
         """Trainable parameters and multiply-adds, where limits make the space count them; else nothing."""
         chain = self.parse(arch)

@@ -1,0 +1,279 @@
+"""The guided colony: bees that learn from every record where to fly next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hivenas.config import ColonyConfig
+from hivenas.core.colony.bee_colony import BeeColony, Flight
+from hivenas.core.colony.encoding import Codes, Encoding
+from hivenas.core.colony.food_source import FoodSource
+from hivenas.core.colony.surrogate import KERNELS, Surrogate, normal_scores
+from hivenas.core.evaluation import Bee, Evaluation, Proposal
+from hivenas.core.objective_interface import ArchitectureObjective
+
+FIRST = 7  # records by scouts alone before a model is asked: fewer know too little, more are spent blindly
+DANCED = 10  # best records around which onlookers look
+SAMPLED = 200  # architectures that scouts draw at random
+CROSSED = 100  # and those that they cross
+DRAWN = 64  # samples among which a scout of the first iteration takes the most novel
+STUDIED = 300  # records that the surrogate learns from, so that its cost stays bounded in a long search
+LARGEST_AROUND = 200  # neighbours of a record that are looked at in a phase
+REMEMBERED = 100  # best records whose trials, and records whose neighbours are kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What a bee may choose from.
+
+    Args:
+        source: number of its own food source; −1 for none.
+        visits: unvisited candidates, each with the role of a bee that flies there and the record it is near to.
+    """
+
+    source: int
+    visits: Mapping[str, tuple[Bee, str]]
+
+
+class GuidedBeeColony(BeeColony):
+    """An Artificial Bee Colony whose bees share a model of the space, for encoded architectures.
+
+    An iteration has the phases of every colony, and its proposals are as many; what differs is how a bee chooses:
+
+    - The **scouts** of the first iteration spread over the space: of some samples each takes the one whose
+      components were seen least. Later, scouts compete with the onlookers by crossing two good architectures or
+      sampling anew, so that the hive is not held where it looks already; and the employee of an abandoned source
+      flies as one.
+    - The **employees** keep the best records as their food sources, one each, and fly to the unvisited neighbour of
+      their own source from which most is expected. A flight that does not better its source adds a trial; a source
+      with `abandonment_limit` trials, or without an unvisited neighbour, is abandoned for good.
+    - The **onlookers** watch the dances of the ten best records and fly to whichever of all their unvisited neighbours
+      the hive expects most of.
+
+    What is expected is the expected improvement under `Surrogate`, the bees of the phase that are already on their
+    way counted in; so a phase is proposed at once and is diverse. Nothing is proposed twice.
+
+    Args:
+        objective: what is searched.
+        config: the `colony` section of a configuration.
+        rng: the generator of every draw; share it with the objective, so that the saved state covers both.
+        momentum_epochs: epochs handed out by the momentum phase of every iteration; 0 switches it off.
+        without: roles whose job nobody does, to see what they are worth; their bees fly in the other roles.
+
+    Source: Karaboga (2005), TR-06, for the roles; White, Neiswanger and Savani (2021), "BANANAS", and Ru et al.
+    (2021), "NAS-BOWL", for surrogates of architectures and for looking at neighbours of the best.
+
+    Example:
+        >>> from hivenas import NASInterface
+        >>> rng = np.random.default_rng(0)
+        >>> interface = NASInterface({"depth": 3}, {"seed": 0}, rng=rng)
+        >>> colony = GuidedBeeColony(interface, ColonyConfig(size=7), rng)
+        >>> [proposal.bee for proposal in colony.ask()]
+        ['scout', 'scout', 'scout']
+    """
+
+    kind: ClassVar[str] = "guided"
+
+    def __init__(
+        self,
+        objective: ArchitectureObjective,
+        config: ColonyConfig,
+        rng: np.random.Generator,
+        *,
+        momentum_epochs: int = 0,
+        without: frozenset[Bee] = frozenset(),
+    ) -> None:
+        super().__init__(objective, config, rng, momentum_epochs=momentum_epochs)
+        self._space = objective
+        self._without = without
+        self._encoding = Encoding(objective.entries())
+        self._trials: dict[str, int] = {}
+        self._scouting = 0  # employees whose sources were abandoned in the last iteration
+        self._around: dict[str, Sequence[str]] = {}
+
+    # -- state -------------------------------------------------------------------------------------------------
+
+    def _own_state(self) -> dict[str, Any]:
+        return {"trials": self._trials, "scouting": self._scouting}
+
+    def _take_state(self, state: Mapping[str, Any]) -> None:
+        self._trials = dict(state["trials"])
+        self._scouting = state["scouting"]
+
+    # -- a phase: who flies where ------------------------------------------------------------------------------
+
+    def _plan(self) -> list[Flight]:
+        is_employees = self._phase == "employees"
+        bees = self._config.employees if is_employees else self._config.onlookers
+        if len(self._memory) < FIRST:
+            return self._spread_out(bees)
+        ranked = self._ranked()
+        if is_employees:
+            self.sources = self._choose_sources(ranked, bees - self._scouting)
+        choices = self._employees() if is_employees and "employee" not in self._without else []
+        if len(choices) < bees:
+            choices += [_Choice(-1, self._shared(ranked, is_scouts=bool(choices)))] * (bees - len(choices))
+        return self._send(choices, self._surrogate(ranked))
+
+    def _employees(self) -> list[_Choice]:
+        """Each employee's neighbourhood of its own source."""
+        return [
+            _Choice(i, {name: ("employee", str(source.candidate)) for name in self._unvisited(str(source.candidate))})
+            for i, source in enumerate(self.sources)
+        ]
+
+    def _shared(self, ranked: Sequence[Evaluation], *, is_scouts: bool) -> dict[str, tuple[Bee, str]]:
+        """What is open to bees without a source: the dances for onlookers, and what scouts come across.
+
+        Args:
+            ranked: the records, best first.
+            is_scouts: whether they are employees of abandoned sources, who fly as scouts alone.
+        """
+        best = [str(evaluation.candidate) for evaluation in ranked[:DANCED]]
+        danced = best if "onlooker" not in self._without else [str(source.candidate) for source in self.sources]
+        scouts = "scout" not in self._without
+        visits: dict[str, tuple[Bee, str]] = {}
+        if not (is_scouts and scouts):
+            for record in danced:
+                visits |= {name: ("onlooker", record) for name in self._unvisited(record) if name not in visits}
+        if scouts:
+            found = [*(str(self._space.sample()) for _ in range(SAMPLED)), *self._crossed(best)]
+            visits |= {name: ("scout", "") for name in found if name not in self._memory and name not in visits}
+        return visits
+
+    def _send(self, choices: Sequence[_Choice], surrogate: Surrogate) -> list[Flight]:
+        """Sends the bees of a phase off one after the other, each to where most is expected of its own choice."""
+        names = list(dict.fromkeys(name for choice in choices for name in choice.visits))
+        outlook = surrogate.outlook(self._encode(names)) if names else None
+        place = {name: i for i, name in enumerate(names)}
+        flights: list[Flight] = []
+        for bee, choice in enumerate(choices):
+            open_places = [place[name] for name in choice.visits if name in place]
+            if outlook is None or not open_places:
+                flights.append(self._reuse())
+                continue
+            expected = outlook.improvement()[open_places]
+            chosen = open_places[int(np.argmax(expected))]
+            outlook.assume(chosen)
+            name = names[chosen]
+            del place[name]
+            flights.append(self._flight(bee, choice.source, name, *choice.visits[name], flights))
+        return flights
+
+    def _flight(self, bee_id: int, source: int, name: str, bee: Bee, parent: str, before: Sequence[Flight]) -> Flight:
+        index = self.evaluations + sum(flight.proposal is not None for flight in before)
+        center = self._memory[parent].fitness if parent else None
+        return Flight(bee, source, name, Proposal(index, self.iteration, bee, bee_id, name, center, parent=parent))
+
+    def _spread_out(self, bees: int) -> list[Flight]:
+        """Scouts of the first iteration: each takes, of some samples, the one whose components were seen least.
+
+        Source: after Latin hypercubes, McKay, Beckman and Conover (1979); samples keep to the space's limits.
+        """
+        seen = self._encode([*self._memory])
+        flights: list[Flight] = []
+        for bee in range(bees):
+            drawn = dict.fromkeys(str(self._space.sample()) for _ in range(DRAWN))
+            names = [name for name in drawn if name not in self._memory and all(name != f.candidate for f in flights)]
+            if not names:
+                flights.append(self._reuse())
+                continue
+            codes = self._encode(names)
+            alike = codes[:, None, :] == seen[None, :, :]
+            # A component that was seen twice is worse than two that were seen once.
+            crowd = (alike.sum(axis=1) ** 2).sum(axis=1)
+            chosen = int(np.argmin(crowd))
+            seen = np.concatenate([seen, codes[chosen : chosen + 1]])
+            flights.append(self._flight(bee, -1, names[chosen], "scout", "", flights))
+        return flights
+
+    def _reuse(self) -> Flight:
+        """A flight to the best record, where nothing unvisited is left to fly to."""
+        return Flight("scout", -1, str(self._ranked()[0].candidate), None)
+
+    # -- what the hive knows -----------------------------------------------------------------------------------
+
+    def _ranked(self) -> list[Evaluation]:
+        """The records, best first; failed ones last, the earlier of two equals first."""
+        sign = 1.0 if self._objective.is_minimize else -1.0
+        return sorted(self._memory.values(), key=lambda e: (e.status == "failed", sign * e.fitness))
+
+    def _surrogate(self, ranked: Sequence[Evaluation]) -> Surrogate:
+        """The model of the records; of very many, of the best and the latest."""
+        studied = list(self._memory.values())
+        if len(studied) > STUDIED:
+            best = {e.candidate for e in ranked[: STUDIED // 2]}
+            latest = [e for e in studied if e.candidate not in best][-(STUDIED // 2) :]
+            studied = [*(e for e in studied if e.candidate in best), *latest]
+        sign = -1.0 if self._objective.is_minimize else 1.0
+        scores = normal_scores([-np.inf if e.status == "failed" else sign * e.fitness for e in studied])
+        return Surrogate(self._encoding, KERNELS, self._encode([str(e.candidate) for e in studied]), scores)
+
+    def _choose_sources(self, ranked: Sequence[Evaluation], count: int) -> list[FoodSource]:
+        """The best records that are not abandoned and have an unvisited neighbour."""
+        sources: list[FoodSource] = []
+        for evaluation in ranked if count else ():
+            candidate = str(evaluation.candidate)
+            trials = self._trials.get(candidate, 0)
+            if evaluation.status != "failed" and trials < self._config.abandonment_limit and self._unvisited(candidate):
+                sources.append(FoodSource(candidate, evaluation.fitness, trials))
+            if len(sources) == count:
+                break
+        return sources
+
+    def _unvisited(self, candidate: str) -> list[str]:
+        """The neighbours of a record that no bee has visited; of very many, some."""
+        if candidate not in self._around:
+            if len(self._around) >= REMEMBERED:
+                self._around.clear()
+            self._around[candidate] = self._space.neighbors(candidate)
+        fresh = [name for name in self._around[candidate] if name not in self._memory]
+        if len(fresh) <= LARGEST_AROUND:
+            return fresh
+        return [fresh[i] for i in sorted(self._rng.choice(len(fresh), LARGEST_AROUND, replace=False).tolist())]
+
+    def _crossed(self, best: Sequence[str]) -> Iterator[str]:
+        """Architectures crossed of two good ones, position by position; half of them with one more change.
+
+        Source: uniform crossover, Syswerda (1989).
+        """
+        entries = self._space.entries()
+        parents = [self._space.components(candidate) for candidate in best]
+        for _ in range(CROSSED):
+            one, other = (parents[int(i)] for i in self._rng.integers(len(parents), size=2))
+            heads = self._rng.random(len(entries)) < 0.5
+            child = [a if head else b for a, b, head in zip(one, other, heads, strict=True)]
+            if self._rng.random() < 0.5:
+                position = int(self._rng.integers(len(entries)))
+                child[position] = entries[position][int(self._rng.integers(len(entries[position])))]
+            arch = self._space.compose(child)
+            if arch is not None:
+                yield arch
+
+    def _encode(self, names: Sequence[str]) -> Codes:
+        return self._encoding.codes([self._space.components(name) for name in names])
+
+    # -- a phase: what came of it ------------------------------------------------------------------------------
+
+    def _learn(self, flight: Flight, evaluation: Evaluation) -> None:
+        """An employee's flight that does not better its source adds a trial, one that does resets them."""
+        if flight.source < 0:
+            return
+        source = self.sources[flight.source]
+        name = str(source.candidate)
+        if evaluation.status != "failed" and self._is_better(evaluation.fitness, source.fitness):
+            self._trials.pop(name, None)
+        else:
+            self._trials[name] = self._trials.get(name, 0) + 1
+
+    def _end_iteration(self) -> None:
+        """Counts the abandoned sources: their employees are the scouts of the next iteration."""
+        limit = self._config.abandonment_limit
+        self._scouting = sum(self._trials.get(str(source.candidate), 0) >= limit for source in self.sources)
+        if len(self._trials) > REMEMBERED:
+            best = [str(evaluation.candidate) for evaluation in self._ranked()[:REMEMBERED]]
+            self._trials = {name: self._trials[name] for name in best if name in self._trials}

@@ -1,0 +1,187 @@
+"""What the hive expects of architectures that it has not visited: Gaussian processes that share the say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hivenas.core.colony.encoding import Codes, Distances, Encoding, Matrix
+
+Vector = NDArray[np.float64]
+
+_HEARD = 0.1  # share of the leading kernel's weight below which a kernel is not asked
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A guess of how alike two architectures perform: a mean of exp(−scale · distance) over kinds of distance.
+
+    Args:
+        shares: weight of the distances Hamming, blurred and counts; they sum to 1.
+        scales: how fast likeness falls with each of them.
+        noise: variance of what the distances do not explain, as a share of the whole.
+        odds: log of how likely the guess is before anything is known.
+    """
+
+    shares: tuple[float, float, float]
+    scales: tuple[float, float, float]
+    noise: float
+    odds: float = 0.0
+
+    def __call__(self, distances: Distances) -> Matrix:
+        """Covariances as shares of the signal's variance."""
+        parts = zip(self.shares, self.scales, (distances.hamming, distances.blurred, distances.counts), strict=True)
+        return sum((share * np.exp(-scale * each) for share, scale, each in parts if share), np.zeros(1))
+
+
+# The scales were chosen on two tables (docs/search_quality.md), and are per position or operation that differs.
+KERNELS = (
+    Kernel(shares=(1.0, 0.0, 0.0), scales=(0.3, 0.0, 0.0), noise=0.03, odds=-1.0),
+    Kernel(shares=(0.23, 0.77, 0.0), scales=(0.5, 0.15, 0.0), noise=0.06),
+    Kernel(shares=(0.26, 0.37, 0.37), scales=(0.5, 0.17, 0.08), noise=0.06),
+)
+
+
+def normal_scores(values: Sequence[float]) -> Vector:
+    """The quantiles of a standard normal that belong to the ranks of values, equals sharing their mean rank.
+
+    What a surrogate learns are ranks: it stays calm where one bad training falls far below all others.
+    """
+    array = np.asarray(values, dtype=float)
+    _, place, counts = np.unique(array, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - (counts + 1) / 2  # mean rank of each distinct value, from 0
+    inverse = NormalDist().inv_cdf
+    scores = np.array([inverse((rank + 0.5) / len(array)) for rank in ranks])
+    scored: Vector = scores[place]
+    return scored
+
+
+class Surrogate:
+    """Several Gaussian processes on the same records, weighted by how well they explain them.
+
+    No kernel is safe on every space: where it does not matter at which position an operation stands, counting
+    operations halves the regret; where it does, it misleads. Their scales are fixed, not fitted: with the few dozen
+    records of a search, scales of the largest likelihood are too sure of themselves. What is left to learn is which
+    of a handful of kernels to believe, by their marginal likelihood; the signal's variance is profiled.
+
+    Args:
+        encoding: of the space.
+        kernels: the guesses, at least one.
+        codes: the visited architectures (n, positions), n ≥ 1.
+        scores: what came of them (n,), larger is better, about standard normal.
+
+    Source: Rasmussen and Williams (2006), "Gaussian Processes for Machine Learning", ch. 2 and 5.4; Hoeting et al.
+    (1999), "Bayesian model averaging: a tutorial".
+    """
+
+    def __init__(self, encoding: Encoding, kernels: Sequence[Kernel], codes: Codes, scores: Vector) -> None:
+        self.encoding = encoding
+        self.codes = codes
+        distances = encoding.distances(codes, codes)
+        fits = [_Fit(kernel, kernel(distances), scores) for kernel in kernels]
+        evidence = np.array([fit.evidence + fit.kernel.odds for fit in fits])
+        likelihood = np.exp(evidence - evidence.max())
+        self._fits = [fit for fit, weight in zip(fits, likelihood, strict=True) if weight >= _HEARD]
+        kept = likelihood[likelihood >= _HEARD]
+        self.weights: Vector = kept / kept.sum()
+        self.incumbent = float(scores.max())
+
+    def outlook(self, codes: Codes) -> Outlook:
+        """What is expected of unvisited architectures (m, positions)."""
+        return Outlook(self, self._fits, codes)
+
+
+class Outlook:
+    """What the hive expects of the candidates of a phase, the bees already on their way counted in.
+
+    As the bees of a phase fly at the same time, a bee assumes that those before it will find just what is expected
+    (kriging believer): what they will have explored is certain then, and the next bee flies elsewhere.
+
+    Source: Ginsbourger, Le Riche and Carraro (2010), "Kriging is well-suited to parallelize optimization".
+    """
+
+    def __init__(self, surrogate: Surrogate, fits: Sequence[_Fit], codes: Codes) -> None:
+        self._encoding = surrogate.encoding
+        self._codes = codes
+        self._weights = surrogate.weights
+        distances = self._encoding.distances(codes, surrogate.codes)
+        self._posteriors = [_Posterior(fit, distances) for fit in fits]
+        self._incumbents = [surrogate.incumbent] * len(fits)
+
+    def mean(self) -> Vector:
+        """Expected score of every candidate."""
+        means = (weight * each.mean for weight, each in zip(self._weights, self._posteriors, strict=True))
+        return sum(means, np.zeros(1))
+
+    def improvement(self) -> Vector:
+        """Expected improvement of every candidate over the best score.
+
+        Source: Jones, Schonlau and Welch (1998), "Efficient global optimization of expensive black-box functions".
+        """
+        gains = (
+            weight * expected_improvement(each.mean, each.variance, best)
+            for weight, each, best in zip(self._weights, self._posteriors, self._incumbents, strict=True)
+        )
+        return sum(gains, np.zeros(1))
+
+    def assume(self, chosen: int) -> None:
+        """Takes a candidate as visited, with the score that is expected of it."""
+        distances = self._encoding.distances(self._codes, self._codes[chosen : chosen + 1])
+        for each in self._posteriors:
+            each.assume(chosen, distances)
+        self._incumbents = [
+            max(best, float(each.mean[chosen])) for best, each in zip(self._incumbents, self._posteriors, strict=True)
+        ]
+
+
+def expected_improvement(mean: Vector, variance: Vector, best: float) -> Vector:
+    """E max(x − best, 0) of normal variables x."""
+    deviation = np.sqrt(variance)
+    gap = mean - best
+    ratio = gap / deviation
+    density = np.exp(-0.5 * ratio**2) / math.sqrt(2 * math.pi)
+    below = 0.5 * (1.0 + np.array([math.erf(each / math.sqrt(2.0)) for each in ratio]))
+    gain: Vector = gap * below + deviation * density
+    return gain
+
+
+class _Fit:
+    """One kernel's Gaussian process on the records."""
+
+    def __init__(self, kernel: Kernel, covariance: Matrix, scores: Vector) -> None:
+        n = len(scores)
+        noisy = covariance + kernel.noise * np.eye(n)
+        self.kernel = kernel
+        self.inverse = np.linalg.inv(noisy)
+        self.alpha = self.inverse @ scores
+        self.signal = max(float(scores @ self.alpha) / n, 1e-12)  # profiled variance; 0 where all scores are equal
+        self.evidence = -0.5 * n * math.log(self.signal) - 0.5 * float(np.linalg.slogdet(noisy)[1])
+
+
+class _Posterior:
+    """One Gaussian process's view of the candidates."""
+
+    def __init__(self, fit: _Fit, distances: Distances) -> None:
+        self._fit = fit
+        self._cross = fit.kernel(distances)
+        self._gain = self._cross @ fit.inverse
+        self.mean: Vector = self._cross @ fit.alpha
+        explained = np.einsum("ij,ij->i", self._gain, self._cross)
+        self.variance: Vector = fit.signal * np.maximum(1.0 - explained, 1e-9)
+        self._assumed: list[tuple[Vector, float, int]] = []
+
+    def assume(self, chosen: int, distances: Distances) -> None:
+        """Conditions the variance on a candidate as if it had been visited; the mean stays as it is."""
+        fit = self._fit
+        prior = fit.kernel(distances)[:, 0]
+        covariance = fit.signal * (prior - self._gain @ self._cross[chosen])
+        for earlier, scale, place in self._assumed:
+            covariance = covariance - earlier * earlier[place] / scale
+        scale = float(self.variance[chosen]) + fit.signal * fit.kernel.noise
+        self._assumed.append((covariance, scale, chosen))
+        self.variance = np.maximum(self.variance - covariance**2 / scale, 1e-12)

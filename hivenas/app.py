@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hivenas.benchmarks.table import TableObjective
 from hivenas.config import Config
 from hivenas.core.evaluation import Evaluation
 from hivenas.core.nas.datasets import check_path
@@ -23,7 +24,7 @@ from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError, TrackingError
 from hivenas.execution import Unlimited, describe_data, make_executor, train_arch, train_best
 from hivenas.full_training import Trained, letter_of, publisher, trained_of
-from hivenas.objectives import minimizes, naming, trial_parameters
+from hivenas.objectives import make_objective, minimizes, naming, trial_parameters
 from hivenas.outbox import Outbox
 from hivenas.reports import draw_plots
 from hivenas.search import SearchListener
@@ -58,12 +59,15 @@ def plan(config: Config) -> Plan:
 
     Raises:
         ConfigError: an unknown operation, a space without neighbours, limits to the size that leave next to nothing.
-        DatasetError: a `dataset.path` that does not exist; with such limits also data that cannot be used.
+        DatasetError: a `dataset.path` that does not exist; with such limits also data that cannot be used; a table that
+            cannot.
     """
     colony = config.colony
     evaluations = colony.size * colony.iterations
     if config.objective != "nas":
-        return Plan(None, evaluations, 0, colony.employees, colony.onlookers)
+        objective = make_objective(config, np.random.default_rng(0))
+        size = objective.size if isinstance(objective, TableObjective) else None
+        return Plan(size, evaluations, 0, colony.employees, colony.onlookers)
     check_path(config.dataset)
     with naming(config):
         space = NASInterface.from_config(config, tracker=NullTracker()).search_space
@@ -141,7 +145,7 @@ def train(config: Config, listener: SearchListener, *, from_weights: bool = Fals
         MissingResultsError: no results, or no weights where they are needed.
         TrainingError: the training failed.
     """
-    _refuse_numerical(config)
+    _refuse_untrained(config)
     plan(config)
     best = ResultsFolder(config.results.dir, config.name).best()
     listener.note(f"training {best.candidate} for {config.full_train.epochs} epochs")
@@ -161,7 +165,7 @@ def train_custom(config: Config, arch: str, listener: SearchListener) -> Trained
         ArchitectureError: a malformed architecture.
         TrainingError: the training failed.
     """
-    _refuse_numerical(config)
+    _refuse_untrained(config)
     plan(config)
     decode(arch, NASInterface.from_config(config, tracker=NullTracker()).search_space.reference)
     listener.note(f"training {arch} for {config.full_train.epochs} epochs")
@@ -196,7 +200,7 @@ def draw_report(config: Config) -> tuple[list[Row], list[Path]]:
     return rows, draw_plots(rows, folder.plots, minimize=minimizes(config))
 
 
-def _refuse_numerical(config: Config) -> None:
+def _refuse_untrained(config: Config) -> None:
     if config.objective != "nas":
         raise ConfigError(
             f"a full training needs objective: nas, got objective={config.objective}"

@@ -93,16 +93,5 @@ def check_time_limit(value: float | None, info: ValidationInfo) -> float | None:
     return value
 
 
-def check_unused(value: str | None) -> str | None:
-    """Refuses a key that later versions have a use for: a setting without effect would mislead.
-
-    Raises:
-        ValueError: it is given.
-    """
-    if value is not None:
-        raise ValueError(f"is not supported by this version, got {value!r}; leave it null")
-    return value
-
-
 def _is_finite(value: object) -> bool:
     return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))

@@ -50,7 +50,8 @@ def explain(
     """
     problems = [p for p in error.errors(include_url=False) if p["type"] != "none_required"]
     first = problems[0]
-    key = ".".join(str(part) for part in first["loc"])
+    # A rule over several sections stands at no key; what it says begins with the one to change.
+    key = ".".join(str(part) for part in first["loc"]) or str(first.get("ctx", {}).get("error", "")).partition(" ")[0]
     exact = [text for o, text in origins.items() if key == o or key.startswith(f"{o}.")]
     inside = [text for o, text in origins.items() if o.startswith(f"{key}.")]
     place = ", ".join(exact or [p for p in (source, *inside) if p])

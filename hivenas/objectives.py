@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from hivenas.benchmarks.numerical import NumericalObjective, Rosenbrock, Sphere
+from hivenas.benchmarks.table import TableObjective
 from hivenas.config import Config
 from hivenas.core.evaluation import decode_candidate
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.objective_interface import ObjectiveInterface
-from hivenas.core.tracker import NullTracker
+from hivenas.core.seeds import drawn_seed
+from hivenas.core.tracker import NullTracker, operation_params
 from hivenas.errors import ConfigError
 from hivenas.storage.parameters import Parameters
 
@@ -22,6 +25,7 @@ def make_objective(config: Config, rng: np.random.Generator) -> ObjectiveInterfa
 
     Raises:
         ConfigError: an unknown operation, a space without neighbours, limits to the size that leave next to nothing.
+        DatasetError: a table that is missing or not usable.
     """
     if config.objective == "sphere_min":
         return Sphere(rng=rng)
@@ -30,6 +34,10 @@ def make_objective(config: Config, rng: np.random.Generator) -> ObjectiveInterfa
     if config.objective == "rosenbrock":
         return Rosenbrock(rng=rng)
     with naming(config):
+        if config.objective == "table":
+            return TableObjective(
+                str(config.table.path), rng=rng, noise=config.table.noise, seed=drawn_seed(config.seed)
+            )
         return NASInterface.from_config(config, tracker=NullTracker(), rng=rng)
 
 
@@ -42,6 +50,9 @@ def run_params(objective: ObjectiveInterface, candidate: str) -> dict[str, str]:
     """A candidate as parameters of its run."""
     if isinstance(objective, NASInterface):
         return objective.operation_params(candidate)
+    if isinstance(objective, TableObjective):
+        chain = objective.table.decode(candidate)
+        return operation_params(chain.operations, chain.skips, objective.table.depth)
     return {f"x_{i:02d}": repr(value) for i, value in enumerate(decode_candidate(candidate))}
 
 
@@ -50,7 +61,15 @@ def trial_parameters(config: Config) -> Parameters:
     objective = None if config.objective == "nas" else make_objective(config, np.random.default_rng())
     if isinstance(objective, NumericalObjective):
         return Parameters.of_box(objective.dimensions, objective.bound, minimize=objective.is_minimize)
+    if isinstance(objective, TableObjective):
+        entries, depth = objective.table.entries, objective.table.depth
+        return Parameters.of_positions(entries[:depth], entries[depth:])
     return Parameters.of_space(config.space)
+
+
+def describe_table(objective: ObjectiveInterface) -> dict[str, Any]:
+    """What a search records of the data that it looks up; empty where it looks up none."""
+    return objective.table.describe() if isinstance(objective, TableObjective) else {}
 
 
 @contextlib.contextmanager

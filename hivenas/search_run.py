@@ -20,7 +20,7 @@ from hivenas.core.tracker import Closing, SearchCard, now_ms
 from hivenas.errors import DatasetError, DiskFullError, TrackingError, first_line
 from hivenas.execution import Unlimited, augmented_examples, describe_data, make_executor, run_proposal, train_best
 from hivenas.full_training import Trained, letter_of, publisher, trained_of
-from hivenas.objectives import make_objective, run_params
+from hivenas.objectives import describe_table, make_objective, run_params
 from hivenas.outbox import Delivered, Letter, Outbox
 from hivenas.reports import Summary, draw_augmentation, draw_plots, search_note
 from hivenas.search import Search, SearchListener, settle, take_up
@@ -54,7 +54,7 @@ class SearchRun:
         self.config = config
         self.store = store
         self.listener = listener
-        self.numerical = config.objective != "nas"
+        self.untrained = config.objective != "nas"
         self.rng = np.random.default_rng(derive_seed(store.state.seed, "search"))
         self.objective = make_objective(config, self.rng)
         self.minimize = self.objective.is_minimize
@@ -62,7 +62,7 @@ class SearchRun:
     def finish(self) -> Finished:
         """Searches on, trains the best candidate fully, closes the parent run."""
         fail_fast()
-        with make_executor(self.config.execution, self.store.folder, serial=self.numerical) as executor:
+        with make_executor(self.config.execution, self.store.folder, serial=self.untrained) as executor:
             self.executor: Executor = executor
             self.tracker = open_tracker(self.config, self.store, executor)
             self.outbox = Outbox(self.store.folder.outbox, self.tracker, self.listener.note)
@@ -101,9 +101,9 @@ class SearchRun:
 
     def _open(self) -> Mapping[str, Any]:
         """Looks at the data, then opens the parent run; returns what the data are."""
-        data = {} if self.numerical else self.executor.submit(Unlimited(describe_data), self.config).result()
+        data = self._describe_data()
         self._refuse_other_data(data)
-        pictures = [] if self.numerical else self._draw_augmentation()
+        pictures = [] if self.untrained else self._draw_augmentation()
         flat, uid = self.config.flat(), self.store.state.uid
         card = SearchCard(self.config.name, flat, self.store.folder.yaml, data, pictures, uid)
         if self.store.state.has_begun:
@@ -114,6 +114,12 @@ class SearchRun:
         self.is_open = True
         self.delivered += settle(self.store, self.outbox)
         return data
+
+    def _describe_data(self) -> Mapping[str, Any]:
+        """What the images are, or the table."""
+        if self.untrained:
+            return describe_table(self.objective)
+        return self.executor.submit(Unlimited(describe_data), self.config).result()
 
     def _open_parent(self, card: SearchCard) -> None:
         """Opens the parent run, and closes what processes that were killed have left running."""
@@ -126,10 +132,11 @@ class SearchRun:
         """Files of the user's own may have changed since the search began; fitness would not be comparable."""
         before = self.store.state.data
         if before and data and data["digest"] != before:
+            table = self.config.table.path
+            what = f"rows of {table}" if table else f"images of {self.config.dataset.name}"
             raise DatasetError(
-                f"the images of {self.config.dataset.name} are not those that the search in {self.store.folder.path} "
-                f"began with, got digest {data['digest']} instead of {before}; restore them, or start another search "
-                "(--set name=…)"
+                f"the {what} are not those that the search in {self.store.folder.path} began with, got digest "
+                f"{data['digest']} instead of {before}; restore them, or start another search (--set name=…)"
             )
 
     def _draw_augmentation(self) -> list[Path]:
@@ -147,7 +154,7 @@ class SearchRun:
 
     def _trains(self) -> bool:
         """Whether the best candidate is to be trained fully."""
-        return self.config.full_train.enabled and not self.numerical
+        return self.config.full_train.enabled and not self.untrained
 
     def _is_done(self) -> bool:
         state = self.store.state
@@ -194,9 +201,9 @@ class SearchRun:
         from hivenas.core.colony.colony import ArtificialBeeColony
 
         evaluate: Callable[[Proposal], Evaluation] = self.objective.run
-        if not self.numerical:
+        if not self.untrained:
             evaluate = functools.partial(run_proposal, self.config)
-        momentum_epochs = 0 if self.numerical else self.config.evaluation.momentum_epochs
+        momentum_epochs = 0 if self.untrained else self.config.evaluation.momentum_epochs
         colony = ArtificialBeeColony(self.objective, self.config.colony, self.rng, momentum_epochs=momentum_epochs)
         done = sum(row.phase == "evaluate" for row in self.store.rows)
         self.listener.started(self.config.colony.size * self.config.colony.iterations, done)
@@ -217,7 +224,7 @@ class SearchRun:
         ).run()
 
     def _recipe_of(self, proposal: Proposal, evaluation: Evaluation) -> str:
-        return "" if self.numerical else Recipe.of(self.config, evaluation, proposal).to_text()
+        return "" if self.untrained else Recipe.of(self.config, evaluation, proposal).to_text()
 
     def _fetch(self, proposal: Proposal) -> None:
         """Brings the saved states that a proposal starts from out of MLflow, where they are not on this machine."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hivenas.core.evaluation import Candidate, Proposal, decode_candidate, encode_candidate
-from hivenas.core.objective_interface import ObjectiveInterface
+from hivenas.core.objective_interface import ArchitectureObjective, ObjectiveInterface
 
 
 class ObjectiveContract(ABC):
@@ -91,6 +91,72 @@ class ObjectiveContract(ABC):
 
         assert walk(3) == walk(3)
         assert walk(3) != walk(4)
+
+
+class ArchitectureObjectiveContract(ObjectiveContract):
+    """Every `ArchitectureObjective`: inherit it in a class `Test…` and give `make_objective`."""
+
+    @abstractmethod
+    def make_objective(self, rng: np.random.Generator) -> ArchitectureObjective:
+        """The objective that is held to the contract, drawing from this generator."""
+
+    @pytest.fixture
+    def architectures(self, objective: ArchitectureObjective) -> list[str]:
+        return [objective.sample() for _ in range(self.draws)]
+
+    def test_neighbors_are_distinct_and_exclude_their_origin(
+        self, objective: ArchitectureObjective, architectures: list[str]
+    ) -> None:
+        around = {origin: objective.neighbors(origin) for origin in architectures}
+        assert any(around.values())
+        for origin, neighbors in around.items():
+            assert len(set(neighbors)) == len(neighbors)
+            assert origin not in neighbors
+
+    def test_neighbors_are_one_component_away_and_neighbors_of_each_other(
+        self, objective: ArchitectureObjective, architectures: list[str]
+    ) -> None:
+        for origin in architectures:
+            here = objective.components(origin)
+            for neighbor in objective.neighbors(origin):
+                there = objective.components(neighbor)
+                assert sum(a != b for a, b in zip(here, there, strict=True)) == 1
+                assert origin in objective.neighbors(neighbor)
+
+    def test_a_neighbor_is_drawn_from_the_neighbors_where_there_are_any(
+        self, objective: ArchitectureObjective, architectures: list[str]
+    ) -> None:
+        for origin in architectures:
+            neighbors = objective.neighbors(origin)
+            if neighbors:
+                assert {objective.get_neighbor(origin) for _ in range(self.draws)} <= set(neighbors)
+                assert objective.get_neighbor_toward(origin, architectures[0]) in neighbors
+
+    def test_components_have_one_length_and_tell_architectures_apart(
+        self, objective: ArchitectureObjective, architectures: list[str]
+    ) -> None:
+        known = {*architectures, *(each for origin in architectures for each in objective.neighbors(origin))}
+        components = {arch: objective.components(arch) for arch in known}
+        assert len(set(map(len, components.values()))) == 1
+        assert len(set(components.values())) == len(known)
+
+    def test_sizes_have_one_length_and_are_no_less_than_zero(
+        self, objective: ArchitectureObjective, architectures: list[str]
+    ) -> None:
+        sizes = [objective.sizes(arch) for arch in architectures]
+        assert len(set(map(len, sizes))) == 1
+        assert all(figure >= 0 for figures in sizes for figure in figures)
+
+    def test_what_is_known_of_an_architecture_is_neither_drawn_nor_changed(self) -> None:
+        rng = np.random.default_rng(11)
+        objective, other = self.make_objective(rng), self.make_objective(np.random.default_rng(12))
+        architectures = [objective.sample() for _ in range(self.draws)]
+        before = rng.bit_generator.state
+        for arch in architectures:
+            known = [tuple(objective.neighbors(arch)), objective.components(arch), objective.sizes(arch)]
+            assert known == [tuple(objective.neighbors(arch)), objective.components(arch), objective.sizes(arch)]
+            assert known == [tuple(other.neighbors(arch)), other.components(arch), other.sizes(arch)]
+        assert rng.bit_generator.state == before
 
 
 def square(value: int) -> int:

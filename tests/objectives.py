@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from hivenas.config import SpaceConfig
 from hivenas.core.evaluation import Evaluation, Proposal, Status
 from hivenas.core.nas.search_space import NASSearchSpace
-from hivenas.core.objective_interface import ObjectiveInterface
+from hivenas.core.objective_interface import ArchitectureObjective
 from hivenas.core.seeds import arch_hash
 
 QUALITY = {"identity": 0.0, "dropout": 1.0, "batch_norm": 2.0, "conv3x3_8": 4.0}
@@ -22,7 +22,7 @@ def _complete(_: str) -> Status:
     return "complete"
 
 
-class TinyObjective(ObjectiveInterface):
+class TinyObjective(ArchitectureObjective):
     """A real search space whose fitness is a function of the string; like a network, it gets better by training.
 
     How long a candidate has been trained stands in the name of its file, as it stands in a network's h5.
@@ -58,6 +58,12 @@ class TinyObjective(ObjectiveInterface):
 
     def get_neighbor(self, orig_arch: str) -> str:
         return self.space.get_neighbor(orig_arch)
+
+    def neighbors(self, arch: str) -> Sequence[str]:
+        return self.space.neighbors(arch)
+
+    def components(self, arch: str) -> tuple[str, ...]:
+        return self.space.components(arch)
 
     def evaluate(self, candidate: str) -> dict[str, Any]:
         return self._trained(candidate, EPOCHS)

@@ -74,3 +74,41 @@ class ObjectiveInterface(ABC):
             params=int(result.get("params", 0)),
             filename=str(result.get("filename", "")),
         )
+
+
+class ArchitectureObjective(ObjectiveInterface):
+    """An objective whose candidates are encoded architectures: what a model of the space can learn from.
+
+    The three methods draw nothing and always answer alike, so that they may be called as often as one likes.
+    """
+
+    @abstractmethod
+    def neighbors(self, arch: str) -> Sequence[str]:
+        """Every candidate of the space exactly one component away, in a fixed order.
+
+        `get_neighbor` draws from them, each equally likely. Where the space has holes there may be none; what
+        `get_neighbor` then gives, the objective says.
+
+        Raises:
+            ArchitectureError: not an architecture of the space.
+        """
+
+    @abstractmethod
+    def components(self, arch: str) -> tuple[str, ...]:
+        """What stands at every position; of the same length for every candidate of the space, and unlike any other's.
+
+        Returns:
+            The operations, "" where others have more of them; after them, where the space has skip connections, one
+            entry a layer: `sc_k` for the one that starts there, or "".
+
+        Raises:
+            ArchitectureError: not an architecture of the space.
+        """
+
+    def sizes(self, arch: str) -> tuple[float, ...]:
+        """What is known of the network before it is trained, such as trainable parameters and multiply-adds.
+
+        Returns:
+            As many figures for every candidate; none where nothing is known, which is the default.
+        """
+        return ()

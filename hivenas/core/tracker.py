@@ -55,7 +55,7 @@ class SearchCard:
         name: the search's name.
         params: the configuration, flattened.
         config_file: the resolved configuration.
-        data: what `Dataset.describe` says; empty for numerical objectives.
+        data: what `Dataset.describe` or `Table.describe` says; empty for numerical objectives.
         pictures: files to keep under `plots/`.
         uid: names the search, so that its run is found again where its id was lost.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hivenas.config import SpaceConfig
@@ -13,7 +13,7 @@ from hivenas.core.nas.search_space import decode
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The parameters of a search, the same for every candidate; make them with `of_space` or `of_box`.
+    """The parameters of a search, the same for every candidate; made with `of_space`, `of_positions` or `of_box`.
 
     Args:
         choices: what a parameter of an architecture may be, by its name.
@@ -40,6 +40,18 @@ class Parameters:
         return cls(choices, {}, minimize=False)
 
     @classmethod
+    def of_positions(cls, operations: Sequence[Sequence[str]], skips: Sequence[Sequence[str]] = ()) -> Parameters:
+        """The same names for the strings of a table; "" reads `none`, for layers that not every string has too.
+
+        Args:
+            operations: what occurs at every layer.
+            skips: which skip connections start at every layer; nothing where the table has none.
+        """
+        choices = {f"op_{layer:02d}": tuple(each or "none" for each in seen) for layer, seen in enumerate(operations)}
+        choices |= {f"skip_{layer:02d}": tuple(each or "none" for each in seen) for layer, seen in enumerate(skips)}
+        return cls(choices, {}, minimize=False)
+
+    @classmethod
     def of_box(cls, dimensions: int, bound: float, *, minimize: bool) -> Parameters:
         """The coordinates `x_00`, … of a point.
 
@@ -58,7 +70,8 @@ class Parameters:
         """
         if not self.choices:
             return dict(zip(self.bounds, map(float, decode_candidate(candidate)), strict=True))
-        chain = decode(candidate, self.choices["op_00"])
+        known = (each for name, choices in self.choices.items() if name.startswith("op_") for each in choices)
+        chain = decode(candidate, tuple(dict.fromkeys(known)))
         values: dict[str, str | float] = {f"op_{i:02d}": operation for i, operation in enumerate(chain.operations)}
         values |= {f"skip_{i:02d}": f"sc_{span}" if span else "none" for i, span in enumerate(chain.skips)}
-        return {name: values[name] for name in self.choices}
+        return {name: values.get(name, "none") for name in self.choices}

@@ -61,7 +61,7 @@ class SearchState:
         seed: the run's seed, also where the configuration leaves it open.
         colony: the colony's state after its last phase; None before the first.
         trained: whether the best candidate of what was flown has been trained fully.
-        data: digest of the images that the search began with; empty for numerical objectives.
+        data: digest of the images or the table that the search began with; empty for numerical objectives.
         uid: names the search wherever it is recorded.
         abandoned: names of searches in this folder that were given up for this one, or ids of their parent runs; those
             that a kill has left running are still to be closed.

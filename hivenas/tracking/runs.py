@@ -352,13 +352,18 @@ def _metrics(child: Child) -> list[Metric]:
     return [metric for metric in metrics if math.isfinite(metric.value)]
 
 
+# What is said of images, and of a table.
+_SCHEMA = ("shape", "dtype", "classes", "class_names", "columns")
+_PROFILE = ("train", "validation", "test", "rows")
+
+
 def _dataset_input(data: Mapping[str, Any]) -> DatasetInput:
     dataset = Dataset(
         name=str(data["name"]),
         digest=str(data["digest"]),
         source_type="hivenas",
         source=json.dumps({"name": data["name"]}),
-        schema=json.dumps({key: data[key] for key in ("shape", "dtype", "classes", "class_names")}),
-        profile=json.dumps({split: data[split] for split in ("train", "validation", "test")}),
+        schema=json.dumps({key: data[key] for key in _SCHEMA if key in data}),
+        profile=json.dumps({key: data[key] for key in _PROFILE if key in data}),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])

@@ -17,7 +17,7 @@ from hivenas.core.nas.operations import OpSpec
 from hivenas.core.nas.search_space import Image, NASSearchSpace, decode
 from hivenas.core.nas.sizes import Shape, Size
 from hivenas.core.nas.stopping import curves_of, first_look_bar, median_bars
-from hivenas.core.objective_interface import ObjectiveInterface
+from hivenas.core.objective_interface import ArchitectureObjective
 from hivenas.core.recipe import Recipe
 from hivenas.core.records import ResultsFolder, Row, weights_name
 from hivenas.core.seeds import derive_seed, drawn_seed
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _OWN_KEYS = ("dataset", "full_train", "results", "name", "seed")
 
 
-class NASInterface(ObjectiveInterface):
+class NASInterface(ArchitectureObjective):
     """Joins the search space and the evaluation strategy for the search driver, and for direct use from Python.
 
     What `evaluate`, `momentum_eval` and the full trainings do is recorded in the results folder and tracked as a
@@ -114,6 +114,18 @@ class NASInterface(ObjectiveInterface):
             ArchitectureError: not an architecture of the space.
         """
         return self.search_space.get_neighbor(orig_arch)
+
+    def neighbors(self, arch: str) -> Sequence[str]:
+        """Every architecture of the space that differs from the given one in one component."""
+        return self.search_space.neighbors(arch)
+
+    def components(self, arch: str) -> tuple[str, ...]:
+        """The architecture's operations, and where skip connections are on `sc_k` or "" a layer."""
+        return self.search_space.components(arch)
+
+    def sizes(self, arch: str) -> tuple[float, ...]:
+        """Trainable parameters and multiply-adds, where `space.max_params` or `max_macs` is set; else nothing."""
+        return self.search_space.sizes(arch)
 
     def evaluate(self, candidate: str) -> dict[str, Any]:
         """Trains and scores a candidate.

@@ -46,6 +46,17 @@ class Chain:
             parts.append(operation)
         return "|".join([*parts, "output"])
 
+    def components(self, *, with_skips: bool, depth: int = 0) -> tuple[str, ...]:
+        """What stands at every position: the operations, then with skip connections `sc_k` or "" a layer.
+
+        Args:
+            with_skips: whether the space has skip connections.
+            depth: layers of the space's deepest architecture; this one is filled up with "".
+        """
+        missing = ("",) * (depth - len(self.operations))
+        spans = tuple(f"sc_{span}" if span else "" for span in self.skips)
+        return self.operations + missing + (spans + missing if with_skips else ())
+
 
 def decode(arch: str, known: Sequence[str] | Mapping[str, OpSpec]) -> Chain:
     """Decodes an architecture of any depth.
@@ -258,6 +269,18 @@ class NASSearchSpace:
         One operation is replaced by another, or one skip connection is removed, added or given another legal span.
         """
         return [chain.encode() for chain in self._changed(self.parse(arch)) if self._admits(chain)]
+
+    def components(self, arch: str) -> tuple[str, ...]:
+        """What stands at every position: the operations, and where skip connections are on `sc_k` or "" a layer."""
+        return self.parse(arch).components(with_skips=self.skip_rate > 0)
+
+    def sizes(self, arch: str) -> tuple[float, ...]:
+        """Trainable parameters and multiply-adds, where limits make the space count them; else nothing."""
+        chain = self.parse(arch)
+        if self._guards is None:
+            return ()
+        size = self._guards.sizes.of(chain)
+        return (float(size.params), float(size.macs))
 
     def _changed(self, chain: Chain) -> Iterator[Chain]:
         """Every chain one component away, within the limits or not."""

@@ -26,7 +26,7 @@ from hivenas.core.objective_interface import ObjectiveInterface
 from hivenas.core.records import Row
 from hivenas.core.seeds import arch_hash
 from hivenas.errors import ConfigError
-from tests.contracts import ObjectiveContract
+from tests.contracts import ArchitectureObjectiveContract
 from tests.objectives import EPOCHS, SMALL_SPACE, TinyObjective
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "colony_run.json"
@@ -34,7 +34,7 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "colony_run.json"
 Make = Callable[[np.random.Generator], ObjectiveInterface]
 
 
-class TestTinyObjectiveContract(ObjectiveContract):
+class TestTinyObjectiveContract(ArchitectureObjectiveContract):
     def make_objective(self, rng: np.random.Generator) -> TinyObjective:
         return TinyObjective(rng)
 

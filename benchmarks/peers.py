@@ -1,0 +1,160 @@
+"""Search methods to compare on recorded tables: the colony and its peers, all behind one signature.
+
+A search yields the architecture that it asks for and is sent its fitness, larger being better. It may ask for one that
+it knows. A search that names its incumbent by itself yields an `Incumbent`, to which it is sent nothing of use.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+import numpy as np
+from gp_bo import gp_bo
+
+from hivenas.benchmarks.table import TableObjective
+from hivenas.config import ColonyConfig
+from hivenas.core.colony.colony import ArtificialBeeColony
+
+POPULATION, SAMPLE = 20, 10  # of regularized evolution
+TPE_FIRST = 10  # random trials before TPE's model is asked
+REDRAWS = 50  # proposals outside a sparse table, or known already, after which a random architecture is taken
+
+
+@dataclass(frozen=True, slots=True)
+class Incumbent:
+    """The architecture that a search would hand out, if it ended now."""
+
+    candidate: str
+
+
+Steps = Generator[str | Incumbent, float, None]
+Search = Callable[[TableObjective, int, np.random.Generator], Steps]
+
+
+def colony(config: ColonyConfig) -> Search:
+    """A bee colony; a phase that the budget cuts short is not told."""
+
+    def search(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
+        # An iteration may reuse records only, so that there may be more of them than evaluations.
+        endless = config.model_copy(update={"iterations": 100 * budget})
+        hive = ArtificialBeeColony(objective, endless, rng)
+        while proposals := hive.ask():
+            evaluations = []
+            for proposal in proposals:
+                yield str(proposal.candidate)
+                evaluations.append(objective.run(proposal))
+            hive.tell(evaluations)
+            if hive.best:
+                yield Incumbent(str(hive.best.candidate))
+
+    return search
+
+
+def random(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
+    """Random search; known architectures cost nothing, so it is one without replacement."""
+    while True:
+        yield objective.sample()
+
+
+def evolution(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
+    """Regularized evolution: the best of a sample has a child, a random neighbour; the oldest dies.
+
+    Source: Real et al. (2019), "Regularized evolution for image classifier architecture search".
+    """
+    population: deque[tuple[float, str]] = deque()
+    while True:
+        if len(population) < POPULATION:
+            arch = objective.sample()
+        else:
+            drawn = rng.choice(POPULATION, SAMPLE, replace=False)
+            arch = objective.get_neighbor(max((population[int(i)] for i in drawn), key=lambda one: one[0])[1])
+            population.popleft()
+        fitness = yield arch
+        population.append((fitness, arch))
+
+
+def local_search(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
+    """Local search: all neighbours in random order, then on from the best; from a random one at a local optimum.
+
+    Source: White et al. (2020), "Exploring the loss landscape in neural architecture search".
+    """
+    while True:
+        place = objective.sample()
+        fitness = yield place
+        while True:
+            around: list[tuple[float, str]] = []
+            neighbors = objective.neighbors(place)
+            for i in rng.permutation(len(neighbors)):
+                value = yield neighbors[int(i)]
+                around.append((value, neighbors[int(i)]))
+            best = max(around, key=lambda one: one[0], default=(fitness, place))
+            if best[0] <= fitness:
+                break
+            fitness, place = best
+
+
+def tpe(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
+    """Optuna's TPESampler, multivariate, over a categorical parameter a position.
+
+    Source: Bergstra et al. (2011), "Algorithms for hyper-parameter optimization"; Falkner et al. (2018), "BOHB".
+    """
+    import optuna
+
+    seed = int(rng.integers(2**31))
+    sampler = optuna.samplers.TPESampler(multivariate=True, seed=seed, n_startup_trials=TPE_FIRST)
+    return _optuna(objective, sampler)
+
+
+def gp(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
+    """Optuna's GPSampler over a categorical parameter a position; it needs the package torch."""
+    import optuna
+
+    return _optuna(objective, optuna.samplers.GPSampler(seed=int(rng.integers(2**31)), deterministic_objective=False))
+
+
+def _optuna(objective: TableObjective, sampler: object) -> Steps:
+    """A study that is asked and told.
+
+    What is no architecture of the table, or known already, is told as a failed trial or with its fitness, and asked
+    anew; after so many times in a row it is a random architecture's turn.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(direction="maximize", sampler=sampler)  # type: ignore[arg-type]
+    space = {
+        f"{i:02d}": optuna.distributions.CategoricalDistribution(entries)
+        for i, entries in enumerate(objective.table.entries)
+        if len(entries) > 1
+    }
+    constant = {f"{i:02d}": entries[0] for i, entries in enumerate(objective.table.entries)}
+    known: dict[str, float] = {}
+    vain = 0
+    while True:
+        if vain > REDRAWS:
+            named = dict(zip(sorted(constant), objective.components(objective.sample()), strict=True))
+            study.enqueue_trial({name: named[name] for name in space})
+        trial = study.ask(dict(space))
+        named = constant | trial.params
+        arch = objective.find([named[name] for name in sorted(named)])
+        vain = vain + 1 if arch is None or arch in known else 0
+        if arch is None:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            continue
+        if arch not in known:
+            known[arch] = yield arch
+        study.tell(trial, known[arch])
+
+
+ALGORITHMS: dict[str, Search] = {
+    "abc": colony(ColonyConfig()),
+    "canonical": colony(ColonyConfig()),
+    "random": random,
+    "evolution": evolution,
+    "local_search": local_search,
+    "tpe": tpe,
+    "gp": gp,
+    "gp_bo": gp_bo,
+}

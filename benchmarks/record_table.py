@@ -130,9 +130,10 @@ def recipe_of(config: Config) -> str:
 
     The operations and the depth of the space are not part of it: a space can be widened, and keeps what was recorded.
     """
-    space = {"reference", "input_stem", "output_stem"}
-    include = {"seed": True, "dataset": True, "evaluation": True, "space": space}
-    text = json.dumps(config.model_dump(mode="json", by_alias=True, include=include), sort_keys=True)
+    whole = config.model_dump(mode="json", by_alias=True)
+    parts: dict[str, object] = {name: whole[name] for name in ("seed", "dataset", "evaluation")}
+    parts["space"] = {name: whole["space"][name] for name in ("reference", "input_stem", "output_stem")}
+    text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from record_table import main, recipe_of
 
-from benchmarks.record_table import main
+from hivenas.config import load
 
 CONFIG = """
 name: tiny
@@ -66,7 +67,8 @@ def test_a_table_is_recorded_killed_and_taken_up(tmp_path: Path) -> None:
 
 def test_the_fitness_is_the_mean_over_the_seeds_to_the_last_bit(tmp_path: Path) -> None:
     figures = {("identity", 3): 10.1, ("identity", 4): 0.1 + 0.2, ("max_pool3x3", 3): 1 / 3, ("max_pool3x3", 4): 9.0}
-    recipe = "1c396261a354"
+    (tmp_path / "tiny.yaml").write_text(CONFIG, encoding="utf-8")
+    recipe = recipe_of(load(tmp_path / "tiny.yaml"))
     lines = [f"{recipe},input|{op}|output,{seed},{value!r},170,4688,0.5," for (op, seed), value in figures.items()]
     failed = [f"{recipe},input|too_large|output,{seed},0.0,0,0,0.1,it does not fit" for seed in (3, 4)]
     (tmp_path / "tiny.part.csv").write_text("\n".join([HEADER, *lines, *failed, ""]), encoding="utf-8")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from record_table import main, recipe_of
+from record_table import architectures_of, main, recipe_of
 
-from hivenas.config import load
+from hivenas.config import Config, load
 
 CONFIG = """
 name: tiny
@@ -38,39 +38,52 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_table_is_recorded_killed_and_taken_up(tmp_path: Path) -> None:
-    part = tmp_path / "tiny.part.csv"
-    said = record(tmp_path, "--limit", "1").output
-    assert "1 networks, 1 seeds; 1 trainings to do" in said
-    assert len(rows_of(tmp_path)) == 1
-    first = part.read_text(encoding="utf-8")
-    part.write_text(first + first.splitlines()[1][:-9], encoding="utf-8")  # killed while it wrote the second
+def load_config(folder: Path) -> Config:
+    (folder / "tiny.yaml").write_text(CONFIG, encoding="utf-8")
+    return load(folder / "tiny.yaml")
 
-    said += record(tmp_path).output
+
+def recipe(folder: Path) -> str:
+    return recipe_of(load_config(folder))
+
+
+def test_a_table_whose_recording_was_killed_is_taken_up(tmp_path: Path) -> None:
+    part = tmp_path / "tiny.part.csv"
+    whole = f"{HEADER}\n{recipe(tmp_path)},{ARCHITECTURES[0]},3,12.5,170,4688,0.25,\n"
+    part.write_text(f"{whole}{recipe(tmp_path)},{ARCHITECTURES[1]},3,12.", encoding="utf-8")
+    said = record(tmp_path).output
     assert "3 networks, 1 seeds; 2 trainings to do" in said
     assert "input|too_large|output failed with seed 3: ValueError" in said
-    assert part.read_text(encoding="utf-8").startswith(first)
+    assert part.read_text(encoding="utf-8").startswith(whole)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.csv.gz", "tiny.part.csv", "tiny.yaml"]
     rows = rows_of(tmp_path)
-    assert list(rows[0]) == ["architecture", "fitness", "seed_0", "params", "macs", "seconds"]
     assert [row["architecture"] for row in rows] == ARCHITECTURES
-    for row in rows[:2]:
-        assert 0.0 < float(row["fitness"]) == float(row["seed_0"]) <= 100.0
-        assert (row["params"], row["macs"]) == ("170", "4688")
-        assert float(row["seconds"]) > 0.0
-    assert float(rows[2]["fitness"]) == 0.0
+    kept, trained, failed = (list(row.values())[1:] for row in rows)
+    assert list(rows[0])[1:] == ["fitness", "seed_0", "params", "macs", "seconds"]
+    assert kept == ["12.5", "12.5", "170", "4688", "0.25"]
+    assert 0.0 < float(trained[0]) == float(trained[1]) <= 100.0
+    assert trained[2:4] == ["170", "4688"]
+    assert float(trained[4]) > 0.0
+    assert failed[:4] == ["0.0", "0.0", "0", "0"]
 
-    kept = (tmp_path / "tiny.csv.gz").read_bytes()
-    assert "0 trainings to do" in record(tmp_path).output
-    assert (tmp_path / "tiny.csv.gz").read_bytes() == kept
+
+def test_so_many_networks_are_drawn_by_the_seed(tmp_path: Path) -> None:
+    config = load_config(tmp_path)
+    drawn = architectures_of(config)
+    assert sorted(drawn) == ARCHITECTURES
+    assert architectures_of(config) == drawn
+    line = f"{recipe(tmp_path)},{drawn[0]},3,12.5,170,4688,0.25,\n"
+    (tmp_path / "tiny.part.csv").write_text(f"{HEADER}\n{line}", encoding="utf-8")
+    assert "1 networks, 1 seeds; 0 trainings to do" in record(tmp_path, "--limit", "1").output
+    assert [row["architecture"] for row in rows_of(tmp_path)] == drawn[:1]
 
 
 def test_the_fitness_is_the_mean_over_the_seeds_to_the_last_bit(tmp_path: Path) -> None:
     figures = {("identity", 3): 10.1, ("identity", 4): 0.1 + 0.2, ("max_pool3x3", 3): 1 / 3, ("max_pool3x3", 4): 9.0}
-    (tmp_path / "tiny.yaml").write_text(CONFIG, encoding="utf-8")
-    recipe = recipe_of(load(tmp_path / "tiny.yaml"))
-    lines = [f"{recipe},input|{op}|output,{seed},{value!r},170,4688,0.5," for (op, seed), value in figures.items()]
-    failed = [f"{recipe},input|too_large|output,{seed},0.0,0,0,0.1,it does not fit" for seed in (3, 4)]
+    lines = [
+        f"{recipe(tmp_path)},input|{op}|output,{seed},{value!r},170,4688,0.5," for (op, seed), value in figures.items()
+    ]
+    failed = [f"{recipe(tmp_path)},input|too_large|output,{seed},0.0,0,0,0.1,it does not fit" for seed in (3, 4)]
     (tmp_path / "tiny.part.csv").write_text("\n".join([HEADER, *lines, *failed, ""]), encoding="utf-8")
     result = record(tmp_path, "--seeds", "2")
     assert "3 networks, 2 seeds; 0 trainings to do" in result.output, result.output

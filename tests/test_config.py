@@ -49,7 +49,7 @@ WRONG_VALUES = [
     ("name: 'a b'", "name", "got 'a b'"),
     ("name: ../up", "name", "got '../up'"),
     ("name: 3", "name", "must be text, got 3"),
-    ("objective: fastest", "objective", "'sphere_max' or 'rosenbrock', got 'fastest'"),
+    ("objective: fastest", "objective", "'rosenbrock' or 'table', got 'fastest'"),
     ("dataset: {name: mnits}", "dataset.name", "got 'mnits'"),
     ("dataset: {validation_split: 1.0}", "dataset.validation_split", "must be less than 1.0, got 1.0"),
     ("dataset: {validation_split: 0}", "dataset.validation_split", "must be greater than 0.0, got 0"),

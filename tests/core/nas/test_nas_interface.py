@@ -8,7 +8,7 @@ import mlflow
 import pytest
 
 from hivenas.core.nas.nas_interface import NASInterface
-from hivenas.core.objective_interface import ObjectiveInterface
+from hivenas.core.objective_interface import ArchitectureObjective, ObjectiveInterface
 from hivenas.core.records import ResultsFolder
 from hivenas.core.seeds import arch_hash
 from hivenas.core.tracker import NullTracker
@@ -40,6 +40,17 @@ FIVE = {"fitness", "epochs", "filename", "params", "momentum"}
 def test_methods_have_the_arguments_of_the_reference(method: str, arguments: dict[str, Any]) -> None:
     parameters = inspect.signature(getattr(NASInterface, method)).parameters
     assert {name: p.default for name, p in parameters.items() if name != "self"} == arguments
+
+
+def test_it_knows_of_its_architectures_what_its_space_knows() -> None:
+    interface = NASInterface(SPACE | {"skip_rate": 0.5, "max_params": 10**9}, tracker=NullTracker())
+    space = interface.search_space
+    assert isinstance(interface, ArchitectureObjective)
+    for _ in range(5):
+        arch = interface.sample()
+        assert list(interface.neighbors(arch)) == space.neighbors(arch)
+        assert interface.components(arch) == space.components(arch)
+        assert interface.sizes(arch) == space.sizes(arch) != ()
 
 
 def test_it_is_an_objective_that_is_maximised() -> None:

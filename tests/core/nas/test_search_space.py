@@ -484,3 +484,27 @@ def test_an_operation_that_builds_nowhere_is_refused_with_what_went_wrong(monkey
         space(("identity", "large"))
     assert space(("identity", "b")).bounded
     assert space(("conv3x3_8", "b")).bounded  # b builds at the front and not behind
+
+
+@pytest.mark.parametrize("config", [SpaceConfig(depth=3, operations=TINY, skip_rate=0.5), SpaceConfig(depth=3)])
+def test_components_are_the_operations_and_where_they_are_on_the_skip_connections(config: SpaceConfig) -> None:
+    space = _space(config)
+    for _ in range(30):
+        arch = space.sample()
+        components, chain = space.components(arch), space.parse(arch)
+        assert components[:3] == chain.operations
+        spans = [int(entry.removeprefix("sc_") or 0) for entry in components[3:]]
+        assert spans == (list(chain.skips) if config.skip_rate else [])
+        assert all(f"|{entry}|" in arch for entry in components if entry)
+
+
+@pytest.mark.parametrize("config", GUARDED[:3])
+def test_sizes_are_what_limits_compare_with_and_unknown_without_any(config: SpaceConfig) -> None:
+    space = _space(config)
+    arch = space.sample()
+    assert _unguarded(config).sizes(arch) == ()
+    for key, figure in zip(("max_params", "max_macs"), space.sizes(arch), strict=True):
+        limits = {"max_params": None, "max_macs": None, key: int(figure)}
+        _space(config.model_copy(update=limits)).parse(arch)
+        with pytest.raises(ArchitectureError, match=f"got {int(figure):,} in"):
+            _space(config.model_copy(update=limits | {key: int(figure) - 1})).parse(arch)

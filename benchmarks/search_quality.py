@@ -113,19 +113,16 @@ class Course:
         self.evaluate(rest[int(self._rng.integers(len(rest)))])
 
 
-def regrets_of(search: Search, objective: TableObjective, budget: int, rng: np.random.Generator) -> _Floats:
-    """The regret of a search after each of its unique evaluations.
+def course_of(search: Search, objective: TableObjective, budget: int, rng: np.random.Generator) -> Course:
+    """What a search asks for, and its regret after each of its unique evaluations.
 
     A search that ends early, or asks for known architectures 2,000 times in a row, goes on with random unvisited ones.
 
     Args:
         search: the algorithm.
         objective: drawing from the generator below.
-        budget: unique evaluations; of a table with fewer architectures the last regret is repeated.
+        budget: unique evaluations; all of a table with fewer architectures.
         rng: generator of the search's draws.
-
-    Returns:
-        Regrets (budget,), in the table's unit.
     """
     course = Course(objective, np.random.default_rng(0))
     steps, answer, repeats = search(objective, budget, rng), None, 0
@@ -144,7 +141,17 @@ def regrets_of(search: Search, objective: TableObjective, budget: int, rng: np.r
         if repeats >= REPEATS:
             course.evaluate_unvisited()
             repeats = 0
-    return np.array(course.regrets + course.regrets[-1:] * (budget - len(course.regrets)))
+    return course
+
+
+def regrets_of(search: Search, objective: TableObjective, budget: int, rng: np.random.Generator) -> _Floats:
+    """The regret of a search after each of its unique evaluations; the arguments are those of `course_of`.
+
+    Returns:
+        Regrets (budget,), in the table's unit; of a table with fewer architectures the last one is repeated.
+    """
+    regrets = course_of(search, objective, budget, rng).regrets
+    return np.array(regrets + regrets[-1:] * (budget - len(regrets)))
 
 
 @functools.cache
@@ -152,11 +159,16 @@ def _table(path: str) -> Table:
     return Table.read(path)
 
 
-def run(job: Job) -> _Floats:
-    """Carries out one search; the same job gives the same regrets in any process."""
+def prepare(job: Job) -> tuple[Search, TableObjective, int, np.random.Generator]:
+    """The arguments of `course_of` for a job."""
     rng = np.random.default_rng(derive_seed(job.seed, "search quality"))
     objective = TableObjective(_table(job.table), rng=rng, noise=job.noise, seed=job.seed)
-    return regrets_of(ALGORITHMS[job.algorithm], objective, job.budget, rng)
+    return ALGORITHMS[job.algorithm], objective, job.budget, rng
+
+
+def run(job: Job) -> _Floats:
+    """Carries out one search; the same job gives the same regrets in any process."""
+    return regrets_of(*prepare(job))
 
 
 def key_of(job: Job) -> tuple[str, str]:

@@ -15,11 +15,13 @@ from gp_bo import gp_bo
 
 from hivenas.benchmarks.table import TableObjective
 from hivenas.config import ColonyConfig
+from hivenas.core.colony.guided import GuidedBeeColony
 from hivenas.core.colony.kinds import make_colony
+from hivenas.core.evaluation import Bee
 
 POPULATION, SAMPLE = 20, 10  # of regularized evolution
 TPE_FIRST = 10  # random trials before TPE's model is asked; 20 are worse at 25 evaluations
-TPE_CANDIDATES = 64  # points among which it chooses; Optuna's 24 are no better, and worse early
+TPE_CANDIDATES = 64  # points among which it chooses; Optuna's 24 were worse on one table at 25, elsewhere alike
 REDRAWS = 50  # proposals outside a sparse table, or known already, after which a random architecture is taken
 
 
@@ -34,13 +36,22 @@ Steps = Generator[str | Incumbent, float, None]
 Search = Callable[[TableObjective, int, np.random.Generator], Steps]
 
 
-def colony(config: ColonyConfig) -> Search:
-    """A bee colony; a phase that the budget cuts short is not told."""
+def colony(config: ColonyConfig, without: frozenset[Bee] = frozenset()) -> Search:
+    """A bee colony; a phase that the budget cuts short is not told.
+
+    Args:
+        config: its kind and size.
+        without: roles whose job nobody does, of a guided colony.
+    """
 
     def search(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
         # An iteration may reuse records only, so that there may be more of them than evaluations.
         endless = config.model_copy(update={"iterations": 100 * budget})
-        hive = make_colony(objective, endless, rng)
+        hive = (
+            GuidedBeeColony(objective, endless, rng, without=without)
+            if without
+            else make_colony(objective, endless, rng)
+        )
         while proposals := hive.ask():
             evaluations = []
             for proposal in proposals:
@@ -154,6 +165,9 @@ def _optuna(objective: TableObjective, sampler: object) -> Steps:
 ALGORITHMS: dict[str, Search] = {
     "abc": colony(ColonyConfig()),
     "canonical": colony(ColonyConfig(kind="canonical")),
+    "no_employees": colony(ColonyConfig(), frozenset({"employee"})),
+    "no_onlookers": colony(ColonyConfig(), frozenset({"onlooker"})),
+    "no_scouts": colony(ColonyConfig(), frozenset({"scout"})),
     "random": random,
     "evolution": evolution,
     "local_search": local_search,

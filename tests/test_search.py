@@ -1,22 +1,30 @@
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from hivenas.benchmarks.numerical import Sphere
+from hivenas.benchmarks.table import TableObjective
 from hivenas.config import ColonyConfig, Config, from_mapping
 from hivenas.core.colony.colony import ArtificialBeeColony
+from hivenas.core.colony.guided import GuidedBeeColony
+from hivenas.core.colony.kinds import make_colony
 from hivenas.core.evaluation import Evaluation, Proposal
+from hivenas.core.objective_interface import ObjectiveInterface
 from hivenas.core.records import Row
 from hivenas.core.tracker import Child, NullTracker
-from hivenas.errors import DatasetError, SearchFailedError, TrackingError
+from hivenas.errors import ConfigError, DatasetError, SearchFailedError, TrackingError
 from hivenas.execution import SerialExecutor
 from hivenas.outbox import Outbox
 from hivenas.search import Search, settle, take_up
 from hivenas.storage import SearchStore, open_store
+from tests.colonies import ends_in_every_way, write_table
+from tests.objectives import TinyObjective
 
 
 class Listener:
@@ -71,22 +79,25 @@ def run(
     fail: Collection[int] = (),
     tracker: CountingTracker | None = None,
     most_failures: int | None = None,
+    make: Callable[[np.random.Generator], ObjectiveInterface] = lambda rng: Sphere(3, rng=rng),
+    momentum_epochs: int = 0,
 ) -> CountingTracker:
     rng = np.random.default_rng(3)
-    sphere = Sphere(3, rng=rng)
+    objective = make(rng)
 
     def evaluate(proposal: Proposal) -> Evaluation:
         if proposal.index == stop_before:
             raise KeyboardInterrupt
         if proposal.index in fail:
             raise ValueError(f"layer {proposal.index} does not build")
-        return sphere.run(proposal)
+        return objective.run(proposal)
 
     tracker = tracker or CountingTracker()
     outbox = Outbox(store.folder.outbox, tracker, print)
     take_up(store, outbox)
     settle(store, outbox)
-    colony = ArtificialBeeColony(sphere, settings, rng)
+    colony = make_colony(objective, settings, rng, momentum_epochs=momentum_epochs)
+    assert isinstance(colony, ArtificialBeeColony if isinstance(objective, Sphere) else GuidedBeeColony)
     Search(
         colony,
         evaluate,
@@ -94,10 +105,10 @@ def run(
         store,
         outbox,
         Listener(),
-        brief=sphere.brief,
+        brief=objective.brief,
         params_of=params_of,
         states_of=states_of,
-        minimize=True,
+        minimize=objective.is_minimize,
         most_failures=most_failures,
     ).run()
     return tracker
@@ -262,3 +273,85 @@ def test_failures_that_do_not_follow_each_other_do_not_end_a_search(tmp_path: Pa
     with open_store(settings, 1) as store:
         run(store, settings.colony, fail=range(0, 30, 2), most_failures=2)
         assert len(store.rows) == 30
+
+
+# -- a guided search ----------------------------------------------------------------------------------------------
+
+GUIDED: list[tuple[str, dict[str, Any], int]] = [
+    *(("tiny", {"make": TinyObjective}, stop_before) for stop_before in (0, 2, 3, 6, 7, 8, 30)),
+    *(("tiny", {"make": TinyObjective, "momentum_epochs": 3}, stop_before) for stop_before in (8, 25)),
+    *(
+        ("tiny", {"make": lambda rng: TinyObjective(rng, minimize=True, status=ends_in_every_way)}, stop_before)
+        for stop_before in (8, 25)
+    ),
+    *(("table", {}, stop_before) for stop_before in (8, 25)),
+]
+
+
+def guided(tmp_path: Path, name: str, objective: str, settings: dict[str, Any]) -> tuple[Config, dict[str, Any]]:
+    """A configuration of a guided search, and what `run` is to be given."""
+    asked: dict[str, Any] = {"name": name, "colony": {"iterations": 5}, "results": {"dir": str(tmp_path)}}
+    if objective == "table":
+        file = write_table(tmp_path / "t.csv")
+        asked |= {"objective": "table", "table": {"path": str(file)}}
+        settings = {"make": lambda rng: TableObjective(file, rng=rng)}
+    return from_mapping(asked), settings
+
+
+@pytest.mark.parametrize(("objective", "settings", "stop_before"), GUIDED)
+def test_a_guided_search_that_was_killed_goes_on_to_the_same_records(
+    tmp_path: Path, objective: str, settings: dict[str, Any], stop_before: int
+) -> None:
+    whole, settings = guided(tmp_path, "whole", objective, settings)
+    with open_store(whole, 1) as store:
+        run(store, whole.colony, **settings)
+        expected = figures(store.rows)
+    killed = guided(tmp_path, "killed", objective, settings)[0]
+    with pytest.raises(KeyboardInterrupt), open_store(killed, 1) as store:
+        run(store, killed.colony, stop_before=stop_before, **settings)
+    with open_store(killed, 1, resume=True) as store:
+        assert len(store.rows) == stop_before
+        run(store, killed.colony, **settings)
+        assert figures(store.rows) == expected
+
+
+@pytest.mark.parametrize("done", [0, 1, 2])
+def test_who_was_sent_where_before_a_kill_is_not_decided_anew(tmp_path: Path, done: int) -> None:
+    """As on another machine, whose arithmetic might have a bee fly elsewhere."""
+    settings, more = guided(tmp_path, "edited", "tiny", {"make": TinyObjective})
+    begins = 14  # employees
+    with pytest.raises(KeyboardInterrupt), open_store(settings, 1) as store:
+        run(store, settings.colony, stop_before=begins + done, **more)
+    with open_store(settings, 1, resume=True) as store:
+        file = store.folder.state
+        state = json.loads(file.read_text(encoding="utf-8"))
+        flights = state["colony"]["flights"]
+        assert [flight["proposal"]["index"] for flight in flights] == [begins, begins + 1, begins + 2]
+        taken = {*(row.candidate for row in store.rows), *(flight["candidate"] for flight in flights)}
+        space = TinyObjective(np.random.default_rng(1))
+        flight = flights[2]
+        other = next(name for name in space.neighbors(flight["proposal"]["parent"]) if name not in taken)
+        flight["candidate"] = flight["proposal"]["candidate"] = other
+    file.write_text(json.dumps(state), encoding="utf-8")
+    with open_store(settings, 1, resume=True) as store:
+        before = figures(store.rows)
+        run(store, settings.colony, **more)
+        candidates = [row.candidate for row in store.rows]
+        assert figures(store.rows)[: begins + done] == before
+        assert candidates[begins : begins + 3] == [flight["candidate"] for flight in flights]
+        assert candidates[begins + 2] == other
+        assert len(set(candidates)) == len(candidates) == 35
+
+
+def test_a_search_goes_on_with_the_kind_of_colony_that_began_it_alone(tmp_path: Path) -> None:
+    settings, more = guided(tmp_path, "kinds", "tiny", {"make": TinyObjective})
+    with pytest.raises(KeyboardInterrupt), open_store(settings, 1) as store:
+        run(store, settings.colony, stop_before=9, **more)
+    canonical = from_mapping(
+        {"name": "kinds", "colony": {"iterations": 5, "kind": "canonical"}, "results": {"dir": str(tmp_path)}}
+    )
+    with pytest.raises(ConfigError, match=r"colony\.kind"), open_store(canonical, 1, resume=True):
+        pytest.fail("another kind of colony must not go on with the search")
+    with open_store(settings, 1, resume=True) as store:
+        run(store, settings.colony, **more)
+        assert len(store.rows) == 35

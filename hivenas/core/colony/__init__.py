@@ -1,1 +1,1 @@
-"""The Artificial Bee Colony: numpy only."""
+"""The Artificial Bee Colony: numpy only, on one thread."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from hivenas.config import ColonyConfig
 from hivenas.core.colony.bee_colony import BeeColony, Flight
@@ -94,11 +95,12 @@ class GuidedBeeColony(BeeColony):
         self._trials: dict[str, int] = {}
         self._scouting = 0  # employees whose sources were abandoned in the last iteration
         self._around: dict[str, Sequence[str]] = {}
+        self._threads = ThreadpoolController()
 
     # -- state -------------------------------------------------------------------------------------------------
 
     def _own_state(self) -> dict[str, Any]:
-        return {"trials": self._trials, "scouting": self._scouting}
+        return {"trials": dict(self._trials), "scouting": self._scouting}
 
     def _take_state(self, state: Mapping[str, Any]) -> None:
         self._trials = dict(state["trials"])
@@ -107,6 +109,11 @@ class GuidedBeeColony(BeeColony):
     # -- a phase: who flies where ------------------------------------------------------------------------------
 
     def _plan(self) -> list[Flight]:
+        # Threads would wait for each other longer than they calculate, and other numbers of them round otherwise.
+        with self._threads.limit(limits=1, user_api="blas"):
+            return self._plan_phase()
+
+    def _plan_phase(self) -> list[Flight]:
         is_employees = self._phase == "employees"
         bees = self._config.employees if is_employees else self._config.onlookers
         if len(self._memory) < FIRST:

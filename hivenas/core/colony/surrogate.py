@@ -41,9 +41,9 @@ class Kernel:
 
 # The scales were chosen on two tables (docs/search_quality.md), and are per position or operation that differs.
 KERNELS = (
-    Kernel(shares=(1.0, 0.0, 0.0), scales=(0.3, 0.0, 0.0), noise=0.05),
-    Kernel(shares=(0.23, 0.77, 0.0), scales=(0.5, 0.15, 0.0), noise=0.3),
-    Kernel(shares=(0.26, 0.37, 0.37), scales=(0.5, 0.17, 0.08), noise=0.3),
+    Kernel(shares=(1.0, 0.0, 0.0), scales=(0.3, 0.0, 0.0), noise=0.2, odds=-0.5),
+    Kernel(shares=(0.23, 0.77, 0.0), scales=(0.5, 0.15, 0.0), noise=0.2),
+    Kernel(shares=(0.26, 0.37, 0.37), scales=(0.5, 0.17, 0.08), noise=0.2),
 )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -288,6 +289,12 @@ def test_the_employees_of_abandoned_sources_are_the_scouts_of_the_next_iteration
     assert scouts > 3
 
 
+@pytest.mark.xfail(reason="trials of a source are forgotten where many records are better", strict=True)
+def test_an_abandoned_source_stays_abandoned_where_few_trials_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guided, "REMEMBERED", 5)
+    _check_roles(TinyObjective, CONFIG.model_copy(update={"iterations": 12, "abandonment_limit": 1}))
+
+
 # -- without a role -----------------------------------------------------------------------------------------------
 
 
@@ -373,6 +380,14 @@ def test_a_search_in_which_everything_is_equal_flies_on() -> None:
     assert colony.best.candidate == told[0].candidate
 
 
+class _Boasting(TinyObjective):
+    """Gives what fails a fitness that would win, so that only the status tells."""
+
+    def run(self, proposal: Proposal) -> Evaluation:
+        evaluation = super().run(proposal)
+        return replace(evaluation, fitness=1.0) if evaluation.status == "failed" else evaluation
+
+
 def test_what_fails_is_kept_away_from() -> None:
     """Architectures with an operation that never builds are visited less and less."""
 
@@ -382,7 +397,7 @@ def test_what_fails_is_kept_away_from() -> None:
     early = late = 0
     for seed in range(4):
         objective, colony = _colony(
-            lambda rng: TinyObjective(rng, LARGE, status=status), ColonyConfig(size=7, iterations=7), seed
+            lambda rng: _Boasting(rng, LARGE, status=status), ColonyConfig(size=7, iterations=7), seed
         )
         told = evaluations_of(fly(objective, colony))
         early += sum(e.status == "failed" for e in told[:FIRST])

@@ -16,10 +16,10 @@ _BLUR = 2.0  # positions over which an operation counts as standing somewhere, t
 
 @dataclass(frozen=True, slots=True)
 class Distances:
-    """Squared distances between two lists of architectures (rows, columns).
+    """Squared distances a position between two lists of architectures (rows, columns).
 
     Args:
-        hamming: how many positions differ.
+        hamming: the share of positions that differ.
         blurred: the same where an operation is smeared over the positions around it: an operation that moves by a
             position is near.
         counts: how differently often each operation occurs, wherever that is.
@@ -63,8 +63,9 @@ class Encoding:
     def distances(self, first: Codes, second: Codes) -> Distances:
         """Every distance of each of the first from each of the second."""
         one, other = self._one_hot(first), self._one_hot(second)
-        hamming = self.positions - one @ other.T
-        return Distances(hamming, *(_squared(one, other, metric) for metric in (self._blurred, self._counts)))
+        hamming = 1.0 - one @ other.T / self.positions
+        blurred, counts = (_squared(one, other, metric) / self.positions for metric in (self._blurred, self._counts))
+        return Distances(hamming, blurred, counts)
 
     def _one_hot(self, codes: Codes) -> Matrix:
         hot = np.zeros((len(codes), self._columns))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -24,7 +25,7 @@ CROSSED = 100  # and those that they cross
 DRAWN = 64  # samples among which a scout of the first iteration takes the most novel
 STUDIED = 300  # records that the surrogate learns from, so that its cost stays bounded in a long search
 LARGEST_AROUND = 200  # neighbours of a record that are looked at in a phase
-REMEMBERED = 100  # best records whose trials, and records whose neighbours are kept
+REMEMBERED = 100  # best records that may be sources; records whose neighbours are kept at hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,8 @@ class GuidedBeeColony(BeeColony):
             self.sources = self._choose_sources(ranked, bees - self._scouting)
         choices = self._employees() if is_employees and "employee" not in self._without else []
         if len(choices) < bees:
-            choices += [_Choice(-1, self._shared(ranked, is_scouts=bool(choices)))] * (bees - len(choices))
+            are_scouts = is_employees and "employee" not in self._without
+            choices += [_Choice(-1, self._shared(ranked, are_scouts=are_scouts))] * (bees - len(choices))
         return self._send(choices, self._surrogate(ranked))
 
     def _employees(self) -> list[_Choice]:
@@ -133,42 +135,49 @@ class GuidedBeeColony(BeeColony):
             for i, source in enumerate(self.sources)
         ]
 
-    def _shared(self, ranked: Sequence[Evaluation], *, is_scouts: bool) -> dict[str, tuple[Bee, str]]:
+    def _shared(self, ranked: Sequence[Evaluation], *, are_scouts: bool) -> dict[str, tuple[Bee, str]]:
         """What is open to bees without a source: the dances for onlookers, and what scouts come across.
 
         Args:
             ranked: the records, best first.
-            is_scouts: whether they are employees of abandoned sources, who fly as scouts alone.
+            are_scouts: whether they are employees of abandoned sources, who fly as scouts alone.
         """
         best = [str(evaluation.candidate) for evaluation in ranked[:DANCED]]
-        danced = best if "onlooker" not in self._without else [str(source.candidate) for source in self.sources]
-        scouts = "scout" not in self._without
+        with_scouts = "scout" not in self._without
+        danced: Sequence[str] = () if are_scouts and with_scouts else best
+        bee: Bee = "onlooker"
+        if danced and "onlooker" in self._without:
+            bee, danced = "employee", [str(source.candidate) for source in self.sources]
         visits: dict[str, tuple[Bee, str]] = {}
-        if not (is_scouts and scouts):
-            for record in danced:
-                visits |= {name: ("onlooker", record) for name in self._unvisited(record) if name not in visits}
-        if scouts:
+        for record in danced:
+            visits |= {name: (bee, record) for name in self._unvisited(record) if name not in visits}
+        if with_scouts:
             found = [*(str(self._space.sample()) for _ in range(SAMPLED)), *self._crossed(best)]
             visits |= {name: ("scout", "") for name in found if name not in self._memory and name not in visits}
         return visits
 
     def _send(self, choices: Sequence[_Choice], surrogate: Surrogate) -> list[Flight]:
         """Sends the bees of a phase off one after the other, each to where most is expected of its own choice."""
-        names = list(dict.fromkeys(name for choice in choices for name in choice.visits))
+        everywhere: dict[str, tuple[Bee, str]] = {}
+        for choice in choices:
+            everywhere |= {name: visit for name, visit in choice.visits.items() if name not in everywhere}
+        names = list(everywhere)
         outlook = surrogate.outlook(self._encode(names)) if names else None
         place = {name: i for i, name in enumerate(names)}
         flights: list[Flight] = []
         for bee, choice in enumerate(choices):
-            open_places = [place[name] for name in choice.visits if name in place]
-            if outlook is None or not open_places:
-                flights.append(self._reuse())
+            if outlook is None or not place:
+                flights.append(self._reuse(flights))
                 continue
-            expected = outlook.improvement()[open_places]
-            chosen = open_places[int(np.argmax(expected))]
+            # A bee whose own places were all taken by those before it goes to any other.
+            is_own = any(name in place for name in choice.visits)
+            source, visits = (choice.source, choice.visits) if is_own else (-1, everywhere)
+            free = [place[name] for name in visits if name in place]
+            chosen = free[int(np.argmax(outlook.improvement()[free]))]
             outlook.assume(chosen)
             name = names[chosen]
             del place[name]
-            flights.append(self._flight(bee, choice.source, name, *choice.visits[name], flights))
+            flights.append(self._flight(bee, source, name, *visits[name], flights))
         return flights
 
     def _flight(self, bee_id: int, source: int, name: str, bee: Bee, parent: str, before: Sequence[Flight]) -> Flight:
@@ -187,7 +196,7 @@ class GuidedBeeColony(BeeColony):
             drawn = dict.fromkeys(str(self._space.sample()) for _ in range(DRAWN))
             names = [name for name in drawn if name not in self._memory and all(name != f.candidate for f in flights)]
             if not names:
-                flights.append(self._reuse())
+                flights.append(self._reuse(flights))
                 continue
             codes = self._encode(names)
             alike = codes[:, None, :] == seen[None, :, :]
@@ -198,16 +207,22 @@ class GuidedBeeColony(BeeColony):
             flights.append(self._flight(bee, -1, names[chosen], "scout", "", flights))
         return flights
 
-    def _reuse(self) -> Flight:
-        """A flight to the best record, where nothing unvisited is left to fly to."""
-        return Flight("scout", -1, str(self._ranked()[0].candidate), None)
+    def _reuse(self, before: Sequence[Flight]) -> Flight:
+        """A flight to the best record, where nothing unvisited is left to fly to; in the first phase after another."""
+        known = str(self._ranked()[0].candidate) if self._memory else str(before[0].candidate)
+        return Flight("scout", -1, known, None)
 
     # -- what the hive knows -----------------------------------------------------------------------------------
 
     def _ranked(self) -> list[Evaluation]:
         """The records, best first; failed ones last, the earlier of two equals first."""
-        sign = 1.0 if self._objective.is_minimize else -1.0
-        return sorted(self._memory.values(), key=lambda e: (e.status == "failed", sign * e.fitness))
+        return sorted(self._memory.values(), key=self._goodness, reverse=True)
+
+    def _goodness(self, evaluation: Evaluation) -> float:
+        """Fitness, larger being better; the worst there is where it failed."""
+        if evaluation.status == "failed" or math.isnan(evaluation.fitness):
+            return -math.inf
+        return -evaluation.fitness if self._objective.is_minimize else evaluation.fitness
 
     def _surrogate(self, ranked: Sequence[Evaluation]) -> Surrogate:
         """The model of the records; of very many, of the best and the latest."""
@@ -216,14 +231,13 @@ class GuidedBeeColony(BeeColony):
             best = {e.candidate for e in ranked[: STUDIED // 2]}
             latest = [e for e in studied if e.candidate not in best][-(STUDIED // 2) :]
             studied = [*(e for e in studied if e.candidate in best), *latest]
-        sign = -1.0 if self._objective.is_minimize else 1.0
-        scores = normal_scores([-np.inf if e.status == "failed" else sign * e.fitness for e in studied])
+        scores = normal_scores([self._goodness(e) for e in studied])
         return Surrogate(self._encoding, KERNELS, self._encode([str(e.candidate) for e in studied]), scores)
 
     def _choose_sources(self, ranked: Sequence[Evaluation], count: int) -> list[FoodSource]:
-        """The best records that are not abandoned and have an unvisited neighbour."""
+        """The best records that are not abandoned and have an unvisited neighbour, so many at the most."""
         sources: list[FoodSource] = []
-        for evaluation in ranked if count else ():
+        for evaluation in ranked[:REMEMBERED] if count else ():
             candidate = str(evaluation.candidate)
             trials = self._trials.get(candidate, 0)
             if evaluation.status != "failed" and trials < self._config.abandonment_limit and self._unvisited(candidate):
@@ -283,4 +297,5 @@ class GuidedBeeColony(BeeColony):
         self._scouting = sum(self._trials.get(str(source.candidate), 0) >= limit for source in self.sources)
         if len(self._trials) > REMEMBERED:
             best = [str(evaluation.candidate) for evaluation in self._ranked()[:REMEMBERED]]
+            # The others can be no sources: better records have come, and stay.
             self._trials = {name: self._trials[name] for name in best if name in self._trials}

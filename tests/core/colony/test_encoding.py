@@ -67,7 +67,7 @@ def test_distances_are_what_their_definitions_say(drawn: tuple[Entries, list[tup
     distances = encoding.distances(first, second)
     for kind, naive in ((distances.hamming, _hamming), (distances.counts, _counts), (distances.blurred, _blurred)):
         assert kind.shape == (len(first), len(second))
-        expected = [[naive(one, other) for other in rows] for one in rows[: len(first)]]
+        expected = [[naive(one, other) / len(entries) for other in rows] for one in rows[: len(first)]]
         np.testing.assert_allclose(kind, np.reshape(expected, kind.shape), atol=1e-9)
 
 
@@ -105,7 +105,7 @@ def test_a_move_by_a_position_is_nearer_than_one_by_many_where_positions_are_blu
     encoding = Encoding((("a", "b"),) * 8)
     rows = [tuple("b" if place == i else "a" for i in range(8)) for place in range(8)]
     distances = encoding.distances(encoding.codes(rows[:1]), encoding.codes(rows))
-    assert distances.hamming[0].tolist() == [0, *[2] * 7]
+    assert distances.hamming[0].tolist() == [0, *[2 / 8] * 7]
     np.testing.assert_allclose(distances.counts[0], 0.0, atol=1e-12)
     assert np.all(np.diff(distances.blurred[0]) > 0)
 

@@ -256,13 +256,7 @@ def test_a_flight_that_betters_its_source_resets_its_trials() -> None:
 @pytest.mark.parametrize(
     ("employees", "size"),
     [
-        pytest.param(
-            1,
-            4,
-            marks=pytest.mark.xfail(
-                reason="where no employee has a source, its bees may fly as onlookers", strict=True
-            ),
-        ),
+        (1, 4),
         (4, 10),
     ],
 )
@@ -289,7 +283,6 @@ def test_the_employees_of_abandoned_sources_are_the_scouts_of_the_next_iteration
     assert scouts > 3
 
 
-@pytest.mark.xfail(reason="trials of a source are forgotten where many records are better", strict=True)
 def test_an_abandoned_source_stays_abandoned_where_few_trials_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guided, "REMEMBERED", 5)
     _check_roles(TinyObjective, CONFIG.model_copy(update={"iterations": 12, "abandonment_limit": 1}))
@@ -302,10 +295,7 @@ def test_an_abandoned_source_stays_abandoned_where_few_trials_are_kept(monkeypat
     "role",
     [
         "employee",
-        pytest.param(
-            "onlooker",
-            marks=pytest.mark.xfail(reason="bees around the employees' sources are called onlookers", strict=True),
-        ),
+        "onlooker",
         "scout",
     ],
 )
@@ -494,7 +484,6 @@ def test_the_colony_that_is_made_hands_out_the_epochs_of_the_momentum_phase(kind
 # -- corners ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(reason="the first phase reuses a record where there is none yet", raises=IndexError, strict=True)
 def test_more_scouts_than_architectures_in_the_first_phase_find_them_all() -> None:
     space = SpaceConfig(depth=1, operations=("identity", "dropout"))
     objective, colony = _colony(lambda rng: TinyObjective(rng, space), ColonyConfig(size=7, iterations=2))

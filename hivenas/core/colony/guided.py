@@ -14,7 +14,7 @@ from hivenas.config import ColonyConfig
 from hivenas.core.colony.bee_colony import BeeColony, Flight
 from hivenas.core.colony.encoding import Codes, Encoding
 from hivenas.core.colony.food_source import FoodSource
-from hivenas.core.colony.surrogate import KERNELS, Surrogate, normal_scores
+from hivenas.core.colony.surrogate import KERNELS, LOCAL, Kernel, Surrogate, normal_scores
 from hivenas.core.evaluation import Bee, Evaluation, Proposal
 from hivenas.core.objective_interface import ArchitectureObjective
 
@@ -23,6 +23,7 @@ DANCED = 10  # best records around which onlookers look
 SAMPLED = 200  # architectures that scouts draw at random
 CROSSED = 100  # and those that they cross
 DRAWN = 64  # samples among which a scout of the first iteration takes the most novel
+KNOWN_AROUND = 35  # records after which employees trust in what is known around their sources alone
 STUDIED = 300  # records that the surrogate learns from, so that its cost stays bounded in a long search
 LARGEST_AROUND = 200  # neighbours of a record that are looked at in a phase
 REMEMBERED = 100  # best records that may be sources; records whose neighbours are kept at hand
@@ -51,8 +52,10 @@ class GuidedBeeColony(BeeColony):
       sampling anew, so that the hive is not held where it looks already; and the employee of an abandoned source
       flies as one.
     - The **employees** keep the best records as their food sources, one each, and fly to the unvisited neighbour of
-      their own source from which most is expected. A flight that does not better its source adds a trial; a source
-      with `abandonment_limit` trials, or without an unvisited neighbour, is abandoned for good.
+      their own source from which most is expected. Once the hive knows enough, they go by what is known around their
+      sources alone (`LOCAL`), whatever the hive believes of the space as a whole: so that bees remain who are right
+      where it is wrong. A flight that does not better its source adds a trial; a source with `abandonment_limit`
+      trials, or without an unvisited neighbour, is abandoned for good.
     - The **onlookers** watch the dances of the ten best records and fly to whichever of all their unvisited neighbours
       the hive expects most of.
 
@@ -122,11 +125,12 @@ class GuidedBeeColony(BeeColony):
         ranked = self._ranked()
         if is_employees:
             self.sources = self._choose_sources(ranked, bees - self._scouting)
-        choices = self._employees() if is_employees and "employee" not in self._without else []
+        are_own = is_employees and "employee" not in self._without
+        choices = self._employees() if are_own else []
         if len(choices) < bees:
-            are_scouts = is_employees and "employee" not in self._without
-            choices += [_Choice(-1, self._shared(ranked, are_scouts=are_scouts))] * (bees - len(choices))
-        return self._send(choices, self._surrogate(ranked))
+            choices += [_Choice(-1, self._shared(ranked, are_scouts=are_own))] * (bees - len(choices))
+        kernels = LOCAL if are_own and len(self._memory) >= KNOWN_AROUND else KERNELS
+        return self._send(choices, self._surrogate(ranked, kernels))
 
     def _employees(self) -> list[_Choice]:
         """Each employee's neighbourhood of its own source."""
@@ -224,7 +228,7 @@ class GuidedBeeColony(BeeColony):
             return -math.inf
         return -evaluation.fitness if self._objective.is_minimize else evaluation.fitness
 
-    def _surrogate(self, ranked: Sequence[Evaluation]) -> Surrogate:
+    def _surrogate(self, ranked: Sequence[Evaluation], kernels: Sequence[Kernel]) -> Surrogate:
         """The model of the records; of very many, of the best and the latest."""
         studied = list(self._memory.values())
         if len(studied) > STUDIED:
@@ -232,7 +236,7 @@ class GuidedBeeColony(BeeColony):
             latest = [e for e in studied if e.candidate not in best][-(STUDIED // 2) :]
             studied = [*(e for e in studied if e.candidate in best), *latest]
         scores = normal_scores([self._goodness(e) for e in studied])
-        return Surrogate(self._encoding, KERNELS, self._encode([str(e.candidate) for e in studied]), scores)
+        return Surrogate(self._encoding, kernels, self._encode([str(e.candidate) for e in studied]), scores)
 
     def _choose_sources(self, ranked: Sequence[Evaluation], count: int) -> list[FoodSource]:
         """The best records that are not abandoned and have an unvisited neighbour, so many at the most."""

@@ -45,6 +45,8 @@ KERNELS = (
     Kernel(shares=(0.23, 0.77, 0.0), scales=(3.2, 1.0, 0.0), noise=0.2),
     Kernel(shares=(0.26, 0.37, 0.37), scales=(3.2, 1.0, 0.5), noise=0.2),
 )
+# Believes in no likeness but that of the same operation at the same position, and in nearly every record.
+LOCAL = (Kernel(shares=(1.0, 0.0, 0.0), scales=(2.0, 0.0, 0.0), noise=0.05),)
 
 
 def normal_scores(values: Sequence[float]) -> Vector:

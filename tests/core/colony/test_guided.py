@@ -23,9 +23,9 @@ from hivenas.benchmarks.table import TableObjective
 from hivenas.config import ColonyConfig, SpaceConfig
 from hivenas.core.colony import guided
 from hivenas.core.colony.colony import ArtificialBeeColony
-from hivenas.core.colony.guided import DANCED, FIRST, GuidedBeeColony
+from hivenas.core.colony.guided import DANCED, FIRST, KNOWN_AROUND, GuidedBeeColony
 from hivenas.core.colony.kinds import make_colony
-from hivenas.core.colony.surrogate import Outlook, Surrogate
+from hivenas.core.colony.surrogate import KERNELS, LOCAL, Kernel, Outlook, Surrogate
 from hivenas.core.evaluation import Bee, Evaluation, Proposal, Status
 from hivenas.core.nas.search_space import NASSearchSpace
 from hivenas.core.objective_interface import ArchitectureObjective
@@ -286,6 +286,22 @@ def test_the_employees_of_abandoned_sources_are_the_scouts_of_the_next_iteration
 def test_an_abandoned_source_stays_abandoned_where_few_trials_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guided, "REMEMBERED", 5)
     _check_roles(TinyObjective, CONFIG.model_copy(update={"iterations": 12, "abandonment_limit": 1}))
+
+
+def test_employees_go_by_their_surroundings_alone_once_enough_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, str, tuple[Kernel, ...]]] = []
+
+    class Watched(Surrogate):
+        def __init__(self, encoding: Any, kernels: Any, codes: Any, scores: Any) -> None:
+            asked.append((len(scores), str(colony.state()["phase"]), tuple(kernels)))
+            super().__init__(encoding, kernels, codes, scores)
+
+    monkeypatch.setattr(guided, "Surrogate", Watched)
+    objective, colony = _colony(TinyObjective, ColonyConfig(size=10, iterations=8))
+    fly(objective, colony)
+    assert {phase for known, phase, _ in asked if known >= KNOWN_AROUND} == {"employees", "onlookers"}
+    for known, phase, kernels in asked:
+        assert kernels == (LOCAL if phase == "employees" and known >= KNOWN_AROUND else KERNELS)
 
 
 # -- without a role -----------------------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ from hivenas.core.colony.colony import ArtificialBeeColony
 from hivenas.core.colony.food_source import FoodSource
 from hivenas.errors import ConfigError
 from tests.colonies import Make, answer, ends_in_every_way, evaluations_of, fly
-from tests.contracts import ArchitectureObjectiveContract, ColonyContract
+from tests.colony_contract import ColonyContract
+from tests.contracts import ArchitectureObjectiveContract
 from tests.objectives import EPOCHS, SMALL_SPACE, TinyObjective
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "colony_run.json"

@@ -39,7 +39,7 @@ from tests.colonies import (
     proposals_of,
     write_table,
 )
-from tests.contracts import ColonyContract
+from tests.colony_contract import ColonyContract
 from tests.objectives import SMALL_SPACE, TinyObjective
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "guided_run.json"

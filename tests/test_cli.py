@@ -139,7 +139,13 @@ def test_check_prints_the_resolved_configuration_and_the_plan(tmp_path: Path) ->
     resolved = yaml.safe_load(result.output)
     assert resolved["name"] == "mine"
     assert resolved["evaluation"]["epochs"] == 4
-    assert resolved["colony"] == {"size": 7, "employee_ratio": 0.44, "abandonment_limit": 3, "iterations": 3}
+    assert resolved["colony"] == {
+        "kind": "guided",
+        "size": 7,
+        "employee_ratio": 0.44,
+        "abandonment_limit": 3,
+        "iterations": 3,
+    }
     assert "# space:        600 architectures" in result.output
     assert "# guards" not in result.output
     assert "21 at the most" in result.output

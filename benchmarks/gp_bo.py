@@ -10,9 +10,10 @@ from collections.abc import Callable, Generator
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
 from hivenas.benchmarks.table import TableObjective
+from hivenas.core.colony.surrogate import normal_scores
 
 FIRST = 10  # random architectures before the model is asked
 BEST = 10  # architectures whose neighbours are looked at
@@ -55,7 +56,7 @@ class HammingProcess:
         """The expected improvement over the best datum, in units of the targets, of architectures (n, positions)."""
         self._fit()
         n, factor = self.count, self._factor[: self.count, : self.count]
-        targets = self._targets()
+        targets = normal_scores(self._fitness[:n])
         alpha = cho_solve((factor, True), targets, check_finite=False)
         scale = targets @ alpha / n
         known = self._codes[:n]
@@ -69,14 +70,6 @@ class HammingProcess:
         z = (mean - targets.max()) / deviation
         improvement: _Floats = deviation * (z * ndtr(z) + np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi))
         return improvement
-
-    def _targets(self) -> _Floats:
-        """The normal quantiles of the ranks; equals share their mean rank."""
-        fitness = self._fitness[: self.count]
-        _, place, times = np.unique(fitness, return_inverse=True, return_counts=True)
-        ranks = (np.cumsum(times) - (times + 1) / 2)[place]
-        quantiles: _Floats = ndtri((ranks + 0.5) / self.count)
-        return quantiles
 
     def _fit(self) -> None:
         if self.count >= max(self._fitted + 4, 1.3 * self._fitted):
@@ -105,7 +98,7 @@ class HammingProcess:
     def _posterior(self, log: _Floats) -> float:
         """The logarithm of marginal likelihood times priors."""
         factor = np.linalg.cholesky(self._kernel(log))
-        targets = self._targets()
+        targets = normal_scores(self._fitness[: self.count])
         solved = solve_triangular(factor, targets, lower=True, check_finite=False)
         likelihood = -0.5 * self.count * np.log(solved @ solved / self.count) - np.log(np.diag(factor)).sum()
         return float(likelihood - 0.5 * (((log - (_RATE, _NOISE)) / _WIDTH) ** 2).sum())

@@ -49,7 +49,7 @@ KERNELS = (
 LOCAL = (Kernel(shares=(1.0, 0.0, 0.0), scales=(2.0, 0.0, 0.0), noise=0.05),)
 
 
-def normal_scores(values: Sequence[float]) -> Vector:
+def normal_scores(values: Sequence[float] | Vector) -> Vector:
     """The quantiles of a standard normal that belong to the ranks of values, equals sharing their mean rank.
 
     What a surrogate learns are ranks: it stays calm where one bad training falls far below all others.

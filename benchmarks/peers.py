@@ -136,8 +136,10 @@ def _optuna(objective: TableObjective, sampler: object) -> Steps:
     """
     import optuna
 
+    verbosity = optuna.logging.get_verbosity()  # the whole process's, so it is given back
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(direction="maximize", sampler=sampler)  # type: ignore[arg-type]
+    optuna.logging.set_verbosity(verbosity)
     space = {
         f"{i:02d}": optuna.distributions.CategoricalDistribution(entries)
         for i, entries in enumerate(objective.table.entries)

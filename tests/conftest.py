@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def process_as_found() -> Iterator[None]:
+    """Fails the test that leaves the process changed, rather than one that comes after it in some order."""
+    before = _state_of_process()
+    yield
+    after = _state_of_process()
+    assert {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)} == set()
+
+
+def _state_of_process() -> dict[str, object]:
+    """What a later test would stumble over; libraries set variables of their own when they are first used."""
+    import mlflow
+    import optuna
+
+    ours = ("HIVENAS_", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT", "OPTUNA_")
+    return {key: value for key, value in os.environ.items() if key.startswith(ours)} | {
+        "folder": Path.cwd(),
+        "MLflow's store": mlflow.get_tracking_uri(),
+        "MLflow's registry": mlflow.get_registry_uri(),
+        "MLflow's run": mlflow.active_run(),
+        "Optuna's log": optuna.logging.get_verbosity(),
+    }
 
 
 @pytest.fixture(scope="session")

@@ -83,12 +83,18 @@ def test_a_search_that_trains_is_killed_and_ends_as_if_it_had_not_been(
 
 
 def test_a_model_is_published_once_though_kills_tear_it(tmp_path: Path, template: Path, tiny: Outcome) -> None:
-    """Killed when the model has been linked to its run, and again when its files are written."""
-    place = Place(tmp_path / "place", TINY)
-    place.share_store(template)
-    lives = harass(place, [Trigger("model", 2, 0.2), Trigger("model", 1)])
-    assert [life.killed for life in lives] == [True, True, False]
-    assert not differences(outcome(place), tiny), lives
+    """Killed when the model has been linked to its run, and again when its files are written.
+
+    On a busy machine a kill may come when the publication is over; then there is another search to tear.
+    """
+    for attempt in range(5):
+        place = Place(tmp_path / f"place-{attempt}", TINY)
+        place.share_store(template)
+        lives = harass(place, [Trigger("model", 2), Trigger("model", 1)])
+        assert not differences(outcome(place), tiny), lives
+        if [life.killed for life in lives] == [True, True, False]:
+            return
+    pytest.fail("no publication was torn twice")
 
 
 def test_a_search_of_numbers_is_killed_and_ends_as_if_it_had_not_been(

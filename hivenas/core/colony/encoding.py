@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Codes = NDArray[np.int16]
 Matrix = NDArray[np.float64]
+DistanceKind = Literal["hamming", "blurred", "counts"]
 
 _BLUR = 2.0  # positions over which an operation counts as standing somewhere, the deviation of a Gaussian
 

@@ -14,7 +14,7 @@ from hivenas.config import ColonyConfig
 from hivenas.core.colony.bee_colony import BeeColony, Flight
 from hivenas.core.colony.encoding import Codes, Encoding
 from hivenas.core.colony.food_source import FoodSource
-from hivenas.core.colony.surrogate import KERNELS, LOCAL, Kernel, Surrogate, normal_scores
+from hivenas.core.colony.surrogate import KERNELS, Surrogate, normal_scores
 from hivenas.core.evaluation import Bee, Evaluation, Proposal
 from hivenas.core.objective_interface import ArchitectureObjective
 
@@ -23,7 +23,7 @@ DANCED = 10  # best records around which onlookers look
 SAMPLED = 200  # architectures that scouts draw at random
 CROSSED = 100  # and those that they cross
 DRAWN = 64  # samples among which a scout of the first iteration takes the most novel
-KNOWN_AROUND = 35  # records after which employees trust in what is known around their sources alone
+STAYING = 0.5  # share of the largest expectation anywhere for which an employee stays with its source
 STUDIED = 300  # records that the surrogate learns from, so that its cost stays bounded in a long search
 LARGEST_AROUND = 200  # neighbours of a record that are looked at in a phase
 REMEMBERED = 100  # best records that may be sources; records whose neighbours are kept at hand
@@ -52,10 +52,9 @@ class GuidedBeeColony(BeeColony):
       sampling anew, so that the hive is not held where it looks already; and the employee of an abandoned source
       flies as one.
     - The **employees** keep the best records as their food sources, one each, and fly to the unvisited neighbour of
-      their own source from which most is expected. Once the hive knows enough, they go by what is known around their
-      sources alone (`LOCAL`), whatever the hive believes of the space as a whole: so that bees remain who are right
-      where it is wrong. A flight that does not better its source adds a trial; a source with `abandonment_limit`
-      trials, or without an unvisited neighbour, is abandoned for good.
+      their own source from which most is expected; where that is less than half of what the hive expects elsewhere,
+      they leave it for this flight and join the onlookers. A flight that does not better its source adds a trial; a
+      source with `abandonment_limit` trials, or without an unvisited neighbour, is abandoned for good.
     - The **onlookers** watch the dances of the ten best records and fly to whichever of all their unvisited neighbours
       the hive expects most of.
 
@@ -125,12 +124,13 @@ class GuidedBeeColony(BeeColony):
         ranked = self._ranked()
         if is_employees:
             self.sources = self._choose_sources(ranked, bees - self._scouting)
-        are_own = is_employees and "employee" not in self._without
-        choices = self._employees() if are_own else []
-        if len(choices) < bees:
-            choices += [_Choice(-1, self._shared(ranked, are_scouts=are_own))] * (bees - len(choices))
-        kernels = LOCAL if are_own and len(self._memory) >= KNOWN_AROUND else KERNELS
-        return self._send(choices, self._surrogate(ranked, kernels))
+        open_to_all = self._shared(ranked)
+        choices = [_Choice(-1, open_to_all)] * bees
+        if is_employees and "employee" not in self._without:
+            # An employee whose source was abandoned scouts, if anything.
+            scouted = {name: visit for name, visit in open_to_all.items() if visit[0] == "scout"}
+            choices = [*self._employees(), *[_Choice(-1, scouted or open_to_all)] * bees][:bees]
+        return self._send(choices, open_to_all, self._surrogate(ranked))
 
     def _employees(self) -> list[_Choice]:
         """Each employee's neighbourhood of its own source."""
@@ -139,45 +139,50 @@ class GuidedBeeColony(BeeColony):
             for i, source in enumerate(self.sources)
         ]
 
-    def _shared(self, ranked: Sequence[Evaluation], *, are_scouts: bool) -> dict[str, tuple[Bee, str]]:
-        """What is open to bees without a source: the dances for onlookers, and what scouts come across.
-
-        Args:
-            ranked: the records, best first.
-            are_scouts: whether they are employees of abandoned sources, who fly as scouts alone.
-        """
+    def _shared(self, ranked: Sequence[Evaluation]) -> dict[str, tuple[Bee, str]]:
+        """What is open to every bee: the neighbours of what is danced for, and what scouts come across."""
         best = [str(evaluation.candidate) for evaluation in ranked[:DANCED]]
-        with_scouts = "scout" not in self._without
-        danced: Sequence[str] = () if are_scouts and with_scouts else best
         bee: Bee = "onlooker"
-        if danced and "onlooker" in self._without:
+        danced = best
+        if "onlooker" in self._without:
             bee, danced = "employee", [str(source.candidate) for source in self.sources]
         visits: dict[str, tuple[Bee, str]] = {}
         for record in danced:
             visits |= {name: (bee, record) for name in self._unvisited(record) if name not in visits}
-        if with_scouts:
+        if "scout" not in self._without:
             found = [*(str(self._space.sample()) for _ in range(SAMPLED)), *self._crossed(best)]
             visits |= {name: ("scout", "") for name in found if name not in self._memory and name not in visits}
         return visits
 
-    def _send(self, choices: Sequence[_Choice], surrogate: Surrogate) -> list[Flight]:
-        """Sends the bees of a phase off one after the other, each to where most is expected of its own choice."""
-        everywhere: dict[str, tuple[Bee, str]] = {}
+    def _send(
+        self, choices: Sequence[_Choice], open_to_all: Mapping[str, tuple[Bee, str]], surrogate: Surrogate
+    ) -> list[Flight]:
+        """Sends the bees of a phase off one after the other, each to where most is expected of its own choice.
+
+        Args:
+            choices: one a bee.
+            open_to_all: where a bee goes that is left without a choice, or whose source promises too little.
+            surrogate: what the hive knows.
+        """
+        everywhere = dict(open_to_all)
         for choice in choices:
             everywhere |= {name: visit for name, visit in choice.visits.items() if name not in everywhere}
         names = list(everywhere)
         outlook = surrogate.outlook(self._encode(names)) if names else None
-        place = {name: i for i, name in enumerate(names)}
+        place = {name: i for i, name in enumerate(names)}  # of those that no bee of the phase flies to
         flights: list[Flight] = []
         for bee, choice in enumerate(choices):
             if outlook is None or not place:
                 flights.append(self._reuse(flights))
                 continue
-            # A bee whose own places were all taken by those before it goes to any other.
-            is_own = any(name in place for name in choice.visits)
-            source, visits = (choice.source, choice.visits) if is_own else (-1, everywhere)
-            free = [place[name] for name in visits if name in place]
-            chosen = free[int(np.argmax(outlook.improvement()[free]))]
+            expected = outlook.improvement()
+            own, others, rest = (
+                max((place[name] for name in visits if name in place), key=expected.__getitem__, default=-1)
+                for visits in (choice.visits, open_to_all, everywhere)
+            )
+            stays = own >= 0 and (choice.source < 0 or others < 0 or expected[own] >= STAYING * expected[others])
+            chosen = own if stays else others if others >= 0 else rest
+            source, visits = (choice.source, choice.visits) if stays else (-1, everywhere)
             outlook.assume(chosen)
             name = names[chosen]
             del place[name]
@@ -228,7 +233,7 @@ class GuidedBeeColony(BeeColony):
             return -math.inf
         return -evaluation.fitness if self._objective.is_minimize else evaluation.fitness
 
-    def _surrogate(self, ranked: Sequence[Evaluation], kernels: Sequence[Kernel]) -> Surrogate:
+    def _surrogate(self, ranked: Sequence[Evaluation]) -> Surrogate:
         """The model of the records; of very many, of the best and the latest."""
         studied = list(self._memory.values())
         if len(studied) > STUDIED:
@@ -236,7 +241,7 @@ class GuidedBeeColony(BeeColony):
             latest = [e for e in studied if e.candidate not in best][-(STUDIED // 2) :]
             studied = [*(e for e in studied if e.candidate in best), *latest]
         scores = normal_scores([self._goodness(e) for e in studied])
-        return Surrogate(self._encoding, kernels, self._encode([str(e.candidate) for e in studied]), scores)
+        return Surrogate(self._encoding, KERNELS, self._encode([str(e.candidate) for e in studied]), scores)
 
     def _choose_sources(self, ranked: Sequence[Evaluation], count: int) -> list[FoodSource]:
         """The best records that are not abandoned and have an unvisited neighbour, so many at the most."""

@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from hivenas.core.colony.encoding import Codes, Distances, Encoding, Matrix
+from hivenas.core.colony.encoding import Codes, DistanceKind, Distances, Encoding, Matrix
 
 Vector = NDArray[np.float64]
 
@@ -22,31 +22,36 @@ class Kernel:
     """A guess of how alike two architectures perform: a mean of exp(−scale · distance) over kinds of distance.
 
     Args:
-        shares: weight of the distances Hamming, blurred and counts; they sum to 1.
-        scales: how fast likeness falls with each of them.
+        terms: weight, kind of distance, and how fast likeness falls with it; the weights sum to 1.
         noise: variance of what the distances do not explain, as a share of the whole.
         odds: log of how likely the guess is before anything is known.
+        judged_by: the guess whose likelihood counts in the place of its own; None for its own.
     """
 
-    shares: tuple[float, float, float]
-    scales: tuple[float, float, float]
+    terms: tuple[tuple[float, DistanceKind, float], ...]
     noise: float
     odds: float = 0.0
+    judged_by: Kernel | None = None
 
     def __call__(self, distances: Distances) -> Matrix:
         """Covariances as shares of the signal's variance."""
-        parts = zip(self.shares, self.scales, (distances.hamming, distances.blurred, distances.counts), strict=True)
-        return sum((share * np.exp(-scale * each) for share, scale, each in parts if share), np.zeros(1))
+        parts = (weight * np.exp(-scale * getattr(distances, kind)) for weight, kind, scale in self.terms)
+        return sum(parts, np.zeros(1))
 
 
-# Chosen on two tables, of 5 and of 8 positions (docs/colony.md).
+# Chosen on tables of 4 to 8 positions (docs/colony.md). The first believes in no likeness but that of the same
+# operation at the same position. It looks less far than the others, which explain records better for that alone,
+# whether names mean anything or not; so it is judged by what a Hamming distance explains that reaches as far as theirs.
 KERNELS = (
-    Kernel(shares=(1.0, 0.0, 0.0), scales=(2.0, 0.0, 0.0), noise=0.2, odds=-0.5),
-    Kernel(shares=(0.23, 0.77, 0.0), scales=(3.2, 1.0, 0.0), noise=0.2),
-    Kernel(shares=(0.26, 0.37, 0.37), scales=(3.2, 1.0, 0.5), noise=0.2),
+    Kernel(
+        terms=((1.0, "hamming", 2.0),),
+        noise=0.05,
+        odds=-0.5,
+        judged_by=Kernel(terms=((0.25, "hamming", 3.2), (0.75, "hamming", 0.5)), noise=0.2),
+    ),
+    Kernel(terms=((0.23, "hamming", 3.2), (0.77, "blurred", 1.0)), noise=0.2),
+    Kernel(terms=((0.26, "hamming", 3.2), (0.37, "blurred", 1.0), (0.37, "counts", 0.5)), noise=0.2),
 )
-# Believes in no likeness but that of the same operation at the same position, and in nearly every record.
-LOCAL = (Kernel(shares=(1.0, 0.0, 0.0), scales=(2.0, 0.0, 0.0), noise=0.05),)
 
 
 def normal_scores(values: Sequence[float] | Vector) -> Vector:
@@ -85,8 +90,8 @@ class Surrogate:
         self.encoding = encoding
         self.codes = codes
         distances = encoding.distances(codes, codes)
-        fits = [_Fit(kernel, kernel(distances), scores) for kernel in kernels]
-        evidence = np.array([fit.evidence + fit.kernel.odds for fit in fits])
+        fits = [_Fit(kernel, distances, scores) for kernel in kernels]
+        evidence = np.array([_evidence(fit, distances, scores) for fit in fits])
         likelihood = np.exp(evidence - evidence.max())
         self._fits = [fit for fit, weight in zip(fits, likelihood, strict=True) if weight >= _HEARD]
         kept = likelihood[likelihood >= _HEARD]
@@ -155,14 +160,20 @@ def expected_improvement(mean: Vector, variance: Vector, best: float) -> Vector:
 class _Fit:
     """One kernel's Gaussian process on the records."""
 
-    def __init__(self, kernel: Kernel, covariance: Matrix, scores: Vector) -> None:
+    def __init__(self, kernel: Kernel, distances: Distances, scores: Vector) -> None:
         n = len(scores)
-        noisy = covariance + kernel.noise * np.eye(n)
+        noisy = kernel(distances) + kernel.noise * np.eye(n)
         self.kernel = kernel
         self.inverse = np.linalg.inv(noisy)
         self.alpha = self.inverse @ scores
         self.signal = max(float(scores @ self.alpha) / n, 1e-12)  # profiled variance; 0 where all scores are equal
         self.evidence = -0.5 * n * math.log(self.signal) - 0.5 * float(np.linalg.slogdet(noisy)[1])
+
+
+def _evidence(fit: _Fit, distances: Distances, scores: Vector) -> float:
+    """The logarithm of how likely a kernel is, given the records."""
+    judge = fit.kernel.judged_by
+    return fit.kernel.odds + (fit if judge is None else _Fit(judge, distances, scores)).evidence
 
 
 class _Posterior:

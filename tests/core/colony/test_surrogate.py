@@ -22,7 +22,7 @@ from hivenas.core.colony.surrogate import KERNELS, Kernel, Surrogate, expected_i
 OPERATIONS = ("identity", "dropout", "batch_norm", "conv")
 ENTRIES = (OPERATIONS,) * 6
 HAMMING, BLURRED, MIXED = KERNELS
-COUNTS = Kernel(shares=(0.0, 0.0, 1.0), scales=(0.0, 0.0, 0.5), noise=0.05)
+COUNTS = Kernel(terms=((1.0, "counts", 0.5),), noise=0.05)
 
 Vector = NDArray[np.float64]
 Worth = Callable[[tuple[str, ...]], float]
@@ -108,7 +108,7 @@ def test_one_kernel_over_counts_is_scikit_learns_gaussian_process(n: int) -> Non
     outlook = surrogate.outlook(encoding.codes(rows[n:]))
 
     # exp(−scale · d² / positions) over counts is a Gaussian kernel; the noise is on the diagonal alone.
-    alike = RBF((len(ENTRIES) / (2 * COUNTS.scales[2])) ** 0.5, length_scale_bounds="fixed")
+    alike = RBF((len(ENTRIES) / (2 * COUNTS.terms[0][2])) ** 0.5, length_scale_bounds="fixed")
     unscaled = GaussianProcessRegressor(alike, alpha=COUNTS.noise, optimizer=None).fit(_counted(rows[:n]), scores)
     signal = float(scores @ unscaled.alpha_) / n
     scaled = GaussianProcessRegressor(
@@ -139,7 +139,7 @@ def test_kernels_have_the_say_that_their_likelihood_and_odds_give_them(n: int, w
     rows = _drawn(n, 4)
     codes = Encoding(ENTRIES).codes(rows)
     scores = normal_scores([worth(row) for row in rows])
-    likelihoods = [_likelihood(kernel, codes, scores)[0] + kernel.odds for kernel in KERNELS]
+    likelihoods = [_likelihood(kernel.judged_by or kernel, codes, scores)[0] + kernel.odds for kernel in KERNELS]
     weights = np.exp(np.array(likelihoods) - max(likelihoods))
     heard = weights[weights >= 0.1]
     found = Surrogate(Encoding(ENTRIES), KERNELS, codes, scores).weights
@@ -156,8 +156,11 @@ def test_the_kernel_that_fits_the_space_leads(worth: Worth, leads: Kernel) -> No
         weights = Surrogate(encoding, (leads, other), encoding.codes(rows), scores).weights
         # The other is not heard at all, or less.
         misled += len(weights) == 2 and weights[0] < weights[1]
-        first = _likelihood(leads, encoding.codes(rows), scores)[0] + leads.odds
-        misled += len(weights) == 1 and first < _likelihood(other, encoding.codes(rows), scores)[0] + other.odds
+        ahead, behind = (
+            _likelihood(kernel.judged_by or kernel, encoding.codes(rows), scores)[0] + kernel.odds
+            for kernel in (leads, other)
+        )
+        misled += len(weights) == 1 and ahead < behind
     assert misled <= 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -164,10 +165,16 @@ class _Fit:
         n = len(scores)
         noisy = kernel(distances) + kernel.noise * np.eye(n)
         self.kernel = kernel
-        self.inverse = np.linalg.inv(noisy)
-        self.alpha = self.inverse @ scores
+        self._noisy = noisy
+        self.alpha = np.linalg.solve(noisy, scores)
         self.signal = max(float(scores @ self.alpha) / n, 1e-12)  # profiled variance; 0 where all scores are equal
         self.evidence = -0.5 * n * math.log(self.signal) - 0.5 * float(np.linalg.slogdet(noisy)[1])
+
+    @functools.cached_property
+    def inverse(self) -> Matrix:
+        """Of the covariance of the records; a fit that is only judged by has no use for it."""
+        inverse: Matrix = np.asarray(np.linalg.inv(self._noisy), dtype=np.float64)
+        return inverse
 
 
 def _evidence(fit: _Fit, distances: Distances, scores: Vector) -> float:

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from spent import cpu_seconds
 
 from hivenas.config import Config, load
 from hivenas.execution import limit_threads
@@ -112,28 +113,13 @@ def search_once(method: str, config: Config, evaluations: int, seed: int) -> Non
     def report(accuracy: float) -> None:
         nonlocal best
         best = max(best, accuracy)
-        print(json.dumps([round(_cpu_seconds(), 2), round(best, 5)]), flush=True)
+        print(json.dumps([round(cpu_seconds(), 2), round(best, 5)]), flush=True)
 
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         (_search_with_hivenas if method == "hivenas" else _search_with_keras_tuner)(
             method, config, evaluations, seed, report
         )
-
-
-def _cpu_seconds() -> float:
-    """What this process has spent, and its children, those that have ended included."""
-    import psutil  # type: ignore[import-untyped]
-
-    own = os.times()
-    alive = 0.0
-    for child in psutil.Process().children(recursive=True):
-        try:
-            times = child.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        alive += times.user + times.system + times.children_user + times.children_system
-    return own.user + own.system + own.children_user + own.children_system + alive
 
 
 def _search_with_hivenas(method: str, config: Config, evaluations: int, seed: int, report: _Report) -> None:

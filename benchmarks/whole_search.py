@@ -1,0 +1,110 @@
+"""A whole search with what makes candidates cheaper, against the same search without: CPU seconds, and what it finds.
+
+    python benchmarks/whole_search.py --config benchmarks/whole_search.yaml --set evaluation.stopping=none \\
+        --cheaper evaluation.stopping=median [--seeds 3] [--out O.json]
+
+A search is a process of its own, with its workers, MLflow in sqlite and its full training; its CPU seconds are all that
+it spends, imports included. The two searches of a seed run one after the other. Printed are the seconds of either, the
+epochs that were trained, the best validation accuracy of the search and the test accuracy of the network that it ends
+with, for every seed; then the ratio of the sums and the differences of the accuracies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from spent import cpu_seconds
+
+from hivenas.config import load
+from hivenas.reports import as_text
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a search spent and found."""
+
+    seconds: float
+    epochs: int
+    best: float
+    test_accuracy: float
+
+
+def main() -> None:
+    """Runs both searches with every seed and compares them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--set", dest="overrides", action="append", default=[])
+    parser.add_argument("--cheaper", action="append", default=[], help="what is set in one of the searches alone")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("whole_search.json"))
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(asdict(search(options.config, options.overrides))))
+        return
+    found: dict[str, list[Outcome]] = {"without": [], "with": []}
+    for seed in range(options.seeds):
+        for name, more in (("without", []), ("with", options.cheaper)):
+            command = [sys.executable, __file__, "--one", "--config", str(options.config.resolve())]
+            command += [f"--set={each}" for each in [*options.overrides, *more, f"seed={seed}"]]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            found[name].append(Outcome(**json.loads(done.stdout.splitlines()[-1])))
+            print(f"seed {seed}, {name}: {found[name][-1]}", flush=True)
+    options.out.write_text(json.dumps({k: [asdict(o) for o in v] for k, v in found.items()}) + "\n", encoding="utf-8")
+    print("\n" + compared(found["without"], found["with"]))
+
+
+def search(file: Path, overrides: list[str]) -> Outcome:
+    """Searches in this process, in a folder of its own."""
+    from hivenas import app
+    from hivenas.core.records import Row
+
+    class Silent:
+        def started(self, planned: int, done: int) -> None:
+            pass
+
+        def evaluated(self, row: Row, best: Row | None) -> None:
+            pass
+
+        def note(self, text: str) -> None:
+            pass
+
+    config = load(file, overrides)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        os.environ["MLFLOW_TRACKING_URI"] = os.environ["MLFLOW_REGISTRY_URI"] = "sqlite:///mlflow.db"
+        finished = app.search(config, Silent())
+    rows = [row for row in finished.rows if row.status != "failed"]
+    test = finished.trained.evaluation.extra["test_accuracy"] if finished.trained else float("nan")
+    return Outcome(
+        seconds=round(cpu_seconds(), 1),
+        epochs=sum(len(row.curve.split()) for row in rows),
+        best=max(row.fitness for row in rows),
+        test_accuracy=test,
+    )
+
+
+def compared(without: list[Outcome], with_: list[Outcome]) -> str:
+    """The sums and means of both, their ratio or difference, and the standard error of a difference."""
+    lines = [["", "without", "with", ""]]
+    for name in ("seconds", "epochs"):
+        one, other = (sum(getattr(each, name) for each in runs) for runs in (without, with_))
+        lines.append([f"{name} in all", f"{one:.0f}", f"{other:.0f}", f"ratio {other / one:.2f}"])
+    for name in ("best", "test_accuracy"):
+        one, other = (np.array([getattr(each, name) for each in runs]) for runs in (without, with_))
+        error = (other - one).std(ddof=1) / len(one) ** 0.5 if len(one) > 1 else float("nan")
+        difference = f"{(other - one).mean():+.4f} ± {error:.4f}"
+        lines.append([name.replace("_", " "), f"{one.mean():.4f}", f"{other.mean():.4f}", difference])
+    return as_text(lines)
+
+
+if __name__ == "__main__":
+    main()

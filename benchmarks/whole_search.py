@@ -1,6 +1,6 @@
-"""A whole search with what makes candidates cheaper, against the same search without: CPU seconds, and what it finds.
+r"""A whole search with what makes candidates cheaper, against the same search without: CPU seconds, and what it finds.
 
-    python benchmarks/whole_search.py --config benchmarks/whole_search.yaml --set evaluation.stopping=none \\
+    python benchmarks/whole_search.py --config benchmarks/whole_search.yaml --set evaluation.stopping=none \
         --cheaper evaluation.stopping=median [--seeds 3] [--out O.json]
 
 A search is a process of its own, with its workers, MLflow in sqlite and its full training; its CPU seconds are all that

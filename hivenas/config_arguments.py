@@ -82,6 +82,18 @@ def check_size(value: object) -> object:
     return value
 
 
+def check_address(value: str | None, info: ValidationInfo) -> str | None:
+    """Refuses a scheduler's address where candidates are not trained on a dask cluster.
+
+    Raises:
+        ValueError: the rule and the values.
+    """
+    kind = info.data.get("kind")
+    if value is not None and kind in {"serial", "process"}:
+        raise ValueError(f"must be null for execution.kind={kind}, got {value!r}; leave it null or set kind: dask")
+    return value
+
+
 def check_time_limit(value: float | None, info: ValidationInfo) -> float | None:
     """Refuses a time limit where candidates are trained in the driver's process, which cannot be ended for it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -83,7 +84,7 @@ def check_size(value: object) -> object:
 
 
 def check_address(value: str | None, info: ValidationInfo) -> str | None:
-    """Refuses a scheduler's address where candidates are not trained on a dask cluster.
+    """Refuses what is no scheduler's address, and one where candidates are not trained on a dask cluster.
 
     Raises:
         ValueError: the rule and the values.
@@ -91,6 +92,8 @@ def check_address(value: str | None, info: ValidationInfo) -> str | None:
     kind = info.data.get("kind")
     if value is not None and kind in {"serial", "process"}:
         raise ValueError(f"must be null for execution.kind={kind}, got {value!r}; leave it null or set kind: dask")
+    if value is not None and not re.fullmatch(r"(tcp|tls|wss?)://\S+", value):
+        raise ValueError(f"must be a scheduler's address, such as tcp://hub:8786, got {value!r}")
     return value
 
 

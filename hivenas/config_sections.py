@@ -20,7 +20,6 @@ Pixels = Annotated[int, Field(ge=1, le=4096)]
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Processors = Annotated[int, Field(ge=1, le=1024)]
-Address = Annotated[str, Field(pattern=r"^(tcp|tls|wss?)://\S+$")]
 Names = Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(strict=False, min_length=1)]
 
 BUILT_IN_DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")
@@ -267,7 +266,7 @@ class ExecutionConfig(Section):
 
     kind: Literal["serial", "process", "dask"] = "process"
     workers: Processors = 1
-    address: Annotated[Address | None, AfterValidator(check_address)] = None
+    address: Annotated[str | None, AfterValidator(check_address)] = None
     timeout_s: Annotated[Annotated[float, Field(gt=0.0, le=1e9)] | None, AfterValidator(check_time_limit)] = None
     threads: Processors = 1
     recycle_after: Count = 20

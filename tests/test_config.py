@@ -79,11 +79,11 @@ WRONG_VALUES = [
     ("registry: {alias: '2nd'}", "registry.alias", "got '2nd'"),
     ("results: {dir: ''}", "results.dir", "must not be empty, got ''"),
     ("execution: {kind: cluster}", "execution.kind", "'serial', 'process' or 'dask', got 'cluster'"),
-    ("execution: {kind: dask, address: hub}", "execution.address", "got 'hub'"),
+    ("execution: {kind: dask, address: hub}", "execution.address", "such as tcp://hub:8786, got 'hub'"),
     (
         "execution: {address: 'tcp://hub:8786'}",
         "execution.address",
-        "must be null for execution.kind=process, got 'tcp://hub:8786'; leave it null or set kind: dask",
+        "must be null for execution.kind=process, got 'tcp://hub:8786' (",
     ),
     ("execution: {timeout_s: 0}", "execution.timeout_s", "must be greater than 0.0, got 0"),
     (

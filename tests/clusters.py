@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -30,9 +31,9 @@ class Cluster:
         self.address = str(json.loads(self._file.read_text())["address"])
         self.workers = [self._start(f"worker-{number}", self.address) for number in range(workers)]
 
-    def home(self, number: int) -> Path:
-        """The working folder of a worker."""
-        return self._folder / f"worker-{number}"
+    def files(self, number: int) -> list[Path]:
+        """The files in a worker's folder, which come and go."""
+        return [Path(place) / name for place, _, names in os.walk(self._folder / f"worker-{number}") for name in names]
 
     def _start(self, name: str, *arguments: str) -> Process:
         folder = self._folder / name

@@ -20,12 +20,12 @@ seed: 5
 dataset: {name: digits, train_limit: 200}
 space: {depth: 2, skip_rate: 0.2, operations: [sep3x3_32, max_pool3x3, dropout, identity]}
 evaluation: {epochs: 3, batch_size: 32, momentum_epochs: 2, stopping: none, inherit: true, inherit_epochs: 1}
-colony: {size: 4, iterations: 2}
+colony: {kind: canonical, size: 3, iterations: 2, employee_ratio: 0.34}
 full_train: {epochs: 2}
 """
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 # Where a search ran, not what it found.
-WHERE = ("mlflow/runs/parent/params/execution.", "files:")
+WHERE = ("mlflow/runs/parent/params/execution.", "mlflow/models/versions/1/description:", "files:")
 
 
 @pytest.fixture(scope="module")
@@ -82,17 +82,12 @@ def test_two_workers_that_share_no_folder_complete_a_search_though_one_is_killed
         execution = f"{{kind: dask, address: '{cluster.address}', checkpoint_s: 0}}"
         place = place_of(tmp_path / "driver", template, execution)
         search = place.start()
-        while len(rows := list(cluster.home(0).glob("*/*/hivenas-*/0/tiny/checkpoints/*"))) < 1 or not has_rows(place):
+        while not any(kept.parent.name == "checkpoints" for kept in cluster.files(0)):
             assert search.is_running, search.output
             time.sleep(0.005)
         cluster.workers[0].kill()  # in the middle of a candidate, as a machine that is lost
-        assert rows
+        assert search.is_running
         assert not unlike(left_by(place, search), two_processes)
         for worker in cluster.workers[1:]:
             assert worker.is_running
-        assert not list(cluster.home(1).rglob("*.h5"))
-
-
-def has_rows(place: Place) -> bool:
-    file = place.results / "tiny.csv"
-    return file.exists() and file.read_text().count("\n") > 1
+        assert not [file for file in cluster.files(1) if file.suffix == ".h5"]

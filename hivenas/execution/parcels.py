@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from typing import Any
 from hivenas.config import Config, ResultsConfig
 from hivenas.core.evaluation import Evaluation, Proposal
 from hivenas.core.files import written_whole
-from hivenas.core.records import WEIGHTS_SUFFIX, ResultsFolder
+from hivenas.core.records import WEIGHTS_SUFFIX, ResultsFolder, write_atomically
 from hivenas.execution.calls import Unlimited
 
 
@@ -46,9 +47,10 @@ class Parcel:
             key: here + value.removeprefix(there) if isinstance(value, str) and value.startswith(there) else value
             for key, value in self.result.extra.items()
         }
-        evaluation = replace(self.result, extra=extra)
-        folder.write_history(evaluation.filename.removesuffix(WEIGHTS_SUFFIX), evaluation)
-        return evaluation
+        history = folder.histories / f"{self.result.filename.removesuffix(WEIGHTS_SUFFIX)}.json"
+        if history.exists():
+            write_atomically(history, json.dumps({**json.loads(history.read_text()), "extra": extra}, indent=1))
+        return replace(self.result, extra=extra)
 
 
 def saved_states(call: Callable[..., Any]) -> list[str]:

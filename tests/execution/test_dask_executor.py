@@ -111,19 +111,18 @@ def test_a_call_whose_dask_worker_dies_is_run_again_and_three_times_at_the_most(
 
 
 def test_an_error_inside_the_block_ends_calls_at_once(tmp_path: Path) -> None:
-    futures = []
+    pids = []
 
     def fail_in_the_middle() -> None:
         with make_executor(ExecutionConfig(kind="dask"), ResultsFolder(tmp_path, "ended")) as executor:
-            futures.append(executor.submit(parent))
-            futures[0].result()
-            futures.append(executor.submit(Unlimited(nap), 600.0))
+            pids.append(executor.submit(parent).result())
+            executor.submit(Unlimited(nap), 600.0)
             raise KeyError
 
     with pytest.raises(KeyError):
         fail_in_the_middle()
     with pytest.raises(ProcessLookupError):
-        os.kill(futures[0].result(), 0)
+        os.kill(pids[0], 0)
 
 
 def test_a_scheduler_that_goes_away_is_an_error_of_the_cluster_not_of_the_call(tmp_path: Path) -> None:

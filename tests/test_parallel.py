@@ -66,11 +66,20 @@ def test_a_serial_search_leaves_the_same_records(tmp_path: Path, template: Path,
     assert not unlike(left_by(place, place.run()), two_processes)
 
 
-def test_a_search_on_dask_whose_driver_is_killed_is_resumed_to_the_same_records(
+def test_a_search_that_loses_its_scheduler_and_then_its_driver_is_resumed_to_the_same_records(
     tmp_path: Path, template: Path, two_processes: Outcome
 ) -> None:
     place = place_of(tmp_path, template, "{kind: dask, workers: 2}")
-    assert live(place, Trigger("row", 3)).killed
+    with Cluster(tmp_path / "cluster", workers=1) as cluster:
+        search = place.start("--set", f"execution.address={cluster.address}")
+        search.wait_for("1/6")
+        cluster.scheduler.kill()
+        assert search.wait() == 1, search.output
+    said, command = search.output.splitlines()[-2:]
+    assert said.startswith(f"hivenas: the dask scheduler {cluster.address} must be reachable while a search goes on")
+    assert command.endswith("--resume")
+    assert len(table(place)) < 6
+    assert live(place, Trigger("row", 2)).killed
     assert not unlike(left_by(place, place.run("--resume")), two_processes)
 
 

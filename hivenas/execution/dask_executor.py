@@ -107,7 +107,8 @@ class DaskExecutor(Executor):
         except Exception as error:
             raise self._lost(first_line(error)) from error
         try:
-            client.register_plugin(Workplace(self._config, registered_modules()), name=self._name)
+            workplace = Workplace(self._config, registered_modules(), is_ours=address is None)
+            client.register_plugin(workplace, name=self._name)
         except Exception as error:
             client.close()
             raise ClusterError(

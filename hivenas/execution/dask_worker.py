@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import multiprocessing
 import shutil
+import signal
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -34,11 +36,13 @@ class Workplace(WorkerPlugin):
     Args:
         config: threads, calls until a child is replaced, seconds a call may take.
         modules: imported before a child's first call.
+        is_ours: whether the dask worker belongs to a cluster that the driver has started.
     """
 
-    def __init__(self, config: ExecutionConfig, modules: tuple[str, ...]) -> None:
+    def __init__(self, config: ExecutionConfig, modules: tuple[str, ...], *, is_ours: bool) -> None:
         self._config = config
         self._modules = modules
+        self._is_ours = is_ours
 
     def setup(self, worker: DaskWorker) -> None:
         """Makes the folder; called by dask in the worker."""
@@ -51,6 +55,9 @@ class Workplace(WorkerPlugin):
         process = multiprocessing.current_process()
         if process.daemon:  # as a nanny starts it; such a process may have no children, and ours end with it anyway
             process.daemon = False
+        if self._is_ours:
+            with contextlib.suppress(ValueError):  # not in a main thread, which signals do not reach then
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches the whole group; the driver decides what ends
 
     def teardown(self, worker: DaskWorker) -> None:
         """Ends the children, also in the middle of a call; called by dask when worker or search end."""

@@ -27,6 +27,12 @@ def parent() -> int:
     return os.getppid()
 
 
+def late_parent() -> int:
+    """The dask worker, slowly enough that every worker is asked."""
+    time.sleep(0.3)
+    return os.getppid()
+
+
 def kill_worker(deaths: Path, times: int | None = None) -> int:
     """Kills the dask worker that it is called in, as often as it is told to; returns how often that was."""
     before = len(deaths.read_text()) if deaths.exists() else 0
@@ -36,6 +42,13 @@ def kill_worker(deaths: Path, times: int | None = None) -> int:
         os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(60)
     return before
+
+
+def interrupt_worker() -> int:
+    """Sends the dask worker what Ctrl-C sends to the whole group; returns which one that was."""
+    os.kill(os.getppid(), signal.SIGINT)
+    time.sleep(0.5)
+    return os.getppid()
 
 
 def listening() -> list[str]:
@@ -61,11 +74,9 @@ class TestDaskExecutor(ExecutorContract):
 
 
 def test_calls_run_in_children_of_two_workers(workers: Executor) -> None:
-    futures = [workers.submit(Unlimited(nap), 0.3) for _ in range(4)]
-    parents = {workers.submit(parent) for _ in range(4)}
-    assert [future.result() for future in futures] == [0.3] * 4
-    assert len({future.result() for future in parents}) == 2
-    assert os.getpid() not in {future.result() for future in parents}
+    pids = {future.result() for future in [workers.submit(late_parent) for _ in range(4)]}
+    assert len(pids) == 2
+    assert os.getpid() not in pids
 
 
 def test_children_have_their_threads_set_before_anything_else(workers: Executor) -> None:
@@ -76,6 +87,12 @@ def test_nothing_of_a_cluster_on_this_machine_listens_to_others(workers: Executo
     found = workers.submit(listening).result()
     assert found
     assert set(found) == {"0100007F"}
+
+
+def test_an_interruption_is_for_the_driver(workers: Executor) -> None:
+    interrupted = workers.submit(interrupt_worker).result()
+    pids = {future.result() for future in [workers.submit(late_parent) for _ in range(4)]}
+    assert interrupted in pids
 
 
 def test_what_needs_this_machine_stays_here(workers: Executor) -> None:

@@ -21,9 +21,7 @@ from hivenas.errors import ConfigError, DatasetError, WorkerDiedError
 from hivenas.execution.parcels import Parcel, carry_out
 from hivenas.execution.process import Worker
 
-_IDLE_S = (
-    300.0  # after which a process without calls is ended: its driver may be dead, and it holds TensorFlow's memory
-)
+_IDLE_S = 300.0  # a child without calls is ended after that: its driver may be dead, and TensorFlow takes much memory
 
 
 class Workplace(WorkerPlugin):

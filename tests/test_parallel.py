@@ -20,7 +20,7 @@ seed: 5
 dataset: {name: digits, train_limit: 200}
 space: {depth: 2, skip_rate: 0.2, operations: [sep3x3_32, max_pool3x3, dropout, identity]}
 evaluation: {epochs: 3, batch_size: 32, momentum_epochs: 2, stopping: none, inherit: true, inherit_epochs: 1}
-colony: {kind: canonical, size: 3, iterations: 2, employee_ratio: 0.34}
+colony: {kind: canonical, size: 3, iterations: 1, employee_ratio: 0.34}
 full_train: {epochs: 2}
 """
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
@@ -72,13 +72,13 @@ def test_a_search_that_loses_its_scheduler_and_then_its_driver_is_resumed_to_the
     place = place_of(tmp_path, template, "{kind: dask, workers: 2}")
     with Cluster(tmp_path / "cluster", workers=1) as cluster:
         search = place.start("--set", f"execution.address={cluster.address}")
-        search.wait_for("1/6")
+        search.wait_for("1/3")
         cluster.scheduler.kill()
         assert search.wait() == 1, search.output
     said, command = search.output.splitlines()[-2:]
     assert said.startswith(f"hivenas: the dask scheduler {cluster.address} must be reachable while a search goes on")
     assert command.endswith("--resume")
-    assert len(table(place)) < 6
+    assert 0 < len(table(place)) < 5
     assert live(place, Trigger("row", 2)).killed
     assert not unlike(left_by(place, place.run("--resume")), two_processes)
 

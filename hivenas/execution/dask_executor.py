@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 import dask
 from distributed import Client, KilledWorker, LocalCluster
 from distributed import Future as DaskFuture
+from distributed.utils import silence_logging_cmgr
 
 from hivenas.config import ExecutionConfig
 from hivenas.core.records import ResultsFolder
@@ -56,6 +57,7 @@ class DaskExecutor(Executor):
         self._states: OrderedDict[str, DaskFuture[bytes]] = OrderedDict()
         self._waiting: set[DaskFuture[Any]] = set()
         self._stopped = False
+        self._is_lost = False  # the scheduler has gone away, so that leave is taken of nobody
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Sends a call of an importable function with arguments that can be pickled; `Local` ones stay here.
@@ -86,11 +88,14 @@ class DaskExecutor(Executor):
         client, self._client = self._client, None
         if client is None:
             return
-        with contextlib.suppress(Exception):  # there may be nobody left to take leave of
-            if cancel_futures:
-                client.cancel(list(self._waiting), force=True)
-            client.unregister_worker_plugin(self._name)
-        client.close()
+        if not self._is_lost:
+            with contextlib.suppress(Exception):  # it may go away just now
+                if cancel_futures:
+                    client.cancel(list(self._waiting), force=True)
+                client.unregister_worker_plugin(self._name)
+        # A client that gives up a lost scheduler logs tracebacks, after the one line that says it.
+        with silence_logging_cmgr(logging.CRITICAL) if self._is_lost else contextlib.nullcontext():
+            client.close()
         if self._cluster is not None:
             self._cluster.close()
 
@@ -142,7 +147,8 @@ class DaskExecutor(Executor):
         except HivenasError as error:
             future.set_exception(error)
         except CancelledError as error:
-            future.set_exception(self._lost(first_line(error)))
+            self._is_lost = True
+            future.set_exception(self._lost(f"no connection any more ({type(error).__name__})"))
         except Exception as error:
             future.set_exception(error)
 

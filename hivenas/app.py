@@ -22,7 +22,7 @@ from hivenas.core.records import ResultsFolder, Row
 from hivenas.core.seeds import drawn_seed
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError, TrackingError
-from hivenas.execution import Unlimited, describe_data, make_executor, train_arch, train_best
+from hivenas.execution import Unlimited, describe_data, make_executor, train_arch
 from hivenas.full_training import Trained, letter_of, publisher, trained_of
 from hivenas.objectives import make_objective, minimizes, naming, trial_parameters
 from hivenas.outbox import Outbox
@@ -148,10 +148,11 @@ def train(config: Config, listener: SearchListener, *, from_weights: bool = Fals
     _refuse_untrained(config)
     plan(config)
     best = ResultsFolder(config.results.dir, config.name).best()
+    weights = best.weights_filename if from_weights else None
     listener.note(f"training {best.candidate} for {config.full_train.epochs} epochs")
     return _train_alone(
         config,
-        lambda seeded: functools.partial(train_best, seeded, from_weights),
+        lambda seeded: functools.partial(train_arch, seeded, best.candidate, weights),
         config.model_name,
         listener,
         continues=best.run_id if from_weights else "",

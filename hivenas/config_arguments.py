@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -79,6 +80,20 @@ def check_size(value: object) -> object:
     """
     if isinstance(value, list | tuple) and len(value) != 2:
         raise ValueError(f"must be [height, width], got {shown(value)}")
+    return value
+
+
+def check_address(value: str | None, info: ValidationInfo) -> str | None:
+    """Refuses what is no scheduler's address, and one where candidates are not trained on a dask cluster.
+
+    Raises:
+        ValueError: the rule and the values.
+    """
+    kind = info.data.get("kind")
+    if value is not None and kind in {"serial", "process"}:
+        raise ValueError(f"must be null for execution.kind={kind}, got {value!r}; leave it null or set kind: dask")
+    if value is not None and not re.fullmatch(r"(tcp|tls|wss?)://\S+", value):
+        raise ValueError(f"must be a scheduler's address, such as tcp://hub:8786, got {value!r}")
     return value
 
 

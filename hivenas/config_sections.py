@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from hivenas.config_arguments import check_operation, check_optimizer, check_size, check_time_limit
+from hivenas.config_arguments import check_address, check_operation, check_optimizer, check_size, check_time_limit
 from hivenas.config_text import nearest
 from hivenas.extensions import DATASETS
 
@@ -264,8 +264,9 @@ class OptunaConfig(Section):
 class ExecutionConfig(Section):
     """`execution`: where candidates are trained."""
 
-    kind: Literal["serial", "process"] = "process"
+    kind: Literal["serial", "process", "dask"] = "process"
     workers: Processors = 1
+    address: Annotated[str | None, AfterValidator(check_address)] = None
     timeout_s: Annotated[Annotated[float, Field(gt=0.0, le=1e9)] | None, AfterValidator(check_time_limit)] = None
     threads: Processors = 1
     recycle_after: Count = 20

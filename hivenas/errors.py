@@ -13,7 +13,8 @@ HivenasError
     │   └── TrackingRefusedError the MLflow store refuses what it is told, and would again
     ├── StorageError             Optuna's storage could not be reached, or failed while it was written
     ├── SearchFailedError        so many candidates failed in a row that the search was ended
-    ├── WorkerDiedError          a worker process ended in the middle of a candidate
+    ├── WorkerDiedError          worker processes ended in the middle of a candidate
+    ├── ClusterError             the dask cluster cannot be reached, or went away
     └── DiskFullError            results cannot be written for lack of space
 """
 
@@ -73,7 +74,7 @@ class StorageError(RunError):
 
 
 class WorkerDiedError(RunError):
-    """A worker process was killed or crashed while it evaluated a candidate.
+    """The worker processes to which a candidate was given were killed or crashed, or it took too long.
 
     Args:
         reason: what is known of its end.
@@ -87,6 +88,10 @@ class WorkerDiedError(RunError):
     def __str__(self) -> str:
         """The reason alone."""
         return str(self.args[0])
+
+
+class ClusterError(RunError):
+    """The dask cluster cannot be reached or used, or its scheduler went away; no candidate is to blame."""
 
 
 class DiskFullError(RunError):

@@ -26,7 +26,7 @@ from hivenas.errors import (
     WorkerDiedError,
     first_line,
 )
-from hivenas.execution import Unlimited
+from hivenas.execution import Local
 from hivenas.outbox import Delivered, Letter
 from hivenas.reports import draw_answers, model_note
 
@@ -115,7 +115,7 @@ def publisher(executor: Executor) -> Callable[[ServableModel, str, tuple[str, st
 
     def in_worker(model: ServableModel, run_id: str, stores: tuple[str, str]) -> str:
         try:
-            return executor.submit(Unlimited(publish), model, run_id, stores).result()
+            return executor.submit(Local(publish), model, run_id, stores).result()
         except WorkerDiedError as error:
             raise TrackingError(f"the model {model.file.name} could not be published: {error}") from error
         except HivenasError:

@@ -56,7 +56,10 @@ def reproduce(run: TrackedRun, say: Callable[[str], None]) -> Reproduction:
                 f"{recipe.starts_from}, from which the run started, is not in MLflow; it cannot be trained again"
             )
         say(f"training {recipe.candidate} again: {len(recipe.history)} epochs, seed {config.seed}")
-        with make_executor(config.execution.model_copy(update={"workers": 1}), results) as executor:
+        # On this machine, whatever cluster the search had.
+        kind = "serial" if config.execution.kind == "serial" else "process"
+        here = config.execution.model_copy(update={"kind": kind, "workers": 1, "address": None})
+        with make_executor(here, results) as executor:
             evaluation = executor.submit(Unlimited(_training(recipe, config))).result()
     if evaluation.status == "failed":
         raise TrainingError(f"{recipe.candidate} cannot be trained here: {evaluation.reason}")

@@ -16,6 +16,7 @@ from hivenas.core.records import Row
 from hivenas.core.tracker import child_of
 from hivenas.errors import (
     ArchitectureError,
+    ClusterError,
     DiskFullError,
     InputError,
     MissingResultsError,
@@ -146,7 +147,7 @@ class Search:
             if not proposal.momentum_epochs:
                 raise
             return Evaluation.failure(proposal.candidate, str(error), worst=worst)
-        except (InputError, DiskFullError):
+        except (InputError, DiskFullError, ClusterError):
             raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"

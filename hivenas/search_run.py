@@ -18,7 +18,7 @@ from hivenas.core.records import Row
 from hivenas.core.seeds import derive_seed
 from hivenas.core.tracker import Closing, SearchCard, now_ms
 from hivenas.errors import DatasetError, DiskFullError, TrackingError, first_line
-from hivenas.execution import Unlimited, augmented_examples, describe_data, make_executor, run_proposal, train_best
+from hivenas.execution import Unlimited, augmented_examples, describe_data, make_executor, run_proposal, train_arch
 from hivenas.full_training import Trained, letter_of, publisher, trained_of
 from hivenas.objectives import describe_table, make_objective, run_params
 from hivenas.outbox import Delivered, Letter, Outbox
@@ -181,7 +181,7 @@ class SearchRun:
                 return letter
         best = self.store.folder.best(self.minimize)
         self.listener.note(f"training the best for {self.config.full_train.epochs} epochs: {best.candidate}")
-        evaluation = self.executor.submit(Unlimited(train_best), self.config, False).result()
+        evaluation = self.executor.submit(Unlimited(train_arch), self.config, best.candidate).result()
         letter = letter_of(
             self.config,
             evaluation,

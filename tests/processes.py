@@ -76,7 +76,7 @@ class Place:
         self.processes += 1
         log = self.folder / f"process-{self.processes:02d}.txt"
         whole = command or (sys.executable, "-m", "hivenas", "search", "--config", str(self.config))
-        return Process([*whole, *arguments], self.folder, _environment() | dict(self.environment), log)
+        return Process([*whole, *arguments], self.folder, environment() | dict(self.environment), log)
 
     def run(self, *arguments: str, command: Sequence[str] = ()) -> Process:
         """Starts a command and waits for its end."""
@@ -163,7 +163,7 @@ class Process:
         return False
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """This process's environment with the package and the commands of this checkout, without what MLflow was told."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}

@@ -78,7 +78,13 @@ WRONG_VALUES = [
     ("full_train: {enabled: 1}", "full_train.enabled", "must be true or false, got 1"),
     ("registry: {alias: '2nd'}", "registry.alias", "got '2nd'"),
     ("results: {dir: ''}", "results.dir", "must not be empty, got ''"),
-    ("execution: {kind: cluster}", "execution.kind", "'serial' or 'process', got 'cluster'"),
+    ("execution: {kind: cluster}", "execution.kind", "'serial', 'process' or 'dask', got 'cluster'"),
+    ("execution: {kind: dask, address: hub}", "execution.address", "such as tcp://hub:8786, got 'hub'"),
+    (
+        "execution: {address: 'tcp://hub:8786'}",
+        "execution.address",
+        "must be null for execution.kind=process, got 'tcp://hub:8786' (",
+    ),
     ("execution: {timeout_s: 0}", "execution.timeout_s", "must be greater than 0.0, got 0"),
     (
         "execution: {timeout_s: 60, kind: serial}",

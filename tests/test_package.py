@@ -16,7 +16,7 @@ from hivenas.config_text import parse_yaml
 
 ROOT = Path(__file__).parents[1]
 UNEXPLAINED = {"batch_size", "epochs", "study"}  # said by their section
-HEAVY = {"tensorflow", "keras", "mlflow", "optuna"}
+HEAVY = {"tensorflow", "keras", "mlflow", "optuna", "dask", "distributed"}
 
 
 def test_public_names_are_sorted_and_all_there() -> None:

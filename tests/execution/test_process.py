@@ -12,17 +12,26 @@ from pathlib import Path
 import pytest
 
 from hivenas.config import ExecutionConfig
-from hivenas.core.records import ResultsFolder
 from hivenas.errors import WorkerDiedError
-from hivenas.execution import SerialExecutor, Unlimited, WorkerExecutor, make_executor
+from hivenas.execution import Unlimited, WorkerExecutor
+from hivenas.execution.process import RESUBMISSIONS
 from tests.contracts import ExecutorContract
 
 
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def die(deaths: Path, times: int | None = None) -> int:
+    """Kills its process, as often as it is told to; returns how often that was."""
+    before = len(deaths.read_text()) if deaths.exists() else 0
+    if times is None or before < times:
+        with deaths.open("a") as file:
+            file.write("x")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return before
 
 
-def sleep_long() -> None:
+def sleep_long(begun: Path | None = None) -> None:
+    if begun:
+        with begun.open("a") as file:
+            file.write("x")
     time.sleep(60)
 
 
@@ -33,13 +42,6 @@ def nap(seconds: float) -> float:
 
 def thread_settings() -> tuple[str, ...]:
     return tuple(os.environ[v] for v in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"))
-
-
-class TestSerialExecutor(ExecutorContract):
-    @pytest.fixture
-    def executor(self) -> Iterator[Executor]:
-        with SerialExecutor() as executor:
-            yield executor
 
 
 class TestWorkerExecutor(ExecutorContract):
@@ -56,22 +58,32 @@ class TestTwoWorkers(ExecutorContract):
             yield executor
 
 
-def test_a_worker_that_dies_takes_only_its_own_call_with_it(tmp_path: Path) -> None:
+def test_a_call_whose_workers_all_die_is_given_up_and_no_other(tmp_path: Path) -> None:
+    deaths = tmp_path / "deaths"
     with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
-        before, dead, after = executor.submit(os.getpid), executor.submit(die), executor.submit(os.getpid)
-        with pytest.raises(WorkerDiedError, match="died"):
+        before, dead, after = executor.submit(os.getpid), executor.submit(die, deaths), executor.submit(os.getpid)
+        with pytest.raises(WorkerDiedError, match=r"died after .*, as 2 before it"):
             dead.result()
         assert before.result() != after.result()
+    assert len(deaths.read_text()) == RESUBMISSIONS + 1
+
+
+def test_a_call_whose_worker_dies_is_given_to_the_next(tmp_path: Path) -> None:
+    deaths = tmp_path / "deaths"
+    with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
+        assert executor.submit(die, deaths, times=2).result() == 2
+    assert (tmp_path / "worker.log").read_text().count("the call is given to a new one") == 2
 
 
 def test_a_call_over_its_time_ends_with_its_worker(tmp_path: Path) -> None:
-    log = tmp_path / "worker.log"
+    log, begun = tmp_path / "worker.log", tmp_path / "begun"
     with WorkerExecutor(ExecutionConfig(timeout_s=1.0), log) as executor:
         with pytest.raises(WorkerDiedError, match=r"longer than execution\.timeout_s=1") as caught:
-            executor.submit(sleep_long).result()
+            executor.submit(sleep_long, begun).result()
         assert "sleep_long" in caught.value.last_words
         assert executor.submit(os.getpid).result() != os.getpid()
     assert "sleep_long" in log.read_text()
+    assert begun.read_text() == "x"  # what takes too long once is not tried again
 
 
 def test_the_limit_is_for_candidates_not_for_what_comes_after(tmp_path: Path) -> None:
@@ -137,61 +149,6 @@ def test_a_driver_that_is_killed_leaves_no_worker_behind(tmp_path: Path) -> None
             break
         time.sleep(0.1)
     assert not _is_running(worker)
-
-
-def test_cheap_objectives_run_in_the_drivers_process(tmp_path: Path) -> None:
-    folder = ResultsFolder(tmp_path, "log")
-    assert isinstance(make_executor(ExecutionConfig(), folder, serial=True), SerialExecutor)
-    assert isinstance(make_executor(ExecutionConfig(kind="serial"), folder), SerialExecutor)
-    with make_executor(ExecutionConfig(), folder) as executor:
-        assert isinstance(executor, WorkerExecutor)
-
-
-SERIAL = """
-import faulthandler, os, signal, sys
-from pathlib import Path
-from hivenas.core.evaluation import Proposal
-from hivenas.execution import SerialExecutor
-
-def evaluate(proposal):
-    if proposal.candidate == "input|crash|output" and "crash" in sys.argv:
-        faulthandler._sigsegv()
-    if proposal.candidate == "input|crash|output" and "kill" in sys.argv:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return proposal.candidate
-
-executor = SerialExecutor(Path(sys.argv[1]))
-for index, candidate in enumerate(["input|a|output", "input|crash|output", "input|b|output"]):
-    future = executor.submit(evaluate, Proposal(index, 0, "scout", 0, candidate))
-    print(future.exception() or future.result(), flush=True)
-    if future.exception():
-        print("evaluate" in future.exception().last_words, flush=True)
-executor.shutdown()
-"""
-
-
-def serial(log: Path, how: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", SERIAL, str(log), how], capture_output=True, text=True, check=False)
-
-
-def test_a_candidate_that_crashes_a_serial_search_fails_when_it_is_resumed(tmp_path: Path) -> None:
-    crashed = serial(tmp_path / "crash.log", "crash")
-    assert crashed.returncode == -signal.SIGSEGV
-    assert crashed.stdout.split() == ["input|a|output"]
-    resumed = serial(tmp_path / "crash.log", "crash")
-    assert resumed.returncode == 0
-    assert resumed.stdout.splitlines() == [
-        "input|a|output",
-        "the process crashed in native code while it evaluated this",
-        "True",
-        "input|b|output",
-    ]
-
-
-def test_a_candidate_at_which_a_serial_search_was_killed_is_evaluated_again(tmp_path: Path) -> None:
-    assert serial(tmp_path / "crash.log", "kill").returncode == -signal.SIGKILL
-    resumed = serial(tmp_path / "crash.log", "go on")
-    assert resumed.stdout.splitlines() == ["input|a|output", "input|crash|output", "input|b|output"]
 
 
 def _is_running(pid: int) -> bool:

@@ -1,0 +1,174 @@
+"""The executor that calls on the workers of a dask cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import logging
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Executor, Future
+from typing import Any, ParamSpec, TypeVar
+
+import dask
+from distributed import Client, KilledWorker, LocalCluster
+from distributed import Future as DaskFuture
+from distributed.utils import silence_logging_cmgr
+
+from hivenas.config import ExecutionConfig
+from hivenas.core.records import ResultsFolder
+from hivenas.errors import ClusterError, HivenasError, WorkerDiedError, first_line
+from hivenas.execution.calls import Local
+from hivenas.execution.dask_worker import Workplace, content, run_at
+from hivenas.execution.parcels import saved_states
+from hivenas.execution.process import RESUBMISSIONS, WorkerExecutor
+from hivenas.extensions import registered_modules
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_STATES = 32  # saved states that the cluster keeps for further calls
+_LOCAL: dict[str, Any] = {
+    "distributed.scheduler.allowed-failures": RESUBMISSIONS,
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+}
+
+
+class DaskExecutor(Executor):
+    """Runs calls on a dask cluster: processes of this machine, or the user's own cluster.
+
+    Workers need neither this machine's disk nor MLflow: the saved states that a call starts from are sent along, the
+    files that it makes come back with its result. The cluster is sought when the first call needs it.
+
+    Args:
+        config: the scheduler's address, or the number of workers of a cluster on this machine.
+        folder: takes the files.
+    """
+
+    def __init__(self, config: ExecutionConfig, folder: ResultsFolder) -> None:
+        self._config = config
+        self._folder = folder
+        self._name = f"hivenas-{uuid.uuid4().hex}"
+        self._here = WorkerExecutor(config.model_copy(update={"workers": 1}), folder.log)
+        self._cluster: LocalCluster | None = None
+        self._client: Client | None = None
+        self._states: OrderedDict[str, DaskFuture[bytes]] = OrderedDict()
+        self._waiting: set[DaskFuture[Any]] = set()
+        self._stopped = False
+        self._is_lost = False  # the scheduler has gone away, so that leave is taken of nobody
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Sends a call of an importable function with arguments that can be pickled; `Local` ones stay here.
+
+        Raises:
+            ClusterError: the cluster cannot be reached.
+        """
+        if isinstance(fn, Local):
+            return self._here.submit(fn, *args, **kwargs)
+        call = functools.partial(fn, *args, **kwargs)
+        client = self._client = self._client or self._connected()
+        files = {name: self._folder.weights / name for name in saved_states(call)}
+        there = {name: file for name, file in files.items() if file.is_file()}
+        try:
+            states = [self._sent(client, file.read_bytes()) for file in there.values()]
+            remote = client.submit(run_at, self._name, call, tuple(there), *states, pure=False)
+        except Exception as error:
+            raise self._lost(first_line(error)) from error
+        future: Future[T] = Future()
+        self._waiting.add(remote)
+        remote.add_done_callback(functools.partial(self._arrived, future))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Leaves the cluster, and ends one of this machine; with `cancel_futures` in the middle of what it does."""
+        self._here.shutdown(wait, cancel_futures=cancel_futures)
+        self._stopped = cancel_futures
+        client, self._client = self._client, None
+        if client is None:
+            return
+        if not self._is_lost:
+            with contextlib.suppress(Exception):  # it may go away just now
+                if cancel_futures:
+                    client.cancel(list(self._waiting), force=True)
+                client.unregister_worker_plugin(self._name)
+        # A client that gives up a lost scheduler logs tracebacks, after the one line that says it.
+        with silence_logging_cmgr(logging.CRITICAL) if self._is_lost else contextlib.nullcontext():
+            client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+    def __exit__(self, exc_type: object, exc_val: object, exc_tb: object) -> bool | None:
+        self.shutdown(wait=True, cancel_futures=exc_type is not None)
+        return None
+
+    def _connected(self) -> Client:
+        address = self._config.address
+        try:
+            if address is None:
+                self._cluster = _local_cluster(self._config.workers)
+            client = Client(self._cluster or address, set_as_default=False)
+        except Exception as error:
+            raise self._lost(first_line(error)) from error
+        try:
+            workplace = Workplace(self._config, registered_modules(), is_ours=address is None)
+            client.register_plugin(workplace, name=self._name)
+        except Exception as error:
+            client.close()
+            raise ClusterError(
+                f"the dask workers at {address} must have this version of hivenas, got {first_line(error)}; install it "
+                "there"
+            ) from error
+        return client
+
+    def _sent(self, client: Client, data: bytes) -> DaskFuture[bytes]:
+        """A saved state in the cluster, sent once; dask copies it to whichever worker needs it."""
+        key = f"hivenas-state-{hashlib.sha256(data).hexdigest()}"
+        state = self._states.pop(key, None)
+        if state is None or state.status not in {"pending", "finished"}:
+            state = client.submit(content, data, key=key)
+        self._states[key] = state
+        while len(self._states) > _STATES:
+            self._states.popitem(last=False)
+        return state
+
+    def _arrived(self, future: Future[Any], remote: DaskFuture[Any]) -> None:
+        self._waiting.discard(remote)
+        if self._stopped:
+            future.cancel()
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(remote.result().unpack(self._folder))
+        except KilledWorker as error:
+            reason = f"{error.allowed_failures + 1} dask workers died with it, {error.last_worker.address} the last"
+            future.set_exception(WorkerDiedError(reason))
+        except HivenasError as error:
+            future.set_exception(error)
+        except CancelledError as error:
+            self._is_lost = True
+            future.set_exception(self._lost(f"no connection any more ({type(error).__name__})"))
+        except Exception as error:
+            future.set_exception(error)
+
+    def _lost(self, reason: str) -> ClusterError:
+        where = self._config.address or "of this machine"
+        return ClusterError(
+            f"the dask scheduler {where} must be reachable while a search goes on, got {reason}; start it again, or "
+            "give another one (execution.address)"
+        )
+
+
+def _local_cluster(workers: int) -> LocalCluster:
+    with dask.config.set(_LOCAL):
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            memory_limit=0,  # what grows is the workers' children, and these are replaced
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            silence_logs=logging.ERROR,
+        )

@@ -1,0 +1,126 @@
+"""What a dask worker needs to carry out a search's calls: a folder of its own, and processes that it can lose."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import multiprocessing
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from distributed import Worker as DaskWorker
+from distributed import WorkerPlugin, get_worker
+
+from hivenas.config import ExecutionConfig
+from hivenas.errors import ConfigError, DatasetError, WorkerDiedError
+from hivenas.execution.parcels import Parcel, carry_out
+from hivenas.execution.process import Worker
+
+_IDLE_S = 300.0  # a child without calls is ended after that: its driver may be dead, and TensorFlow takes much memory
+
+
+class Workplace(WorkerPlugin):
+    """Lives in every dask worker while a search goes on, and runs its calls in child processes.
+
+    A child has its threads set before it imports TensorFlow, is replaced before its memory has grown, can be ended when
+    a candidate takes too long, and takes nothing but itself along when TensorFlow crashes; the dask worker answers its
+    scheduler meanwhile. A dask worker with several threads has as many children.
+
+    Args:
+        config: threads, calls until a child is replaced, seconds a call may take.
+        modules: imported before a child's first call.
+        is_ours: whether the dask worker belongs to a cluster that the driver has started.
+    """
+
+    def __init__(self, config: ExecutionConfig, modules: tuple[str, ...], *, is_ours: bool) -> None:
+        self._config = config
+        self._modules = modules
+        self._is_ours = is_ours
+
+    def setup(self, worker: DaskWorker) -> None:
+        """Makes the folder; called by dask in the worker."""
+        self._address = worker.address
+        self._folder = Path(tempfile.mkdtemp(prefix="hivenas-", dir=worker.local_directory))
+        self._desks: list[tuple[Worker, Path]] = []
+        self._idle: list[tuple[Worker, Path]] = []
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+        process = multiprocessing.current_process()
+        if process.daemon:  # as a nanny starts it; such a process may have no children, and ours end with it anyway
+            process.daemon = False
+        if self._is_ours:
+            with contextlib.suppress(ValueError):  # not in a main thread, which signals do not reach then
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches the whole group; the driver decides what ends
+
+    def teardown(self, worker: DaskWorker) -> None:
+        """Ends the children, also in the middle of a call; called by dask when worker or search end."""
+        with self._lock:
+            if self._timer:
+                self._timer.cancel()
+            for process, _ in self._desks:
+                process.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def run(self, call: functools.partial[Any], states: Mapping[str, bytes]) -> Parcel:
+        """Carries out a call; see `parcels.carry_out`.
+
+        Raises:
+            WorkerDiedError: its processes died, or it took too long.
+            InputError: data or modules that this machine does not have.
+        """
+        process, folder = desk = self._take()
+        try:
+            return carry_out(process.run, call, states, folder)
+        except (ConfigError, DatasetError, WorkerDiedError) as error:
+            error.args = (f"{error.args[0]} (on the dask worker {self._address})", *error.args[1:])
+            raise
+        finally:
+            self._give_back(desk)
+
+    def _take(self) -> tuple[Worker, Path]:
+        with self._lock:
+            if self._timer:
+                self._timer.cancel()
+            if self._idle:
+                return self._idle.pop()
+            folder = self._folder / f"{len(self._desks)}"
+            desk = Worker(self._config, folder / "worker.log", self._modules), folder
+            self._desks.append(desk)
+            return desk
+
+    def _give_back(self, desk: tuple[Worker, Path]) -> None:
+        with self._lock:
+            self._idle.append(desk)
+            if len(self._idle) == len(self._desks):
+                self._timer = threading.Timer(_IDLE_S, self._rest)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _rest(self) -> None:
+        with self._lock:
+            for process, _ in self._idle:
+                process.retire()
+
+
+def run_at(name: str, call: functools.partial[Any], states: tuple[str, ...], *contents: bytes) -> Parcel:
+    """Carries out a call in the dask worker that this is called in.
+
+    Args:
+        name: of the search's Workplace.
+        call: the call.
+        states: names of the h5 files that it starts from.
+        contents: what is in them.
+    """
+    workplace = get_worker().plugins[name]
+    assert isinstance(workplace, Workplace)
+    return workplace.run(call, dict(zip(states, contents, strict=True)))
+
+
+def content(data: bytes) -> bytes:
+    """A saved state, kept on the workers that have had it under the hash of what it holds."""
+    return data

@@ -1,0 +1,169 @@
+"""Calls on real dask clusters of this machine: those that the executor starts, and one's own scheduler and workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from pathlib import Path
+
+import dask
+import pytest
+
+from hivenas.config import ExecutionConfig
+from hivenas.core.records import ResultsFolder
+from hivenas.errors import ClusterError, ConfigError, WorkerDiedError
+from hivenas.execution import Local, Unlimited, make_executor
+from hivenas.execution.process import RESUBMISSIONS
+from tests.clusters import Cluster
+from tests.contracts import ExecutorContract
+from tests.execution.test_process import die, nap, thread_settings
+
+
+def parent() -> int:
+    """The dask worker, as this is called in a child of it."""
+    return os.getppid()
+
+
+def late_parent() -> int:
+    """The dask worker, slowly enough that every worker is asked."""
+    time.sleep(0.3)
+    return os.getppid()
+
+
+def kill_worker(deaths: Path, times: int | None = None) -> int:
+    """Kills the dask worker that it is called in, as often as it is told to; returns how often that was."""
+    before = len(deaths.read_text()) if deaths.exists() else 0
+    if times is None or before < times:
+        with deaths.open("a") as file:
+            file.write("x")
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+    return before
+
+
+def interrupt_worker() -> int:
+    """Sends the dask worker what Ctrl-C sends to the whole group; returns which one that was."""
+    os.kill(os.getppid(), signal.SIGINT)
+    time.sleep(0.5)
+    return os.getppid()
+
+
+def listening() -> list[str]:
+    """Addresses at which the dask worker listens, as text of /proc."""
+    lines = Path(f"/proc/{os.getppid()}/net/tcp").read_text().splitlines()[1:]
+    inodes = {line.split()[9]: line.split()[1].partition(":")[0] for line in lines if line.split()[3] == "0A"}
+    links = [os.readlink(link) for link in Path(f"/proc/{os.getppid()}/fd").iterdir() if link.is_symlink()]
+    return [inodes[link[8:-1]] for link in links if link.startswith("socket:[") and link[8:-1] in inodes]
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
+    """Two workers on this machine, for all that leaves them as they are."""
+    config = ExecutionConfig(kind="dask", workers=2, threads=3, timeout_s=5.0)
+    with make_executor(config, ResultsFolder(tmp_path_factory.mktemp("local"), "local")) as executor:
+        yield executor
+
+
+class TestDaskExecutor(ExecutorContract):
+    @pytest.fixture
+    def executor(self, workers: Executor) -> Executor:
+        return workers
+
+
+def test_calls_run_in_children_of_two_workers(workers: Executor) -> None:
+    pids = {future.result() for future in [workers.submit(late_parent) for _ in range(4)]}
+    assert len(pids) == 2
+    assert os.getpid() not in pids
+
+
+def test_children_have_their_threads_set_before_anything_else(workers: Executor) -> None:
+    assert workers.submit(thread_settings).result() == ("3", "3", "3")
+
+
+def test_nothing_of_a_cluster_on_this_machine_listens_to_others(workers: Executor) -> None:
+    found = workers.submit(listening).result()
+    assert found
+    assert set(found) == {"0100007F"}
+
+
+def test_an_interruption_is_for_the_driver(workers: Executor) -> None:
+    interrupted = workers.submit(interrupt_worker).result()
+    pids = {future.result() for future in [workers.submit(late_parent) for _ in range(4)]}
+    assert interrupted in pids
+
+
+def test_what_needs_this_machine_stays_here(workers: Executor) -> None:
+    assert workers.submit(Local(parent)).result() == os.getpid()
+
+
+def test_a_call_whose_children_all_die_is_given_up_and_no_other(workers: Executor, tmp_path: Path) -> None:
+    deaths = tmp_path / "deaths"
+    dead, other = workers.submit(die, deaths), workers.submit(nap, 0.1)
+    with pytest.raises(WorkerDiedError, match=r"died after .*, as 2 before it; .* \(on the dask worker tcp://127"):
+        dead.result()
+    assert other.result() == 0.1
+    assert len(deaths.read_text()) == RESUBMISSIONS + 1
+
+
+def test_a_call_over_its_time_is_ended_once_and_the_limit_is_for_candidates(workers: Executor) -> None:
+    late, unlimited = workers.submit(nap, 60.0), workers.submit(Unlimited(nap), 5.5)
+    with pytest.raises(WorkerDiedError, match=r"longer than execution\.timeout_s=5") as caught:
+        late.result()
+    assert "nap" in caught.value.last_words
+    assert unlimited.result() == 5.5
+
+
+def test_a_call_whose_dask_worker_dies_is_run_again_and_three_times_at_the_most(tmp_path: Path) -> None:
+    once, always = tmp_path / "once", tmp_path / "always"
+    config = ExecutionConfig(kind="dask", workers=1)
+    with make_executor(config, ResultsFolder(tmp_path, "killed")) as executor:
+        assert executor.submit(kill_worker, once, times=1).result() == 1
+        with pytest.raises(WorkerDiedError, match="3 dask workers died with it"):
+            executor.submit(kill_worker, always).result()
+        assert executor.submit(os.getpid).result() != os.getpid()
+    assert len(always.read_text()) == RESUBMISSIONS + 1
+
+
+def test_an_error_inside_the_block_ends_calls_at_once(tmp_path: Path) -> None:
+    pids = []
+
+    def fail_in_the_middle() -> None:
+        with make_executor(ExecutionConfig(kind="dask"), ResultsFolder(tmp_path, "ended")) as executor:
+            pids.append(executor.submit(parent).result())
+            executor.submit(Unlimited(nap), 600.0)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_in_the_middle()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
+
+
+def test_a_scheduler_that_goes_away_is_an_error_of_the_cluster_not_of_the_call(tmp_path: Path) -> None:
+    with Cluster(tmp_path, workers=1) as cluster, dask.config.set({"distributed.comm.timeouts.connect": "2s"}):
+        config = ExecutionConfig(kind="dask", address=cluster.address)
+        executor = make_executor(config, ResultsFolder(tmp_path, "lost"))
+        assert executor.submit(nap, 0.1).result() == 0.1
+        future = executor.submit(nap, 600.0)
+        cluster.scheduler.kill()
+        with pytest.raises(ClusterError, match=rf"scheduler {cluster.address} must be reachable"):
+            future.result()
+        executor.shutdown(cancel_futures=True)
+        with pytest.raises(ClusterError, match="must be reachable while a search goes on, got OSError"):
+            make_executor(config, ResultsFolder(tmp_path, "lost")).submit(os.getpid)
+
+
+def test_a_module_that_a_worker_does_not_have_is_named_with_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hivenas.extensions._imported", {"only_here": None})
+    with Cluster(tmp_path, workers=1) as cluster:
+        config = ExecutionConfig(kind="dask", address=cluster.address)
+        with (
+            make_executor(config, ResultsFolder(tmp_path, "modules")) as executor,
+            pytest.raises(ConfigError, match=r"module 'only_here'.*\(on the dask worker tcp://127\.0\.0\.1"),
+        ):
+            executor.submit(os.getpid).result()

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from pathlib import Path
+
+import pytest
+
+from hivenas.execution import SerialExecutor
+from tests.contracts import ExecutorContract
+
+
+class TestSerialExecutor(ExecutorContract):
+    @pytest.fixture
+    def executor(self) -> Iterator[Executor]:
+        with SerialExecutor() as executor:
+            yield executor
+
+
+SERIAL = """
+import faulthandler, os, signal, sys
+from pathlib import Path
+from hivenas.core.evaluation import Proposal
+from hivenas.execution import SerialExecutor
+
+def evaluate(proposal):
+    if proposal.candidate == "input|crash|output" and "crash" in sys.argv:
+        faulthandler._sigsegv()
+    if proposal.candidate == "input|crash|output" and "kill" in sys.argv:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return proposal.candidate
+
+executor = SerialExecutor(Path(sys.argv[1]))
+for index, candidate in enumerate(["input|a|output", "input|crash|output", "input|b|output"]):
+    future = executor.submit(evaluate, Proposal(index, 0, "scout", 0, candidate))
+    print(future.exception() or future.result(), flush=True)
+    if future.exception():
+        print("evaluate" in future.exception().last_words, flush=True)
+executor.shutdown()
+"""
+
+
+def serial(log: Path, how: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", SERIAL, str(log), how], capture_output=True, text=True, check=False)
+
+
+def test_a_candidate_that_crashes_a_serial_search_fails_when_it_is_resumed(tmp_path: Path) -> None:
+    crashed = serial(tmp_path / "crash.log", "crash")
+    assert crashed.returncode == -signal.SIGSEGV
+    assert crashed.stdout.split() == ["input|a|output"]
+    resumed = serial(tmp_path / "crash.log", "crash")
+    assert resumed.returncode == 0
+    assert resumed.stdout.splitlines() == [
+        "input|a|output",
+        "the process crashed in native code while it evaluated this",
+        "True",
+        "input|b|output",
+    ]
+
+
+def test_a_candidate_at_which_a_serial_search_was_killed_is_evaluated_again(tmp_path: Path) -> None:
+    assert serial(tmp_path / "crash.log", "kill").returncode == -signal.SIGKILL
+    resumed = serial(tmp_path / "crash.log", "go on")
+    assert resumed.stdout.splitlines() == ["input|a|output", "input|crash|output", "input|b|output"]

@@ -294,7 +294,7 @@ class DeafTracker(CountingTracker):
 def test_what_could_not_be_tracked_is_delivered_in_order_and_its_runs_written_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hivenas.outbox._PAUSE_S", 0.0)
+    monkeypatch.setattr("hivenas.core.outage.PAUSE_S", 0.0)
     settings = config(tmp_path)
     with open_store(settings, 1) as store:
         tracker = run(store, settings.colony, tracker=DeafTracker(range(4, 9)))

@@ -1,16 +1,20 @@
 """What a distant MLflow server costs a search: its wall time against that with a sqlite file.
 
-    python -m benchmarks.tracking_latency [--pairs 5] [--delay-ms 50] [--iterations 3] [--full-train]
+    python -m benchmarks.tracking_latency [--pairs 5] [--delay-ms 50] [--iterations 3] [--full-train] [--asleep S]
 
 The same search of digits, one worker, again and again in turn: told to a sqlite file, and to a real `mlflow server` on
 this machine behind a proxy that holds everything back for half of the delay, each way, connections too. Prints the
 seconds of every pair, the median of their ratios, and how often which request was made, per evaluation.
+
+On a machine with other work the seconds of a training vary more than what is looked for. With --asleep a worker thread
+sleeps for so many seconds in the place of each training and takes its outcome from a table: all else is as it is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import statistics
+import sys
 import tempfile
 import threading
 from collections import Counter
@@ -31,6 +35,31 @@ evaluation: {{epochs: 5, batch_size: 32}}
 colony: {{size: 7, iterations: {iterations}}}
 full_train: {{enabled: {full_train}, epochs: 10}}
 registry: {{register: false}}
+"""
+
+
+SLEEP = """
+name: {name}
+seed: 3
+objective: table
+table: {{path: {table}}}
+colony: {{size: 7, iterations: {iterations}}}
+"""
+TABLE = Path(__file__).parent / "tables" / "digits.csv.gz"
+# The command `hivenas` with another executor, and an objective that takes its time.
+SLEEPER = """
+import time
+from concurrent.futures import ThreadPoolExecutor
+from hivenas import search_run
+from hivenas.benchmarks.table import TableObjective
+from hivenas.cli import main
+look_up = TableObjective.run
+def run(objective, proposal):
+    time.sleep({asleep})
+    return look_up(objective, proposal)
+TableObjective.run = run
+search_run.make_executor = lambda *_, **__: ThreadPoolExecutor(1)
+main()
 """
 
 
@@ -96,10 +125,11 @@ class Distance:
             self.requests[f"{method.decode()} {kind}"] += 1
 
 
-def seconds(folder: Path, text: str, uri: str) -> float:
+def seconds(folder: Path, text: str, uri: str, asleep: float) -> float:
     """Wall time of a search in a fresh process."""
     place = Place(folder, text, {"MLFLOW_TRACKING_URI": uri})
-    process = place.start()
+    command = [sys.executable, "-c", SLEEPER.format(asleep=asleep), "search", "--config", str(place.config)]
+    process = place.start(command=command if asleep else ())
     assert process.wait() == 0, process.output
     return process.seconds
 
@@ -109,7 +139,8 @@ def seconds(folder: Path, text: str, uri: str) -> float:
 @click.option("--delay-ms", type=click.FloatRange(0), default=50.0, show_default=True)
 @click.option("--iterations", type=click.IntRange(1), default=3, show_default=True, help="Of seven evaluations.")
 @click.option("--full-train", is_flag=True, help="Train the best fully and publish the model, too.")
-def main(pairs: int, delay_ms: float, iterations: int, full_train: bool) -> None:
+@click.option("--asleep", type=click.FloatRange(0), default=0.0, help="Seconds that stand for a training.")
+def main(pairs: int, delay_ms: float, iterations: int, full_train: bool, asleep: float) -> None:
     """Searches in turn, and prints."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -124,12 +155,13 @@ def main(pairs: int, delay_ms: float, iterations: int, full_train: bool) -> None
                 distance.requests.clear()
                 spent = []
                 for kind, uri in (("near", near), ("far", distance.uri)):
-                    text = SEARCH.format(
+                    text = (SLEEP if asleep else SEARCH).format(
                         name=f"{kind}{number}".replace("-", "w"),
+                        table=TABLE,
                         iterations=1 if warms_up else iterations,
                         full_train=str(full_train).lower(),
                     )
-                    spent.append(seconds(folder / f"{kind}-{number}", text, uri))
+                    spent.append(seconds(folder / f"{kind}-{number}", text, uri, asleep))
                 if not warms_up:
                     ratios.append(spent[1] / spent[0])
                     click.echo(f"sqlite {spent[0]:6.1f} s   server {spent[1]:6.1f} s   {ratios[-1]:.3f}")

@@ -7,12 +7,14 @@ this machine behind a proxy that holds everything back for half of the delay, ea
 seconds of every pair, the median of their ratios, and how often which request was made, per evaluation.
 
 On a machine with other work the seconds of a training vary more than what is looked for. With --asleep a worker thread
-sleeps for so many seconds in the place of each training and takes its outcome from a table: all else is as it is.
+sleeps for so many seconds in the place of each training and takes its outcome from a table: all else is as it is. Then
+the seconds that it waited for its next candidate are printed too, and the ratios without the start and the end.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import statistics
 import sys
 import tempfile
@@ -54,12 +56,18 @@ from hivenas import search_run
 from hivenas.benchmarks.table import TableObjective
 from hivenas.cli import main
 look_up = TableObjective.run
+times = []
 def run(objective, proposal):
+    times.append(time.monotonic())
     time.sleep({asleep})
+    times.append(time.monotonic())
     return look_up(objective, proposal)
 TableObjective.run = run
 search_run.make_executor = lambda *_, **__: ThreadPoolExecutor(1)
-main()
+try:
+    main()
+finally:
+    print("from first to last:", times[-1] - times[0], "of which idle:", sum(times[2::2]) - sum(times[1:-1:2]))
 """
 
 
@@ -125,13 +133,14 @@ class Distance:
             self.requests[f"{method.decode()} {kind}"] += 1
 
 
-def seconds(folder: Path, text: str, uri: str, asleep: float) -> float:
-    """Wall time of a search in a fresh process."""
+def seconds(folder: Path, text: str, uri: str, asleep: float) -> tuple[float, float]:
+    """Wall time of a search in a fresh process: of all, or with a sleeping worker from its first to its last work."""
     place = Place(folder, text, {"MLFLOW_TRACKING_URI": uri})
     command = [sys.executable, "-c", SLEEPER.format(asleep=asleep), "search", "--config", str(place.config)]
     process = place.start(command=command if asleep else ())
     assert process.wait() == 0, process.output
-    return process.seconds
+    found = re.search(r"from first to last: (\S+) of which idle: (\S+)", process.output)
+    return (float(found[1]), float(found[2])) if found else (process.seconds, 0.0)
 
 
 @click.command(help=__doc__)
@@ -163,8 +172,10 @@ def main(pairs: int, delay_ms: float, iterations: int, full_train: bool, asleep:
                     )
                     spent.append(seconds(folder / f"{kind}-{number}", text, uri, asleep))
                 if not warms_up:
-                    ratios.append(spent[1] / spent[0])
-                    click.echo(f"sqlite {spent[0]:6.1f} s   server {spent[1]:6.1f} s   {ratios[-1]:.3f}")
+                    (near_s, near_idle), (far_s, far_idle) = spent
+                    ratios.append(far_s / near_s)
+                    idle = f"   idle {near_idle:.2f} s, {far_idle:.2f} s" if asleep else ""
+                    click.echo(f"sqlite {near_s:6.1f} s   server {far_s:6.1f} s   {ratios[-1]:.3f}{idle}")
         finally:
             server.kill()
     click.echo(f"median of {pairs}: {statistics.median(ratios):.3f}")

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from hivenas.config import EvaluationConfig
 from hivenas.core.nas.act import TerminateOnThreshold
 from hivenas.core.nas.stopping import Judge, median_bars
+from hivenas.core.records import Curves
 
 PHASE, CLASSES = 4, 10
 HORIZONS = (5, 10, 20)
@@ -58,10 +59,14 @@ def replay(curves: NDArray[np.float64], config: EvaluationConfig) -> Replay:
         threshold_multiplier=config.act.beta, diminishing_factor=config.act.zeta, n_classes=CLASSES
     )
     told: list[dict[int, float]] = []
+    known = Curves()
     for start in range(0, len(curves), PHASE):
-        bars = median_bars(told, config) if config.stopping == "median" else []
+        bars = median_bars(known, config) if config.stopping == "median" else []
         judge = Judge(cutoff if config.stopping == "act" else None, bars)
-        told += [_trained(curve, judge) for curve in curves[start : start + PHASE]]
+        phase = [_trained(curve, judge) for curve in curves[start : start + PHASE]]
+        for seen in phase:
+            known.add(seen)
+        told += phase
     ages = np.array([len(curve) for curve in told])
     fitness = np.array([curve[len(curve)] for curve in told])
     final = curves[:, -1]

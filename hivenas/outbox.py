@@ -15,11 +15,10 @@ from pydantic import TypeAdapter
 
 from hivenas.core.evaluation import Evaluation
 from hivenas.core.files import disk_full_said
+from hivenas.core.outage import Outage
 from hivenas.core.records import Row, write_atomically
 from hivenas.core.tracker import Child, Closing, ServableModel, Tracker
 from hivenas.errors import TrackingError, TrackingRefusedError, first_line
-
-_PAUSE_S = 15.0  # between tries while the store does not answer, so that an outage costs a candidate seconds at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +75,7 @@ class Outbox:
         self._next = max(numbers, default=-1) + 1
         self._tried = {file.name for file in self._waiting}  # perhaps, by the process that wrote them
         self._opening: Callable[[], None] | None = None
-        self._retry_at = 0.0
-        self._is_down = False
+        self._outage = Outage(say)
         self._sweep(numbers)
 
     @property
@@ -132,7 +130,7 @@ class Outbox:
         """
         delivered: list[Delivered] = []
         started = time.monotonic()
-        if not force and started < self._retry_at:
+        if not force and self._outage.is_pausing:
             return delivered
         try:
             if self._opening:
@@ -143,9 +141,15 @@ class Outbox:
         except TrackingRefusedError:
             raise
         except TrackingError as error:
-            self._wait(error, time.monotonic() - started)
+            self._outage.goes_on(
+                f"{error}. Nothing is lost meanwhile: what cannot be tracked waits in {self._folder} until the store "
+                "answers, the search is resumed, or `hivenas sync` is run",
+                started,
+            )
         else:
-            self._recover(len(delivered))
+            self._outage.is_over(
+                f"the MLflow store answers again and has taken the {len(delivered)} records that waited"
+            )
         return delivered
 
     def forget(self, delivered: Sequence[Delivered]) -> None:
@@ -192,22 +196,6 @@ class Outbox:
         self._say(
             f"{reason}; what was to be tracked is kept in {self._aside / file.name}, `hivenas sync` tries it again"
         )
-
-    def _wait(self, error: TrackingError, spent: float) -> None:
-        # A store that is slow to fail is asked less often: an outage costs a tenth of the time at the most.
-        self._retry_at = time.monotonic() + max(_PAUSE_S, 9 * spent)
-        if not self._is_down:
-            self._say(
-                f"{error}. Nothing is lost meanwhile: what cannot be tracked waits in {self._folder} until the store "
-                "answers, the search is resumed, or `hivenas sync` is run"
-            )
-        self._is_down = True
-
-    def _recover(self, count: int) -> None:
-        if self._is_down:
-            self._say(f"the MLflow store answers again and has taken the {count} records that waited")
-        self._is_down = False
-        self._retry_at = 0.0
 
     # -- files ---------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from hivenas.core.colony.bee_colony import BeeColony
 from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate
-from hivenas.core.records import Row
+from hivenas.core.records import Row, Told
 from hivenas.core.tracker import child_of
 from hivenas.errors import (
     ArchitectureError,
@@ -23,6 +23,7 @@ from hivenas.errors import (
     SearchFailedError,
     WorkerDiedError,
 )
+from hivenas.execution import SerialExecutor
 from hivenas.outbox import Delivered, Letter, Outbox
 from hivenas.storage import SearchStore
 
@@ -46,9 +47,10 @@ class SearchListener(Protocol):
 class Search:
     """Runs a colony to its end, evaluation by evaluation.
 
-    The records come in the order of the proposals whatever the executor, and the state is saved after every phase:
-    a search that is started again asks for the phase in which it ended and takes from the table what that phase has
-    finished already. An evaluation is on the disk, as a letter to MLflow, before anything else is done with it.
+    The records come in the order of the proposals whatever the executor, and the state is saved in every phase: a
+    search that is started again asks for the phase in which it ended and takes from the table what that phase has
+    finished already. An evaluation is on the disk, as a letter to MLflow, before anything else is done with it. MLflow
+    is told while workers train: the last letter of a phase is delivered once the next phase is on its way.
 
     Args:
         colony: proposes and is told.
@@ -75,7 +77,7 @@ class Search:
         outbox: Outbox,
         listener: SearchListener,
         *,
-        brief: Callable[[Proposal, Sequence[Row]], Proposal],
+        brief: Callable[[Proposal, Told], Proposal],
         params_of: Callable[[str], Mapping[str, str]],
         states_of: Callable[[Evaluation], Sequence[str]],
         minimize: bool,
@@ -96,6 +98,9 @@ class Search:
         self._recipe_of = recipe_of
         self._fetch = fetch
         self._most_failures = most_failures
+        self._waits = isinstance(executor, SerialExecutor)  # with whatever else is to be done, until it has evaluated
+        self._held: Row | None = None  # whose letter is on the disk, and nothing else
+        self._told = Told()
         self._failures: list[str] = []
         self._latest: dict[str, str] = {}  # by candidate: the key of its latest evaluation, and of its first training
         self._trained: dict[str, str] = {}
@@ -107,34 +112,48 @@ class Search:
         if saved is not None:
             told = [row for row in self._store.rows if row.index < saved["evaluations"]]
             self._colony.restore(saved, [row.evaluation() for row in told])
+            self._told.extend(told)
         else:
             self._store.save(colony=self._colony.state())
         for row in self._store.rows:
             self._follow(row)
             self._note_key(row)
         while proposals := self._colony.ask():
-            # Who flies where is kept, not found again: another machine's arithmetic might find otherwise.
-            self._store.save(colony=self._colony.state())
-            self._colony.tell(self._phase(proposals))
-            self._store.save(colony=self._colony.state())
+            rows = self._phase(proposals)
+            self._colony.tell([row.evaluation() for row in rows])
+            self._told.extend(rows)
+        self.put_away()
+        self._store.save(colony=self._colony.state())
 
-    def _phase(self, proposals: list[Proposal]) -> list[Evaluation]:
+    def _phase(self, proposals: list[Proposal]) -> list[Row]:
         """Evaluates a phase; what is finished is recorded as soon as everything before it is."""
         recorded = {row.index: row for row in self._store.rows[-len(proposals) :]}
-        told = self._store.rows[: proposals[0].index]
-        outcomes: list[Evaluation] = []
-        waiting: deque[tuple[Proposal, Future[Evaluation]]] = deque()
+        rows: list[Row] = []
+        waiting: list[tuple[Proposal, Future[Evaluation]]] = []
+        if self._waits:
+            self._save_flights()
         for proposal in proposals:
             row = recorded.get(proposal.index)
             if row is not None and decode_candidate(row.candidate) == proposal.candidate:
-                outcomes.append(row.evaluation())
+                rows.append(row)
                 continue
-            briefed = self._brief(proposal, told)
+            briefed = self._brief(proposal, self._told)
             self._fetch(briefed)
-            waiting.append((briefed, self._executor.submit(self._evaluate, briefed)))
-            while waiting and waiting[0][1].done():
-                outcomes.append(self._record(*waiting.popleft()))
-        return outcomes + [self._record(*pair) for pair in waiting]
+            future = self._executor.submit(self._evaluate, briefed)
+            if self._waits:
+                rows.append(self._record(briefed, future))
+            else:
+                waiting.append((briefed, future))
+        if not self._waits:
+            self._save_flights()
+        for number, pair in enumerate(waiting, start=1):
+            rows.append(self._record(*pair, hold=number == len(waiting)))
+        return rows
+
+    def _save_flights(self) -> None:
+        """Keeps who flies where before anything comes of it: another machine's arithmetic might find otherwise."""
+        self.put_away()
+        self._store.save(colony=self._colony.state())
 
     def _result(self, proposal: Proposal, future: Future[Evaluation]) -> Evaluation:
         """What came of a proposal; whatever went wrong is a failed evaluation, unless the input is to blame."""
@@ -153,7 +172,8 @@ class Search:
             reason = f"{type(error).__name__}: {error}"
             return Evaluation.failure(proposal.candidate, reason, traceback=traceback.format_exc(), worst=worst)
 
-    def _record(self, proposal: Proposal, future: Future[Evaluation]) -> Evaluation:
+    def _record(self, proposal: Proposal, future: Future[Evaluation], *, hold: bool = False) -> Row:
+        """Puts what came of a proposal on the disk; all but the letter later, where it is held."""
         evaluation = self._result(proposal, future)
         row = Row.of(proposal, evaluation)
         self._follow(row)
@@ -172,15 +192,24 @@ class Search:
         )
         self._note_key(row)
         self._outbox.write(Letter(row=row, child=child))
-        delivered = self._outbox.deliver()
-        run_ids = _run_ids(delivered)
-        self._store.append(replace(row, run_id=run_ids.get(row.index, "")))
-        self._store.fill_run_ids(run_ids)
-        self._outbox.forget(delivered)
         self._store.folder.drop_checkpoints(row.candidate)
+        self._held = row
+        if not hold:
+            self.put_away()
         self._listener.evaluated(row, self.best)
         self._count_failures(evaluation)
-        return evaluation
+        return row
+
+    def put_away(self) -> None:
+        """Delivers the letter that is held, if there is one, and writes the line of the table."""
+        if self._held is None:
+            return
+        delivered = self._outbox.deliver()
+        run_ids = _run_ids(delivered)
+        self._store.append(replace(self._held, run_id=run_ids.get(self._held.index, "")))
+        self._store.fill_run_ids(run_ids)
+        self._outbox.forget(delivered)
+        self._held = None
 
     def _follow(self, row: Row) -> None:
         """Keeps the best so far; the search's last word is `records.ranking`."""

@@ -207,7 +207,7 @@ class SearchRun:
         colony = make_colony(self.objective, self.config.colony, self.rng, momentum_epochs=momentum_epochs)
         done = sum(row.phase == "evaluate" for row in self.store.rows)
         self.listener.started(self.config.colony.size * self.config.colony.iterations, done)
-        Search(
+        self.search = Search(
             colony,
             evaluate,
             self.executor,
@@ -221,7 +221,8 @@ class SearchRun:
             recipe_of=self._recipe_of,
             fetch=self._fetch,
             most_failures=self.config.execution.max_consecutive_failures,
-        ).run()
+        )
+        self.search.run()
 
     def _recipe_of(self, proposal: Proposal, evaluation: Evaluation) -> str:
         return "" if self.untrained else Recipe.of(self.config, evaluation, proposal).to_text()
@@ -231,6 +232,7 @@ class SearchRun:
         for name in filter(None, (proposal.weights_filename, proposal.inherits)):
             if (self.store.folder.weights / name).is_file():
                 continue
+            self.search.put_away()  # what it starts from may be in the last record
             candidate = proposal.candidate if proposal.momentum_epochs else proposal.parent
             holders = [row for row in self.store.rows if row.candidate == candidate and row.status != "failed"]
             # A neighbour inherits from a younger state, which is kept with its source's first training.

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,7 @@ def run(
     most_failures: int | None = None,
     make: Callable[[np.random.Generator], ObjectiveInterface] = lambda rng: Sphere(3, rng=rng),
     momentum_epochs: int = 0,
+    executor: Executor | None = None,
 ) -> CountingTracker:
     rng = np.random.default_rng(3)
     objective = make(rng)
@@ -101,7 +103,7 @@ def run(
     Search(
         colony,
         evaluate,
-        SerialExecutor(),
+        executor or SerialExecutor(),
         store,
         outbox,
         Listener(),
@@ -131,19 +133,63 @@ def test_every_evaluation_is_recorded_tracked_and_told(tmp_path: Path) -> None:
         assert store.rows[4].run_id == "run-5"
 
 
+@pytest.fixture(params=[SerialExecutor, lambda: ThreadPoolExecutor(1), lambda: ThreadPoolExecutor(2)])
+def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    with request.param() as made:
+        yield made
+
+
 @pytest.mark.parametrize("stop_before", [0, 1, 3, 4, 6, 17, 29])
-def test_a_search_that_was_stopped_goes_on_to_the_same_records(tmp_path: Path, stop_before: int) -> None:
+def test_a_search_that_was_stopped_goes_on_to_the_same_records(
+    tmp_path: Path, stop_before: int, executor: Executor
+) -> None:
     whole, stopped = config(tmp_path / "whole"), config(tmp_path / "stopped")
     with open_store(whole, 1) as store:
         run(store, whole.colony)
         expected = figures(store.rows)
     with pytest.raises(KeyboardInterrupt), open_store(stopped, 1) as store:
-        run(store, stopped.colony, stop_before=stop_before)
+        run(store, stopped.colony, stop_before=stop_before, executor=executor)
     with open_store(stopped, 1, resume=True) as store:
-        before = len(store.rows)
-        tracker = run(store, stopped.colony)
+        # What is on the disk alone is delivered now: the last record of a phase, that a worker was to follow.
+        rows = len(store.rows)
+        tracker = run(store, stopped.colony, executor=executor)
         assert figures(store.rows) == expected
-        assert len(tracker.children) == len(expected) - before
+        assert [child.key for child in tracker.children] == [store.key(index) for index in range(rows, 30)]
+
+
+class CountingExecutor(ThreadPoolExecutor):
+    """Counts what it is given to do."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.given = 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.given += 1
+        return super().submit(fn, *args, **kwargs)
+
+
+class WatchingTracker(CountingTracker):
+    """Notes how much a worker has been given to do when it is told of an evaluation."""
+
+    def __init__(self, executor: CountingExecutor) -> None:
+        super().__init__()
+        self._executor = executor
+        self.given: list[int] = []
+
+    def log_child(self, child: Child, *, again: bool = False) -> str:
+        self.given.append(self._executor.given)
+        return super().log_child(child, again=again)
+
+
+def test_a_worker_has_something_to_do_whenever_the_tracker_is_told(tmp_path: Path) -> None:
+    settings = config(tmp_path)  # phases of three
+    with open_store(settings, 1) as store, CountingExecutor() as executor:
+        tracker = WatchingTracker(executor)
+        run(store, settings.colony, tracker=tracker, executor=executor)
+        assert all(given > told for told, given in enumerate(tracker.given[:-1], start=1))
+        assert [row.run_id for row in store.rows] == [f"run-{number}" for number in range(1, 31)]
+        assert store.rows == store.folder.rows()
 
 
 def test_a_finished_search_may_fly_further_iterations(tmp_path: Path) -> None:
@@ -213,14 +259,14 @@ class KilledTracker(CountingTracker):
 @pytest.mark.parametrize("taken", [False, True])
 @pytest.mark.parametrize("at", [0, 5, 29])
 def test_an_evaluation_is_not_repeated_when_the_search_ends_while_it_is_tracked(
-    tmp_path: Path, at: int, taken: bool
+    tmp_path: Path, at: int, taken: bool, executor: Executor
 ) -> None:
     whole, settings = config(tmp_path / "whole"), config(tmp_path / "killed")
     with open_store(whole, 1) as store:
         run(store, whole.colony)
         expected = figures(store.rows)
     with pytest.raises(KeyboardInterrupt), open_store(settings, 1) as store:
-        run(store, settings.colony, tracker=KilledTracker(at, taken))
+        run(store, settings.colony, tracker=KilledTracker(at, taken), executor=executor)
     with open_store(settings, 1, resume=True) as store:
         assert len(store.rows) == at
         tracker = run(store, settings.colony)
@@ -248,7 +294,7 @@ class DeafTracker(CountingTracker):
 def test_what_could_not_be_tracked_is_delivered_in_order_and_its_runs_written_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hivenas.outbox._PAUSE_S", 0.0)
+    monkeypatch.setattr("hivenas.core.outage.PAUSE_S", 0.0)
     settings = config(tmp_path)
     with open_store(settings, 1) as store:
         tracker = run(store, settings.colony, tracker=DeafTracker(range(4, 9)))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hivenas.core.evaluation import Candidate, Evaluation, Proposal
-from hivenas.core.records import Row
+from hivenas.core.records import Told
 
 
 class ObjectiveInterface(ABC):
@@ -44,13 +44,13 @@ class ObjectiveInterface(ABC):
         neighbor: Candidate = self.get_neighbor(candidate)
         return neighbor
 
-    def brief(self, proposal: Proposal, told: Sequence[Row]) -> Proposal:
+    def brief(self, proposal: Proposal, told: Told) -> Proposal:
         """What the search's records add to a proposal before it is carried out; nothing, unless replaced.
 
         Args:
             proposal: as the colony made it.
-            told: the records of everything told before the proposal's phase, oldest first. Nothing else may be used,
-                so that a resumed search briefs its bees alike, with any number of workers.
+            told: the records of everything told before the proposal's phase. Nothing else may be used, so that a
+                resumed search briefs its bees alike, with any number of workers.
         """
         return proposal
 

@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from hivenas.core.outage import Outage
 from hivenas.core.records import ResultsFolder, Row, write_atomically
 from hivenas.errors import ResultsExistError, StorageError
 from hivenas.storage.optuna_books import OptunaBooks, Recorded
 from hivenas.storage.search_store import SearchState
-
-_PAUSE_S = 15.0  # between tries while the storage does not answer
 
 
 class FollowingBooks:
@@ -29,8 +28,7 @@ class FollowingBooks:
         self._say = say
         self._begun = False
         self._recorded = 0
-        self._retry_at = 0.0
-        self._is_down = False
+        self._outage = Outage(say)
 
     def catch_up(self, folder: ResultsFolder, state: SearchState | None) -> SearchState | None:
         """Takes over what another machine has recorded since, or all of a search that this one does not have.
@@ -84,16 +82,19 @@ class FollowingBooks:
 
     def follow(self, uid: str, rows: Sequence[Row], state: Mapping[str, Any], *, force: bool = False) -> int:
         """Takes over what is new, unless the storage was away a moment ago; see `search_store.Books`."""
-        if force or time.monotonic() >= self._retry_at:
+        if force or not self._outage.is_pausing:
+            started = time.monotonic()
             try:
                 if not self._begun:
                     self._books.begin(uid, overwrite=True)
                     self._begun = True
                 self._books.sync(rows, state)
                 self._recorded = len(rows)
-                self._recover()
+                self._outage.is_over(
+                    f"Optuna's storage answers again; the study {self._books.name!r} has every evaluation"
+                )
             except StorageError as error:
-                self._wait(error)
+                self._outage.goes_on(str(error), started)
         return len(rows) - self._recorded
 
     def _state_of(self, recorded: Recorded) -> SearchState:
@@ -114,15 +115,3 @@ class FollowingBooks:
                     f"{self._books.shown}: the search was resumed in two places; go on in the other one, or without "
                     "the study (--set optuna.storage=null)"
                 )
-
-    def _wait(self, error: StorageError) -> None:
-        self._retry_at = time.monotonic() + _PAUSE_S
-        if not self._is_down:
-            self._say(str(error))
-        self._is_down = True
-
-    def _recover(self) -> None:
-        if self._is_down:
-            self._say(f"Optuna's storage answers again; the study {self._books.name!r} has every evaluation")
-        self._is_down = False
-        self._retry_at = 0.0

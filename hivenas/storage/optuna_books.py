@@ -72,6 +72,7 @@ class OptunaBooks:
         self._uid = ""
         self._study: Study | None = None
         self._held: set[int] | None = None
+        self._complete = 0  # so many rows, from the first, are known to be held
 
     def recorded(self) -> Recorded | None:
         """What the study holds; None where there is no study, or none of a search.
@@ -176,11 +177,13 @@ class OptunaBooks:
             )
         if self._held is None:
             trials = study.get_trials(deepcopy=False)
+            self._complete = 0
             self._held = {trial.user_attrs["index"] for trial in trials if _is_of_search(trial)}
-        missing = [row for row in rows if row.index not in self._held]
+        missing = [row for row in rows[self._complete :] if row.index not in self._held]
         for row in missing:
             study.add_trial(self._trial(row))
             self._held.add(row.index)
+        self._complete = len(rows)
         _write(study, _STATE, state)
         return len(missing)
 

@@ -6,6 +6,7 @@ import functools
 import json
 import math
 import os
+import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import mlflow
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from hivenas.core.recipe import package_version
 from hivenas.core.tracker import Child, Closing, SearchCard, ServableModel, now_ms
@@ -264,17 +266,15 @@ class MlflowTracker:
     def log_child(self, child: Child, *, again: bool = False) -> str:
         """Tracks a finished evaluation: one call to make the run, one for its figures, one for each file."""
         with spoken():
-            run_id = (self._run_of(child.key) if again else "") or self._make_child(child)
+            known = self._run_of(child.key) if again else ""
+            run = self._client.get_run(known) if known else self._make_child(child)
+            run_id = str(run.info.run_id)
             params = [Param(key, value[:_LONGEST_PARAM]) for key, value in child.params.items()]
             metrics = _metrics(child)
             self._client.log_batch(run_id, metrics=metrics[:_LARGEST_BATCH], params=params)
             for start in range(_LARGEST_BATCH, len(metrics), _LARGEST_BATCH):
                 self._client.log_batch(run_id, metrics=metrics[start : start + _LARGEST_BATCH])
-            for file, folder in child.artifacts:
-                if file.is_file():
-                    self._client.log_artifact(run_id, str(file), folder)
-            for path, text in child.texts.items():
-                self._client.log_text(run_id, text, path)
+            _keep_files(child, run.info.artifact_uri)
             status = "FAILED" if child.failed else "FINISHED"
             self._client.set_terminated(run_id, status=status, end_time=child.end_ms)
             if self._parent and child.progress:
@@ -302,7 +302,7 @@ class MlflowTracker:
             run_id = self._resolve(run)
         return download(self._client, run_id, path, folder)
 
-    def _make_child(self, child: Child) -> str:
+    def _make_child(self, child: Child) -> Run:
         parent = self._parent or self._active()
         tags = {key: value[:LONGEST_TAG] for key, value in child.tags.items()}
         tags |= {tag: self._resolve(reference) for tag, reference in child.links.items()}
@@ -313,7 +313,7 @@ class MlflowTracker:
             tags[_PARENT] = parent
         start = child.end_ms - int(1000 * child.metrics.get("seconds", 0.0))
         experiment = self._experiment_of(parent)
-        return str(self._client.create_run(experiment, start_time=start, run_name=child.name, tags=tags).info.run_id)
+        return self._client.create_run(experiment, start_time=start, run_name=child.name, tags=tags)
 
     def find(self, key: str) -> str:
         """The id of the run of the child with this key; empty where there is none.
@@ -342,6 +342,19 @@ class MlflowTracker:
         if active:
             return str(active.info.run_id)
         return self.made or (self._home if self._home and self._exists(self._home) else None)
+
+
+def _keep_files(child: Child, artifact_uri: str) -> None:
+    """Keeps a child's files and texts, a request each; MLflow's client would first ask where every run keeps them."""
+    kept = get_artifact_repository(artifact_uri, tracking_uri=mlflow.get_tracking_uri())
+    for file, folder in child.artifacts:
+        if file.is_file():
+            kept.log_artifact(str(file), folder)
+    with tempfile.TemporaryDirectory() as temporary:
+        for path, text in child.texts.items():
+            written = Path(temporary) / path
+            written.write_text(text, encoding="utf-8")
+            kept.log_artifact(str(written))
 
 
 def _metrics(child: Child) -> list[Metric]:

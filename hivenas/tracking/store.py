@@ -41,6 +41,7 @@ _PATIENCE = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
 }
+_QUIET = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
 _CONNECT_S = 5
 # Answers to an artifact that would be the same again: 4xx, but for those that ask for a login, or for time.
 _PASSING = frozenset({401, 403, 408, 425, 429})
@@ -54,9 +55,10 @@ def current_stores() -> tuple[str, str]:
 def fail_fast() -> None:
     """Has MLflow give up a request after seconds, in this process and its workers, unless the user's limits are set.
 
-    What it logs of a database that does not answer, a traceback of a hundred lines each time, is said here in one.
+    What it logs of a database that does not answer, a traceback of a hundred lines each time, is said here in one; and
+    where a run is shown, which it asks for and prints when any run ends, is not said of every candidate.
     """
-    for variable, value in _PATIENCE.items():
+    for variable, value in (_PATIENCE | _QUIET).items():
         os.environ.setdefault(variable, value)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hivenas.core.evaluation import EpochFigures, Evaluation, Proposal
-from hivenas.core.records import COLUMNS, Purpose, ResultsFolder, Row, ranking, write_atomically
+from hivenas.core.records import COLUMNS, Curves, Purpose, ResultsFolder, Row, Told, ranking, write_atomically
 from hivenas.errors import DiskFullError, InputError, MissingResultsError, ResultsExistError
 
 ARCH = "input|identity|dropout|output"
@@ -300,3 +300,29 @@ def test_a_sweep_removes_what_dead_processes_left_half_written_and_nothing_else(
     files = {path for path in folder.path.rglob("*") if path.is_file()}
     assert files == stay | {foreign}
     assert folder_of_that_name.is_dir()
+
+
+@given(st.lists(st.dictionaries(st.integers(1, 4), st.floats(0, 1)), max_size=30))
+def test_curves_give_what_was_seen_at_an_epoch_in_order(curves: list[dict[int, float]]) -> None:
+    known = Curves(curves[:3])
+    for curve in curves[3:]:
+        known.add(curve)
+    for epoch in range(6):
+        assert list(known.at(epoch)) == sorted(curve[epoch] for curve in curves if epoch in curve)
+
+
+def test_what_was_told_knows_the_latest_training_of_a_candidate_and_no_continuation() -> None:
+    def told_row(index: int, candidate: str, accuracy: float, *, momentum: int = 0, failed: bool = False) -> Row:
+        history = (EpochFigures(1, 1.0, 0.5, 1.0, accuracy),)
+        evaluation = Evaluation(candidate, "failed" if failed else "complete", accuracy, history=history)
+        return Row.of(Proposal(index, 0, "scout", 0, candidate, momentum_epochs=momentum), evaluation)
+
+    rows = [told_row(0, "a", 0.2), told_row(1, "b", 0.1), told_row(2, "a", 0.3, momentum=1)]
+    told = Told(rows)
+    told.extend([told_row(3, "c", 0.9, failed=True)])
+    assert len(told) == 4
+    assert told.trained("a") == rows[0]
+    assert told.trained("b") == rows[1]
+    assert told.trained("c") is None
+    assert told.trained("") is None
+    assert list(told.curves.at(1)) == [0.1, 0.2]

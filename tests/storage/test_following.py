@@ -139,7 +139,7 @@ def test_a_search_that_was_killed_before_it_began_leaves_its_study_to_the_next(t
 def test_storage_that_is_away_holds_up_nothing_and_is_completed_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hivenas.storage.following._PAUSE_S", 0.0)
+    monkeypatch.setattr("hivenas.core.outage.PAUSE_S", 0.0)
     settings = config(tmp_path, "here")
     said: list[str] = []
     with open_store(settings, 7, books=books(settings, said)) as store:

@@ -12,6 +12,7 @@ import numpy as np
 from hivenas.config import ColonyConfig
 from hivenas.core.colony.food_source import FoodSource
 from hivenas.core.colony.momentum import allocate_epochs
+from hivenas.core.colony.ranking import Ranking
 from hivenas.core.evaluation import Bee, Candidate, Evaluation, Proposal
 from hivenas.core.objective_interface import ObjectiveInterface
 from hivenas.errors import ConfigError
@@ -88,6 +89,7 @@ class BeeColony(ABC):
         self.best: FoodSource | None = None
         self.sources: list[FoodSource] = []
         self._memory: dict[str, Evaluation] = {}
+        self._ranking = Ranking(minimize=objective.is_minimize)
         self._pending: list[Flight] = []
         self._phase: Literal["employees", "onlookers", "momentum"] = "employees"
 
@@ -195,6 +197,7 @@ class BeeColony(ABC):
         self._pending = [Flight.from_json(flight) for flight in state.get("flights", ())]
         self._rng.bit_generator.state = state["rng"]
         self._memory = {}
+        self._ranking = Ranking(minimize=self._objective.is_minimize)
         for evaluation in evaluations:
             self._remember(evaluation)
 
@@ -276,6 +279,7 @@ class BeeColony(ABC):
         known = self._memory.get(evaluation.candidate)
         if known is None or evaluation.status != "failed":
             self._memory[evaluation.candidate] = evaluation
+            self._ranking.put(evaluation.candidate, evaluation)
 
     def _is_better(self, fitness: float, than: float | None) -> bool:
         if than is None:

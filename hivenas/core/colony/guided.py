@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -121,7 +121,7 @@ class GuidedBeeColony(BeeColony):
         bees = self._config.employees if is_employees else self._config.onlookers
         if len(self._memory) < FIRST:
             return self._spread_out(bees)
-        ranked = self._ranked()
+        ranked = self._ranked(max(REMEMBERED, STUDIED // 2))
         if is_employees:
             self.sources = self._choose_sources(ranked, bees - self._scouting)
         open_to_all = self._shared(ranked)
@@ -218,29 +218,25 @@ class GuidedBeeColony(BeeColony):
 
     def _reuse(self, before: Sequence[Flight]) -> Flight:
         """A flight to the best record, where nothing unvisited is left to fly to; in the first phase after another."""
-        known = str(self._ranked()[0].candidate) if self._memory else str(before[0].candidate)
+        known = self._ranking.best(1)[0] if self._memory else str(before[0].candidate)
         return Flight("scout", -1, known, None)
 
     # -- what the hive knows -----------------------------------------------------------------------------------
 
-    def _ranked(self) -> list[Evaluation]:
-        """The records, best first; failed ones last, the earlier of two equals first."""
-        return sorted(self._memory.values(), key=self._goodness, reverse=True)
-
-    def _goodness(self, evaluation: Evaluation) -> float:
-        """Fitness, larger being better; the worst there is where it failed."""
-        if evaluation.status == "failed" or math.isnan(evaluation.fitness):
-            return -math.inf
-        return -evaluation.fitness if self._objective.is_minimize else evaluation.fitness
+    def _ranked(self, count: int | None = None) -> list[Evaluation]:
+        """The best records, so many or all, best first; failed ones last, the earlier of two equals first."""
+        return [self._memory[candidate] for candidate in self._ranking.best(count)]
 
     def _surrogate(self, ranked: Sequence[Evaluation]) -> Surrogate:
         """The model of the records; of very many, of the best and the latest."""
-        studied = list(self._memory.values())
-        if len(studied) > STUDIED:
-            best = {e.candidate for e in ranked[: STUDIED // 2]}
-            latest = [e for e in studied if e.candidate not in best][-(STUDIED // 2) :]
-            studied = [*(e for e in studied if e.candidate in best), *latest]
-        scores = normal_scores([self._goodness(e) for e in studied])
+        if len(self._memory) <= STUDIED:
+            studied = list(self._memory.values())
+        else:
+            best = {str(e.candidate): e for e in ranked[: STUDIED // 2]}
+            others = (e for e in reversed(self._memory.values()) if e.candidate not in best)
+            latest = list(itertools.islice(others, STUDIED // 2))
+            studied = [*(best[name] for name in sorted(best, key=self._ranking.number)), *reversed(latest)]
+        scores = normal_scores([self._ranking.goodness(e) for e in studied])
         return Surrogate(self._encoding, KERNELS, self._encode([str(e.candidate) for e in studied]), scores)
 
     def _choose_sources(self, ranked: Sequence[Evaluation], count: int) -> list[FoodSource]:
@@ -305,6 +301,6 @@ class GuidedBeeColony(BeeColony):
         limit = self._config.abandonment_limit
         self._scouting = sum(self._trials.get(str(source.candidate), 0) >= limit for source in self.sources)
         if len(self._trials) > REMEMBERED:
-            best = [str(evaluation.candidate) for evaluation in self._ranked()[:REMEMBERED]]
             # The others can be no sources: better records have come, and stay.
+            best = self._ranking.best(REMEMBERED)
             self._trials = {name: self._trials[name] for name in best if name in self._trials}

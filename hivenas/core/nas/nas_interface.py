@@ -16,10 +16,10 @@ from hivenas.core.nas.inheritance import inherited_age, inherited_state
 from hivenas.core.nas.operations import OpSpec
 from hivenas.core.nas.search_space import Image, NASSearchSpace, decode
 from hivenas.core.nas.sizes import Shape, Size
-from hivenas.core.nas.stopping import curves_of, first_look_bar, median_bars
+from hivenas.core.nas.stopping import first_look_bar, median_bars
 from hivenas.core.objective_interface import ArchitectureObjective
 from hivenas.core.recipe import Recipe
-from hivenas.core.records import ResultsFolder, Row, weights_name
+from hivenas.core.records import ResultsFolder, Row, Told, weights_name
 from hivenas.core.seeds import derive_seed, drawn_seed
 from hivenas.core.tracker import Tracker, child_of, operation_params
 from hivenas.errors import ConfigError, TrackingError, TrainingError
@@ -214,14 +214,13 @@ class NASInterface(ArchitectureObjective):
         """`train_custom_arch` with the whole record, untracked: for executors; from scratch or from an h5 file."""
         return self.eval_strategy.fully_train(arch_str, weights_filename, resume=resume)
 
-    def brief(self, proposal: Proposal, told: Sequence[Row]) -> Proposal:
+    def brief(self, proposal: Proposal, told: Told) -> Proposal:
         """Adds the bars that the records set to a candidate, and the state from which it inherits."""
         if proposal.momentum_epochs:
             return proposal
         config = self._config.evaluation
-        parents = [row for row in told if row.candidate == proposal.parent and row.phase == "evaluate"]
-        parent = parents[-1] if parents and parents[-1].status != "failed" else None
-        bars = median_bars(curves_of(told), config) if config.stopping == "median" else []
+        parent = told.trained(proposal.parent)
+        bars = median_bars(told.curves, config) if config.stopping == "median" else []
         bars += first_look_bar(parent, config)
         return replace(proposal, bars=tuple(bars), inherits=inherited_state(parent, config))
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hivenas.config import EvaluationConfig
 from hivenas.core.evaluation import Bar
 from hivenas.core.nas.act import TerminateOnThreshold
-from hivenas.core.records import Row
+from hivenas.core.records import Curves, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +40,11 @@ def judged_epochs(config: EvaluationConfig) -> range:
     return range(1, config.epochs) if config.stopping == "act" and config.act.beta else range(0)
 
 
-def curves_of(told: Sequence[Row]) -> list[dict[int, float]]:
-    """Validation accuracy by epoch of every record that the median counts: no continuations, no failures."""
-    return [row.accuracies() for row in told if row.phase == "evaluate" and row.status != "failed"]
-
-
-def median_bars(curves: Sequence[Mapping[int, float]], config: EvaluationConfig) -> list[Bar]:
+def median_bars(curves: Curves, config: EvaluationConfig) -> list[Bar]:
     """The median rule: below the median of what earlier candidates had at that epoch, a training ends.
 
     Args:
-        curves: of the candidates that were told when this one was proposed, see `curves_of`.
+        curves: of the candidates that were told when this one was proposed.
         config: which epochs the rule judges, and how many candidates it needs for a median.
 
     Source: the median stopping rule of Golovin et al. (2017), "Google Vizier: A service for black-box
@@ -58,9 +52,11 @@ def median_bars(curves: Sequence[Mapping[int, float]], config: EvaluationConfig)
     """
     bars = []
     for epoch in judged_epochs(config):
-        seen = [curve[epoch] for curve in curves if epoch in curve]
+        seen = curves.at(epoch)
         if len(seen) >= config.median.candidates:
-            bars.append(Bar(epoch, statistics.median(seen), f"the median of {len(seen)} earlier candidates"))
+            middle = len(seen) // 2
+            median = seen[middle] if len(seen) % 2 else (seen[middle - 1] + seen[middle]) / 2
+            bars.append(Bar(epoch, median, f"the median of {len(seen)} earlier candidates"))
     return bars
 
 

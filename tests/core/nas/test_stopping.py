@@ -12,8 +12,8 @@ from hivenas.core.evaluation import Bar, EpochFigures, Evaluation, Phase, Propos
 from hivenas.core.nas.act import TerminateOnThreshold
 from hivenas.core.nas.inheritance import inherited_state
 from hivenas.core.nas.nas_interface import NASInterface
-from hivenas.core.nas.stopping import Judge, curves_of, first_look_bar, judged_epochs, median_bars
-from hivenas.core.records import Row, weights_name
+from hivenas.core.nas.stopping import Judge, first_look_bar, judged_epochs, median_bars
+from hivenas.core.records import Row, Told, weights_name
 from hivenas.core.tracker import NullTracker
 
 ARCH = "input|dropout|output"
@@ -54,7 +54,7 @@ EARLIER = [record(0.1 * i, 0.1 * i + 0.01, 0.1 * i + 0.02) for i in range(5)]
 def test_the_median_rule_judges_by_what_earlier_candidates_had_at_that_epoch(
     told: list[Row], changes: dict[str, Any], bars: dict[int, float]
 ) -> None:
-    found = median_bars(curves_of(told), settings(**changes))
+    found = median_bars(Told(told).curves, settings(**changes))
     assert {bar.epoch: bar.accuracy for bar in found} == pytest.approx(bars)
 
 
@@ -75,7 +75,7 @@ def test_every_epoch_but_the_last_may_be_judged(changes: dict[str, Any], epochs:
 def test_at_most_half_of_equal_candidates_lie_below_the_median() -> None:
     rng = np.random.default_rng(5)
     told = [record(*rng.random(3)) for _ in range(31)]
-    (bar,) = median_bars(curves_of(told), settings(epochs=3))
+    (bar,) = median_bars(Told(told).curves, settings(epochs=3))
     assert sum(row.accuracies()[2] < bar.accuracy for row in told) == 15
 
 
@@ -127,9 +127,9 @@ def test_a_brief_depends_on_what_was_told_alone() -> None:
     evaluation = {"epochs": 4, "inherit": True, "inherit_epochs": 2, "seed": 1}
     interface = NASInterface({"depth": 1}, evaluation | rules, tracker=NullTracker())
     proposal = Proposal(5, 1, "employee", 0, "input|identity|output", 0.4, parent=ARCH)
-    briefed = interface.brief(proposal, EARLIER)
-    assert briefed == interface.brief(proposal, EARLIER)
+    briefed = interface.brief(proposal, Told(EARLIER))
+    assert briefed == interface.brief(proposal, Told(EARLIER))
     assert [(bar.epoch, round(bar.accuracy, 6)) for bar in briefed.bars] == [(2, 0.21), (3, 0.22), (3, 0.42)]
     assert briefed.inherits == weights_name(ARCH, 2)
     continuation = Proposal(5, 1, "employee", 0, ARCH, 0.4, momentum_epochs=1, weights_filename="x")
-    assert interface.brief(continuation, EARLIER) == continuation
+    assert interface.brief(continuation, Told(EARLIER)) == continuation

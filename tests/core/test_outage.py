@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from hivenas.core.outage import Outage
+
+
+def test_a_store_that_does_not_answer_is_left_alone_for_a_while_and_spoken_of_once() -> None:
+    said: list[str] = []
+    outage = Outage(said.append)
+    outage.is_over("back")
+    assert not outage.is_pausing
+    for _ in range(3):
+        outage.goes_on("away", time.monotonic())
+        assert outage.is_pausing
+    outage.is_over("back")
+    assert not outage.is_pausing
+    outage.is_over("back")
+    assert said == ["away", "back"]
+
+
+def test_a_store_that_is_slow_to_fail_is_asked_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hivenas.core.outage.PAUSE_S", 0.0)
+    outage = Outage(lambda _: None)
+    outage.goes_on("away", time.monotonic() - 100.0)
+    assert outage.is_pausing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import faulthandler
 import functools
 import json
@@ -30,10 +31,12 @@ from hivenas.core.records import ResultsFolder
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import WorkerDiedError
 from hivenas.extensions import import_modules, registered_modules
+from hivenas.gpus import limit_gpus, worker_gpus
 
 P = ParamSpec("P")
 T = TypeVar("T")
 _LAST_WORDS = 20_000  # bytes of a log that are kept with a failure
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # of <malloc.h>
 
 
 class SerialExecutor(Executor):
@@ -106,15 +109,16 @@ class WorkerExecutor(Executor):
     """Runs calls in spawned worker processes that are replaced before their memory has grown.
 
     TensorFlow keeps memory of every graph that it has traced; only the end of its process gives that back. A worker
-    that dies takes its own call with it, as a WorkerDiedError, and no other.
+    that dies takes its own call with it, as a WorkerDiedError, and no other. With `execution.gpus` every worker sees
+    a GPU of its own.
 
     Args:
-        config: number of workers, threads of each, calls until one is replaced, seconds a call may take.
+        config: number of workers, threads of each, their GPUs, calls until one is replaced, seconds a call may take.
         log: file that takes what the workers print.
     """
 
     def __init__(self, config: ExecutionConfig, log: Path) -> None:
-        self._workers = [_Worker(config, log) for _ in range(config.workers)]
+        self._workers = [_Worker(config, log, number) for number in range(config.workers)]
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         for worker in self._workers:
             self._idle.put(worker)
@@ -149,9 +153,10 @@ class WorkerExecutor(Executor):
 class _Worker:
     """One process at a time, replaced when it has done its share or died."""
 
-    def __init__(self, config: ExecutionConfig, log: Path) -> None:
+    def __init__(self, config: ExecutionConfig, log: Path, number: int) -> None:
         self._config = config
         self._log = log
+        self._number = number
         self._pool: ProcessPoolExecutor | None = None
         self._pid = 0
         self._calls = 0
@@ -204,12 +209,18 @@ class _Worker:
                 os.kill(self._pid, signal.SIGKILL)
 
     def _start(self) -> None:
+        gpus = worker_gpus(self._config)
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._pool = ProcessPoolExecutor(
             1,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_set_up_process,
-            initargs=(self._config.threads, str(self._log), registered_modules()),
+            initargs=(
+                self._config.threads,
+                str(self._log),
+                registered_modules(),
+                gpus[self._number] if gpus else None,
+            ),
         )
         self._pid = self._pool.submit(os.getpid).result()
         if self._stopped:
@@ -222,9 +233,11 @@ def limit_threads(threads: int) -> None:
         os.environ[variable] = str(threads)
 
 
-def _set_up_process(threads: int, log: str, modules: tuple[str, ...]) -> None:
+def _set_up_process(threads: int, log: str, modules: tuple[str, ...], gpu: str | None) -> None:
     """Prepares a fresh worker before anything imports TensorFlow, then has the user's modules register what they do."""
     limit_threads(threads)
+    keep_freed_memory()
+    limit_gpus(gpu)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     for number in (signal.SIGINT, signal.SIGTERM):  # they may reach the whole group; the driver decides what ends
         signal.signal(number, signal.SIG_IGN)
@@ -234,6 +247,17 @@ def _set_up_process(threads: int, log: str, modules: tuple[str, ...]) -> None:
     os.close(descriptor)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import_modules(modules)
+
+
+def keep_freed_memory() -> None:
+    """Has this process keep the memory that is freed in it; where the C library is not GNU's, nothing happens.
+
+    Tensors of a batch are large, so every one of them would be asked of the kernel, filled with zeros, and given back.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        for option, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_ARENA_MAX, 1)):
+            library.mallopt(option, value)
 
 
 def _end_with_parent() -> None:

@@ -56,7 +56,9 @@ def reproduce(run: TrackedRun, say: Callable[[str], None]) -> Reproduction:
                 f"{recipe.starts_from}, from which the run started, is not in MLflow; it cannot be trained again"
             )
         say(f"training {recipe.candidate} again: {len(recipe.history)} epochs, seed {config.seed}")
-        with make_executor(config.execution.model_copy(update={"workers": 1}), results) as executor:
+        # This machine may have other GPUs, or none; whether that matters is what is found out.
+        alone = config.execution.model_copy(update={"workers": 1, "gpus": None})
+        with make_executor(alone, results) as executor:
             evaluation = executor.submit(Unlimited(_training(recipe, config))).result()
     if evaluation.status == "failed":
         raise TrainingError(f"{recipe.candidate} cannot be trained here: {evaluation.reason}")

@@ -28,6 +28,7 @@ from hivenas.core.nas.network import (
     copy_matching_weights,
     count_macs,
     count_params,
+    precision,
     serving_model,
 )
 from hivenas.core.nas.search_space import Chain, NASSearchSpace, decode
@@ -174,15 +175,16 @@ class NASEval:
         return max(found)  # names end in the age
 
     def _build(self, chain: Chain, seed: int) -> keras.Model:
-        return build_network(
-            chain,
-            self._space.reference,
-            shape=self.data.shape,
-            classes=self.data.classes,
-            input_stem=self._space.input_stem,
-            output_stem=self._space.output_stem,
-            seed=seed,
-        )
+        with precision(self._config.evaluation.mixed_precision):
+            return build_network(
+                chain,
+                self._space.reference,
+                shape=self.data.shape,
+                classes=self.data.classes,
+                input_stem=self._space.input_stem,
+                output_stem=self._space.output_stem,
+                seed=seed,
+            )
 
     def _loop(self, network: keras.Model, candidate: str, purpose: str, planned_epochs: int) -> TrainingLoop:
         seed = derive_seed(self._seed, candidate, purpose)

@@ -3,17 +3,19 @@
     python benchmarks/tracked_candidate.py [--dataset digits|fashion_mnist] [--depth 5] [--candidates 8]
     python benchmarks/tracked_candidate.py --augmented [--dataset …] [--candidates 8]
     python benchmarks/tracked_candidate.py --throughput [--dataset …] [--pairs 5]
+    python benchmarks/tracked_candidate.py --profile [--dataset …] [--candidates 8]
 
 A search runs as `hivenas search` does: a guided colony in the driver, a worker that trains, h5 files, histories, the
-table, an MLflow store in sqlite with a nested run a candidate. Phases are of one candidate. Whenever one is recorded, the
-search waits while another process trains the same architecture with `model.fit(validation_data=…)` on the same arrays,
-with the same batches and epochs, and saves nothing. Each process has one thread. The first pair warms both up and is left
-out. "Ours" is the CPU of driver and worker since the search went on. What a worker takes to start is printed apart: it is
-shared by `execution.recycle_after` candidates.
+table, an MLflow store in sqlite with a nested run a candidate. Phases are of one candidate. Whenever one is recorded,
+the search waits while another process trains the same architecture with `model.fit(validation_data=…)` on the same
+arrays, with the same batches and epochs, and saves nothing. Each process has one thread. The first pair warms both up
+and is left out. "Ours" is the CPU of driver and worker since the search went on. What a worker takes to start is
+printed apart: it is shared by `execution.recycle_after` candidates.
 
-With --augmented one worker trains random candidates without and with all augmentation, in turns. With --throughput two
-workers of one thread and one worker of two threads train the same 14 candidates in turns, in the phases of 3 and 4 that a
-colony of the default size flies; candidates an hour are wall time, workers being warm.
+With --augmented one worker trains random candidates without and with all augmentation, in turns. With --throughput
+two workers of one thread and one worker of two threads train the same 14 candidates in turns, in the phases of 3 and
+4 that a colony of the default size flies; candidates an hour are wall time, workers being warm. With --profile a
+worker trains random candidates step by step; what is printed are medians a candidate.
 """
 
 from __future__ import annotations
@@ -56,6 +58,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5, help="of searches, with --throughput")
     parser.add_argument("--augmented", action="store_true")
     parser.add_argument("--throughput", action="store_true")
+    parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
@@ -66,6 +69,8 @@ def main() -> None:
             throughput(options, Path(folder))
         elif options.augmented:
             augmented(options, Path(folder))
+        elif options.profile:
+            profile(options, Path(folder))
         else:
             against_fit(options, Path(folder))
 
@@ -156,6 +161,19 @@ def augmented(options: argparse.Namespace, folder: Path) -> None:
     _summary(*np.array(pairs).T)
 
 
+def profile(options: argparse.Namespace, folder: Path) -> None:
+    """Prints what the steps of an evaluation take, medians of all candidates but the first."""
+    config = config_of(options, folder)
+    with WorkerExecutor(config.execution, folder / "worker.log") as executor:
+        print(f"import and data, once a worker: {executor.submit(_prepare, config).result():.2f} s")
+        steps = [executor.submit(steps_of, config, c).result() for c in _candidates(config, options.candidates)]
+    whole = np.median([sum(one.values()) for one in steps[1:]])
+    for name in steps[0]:
+        median = np.median([one[name] for one in steps[1:]])
+        print(f"{name:<32} {median:6.3f} s  {median / whole:6.1%}")
+    print(f"{'a candidate':<32} {whole:6.3f} s")
+
+
 def throughput(options: argparse.Namespace, folder: Path) -> None:
     """Prints candidates an hour of both ways of using two processors, and the ratio of each pair."""
     ways = {"2 workers × 1 thread": (2, 1), "1 worker × 2 threads": (1, 2)}
@@ -231,6 +249,36 @@ def with_augmentation(config: Config, candidate: str) -> tuple[float, float]:
         proposal = Proposal(0, 0, "employee", 0, candidate)
         seconds.append(_timed(functools.partial(run_proposal, changed, proposal)))
     return seconds[0], seconds[1]
+
+
+def _prepare(config: Config) -> float:
+    _ = interface_of(config).eval_strategy._arrays
+    return time.process_time()
+
+
+def steps_of(config: Config, candidate: str) -> dict[str, float]:
+    """CPU seconds of the steps of an evaluation in this process, as `NASEval.evaluate` does them."""
+    from hivenas.core.nas.checkpoints import Saved, save_state
+
+    strategy = interface_of(config).eval_strategy
+    seconds: dict[str, float] = {}
+
+    def step(name: str, work: Callable[[], Any]) -> Any:
+        started = time.process_time()
+        result = work()
+        seconds[name] = seconds.get(name, 0.0) + time.process_time() - started
+        return result
+
+    epochs = config.evaluation.epochs
+    network = step("build the network", lambda: strategy.instantiate_network(candidate))
+    loop = step("optimizer, trace the graph", lambda: strategy._loop(network, candidate, "train", epochs))
+    history = [step("first epoch, graph prepared", lambda: loop._one(1))]
+    for epoch in range(2, epochs + 1):
+        history.append(step("the other epochs", functools.partial(loop._one, epoch)))
+    step("look for weights not finite", loop._check_weights)
+    path = strategy.results.weights / "profile.weights.h5"
+    step("save h5", lambda: save_state(network, path, Saved(candidate, epochs, 0, tuple(history))))
+    return seconds
 
 
 _PEERS: set[int] = set()

@@ -33,7 +33,7 @@ from hivenas.core.nas.network import (
 )
 from hivenas.core.nas.search_space import Chain, NASSearchSpace, decode
 from hivenas.core.nas.stopping import Judge
-from hivenas.core.nas.training import Arrays, TrainingLoop
+from hivenas.core.nas.training import Arrays, TrainingLoop, accelerators
 from hivenas.core.recipe import environment
 from hivenas.core.records import WEIGHTS_SUFFIX, Purpose, ResultsFolder, weights_name
 from hivenas.core.seeds import arch_hash, derive_seed
@@ -200,7 +200,8 @@ class NASEval:
             raise  # nothing that the candidate is to blame for
         except Exception as error:
             evaluation = Evaluation.failure(candidate, first_line(error), traceback=traceback.format_exc())
-        return replace(evaluation, seconds=time.monotonic() - started, environment=environment(self._data_digest))
+        where = environment(self._data_digest) | accelerators()
+        return replace(evaluation, seconds=time.monotonic() - started, environment=where)
 
     def _checkpoint(self, candidate: str, purpose: Purpose, **start: Any) -> Checkpoint:
         """Where a training keeps its state; `start` is what it starts from and all else that is its own."""

@@ -80,6 +80,13 @@ def make_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
     return optimizer
 
 
+def accelerators() -> dict[str, str]:
+    """The GPUs that TensorFlow sees, on which the last bits of figures depend; nothing without any."""
+    found = tf.config.list_physical_devices("GPU")
+    names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in found]
+    return {"gpus": ", ".join(names)} if names else {}
+
+
 @contextlib.contextmanager
 def few_graph_passes() -> Iterator[None]:
     """Leaves out the passes of TensorFlow's graph optimizer that cost more than they gain, for what is called inside.

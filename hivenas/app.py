@@ -24,6 +24,7 @@ from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError, TrackingError
 from hivenas.execution import Unlimited, describe_data, make_executor, train_arch
 from hivenas.full_training import Trained, letter_of, publisher, trained_of
+from hivenas.gpus import worker_gpus
 from hivenas.objectives import make_objective, minimizes, naming, trial_parameters
 from hivenas.outbox import Outbox
 from hivenas.reports import draw_plots
@@ -58,7 +59,8 @@ def plan(config: Config) -> Plan:
     """Checks a configuration beyond its file and says what a search would do.
 
     Raises:
-        ConfigError: an unknown operation, a space without neighbours, limits to the size that leave next to nothing.
+        ConfigError: an unknown operation, a space without neighbours, limits to the size that leave next to nothing,
+            more workers than GPUs.
         DatasetError: a `dataset.path` that does not exist; with such limits also data that cannot be used; a table that
             cannot.
     """
@@ -70,6 +72,7 @@ def plan(config: Config) -> Plan:
         return Plan(size, evaluations, 0, colony.employees, colony.onlookers)
     check_path(config.dataset)
     with naming(config):
+        worker_gpus(config.execution)
         space = NASInterface.from_config(config, tracker=NullTracker()).search_space
     momentum = config.evaluation.momentum_epochs * colony.iterations
     epochs = evaluations * config.evaluation.epochs + momentum

@@ -108,5 +108,24 @@ def check_time_limit(value: float | None, info: ValidationInfo) -> float | None:
     return value
 
 
+def check_gpus(value: object) -> object:
+    """Refuses what names no GPUs.
+
+    Raises:
+        ValueError: the rule and the value.
+    """
+    if value is None or value == "all":
+        return value
+    named = value if isinstance(value, list | tuple) else ()
+    legal = all(
+        (isinstance(gpu, int) and not isinstance(gpu, bool) and 0 <= gpu < 1024)
+        or (isinstance(gpu, str) and re.fullmatch(r"[A-Za-z0-9/_-]+", gpu))
+        for gpu in named
+    )
+    if not named or not legal or len({str(gpu) for gpu in named}) < len(named):
+        raise ValueError(f"must be null, all or a list of different device ids such as [0, 1], got {shown(value)}")
+    return tuple(named)
+
+
 def _is_finite(value: object) -> bool:
     return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))

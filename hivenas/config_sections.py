@@ -8,7 +8,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from hivenas.config_arguments import check_address, check_operation, check_optimizer, check_size, check_time_limit
+from hivenas.config_arguments import (
+    check_address,
+    check_gpus,
+    check_operation,
+    check_optimizer,
+    check_size,
+    check_time_limit,
+)
 from hivenas.config_text import nearest
 from hivenas.extensions import DATASETS
 
@@ -158,6 +165,7 @@ class EvaluationConfig(Section):
 
     epochs: Epochs = 5
     batch_size: Count = 128
+    mixed_precision: bool = False
     optimizer: OptimizerConfig = Field(
         default_factory=lambda: OptimizerConfig.model_validate({"op": "SGD", "momentum": 0.9, "nesterov": True})
     )
@@ -269,6 +277,27 @@ class ExecutionConfig(Section):
     address: Annotated[str | None, AfterValidator(check_address)] = None
     timeout_s: Annotated[Annotated[float, Field(gt=0.0, le=1e9)] | None, AfterValidator(check_time_limit)] = None
     threads: Processors = 1
+    gpus: Annotated[Literal["all"] | tuple[int | str, ...] | None, BeforeValidator(check_gpus)] = None
     recycle_after: Count = 20
     checkpoint_s: Annotated[float, Field(ge=0.0, le=1e9)] = 5.0
     max_consecutive_failures: Count | None = 10
+
+    @model_validator(mode="after")
+    def _one_worker_a_gpu(self) -> Self:
+        if self.gpus is None:
+            return self
+        if self.kind != "process":
+            raise ValueError(
+                f"execution.gpus must be null for execution.kind={self.kind}, got {_as_list(self.gpus)}; set "
+                "kind: process"
+            )
+        if self.gpus != "all" and self.workers > len(self.gpus):
+            raise ValueError(
+                f"execution.workers must be at most the number of execution.gpus={_as_list(self.gpus)}, got "
+                f"{self.workers}; lower workers or name more"
+            )
+        return self
+
+
+def _as_list(gpus: str | tuple[int | str, ...]) -> str:
+    return gpus if isinstance(gpus, str) else f"[{', '.join(str(gpu) for gpu in gpus)}]"

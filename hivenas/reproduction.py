@@ -56,9 +56,9 @@ def reproduce(run: TrackedRun, say: Callable[[str], None]) -> Reproduction:
                 f"{recipe.starts_from}, from which the run started, is not in MLflow; it cannot be trained again"
             )
         say(f"training {recipe.candidate} again: {len(recipe.history)} epochs, seed {config.seed}")
-        # On this machine, whatever cluster the search had.
+        # On this machine, whatever cluster the search had; whether other GPUs, or none, matter is what is found out.
         kind = "serial" if config.execution.kind == "serial" else "process"
-        here = config.execution.model_copy(update={"kind": kind, "workers": 1, "address": None})
+        here = config.execution.model_copy(update={"kind": kind, "workers": 1, "address": None, "gpus": None})
         with make_executor(here, results) as executor:
             evaluation = executor.submit(Unlimited(_training(recipe, config))).result()
     if evaluation.status == "failed":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import faulthandler
 import functools
 import multiprocessing
@@ -22,11 +23,13 @@ from hivenas.config import ExecutionConfig
 from hivenas.errors import ConfigError, WorkerDiedError
 from hivenas.execution.calls import Unlimited
 from hivenas.extensions import import_modules, registered_modules
+from hivenas.gpus import limit_gpus, worker_gpus
 
 P = ParamSpec("P")
 T = TypeVar("T")
 RESUBMISSIONS = 2  # of a call whose worker died; what kills every worker that it meets is then given up
 _LAST_WORDS = 20_000  # bytes of a log that are kept with a failure
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # of <malloc.h>
 
 
 class WorkerExecutor(Executor):
@@ -34,15 +37,15 @@ class WorkerExecutor(Executor):
 
     TensorFlow keeps memory of every graph that it has traced; only the end of its process gives that back. The call of
     a worker that dies is given to a new one, twice at the most, and then ends as a WorkerDiedError; so does one that
-    takes too long, at once. No other call is touched.
+    takes too long, at once. No other call is touched. With `execution.gpus` every worker sees a GPU of its own.
 
     Args:
-        config: number of workers, threads of each, calls until one is replaced, seconds a call may take.
+        config: number of workers, threads of each, their GPUs, calls until one is replaced, seconds a call may take.
         log: file that takes what the workers print.
     """
 
     def __init__(self, config: ExecutionConfig, log: Path) -> None:
-        self._workers = [Worker(config, log, registered_modules()) for _ in range(config.workers)]
+        self._workers = [Worker(config, log, registered_modules(), number) for number in range(config.workers)]
         self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for worker in self._workers:
             self._idle.put(worker)
@@ -81,10 +84,12 @@ class Worker:
         config: threads, calls until it is replaced, seconds a call may take.
         log: file that takes what it prints.
         modules: imported before its first call, as they register what the user has made.
+        number: among the workers, from 0, by which it gets its GPU where they have one each.
     """
 
-    def __init__(self, config: ExecutionConfig, log: Path, modules: tuple[str, ...]) -> None:
+    def __init__(self, config: ExecutionConfig, log: Path, modules: tuple[str, ...], number: int = 0) -> None:
         self._config = config
+        self._number = number
         self._log = log
         self._modules = modules
         self._pool: ProcessPoolExecutor | None = None
@@ -161,12 +166,13 @@ class Worker:
                 os.kill(self._pid, signal.SIGKILL)
 
     def _start(self) -> None:
+        gpus = worker_gpus(self._config)
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._pool = ProcessPoolExecutor(
             1,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_set_up_process,
-            initargs=(self._config.threads, str(self._log)),
+            initargs=(self._config.threads, str(self._log), gpus[self._number] if gpus else None),
         )
         self._pid = self._pool.submit(os.getpid).result()
         if self._stopped:
@@ -184,9 +190,11 @@ def limit_threads(threads: int) -> None:
         os.environ[variable] = str(threads)
 
 
-def _set_up_process(threads: int, log: str) -> None:
+def _set_up_process(threads: int, log: str, gpu: str | None) -> None:
     """Prepares a fresh worker before anything imports TensorFlow."""
     limit_threads(threads)
+    keep_freed_memory()
+    limit_gpus(gpu)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     for number in (signal.SIGINT, signal.SIGTERM):  # they may reach the whole group; the driver decides what ends
         signal.signal(number, signal.SIG_IGN)
@@ -195,6 +203,17 @@ def _set_up_process(threads: int, log: str) -> None:
         os.dup2(descriptor, stream.fileno())
     os.close(descriptor)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def keep_freed_memory() -> None:
+    """Has this process keep the memory that is freed in it; where the C library is not GNU's, nothing happens.
+
+    Tensors of a batch are large, so every one of them would be asked of the kernel, filled with zeros, and given back.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        for option, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_ARENA_MAX, 1)):
+            library.mallopt(option, value)
 
 
 def _end_with_parent() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hivenas.config import ExecutionConfig
@@ -42,6 +45,14 @@ def nap(seconds: float) -> float:
 
 def thread_settings() -> tuple[str, ...]:
     return tuple(os.environ[v] for v in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"))
+
+
+def faults_of_a_second_array() -> int:
+    """Pages that the kernel has to give a process for a large array after one of the same size was freed."""
+    np.full(2**23, 1.0)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.full(2**23, 1.0)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 class TestWorkerExecutor(ExecutorContract):
@@ -110,6 +121,12 @@ def test_a_worker_is_replaced_after_its_share_of_calls(tmp_path: Path) -> None:
 def test_workers_have_their_threads_set_before_anything_else(tmp_path: Path) -> None:
     with WorkerExecutor(ExecutionConfig(threads=3), tmp_path / "worker.log") as executor:
         assert executor.submit(thread_settings).result() == ("3", "3", "3")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="GNU's C library alone can be told to")
+def test_workers_keep_the_memory_that_was_freed(tmp_path: Path) -> None:
+    with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
+        assert executor.submit(faults_of_a_second_array).result() < 10
 
 
 def test_an_error_inside_the_block_ends_workers_at_once(tmp_path: Path) -> None:

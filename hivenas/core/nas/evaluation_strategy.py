@@ -28,11 +28,12 @@ from hivenas.core.nas.network import (
     copy_matching_weights,
     count_macs,
     count_params,
+    precision,
     serving_model,
 )
 from hivenas.core.nas.search_space import Chain, NASSearchSpace, decode
 from hivenas.core.nas.stopping import Judge
-from hivenas.core.nas.training import Arrays, TrainingLoop
+from hivenas.core.nas.training import Arrays, TrainingLoop, accelerators
 from hivenas.core.recipe import environment
 from hivenas.core.records import WEIGHTS_SUFFIX, Purpose, ResultsFolder, weights_name
 from hivenas.core.seeds import arch_hash, derive_seed
@@ -174,15 +175,16 @@ class NASEval:
         return max(found)  # names end in the age
 
     def _build(self, chain: Chain, seed: int) -> keras.Model:
-        return build_network(
-            chain,
-            self._space.reference,
-            shape=self.data.shape,
-            classes=self.data.classes,
-            input_stem=self._space.input_stem,
-            output_stem=self._space.output_stem,
-            seed=seed,
-        )
+        with precision(self._config.evaluation.mixed_precision):
+            return build_network(
+                chain,
+                self._space.reference,
+                shape=self.data.shape,
+                classes=self.data.classes,
+                input_stem=self._space.input_stem,
+                output_stem=self._space.output_stem,
+                seed=seed,
+            )
 
     def _loop(self, network: keras.Model, candidate: str, purpose: str, planned_epochs: int) -> TrainingLoop:
         seed = derive_seed(self._seed, candidate, purpose)
@@ -198,7 +200,8 @@ class NASEval:
             raise  # nothing that the candidate is to blame for
         except Exception as error:
             evaluation = Evaluation.failure(candidate, first_line(error), traceback=traceback.format_exc())
-        return replace(evaluation, seconds=time.monotonic() - started, environment=environment(self._data_digest))
+        where = environment(self._data_digest) | accelerators()
+        return replace(evaluation, seconds=time.monotonic() - started, environment=where)
 
     def _checkpoint(self, candidate: str, purpose: Purpose, **start: Any) -> Checkpoint:
         """Where a training keeps its state; `start` is what it starts from and all else that is its own."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -142,7 +143,21 @@ def build_network(
     for position, key in enumerate(output_stem, start=1):
         x = apply_operation(reference[key], x, f"output{position}")
     x = layers.Flatten(name="flatten")(x)
-    return keras.Model(inputs, layers.Dense(classes, activation="softmax", name="classes")(x), name="candidate")
+    # In float32 whatever the policy: probabilities and the loss would lose small values in float16.
+    probabilities = layers.Dense(classes, activation="softmax", dtype="float32", name="classes")(x)
+    return keras.Model(inputs, probabilities, name="candidate")
+
+
+@contextlib.contextmanager
+def precision(mixed: bool) -> Iterator[None]:
+    """The policy under which networks are built inside: float16 arithmetic over float32 weights, or as it is."""
+    before = keras.config.dtype_policy()
+    if mixed:
+        keras.config.set_dtype_policy("mixed_float16")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def copy_matching_weights(source: keras.Model, target: keras.Model) -> float:

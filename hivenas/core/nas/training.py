@@ -6,8 +6,9 @@ epoch, validation) and keeps metric objects up to date at every step. Here one g
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +20,19 @@ from hivenas.config import EvaluationConfig, OptimizerConfig
 from hivenas.core.evaluation import EpochFigures
 from hivenas.core.nas.augmentation import Augmentation, Standardisation
 from hivenas.core.nas.datasets import Dataset
+from hivenas.core.nas.pooling import quick_max_pooling
 from hivenas.core.seeds import derive_seed
 
 _VALIDATION_BATCH = 512  # bounds memory only; whole batches of any size give the same figures
+# Rewriting a graph pays where it runs for long. These passes find nothing worth their time in one that Keras has made.
+_LOSING_PASSES = (
+    "arithmetic_optimization",
+    "constant_folding",
+    "dependency_optimization",
+    "implementation_selector",
+    "loop_optimization",
+    "shape_optimization",
+)
 
 
 class NotFiniteError(ArithmeticError):
@@ -69,6 +80,28 @@ def make_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
     return optimizer
 
 
+def accelerators() -> dict[str, str]:
+    """The GPUs that TensorFlow sees, on which the last bits of figures depend; nothing without any."""
+    found = tf.config.list_physical_devices("GPU")
+    names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in found]
+    return {"gpus": ", ".join(names)} if names else {}
+
+
+@contextlib.contextmanager
+def few_graph_passes() -> Iterator[None]:
+    """Leaves out the passes of TensorFlow's graph optimizer that cost more than they gain, for what is called inside.
+
+    TensorFlow does not tell an option that is on from one that was never set; both mean the same, and `on` is what is
+    put back.
+    """
+    before = tf.config.optimizer.get_experimental_options()
+    tf.config.optimizer.set_experimental_options(dict.fromkeys(_LOSING_PASSES, False))
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({key: before.get(key, True) for key in _LOSING_PASSES})
+
+
 class TrainingLoop:
     """Trains a network epoch by epoch; every epoch depends on the state before it and on its number alone.
 
@@ -92,6 +125,9 @@ class TrainingLoop:
         self._planned_epochs = planned_epochs
         self._seed = seed
         self._optimizer = make_optimizer(config.optimizer)
+        if config.mixed_precision:
+            # Gradients that float16 would round to 0 are computed of a larger loss.
+            self._optimizer = keras.optimizers.LossScaleOptimizer(self._optimizer)
         self._optimizer.build(network.trainable_variables)
         network.compile(optimizer=self._optimizer)
         # It has nothing for AutoGraph to convert, which would cost as much as tracing it.
@@ -100,7 +136,8 @@ class TrainingLoop:
         self._dropout_states = [v for v in network.variables if v.name == "seed_generator_state"]
         # Asked for its concrete graph, tf.function does not warn that every candidate brings a new one.
         order, augmentation_seed = tf.TensorSpec((len(arrays.x_train),), tf.int32), tf.TensorSpec((), tf.int32)
-        self._epoch = tf.function(self._train_and_validate).get_concrete_function(order, augmentation_seed)
+        with quick_max_pooling(network):
+            self._epoch = tf.function(self._train_and_validate).get_concrete_function(order, augmentation_seed)
 
     def run(
         self,
@@ -151,7 +188,8 @@ class TrainingLoop:
         rng = np.random.default_rng(derive_seed(self._seed, "order", epoch))
         order = rng.permutation(len(self._arrays.x_train)).astype(np.int32)
         augmentation_seed = tf.constant(derive_seed(self._seed, "augment", epoch), tf.int32)
-        values = self._epoch(tf.constant(order), augmentation_seed)
+        with few_graph_passes():
+            values = self._epoch(tf.constant(order), augmentation_seed)
         figures = EpochFigures(epoch, *(float(value) for value in values))
         if not math.isfinite(figures.loss) or not math.isfinite(figures.val_loss):
             raise NotFiniteError(
@@ -176,8 +214,9 @@ class TrainingLoop:
                 x = self._augment(x, tf.stack([augmentation_seed, start // batch]))
             with tf.GradientTape() as tape:
                 batch_loss, hits = self._score(x, y, True)
+                scaled_loss = self._optimizer.scale_loss(batch_loss)
             variables = self.network.trainable_variables
-            self._optimizer.apply(tape.gradient(batch_loss, variables), variables)
+            self._optimizer.apply(tape.gradient(scaled_loss, variables), variables)
             loss += batch_loss * tf.cast(tf.size(y), tf.float32)
             correct += hits
         val_count = len(self._arrays.x_val)

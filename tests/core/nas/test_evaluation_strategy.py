@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from hivenas.config import EvaluationConfig
 from hivenas.core.evaluation import Bar, mean_momentum
@@ -13,7 +14,7 @@ from hivenas.core.nas.evaluation_strategy import NASEval
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.network import copy_matching_weights
 from hivenas.core.nas.sizes import NetworkSizes
-from hivenas.core.nas.training import learning_rate
+from hivenas.core.nas.training import _LOSING_PASSES, learning_rate
 from hivenas.core.records import weights_name
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ArchitectureError, MissingResultsError
@@ -85,7 +86,14 @@ def test_continuing_equals_never_having_stopped_to_the_last_bit(
     tiny: dict[str, Any], optimizer: dict[str, Any], schedule: bool, augmentation: dict[str, Any]
 ) -> None:
     rates = {"initial_lr": 0.01, "final_lr": 0.001} if schedule else {"initial_lr": 0.0}
-    settings = {"optimizer": optimizer, "epochs": 3, "augmentation": augmentation, **rates}
+    check_continuing(tiny, {"optimizer": optimizer, "epochs": 3, "augmentation": augmentation, **rates})
+
+
+def test_continuing_is_exact_in_mixed_precision_too(tiny: dict[str, Any]) -> None:
+    check_continuing(tiny, {"optimizer": OPTIMIZERS[1], "epochs": 3, "initial_lr": 0.01, "mixed_precision": True})
+
+
+def check_continuing(tiny: dict[str, Any], settings: dict[str, Any]) -> None:
     interrupted = strategy(tiny, name="interrupted", **settings)
     first = interrupted.evaluate(ARCH)
     second = interrupted.momentum_eval(ARCH, first.filename, 1)
@@ -101,6 +109,32 @@ def test_continuing_equals_never_having_stopped_to_the_last_bit(
     saved = keras.models.clone_model(loop.network)
     saved.load_weights(interrupted.weights_path(third.filename))
     assert all(np.array_equal(a, b) for a, b in zip(saved.get_weights(), loop.network.get_weights(), strict=True))
+
+
+def test_mixed_precision_is_of_the_network_alone_and_its_answers_are_float32(tiny: dict[str, Any]) -> None:
+    before = keras.config.dtype_policy().name
+    mixed = strategy(tiny, mixed_precision=True)
+    network = mixed.instantiate_network(ARCH)
+    assert keras.config.dtype_policy().name == before
+    assert {str(weight.dtype) for weight in network.trainable_variables} == {"float32"}
+    assert {layer.compute_dtype for layer in network.layers if layer.name.startswith("layer")} == {"float16"}
+    assert network.output.dtype == "float32"
+    assert {layer.compute_dtype for layer in strategy(tiny).instantiate_network(ARCH).layers} == {"float32"}
+    served = mixed.fully_train(ARCH)
+    assert served.extra["test_accuracy"] >= 0.0
+    assert keras.saving.load_model(served.extra["model"]).output.dtype == "float32"
+    assert keras.config.dtype_policy().name == before
+
+
+def test_mixed_precision_learns_what_single_precision_learns(tiny: dict[str, Any]) -> None:
+    settings = {"dataset": {"name": "digits"}, "epochs": 3, "batch_size": 16, "initial_lr": 0.05, "final_lr": 0.01}
+    assert strategy(tiny | settings, mixed_precision=True).evaluate(ARCH).fitness > 0.8
+
+
+def test_training_leaves_the_graph_optimizer_as_it_was(tiny: dict[str, Any]) -> None:
+    strategy(tiny).evaluate(ARCH)
+    options = tf.config.optimizer.get_experimental_options()
+    assert not [key for key in _LOSING_PASSES if not options.get(key, True)]
 
 
 def test_augmentation_is_of_training_batches_only_and_new_in_every_epoch(tiny: dict[str, Any]) -> None:

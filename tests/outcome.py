@@ -21,6 +21,8 @@ _PARENT, _KEY = "mlflow.parentRunId", "hivenas.key"
 # What differs between two runs of the same search: times, ids and where they ran.
 _TIMES = frozenset({"seconds", "evaluation_seconds"})
 _OWN_TAGS = frozenset({"hivenas.uid", "mlflow.note.content", "mlflow.source.git.commit", "hivenas.git_dirty"})
+# Figures that the parent run gets whenever the search ends in order, also early.
+SUMMARY = tuple(f"mlflow/runs/parent/curves/{key}:" for key in ("evaluations", "epochs", "failed", "reused"))
 
 Outcome = dict[str, Any]
 

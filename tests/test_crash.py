@@ -11,22 +11,12 @@ import numpy as np
 import pytest
 
 from tests.crash import Trigger, harass, harass_until, live
-from tests.outcome import Outcome, differences, outcome, table
+from tests.outcome import SUMMARY, Outcome, differences, outcome, table
 from tests.processes import ROOT, SPHERE, TRAINING, Place
 
 KILLS = 10  # each costs the start of a process, ten seconds where it trains
 TINY = TRAINING.format(name="tiny", seed=5)
 SPHERE_48 = SPHERE.format(name="sphere", seed=5, iterations=6)  # so many evaluations
-# Figures that the parent run gets whenever the search ends in order, also early.
-SUMMARY = tuple(f"mlflow/runs/parent/curves/{key}:" for key in ("evaluations", "epochs", "failed", "reused"))
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store, made once."""
-    file = tmp_path_factory.mktemp("template") / "mlflow.db"
-    mlflow.MlflowClient(f"sqlite:///{file}").search_experiments(max_results=1)
-    return file
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import mlflow
 import pytest
 
 from tests.clusters import Cluster
 from tests.crash import Trigger, live
-from tests.outcome import Outcome, differences, outcome, table
+from tests.outcome import SUMMARY, Outcome, differences, outcome, table
 from tests.processes import Place, Process
 
 # Trains, continues and inherits: everything that moves a saved state from one worker to another.
@@ -26,17 +25,6 @@ full_train: {epochs: 2}
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 # Where a search ran, not what it found.
 WHERE = ("mlflow/runs/parent/params/execution.", "mlflow/models/versions/1/description:", "files:")
-
-# Figures that the parent run gets whenever the search ends in order, also early.
-SUMMARY = tuple(f"mlflow/runs/parent/curves/{key}:" for key in ("evaluations", "epochs", "failed", "reused"))
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store, made once."""
-    file = tmp_path_factory.mktemp("template") / "mlflow.db"
-    mlflow.MlflowClient(f"sqlite:///{file}").search_experiments(max_results=1)
-    return file
 
 
 @pytest.fixture(scope="module")

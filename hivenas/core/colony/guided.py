@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from hivenas.config import ColonyConfig
 from hivenas.core.colony.bee_colony import BeeColony, Flight
 from hivenas.core.colony.encoding import Codes, Encoding
 from hivenas.core.colony.food_source import FoodSource
-from hivenas.core.colony.surrogate import KERNELS, Surrogate, normal_scores
+from hivenas.core.colony.surrogate import KERNELS, Surrogate, Vector, normal_scores
 from hivenas.core.evaluation import Bee, Evaluation, Proposal
 from hivenas.core.objective_interface import ArchitectureObjective
 
@@ -176,12 +176,13 @@ class GuidedBeeColony(BeeColony):
                 flights.append(self._reuse(flights))
                 continue
             expected = outlook.improvement()
-            own, others, rest = (
-                max((place[name] for name in visits if name in place), key=expected.__getitem__, default=-1)
-                for visits in (choice.visits, open_to_all, everywhere)
-            )
-            stays = own >= 0 and (choice.source < 0 or others < 0 or expected[own] >= STAYING * expected[others])
-            chosen = own if stays else others if others >= 0 else rest
+            chosen = _most_expected(choice.visits, place, expected)
+            stays = chosen >= 0
+            if not stays or choice.source >= 0:
+                others = _most_expected(open_to_all, place, expected)
+                stays = stays and (others < 0 or expected[chosen] >= STAYING * expected[others])
+                if not stays:
+                    chosen = others if others >= 0 else _most_expected(everywhere, place, expected)
             source, visits = (choice.source, choice.visits) if stays else (-1, everywhere)
             outlook.assume(chosen)
             name = names[chosen]
@@ -304,3 +305,8 @@ class GuidedBeeColony(BeeColony):
             # The others can be no sources: better records have come, and stay.
             best = self._ranking.best(REMEMBERED)
             self._trials = {name: self._trials[name] for name in best if name in self._trials}
+
+
+def _most_expected(visits: Iterable[str], place: Mapping[str, int], expected: Vector) -> int:
+    """The place of the visit from which most is expected, among those that have a place; −1 where none has."""
+    return max((place[name] for name in visits if name in place), key=expected.__getitem__, default=-1)

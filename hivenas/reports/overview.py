@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hivenas.core.nas.pages import as_code
 from hivenas.core.records import Row, ranking
 from hivenas.reports.findings import busy_seconds, common_reasons
-from hivenas.reports.text import Summary, as_markdown, best_table, figure
+from hivenas.reports.text import Summary, as_markdown, best_table, figure, short
 
 LONGEST_NOTE = 8000  # characters of a description that MLflow keeps
 
@@ -60,45 +60,62 @@ def search_note(
         longest: so many characters at the most; what matters least is left out first.
     """
     best = next(iter(ranking(progress.rows, progress.minimize)), None)
-    sections = [_head(progress), _resume(progress), _found(progress, best, name_of), _model(progress)]
-    if best and drawing:
-        sections.append("## The best architecture\n\n```text\n" + "\n".join(drawing(best.candidate)) + "\n```")
-    sections += [_spent(progress), _failed(progress)]
-    # In the order in which they are read; in the order above, those that still fit.
-    read = [0, 2, 4, 3, 5, 6, 1] if best and drawing else [0, 2, 3, 4, 5, 1]
+    sections = [_head(progress, best, name_of), _resume(progress), _found(progress, name_of), _model(progress)]
+    lines = drawing(best.candidate) if best and drawing else ()
+    sections.append("## The best architecture\n\n```text\n" + "\n".join(lines) + "\n```" if lines else "")
+    sections.append(_spent(progress))
     kept: set[int] = set()
     room = longest
     for place, section in enumerate(sections):
         if section and len(section) + 2 <= room:
             kept.add(place)
             room -= len(section) + 2
-    return "\n\n".join(sections[place] for place in read if place in kept) + "\n"
+    # They are read in another order than that in which they matter.
+    return "\n\n".join(sections[place] for place in (0, 4, 2, 3, 5, 1) if place in kept) + "\n"
 
 
-def _head(progress: Progress) -> str:
+def _head(progress: Progress, best: Row | None, name_of: Callable[[Row], str]) -> str:
+    """What MLflow shows before anybody asks for more: five lines."""
+    lines = [_standing(progress)]
+    if best:
+        so_far = " so far" if progress.state == "RUNNING" else ""
+        found = f"**Best{so_far}**: fitness {figure(best)} by {name_of(best)}"
+        lines.append(f"{found}: {shortened(best.candidate)}" if best.params else found)
+    if progress.model_uri:
+        lines.append(f'**Load it**: `mlflow.pyfunc.load_model("{progress.model_uri}")`')
+    spent = f"{progress.summary.evaluations} evaluations"
+    if progress.summary.epochs:
+        spent += f", {progress.summary.epochs:,} epochs"
+    if wall := busy_seconds(progress.rows):
+        spent += f", {duration(wall)} wall time, {duration(progress.summary.seconds)} of workers' time"
+    failed = common_reasons(progress.rows, "failed", 1)
+    lines.append(f"**Spent**: {spent}; {progress.summary.failed or 'none'} failed")
+    lines[-1] += f", most often of {as_code(failed[0][0][:150])}" if failed else ""
+    if progress.state != "FINISHED":
+        when = ", should its process be gone" if progress.state == "RUNNING" else ""
+        lines.append(f"**Go on**{when}: `{progress.resume}`")
+    return "  \n".join(lines)
+
+
+def _standing(progress: Progress) -> str:
     told = sum(row.phase == "evaluate" for row in progress.rows)
     counted = f"{told} of at most {progress.planned} evaluations"
-    heads = {
-        "RUNNING": f"**Running**: {counted} so far. This page is brought up to date as the search goes on; "
-        "if its process is gone, go on with the command below.",
-        "FINISHED": f"**Finished** after {told} evaluations.",
-        "FAILED": f"**Failed** after {counted}: {as_code(progress.reason)}.",
-        "KILLED": f"**Ended early** after {counted}: {as_code(progress.reason)}.",
-    }
-    text = f"# Search `{progress.name}`\n\n{heads[progress.state]}"
-    if progress.test_accuracy is not None:
-        text += (
-            f" The best network, fully trained, has **{progress.test_accuracy:.4f}** test accuracy, on images that the "
-            "search never saw."
-        )
-    return text
+    if progress.state == "RUNNING":
+        return f"**Running**: {counted} so far; this page follows, iteration by iteration."
+    if progress.state == "FINISHED":
+        if progress.test_accuracy is None:
+            return f"**Finished** after {told} evaluations."
+        return f"**Finished**: the best network, trained fully, has **{progress.test_accuracy:.4f}** test accuracy."
+    how = "Failed" if progress.state == "FAILED" else "Ended early"
+    return f"**{how}** after {counted}: {as_code(progress.reason)}"
 
 
-def _found(progress: Progress, best: Row | None, name_of: Callable[[Row], str]) -> str:
-    if best is None:
+def _found(progress: Progress, name_of: Callable[[Row], str]) -> str:
+    if not any(row.status != "failed" for row in progress.rows):
         return ""
     table = as_markdown(best_table(progress.rows, minimize=progress.minimize, name_of=name_of))
-    return f"## The five best: {figure(best)} leads\n\n{table}"
+    where = "Pictures, the table of all evaluations and the configuration are among the artifacts."
+    return f"## The five best\n\n{table}\n\n{where}"
 
 
 def _model(progress: Progress) -> str:
@@ -114,33 +131,25 @@ def _model(progress: Progress) -> str:
 
 
 def _spent(progress: Progress) -> str:
-    summary = progress.summary
-    cells = [("evaluations", str(summary.evaluations)), ("records reused", str(summary.reused))]
+    summary, total = progress.summary, len(progress.rows)
+    lines = [f"{summary.evaluations} evaluations; {summary.reused} times a record was reused"]
     if summary.epochs:
-        cells.append(("epochs", f"{summary.epochs:,}"))
-    wall = busy_seconds(progress.rows)
-    if wall:
+        lines[0] += f"; {summary.epochs:,} epochs"
+    if wall := busy_seconds(progress.rows):
         workers = len({row.worker for row in progress.rows if row.worker})
-        cells += [("wall time", duration(wall)), ("workers' time", duration(summary.seconds))]
-        cells.append(("worker processes", str(workers)))
-    elif summary.seconds:
-        cells.append(("time of evaluations", duration(summary.seconds)))
-    return "## Spent\n\n" + as_markdown([[name for name, _ in cells], [value for _, value in cells]])
-
-
-def _failed(progress: Progress) -> str:
-    total = len(progress.rows)
-    lines = []
+        lines.append(
+            f"{duration(wall)} wall time in which anything was trained, {duration(summary.seconds)} of workers' time "
+            f"in {workers} worker {'process' if workers == 1 else 'processes'}"
+        )
+    if not summary.failed:
+        lines.append("no evaluation failed")
     for status, what in (("failed", "failed"), ("stopped", "were stopped early")):
         count = sum(row.status == status for row in progress.rows)
-        if not count:
-            continue
         reasons = common_reasons(progress.rows, status)
-        shown = "".join(f"\n- {number} ×, such as {as_code(reason)}" for reason, number in reasons)
-        lines.append(f"{count} of {total} evaluations {what}:\n{shown}")
-    if not any(row.status == "failed" for row in progress.rows):
-        lines.insert(0, "No evaluation failed.")
-    return "## What failed\n\n" + "\n\n".join(lines) if progress.rows else ""
+        examples = "".join(f"\n    - {number} ×, such as {as_code(reason[:300])}" for reason, number in reasons)
+        if count:
+            lines.append(f"{count} of {total} evaluations {what}{examples}")
+    return "## What was spent, what failed\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def _resume(progress: Progress) -> str:
@@ -151,6 +160,12 @@ def _resume(progress: Progress) -> str:
     else:
         how = "It goes on where it was, to the last bit"
     return f"## Go on\n\n{how}{place}:\n\n{command}"
+
+
+def shortened(candidate: str, longest: int = 300) -> str:
+    """An architecture in a line of markdown."""
+    text = short(candidate).replace("|", " → ")
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def duration(seconds: float) -> str:

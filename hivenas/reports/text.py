@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from hivenas.core.records import Row, ranking
 
+_NBSP = "\N{NO-BREAK SPACE}"
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -72,7 +74,10 @@ def figure(row: Row) -> str:
 
 
 def short(candidate: str, width: int = 0) -> str:
-    """An architecture without its ends, cut to a width where one is given."""
+    """An architecture without its ends, or a point to four digits, cut to a width where one is given."""
+    if candidate.startswith("["):
+        point = ", ".join(f"{float(x):.4g}" for x in candidate.strip("[]").split(","))
+        return f"({point})" if not width or len(point) + 2 <= width else f"({point}"[: width - 1] + "…"
     text = candidate.removeprefix("input|").removesuffix("|output")
     return text if not width or len(text) <= width else text[: width - 1] + "…"
 
@@ -85,8 +90,11 @@ def as_text(table: Sequence[Sequence[str]]) -> str:
 
 
 def as_markdown(table: Sequence[Sequence[str]]) -> str:
-    """A table as markdown; the `|` of architectures become arrows."""
-    lines = [[cell.replace("|", " → ") for cell in line] for line in table]
+    """A table as markdown; the `|` of architectures become arrows.
+
+    Spaces that do not break stand around every cell: MLflow shows tables without any room between their columns.
+    """
+    lines = [[f"{_NBSP}{cell.replace('|', ' → ')}{_NBSP}" for cell in line] for line in table]
     head = "| " + " | ".join(lines[0]) + " |\n|" + " --- |" * len(lines[0])
     return head + "".join("\n| " + " | ".join(line) + " |" for line in lines[1:])
 

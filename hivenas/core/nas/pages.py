@@ -82,13 +82,13 @@ class CandidatePages:
 def _note(
     proposal: Proposal | None, evaluation: Evaluation, figure: str, outline: Outline, changed: list[str], origin: str
 ) -> str:
-    parts = [_outcome(evaluation, figure), _whence(proposal, evaluation, origin)]
-    if changed:
-        parts.append("Changed:\n" + "".join(f"\n- {_code_around_names(line)}" for line in changed))
+    whence = _whence(proposal, evaluation, origin)
+    whence += " Changed: " + "; ".join(_code_around_names(line) for line in changed) + "." if changed else ""
+    parts = [f"{_outcome(evaluation, figure)}  \n{whence}"]
     drawing = "\n".join(as_lines(outline))
     if len(drawing) <= _LONGEST_DRAWING:
         parts.append(f"```text\n{drawing}\n```")
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
 def _outcome(evaluation: Evaluation, figure: str) -> str:
@@ -115,8 +115,8 @@ def _whence(proposal: Proposal | None, evaluation: Evaluation, origin: str) -> s
         return "A new food source." if proposal.bee == "scout" else f"A new food source of an {proposal.bee}."
     text = f"A neighbour of {origin}" if origin else "A neighbour of a food source"
     if proposal.center_fitness is not None and evaluation.status != "failed":
-        gain = evaluation.fitness - proposal.center_fitness
-        text += f" (there {proposal.center_fitness:.4f}, so {gain:+.4f})"
+        gain = f"{evaluation.fitness - proposal.center_fitness:+.4f}".replace("-", "−")
+        text += f" (there {proposal.center_fitness:.4f}, so {gain})"
     if evaluation.inherited:
         text += (
             f"; {evaluation.inherited:.0%} of its weights were inherited, as they were after "

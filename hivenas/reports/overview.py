@@ -11,6 +11,7 @@ from hivenas.reports.findings import busy_seconds, common_reasons
 from hivenas.reports.text import Summary, as_markdown, best_table, figure, short
 
 LONGEST_NOTE = 8000  # characters of a description that MLflow keeps
+_SPACE = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,9 @@ def _standing(progress: Progress) -> str:
 def _found(progress: Progress, name_of: Callable[[Row], str]) -> str:
     if not any(row.status != "failed" for row in progress.rows):
         return ""
-    table = as_markdown(best_table(progress.rows, minimize=progress.minimize, name_of=name_of))
+    best = best_table(progress.rows, minimize=progress.minimize, name_of=name_of)
+    # MLflow shows tables without any room between their columns.
+    table = as_markdown([[f"{_SPACE}{cell}{_SPACE}" for cell in line] for line in best])
     where = "Pictures, the table of all evaluations and the configuration are among the artifacts."
     return f"## The five best\n\n{table}\n\n{where}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hivenas.core.records import Row
 from hivenas.reports.findings import (
@@ -130,7 +130,7 @@ def _convergence(rows: Sequence[Row], minimize: bool) -> Figure:
         )
     axes.set_xlabel("evaluation (bands: every other iteration of the colony)")
     _scale(axes, good, minimize)
-    _legend_below(axes)
+    _legend_below(page, *axes.get_legend_handles_labels())
     return page
 
 
@@ -150,12 +150,9 @@ def _scale(axes: Axes, good: Sequence[Row], minimize: bool) -> None:
         axes.set_ylabel(f"fitness ({beyond} worse ones are not shown)")
 
 
-def _legend_below(axes: Axes) -> None:
-    """A legend that hides no point."""
-    handles, labels = axes.get_legend_handles_labels()
-    axes.legend(
-        handles, labels, frameon=False, fontsize="small", ncols=len(labels), loc="upper left", bbox_to_anchor=(0, -0.14)
-    )
+def _legend_below(page: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
+    """A legend that hides nothing."""
+    page.legend(handles, labels, frameon=False, fontsize="small", ncols=len(labels), loc="outside lower left")
 
 
 def _operations(rows: Sequence[Row], minimize: bool) -> Figure | None:
@@ -193,6 +190,8 @@ def _parameters(good: Sequence[Row], minimize: bool) -> Figure | None:
     sized = [row for row in good if row.params]
     if not sized:
         return None
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
     page, axes = _page("Fitness against size, with the Pareto front")
     _scatter_by_bee(axes, sized, lambda row: row.params)
     front = pareto_front(good, minimize=minimize)
@@ -223,10 +222,13 @@ def _parameters(good: Sequence[Row], minimize: bool) -> Figure | None:
             color=_FRONT,
         )
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("trainable parameters (numbers: evaluations)")
     axes.margins(x=0.08, y=0.08)
     _scale(axes, sized, minimize)
-    _legend_below(axes)
+    _legend_below(page, *axes.get_legend_handles_labels())
     return page
 
 
@@ -341,7 +343,6 @@ def _timeline(rows: Sequence[Row]) -> Figure | None:
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     axes.set_xlabel(f"{unit} since the first training began (pale: stopped early; hatched: trained on)")
-    keys = [Patch(color=colour, label=bee) for bee, colour in BEE_COLOURS.items()]
-    keys += [Patch(color=_FAILED, label="failed")] * any(row.status == "failed" for row in rows)
-    axes.legend(handles=keys, frameon=False, fontsize="small", ncols=4, loc="lower right", bbox_to_anchor=(1.0, 1.0))
+    keys = BEE_COLOURS | ({"failed": _FAILED} if any(row.status == "failed" for row in rows) else {})
+    _legend_below(page, [Patch(color=colour) for colour in keys.values()], list(keys))
     return page

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from hivenas.core.records import Row, ranking
 
-_NBSP = "\N{NO-BREAK SPACE}"
-
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -90,11 +88,8 @@ def as_text(table: Sequence[Sequence[str]]) -> str:
 
 
 def as_markdown(table: Sequence[Sequence[str]]) -> str:
-    """A table as markdown; the `|` of architectures become arrows.
-
-    Spaces that do not break stand around every cell: MLflow shows tables without any room between their columns.
-    """
-    lines = [[f"{_NBSP}{cell.replace('|', ' → ')}{_NBSP}" for cell in line] for line in table]
+    """A table as markdown; the `|` of architectures become arrows."""
+    lines = [[cell.replace("|", " → ") for cell in line] for line in table]
     head = "| " + " | ".join(lines[0]) + " |\n|" + " --- |" * len(lines[0])
     return head + "".join("\n| " + " | ".join(line) + " |" for line in lines[1:])
 

@@ -22,6 +22,7 @@ from hivenas.execution import Unlimited, augmented_examples, describe_data, make
 from hivenas.full_training import Trained, letter_of, publisher, trained_of
 from hivenas.objectives import describe_table, make_objective, run_params
 from hivenas.outbox import Delivered, Letter, Outbox
+from hivenas.reporting import Ending, report_ending
 from hivenas.reports import Summary, draw_augmentation, draw_plots, search_note
 from hivenas.search import Search, SearchListener, settle, take_up
 from hivenas.storage import SearchStore
@@ -292,8 +293,10 @@ class SearchRun:
             reason=reason,
         )
         plots = draw_plots(self.store.rows, self.store.folder.plots, minimize=self.minimize)
-        artifacts = ((self.store.folder.csv, ""), *((file, "plots") for file in plots))
         run_id = self.tracker.opened or self.store.state.run_id
+        ending = Ending(current_stores()[0], run_id, metrics.get("test_accuracy"), model_uri, reason)
+        page = report_ending(self.config, self.store.state, self.store.rows, ending)
+        artifacts = ((self.store.folder.csv, ""), (page, ""), *((file, "plots") for file in plots))
         rows = len(self.store.rows)
         return Closing(run_id, status, metrics, note, reason, artifacts, self._pointer(run_id), now_ms(), rows)
 

@@ -1,5 +1,6 @@
 """The record of a search: the results folder on the local disk, and Optuna's storage beside it."""
 
+from hivenas.storage.condition import condition_of
 from hivenas.storage.search_store import (
     Books,
     SearchState,
@@ -9,4 +10,4 @@ from hivenas.storage.search_store import (
     read_state,
 )
 
-__all__ = ["Books", "SearchState", "SearchStore", "open_folder", "open_store", "read_state"]
+__all__ = ["Books", "SearchState", "SearchStore", "condition_of", "open_folder", "open_store", "read_state"]

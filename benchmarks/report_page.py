@@ -1,8 +1,8 @@
 """What the report of a large search weighs, and how long it takes to write and to open.
 
-Searches a recorded table until 500 candidates were evaluated, as `hivenas search` does it, writes the page several times,
-and opens it in headless Chromium where there is one: the browser's own time from the start of the navigation until the
-page has loaded and its script has run, and the wall time of a whole screenshot less that of an empty page.
+Searches a recorded table until 500 candidates were evaluated, as `hivenas search` does it, writes the page several
+times, and opens it in headless Chromium where there is one: the browser's own time from the start of the navigation
+until the page has loaded and its script has run, and the wall time of a whole screenshot less that of an empty page.
 
     python benchmarks/report_page.py [--table FILE] [--evaluations 500] [--folder FOLDER]
 """

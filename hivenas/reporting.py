@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hivenas.config import Config
+from hivenas.config import Config, load
 from hivenas.core.records import ResultsFolder, Row, ranking
 from hivenas.core.seeds import arch_hash
+from hivenas.errors import MissingResultsError
 from hivenas.objectives import minimizes
-from hivenas.reports.page import Condition, Story, write_report
-from hivenas.storage import SearchState, condition_of, read_state
+from hivenas.reports.page import Comparison, Condition, Side, Story, write_comparison, write_report
+from hivenas.storage import SearchState, condition_of, fixed_keys, read_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,51 @@ def story_of(config: Config, rows: Sequence[Row]) -> Story:
     uri = f"models:/{config.model_name}@{config.registry.alias}" if registers else ""
     store = os.environ.get("MLFLOW_TRACKING_URI", "")
     return _story(config, state, rows, condition, Ending(store, state.run_id, accuracy, uri))
+
+
+def compare(one: str, other: str, file: str | None = None) -> tuple[Comparison, Path]:
+    """Puts two recorded searches side by side, also as a page.
+
+    Args:
+        one: a results folder or a configuration file.
+        other: likewise.
+        file: where the page goes; None for `<A>-and-<B>.html` beside the first results folder.
+
+    Raises:
+        ConfigError: a configuration that cannot be read.
+        MissingResultsError: one of them has no records.
+    """
+    configs = [_recorded_config(Path(text)) for text in (one, other)]
+    names = [config.name for config in configs]
+    labels = names if names[0] != names[1] else [str(_folder(config).path) for config in configs]
+    sides = [_side(config, label) for config, label in zip(configs, labels, strict=True)]
+    comparison = Comparison(*sides)
+    path = Path(file) if file else Path(configs[0].results.dir) / f"{names[0]}-and-{names[1]}.html"
+    return comparison, write_comparison(comparison, path)
+
+
+def _recorded_config(path: Path) -> Config:
+    """The configuration of a search that is named by its results folder, wherever that was moved, or by a file."""
+    folder = path if path.is_dir() else path.parent
+    own = folder / f"{folder.resolve().name}.yaml"
+    if path.is_dir() and not own.is_file():
+        raise MissingResultsError(
+            f"a results folder holds the configuration of its search, got {path} without {own.name}; give the folder "
+            "of one search, such as results/digits, or a configuration file"
+        )
+    if not path.is_dir() and path.resolve() != own.resolve():
+        return load(path)
+    config = load(own)
+    results = config.results.model_copy(update={"dir": str(folder.parent)})
+    return config.model_copy(update={"results": results, "name": folder.resolve().name})
+
+
+def _side(config: Config, label: str) -> Side:
+    rows = _folder(config).rows()
+    if not rows:
+        _folder(config).best()  # says what is missing
+    keys = fixed_keys(config) | {"colony.iterations": str(config.colony.iterations)}
+    return Side(label, story_of(config, rows), keys)
 
 
 def _story(config: Config, state: SearchState, rows: Sequence[Row], condition: Condition, ending: Ending) -> Story:

@@ -5,9 +5,19 @@ from hivenas.storage.search_store import (
     Books,
     SearchState,
     SearchStore,
+    fixed_keys,
     open_folder,
     open_store,
     read_state,
 )
 
-__all__ = ["Books", "SearchState", "SearchStore", "condition_of", "open_folder", "open_store", "read_state"]
+__all__ = [
+    "Books",
+    "SearchState",
+    "SearchStore",
+    "condition_of",
+    "fixed_keys",
+    "open_folder",
+    "open_store",
+    "read_state",
+]

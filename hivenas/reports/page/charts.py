@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -23,8 +23,9 @@ from hivenas.reports.page.scales import Scale, duration, scale_of, spreads
 from hivenas.reports.page.story import Story, shown
 from hivenas.reports.text import figure
 
-WIDE, NARROW = (1080.0, 320.0), (480.0, 330.0)
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 16.0, 30.0, 54.0
+WIDE, NARROW = (1080.0, 330.0), (480.0, 330.0)
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 16.0, 42.0, 50.0
+_LANES_TOP = 14.0
 _MOST_BANDS = 100
 _MOST_LANES = 40
 _LABEL_HEIGHT = 15.0
@@ -51,7 +52,7 @@ class Chart:
     @property
     def is_wide(self) -> bool:
         """Whether it takes the page's whole width."""
-        return len(self.drawings) > 1
+        return len(self.drawings) > 1 or bool(self.curves)
 
 
 def charts(story: Story) -> list[Chart]:
@@ -71,7 +72,7 @@ def fitness_title(minimize: bool) -> str:
     return f"fitness ({'lower' if minimize else 'higher'} is better)"
 
 
-def course(story: Story, x_of: dict[int, float], panel: Panel, *, class_: str, until: float) -> None:
+def course(story: Story, x_of: Mapping[int, float], panel: Panel, *, class_: str, until: float) -> None:
     """Draws the best fitness so far as steps, up to a place on the x axis."""
     path = ""
     for each in incumbents(story.rows, minimize=story.minimize):
@@ -104,6 +105,8 @@ def _convergence(story: Story, rows: Sequence[Row]) -> Chart | None:
             panel.mark(row, x(row.index), y(row.fitness) if is_good else ys[0] - 7)
         drawings.append(panel.markup())
     note = "Each mark is an evaluation, the line is the best so far, the stripes are iterations of the colony."
+    if any(row.phase == "momentum" for row in rows):
+        note += " Hollow marks are trainings that were continued."
     if any(row.status == "failed" for row in rows):
         note += " Crosses at the foot have failed."
     return Chart("convergence", "Convergence", note, tuple(drawings))
@@ -119,7 +122,7 @@ def _bands(rows: Sequence[Row], panel: Panel) -> None:
         if number % 2:
             panel.add("rect", x=left, y=top, width=right - left, height=bottom - top, class_="band")
         if right - left > 18:
-            panel.text((left + right) / 2, top + 12, str(band.iteration + 1), class_="iteration", anchor="middle")
+            panel.text((left + right) / 2, top - 5, str(band.iteration + 1), class_="iteration", anchor="middle")
 
 
 def _parameters(story: Story, rows: Sequence[Row]) -> Chart | None:
@@ -167,7 +170,7 @@ def _learning(story: Story) -> Chart | None:
     for rank, curve in reversed(list(enumerate(curves, start=1))):
         _curve(panel, curve, rank)
     _rank_labels(panel, curves)
-    note = "The ten best candidates by rank, continuations included; their architectures are below the picture."
+    note = "The ten best candidates by rank, continuations included; with their architectures."
     return Chart("learning", "Learning curves", note, (panel.markup(),), tuple(curves))
 
 
@@ -208,7 +211,7 @@ def _timeline(story: Story, rows: Sequence[Row]) -> Chart | None:
     label = f"When each of {len(lanes)} workers trained, over {duration(end)}"
     drawings = []
     for size, kind in ((WIDE, "wide"), (NARROW, "narrow")):
-        height = _TOP + 26.0 * len(kept) + _BOTTOM
+        height = _LANES_TOP + 26.0 * len(kept) + _BOTTOM
         left = 92.0 if kind == "wide" else 76.0
         x = Scale(0.0, max(end, 1e-3), left, size[0] - _RIGHT)
         drawing = Drawing(size[0], height, label, kind)
@@ -229,13 +232,13 @@ def _lanes(
     )
     scale = Scale(0.0, x.high / unit, x.start, x.end)
     for value, text in scale.ticks(7 if x.end > 600 else 4):
-        drawing.add("line", x1=scale(value), x2=scale(value), y1=_TOP - 6, y2=bottom, class_="grid")
+        drawing.add("line", x1=scale(value), x2=scale(value), y1=_LANES_TOP - 6, y2=bottom, class_="grid")
         drawing.text(scale(value), bottom + 18, text, class_="tick", anchor="middle")
     drawing.text(
         (x.start + x.end) / 2, drawing.height - 4, f"{name} since the first training", class_="title", anchor="middle"
     )
     for number, (worker, spans) in enumerate(lanes):
-        top = _TOP + 26.0 * number
+        top = _LANES_TOP + 26.0 * number
         host, _, process = worker.rpartition("-")
         drawing.text(x.start - 8, top + 13, process or host, class_="tick", anchor="end")
         for begin, end, row in spans:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # Control characters, halves of surrogate pairs, and marks that turn the direction of text: what reasons may hold.
 _UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_CONDITIONS = {
+CONDITIONS = {
     "finished": ("✓", "finished"),
     "running": ("●", "running"),
     "ended": ("■", "ended early"),
@@ -52,6 +52,7 @@ def report_page(story: Story) -> str:
     """The report of a search as HTML."""
     ranked = story.ranked
     operations, cells = heat(story)
+    table = lines(story)
     return render(
         "report.html",
         story=story,
@@ -60,13 +61,15 @@ def report_page(story: Story) -> str:
         chain=chain_of(ranked[0].candidate) if ranked else [],
         summary=story.summary,
         stopped=sum(row.status == "stopped" for row in story.rows),
+        continued=sum(row.phase == "momentum" for row in story.rows),
         charts=charts(story),
         operations=operations,
         heat=cells,
         shares=contributions(story),
-        lines=lines(story),
+        lines=table,
+        kinds={letter for line in table for letter in line.kind.split()},
         most_shown=MOST_SHOWN,
-        condition=_CONDITIONS[story.condition],
+        condition=CONDITIONS[story.condition],
     )
 
 

@@ -20,16 +20,17 @@ class Drawing:
     Args:
         width, height: of its coordinates; it is shown as wide as there is room.
         label: what it shows, for those who do not see it.
-        kind: its class, such as `wide` for one that phones do not show.
+        kind: its class, such as `wide` for one that phones do not show, or `still` for one that answers to no pointer.
     """
 
     def __init__(self, width: float, height: float, label: str, kind: str = "one") -> None:
         self.width = width
         self.height = height
         self._parts: list[str] = []
+        role = 'role="img"' if kind == "still" else 'role="group" tabindex="0" aria-roledescription="chart"'
         self._head = (
             f'<svg class="chart {escape(kind)}" viewBox="0 0 {short_number(width)} {short_number(height)}" '
-            f'role="group" tabindex="0" aria-roledescription="chart" aria-label="{escape(label)}">'
+            f'{role} aria-label="{escape(label)}">'
         )
 
     def add(self, tag: str, text: str = "", **attributes: str | float) -> None:
@@ -86,7 +87,7 @@ class Panel(Drawing):
             self.add("line", x1=place, x2=place, y1=bottom, y2=bottom + 4, class_="axis")
             self.text(place, bottom + 18, label, class_="tick", anchor="middle")
         self.text((left + right) / 2, self.height - 4, self._titles[0], class_="title", anchor="middle")
-        self.text(4, top - 8, self._titles[1], class_="title")
+        self.text(4, top - 26, self._titles[1], class_="title")
 
 
 def bee_class(row: Row) -> str:

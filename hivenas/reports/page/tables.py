@@ -10,6 +10,7 @@ from hivenas.core.evaluation import decode_candidate
 from hivenas.core.records import Row
 from hivenas.reports.findings import BEES, Role, operation_map, roles, succeeded
 from hivenas.reports.page.drawing import SYMBOLS, bee_class
+from hivenas.reports.page.scales import brief
 from hivenas.reports.page.story import Story, shown
 from hivenas.reports.text import figure, short
 
@@ -49,8 +50,9 @@ class Line:
 
     @property
     def epochs(self) -> str:
-        """Epochs of the evaluation and of its continuations."""
-        return f"{self.row.epochs}+{self.row.momentum_epochs}" if self.row.momentum_epochs else str(self.row.epochs)
+        """Epochs of the evaluation and of its continuations; a dash where nothing was trained."""
+        own, more = self.row.epochs, self.row.momentum_epochs
+        return f"{own}+{more}" if more else str(own) if own else "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ class Cell:
     @property
     def text(self) -> str:
         """The mean, short."""
-        return f"{self.mean:.3g}" if abs(self.mean) >= 1 else f"{self.mean:.2f}"
+        size = abs(self.mean)
+        return f"{self.mean:.2f}" if size < 10 else f"{self.mean:.1f}" if size < 1000 else brief(self.mean)
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@
     light(key);
     const cell = (number) => line.cells[number].textContent.trim();
     const small = [`evaluation ${cell(0)}`, cell(3), cell(4), cell(5) === "–" ? "" : `${cell(5)} parameters`,
-      cell(6) === "0" ? "" : `${cell(6)} epochs`, `${cell(7)} s`];
+      cell(6) === "–" ? "" : `${cell(6)} epochs`, `${cell(7)} s`];
     const reason = line.querySelector("small");
     tip.replaceChildren(part("b", cell(1)), part("span", small.filter(Boolean).join(" · ")),
       part("code", line.querySelector("code").textContent), ...(reason ? [part("em", reason.textContent)] : []));

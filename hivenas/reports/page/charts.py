@@ -26,6 +26,8 @@ from hivenas.reports.text import figure
 WIDE, NARROW = (1080.0, 330.0), (480.0, 330.0)
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 16.0, 42.0, 50.0
 _LANES_TOP = 14.0
+_MANY = 200  # marks, from where on they are drawn smaller
+_ENOUGH = 50
 _MOST_BANDS = 100
 _MOST_LANES = 40
 _LABEL_HEIGHT = 15.0
@@ -92,10 +94,12 @@ def _convergence(story: Story, rows: Sequence[Row]) -> Chart | None:
         f"evaluation {best.index}"
     )
     drawings = []
-    for size, kind in ((WIDE, "wide"), (NARROW, "narrow")):
+    values, weaker = _in_focus([row.fitness for row in good], story.minimize)
+    many = " many" if len(rows) > _MANY else ""
+    for size, kind in ((WIDE, f"wide{many}"), (NARROW, f"narrow{many}")):
         xs, ys, _ = plane(size, kind)
         x = Scale(-0.5, max(story.rows[-1].index + 0.5, 1.0), *xs)
-        y = scale_of([row.fitness for row in good], *ys, log=spreads(row.fitness for row in good))
+        y = scale_of(values, *ys, log=spreads(values))
         panel = Panel(size, label, x, y, ("evaluation", fitness_title(story.minimize)), kind)
         _bands(story.rows, panel)
         panel.axes()
@@ -105,11 +109,22 @@ def _convergence(story: Story, rows: Sequence[Row]) -> Chart | None:
             panel.mark(row, x(row.index), y(row.fitness) if is_good else ys[0] - 7)
         drawings.append(panel.markup())
     note = "Each mark is an evaluation, the line is the best so far, the stripes are iterations of the colony."
+    if weaker:
+        note += f" The {weaker} weakest stand at the {'top' if story.minimize else 'foot'} of it."
     if any(row.phase == "momentum" for row in rows):
         note += " Hollow marks are trainings that were continued."
     if any(row.status == "failed" for row in rows):
         note += " Crosses at the foot have failed."
     return Chart("convergence", "Convergence", note, tuple(drawings))
+
+
+def _in_focus(values: Sequence[float], minimize: bool) -> tuple[list[float], int]:
+    """The values that an axis shows in their place, and how many weaker ones would take most of it for themselves."""
+    ordered = sorted(values, reverse=minimize)
+    weaker = len(ordered) // 10 if len(ordered) >= _ENOUGH and not spreads(ordered) else 0
+    if weaker and abs(ordered[-1] - ordered[weaker]) < 0.6 * abs(ordered[-1] - ordered[0]):
+        return ordered[weaker:], weaker
+    return ordered, 0
 
 
 def _bands(rows: Sequence[Row], panel: Panel) -> None:

@@ -91,7 +91,7 @@
       cell(6) === "–" ? "" : `${cell(6)} epochs`, `${cell(7)} s`];
     const reason = line.querySelector("small");
     tip.replaceChildren(part("b", cell(1)), part("span", small.filter(Boolean).join(" · ")),
-      part("code", line.querySelector("code").textContent), ...(reason ? [part("em", reason.textContent)] : []));
+      line.querySelector("code").cloneNode(true), ...(reason ? [part("em", reason.textContent)] : []));
     tip.hidden = false;
     const { width, height } = tip.getBoundingClientRect();
     const room = document.documentElement.clientWidth;

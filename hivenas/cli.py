@@ -387,10 +387,13 @@ def _print_reproduction(reproduction: Reproduction) -> None:
 def _print_trained(trained: Trained) -> None:
     figures = trained.evaluation.extra
     click.echo(
-        f"\nfully trained: test accuracy {figures['test_accuracy']:.4f}, "
+        f"\nfully trained: test accuracy {figures['test_accuracy']:.4f} (95 %: {figures['test_accuracy_low']:.4f} … "
+        f"{figures['test_accuracy_high']:.4f}, {figures['test_images']} images), "
         f"validation accuracy {trained.evaluation.fitness:.4f}"
     )
-    if trained.model_uri:
-        click.echo(
-            f"  load the model     python -c \"import mlflow; model = mlflow.pyfunc.load_model('{trained.model_uri}')\""
-        )
+    uri, verdict = trained.published.uri, trained.published.verdict
+    if verdict:
+        click.echo(f"registered: {verdict}")
+    if uri:
+        click.echo(f"  load the model     python -c \"import mlflow; model = mlflow.pyfunc.load_model('{uri}')\"")
+        click.echo(f"  classify images    hivenas predict {shlex.quote(uri)} FILES…")

@@ -16,7 +16,7 @@ from hivenas.core.evaluation import Evaluation, Proposal
 from hivenas.core.recipe import Recipe
 from hivenas.core.records import Row
 from hivenas.core.seeds import derive_seed
-from hivenas.core.tracker import Closing, SearchCard, now_ms
+from hivenas.core.tracker import MODEL_URI, MODEL_VERDICT, Closing, SearchCard, now_ms
 from hivenas.errors import DatasetError, DiskFullError, TrackingError, first_line
 from hivenas.execution import Unlimited, augmented_examples, describe_data, make_executor, run_proposal, train_arch
 from hivenas.full_training import Trained, letter_of, publisher, trained_of
@@ -278,24 +278,28 @@ class SearchRun:
     def _closing(self, status: str, letter: Letter | None, reason: str = "") -> Closing:
         summary = self._summary()
         metrics = summary.metrics()
-        model_uri = ""
-        if letter and letter.evaluation and letter.model:
-            metrics["test_accuracy"] = letter.evaluation.extra["test_accuracy"]
-            model_uri = f"models:/{letter.model.name}@{letter.model.alias}" if letter.model.name else ""
+        trained, interval = "", None
+        if letter and letter.evaluation and letter.child and letter.model:
+            figures, trained = letter.evaluation.extra, letter.child.key
+            metrics["test_accuracy"] = figures["test_accuracy"]
+            interval = figures["test_accuracy_low"], figures["test_accuracy_high"]
         note = search_note(
             self.config.name,
             self.store.rows,
             summary,
             minimize=self.minimize,
             test_accuracy=metrics.get("test_accuracy"),
-            model_uri=model_uri,
+            interval=interval,
+            model_uri=MODEL_URI if trained else "",
+            verdict=MODEL_VERDICT if trained else "",
             reason=reason,
         )
         plots = draw_plots(self.store.rows, self.store.folder.plots, minimize=self.minimize)
         artifacts = ((self.store.folder.csv, ""), *((file, "plots") for file in plots))
         run_id = self.tracker.opened or self.store.state.run_id
         rows = len(self.store.rows)
-        return Closing(run_id, status, metrics, note, reason, artifacts, self._pointer(run_id), now_ms(), rows)
+        pointer = self._pointer(run_id)
+        return Closing(run_id, status, metrics, note, reason, artifacts, pointer, now_ms(), rows, trained)
 
     def _pointer(self, run_id: str) -> str:
         """The run that `mlflow run` has made for a resumption."""

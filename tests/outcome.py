@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import mlflow
 import numpy as np
 from mlflow.entities import Run
 
+from hivenas.core.records import CIRCUMSTANCES
 from tests.processes import Place
 
 _PARENT, _KEY = "mlflow.parentRunId", "hivenas.key"
@@ -33,7 +34,7 @@ def outcome(place: Place) -> Outcome:
     if (place.folder / "books.db").exists():
         check_optuna(f"sqlite:///{place.folder}/books.db", place.name, rows)
     return {
-        "table": [_without(row, {"seconds", "run_id"}) for row in rows],
+        "table": [_without(row, CIRCUMSTANCES) for row in rows],
         "histories": {file.name: _history(file) for file in place.results.glob("training_history/*.json")},
         "state": _without(json.loads((place.results / "state.json").read_text()), {"run_id", "uid"}),
         "weights": {file.name: _h5_digest(file) for file in place.results.glob("weights/*.h5")},
@@ -143,7 +144,7 @@ def _version(version: Any, names: Mapping[str, str]) -> Outcome:
 
 
 def _history(file: Path) -> Outcome:
-    return _without(json.loads(file.read_text()), {"seconds"})
+    return _without(json.loads(file.read_text()), CIRCUMSTANCES)
 
 
 def _h5_digest(file: Path) -> str:
@@ -160,7 +161,7 @@ def _h5_digest(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _without(mapping: Mapping[str, Any], keys: set[str] | frozenset[str]) -> Outcome:
+def _without(mapping: Mapping[str, Any], keys: Set[str]) -> Outcome:
     return {key: value for key, value in mapping.items() if key not in keys}
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.core.records import CIRCUMSTANCES
 
 ROOT = Path(__file__).parents[1]
 TINY = """
@@ -45,7 +47,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"PATH": path})
 
 
-def records(folder: Path, without: tuple[str, ...] = ("seconds", "run_id")) -> list[dict[str, str]]:
+def records(folder: Path, without: Set[str] = CIRCUMSTANCES) -> list[dict[str, str]]:
     (file,) = folder.glob("*/*.csv")
     with file.open(newline="") as lines:
         return [{k: v for k, v in row.items() if k not in without} for row in csv.DictReader(lines)]
@@ -151,7 +153,7 @@ def test_two_processes_two_workers_and_optunas_books_alone_give_the_same_bits(st
 
     rows = results[0]
     assert any(row["status"] == "stopped" for row in rows), "no rule has ended a training"
-    evaluated = [row for row in records(tmp_path / "one", ("seconds",)) if row["phase"] == "evaluate"]
+    evaluated = [row for row in records(tmp_path / "one", CIRCUMSTANCES - {"run_id"}) if row["phase"] == "evaluate"]
     heirs = [row for row in evaluated if float(row["inherited"])]
     assert heirs, "nothing was inherited"
     assert all(row["parent"] and row["inherited_epochs"] == "1" for row in heirs)

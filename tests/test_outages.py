@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from mlflow.entities import Run
 
+from hivenas.core.records import CIRCUMSTANCES
 from tests.outcome import table
 from tests.processes import SPHERE, TRAINING, Place, Process
 from tests.servers import Server
@@ -213,4 +214,4 @@ def test_a_search_goes_on_when_a_full_disk_has_space_again(
 
 
 def _figures(row: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in row.items() if key not in {"seconds", "run_id"}}
+    return {key: value for key, value in row.items() if key not in CIRCUMSTANCES}

@@ -130,7 +130,7 @@ def test_a_promotion_that_was_killed_is_finished_with_the_same_result(
     said = BETTER.format("0.9500").replace("version 1", "version 2") + "kept as previous"
     if not promoted:
         said = "not the champion: the test accuracy 0.8500 is below the 0.9000 of version 2 on the same test images"
-    moves = [
+    moves: list[Callable[[], object]] = [
         lambda: client.set_model_version_tag(name, number, "hivenas.promotion", said),
         lambda: client.set_registered_model_alias(name, "previous", "2"),
         lambda: client.set_registered_model_alias(name, "champion", number),

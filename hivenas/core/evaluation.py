@@ -98,6 +98,8 @@ class Evaluation:
         inherited_epochs: epochs that those weights had been trained for.
         filename: name of the h5 file with weights and optimizer state; empty where nothing was saved.
         seconds: wall time spent, in seconds.
+        started: when it began, in seconds since 1970; 0 where nothing was trained.
+        worker: `host-pid` of the process that trained it; empty where none did.
         reason: why it stopped or failed; empty otherwise.
         traceback: the formatted exception of a failure; empty otherwise.
         history: figures of every epoch of this evaluation, first epoch first.
@@ -117,6 +119,8 @@ class Evaluation:
     inherited_epochs: int = 0
     filename: str = ""
     seconds: float = 0.0
+    started: float = 0.0
+    worker: str = ""
     reason: str = ""
     traceback: str = ""
     history: tuple[EpochFigures, ...] = ()

@@ -46,6 +46,8 @@ class Row:
     inherited_epochs: int
     macs: int
     curve: str
+    started: float
+    worker: str
 
     @classmethod
     def of(cls, proposal: Proposal, evaluation: Evaluation, run_id: str = "") -> Row:
@@ -73,6 +75,8 @@ class Row:
             inherited_epochs=evaluation.inherited_epochs,
             macs=evaluation.macs,
             curve=" ".join(f"{figures.epoch}:{float(figures.val_accuracy)!r}" for figures in evaluation.history),
+            started=round(evaluation.started, 3),
+            worker=evaluation.worker,
         )
 
     def evaluation(self) -> Evaluation:
@@ -91,6 +95,8 @@ class Row:
             filename=self.weights_filename,
             seconds=self.seconds,
             reason=self.reason,
+            started=self.started,
+            worker=self.worker,
         )
 
     def accuracies(self) -> dict[int, float]:
@@ -103,6 +109,8 @@ Purpose = Literal["train", "momentum", "full"]
 
 WEIGHTS_SUFFIX = ".weights.h5"
 COLUMNS = tuple(field.name for field in fields(Row))
+# What differs between two runs of the same search: ids, times, and where they ran.
+CIRCUMSTANCES = frozenset({"run_id", "seconds", "started", "worker"})
 
 
 def weights_name(candidate: str, age: int) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from hivenas.core.outage import Outage
-from hivenas.core.records import ResultsFolder, Row, write_atomically
+from hivenas.core.records import CIRCUMSTANCES, COLUMNS, ResultsFolder, Row, write_atomically
 from hivenas.errors import ResultsExistError, StorageError
 from hivenas.storage.optuna_books import OptunaBooks, Recorded
 from hivenas.storage.search_store import SearchState
+
+_FIGURES = tuple(column for column in COLUMNS if column not in CIRCUMSTANCES)
 
 
 class FollowingBooks:
@@ -109,7 +111,7 @@ class FollowingBooks:
     def _refuse_fork(self, folder: ResultsFolder, rows: Sequence[Row], recorded: Recorded) -> None:
         """One search that was resumed on two machines at once has two continuations; only one can go on."""
         for mine, other in zip(rows, recorded.rows, strict=False):
-            if replace(mine, run_id="", seconds=0.0) != replace(other, run_id="", seconds=0.0):
+            if any(getattr(mine, name) != getattr(other, name) for name in _FIGURES):
                 raise ResultsExistError(
                     f"evaluation {mine.index} in {folder.path} is not that of the study {self._books.name!r} in "
                     f"{self._books.shown}: the search was resumed in two places; go on in the other one, or without "

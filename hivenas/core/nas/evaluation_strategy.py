@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+import socket
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -194,7 +196,7 @@ class NASEval:
     def _guarded(self, candidate: str, train: Callable[[str], Evaluation]) -> Evaluation:
         """Runs a training and turns whatever goes wrong with the candidate into a failed evaluation."""
         _ = self.data  # data that cannot be loaded is the user's error, not the candidate's
-        started = time.monotonic()
+        began, started = time.time(), time.monotonic()
         try:
             evaluation = train(candidate)
         except (DatasetError, MissingResultsError, DiskFullError):
@@ -202,7 +204,8 @@ class NASEval:
         except Exception as error:
             evaluation = Evaluation.failure(candidate, first_line(error), traceback=traceback.format_exc())
         where = environment(self._data_digest) | accelerators()
-        return replace(evaluation, seconds=time.monotonic() - started, environment=where)
+        seconds, worker = time.monotonic() - started, f"{socket.gethostname()}-{os.getpid()}"
+        return replace(evaluation, seconds=seconds, started=began, worker=worker, environment=where)
 
     def _checkpoint(self, candidate: str, purpose: Purpose, **start: Any) -> Checkpoint:
         """Where a training keeps its state; `start` is what it starts from and all else that is its own."""

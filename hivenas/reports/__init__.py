@@ -1,0 +1,30 @@
+"""Tables and pictures of a search, from its records."""
+
+from hivenas.reports.answers import draw_answers
+from hivenas.reports.augmentation import draw_augmentation
+from hivenas.reports.plots import BEE_COLOURS, draw_plots
+from hivenas.reports.text import (
+    Summary,
+    as_markdown,
+    as_text,
+    best_table,
+    figure,
+    model_note,
+    search_note,
+    short,
+)
+
+__all__ = [
+    "BEE_COLOURS",
+    "Summary",
+    "as_markdown",
+    "as_text",
+    "best_table",
+    "draw_answers",
+    "draw_augmentation",
+    "draw_plots",
+    "figure",
+    "model_note",
+    "search_note",
+    "short",
+]

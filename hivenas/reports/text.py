@@ -1,0 +1,117 @@
+"""What is said of a search: tables, descriptions of runs and of models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hivenas.core.records import Row, ranking
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The counts of a search: evaluations and continuations, reused records, failures, epochs, wall time in seconds."""
+
+    evaluations: int
+    reused: int
+    failed: int
+    epochs: int
+    seconds: float
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], *, reused: int, seconds: float) -> Summary:
+        """Counts the records; momentum epochs count once, where they were trained."""
+        epochs = 0
+        trained: dict[str, int] = {}
+        for row in (row for row in rows if row.status != "failed"):
+            total = row.epochs + row.momentum_epochs
+            epochs += total - (trained.get(row.candidate, 0) if row.phase == "momentum" else 0)
+            trained[row.candidate] = total
+        failed = sum(row.status == "failed" for row in rows)
+        return cls(len(rows), reused, failed, epochs, seconds)
+
+    def metrics(self) -> dict[str, float]:
+        """As metrics of the parent run."""
+        return {
+            "evaluations": float(self.evaluations),
+            "reused": float(self.reused),
+            "failed": float(self.failed),
+            "epochs": float(self.epochs),
+        }
+
+
+def best_table(rows: Sequence[Row], *, minimize: bool, count: int = 5) -> list[list[str]]:
+    """A header and the best candidates: rank, fitness, parameters, epochs, evaluation, architecture."""
+    table = [["", "fitness", "parameters", "epochs", "evaluation", "architecture"]]
+    for rank, row in enumerate(ranking(rows, minimize)[:count], start=1):
+        name = f"{row.index:04d}-{'momentum' if row.phase == 'momentum' else row.bee}"
+        epochs = str(row.epochs) + (f"+{row.momentum_epochs}" if row.momentum_epochs else "")
+        table.append([str(rank), figure(row), f"{row.params:,}", epochs, name, short(row.candidate)])
+    return table
+
+
+def figure(row: Row) -> str:
+    """A fitness for people: an accuracy to four places, the value of a numerical objective to six digits."""
+    return f"{row.fitness:.6g}" if row.candidate.startswith("[") else f"{row.fitness:.4f}"
+
+
+def short(candidate: str, width: int = 0) -> str:
+    """An architecture without its ends, cut to a width where one is given."""
+    text = candidate.removeprefix("input|").removesuffix("|output")
+    return text if not width or len(text) <= width else text[: width - 1] + "…"
+
+
+def as_text(table: Sequence[Sequence[str]]) -> str:
+    """A table with aligned columns."""
+    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table)
+    return "\n".join(lines)
+
+
+def as_markdown(table: Sequence[Sequence[str]]) -> str:
+    """A table as markdown; the `|` of architectures become arrows."""
+    lines = [[cell.replace("|", " → ") for cell in line] for line in table]
+    head = "| " + " | ".join(lines[0]) + " |\n|" + " --- |" * len(lines[0])
+    return head + "".join("\n| " + " | ".join(line) + " |" for line in lines[1:])
+
+
+def search_note(
+    name: str,
+    rows: Sequence[Row],
+    summary: Summary,
+    *,
+    minimize: bool,
+    test_accuracy: float | None = None,
+    interval: tuple[float, float] | None = None,
+    model_uri: str = "",
+    verdict: str = "",
+    reason: str = "",
+) -> str:
+    """The parent run's description: why it ended early, if so, what was found and spent, how to load the result."""
+    parts = [f"# Search `{name}`"]
+    if reason:
+        parts.append(f"Ended early: {reason}. The search goes on with `--resume`.")
+    if test_accuracy is not None:
+        between = f" (95 % confidence interval {interval[0]:.4f} … {interval[1]:.4f})" if interval else ""
+        parts.append(f"Test accuracy of the fully trained best: **{test_accuracy:.4f}**{between}")
+    if model_uri:
+        parts.append(f'Load it: `mlflow.pyfunc.load_model("{model_uri}")`')
+    if verdict:
+        parts.append(f"In the registry: {verdict}")
+    parts.append("## Best candidates\n\n" + as_markdown(best_table(rows, minimize=minimize)))
+    parts.append(
+        f"{summary.evaluations} evaluations, {summary.epochs} epochs, {summary.failed} failed, "
+        f"{summary.reused} records reused, {summary.seconds:.0f} s"
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def model_note(origin: Mapping[str, str], config_yaml: str) -> str:
+    """The registered version's description: search run, architecture, figures and configuration."""
+    lines = "".join(
+        f"\n| {key.removeprefix('hivenas.')} | {value.replace('|', ' → ')} |" for key, value in origin.items()
+    )
+    return (
+        "Takes raw images, as the data set gives them: standardisation is inside. Returns class probabilities.\n\n"
+        f"| | |\n| --- | --- |{lines}\n\n```yaml\n{config_yaml}```\n"
+    )

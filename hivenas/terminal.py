@@ -8,7 +8,7 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hivenas.config import Config
     from hivenas.core.records import Row
     from hivenas.full_training import Trained
+    from hivenas.prediction import Prediction
     from hivenas.reproduction import Reproduction
     from hivenas.search_run import Finished
 
@@ -198,6 +199,18 @@ def print_reproduction(reproduction: Reproduction) -> None:
         click.echo(as_text([["", "then", "now"], *([d.what, d.before, d.now] for d in reproduction.environment)]))
     elif reproduction.figures:
         click.echo("\nversions, threads, processor and data are those of then")
+
+
+def print_predictions(predictions: Sequence[Prediction], *, as_json: bool) -> None:
+    """Prints what images were taken for: a table, or a line of JSON for each."""
+    from hivenas.reports import as_text
+
+    if as_json:
+        for prediction in predictions:
+            click.echo(prediction.to_json())
+    else:
+        head = ["image", "class", "probability", "next best", "probability"]
+        click.echo(as_text([head, *(prediction.cells() for prediction in predictions)]))
 
 
 def print_trained(trained: Trained) -> None:

@@ -29,7 +29,6 @@ from hivenas.errors import (
 from hivenas.execution import Local
 from hivenas.outbox import Delivered, Letter
 from hivenas.reports import draw_answers, model_note
-from hivenas.tracking import git_tags
 
 _LONGEST_TAG = 5000
 
@@ -153,6 +152,8 @@ def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mappi
 
 def _git_origin() -> dict[str, str]:
     """The commit that the model was trained from, where the working folder is a git checkout."""
+    from hivenas.tracking import git_tags
+
     tags = git_tags()
     commit = tags.pop("mlflow.source.git.commit", "")
     return {"hivenas.git_commit": commit} | tags if commit else {}

@@ -55,6 +55,22 @@ def main() -> None:
 
 
 @main.command()
+@click.argument("name", metavar="[NAME]", default="digits")
+def init(name: str) -> None:
+    """Write NAME.yaml to begin with: every key with its default and its meaning.
+
+    The configurations that come with hivenas are written under their own names: digits, the first run and the default,
+    fashion_mnist, cifar10, sphere, table.
+    """
+    with errors():
+        from hivenas.shipped import start
+
+        file = start(name)
+        click.echo(f"wrote {file}\n\nNext:\n  look at the plan    hivenas check --config {file}")
+        click.echo(f"  search              hivenas search --config {file}")
+
+
+@main.command()
 @config_option
 @set_option
 @import_option

@@ -28,6 +28,7 @@ from hivenas.full_training import Trained, letter_of, publisher, trained_of
 from hivenas.gpus import worker_gpus
 from hivenas.objectives import make_objective, minimizes, naming, trial_parameters
 from hivenas.outbox import Outbox
+from hivenas.reporting import report_recorded
 from hivenas.reports import draw_plots
 from hivenas.search import SearchListener
 from hivenas.storage import Books, open_folder, open_store
@@ -217,15 +218,20 @@ def predict(model: str, files: Sequence[str], say: Callable[[str], None]) -> lis
 
 
 def draw_report(config: Config) -> tuple[list[Row], list[Path]]:
-    """Draws the pictures of a recorded search, finished or not; it needs neither its data nor its operations.
+    """Draws the pictures of a recorded search, finished or not, and its page; its data and operations are not needed.
+
+    Returns:
+        The records, and the files: the page first.
 
     Raises:
         MissingResultsError: nothing was recorded.
     """
     folder = ResultsFolder(config.results.dir, config.name)
-    folder.best(minimizes(config))
     rows = folder.rows()
-    return rows, draw_plots(rows, folder.plots, minimize=minimizes(config))
+    if not rows:
+        folder.best()  # says what is missing
+    page = report_recorded(config, rows)
+    return rows, [page, *draw_plots(rows, folder.plots, minimize=minimizes(config))]
 
 
 def _refuse_untrained(config: Config) -> None:

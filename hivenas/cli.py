@@ -214,7 +214,7 @@ def predict(model: str, files: tuple[str, ...], as_json: bool, modules: tuple[st
 @set_option
 @import_option
 def report(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> None:
-    """Draw the pictures and the table of a recorded search, finished or not."""
+    """Write the report of a recorded search, finished or not: one HTML page, pictures, and the best as a table."""
     with errors():
         from hivenas import app
         from hivenas.objectives import minimizes
@@ -225,6 +225,25 @@ def report(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...
         click.echo(as_text(best_table(rows, minimize=minimizes(config))))
         for file in files:
             click.echo(f"wrote {file}")
+
+
+@main.command()
+@click.argument("one", metavar="A")
+@click.argument("other", metavar="B")
+@click.option("--out", metavar="FILE", help="Where the page goes; without it beside the results folder of A.")
+@import_option
+def compare(one: str, other: str, out: str | None, modules: tuple[str, ...]) -> None:
+    """Put two recorded searches side by side, here and as one HTML page.
+
+    A and B are each the results folder of a search, such as results/digits, or its configuration file.
+    """
+    with errors():
+        from hivenas import reporting
+
+        _import(modules)
+        comparison, page = reporting.compare(one, other, out)
+        click.echo(comparison.as_text())
+        click.echo(f"\nwrote {page}")
 
 
 def _import(modules: tuple[str, ...]) -> None:

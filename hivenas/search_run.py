@@ -22,6 +22,7 @@ from hivenas.execution import Unlimited, augmented_examples, describe_data, make
 from hivenas.full_training import Trained, letter_of, publisher, trained_of
 from hivenas.objectives import describe_table, make_objective, run_params
 from hivenas.outbox import Delivered, Letter, Outbox
+from hivenas.reporting import Ending, report_ending
 from hivenas.reports import Summary, draw_augmentation, draw_plots, search_note
 from hivenas.search import Search, SearchListener, settle, take_up
 from hivenas.storage import SearchStore
@@ -69,7 +70,7 @@ class SearchRun:
             self.delivered: list[Delivered] = []
             take_up(self.store, self.outbox)
             if self.store.state.stage != "search" and not self._has_flown():
-                self.store.save(stage="search", trained=False)
+                self.store.save(stage="search", trained=False, model="")
             if self._is_done():
                 return self._nothing_left()
             self.letters = self.outbox.letters()
@@ -165,6 +166,8 @@ class SearchRun:
             self._fly()
             self.store.save(stage="full_train")
         letter = self._train(data) if self._trains() else None
+        if letter:
+            self.delivered += settle(self.store, self.outbox)  # so that the report can say where the model is
         # The state says that all is done once every letter that tells so is on the disk.
         self.outbox.write(Letter(closing=self._closed_before(letter) or self._closing("FINISHED", letter)))
         self.store.save(stage="done", trained=letter is not None)
@@ -193,7 +196,7 @@ class SearchRun:
         )
         self.outbox.write(letter)
         if evaluation.status == "failed":
-            self.delivered += settle(self.store, self.outbox)
+            settle(self.store, self.outbox)
             trained_of(letter, ())
         return letter
 
@@ -295,8 +298,11 @@ class SearchRun:
             reason=reason,
         )
         plots = draw_plots(self.store.rows, self.store.folder.plots, minimize=self.minimize)
-        artifacts = ((self.store.folder.csv, ""), *((file, "plots") for file in plots))
         run_id = self.tracker.opened or self.store.state.run_id
+        model_uri = self.store.state.model if trained else ""
+        ending = Ending(current_stores()[0], run_id, metrics.get("test_accuracy"), model_uri, reason)
+        page = report_ending(self.config, self.store.state, self.store.rows, ending)
+        artifacts = ((self.store.folder.csv, ""), (page, ""), *((file, "plots") for file in plots))
         rows = len(self.store.rows)
         pointer = self._pointer(run_id)
         return Closing(run_id, status, metrics, note, reason, artifacts, pointer, now_ms(), rows, trained)

@@ -69,8 +69,10 @@ def test_the_wheel_has_the_package_the_configurations_and_nothing_else(built: Bu
         configurations = {Path(n).name: wheel.read(n) for n in names if n.startswith("hivenas/conf/")}
         metadata = Parser().parsestr(wheel.read(f"hivenas-{VERSION}.dist-info/METADATA").decode())
         entries = wheel.read(f"hivenas-{VERSION}.dist-info/entry_points.txt").decode()
-    modules = {str(file.relative_to(ROOT)) for file in (ROOT / "hivenas").rglob("*.py")}
-    assert set(names) == modules | {"hivenas/py.typed"} | {f"hivenas/conf/{name}" for name in configurations}
+    files = [file.relative_to(ROOT) for file in (ROOT / "hivenas").rglob("*") if file.is_file()]
+    ours = {str(file) for file in files if "__pycache__" not in file.parts}
+    assert set(names) == ours | {f"hivenas/conf/{name}" for name in configurations}
+    assert {"hivenas/py.typed", "hivenas/cli.py", "hivenas/conf/default.yaml"} <= set(names)
     assert configurations == {file.name: file.read_bytes() for file in (ROOT / "conf").iterdir()}
     assert metadata["Version"] == VERSION
     assert metadata["Name"] == "hivenas"

@@ -52,7 +52,9 @@ class SearchPages:
         *,
         reason: str = "",
         test_accuracy: float | None = None,
+        interval: tuple[float, float] | None = None,
         model_uri: str = "",
+        verdict: str = "",
     ) -> str:
         """The description of the search's run; see `Progress`."""
         colony = self._config.colony
@@ -67,7 +69,9 @@ class SearchPages:
             f"{socket.gethostname()}:{os.getcwd()}",
             reason,
             test_accuracy,
+            interval,
             model_uri,
+            verdict,
         )
         drawing = self._candidates.drawing if self._candidates else None
         return search_note(progress, drawing=drawing, name_of=self._linked_name)

@@ -10,7 +10,7 @@ from hivenas.core.records import Row, ranking
 from hivenas.reports.findings import busy_seconds, common_reasons
 from hivenas.reports.text import Summary, as_markdown, best_table, figure, short
 
-LONGEST_NOTE = 8000  # characters of a description that MLflow keeps
+LONGEST_NOTE = 7500  # characters: MLflow keeps 8,000 of a description, and links get longer when they are filled in
 _SPACE = "\N{NO-BREAK SPACE}"
 
 
@@ -29,7 +29,9 @@ class Progress:
         place: where that is to be given.
         reason: why it ended early; empty otherwise.
         test_accuracy: of the fully trained best; None where there is none.
+        interval: the 95 % confidence interval of that accuracy; None where there is none.
         model_uri: of the registered model; empty where there is none.
+        verdict: whether that has become the champion; empty where there is none.
     """
 
     name: str
@@ -42,7 +44,9 @@ class Progress:
     place: str = ""
     reason: str = ""
     test_accuracy: float | None = None
+    interval: tuple[float, float] | None = None
     model_uri: str = ""
+    verdict: str = ""
 
 
 def search_note(
@@ -84,6 +88,8 @@ def _head(progress: Progress, best: Row | None, name_of: Callable[[Row], str]) -
         lines.append(f"{found}: {shortened(best.candidate)}" if best.params else found)
     if progress.model_uri:
         lines.append(f'**Load it**: `mlflow.pyfunc.load_model("{progress.model_uri}")`')
+    if progress.verdict:
+        lines.append(f"**In the registry**: {progress.verdict}")
     spent = f"{progress.summary.evaluations} evaluations"
     if progress.summary.epochs:
         spent += f", {progress.summary.epochs:,} epochs"
@@ -106,7 +112,10 @@ def _standing(progress: Progress) -> str:
     if progress.state == "FINISHED":
         if progress.test_accuracy is None:
             return f"**Finished** after {told} evaluations."
-        return f"**Finished**: the best network, trained fully, has **{progress.test_accuracy:.4f}** test accuracy."
+        low_high = progress.interval
+        between = f" (95 % confidence: {low_high[0]:.4f} … {low_high[1]:.4f})" if low_high else ""
+        accuracy = f"**{progress.test_accuracy:.4f}** test accuracy{between}"
+        return f"**Finished**: the best network, trained fully, has {accuracy}."
     how = "Failed" if progress.state == "FAILED" else "Ended early"
     return f"**{how}** after {counted}: {as_code(progress.reason)}"
 
@@ -122,14 +131,15 @@ def _found(progress: Progress, name_of: Callable[[Row], str]) -> str:
 
 
 def _model(progress: Progress) -> str:
-    if not progress.model_uri:
-        return ""
+    """How the model is used; every line names it, as the tracker leaves out lines that would name none."""
     uri = progress.model_uri
+    if not uri:
+        return ""
     return (
-        "## Use the model\n\nIt takes raw images, as the data set gives them.\n\n"
-        f'```python\nimport mlflow\n\nmodel = mlflow.pyfunc.load_model("{uri}")\n'
-        "model.predict(images)  # probabilities of the classes, a row an image\n```\n\n"
-        f"```sh\nhivenas predict {uri} image.png\nmlflow models serve -m {uri} --env-manager local\n```"
+        f"## Use the model `{uri}`\n\n"
+        f'- from Python: `mlflow.pyfunc.load_model("{uri}").predict(images)`, raw images as the data set gives them\n'
+        f"- for files: `hivenas predict {uri} image.png`\n"
+        f"- as a server: `mlflow models serve -m {uri} --env-manager local`"
     )
 
 

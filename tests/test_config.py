@@ -31,6 +31,8 @@ WRONG_VALUES = [
     ("evaluation: {epochs: '5'}", "evaluation.epochs", "must be a whole number, got '5'"),
     ("evaluation: {epochs: 5.0}", "evaluation.epochs", "must be a whole number, got 5.0"),
     ("evaluation: {epochs: 0}", "evaluation.epochs", "must be at least 1, got 0"),
+    ("results: {keep_weights: best:0}", "results.keep_weights", "best:N with a whole number N ≥ 1, got 'best:0'"),
+    ("results: {keep_weights: best}", "results.keep_weights", "must be all, none or best:N"),
     ("evaluation: {initial_lr: fast}", "evaluation.initial_lr", "must be a number, got 'fast'"),
     ("evaluation: {initial_lr: .nan}", "evaluation.initial_lr", "must be a finite number, got nan"),
     ("evaluation: {initial_lr: .inf}", "evaluation.initial_lr", "must be a finite number, got inf"),
@@ -427,3 +429,9 @@ def test_text_that_looks_like_a_number_survives_the_resolved_yaml(tmp_path: Path
     file = tmp_path / "x.yaml"
     file.write_text(from_mapping({"name": name}).to_yaml())
     assert load(file).name == name
+
+
+@pytest.mark.parametrize(("text", "kept"), [("all", None), ("none", 0), ("best:10", 10)])
+def test_it_is_said_whose_weights_are_kept(tmp_path: Path, text: str, kept: int | None) -> None:
+    file = _write(tmp_path, "name: a")
+    assert load(file, [f"results.keep_weights={text}"]).results.kept == kept

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ from hivenas.search import SearchListener
 from hivenas.storage import Books, open_folder, open_store
 
 if TYPE_CHECKING:
+    from hivenas.prediction import Prediction
     from hivenas.reproduction import Reproduction
     from hivenas.search_run import Finished
 
@@ -191,6 +193,28 @@ def reproduce(run_id: str, listener: SearchListener) -> Reproduction:
 
     fail_fast()
     return reproduction.reproduce(TrackedRun(run_id), listener.note)
+
+
+def predict(model: str, files: Sequence[str], say: Callable[[str], None]) -> list[Prediction]:
+    """Classifies image files, or the images of npz files, by a trained model.
+
+    Args:
+        model: what `TrackedModel` takes: a URI of the registry, a registered name, a run's id.
+        files: the files.
+        say: is told in a line what was done to the images.
+
+    Raises:
+        DatasetError: a file that cannot be read, or images that the model cannot take.
+        MissingResultsError: no such model, or one that cannot be loaded here.
+        TrackingError: the MLflow store does not answer.
+    """
+    from hivenas.prediction import classify
+    from hivenas.tracking import fail_fast
+    from hivenas.tracking.models import TrackedModel
+
+    fail_fast()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # what TensorFlow says of this machine when it is imported
+    return classify(TrackedModel(model), files, say)
 
 
 def draw_report(config: Config) -> tuple[list[Row], list[Path]]:

@@ -15,6 +15,7 @@ from hivenas.terminal import (
     Terminal,
     errors,
     print_finished,
+    print_predictions,
     print_reproduction,
     print_trained,
 )
@@ -51,6 +52,22 @@ def switch(name: str, help_text: str) -> Callable[[Any], Any]:
 @click.version_option(package_name="hivenas")
 def main() -> None:
     """Neural architecture search for Keras: an Artificial Bee Colony drives, MLflow sees everything."""
+
+
+@main.command()
+@click.argument("name", metavar="[NAME]", default="digits")
+def init(name: str) -> None:
+    """Write NAME.yaml to begin with: every key with its default and its meaning.
+
+    The configurations that come with hivenas are written under their own names: digits, the first run and the default,
+    fashion_mnist, cifar10, sphere, table.
+    """
+    with errors():
+        from hivenas.shipped import start
+
+        file = start(name)
+        click.echo(f"wrote {file}\n\nNext:\n  look at the plan    hivenas check --config {file}")
+        click.echo(f"  search              hivenas search --config {file}")
 
 
 @main.command()
@@ -172,6 +189,24 @@ def sync(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...])
         click.echo(f"{taken} records taken, {waiting} still waiting")
         if waiting:
             raise TrackingError("the MLflow store has not taken everything; try again when it answers")
+
+
+@main.command()
+@click.argument("model", metavar="MODEL")
+@click.argument("files", metavar="FILES…", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="A line of JSON for each image.")
+@import_option
+def predict(model: str, files: tuple[str, ...], as_json: bool, modules: tuple[str, ...]) -> None:
+    """Classify image files (png, jpg …) or the images of npz files.
+
+    MODEL is models:/NAME@ALIAS, the NAME of a registered model for its champion, or the id of a run.
+    """
+    with errors():
+        from hivenas import app
+
+        _import(modules)
+        predictions = app.predict(model, files, lambda text: click.echo(f"hivenas: {text}", err=True))
+        print_predictions(predictions, as_json=as_json)
 
 
 @main.command()

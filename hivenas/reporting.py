@@ -27,7 +27,7 @@ class Ending:
         store: URI of the MLflow store.
         run_id: the search's run there.
         test_accuracy: of the fully trained best; None without.
-        model_uri: of the registered model; empty without.
+        model_uri: where the fully trained best is loaded from; empty while it is not published.
         reason: why it ends early; empty where it is finished.
     """
 
@@ -68,8 +68,7 @@ def story_of(config: Config, rows: Sequence[Row]) -> Story:
     condition = condition_of(_folder(config), state)
     state = state or SearchState()
     accuracy = _test_accuracy(_folder(config), rows, minimizes(config)) if state.trained else None
-    registers = accuracy is not None and config.registry.register_model
-    uri = f"models:/{config.model_name}@{config.registry.alias}" if registers else ""
+    uri = state.model if state.trained else ""
     store = os.environ.get("MLFLOW_TRACKING_URI", "")
     return _story(config, state, rows, condition, Ending(store, state.run_id, accuracy, uri))
 

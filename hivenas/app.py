@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -213,7 +212,6 @@ def predict(model: str, files: Sequence[str], say: Callable[[str], None]) -> lis
     from hivenas.tracking.models import TrackedModel
 
     fail_fast()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # what TensorFlow says of this machine when it is imported
     return classify(TrackedModel(model), files, say)
 
 

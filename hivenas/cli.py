@@ -86,7 +86,7 @@ def search(
 
         config = hint.config = _load(config_path, overrides, modules)
         with Terminal() as terminal:
-            finished = app.search(config, terminal, resume=resume, overwrite=overwrite)
+            finished = app.search(config, terminal, resume=resume, overwrite=overwrite, go_on=hint.command)
         print_finished(config, finished)
 
 

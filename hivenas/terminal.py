@@ -78,18 +78,24 @@ class ResumeHint:
         self._modules = modules
         self.config: Config | None = None
 
-    def __str__(self) -> str:
+    @property
+    def command(self) -> str:
+        """The command, whether or not there is anything to go on with; without a password."""
         from hivenas.config_text import masked
+
+        given = [override for override in self._overrides if override.strip()]
+        shown = [masked(each) if "optuna.storage" in each else each for each in given]
+        sets = "".join(f" --set {shlex.quote(each)}" for each in shown)
+        imports = "".join(f" --import {shlex.quote(module)}" for module in self._modules)
+        return f"hivenas search --config {shlex.quote(self._path)}{sets}{imports} --resume"
+
+    def __str__(self) -> str:
         from hivenas.storage import read_state
 
         state = read_state(self.config) if self.config else None
         if state is None or not state.has_begun:
             return ""
-        given = [override for override in self._overrides if override.strip()]
-        shown = [masked(each) if "optuna.storage" in each else each for each in given]
-        sets = "".join(f" --set {shlex.quote(each)}" for each in shown)
-        imports = "".join(f" --import {shlex.quote(module)}" for module in self._modules)
-        return f". Go on with\n  hivenas search --config {shlex.quote(self._path)}{sets}{imports} --resume"
+        return f". Go on with\n  {self.command}"
 
 
 class Terminal(contextlib.AbstractContextManager["Terminal"]):

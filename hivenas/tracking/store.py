@@ -20,6 +20,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from hivenas.core.interruption import held_back
 from hivenas.errors import HivenasError, TrackingError, TrackingRefusedError, first_line
 
 # What MLflow will say again to the same request, however often it is asked.
@@ -113,10 +114,11 @@ def _make_database(uri: str) -> None:
 def spoken() -> Iterator[None]:
     """Turns what MLflow raises, in all its kinds, into a TrackingError.
 
-    Its own, of the network, of artifact files, of a database that cannot be opened.
+    Its own, of the network, of artifact files, of a database that cannot be opened. Ctrl-C waits until it has answered.
     """
     try:
-        yield
+        with held_back():
+            yield
     except HivenasError:
         raise
     except MlflowException as error:

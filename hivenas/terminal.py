@@ -7,8 +7,10 @@ import functools
 import os
 import re
 import shlex
+import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from types import FrameType
@@ -55,8 +57,18 @@ def errors(resume_hint: ResumeHint | None = None, voice: Voice | None = None) ->
 def _fail(reason: str, code: int, voice: Voice | None, resume_hint: ResumeHint | None = None) -> NoReturn:
     if isinstance(voice, JsonLines):
         voice.failed(reason, code, resume_hint.command() if resume_hint else "")
-    click.echo(f"hivenas: {reason}{resume_hint or ''}", err=True)
+    _complain(f"{reason}{resume_hint or ''}")
     sys.exit(code)
+
+
+def _complain(text: str) -> None:
+    """Says it on the standard error; in a window between words, but for commands, which stand on lines of their own."""
+    lines = f"hivenas: {_printable(text)}".splitlines()
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+        lines = [each if each.startswith("  ") else wrapper.fill(each) for each in lines]
+    click.echo("\n".join(lines), err=True)
 
 
 @contextlib.contextmanager
@@ -117,7 +129,7 @@ class Quiet(SearchListener, contextlib.AbstractContextManager["Quiet"]):
 
     def warn(self, text: str) -> None:
         """Says it on the standard error."""
-        click.echo(f"hivenas: {text}", err=True)
+        _complain(text)
 
     def conclude(self, outcome: Outcome, show: Callable[[], None]) -> None:
         """Says the outcome's line."""
@@ -236,11 +248,12 @@ def print_finished(config: Config, finished: Finished) -> None:
     from hivenas.reports import as_text, best_table
 
     summary = finished.summary
+    table = best_table(finished.rows, minimize=finished.minimize)
     click.echo(
         f"\n{summary.evaluations} evaluations, {summary.epochs} epochs, {summary.failed} failed, "
         f"{summary.reused} reused, {summary.seconds:.0f} s of evaluation\n"
     )
-    click.echo(as_text(best_table(finished.rows, minimize=finished.minimize)))
+    click.echo(as_text(fitted(table, shutil.get_terminal_size().columns) if sys.stdout.isatty() else table))
     if finished.trained:
         print_trained(finished.trained)
     click.echo("\nNext:")
@@ -249,6 +262,18 @@ def print_finished(config: Config, finished: Finished) -> None:
         click.echo(f"  tell MLflow        hivenas sync --config {file}    ({finished.waiting} records wait for it)")
     click.echo(f"  see every run      {_ui_command(finished.store)}")
     click.echo(f"  draw the report    hivenas report --config {shlex.quote(config.source or 'FILE')}")
+
+
+def fitted(table: list[list[str]], width: int) -> list[list[str]]:
+    """A table cut to a window: of its columns those between the second and the last go first, from the right."""
+    while _width(table) > width and len(table[0]) > 3:
+        table = [[*line[:-2], line[-1]] for line in table]
+    room = max(4, width - _width([line[:-1] for line in table]) - 2)
+    return [[*line[:-1], line[-1] if len(line[-1]) <= room else f"{line[-1][: room - 1]}…"] for line in table]
+
+
+def _width(table: list[list[str]]) -> int:
+    return sum(max(map(len, column)) for column in zip(*table, strict=True)) + 2 * (len(table[0]) - 1)
 
 
 def _ui_command(store: str) -> str:

@@ -17,10 +17,13 @@ from hivenas.cli import main
 from hivenas.core.evaluation import Evaluation, Proposal
 from hivenas.core.records import Row
 from hivenas.json_lines import JsonLines
-from hivenas.terminal import Terminal, draws
+from hivenas.reports import as_text, best_table, short
+from hivenas.terminal import Terminal, draws, fitted
 from tests.processes import SPHERE, Place
 
 LAST_LINE = r"16/16 (employee|onlooker|scout)"
+LONG = "input|sep3x3_64|max_pool3x3|conv3x3_32bnrelu|dropout|identity|output"
+PROPOSAL = Proposal(7, 1, "onlooker", 2, LONG)
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -150,6 +153,16 @@ def in_a_terminal(place: Place, **variables: str) -> str:
     os.close(ours)
     assert process.wait() == 0, written.decode()
     return written.decode()
+
+
+@pytest.mark.parametrize("width", [12, 24, 38, 60, 200])
+def test_a_table_fits_the_window_and_keeps_what_matters(width: int) -> None:
+    table = best_table([Row.of(PROPOSAL, Evaluation(LONG, "complete", 0.98765, 3, params=12345))], minimize=False)
+    shown = as_text(fitted(table, width)).splitlines()
+    assert max(map(len, shown)) <= max(width, 1 + 2 + 7 + 2 + 4)
+    assert shown[1].startswith("1  0.9877 ")
+    assert ("12,345" in shown[1]) is (width >= 60)
+    assert (short(LONG) in shown[1]) is (width == 200)
 
 
 @pytest.mark.parametrize("no_color", ["", "1"])

@@ -136,11 +136,17 @@ def _refused(error: Exception) -> TrackingRefusedError:
 
 
 def _unreachable(error: Exception) -> TrackingError:
-    reason = _without_login(first_line(error))
+    reason = _without_login(_cause(first_line(error)))
     store = shown_store()
     return TrackingError(
         f"the MLflow store {store} does not answer: {reason}; start it, or set MLFLOW_TRACKING_URI to another one"
     )
+
+
+def _cause(line: str) -> str:
+    """The innermost cause of what the network's libraries wrap in each other's words, such as Connection refused."""
+    found = re.search(r"Caused by \w+\([\"'](?:[^\"']*: )?(?:\[Errno -?\d+\] )?(.+?)[\"']\)\)", line)
+    return found[1] if found else line
 
 
 def shown_store() -> str:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 FAILED, WRONG_INPUT = 1, 2
 _SHOWN_DIFFERENCES = 10
+_LEAST_SHOWN = 24  # characters of an architecture, before other columns give way
 
 
 @contextlib.contextmanager
@@ -265,15 +266,17 @@ def print_finished(config: Config, finished: Finished) -> None:
 
 
 def fitted(table: list[list[str]], width: int) -> list[list[str]]:
-    """A table cut to a window: of its columns those between the second and the last go first, from the right."""
-    while _width(table) > width and len(table[0]) > 3:
+    """A table cut to a window: of its columns those between the second and the last give way, from the right."""
+    wanted = min(_LEAST_SHOWN, max(len(line[-1]) for line in table))
+    while (room := _room(table, width)) < wanted and len(table[0]) > 3:
         table = [[*line[:-2], line[-1]] for line in table]
-    room = max(4, width - _width([line[:-1] for line in table]) - 2)
+    room = max(4, room)
     return [[*line[:-1], line[-1] if len(line[-1]) <= room else f"{line[-1][: room - 1]}…"] for line in table]
 
 
-def _width(table: list[list[str]]) -> int:
-    return sum(max(map(len, column)) for column in zip(*table, strict=True)) + 2 * (len(table[0]) - 1)
+def _room(table: list[list[str]], width: int) -> int:
+    """What is left of a window for the last column of a table."""
+    return width - sum(max(map(len, column)) + 2 for column in list(zip(*table, strict=True))[:-1])
 
 
 def _ui_command(store: str) -> str:

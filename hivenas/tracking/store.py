@@ -145,8 +145,8 @@ def _unreachable(error: Exception) -> TrackingError:
 
 def _cause(line: str) -> str:
     """The innermost cause of what the network's libraries wrap in each other's words, such as Connection refused."""
-    found = re.search(r"Caused by \w+\([\"'](?:[^\"']*: )?(?:\[Errno -?\d+\] )?(.+?)[\"']\)\)", line)
-    return found[1] if found else line
+    found = re.search(r"Caused by \w+\((.*)\)\)", line)
+    return re.sub(r"^\[Errno -?\d+\] ", "", found[1].strip("\"'").rpartition(": ")[2]) if found else line
 
 
 def shown_store() -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,10 +29,12 @@ from hivenas.gpus import worker_gpus
 from hivenas.listener import SearchListener
 from hivenas.objectives import make_objective, minimizes, naming, trial_parameters
 from hivenas.outbox import Outbox
+from hivenas.reporting import report_recorded
 from hivenas.reports import draw_plots
 from hivenas.storage import Books, open_folder, open_store
 
 if TYPE_CHECKING:
+    from hivenas.prediction import Prediction
     from hivenas.reproduction import Reproduction
     from hivenas.search_run import Finished
 
@@ -192,16 +195,43 @@ def reproduce(run_id: str, listener: SearchListener) -> Reproduction:
     return reproduction.reproduce(TrackedRun(run_id), listener.note)
 
 
+def predict(model: str, files: Sequence[str], say: Callable[[str], None]) -> list[Prediction]:
+    """Classifies image files, or the images of npz files, by a trained model.
+
+    Args:
+        model: what `TrackedModel` takes: a URI of the registry, a registered name, a run's id.
+        files: the files.
+        say: is told in a line what was done to the images.
+
+    Raises:
+        DatasetError: a file that cannot be read, or images that the model cannot take.
+        MissingResultsError: no such model, or one that cannot be loaded here.
+        TrackingError: the MLflow store does not answer.
+    """
+    from hivenas.prediction import classify
+    from hivenas.tracking import fail_fast
+    from hivenas.tracking.models import TrackedModel
+
+    fail_fast()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # what TensorFlow says of this machine when it is imported
+    return classify(TrackedModel(model), files, say)
+
+
 def draw_report(config: Config) -> tuple[list[Row], list[Path]]:
-    """Draws the pictures of a recorded search, finished or not; it needs neither its data nor its operations.
+    """Draws the pictures of a recorded search, finished or not, and its page; its data and operations are not needed.
+
+    Returns:
+        The records, and the files: the page first.
 
     Raises:
         MissingResultsError: nothing was recorded.
     """
     folder = ResultsFolder(config.results.dir, config.name)
-    folder.best(minimizes(config))
     rows = folder.rows()
-    return rows, draw_plots(rows, folder.plots, minimize=minimizes(config))
+    if not rows:
+        folder.best()  # says what is missing
+    page = report_recorded(config, rows)
+    return rows, [page, *draw_plots(rows, folder.plots, minimize=minimizes(config))]
 
 
 def _refuse_untrained(config: Config) -> None:

@@ -16,6 +16,7 @@ from hivenas.terminal import (
     errors,
     print_finished,
     print_plan,
+    print_predictions,
     print_reproduction,
     print_trained,
     speaking,
@@ -53,6 +54,22 @@ def switch(name: str, help_text: str) -> Callable[[Any], Any]:
 @click.version_option(package_name="hivenas")
 def main() -> None:
     """Neural architecture search for Keras: an Artificial Bee Colony drives, MLflow sees everything."""
+
+
+@main.command()
+@click.argument("name", metavar="[NAME]", default="digits")
+def init(name: str) -> None:
+    """Write NAME.yaml to begin with: every key with its default and its meaning.
+
+    The configurations that come with hivenas are written under their own names: digits, the first run and the default,
+    fashion_mnist, cifar10, sphere, table.
+    """
+    with errors():
+        from hivenas.shipped import start
+
+        file = start(name)
+        click.echo(f"wrote {file}\n\nNext:\n  look at the plan    hivenas check --config {file}")
+        click.echo(f"  search              hivenas search --config {file}")
 
 
 @main.command()
@@ -172,11 +189,29 @@ def sync(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...],
 
 
 @main.command()
+@click.argument("model", metavar="MODEL")
+@click.argument("files", metavar="FILES…", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="A line of JSON for each image.")
+@import_option
+def predict(model: str, files: tuple[str, ...], as_json: bool, modules: tuple[str, ...]) -> None:
+    """Classify image files (png, jpg …) or the images of npz files.
+
+    MODEL is models:/NAME@ALIAS, the NAME of a registered model for its champion, or the id of a run.
+    """
+    with errors():
+        from hivenas import app
+
+        _import(modules)
+        predictions = app.predict(model, files, lambda text: click.echo(f"hivenas: {text}", err=True))
+        print_predictions(predictions, as_json=as_json)
+
+
+@main.command()
 @config_option
 @set_option
 @import_option
 def report(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> None:
-    """Draw the pictures and the table of a recorded search, finished or not."""
+    """Write the report of a recorded search, finished or not: one HTML page, pictures, and the best as a table."""
     with errors():
         from hivenas import app
         from hivenas.objectives import minimizes
@@ -187,6 +222,25 @@ def report(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...
         click.echo(as_text(best_table(rows, minimize=minimizes(config))))
         for file in files:
             click.echo(f"wrote {file}")
+
+
+@main.command()
+@click.argument("one", metavar="A")
+@click.argument("other", metavar="B")
+@click.option("--out", metavar="FILE", help="Where the page goes; without it beside the results folder of A.")
+@import_option
+def compare(one: str, other: str, out: str | None, modules: tuple[str, ...]) -> None:
+    """Put two recorded searches side by side, here and as one HTML page.
+
+    A and B are each the results folder of a search, such as results/digits, or its configuration file.
+    """
+    with errors():
+        from hivenas import reporting
+
+        _import(modules)
+        comparison, page = reporting.compare(one, other, out)
+        click.echo(comparison.as_text())
+        click.echo(f"\nwrote {page}")
 
 
 def _import(modules: tuple[str, ...]) -> None:

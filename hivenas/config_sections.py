@@ -240,10 +240,13 @@ class RegistryConfig(Section):
     register_model: bool = Field(default=True, alias="register")
     model: Annotated[str, Field(pattern=r"^[^/:\s]([^/:]*[^/:\s])?$")] | None = None
     alias: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")] = "champion"
+    promote: Literal["better", "always", "never"] = "better"
 
     @field_validator("alias")
     @classmethod
     def _not_reserved(cls, alias: str) -> str:
+        if alias == "previous":
+            raise ValueError("must not be previous, which the version before it gets, got 'previous'; choose another")
         if re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
             raise ValueError(f"must not be latest or v1, v2, …, which MLflow reserves, got {alias!r}; choose another")
         return alias

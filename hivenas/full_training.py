@@ -17,7 +17,7 @@ from hivenas.core.nas.search_space import decode
 from hivenas.core.recipe import Recipe
 from hivenas.core.records import ResultsFolder
 from hivenas.core.seeds import arch_hash
-from hivenas.core.tracker import ServableModel, child_of, operation_params
+from hivenas.core.tracker import Published, ServableModel, child_of, operation_params
 from hivenas.errors import (
     HivenasError,
     TrackingError,
@@ -35,11 +35,11 @@ _LONGEST_TAG = 5000
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A fully trained model: its record, its run and where to load it from (empty where it is not registered)."""
+    """A fully trained model: its record, its run, and what its publication came to (nothing while it waits)."""
 
     evaluation: Evaluation
     run_id: str
-    model_uri: str
+    published: Published
 
 
 def letter_of(
@@ -89,6 +89,8 @@ def letter_of(
         alias=config.registry.alias,
         origin=origin,
         description=model_note(origin, config.to_yaml()),
+        promote=config.registry.promote,
+        metadata=_metadata(data),
     )
     return Letter(child=child, model=model, evaluation=evaluation, stands=stands)
 
@@ -105,15 +107,15 @@ def trained_of(letter: Letter, delivered: Sequence[Delivered]) -> Trained:
         raise TrainingError(f"the full training of {letter.evaluation.candidate} failed: {letter.evaluation.reason}")
     for each in delivered:
         if each.letter.child and each.letter.child.key == letter.child.key:
-            return Trained(letter.evaluation, each.run_id, each.model_uri)
-    return Trained(letter.evaluation, "", "")
+            return Trained(letter.evaluation, each.run_id, each.published)
+    return Trained(letter.evaluation, "", Published())
 
 
-def publisher(executor: Executor) -> Callable[[ServableModel, str, tuple[str, str]], str]:
+def publisher(executor: Executor) -> Callable[[ServableModel, str, tuple[str, str]], Published]:
     """How the tracker has a model published: by a worker, as Keras is needed to log it."""
     from hivenas.tracking.registry import publish
 
-    def in_worker(model: ServableModel, run_id: str, stores: tuple[str, str]) -> str:
+    def in_worker(model: ServableModel, run_id: str, stores: tuple[str, str]) -> Published:
         try:
             return executor.submit(Local(publish), model, run_id, stores).result()
         except WorkerDiedError as error:
@@ -130,17 +132,37 @@ def publisher(executor: Executor) -> Callable[[ServableModel, str, tuple[str, st
 
 def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mapping[str, Any]) -> dict[str, str]:
     """Where a registered version comes from, as its tags."""
+    figures = evaluation.extra
     return {
         "hivenas.search": config.name,
         "hivenas.search_run": search_run,
         "hivenas.architecture": str(evaluation.candidate),
         "hivenas.arch_hash": arch_hash(str(evaluation.candidate)),
-        "hivenas.test_accuracy": f"{evaluation.extra['test_accuracy']:.6f}",
+        "hivenas.test_accuracy": f"{figures['test_accuracy']:.6f}",
+        "hivenas.test_accuracy_95": f"{figures['test_accuracy_low']:.4f} … {figures['test_accuracy_high']:.4f}",
+        "hivenas.test_images": str(figures["test_images"]),
         "hivenas.validation_accuracy": f"{evaluation.fitness:.6f}",
         "hivenas.data": f"{config.dataset.name} {data['digest']}",
+        "hivenas.test_data": data["test_digest"],
         "hivenas.classes": _class_names(data),
         "hivenas.seed": str(config.seed),
+        **_git_origin(),
     }
+
+
+def _git_origin() -> dict[str, str]:
+    """The commit that the model was trained from, where the working folder is a git checkout."""
+    from hivenas.tracking import git_tags
+
+    tags = git_tags()
+    commit = tags.pop("mlflow.source.git.commit", "")
+    return {"hivenas.git_commit": commit} | tags if commit else {}
+
+
+def _metadata(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What the model's images are, and the names of its classes, for whoever gives it others."""
+    kept = ("name", "shape", "dtype", "lowest", "highest", "class_names")
+    return {"hivenas": {key: data[key] for key in kept if key in data}}
 
 
 def _class_names(data: Mapping[str, Any]) -> str:

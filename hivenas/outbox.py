@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -17,7 +17,7 @@ from hivenas.core.evaluation import Evaluation
 from hivenas.core.files import disk_full_said
 from hivenas.core.outage import Outage
 from hivenas.core.records import Row, write_atomically
-from hivenas.core.tracker import Child, Closing, ServableModel, Tracker
+from hivenas.core.tracker import Child, Closing, Published, ServableModel, Tracker
 from hivenas.errors import TrackingError, TrackingRefusedError, first_line
 
 
@@ -44,12 +44,12 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A letter that MLflow has taken: the run that came of it, and the URI of the model."""
+    """A letter that MLflow has taken: the run that came of it, and what the publication of its model came to."""
 
     file: Path
     letter: Letter
     run_id: str = ""
-    model_uri: str = ""
+    published: Published = field(default_factory=Published)
 
 
 class Outbox:
@@ -180,14 +180,14 @@ class Outbox:
             self._waiting.pop(0)
 
     def _hand_over(self, file: Path, letter: Letter, again: bool) -> Delivered:
-        run_id = model_uri = ""
+        run_id, published = "", Published()
         if letter.child:
             run_id = self._tracker.log_child(letter.child, again=again)
         if letter.model and letter.child:
-            model_uri = self._tracker.publish(letter.model, run_id or letter.child.key)
+            published = self._tracker.publish(letter.model, run_id or letter.child.key)
         if letter.closing:
             self._tracker.close_search(letter.closing)
-        return Delivered(file, letter, run_id, model_uri)
+        return Delivered(file, letter, run_id, published)
 
     def _put_aside(self, file: Path, reason: str) -> None:
         self._aside.mkdir(exist_ok=True)

@@ -123,10 +123,12 @@ def finite(value: float) -> float | None:
 
 
 def _model_fields(trained: Trained | None) -> dict[str, Any]:
-    accuracy = trained.evaluation.extra["test_accuracy"] if trained else None
-    return {"test_accuracy": accuracy, "model_uri": trained.model_uri if trained else ""}
+    if trained is None:
+        return {"test_accuracy": None, "model_uri": "", "registered": ""}
+    accuracy = trained.evaluation.extra["test_accuracy"]
+    return {"test_accuracy": accuracy, "model_uri": trained.published.uri, "registered": trained.published.verdict}
 
 
 def _model_line(trained: Trained) -> str:
     accuracy = f"test accuracy {trained.evaluation.extra['test_accuracy']:.4f}"
-    return f"{accuracy}, {trained.model_uri}" if trained.model_uri else accuracy
+    return f"{accuracy}, {trained.published.uri}" if trained.published.uri else accuracy

@@ -237,9 +237,12 @@ def take_up(store: SearchStore, outbox: Outbox) -> None:
 
 
 def settle(store: SearchStore, outbox: Outbox) -> list[Delivered]:
-    """Delivers what waits in the outbox and writes down the runs that came of it."""
+    """Delivers what waits in the outbox and writes down the runs, and the search's model, that came of it."""
     delivered = outbox.deliver(force=True)
     store.fill_run_ids(_run_ids(delivered))
+    for each in delivered:
+        if each.letter.stands and each.published.uri:
+            store.save(model=each.published.uri)
     outbox.forget([each for each in delivered if not each.letter.stands])
     return delivered
 

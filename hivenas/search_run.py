@@ -16,13 +16,14 @@ from hivenas.core.evaluation import Evaluation, Proposal
 from hivenas.core.recipe import Recipe
 from hivenas.core.records import Row
 from hivenas.core.seeds import derive_seed
-from hivenas.core.tracker import Closing, SearchCard, now_ms
+from hivenas.core.tracker import MODEL_URI, MODEL_VERDICT, Closing, SearchCard, now_ms
 from hivenas.errors import DatasetError, DiskFullError, TrackingError, first_line
 from hivenas.execution import Unlimited, augmented_examples, describe_data, make_executor, run_proposal, train_arch
 from hivenas.full_training import Trained, letter_of, publisher, trained_of
 from hivenas.listener import SearchListener
 from hivenas.objectives import describe_table, make_objective, run_params
 from hivenas.outbox import Delivered, Letter, Outbox
+from hivenas.reporting import Ending, report_ending
 from hivenas.reports import Summary, draw_augmentation, draw_plots, search_note
 from hivenas.search import Search, settle, take_up
 from hivenas.storage import SearchStore
@@ -70,7 +71,7 @@ class SearchRun:
             self.delivered: list[Delivered] = []
             take_up(self.store, self.outbox)
             if self.store.state.stage != "search" and not self._has_flown():
-                self.store.save(stage="search", trained=False)
+                self.store.save(stage="search", trained=False, model="")
             if self._is_done():
                 return self._nothing_left()
             self.letters = self.outbox.letters()
@@ -166,6 +167,8 @@ class SearchRun:
             self._fly()
             self.store.save(stage="full_train")
         letter = self._train(data) if self._trains() else None
+        if letter:
+            self.delivered += settle(self.store, self.outbox)  # so that the report can say where the model is
         # The state says that all is done once every letter that tells so is on the disk.
         self.outbox.write(Letter(closing=self._closed_before(letter) or self._closing("FINISHED", letter)))
         self.store.save(stage="done", trained=letter is not None)
@@ -194,7 +197,7 @@ class SearchRun:
         )
         self.outbox.write(letter)
         if evaluation.status == "failed":
-            self.delivered += settle(self.store, self.outbox)
+            settle(self.store, self.outbox)
             trained_of(letter, ())
         return letter
 
@@ -279,24 +282,31 @@ class SearchRun:
     def _closing(self, status: str, letter: Letter | None, reason: str = "") -> Closing:
         summary = self._summary()
         metrics = summary.metrics()
-        model_uri = ""
-        if letter and letter.evaluation and letter.model:
-            metrics["test_accuracy"] = letter.evaluation.extra["test_accuracy"]
-            model_uri = f"models:/{letter.model.name}@{letter.model.alias}" if letter.model.name else ""
+        trained, interval = "", None
+        if letter and letter.evaluation and letter.child and letter.model:
+            figures, trained = letter.evaluation.extra, letter.child.key
+            metrics["test_accuracy"] = figures["test_accuracy"]
+            interval = figures["test_accuracy_low"], figures["test_accuracy_high"]
         note = search_note(
             self.config.name,
             self.store.rows,
             summary,
             minimize=self.minimize,
             test_accuracy=metrics.get("test_accuracy"),
-            model_uri=model_uri,
+            interval=interval,
+            model_uri=MODEL_URI if trained else "",
+            verdict=MODEL_VERDICT if trained else "",
             reason=reason,
         )
         plots = draw_plots(self.store.rows, self.store.folder.plots, minimize=self.minimize)
-        artifacts = ((self.store.folder.csv, ""), *((file, "plots") for file in plots))
         run_id = self.tracker.opened or self.store.state.run_id
+        model_uri = self.store.state.model if trained else ""
+        ending = Ending(current_stores()[0], run_id, metrics.get("test_accuracy"), model_uri, reason)
+        page = report_ending(self.config, self.store.state, self.store.rows, ending)
+        artifacts = ((self.store.folder.csv, ""), (page, ""), *((file, "plots") for file in plots))
         rows = len(self.store.rows)
-        return Closing(run_id, status, metrics, note, reason, artifacts, self._pointer(run_id), now_ms(), rows)
+        pointer = self._pointer(run_id)
+        return Closing(run_id, status, metrics, note, reason, artifacts, pointer, now_ms(), rows, trained)
 
     def _pointer(self, run_id: str) -> str:
         """The run that `mlflow run` has made for a resumption."""

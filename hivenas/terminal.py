@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hivenas.core.records import Row
     from hivenas.full_training import Trained
     from hivenas.live import LiveView
+    from hivenas.prediction import Prediction
     from hivenas.reproduction import Reproduction
     from hivenas.search_run import Finished
 
@@ -308,17 +309,32 @@ def print_reproduction(reproduction: Reproduction) -> None:
         click.echo("\nversions, threads, processor and data are those of then")
 
 
+def print_predictions(predictions: Sequence[Prediction], *, as_json: bool) -> None:
+    """Prints what images were taken for: a table, or a line of JSON for each."""
+    from hivenas.reports import as_text
+
+    if as_json:
+        for prediction in predictions:
+            click.echo(prediction.to_json())
+    else:
+        head = ["image", "class", "probability", "next best", "probability"]
+        click.echo(as_text([head, *(prediction.cells() for prediction in predictions)]))
+
+
 def print_trained(trained: Trained) -> None:
     """Says what a full training came to."""
     figures = trained.evaluation.extra
     click.echo(
-        f"\nfully trained: test accuracy {figures['test_accuracy']:.4f}, "
+        f"\nfully trained: test accuracy {figures['test_accuracy']:.4f} (95 %: {figures['test_accuracy_low']:.4f} … "
+        f"{figures['test_accuracy_high']:.4f}, {figures['test_images']} images), "
         f"validation accuracy {trained.evaluation.fitness:.4f}"
     )
-    if trained.model_uri:
-        click.echo(
-            f"  load the model     python -c \"import mlflow; model = mlflow.pyfunc.load_model('{trained.model_uri}')\""
-        )
+    uri, verdict = trained.published.uri, trained.published.verdict
+    if verdict:
+        click.echo(f"registered: {verdict}")
+    if uri:
+        click.echo(f"  load the model     python -c \"import mlflow; model = mlflow.pyfunc.load_model('{uri}')\"")
+        click.echo(f"  classify images    hivenas predict {shlex.quote(uri)} FILES…")
 
 
 def print_plan(config: Config, plan: Plan) -> None:

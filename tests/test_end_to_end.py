@@ -91,6 +91,12 @@ def test_mlflow_run_searches_trains_and_registers(store: str, tmp_path: Path) ->
     assert version.tags["hivenas.architecture"] == training.data.tags["hivenas.candidate"]
     assert "evaluation:" in (version.description or "")
     assert training.data.metrics["test_accuracy"] == parent.data.metrics["test_accuracy"]
+    assert training.data.metrics["test_accuracy_low"] < float(version.tags["hivenas.test_accuracy"]) < 1
+    assert version.tags["hivenas.promoted"] == "true"
+    note = parent.data.tags["mlflow.note.content"]
+    assert 'load_model("models:/job@champion")' in note
+    assert "version 1 of job is the champion: there was none before" in note
+    assert "registered: version 1 of job is the champion: there was none before" in done.stdout
 
     again = run("mlflow", *arguments, "-P", "resume=true")
     assert again.returncode == 0, again.stdout + again.stderr
@@ -116,8 +122,11 @@ def test_the_registered_model_takes_raw_images(store: str, tmp_path: Path) -> No
 
     trained = run("hivenas", "train", "--config", str(file), "--from-weights")
     assert trained.returncode == 0, trained.stdout + trained.stderr
-    newer = mlflow.MlflowClient().get_model_version_by_alias("served", "champion")
-    assert int(newer.version) == int(version.version) + 1
+    newer = mlflow.MlflowClient().get_model_version("served", str(int(version.version) + 1))
+    is_worse = float(newer.tags["hivenas.test_accuracy"]) < float(version.tags["hivenas.test_accuracy"])
+    assert newer.aliases == ([] if is_worse else ["champion"])
+    assert newer.tags["hivenas.promotion"] in trained.stdout
+    assert newer.tags["hivenas.test_data"] == version.tags["hivenas.test_data"]
 
     by_hand = run("hivenas", "arch", "input|conv3x3_8|output", "--config", str(file))
     assert by_hand.returncode == 0, by_hand.stdout + by_hand.stderr

@@ -10,7 +10,7 @@ import pytest
 from hivenas.core.evaluation import EpochFigures, Evaluation, Proposal
 from hivenas.core.files import written_whole
 from hivenas.core.records import Row
-from hivenas.core.tracker import Child, Closing, NullTracker, ServableModel, child_of
+from hivenas.core.tracker import Child, Closing, NullTracker, Published, ServableModel, child_of
 from hivenas.errors import TrackingError, TrackingRefusedError
 from hivenas.outbox import Letter, Outbox
 
@@ -35,11 +35,11 @@ class Reader(NullTracker):
     def close_search(self, closing: Closing) -> None:
         self.closings.append(closing)
 
-    def publish(self, model: ServableModel, run: str) -> str:
+    def publish(self, model: ServableModel, run: str) -> Published:
         if isinstance(self.fails, TrackingError):
             raise self.fails
         self.models.append((model, run))
-        return "models:/name@alias"
+        return Published("models:/name@alias", "version 1 of name is the alias")
 
 
 def letter(folder: Path, index: int, fitness: float = 0.1 + 0.2) -> Letter:
@@ -265,7 +265,7 @@ def test_a_model_is_published_on_the_run_of_its_training(
     outbox = open_outbox()
     outbox.write(Letter(child=letter(tmp_path, 5).child, model=model))
     (delivered,) = outbox.deliver()
-    assert (delivered.run_id, delivered.model_uri) == ("run-5", "models:/name@alias")
+    assert (delivered.run_id, delivered.published.uri) == ("run-5", "models:/name@alias")
     assert reader.models == [(model, "run-5")]
 
 

@@ -10,7 +10,16 @@ from mlflow.entities import Run
 
 from hivenas.core.evaluation import EpochFigures, Evaluation, Proposal
 from hivenas.core.seeds import arch_hash
-from hivenas.core.tracker import Child, Closing, SearchCard, child_of, operation_params
+from hivenas.core.tracker import (
+    MODEL_URI,
+    MODEL_VERDICT,
+    Child,
+    Closing,
+    Published,
+    SearchCard,
+    child_of,
+    operation_params,
+)
 from hivenas.errors import MissingResultsError, TrackingError, TrackingRefusedError
 from hivenas.tracking import MlflowTracker
 from tests.interruptions import ctrl_c_in_a_transaction
@@ -311,3 +320,42 @@ def test_what_mlflow_refuses_and_a_store_that_is_away_are_told_apart(
         "the MLflow store http://…@127.0.0.1:9 does not answer: Connection refused; start it, or set "
         "MLFLOW_TRACKING_URI to another one"
     )
+
+
+NOTE = f"# Search\nLoad it: {MODEL_URI}\nIn the registry: {MODEL_VERDICT}\nthe end\n"
+
+
+@pytest.mark.parametrize(
+    ("published", "expected"),
+    [
+        (
+            Published("models:/m/2", "version 2"),
+            "# Search\nLoad it: models:/m/2\nIn the registry: version 2\nthe end\n",
+        ),
+        (Published("models:/m-1"), "# Search\nLoad it: models:/m-1\nthe end\n"),
+        (Published(), "# Search\nthe end\n"),
+    ],
+)
+def test_a_note_names_a_model_as_it_was_published_or_not_at_all(published: Published, expected: str) -> None:
+    assert Closing("run", "FINISHED", {}, NOTE, trained="key").named(published) == expected
+
+
+@pytest.mark.parametrize(
+    ("promoted", "says"), [(True, "models:/noted-True@champion"), (False, "models:/noted-False/1")]
+)
+def test_the_parents_note_says_what_has_become_of_the_model(
+    store: str, tmp_path: Path, promoted: bool, says: str
+) -> None:
+    tracker = MlflowTracker("noted")
+    parent = tracker.open_search(card(tmp_path, "noted"))
+    training = log_child(tracker, tmp_path, evaluation(tmp_path), key="noted:full-2")
+    client, name = mlflow.MlflowClient(), f"noted-{promoted}"
+    client.create_registered_model(name)
+    client.create_model_version(name, source=str(tmp_path), run_id=training)
+    client.set_model_version_tag(name, "1", "hivenas.promotion", "not the champion: because")
+    if promoted:
+        client.set_registered_model_alias(name, "champion", "1")
+    tracker.close_search(Closing(parent, "FINISHED", {}, NOTE, trained="noted:full-2"))
+    note = run_of(parent).data.tags["mlflow.note.content"]
+    assert f"Load it: {says}\n" in note
+    assert f"In the registry: version 1 of {name} is not the champion: because\n" in note

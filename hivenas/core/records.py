@@ -148,11 +148,12 @@ class ResultsFolder:
         self.checkpoints = self.path / "checkpoints"
         self.histories = self.path / "training_history"
         self.plots = self.path / "plots"
+        self.report = self.path / "report.html"
         self.outbox = self.path / "outbox"
         self.log = self.path / "worker.log"
         self.crash = self.path / "crash.log"
         folders = (self.weights, self.checkpoints, self.histories, self.plots, self.outbox)
-        self.own = (self.state, self.csv, self.yaml, *folders, self.log, self.crash)
+        self.own = (self.state, self.csv, self.yaml, self.report, *folders, self.log, self.crash)
 
     def append(self, row: Row) -> None:
         """Adds a line to the table and makes sure that it is on the disk; a line that a crash tore off is cut first.

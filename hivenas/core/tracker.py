@@ -12,6 +12,9 @@ from hivenas.core.evaluation import EpochFigures, Evaluation, Phase, Proposal
 from hivenas.core.recipe import RECIPE_FILE
 from hivenas.core.seeds import arch_hash
 
+# What a note says of a model before it is published, a line each.
+MODEL_URI, MODEL_VERDICT = "{model_uri}", "{model_verdict}"
+
 
 @dataclass(frozen=True, slots=True)
 class Child:
@@ -82,6 +85,8 @@ class Closing:
         pointer: the run that was made for a resumption and is closed as a pointer to the parent; empty without one.
         end_ms: when it ended, in milliseconds since 1970.
         step: evaluations that were recorded; the figures are kept as of then.
+        trained: key of the full training whose model the note names by `MODEL_URI` and `MODEL_VERDICT`, which are
+            known only when it has been published; empty without one.
     """
 
     run_id: str
@@ -93,6 +98,29 @@ class Closing:
     pointer: str = ""
     end_ms: int = 0
     step: int = 0
+    trained: str = ""
+
+    def named(self, published: Published) -> str:
+        """The note with what a model's publication came to; lines that would name nothing are left out."""
+        note = self.note
+        for placeholder, text in ((MODEL_URI, published.uri), (MODEL_VERDICT, published.verdict)):
+            if not text:
+                note = "".join(line for line in note.splitlines(keepends=True) if placeholder not in line)
+            note = note.replace(placeholder, text)
+        return note
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the publication of a model came to.
+
+    Args:
+        uri: where to load it from; empty where there is no model.
+        verdict: whether it has become the champion, and why, in a line; empty where it is not registered.
+    """
+
+    uri: str = ""
+    verdict: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +131,12 @@ class ServableModel:
         file: Keras model from raw images to probabilities.
         example: `.npy` file with a few raw images.
         name: of the registered model; None to log it only.
-        alias: of the registered version.
+        alias: of the registered version, once it is promoted.
         origin: where it came from, as tags of the version.
         description: the same in markdown.
+        promote: when the alias moves to it: `better` (than the version that has it, on the same test images),
+            `always` or `never`.
+        metadata: what whoever loads it should know of its images and classes; kept in the model.
     """
 
     file: Path
@@ -114,6 +145,8 @@ class ServableModel:
     alias: str
     origin: Mapping[str, str]
     description: str
+    promote: str = "better"
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Tracker(Protocol):
@@ -139,8 +172,8 @@ class Tracker(Protocol):
         """Ends the parent run of a search; raises as `log_child` does."""
         ...
 
-    def publish(self, model: ServableModel, run: str) -> str:
-        """Logs a model on the run with this id or key and registers it; returns its URI; raises as `log_child` does."""
+    def publish(self, model: ServableModel, run: str) -> Published:
+        """Logs a model on the run with this id or key and registers it; raises as `log_child` does."""
         ...
 
 
@@ -154,9 +187,9 @@ class NullTracker:
     def close_search(self, closing: Closing) -> None:
         """Nothing."""
 
-    def publish(self, model: ServableModel, run: str) -> str:
+    def publish(self, model: ServableModel, run: str) -> Published:
         """No model, no URI."""
-        return ""
+        return Published()
 
 
 def now_ms() -> int:

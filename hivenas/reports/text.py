@@ -82,7 +82,9 @@ def search_note(
     *,
     minimize: bool,
     test_accuracy: float | None = None,
+    interval: tuple[float, float] | None = None,
     model_uri: str = "",
+    verdict: str = "",
     reason: str = "",
 ) -> str:
     """The parent run's description: why it ended early, if so, what was found and spent, how to load the result."""
@@ -90,9 +92,12 @@ def search_note(
     if reason:
         parts.append(f"Ended early: {reason}. The search goes on with `--resume`.")
     if test_accuracy is not None:
-        parts.append(f"Test accuracy of the fully trained best: **{test_accuracy:.4f}**")
+        between = f" (95 % confidence interval {interval[0]:.4f} … {interval[1]:.4f})" if interval else ""
+        parts.append(f"Test accuracy of the fully trained best: **{test_accuracy:.4f}**{between}")
     if model_uri:
         parts.append(f'Load it: `mlflow.pyfunc.load_model("{model_uri}")`')
+    if verdict:
+        parts.append(f"In the registry: {verdict}")
     parts.append("## Best candidates\n\n" + as_markdown(best_table(rows, minimize=minimize)))
     parts.append(
         f"{summary.evaluations} evaluations, {summary.epochs} epochs, {summary.failed} failed, "

@@ -1,12 +1,23 @@
 """The record of a search: the results folder on the local disk, and Optuna's storage beside it."""
 
+from hivenas.storage.condition import condition_of
 from hivenas.storage.search_store import (
     Books,
     SearchState,
     SearchStore,
+    fixed_keys,
     open_folder,
     open_store,
     read_state,
 )
 
-__all__ = ["Books", "SearchState", "SearchStore", "open_folder", "open_store", "read_state"]
+__all__ = [
+    "Books",
+    "SearchState",
+    "SearchStore",
+    "condition_of",
+    "fixed_keys",
+    "open_folder",
+    "open_store",
+    "read_state",
+]

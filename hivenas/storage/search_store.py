@@ -61,6 +61,7 @@ class SearchState:
         seed: the run's seed, also where the configuration leaves it open.
         colony: the colony's state after its last phase; None before the first.
         trained: whether the best candidate of what was flown has been trained fully.
+        model: where the best candidate's model is loaded from, once it has been trained fully and published.
         data: digest of the images or the table that the search began with; empty for numerical objectives.
         uid: names the search wherever it is recorded.
         abandoned: names of searches in this folder that were given up for this one, or ids of their parent runs; those
@@ -73,6 +74,7 @@ class SearchState:
     seed: int = 0
     colony: dict[str, Any] | None = None
     trained: bool = False
+    model: str = ""
     data: str = ""
     uid: str = ""
     abandoned: tuple[str, ...] = ()

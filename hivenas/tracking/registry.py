@@ -12,15 +12,16 @@ from mlflow.entities import LoggedModelOutput, Metric, Run
 from mlflow.models import Model, infer_signature
 
 from hivenas.core.recipe import package_version
-from hivenas.core.tracker import ServableModel
+from hivenas.core.tracker import Published, ServableModel
+from hivenas.tracking.promotion import promote, published
 from hivenas.tracking.store import spoken
 
 LONGEST_TAG = 8000
 _PUBLISH_S = 60
 
 
-def publish(model: ServableModel, run_id: str, stores: tuple[str, str]) -> str:
-    """Logs a model on its run, registers it and moves the alias; imports Keras, so call it in a worker.
+def publish(model: ServableModel, run_id: str, stores: tuple[str, str]) -> Published:
+    """Logs a model on its run, registers and perhaps promotes it; imports Keras, so call it in a worker.
 
     Args:
         model: what is published.
@@ -28,7 +29,8 @@ def publish(model: ServableModel, run_id: str, stores: tuple[str, str]) -> str:
         stores: tracking and registry URI.
 
     Returns:
-        The model's URI: `models:/NAME@ALIAS`, or that of the logged model where it is not registered.
+        Its URI, `models:/NAME@ALIAS` where it was promoted, `models:/NAME/VERSION` where it was not, or that of the
+        logged model where it is not registered; and whether it was promoted, and why.
 
     Raises:
         TrackingError: MLflow does not answer, or refuses.
@@ -44,14 +46,23 @@ def publish(model: ServableModel, run_id: str, stores: tuple[str, str]) -> str:
             uri, torn = _logged_before(run_id)
             uri = uri or _log(model, run_id, torn)
             if model.name is None:
-                return uri
+                return Published(uri)
             number = str(mlflow.register_model(uri, model.name).version)
+        assert model.name
         client = mlflow.MlflowClient()
         client.update_model_version(model.name, number, description=model.description)
         for key, value in model.origin.items():
             client.set_model_version_tag(model.name, number, key, value[:LONGEST_TAG])
-        client.set_registered_model_alias(model.name, model.alias, number)
-        return f"models:/{model.name}@{model.alias}"
+        return promote(model, number)
+
+
+def published_on(run_id: str) -> Published:
+    """What the publication of the model of a full training came to; nothing where it was refused."""
+    client = mlflow.MlflowClient()
+    versions = [v for v in client.search_model_versions(f"run_id = '{run_id}'") if v.status == "READY"]
+    if versions:
+        return published(client, versions[0].name, str(versions[0].version))
+    return Published(_logged_before(run_id)[0])
 
 
 def _version_of(model: ServableModel, run_id: str) -> str:
@@ -119,5 +130,6 @@ def _save(model: ServableModel, folder: str, described: Model) -> None:
         mlflow_model=described,
         signature=infer_signature(example, network.predict(example, verbose=0)),
         input_example=example,
+        metadata=dict(model.metadata),
         pip_requirements=[f"{name}=={package_version(name)}" for name in packages],
     )

@@ -17,10 +17,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from hivenas.core.recipe import package_version
-from hivenas.core.tracker import Child, Closing, SearchCard, ServableModel, now_ms
+from hivenas.core.tracker import Child, Closing, Published, SearchCard, ServableModel, now_ms
 from hivenas.errors import MissingResultsError, TrackingError, TrackingRefusedError
 from hivenas.tracking.fetching import download
-from hivenas.tracking.registry import LONGEST_TAG
+from hivenas.tracking.registry import LONGEST_TAG, published_on
 from hivenas.tracking.store import (
     current_stores,
     git_tags,
@@ -36,7 +36,7 @@ _LONGEST_PARAM = 6000
 _LARGEST_BATCH = 900  # metrics; parameters count towards MLflow's limit of 1,000 too
 _DIED = "ended with the process that made it"
 
-Publisher = Callable[[ServableModel, str, tuple[str, str]], str]
+Publisher = Callable[[ServableModel, str, tuple[str, str]], Published]
 
 
 class MlflowTracker:
@@ -190,7 +190,8 @@ class MlflowTracker:
                 self._drop_reason(closing.run_id)
             finite = {key: value for key, value in closing.metrics.items() if math.isfinite(value)}
             final = [Metric(key, value, closing.end_ms, closing.step) for key, value in finite.items()]
-            tags = [RunTag(_NOTE, closing.note[:LONGEST_TAG])]
+            model = published_on(self._resolve(closing.trained)) if closing.trained else Published()
+            tags = [RunTag(_NOTE, closing.named(model)[:LONGEST_TAG])]
             if closing.reason:
                 tags.append(RunTag("hivenas.reason", closing.reason[:LONGEST_TAG]))
             self._client.log_batch(closing.run_id, metrics=final, tags=tags)
@@ -284,7 +285,7 @@ class MlflowTracker:
             self._runs[child.key] = run_id
         return run_id
 
-    def publish(self, model: ServableModel, run: str) -> str:
+    def publish(self, model: ServableModel, run: str) -> Published:
         """Has a model logged on the run with this id or key, and registered."""
         if self._publisher is None:
             raise TrackingError("a model can only be published where networks can be loaded")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,27 @@ from numpy.typing import NDArray
 
 _MISTAKES = 25
 _SMALLEST = 1e-7  # a probability of 0 has an infinite loss
+_TWO_SIDED_95 = 1.959963984540054  # quantile 0.975 of the normal distribution
+
+
+def wilson_interval(right: int, count: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a share of right answers.
+
+    Args:
+        right: right answers.
+        count: all answers, at least one.
+
+    Returns:
+        Its lower and upper end, within 0…1.
+
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, Journal of the American
+    Statistical Association 22 (1927), 209–212.
+    """
+    share, square = right / count, _TWO_SIDED_95**2
+    centre = (share + square / (2 * count)) / (1 + square / count)
+    half = _TWO_SIDED_95 / (1 + square / count) * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
+    # Rounding alone would leave 0 and 1 where nothing or everything is right.
+    return (0.0 if right == 0 else centre - half), (1.0 if right == count else centre + half)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +73,11 @@ class Answers:
     def accuracy(self) -> float:
         """Share of right answers."""
         return float((self.probabilities.argmax(axis=1) == self.labels).mean())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % confidence interval of the accuracy, see `wilson_interval`."""
+        return wilson_interval(int((self.probabilities.argmax(axis=1) == self.labels).sum()), len(self.labels))
 
     @property
     def loss(self) -> float:

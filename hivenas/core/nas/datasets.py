@@ -64,25 +64,36 @@ class Dataset:
 
     def digest(self) -> str:
         """A hash of every image and label, in order: the same data give the same digest on every machine."""
-        digest = hashlib.sha256()
-        for array in (self.x_train, self.y_train, self.x_val, self.y_val, self.x_test, self.y_test):
-            digest.update(f"{array.dtype}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()[:16]
+        return _digest(self.x_train, self.y_train, self.x_val, self.y_val, self.x_test, self.y_test)
+
+    def test_digest(self) -> str:
+        """A hash of the test split and the classes: models of equal ones are comparable by their test accuracy."""
+        return _digest(self.x_test, self.y_test, np.array(self.class_names, dtype=np.str_))
 
     def describe(self) -> dict[str, Any]:
-        """What a search records of its data: name, digest, image shape, classes, sizes of the splits."""
+        """What a search records of its data: name, digests, images and their values, classes, sizes of the splits."""
         return {
             "name": self.name,
             "digest": self.digest(),
+            "test_digest": self.test_digest(),
             "shape": list(self.shape),
             "dtype": str(self.x_train.dtype),
+            "lowest": float(self.x_train.min()),
+            "highest": float(self.x_train.max()),
             "classes": self.classes,
             "class_names": list(self.class_names),
             "train": len(self.x_train),
             "validation": len(self.x_val),
             "test": len(self.x_test),
         }
+
+
+def _digest(*arrays: NDArray[Any]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]
 
 
 def _digits() -> dict[str, Any]:

@@ -140,8 +140,9 @@ class NASEval:
         """Trains an architecture for `full_train.epochs` epochs and tests it, once, on the test split.
 
         The trained network is saved with its standardisation in front as `weights/<sha1>-full.keras`; the
-        evaluation's `extra` has test_accuracy, test_loss, that file's path as model, as example that of an array of
-        raw images, and as answers that of what it answered on the test split (see `Answers`).
+        evaluation's `extra` has test_accuracy with the ends test_accuracy_low and test_accuracy_high of its confidence
+        interval, test_images, test_loss, that file's path as model, as example that of an array of raw images, and as
+        answers that of what it answered on the test split (see `Answers`).
 
         Args:
             candidate: an architecture of any depth over the reference operations.
@@ -362,8 +363,12 @@ class NASEval:
             np.save(file, self.data.x_test[:3])
         with written_whole(answered) as file:
             answers.save(file)
+        low, high = answers.interval
         return {
             "test_accuracy": answers.accuracy,
+            "test_accuracy_low": low,
+            "test_accuracy_high": high,
+            "test_images": len(answers.labels),
             "test_loss": answers.loss,
             "model": str(model),
             "example": str(example),

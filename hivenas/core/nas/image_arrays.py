@@ -46,7 +46,7 @@ class LabelledImages:
             DatasetError: names the rule, what was found and the way out.
         """
         splits = [split for split in SPLITS if f"x_{split}" in arrays]
-        images = {split: _checked_images(origin, f"x_{split}", arrays[f"x_{split}"]) for split in splits}
+        images = {split: checked_images(origin, f"x_{split}", arrays[f"x_{split}"]) for split in splits}
         given = {split: _plain_labels(origin, f"y_{split}", arrays[f"y_{split}"]) for split in splits}
         for split in splits:
             _check_split(origin, split, images, len(given[split]))
@@ -81,7 +81,17 @@ def check_names(origin: str, names: Iterable[str]) -> None:
             )
 
 
-def _checked_images(origin: str, name: str, given: Any) -> Images:
+def checked_images(origin: str, name: str, given: Any) -> Images:
+    """Images as (count, height, width, channels), in the machine's byte order.
+
+    Args:
+        origin: file, folder or name of the data set, for errors.
+        name: of the array.
+        given: (count, height, width) or (count, height, width, channels) with 1 or 3 channels of finite numbers.
+
+    Raises:
+        DatasetError: names the rule, what was found and the way out.
+    """
     x = _array(origin, name, given)
     if x.dtype.kind not in "uif" or x.dtype.itemsize > 8:
         raise DatasetError(

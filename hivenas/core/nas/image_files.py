@@ -24,6 +24,7 @@ EXTENSIONS = ("png", "jpg", "jpeg", "jpe", "jfif", "bmp", "gif", "webp", "tif", 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 # Images that are not read: left out without a word, they would be missing from their class.
 _OTHER_EXTENSIONS = ("avif", "heic", "heif", "ico", "jp2", "jxl", "pbm", "pgm", "pnm", "ppm", "psd", "svg", "tga")
+_UNLABELLED = ("images", "x_test")
 _GREY_MODES = ("1", "L", "LA")
 _COLOUR_MODES = ("P", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 
@@ -35,13 +36,34 @@ def read_npz(path: str) -> dict[str, NDArray[Any]]:
         DatasetError: a file that is missing, not an npz file or broken; names of other arrays; arrays of objects.
     """
     file = Path(path).expanduser()
-    with _archive(file) as archive:
+    with _archive(file, "dataset.path") as archive:
         check_names(str(file), archive)
         return {name: _member(file, archive, name) for name in archive}
 
 
+def read_unlabelled(path: str) -> tuple[str, NDArray[Any]]:
+    """Reads the images of an npz file that are to be classified: `images`, else `x_test`, else the only array.
+
+    Returns:
+        The array's name and the array.
+
+    Raises:
+        DatasetError: a file that is missing, not an npz file or broken; several arrays of other names.
+    """
+    file = Path(path).expanduser()
+    with _archive(file, "a file of images") as archive:
+        given = list(archive)
+        chosen = [name for name in _UNLABELLED if name in given] or given
+        if len(given) != 1 and chosen == given:
+            raise DatasetError(
+                f"{file}: there must be one array, or one of the name {' or '.join(_UNLABELLED)}, got "
+                f"{', '.join(given) or 'none'}; rename the one to classify"
+            )
+        return chosen[0], _member(file, archive, chosen[0])
+
+
 @contextlib.contextmanager
-def _archive(file: Path) -> Iterator[Mapping[str, Any]]:
+def _archive(file: Path, what: str) -> Iterator[Mapping[str, Any]]:
     try:
         # Opened here, as numpy leaves a broken file open.
         with file.open("rb") as stream:
@@ -54,7 +76,7 @@ def _archive(file: Path) -> Iterator[Mapping[str, Any]]:
         raise
     except Exception as error:  # what numpy raises depends on what the file is instead
         raise DatasetError(
-            f"{file}: dataset.path must be an npz file, got one that cannot be opened ({first_line(error)}); write it "
+            f"{file}: {what} must be an npz file, got one that cannot be opened ({first_line(error)}); write it "
             "with numpy.savez_compressed"
         ) from error
 
@@ -105,6 +127,24 @@ def read_image_folder(path: str, image_size: tuple[int, int] | None) -> dict[str
         arrays[f"x_{split}"] = _pixels([file for file, _ in labelled], size, mode)
         arrays[f"y_{split}"] = np.array([label for _, label in labelled], dtype=np.str_)
     return arrays
+
+
+def read_images(files: Sequence[Path], shape: tuple[int, int, int]) -> tuple[NDArray[np.uint8], list[Path]]:
+    """Reads single images as those of class folders are read: turned upright, in given colours and size.
+
+    Args:
+        files: the images.
+        shape: height and width in pixels, and 1 channel for grey or 3 for RGB.
+
+    Returns:
+        The images (count, height, width, channels), and the files whose images were resized (bilinear).
+
+    Raises:
+        DatasetError: an image that cannot be read.
+    """
+    size, mode = (shape[0], shape[1]), "L" if shape[2] == 1 else "RGB"
+    resized = [file for file in files if _header(file).size != size]
+    return _pixels(files, size, mode), resized
 
 
 def _split_folders(root: Path) -> dict[str, Path]:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from hivenas.core.nas.answers import Answers
+from hivenas.core.nas.answers import Answers, wilson_interval
 
 NAMES = ("cat", "dog", "owl")
 PROBABILITIES = np.array(
@@ -24,6 +25,16 @@ def test_accuracy_loss_and_confusions(answers: Answers) -> None:
     assert answers.accuracy == 0.6
     assert answers.loss == pytest.approx(-np.log([0.8, 0.7, 0.3, 0.1, 0.8]).mean())
     assert answers.confusion().tolist() == [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
+
+
+@pytest.mark.parametrize(("right", "count"), [(0, 1), (0, 360), (1, 1), (350, 360), (360, 360), (9_312, 10_000)])
+def test_the_interval_of_a_share_is_wilsons(right: int, count: int) -> None:
+    expected = binomtest(right, count).proportion_ci(0.95, method="wilson")
+    assert wilson_interval(right, count) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_the_interval_is_that_of_the_accuracy(answers: Answers) -> None:
+    assert answers.interval == wilson_interval(3, 5)
 
 
 def test_the_surest_mistake_comes_first_with_its_raw_image(answers: Answers) -> None:

@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,16 @@ def test_statistics_come_from_the_training_split_alone() -> None:
     mean, variance = data.statistics()
     assert mean == pytest.approx(data.x_train.mean(), rel=1e-5)
     assert variance == pytest.approx(data.x_train.var(), rel=1e-5)
+
+
+def test_the_test_digest_is_that_of_the_test_images_whatever_the_seed_and_the_share() -> None:
+    first = load_dataset(DatasetConfig(), seed=7)
+    same = load_dataset(DatasetConfig(train_limit=200, validation_split=0.3), seed=8)
+    assert same.digest() != first.digest()
+    assert same.test_digest() == first.test_digest()
+    assert replace(first, x_test=first.x_test + 1).test_digest() != first.test_digest()
+    assert replace(first, y_test=first.y_test[::-1].copy()).test_digest() != first.test_digest()
+    assert replace(first, class_names=(*first.class_names[:-1], "ten")).test_digest() != first.test_digest()
 
 
 def test_the_digests_of_built_in_data_never_change() -> None:

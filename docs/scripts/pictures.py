@@ -1,0 +1,181 @@
+"""Pictures of the documentation: a real search in a terminal, in MLflow's pages, in its report.
+
+    pip install playwright
+    python docs/scripts/pictures.py [--config conf/digits.yaml] [--keep FOLDER]
+
+Needs tmux and Chromium (`--chromium` names it). The search runs as a user's does, in a terminal of tmux, which is
+captured in the middle and at the end; then a real `mlflow server` shows what it has left. PNGs go to docs/images/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from playwright.sync_api import Browser, sync_playwright
+from rich.console import Console
+from rich.text import Text
+
+ROOT = Path(__file__).parents[2]
+IMAGES = ROOT / "docs" / "images"
+SESSION = "hivenas-pictures"
+COLUMNS, LINES = 116, 34
+DESKTOP, PHONE = {"width": 1280, "height": 1000}, {"width": 390, "height": 844}
+
+
+def main() -> None:
+    """Runs the search and takes every picture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, default=ROOT / "conf" / "digits.yaml")
+    parser.add_argument("--chromium", default="/usr/bin/chromium")
+    parser.add_argument("--keep", type=Path, help="a folder for the search, used as it is where it has one")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        screens = [] if (folder / "mlflow.db").exists() else search(options.config.resolve(), folder)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=options.chromium)
+            for name, screen in zip(("terminal", "terminal_end"), screens, strict=False):
+                picture_of_terminal(browser, screen, IMAGES / f"{name}.png")
+            pictures_of_report(browser, folder)
+            with server(folder) as address:
+                pictures_of_mlflow(browser, address, folder)
+            browser.close()
+
+
+def search(config: Path, folder: Path) -> list[str]:
+    """Runs the search in a terminal; what that showed in the middle, and at the end."""
+    store = f"MLFLOW_TRACKING_URI=sqlite:///{folder}/mlflow.db"
+    command = f"clear; {store} hivenas search --config {shlex.quote(str(config))}; echo; echo finished"
+    tmux("new-session", "-d", "-s", SESSION, "-x", str(COLUMNS), "-y", str(LINES), "-c", str(folder))
+    try:
+        tmux("send-keys", "-t", SESSION, f"PS1='$ '; PATH={Path(sys.executable).parent}:$PATH; {command}", "Enter")
+        screens = []
+        table = folder / "results" / config.stem / f"{config.stem}.csv"
+        while not table.exists() or len(table.read_text().splitlines()) < 15:
+            time.sleep(0.5)
+        screens.append(shown())
+        while "\nfinished" not in shown():
+            time.sleep(1)
+        screens.append(shown())
+    finally:
+        tmux("kill-session", "-t", SESSION)
+    return [without_command(screen) for screen in screens]
+
+
+def tmux(*arguments: str) -> str:
+    """Calls tmux; what it printed."""
+    return subprocess.run(["tmux", *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def shown() -> str:
+    """The terminal's screen, colours included."""
+    return tmux("capture-pane", "-e", "-p", "-t", SESSION)
+
+
+def without_command(screen: str) -> str:
+    """The screen with the command as a user types it, and nothing after the search."""
+    body = screen.split("\nfinished", maxsplit=1)[0].rstrip("\n")
+    return f"$ hivenas search --config conf/digits.yaml\n{body}\n"
+
+
+def picture_of_terminal(browser: Browser, screen: str, file: Path) -> None:
+    """Draws a screen of a terminal as it looks."""
+    console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"))  # noqa: SIM115
+    console.print(Text.from_ansi(screen), end="")
+    body = console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+    style = "body{margin:0;display:inline-block;background:#1e1e2e;color:#e4e4ef;padding:18px 22px;border-radius:10px}"
+    page = browser.new_page(viewport={"width": 1200, "height": 400}, device_scale_factor=1.5)
+    page.set_content(f"<style>{style} pre{{margin:0;font:14px/1.35 'DejaVu Sans Mono',monospace}}</style>{body}")
+    page.locator("body").screenshot(path=file, omit_background=True)
+    page.close()
+
+
+def pictures_of_report(browser: Browser, folder: Path) -> None:
+    """The report at the width of a desktop and of a phone, the latter in the dark."""
+    (report,) = folder.glob("results/*/report.html")
+    for name, size, scheme in (("report", DESKTOP, "light"), ("report_phone", PHONE, "dark")):
+        page = browser.new_page(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
+        page.goto(report.resolve().as_uri())
+        page.wait_for_timeout(500)
+        page.screenshot(path=IMAGES / f"{name}.png")
+        page.close()
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[str]:
+    """A server of MLflow over the search's store."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+    try:
+        while True:
+            time.sleep(1)
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait()
+
+
+def pictures_of_mlflow(browser: Browser, address: str, folder: Path) -> None:
+    """The parent's page, its plots, a child, the charts of the children, a comparison, the registered model."""
+    client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    (experiment,) = (each for each in client.search_experiments() if each.name != "Default")
+    runs = list(client.search_runs([experiment.experiment_id]))
+    (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
+    children = [run for run in runs if run.data.tags.get("hivenas.phase") == "evaluate"]
+    changed = next(run for run in children if run.data.tags.get("hivenas.parent_candidate"))
+    best = sorted(children, key=lambda run: -run.data.metrics["fitness"])[:5]
+    at = f"/#/experiments/{experiment.experiment_id}"
+    chosen = ",".join(f'"{run.info.run_id}"' for run in best)
+    pages = {
+        "mlflow_parent": f"{at}/runs/{parent.info.run_id}",
+        "mlflow_artifacts": f"{at}/runs/{parent.info.run_id}/artifacts/plots/convergence.png",
+        "mlflow_child": f"{at}/runs/{changed.info.run_id}",
+        "mlflow_charts": f"{at}/runs?compareRunsMode=CHART",
+        "mlflow_compare": f'/#/compare-runs?runs=[{chosen}]&experiments=["{experiment.experiment_id}"]',
+        "mlflow_model": f"/#/models/{experiment.name}",
+        "mlflow_version": f"/#/models/{experiment.name}/versions/1",
+    }
+    for name, path in pages.items():
+        page = browser.new_page(viewport=DESKTOP)
+        visit(page, f"{address}{path}{'&' if '?' in path else '?'}workflowType=machine_learning")
+        page.screenshot(path=IMAGES / f"{name}.png")
+        page.close()
+
+
+def visit(page: Any, url: str) -> None:
+    """Opens a page of MLflow, waits until it shows something, and closes its assistant."""
+    page.goto(url, wait_until="domcontentloaded")
+    page.wait_for_timeout(12_000)
+    closing = page.get_by_text("MLflow Assistant").locator("xpath=../..").get_by_role("button").last
+    if closing.count():
+        closing.click()
+        page.wait_for_timeout(1_500)
+    more = page.get_by_text("Show more", exact=True)
+    if more.count():
+        more.first.click()
+        page.wait_for_timeout(500)
+
+
+if __name__ == "__main__":
+    main()

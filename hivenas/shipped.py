@@ -1,0 +1,50 @@
+"""The configurations that come with hivenas, and files of one's own that start from them."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from hivenas.errors import ConfigError
+
+_EVERY_KEY = "default"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+
+
+def shipped() -> dict[str, str]:
+    """The texts of the configurations in `conf/`, by name."""
+    entries = sorted((files("hivenas") / "conf").iterdir(), key=lambda entry: entry.name)
+    return {entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8") for entry in entries}
+
+
+def start(name: str, folder: Path = Path()) -> Path:
+    """Writes a configuration to begin with, `<name>.yaml`.
+
+    Args:
+        name: of a configuration that comes with hivenas, which is written as it is; any other name gets a file with
+            every key, its default and what it means.
+        folder: where the file is written.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: not a name, a file that is there already, or a folder that cannot be written to.
+    """
+    if not re.fullmatch(_NAME, name):
+        raise ConfigError(
+            f"a search's name must have letters, digits, _ . and - only, got {name!r}; choose another, or one of "
+            f"{', '.join(shipped())}"
+        )
+    known = shipped()
+    text = known[name] if name in known else re.sub(r"^name: \w+", f"name: {name}", known[_EVERY_KEY], flags=re.M)
+    file = folder / f"{name}.yaml"
+    try:
+        with file.open("x", encoding="utf-8") as new:
+            new.write(text)
+    except FileExistsError:
+        raise ConfigError(f"{file} must not be there yet, got a file; remove it or choose another name") from None
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be written ({error.strerror}); go to a folder of your own") from error
+    return file

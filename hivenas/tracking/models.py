@@ -1,0 +1,141 @@
+"""Trained models, read back from MLflow with what they know of their images and classes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import mlflow
+import numpy as np
+from mlflow.exceptions import MlflowException
+from numpy.typing import NDArray
+
+from hivenas.errors import MissingResultsError, TrackingRefusedError, first_line
+from hivenas.tracking.store import shown_store, spoken
+
+_BATCH = 256
+_CHAMPION = "champion"
+
+
+class TrackedModel:
+    """A classifier of images that MLflow keeps.
+
+    Args:
+        reference: `models:/NAME@ALIAS` or another URI of MLflow; the name of a registered model for its champion, or
+            NAME@ALIAS, or NAME/VERSION; the id of the run of a full training or of a search.
+
+    Attributes:
+        uri: where it is.
+        shape: height, width and channels of an image.
+        dtype: of its images.
+        values: the lowest and the highest value of the images that it was trained on; None where it does not say.
+        class_names: in the order of its probabilities; None where it does not say.
+
+    Raises:
+        MissingResultsError: no such model, or not one of images.
+        TrackingError: the MLflow store does not answer.
+    """
+
+    def __init__(self, reference: str) -> None:
+        with spoken():
+            self.uri = _uri(reference)
+        try:
+            with spoken():
+                info = mlflow.models.get_model_info(self.uri)
+        except TrackingRefusedError as error:
+            raise _missing(reference, first_line(error)) from None
+        inputs = info.signature.inputs.inputs if info.signature and info.signature.inputs else []
+        shape = tuple(inputs[0].shape) if len(inputs) == 1 and inputs[0].shape else ()
+        if len(shape) != 4 or -1 in shape[1:] or "tensorflow" not in info.flavors:
+            raise MissingResultsError(
+                f"{self.uri} must be a Keras model of images with a signature, got one of {sorted(info.flavors)} and "
+                f"inputs {inputs}; give a model that hivenas has trained"
+            )
+        self.shape: tuple[int, int, int] = (int(shape[1]), int(shape[2]), int(shape[3]))
+        self.dtype = np.dtype(inputs[0].type)
+        known: Mapping[str, Any] = (info.metadata or {}).get("hivenas", {})
+        self.values = (float(known["lowest"]), float(known["highest"])) if "lowest" in known else None
+        self.class_names = tuple(str(name) for name in known["class_names"]) if "class_names" in known else None
+
+    def probabilities(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """What the model answers; it is loaded, with Keras.
+
+        Args:
+            images: (count, height, width, channels), of the model's own shape and dtype.
+
+        Returns:
+            (count, classes)
+
+        Raises:
+            MissingResultsError: it cannot be loaded here.
+            TrackingError: the MLflow store does not answer.
+        """
+        import mlflow.tensorflow
+
+        try:
+            with spoken():
+                network = mlflow.tensorflow.load_model(self.uri, keras_model_kwargs={"compile": False})
+        except (TypeError, ValueError) as error:
+            raise MissingResultsError(
+                f"{self.uri} cannot be loaded here ({first_line(error)}); import the module that registers its "
+                "operations (--import), with the versions of its requirements installed"
+            ) from error
+        batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
+        answers = np.concatenate([np.asarray(network(batch, training=False)) for batch in batches])
+        if answers.ndim != 2 or answers.shape[1] < 2:
+            raise MissingResultsError(
+                f"{self.uri} must answer with the probabilities of two classes or more, got {answers.shape[1:]} for an "
+                "image; give a classifier"
+            )
+        return answers
+
+
+def _uri(reference: str) -> str:
+    if ":/" in reference:
+        return reference
+    if re.fullmatch(r"[0-9a-f]{32}", reference):
+        return _uri_of_run(reference)
+    if re.fullmatch(r"[^/@]+(@[^/@]+|/\d+)", reference):
+        return f"models:/{reference}"
+    try:
+        aliases = mlflow.MlflowClient().get_registered_model(reference).aliases
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise _missing(reference, f"no registered model {reference!r}") from None
+    if _CHAMPION not in aliases:
+        others = ", ".join(f"{reference}@{alias}" for alias in sorted(aliases)) or f"{reference}/1"
+        raise MissingResultsError(
+            f"the registered model {reference!r} must have the alias {_CHAMPION} to be given by its name, got none; "
+            f"give an alias or a version, such as {others}"
+        )
+    return f"models:/{reference}@{_CHAMPION}"
+
+
+def _uri_of_run(run_id: str) -> str:
+    """The model of a full training, or of the newest one of a search."""
+    client = mlflow.MlflowClient()
+    try:
+        run = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise _missing(run_id, f"no run {run_id}") from None
+    experiments = [run.info.experiment_id]
+    nested = f"tags.`mlflow.parentRunId` = '{run_id}' and tags.`hivenas.phase` = 'full_train'"
+    for training in [run_id, *(found.info.run_id for found in client.search_runs(experiments, nested))]:
+        logged = client.search_logged_models(experiments, f"source_run_id = '{training}'")
+        whole = [model for model in logged if str(model.status) == "READY"]
+        if whole:
+            return str(whole[0].model_uri)
+    raise MissingResultsError(
+        f"the run {run_id} has no model; give the run of a full training, or of a search that ended with one"
+    )
+
+
+def _missing(reference: str, reason: str) -> MissingResultsError:
+    return MissingResultsError(
+        f"the model {reference!r} is not in the MLflow store {shown_store()}: {reason}; give models:/NAME@ALIAS, a "
+        "registered name or a run's id, and set MLFLOW_TRACKING_URI to its store"
+    )

@@ -1,0 +1,94 @@
+"""Which version of a registered model bears the alias: a challenger must not be worse on the same test images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mlflow
+from mlflow.entities.model_registry import ModelVersion
+
+from hivenas.core.tracker import Published, ServableModel
+
+PREVIOUS = "previous"
+PROMOTED = "hivenas.promoted"
+_VERDICT = "hivenas.promotion"
+_ACCURACY, _TEST_DATA = "hivenas.test_accuracy", "hivenas.test_data"
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """Whether a version is promoted, and why."""
+
+    promoted: bool
+    reason: str
+
+
+def promote(model: ServableModel, number: str) -> Published:
+    """Decides whether a registered version gets the alias, once; what a process that was killed has begun is finished.
+
+    The version's tag `hivenas.promotion` says what was decided before any alias moves, `hivenas.promoted` (true or
+    false) that nothing is left to do: whoever moves an alias by hand after that has the last word.
+
+    Args:
+        model: what was registered, with the tags of its origin on the version.
+        number: of the version.
+    """
+    client = mlflow.MlflowClient()
+    assert model.name
+    version = client.get_model_version(model.name, number)
+    if PROMOTED not in version.tags:
+        aliases = client.get_registered_model(model.name).aliases
+        bearer = str(aliases[model.alias]) if model.alias in aliases else ""
+        promoted = bearer == number or _settle(client, model, version, bearer)
+        client.set_model_version_tag(model.name, number, PROMOTED, str(promoted).lower())
+    return published(client, model.name, number)
+
+
+def published(client: mlflow.MlflowClient, name: str, number: str) -> Published:
+    """What the publication of a version came to, as the registry has it."""
+    version = client.get_model_version(name, number)
+    alias = next((alias for alias in sorted(version.aliases) if alias != PREVIOUS), "")
+    where = f"models:/{name}@{alias}" if alias else f"models:/{name}/{number}"
+    return Published(where, f"version {number} of {name} is {version.tags.get(_VERDICT, 'registered')}")
+
+
+def _settle(client: mlflow.MlflowClient, model: ServableModel, version: ModelVersion, bearer: str) -> bool:
+    """Moves the aliases where the version is to be promoted; returns whether it is."""
+    champion = client.get_model_version(model.name, bearer) if bearer else None
+    verdict = _verdict(model, version, champion)
+    said = f"{'the' if verdict.promoted else 'not the'} {model.alias}: {verdict.reason}"
+    client.set_model_version_tag(model.name, version.version, _VERDICT, said)
+    if verdict.promoted:
+        if champion:
+            client.set_registered_model_alias(model.name, PREVIOUS, bearer)
+        client.set_registered_model_alias(model.name, model.alias, version.version)
+    return verdict.promoted
+
+
+def _verdict(model: ServableModel, challenger: ModelVersion, champion: ModelVersion | None) -> _Verdict:
+    if model.promote == "never":
+        return _Verdict(False, "registry.promote is never")
+    if champion is None:
+        return _Verdict(True, "there was none before")
+    kept = f"version {champion.version} is kept as {PREVIOUS}"
+    if model.promote == "always":
+        return _Verdict(True, f"registry.promote is always; {kept}")
+    unlike = _not_comparable(challenger, champion)
+    if unlike:
+        return _Verdict(False, f"{unlike}, so the two cannot be compared; registry.promote=always promotes anyway")
+    mine, its = (float(each.tags[_ACCURACY]) for each in (challenger, champion))
+    places = 6 if mine != its and f"{mine:.4f}" == f"{its:.4f}" else 4
+    figures = f"the test accuracy {mine:.{places}f} is {{}} the {its:.{places}f} of version {champion.version}"
+    if mine < its:
+        return _Verdict(False, f"{figures.format('below')} on the same test images")
+    return _Verdict(True, f"{figures.format('not below')} on the same test images; {kept}")
+
+
+def _not_comparable(challenger: ModelVersion, champion: ModelVersion) -> str:
+    """Why two test accuracies say nothing about which version is better; empty where they do."""
+    missing = [key for key in (_ACCURACY, _TEST_DATA) if key not in champion.tags]
+    if missing:
+        return f"version {champion.version}, which is, has no tag {' and no tag '.join(missing)}"
+    if champion.tags[_TEST_DATA] != challenger.tags[_TEST_DATA]:
+        return f"version {champion.version}, which is, was tested on other images"
+    return ""

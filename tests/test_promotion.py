@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from hivenas.core.tracker import Published, ServableModel
+from hivenas.tracking.promotion import promote
+
+Register = Callable[..., str]
+
+
+@pytest.fixture
+def name(store: str, request: pytest.FixtureRequest) -> str:
+    """A registered model of the test's own."""
+    unique = re.sub(r"\W+", "-", request.node.name)
+    mlflow.MlflowClient().create_registered_model(unique)
+    return unique
+
+
+@pytest.fixture
+def register(name: str, tmp_path: Path) -> Register:
+    """Makes a version with the tags of a test accuracy and of the test images that it was measured on."""
+
+    def make(accuracy: str | None, images: str | None = "digits") -> str:
+        version = mlflow.MlflowClient().create_model_version(name, source=str(tmp_path)).version
+        for key, value in (("hivenas.test_accuracy", accuracy), ("hivenas.test_data", images)):
+            if value is not None:
+                mlflow.MlflowClient().set_model_version_tag(name, version, key, value)
+        return str(version)
+
+    return make
+
+
+def model(name: str, when: str = "better", alias: str = "champion") -> ServableModel:
+    return ServableModel(Path("m.keras"), Path("m.npy"), name, alias, {}, "", when)
+
+
+def aliases(name: str) -> dict[str, str]:
+    registered = mlflow.MlflowClient().get_registered_model(name)
+    return {alias: str(version) for alias, version in registered.aliases.items()}
+
+
+def tags(name: str, number: str) -> tuple[str, str]:
+    found = mlflow.MlflowClient().get_model_version(name, number).tags
+    return found["hivenas.promoted"], found["hivenas.promotion"]
+
+
+def test_the_first_version_is_the_champion(name: str, register: Register) -> None:
+    number = register("0.500000")
+    assert promote(model(name), number) == Published(
+        f"models:/{name}@champion", f"version 1 of {name} is the champion: there was none before"
+    )
+    assert aliases(name) == {"champion": "1"}
+    assert tags(name, "1") == ("true", "the champion: there was none before")
+
+
+BETTER = (
+    "the champion: the test accuracy {} is not below the 0.9000 of version 1 on the same test images; version 1 is "
+)
+
+
+@pytest.mark.parametrize(
+    ("when", "accuracy", "images", "promoted", "reason"),
+    [
+        ("better", "0.950000", "digits", True, BETTER.format("0.9500") + "kept as previous"),
+        ("better", "0.900000", "digits", True, BETTER.format("0.9000") + "kept as previous"),
+        ("better", "0.899999", "digits", False, "not the champion: the test accuracy 0.899999 is below the 0.900000"),
+        ("better", "0.990000", "others", False, "version 1, which is, was tested on other images, so the two cannot"),
+        ("always", "0.100000", "digits", True, "registry.promote is always; version 1 is kept as previous"),
+        ("always", "0.100000", "others", True, "registry.promote is always; version 1 is kept as previous"),
+        ("never", "0.990000", "digits", False, "not the champion: registry.promote is never"),
+    ],
+)
+def test_a_challenger(
+    name: str, register: Register, when: str, accuracy: str, images: str, promoted: bool, reason: str
+) -> None:
+    promote(model(name), register("0.900000"))
+    outcome = promote(model(name, when), register(accuracy, images))
+    assert reason in outcome.verdict
+    assert outcome.verdict.startswith(f"version 2 of {name} is {'the' if promoted else 'not the'} champion: ")
+    if promoted:
+        assert outcome.uri == f"models:/{name}@champion"
+        assert aliases(name) == {"champion": "2", "previous": "1"}
+    else:
+        assert outcome.uri == f"models:/{name}/2"
+        assert aliases(name) == {"champion": "1"}
+    flag, said = tags(name, "2")
+    assert flag == str(promoted).lower()
+    assert outcome.verdict.endswith(said)
+
+
+@pytest.mark.parametrize(("accuracy", "images"), [(None, "digits"), ("0.1", None), (None, None)])
+def test_a_champion_that_does_not_say_what_it_was_tested_on_is_kept(
+    name: str, register: Register, accuracy: str | None, images: str | None
+) -> None:
+    mlflow.MlflowClient().set_registered_model_alias(name, "champion", register(accuracy, images))
+    outcome = promote(model(name), register("0.990000"))
+    assert "version 1, which is, has no tag hivenas.test_" in outcome.verdict
+    assert "registry.promote=always" in outcome.verdict
+    assert aliases(name) == {"champion": "1"}
+    assert promote(model(name, "always"), register("0.990000")).uri == f"models:/{name}@champion"
+
+
+def test_without_a_champion_never_means_never(name: str, register: Register) -> None:
+    assert promote(model(name, "never"), register("0.9")).uri == f"models:/{name}/1"
+    assert aliases(name) == {}
+
+
+def test_another_alias_is_compared_with_its_own_bearer(name: str, register: Register) -> None:
+    promote(model(name), register("0.900000"))
+    outcome = promote(model(name, alias="staging"), register("0.500000"))
+    assert outcome.verdict == f"version 2 of {name} is the staging: there was none before"
+    assert outcome.uri == f"models:/{name}@staging"
+    assert aliases(name) == {"champion": "1", "staging": "2"}
+
+
+@pytest.mark.parametrize("steps", range(4))
+@pytest.mark.parametrize("accuracy", ["0.950000", "0.850000"])
+def test_a_promotion_that_was_killed_is_finished_with_the_same_result(
+    name: str, register: Register, steps: int, accuracy: str
+) -> None:
+    promote(model(name), register("0.800000"))
+    promote(model(name), register("0.900000"))
+    number, client = register(accuracy), mlflow.MlflowClient()
+    promoted = accuracy > "0.9"
+    said = BETTER.format("0.9500").replace("version 1", "version 2") + "kept as previous"
+    if not promoted:
+        said = "not the champion: the test accuracy 0.8500 is below the 0.9000 of version 2 on the same test images"
+    moves: list[Callable[[], object]] = [
+        lambda: client.set_model_version_tag(name, number, "hivenas.promotion", said),
+        lambda: client.set_registered_model_alias(name, "previous", "2"),
+        lambda: client.set_registered_model_alias(name, "champion", number),
+    ]
+    for move in moves[: steps if promoted else min(steps, 1)]:
+        move()
+    outcome = promote(model(name), number)
+    assert outcome.verdict == f"version 3 of {name} is {said}"
+    assert tags(name, number) == (str(promoted).lower(), said)
+    expected = {"champion": "3", "previous": "2"} if promoted else {"champion": "2", "previous": "1"}
+    assert aliases(name) == expected
+    assert promote(model(name), number) == outcome
+
+
+def test_what_was_decided_is_not_decided_again_whoever_moves_the_alias_afterwards(
+    name: str, register: Register
+) -> None:
+    first, second = register("0.900000"), register("0.950000")
+    promote(model(name), first)
+    assert promote(model(name), second).uri == f"models:/{name}@champion"
+    mlflow.MlflowClient().set_registered_model_alias(name, "champion", first)
+    assert promote(model(name), second).uri == f"models:/{name}/2"
+    assert aliases(name) == {"champion": "1", "previous": "1"}

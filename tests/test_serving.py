@@ -1,0 +1,231 @@
+"""A published model answers other processes: MLflow's scoring server, and `hivenas predict`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from hivenas.cli import main
+from hivenas.core.tracker import ServableModel
+from hivenas.tracking.registry import publish
+
+NAMES = ["red", "green", "blue"]
+_PATIENCE_S = 120.0
+
+
+@dataclass(frozen=True)
+class Colours:
+    """Two published models that tell the strongest colour of 6×5 images: `bytes` of 0…255, `floats` of 0…1."""
+
+    store: str
+    run: str
+    search: str
+
+
+def save_model(folder: Path, dtype: str) -> ServableModel:
+    """A network that answers by the mean of each channel."""
+    import keras
+
+    from hivenas.core.nas.network import serving_model
+
+    inputs = keras.layers.Input((6, 5, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(inputs)
+    network = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(pooled))
+    network.layers[-1].set_weights([3 * np.eye(3, dtype=np.float32), np.zeros(3, np.float32)])
+    highest = 255.0 if dtype == "uint8" else 1.0
+    model = serving_model(network, [highest / 2] * 3, [highest**2 / 12] * 3, dtype)
+    files = folder / f"{dtype}.keras", folder / f"{dtype}.npy"
+    model.save(files[0])
+    np.save(files[1], np.zeros((3, 6, 5, 3), dtype))
+    known = {"class_names": NAMES, "shape": [6, 5, 3], "dtype": dtype, "lowest": 0.0, "highest": highest}
+    origin = {"hivenas.test_accuracy": "0.900000", "hivenas.test_data": dtype}
+    name = "bytes" if dtype == "uint8" else "floats"
+    return ServableModel(*files, name, "champion", origin, "", metadata={"hivenas": known})
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Colours:
+    folder = tmp_path_factory.mktemp("colours")
+    shutil.copy(template, folder / "mlflow.db")
+    store = f"sqlite:///{folder}/mlflow.db"
+    client = mlflow.MlflowClient(store, store)
+    experiment = client.create_experiment("colours", artifact_location=str(folder / "mlruns"))
+    search = client.create_run(experiment).info.run_id
+    tags = {"mlflow.parentRunId": search, "hivenas.phase": "full_train"}
+    runs = [client.create_run(experiment, tags=tags).info.run_id for _ in range(2)]
+    for run, dtype in zip(runs, ("float32", "uint8"), strict=True):
+        publish(save_model(folder, dtype), run, (store, store))
+    mlflow.set_tracking_uri(None)
+    mlflow.set_registry_uri(None)
+    return Colours(store, runs[1], search)
+
+
+@pytest.fixture
+def stored(colours: Colours, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Colours]:
+    """The store of the models as this process's, and a folder with images."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", colours.store)
+    mlflow.set_tracking_uri(colours.store)
+    for channel, name in enumerate(NAMES):
+        Image.fromarray(picture(channel)).save(f"{name}.png")
+    Image.fromarray(picture(2, (30, 40))).save("large.jpg")
+    Image.fromarray(np.full((6, 5), 128, np.uint8)).save("grey.png")
+    yield colours
+    mlflow.set_tracking_uri(None)
+
+
+def picture(channel: int, size: tuple[int, int] = (6, 5)) -> np.ndarray:
+    pixels = np.full((*size, 3), 40, np.uint8)
+    pixels[..., channel] = 220
+    return pixels
+
+
+def predict(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["predict", *arguments])
+
+
+def test_image_files_are_classified_with_the_names_of_the_training(stored: Colours) -> None:
+    result = predict("bytes", "blue.png", "red.png", "large.jpg", "grey.png")
+    assert result.exit_code == 0, result.output
+    assert result.stderr == "hivenas: large.jpg was resized to 6×5 (height × width), the size that the model takes\n"
+    lines = [re.split(r"  +", line.strip()) for line in result.stdout.splitlines()]
+    assert lines[0] == ["image", "class", "probability", "next best", "probability"]
+    assert [line[:2] for line in lines[1:4]] == [["blue.png", "blue"], ["red.png", "red"], ["large.jpg", "blue"]]
+    assert float(lines[1][2]) > 0.9
+    assert lines[4] == ["grey.png", "red", "0.3333", "green", "0.3333"]
+
+
+def test_a_model_is_found_by_uri_name_alias_version_and_run(stored: Colours) -> None:
+    references = ["models:/bytes@champion", "models:/bytes/1", "bytes", "bytes@champion", "bytes/1", stored.run]
+    outputs = {predict(reference, "green.png").stdout for reference in references}
+    assert len(outputs) == 1
+    assert "green.png  green" in outputs.pop()
+    assert "green.png  green" in predict(stored.search, "green.png").stdout
+
+
+def test_a_line_of_json_for_each_image_of_files_and_archives(stored: Colours) -> None:
+    np.savez("two.npz", images=np.stack([picture(1), picture(0)]), names=np.array(["a", "b"]))
+    result = predict("bytes", "two.npz", "blue.png", "--json")
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(line["file"], line.get("index"), line["class"]) for line in lines] == [
+        ("two.npz", 0, "green"),
+        ("two.npz", 1, "red"),
+        ("blue.png", None, "blue"),
+    ]
+    assert lines[0]["probability"] > 0.9
+    assert lines[0]["next"] in NAMES
+    assert lines[0]["next_probability"] < 0.1
+
+
+def test_files_become_values_as_those_of_the_training(stored: Colours) -> None:
+    result = predict("floats", "red.png", "--json")
+    assert "pixels of 0…255 were taken as 0…1, the values of the images that the model was trained on" in result.stderr
+    as_float = json.loads(result.stdout)
+    assert as_float["class"] == "red"
+    as_bytes = json.loads(predict("bytes", "red.png", "--json").stdout)
+    assert as_float["probability"] == pytest.approx(as_bytes["probability"], abs=1e-5)
+    np.savez("red.npz", picture(0)[np.newaxis] / 255)
+    assert json.loads(predict("floats", "red.npz", "--json").stdout)["probability"] == pytest.approx(
+        as_float["probability"], abs=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none", "red.png"], "the model 'none' is not in the MLflow store sqlite"),
+        (["models:/none/1", "red.png"], "the model 'models:/none/1' is not in the MLflow store sqlite"),
+        (["0" * 32, "red.png"], "no run 00000000000000000000000000000000; give models:/NAME@ALIAS, a registered"),
+        (["bytes@other", "red.png"], "the model 'bytes@other' is not in the MLflow store"),
+        (["bytes", "none.png"], "none.png: the image cannot be read (FileNotFoundError"),
+        (["bytes", "text.png"], "text.png: the image cannot be read (UnidentifiedImageError"),
+        (["bytes", "none.npz"], "none.npz: a file of images must be an npz file, got one that cannot be opened"),
+        (["bytes", "small.npz"], "must hold images of 6×5×3 (height × width × channels), as the model was trained on"),
+        (["bytes", "floats.npz"], "must hold whole numbers 0…255, as the model was trained on, got 0.5…0.5 of dtype"),
+        (["bytes", "several.npz"], "there must be one array, or one of the name images or x_test, got a, b"),
+        (["bytes", "nan.npz"], "x_test must hold finite 32-bit pixels"),
+        (["bytes"], "Missing argument 'FILES…'"),
+    ],
+)
+def test_what_cannot_be_classified_is_one_clear_line(stored: Colours, arguments: list[str], message: str) -> None:
+    Path("text.png").write_text("no image")
+    np.savez("small.npz", images=np.zeros((2, 6, 5, 1), np.uint8))
+    np.savez("floats.npz", images=np.full((2, 6, 5, 3), 0.5))
+    np.savez("several.npz", a=np.zeros(3), b=np.zeros(3))
+    np.savez("nan.npz", x_test=np.full((1, 6, 5, 3), np.nan), y_test=np.zeros(1))
+    result = predict(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_name_without_a_champion_is_told_what_else_there_is(stored: Colours) -> None:
+    client = mlflow.MlflowClient()
+    client.create_registered_model("retired")
+    client.create_model_version("retired", source="nowhere")
+    client.set_registered_model_alias("retired", "previous", "1")
+    assert "give an alias or a version, such as retired@previous" in predict("retired", "red.png").stderr
+
+
+@pytest.fixture
+def server(stored: Colours, tmp_path: Path) -> Iterator[str]:
+    """`mlflow models serve` where hivenas cannot be imported: a model stands for itself."""
+    (tmp_path / "without" / "hivenas").mkdir(parents=True)
+    (tmp_path / "without" / "hivenas" / "__init__.py").write_text("raise ImportError('not here')\n")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/bytes@champion"]
+    command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", port]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # MLflow looks for uvicorn there
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(tmp_path / "without")}
+    log = tmp_path / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
+    try:
+        started = time.monotonic()
+        while not answers(f"http://127.0.0.1:{port}/ping"):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() - started < _PATIENCE_S, log.read_text()
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def test_mlflow_serves_the_champion(server: str) -> None:
+    images = np.stack([picture(2), picture(0)])
+    body = json.dumps({"inputs": images.tolist()}).encode()
+    request = urllib.request.Request(f"{server}/invocations", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        probabilities = np.array(json.loads(answer.read())["predictions"])
+    assert probabilities.argmax(axis=1).tolist() == [2, 0]
+    assert probabilities.sum(axis=1) == pytest.approx([1, 1], abs=1e-5)

@@ -145,7 +145,7 @@ def test_a_signal_ends_a_search_in_order(
     assert f"ended by {number.name}; what was finished is kept" in process.output
     command = process.output.splitlines()[-1].split()
     assert command == ["hivenas", "search", "--config", str(place.config), "--resume"]
-    assert not running(place)
+    assert not running(place), process.output
     client = mlflow.MlflowClient(place.store_uri)
     runs = client.search_runs([client.get_experiment_by_name("sphere").experiment_id])
     (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)

@@ -147,7 +147,7 @@ def _refuse_foreign_keys(data: Mapping[str, Any], source: str) -> None:
     for key in data:
         if key not in _KEYS:
             raise ConfigError(
-                f"unknown key {key} ({source}){nearest(key, _KEYS) or '; conf/default.yaml lists every key of today'}"
+                f"unknown key {key} ({source}){nearest(key, _KEYS) or '; hivenas init default writes every key'}"
             )
 
 

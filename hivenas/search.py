@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
-from typing import Protocol
 
 from hivenas.core.colony.bee_colony import BeeColony
 from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate
@@ -26,26 +25,11 @@ from hivenas.errors import (
     WorkerDiedError,
 )
 from hivenas.execution import SerialExecutor
+from hivenas.listener import SearchListener
 from hivenas.outbox import Delivered, Letter, Outbox
 from hivenas.storage import SearchStore
 
 _OVERVIEW_S = 10.0  # so far apart are the parent's descriptions at the least: making one walks over all records
-
-
-class SearchListener(Protocol):
-    """Is told of progress, in order."""
-
-    def started(self, planned: int, done: int) -> None:
-        """A search begins, with so many evaluations planned and so many recorded before."""
-        ...
-
-    def evaluated(self, row: Row, best: Row | None) -> None:
-        """An evaluation was recorded; best is the best so far."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Something worth a line."""
-        ...
 
 
 class Search:
@@ -145,6 +129,7 @@ class Search:
 
     def _phase(self, proposals: list[Proposal]) -> list[Row]:
         """Evaluates a phase; what is finished is recorded as soon as everything before it is."""
+        self._listener.flying(proposals)
         recorded = {row.index: row for row in self._store.rows[-len(proposals) :]}
         rows: list[Row] = []
         waiting: list[tuple[Proposal, Future[Evaluation]]] = []

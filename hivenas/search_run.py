@@ -21,11 +21,12 @@ from hivenas.core.tracker import MODEL_URI, MODEL_VERDICT, Closing, SearchCard, 
 from hivenas.errors import DatasetError, DiskFullError, TrackingError, first_line
 from hivenas.execution import Unlimited, augmented_examples, describe_data, make_executor, run_proposal, train_arch
 from hivenas.full_training import Trained, letter_of, publisher, trained_of
+from hivenas.listener import SearchListener
 from hivenas.objectives import describe_table, make_objective, run_params
 from hivenas.outbox import Delivered, Letter, Outbox
 from hivenas.reporting import Ending, report_ending
 from hivenas.reports import Summary, draw_augmentation, draw_plots
-from hivenas.search import Search, SearchListener, settle, take_up
+from hivenas.search import Search, settle, take_up
 from hivenas.search_pages import SearchPages
 from hivenas.storage import SearchStore
 from hivenas.tracking import MlflowTracker, current_stores, fail_fast
@@ -76,8 +77,8 @@ class SearchRun:
         fail_fast()
         with make_executor(self.config.execution, self.store.folder, serial=self.untrained) as executor:
             self.executor: Executor = executor
-            self.tracker = open_tracker(self.config, self.store, executor, say=self.listener.note)
-            self.outbox = Outbox(self.store.folder.outbox, self.tracker, self.listener.note)
+            self.tracker = open_tracker(self.config, self.store, executor, say=self.listener.warn)
+            self.outbox = Outbox(self.store.folder.outbox, self.tracker, self.listener.warn)
             self.delivered: list[Delivered] = []
             take_up(self.store, self.outbox)
             if self.store.state.stage != "search" and not self._has_flown():
@@ -103,7 +104,7 @@ class SearchRun:
             self.tracker.close_abandoned(self.store.state.abandoned)
             self.store.save(abandoned=())
         except TrackingError as error:
-            self.listener.note(str(error))
+            self.listener.warn(str(error))
         return self._finished(None)
 
     def _claim(self) -> None:
@@ -197,7 +198,7 @@ class SearchRun:
             if letter.child and letter.child.key == key and letter.model:
                 return letter
         best = self.store.folder.best(self.minimize)
-        self.listener.note(f"training the best for {self.config.full_train.epochs} epochs: {best.candidate}")
+        self.listener.training(best.candidate, self.config.full_train.epochs)
         evaluation = self.executor.submit(Unlimited(train_arch), self.config, best.candidate).result()
         letter = letter_of(
             self.config,
@@ -278,7 +279,7 @@ class SearchRun:
             trained = [row for row in holders if row.phase == "evaluate"]
             exact = [row for row in holders if row.weights_filename == name] or trained
             if exact and not self._fetch_from(exact[-1], name):
-                self.listener.note(f"{name}, from which {proposal.candidate} starts, is gone, here and in MLflow")
+                self.listener.warn(f"{name}, from which {proposal.candidate} starts, is gone, here and in MLflow")
 
     def _fetch_from(self, row: Row, name: str) -> bool:
         key = self.store.key(row.index)
@@ -304,7 +305,7 @@ class SearchRun:
         try:
             # An interruption may fall anywhere, also between a file and what is known of it here.
             self.store.read_again()
-            self.outbox = Outbox(self.store.folder.outbox, self.tracker, self.listener.note)
+            self.outbox = Outbox(self.store.folder.outbox, self.tracker, self.listener.warn)
             take_up(self.store, self.outbox)
             if self.store.state.stage != "done":  # else nothing was left but to tell others of it
                 status = "KILLED" if interrupted else "FAILED"
@@ -312,7 +313,7 @@ class SearchRun:
             settle(self.store, self.outbox)
             self.store.tell_books()
         except (OSError, DiskFullError) as second:
-            self.listener.note(f"the search's run in MLflow could not be closed: {first_line(second)}")
+            self.listener.warn(f"the search's run in MLflow could not be closed: {first_line(second)}")
 
     def _closing(self, status: str, letter: Letter | None, reason: str = "") -> Closing:
         rows = self.store.rows

@@ -145,10 +145,13 @@ def test_a_signal_ends_a_search_in_order(
     assert f"ended by {number.name}; what was finished is kept" in process.output
     command = process.output.splitlines()[-1].split()
     assert command == ["hivenas", "search", "--config", str(place.config), "--resume"]
-    assert not running(place)
+    assert not running(place), process.output
     client = mlflow.MlflowClient(place.store_uri)
     runs = client.search_runs([client.get_experiment_by_name("sphere").experiment_id])
-    assert [run.info.status for run in runs if "mlflow.parentRunId" not in run.data.tags] == ["KILLED"]
+    (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
+    assert parent.info.status == "KILLED"
+    page = client.download_artifacts(parent.info.run_id, "report.html", str(place.folder))
+    assert f"ended by {number.name}" in Path(page).read_text(encoding="utf-8")
 
     resumed = place.run(command=command)
     assert resumed.wait() == 0, resumed.output

@@ -22,6 +22,7 @@ from hivenas.core.retention import Retention
 from hivenas.core.tracker import Child, NullTracker
 from hivenas.errors import ConfigError, DatasetError, SearchFailedError, TrackingError
 from hivenas.execution import SerialExecutor
+from hivenas.listener import SearchListener
 from hivenas.outbox import Outbox
 from hivenas.search import Search, settle, take_up
 from hivenas.storage import SearchStore, open_store
@@ -29,18 +30,14 @@ from tests.colonies import ends_in_every_way, write_table
 from tests.objectives import TinyObjective
 
 
-class Listener:
+class Listener(SearchListener):
     """Keeps what it is told."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
 
-    def started(self, planned: int, done: int) -> None: ...
-
     def evaluated(self, row: Row, best: Row | None) -> None:
         self.rows.append(row)
-
-    def note(self, text: str) -> None: ...
 
 
 class CountingTracker(NullTracker):

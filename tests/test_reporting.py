@@ -19,14 +19,16 @@ from tests.reports.page.markup import read
 ARCHS = ("input|a|output", "input|b|output", "input|a|b|output")
 
 
-def recorded(directory: Path, name: str = "bees", stage: Any = "done", **settings: Any) -> Config:
+def recorded(directory: Path, name: str = "bees", stage: Any = "done", model: str = "", **settings: Any) -> Config:
     """A recorded search of three candidates."""
     config = from_mapping({"name": name, "results": {"dir": str(directory)}, **settings})
     with open_store(config, 3) as store:
         for index, arch in enumerate(ARCHS):
             evaluation = Evaluation(arch, "complete", 0.5 + 0.1 * index, 2, params=10)
             store.append(Row.of(Proposal(index, 0, "scout", index, arch), evaluation, f"run{index}"))
-        store.save(stage=stage, run_id="parent", trained=stage == "done", colony={"reused": 4}, data="1f2e")
+        store.save(
+            stage=stage, run_id="parent", trained=stage == "done", colony={"reused": 4}, data="1f2e", model=model
+        )
     return config
 
 
@@ -42,11 +44,11 @@ def rows_of(config: Config) -> list[Row]:
 
 
 def test_all_is_told_from_the_folder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = recorded(tmp_path)
+    config = recorded(tmp_path, model="models:/bees/3")
     fully_trained(config, json.dumps({"extra": {"test_accuracy": 0.875}}))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@host/mlflow/")
     story = story_of(config, rows_of(config))
-    assert (story.condition, story.test_accuracy, story.model_uri) == ("finished", 0.875, "models:/bees@champion")
+    assert (story.condition, story.test_accuracy, story.model_uri) == ("finished", 0.875, "models:/bees/3")
     assert (story.reused, story.data, story.run_id, story.planned) == (4, "1f2e", "parent", 105)
     assert story.store == "https://host/mlflow"
     file = report_recorded(config, rows_of(config))

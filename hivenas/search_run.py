@@ -300,7 +300,7 @@ class SearchRun:
         plots = draw_plots(self.store.rows, self.store.folder.plots, minimize=self.minimize)
         run_id = self.tracker.opened or self.store.state.run_id
         model_uri = self.store.state.model if trained else ""
-        ending = Ending(current_stores()[0], run_id, metrics.get("test_accuracy"), model_uri, reason)
+        ending = Ending(current_stores()[0], run_id, metrics.get("test_accuracy"), interval, model_uri, reason)
         page = report_ending(self.config, self.store.state, self.store.rows, ending)
         artifacts = ((self.store.folder.csv, ""), (page, ""), *((file, "plots") for file in plots))
         rows = len(self.store.rows)

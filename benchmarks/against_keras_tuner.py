@@ -125,17 +125,12 @@ def search_once(method: str, config: Config, evaluations: int, seed: int) -> Non
 def _search_with_hivenas(method: str, config: Config, evaluations: int, seed: int, report: _Report) -> None:
     from hivenas import app
     from hivenas.core.records import Row
+    from hivenas.listener import SearchListener
 
-    class Listener:
-        def started(self, planned: int, done: int) -> None:
-            pass
-
+    class Listener(SearchListener):
         def evaluated(self, row: Row, best: Row | None) -> None:
             if row.status != "failed":
                 report(max(float(accuracy) for _, accuracy in (point.split(":") for point in row.curve.split())))
-
-        def note(self, text: str) -> None:
-            pass
 
     size = config.colony.size
     searched = config.model_copy(

@@ -35,6 +35,7 @@ from hivenas.config import Config, from_mapping
 from hivenas.core.colony.guided import GuidedBeeColony
 from hivenas.core.records import ResultsFolder, Row
 from hivenas.core.tracker import Child
+from hivenas.listener import SearchListener
 from hivenas.outbox import Outbox
 from hivenas.storage import SearchStore
 from hivenas.tracking import MlflowTracker
@@ -121,7 +122,7 @@ class Between:
         self._steps.clear()
 
 
-class Watcher:
+class Watcher(SearchListener):
     """Listens to a search and prints a line when a window is over."""
 
     def __init__(self, clock: Clock, marks: list[int], between: Between | None) -> None:
@@ -151,6 +152,8 @@ class Watcher:
     def note(self, text: str) -> None:
         """Prints it."""
         click.echo(text)
+
+    warn = note
 
     def _now(self) -> dict[str, float]:
         return {**self._clock.spent, "all": time.process_time()}

@@ -22,6 +22,7 @@ from pathlib import Path
 from hivenas import app
 from hivenas.config import Config, from_mapping
 from hivenas.core.records import ResultsFolder, Row
+from hivenas.listener import SearchListener
 from hivenas.reporting import report_recorded
 
 ROOT = Path(__file__).parent
@@ -30,19 +31,6 @@ REPEATS = 5
 PROBE = """<!doctype html><title>probe</title><script>const begin = performance.now();</script>
 <iframe src="report.html" width="1280" height="900"
  onload="document.body.dataset.milliseconds = (performance.now() - begin).toFixed(1)"></iframe>"""
-
-
-class Quiet:
-    """Hears of progress and says nothing."""
-
-    def started(self, planned: int, done: int) -> None:
-        """Nothing."""
-
-    def evaluated(self, row: Row, best: Row | None) -> None:
-        """Nothing."""
-
-    def note(self, text: str) -> None:
-        """Nothing."""
 
 
 def search(table: Path, evaluations: int, folder: Path) -> tuple[Config, list[Row]]:
@@ -57,7 +45,7 @@ def search(table: Path, evaluations: int, folder: Path) -> tuple[Config, list[Ro
             "colony": {"size": 20, "iterations": evaluations // 20},
         }
     )
-    app.search(config, Quiet(), overwrite=True)
+    app.search(config, SearchListener(), overwrite=True)
     rows = ResultsFolder(folder, "table").rows()
     return config, rows
 

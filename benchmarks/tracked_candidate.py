@@ -40,6 +40,7 @@ from hivenas.config import Config, from_mapping
 from hivenas.core.evaluation import Proposal
 from hivenas.core.records import Row
 from hivenas.execution import WorkerExecutor, interface_of, limit_threads, run_proposal
+from hivenas.listener import SearchListener
 
 EPOCHS, BATCH = 5, 128
 ALL: dict[str, Any] = {"affine": True, "cutout": 1.0, "saturation": 1.0, "contrast": 1.0}
@@ -95,7 +96,7 @@ def config_of(options: argparse.Namespace, folder: Path, **execution: Any) -> Co
     )
 
 
-class Pairs:
+class Pairs(SearchListener):
     """Is told of every candidate that was recorded, and has the peer train it too."""
 
     def __init__(self, config: Config, peer: Executor) -> None:
@@ -105,12 +106,11 @@ class Pairs:
         self.start = 0.0  # CPU of the worker when its first candidate ended: import, data, first graph
         self._before: tuple[float, float] | None = None
 
-    def started(self, planned: int, done: int) -> None:
-        """Nothing to do."""
-
     def note(self, text: str) -> None:
         """Says it."""
         print(text, flush=True)
+
+    warn = note
 
     def evaluated(self, row: Row, best: Row | None) -> None:
         """Reads what the candidate took, then lets the peer train the same one."""

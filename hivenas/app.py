@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,11 +25,11 @@ from hivenas.errors import ConfigError, TrackingError
 from hivenas.execution import Unlimited, describe_data, make_executor, train_arch
 from hivenas.full_training import Trained, letter_of, publisher, trained_of
 from hivenas.gpus import worker_gpus
+from hivenas.listener import SearchListener
 from hivenas.objectives import make_objective, minimizes, naming, trial_parameters
 from hivenas.outbox import Outbox
 from hivenas.reporting import report_recorded
 from hivenas.reports import draw_plots
-from hivenas.search import SearchListener
 from hivenas.storage import Books, open_folder, open_store
 
 if TYPE_CHECKING:
@@ -84,7 +83,9 @@ def plan(config: Config) -> Plan:
     return Plan(space.size, evaluations, epochs, colony.employees, colony.onlookers, share, judged)
 
 
-def search(config: Config, listener: SearchListener, *, resume: bool = False, overwrite: bool = False) -> Finished:
+def search(
+    config: Config, listener: SearchListener, *, resume: bool = False, overwrite: bool = False, go_on: str = ""
+) -> Finished:
     """Searches, fully trains the best candidate, tests it and registers the model.
 
     Args:
@@ -92,6 +93,7 @@ def search(config: Config, listener: SearchListener, *, resume: bool = False, ov
         listener: is told of progress.
         resume: go on with the recorded search.
         overwrite: delete a recorded search first.
+        go_on: the command with which the search goes on, for its page in MLflow; empty for that of the configuration.
 
     Raises:
         InputError: the configuration, the data or the results folder do not allow it; nothing was trained.
@@ -104,9 +106,9 @@ def search(config: Config, listener: SearchListener, *, resume: bool = False, ov
     plan(config)
     seed = drawn_seed(config.seed)
     books = _open_books(config, listener)
-    with open_store(config, seed, resume=resume, overwrite=overwrite, books=books, say=listener.note) as store:
+    with open_store(config, seed, resume=resume, overwrite=overwrite, books=books, say=listener.warn) as store:
         seeded = config.model_copy(update={"seed": store.state.seed})
-        return SearchRun(seeded, store, listener).finish()
+        return SearchRun(seeded, store, listener, go_on=go_on).finish()
 
 
 def _open_books(config: Config, listener: SearchListener) -> Books | None:
@@ -116,7 +118,7 @@ def _open_books(config: Config, listener: SearchListener) -> Books | None:
     from hivenas.storage.following import FollowingBooks
     from hivenas.storage.optuna_books import open_books
 
-    return FollowingBooks(open_books(config, trial_parameters(config)), listener.note)
+    return FollowingBooks(open_books(config, trial_parameters(config)), listener.warn)
 
 
 def sync(config: Config, listener: SearchListener) -> tuple[int, int]:
@@ -134,8 +136,8 @@ def sync(config: Config, listener: SearchListener) -> tuple[int, int]:
 
     fail_fast()
     with open_folder(config) as store, make_executor(config.execution, store.folder) as executor:
-        tracker = open_tracker(config, store, executor, "sync")
-        outbox = Outbox(store.folder.outbox, tracker, listener.note)
+        tracker = open_tracker(config, store, executor, "sync", say=listener.warn)
+        outbox = Outbox(store.folder.outbox, tracker, listener.warn)
         outbox.retry_refused()
         taken, waiting = len(deliver_all(store, outbox, tracker)), outbox.waiting
     # MLflow has its records by now, whether or not Optuna's storage answers.
@@ -155,7 +157,7 @@ def train(config: Config, listener: SearchListener, *, from_weights: bool = Fals
     plan(config)
     best = ResultsFolder(config.results.dir, config.name).best()
     weights = best.weights_filename if from_weights else None
-    listener.note(f"training {best.candidate} for {config.full_train.epochs} epochs")
+    listener.training(best.candidate, config.full_train.epochs)
     return _train_alone(
         config,
         lambda seeded: functools.partial(train_arch, seeded, best.candidate, weights),
@@ -175,7 +177,7 @@ def train_custom(config: Config, arch: str, listener: SearchListener) -> Trained
     _refuse_untrained(config)
     plan(config)
     decode(arch, NASInterface.from_config(config, tracker=NullTracker()).search_space.reference)
-    listener.note(f"training {arch} for {config.full_train.epochs} epochs")
+    listener.training(arch, config.full_train.epochs)
     return _train_alone(config, lambda seeded: functools.partial(train_arch, seeded, arch), None, listener)
 
 
@@ -213,7 +215,6 @@ def predict(model: str, files: Sequence[str], say: Callable[[str], None]) -> lis
     from hivenas.tracking.models import TrackedModel
 
     fail_fast()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # what TensorFlow says of this machine when it is imported
     return classify(TrackedModel(model), files, say)
 
 
@@ -256,8 +257,8 @@ def _train_alone(
     fail_fast()
     prepare_store()
     with open_folder(config, make=True) as store, make_executor(config.execution, store.folder) as executor:
-        search = open_tracker(config, store, executor, "train")
-        outbox = Outbox(store.folder.outbox, search, listener.note)
+        search = open_tracker(config, store, executor, "train", say=listener.warn)
+        outbox = Outbox(store.folder.outbox, search, listener.warn)
         deliver_all(store, outbox, search)
         if outbox.waiting:
             raise TrackingError("the MLflow store has not taken what waits for it; train when it answers")
@@ -276,7 +277,7 @@ def _train_alone(
             continues=continues,
         )
         tracker = MlflowTracker(config.name, home=run_id, command="hivenas train", publisher=publisher(executor))
-        outbox = Outbox(store.folder.outbox, tracker, listener.note)
+        outbox = Outbox(store.folder.outbox, tracker, listener.warn)
         outbox.write(letter)
         delivered = outbox.deliver(force=True)
         outbox.forget(delivered)

@@ -12,12 +12,14 @@ import click
 from hivenas.terminal import (
     FAILED,
     ResumeHint,
-    Terminal,
+    Voice,
     errors,
     print_finished,
+    print_plan,
     print_predictions,
     print_reproduction,
     print_trained,
+    speaking,
 )
 
 if TYPE_CHECKING:
@@ -76,18 +78,24 @@ def init(name: str) -> None:
 @import_option
 @switch("--resume", "Go on with the search that the results folder holds.")
 @switch("--overwrite", "Delete the search that the results folder holds.")
+@speaking
 def search(
-    config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], resume: bool, overwrite: bool
+    config_path: str,
+    overrides: tuple[str, ...],
+    modules: tuple[str, ...],
+    resume: bool,
+    overwrite: bool,
+    voice: Voice,
 ) -> None:
     """Search, train the best candidate fully, test it, register it."""
     hint = ResumeHint(config_path, overrides, modules)
-    with errors(hint):
-        from hivenas import app
+    with errors(hint, voice):
+        from hivenas import app, outcomes
 
         config = hint.config = _load(config_path, overrides, modules)
-        with Terminal() as terminal:
-            finished = app.search(config, terminal, resume=resume, overwrite=overwrite)
-        print_finished(config, finished)
+        with voice:
+            finished = app.search(config, voice, resume=resume, overwrite=overwrite, go_on=hint.command)
+        voice.conclude(outcomes.of_search(config, finished), lambda: print_finished(config, finished))
 
 
 @main.command()
@@ -95,15 +103,18 @@ def search(
 @set_option
 @import_option
 @switch("--from-weights", "Continue from the best candidate's saved weights instead of training from scratch.")
-def train(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], from_weights: bool) -> None:
+@speaking
+def train(
+    config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], from_weights: bool, voice: Voice
+) -> None:
     """Train the best recorded candidate fully, test it, register it."""
-    with errors():
-        from hivenas import app
+    with errors(voice=voice):
+        from hivenas import app, outcomes
 
         config = _load(config_path, overrides, modules)
-        with Terminal() as terminal:
-            trained = app.train(config, terminal, from_weights=from_weights)
-        print_trained(trained)
+        with voice:
+            trained = app.train(config, voice, from_weights=from_weights)
+        voice.conclude(outcomes.of_training(trained), lambda: print_trained(trained))
 
 
 @main.command()
@@ -111,64 +122,48 @@ def train(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]
 @config_option
 @set_option
 @import_option
-def arch(architecture: str, config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> None:
+@speaking
+def arch(
+    architecture: str, config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], voice: Voice
+) -> None:
     """Train a given architecture fully, such as 'input|sep3x3_32|max_pool3x3|output'."""
-    with errors():
-        from hivenas import app
+    with errors(voice=voice):
+        from hivenas import app, outcomes
 
         config = _load(config_path, overrides, modules)
-        with Terminal() as terminal:
-            trained = app.train_custom(config, architecture, terminal)
-        print_trained(trained)
+        with voice:
+            trained = app.train_custom(config, architecture, voice)
+        voice.conclude(outcomes.of_training(trained), lambda: print_trained(trained))
 
 
 @main.command()
 @config_option
 @set_option
 @import_option
-def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> None:
+@speaking
+def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], voice: Voice) -> None:
     """Check a configuration; print it with its defaults, and what a search would do."""
-    with errors():
-        from hivenas import app
+    with errors(voice=voice):
+        from hivenas import app, outcomes
 
         config = _load(config_path, overrides, modules)
         plan = app.plan(config)
-        click.echo(config.to_yaml())
-        size = "continuous" if plan.space_size is None else f"{plan.space_size:,} architectures"
-        bounded = plan.share_within is not None
-        click.echo(f"# space:        {'at most ' if bounded else ''}{size}")
-        if plan.share_within is not None:
-            share = f"{100 * plan.share_within:.3g}" if plan.share_within else "under 0.1"
-            limits = " and ".join(
-                f"{key}={limit:,}" for key in ("max_params", "max_macs") if (limit := getattr(config.space, key))
-            )
-            click.echo(f"# guards:       {share} % of {size} fit {limits}")
-        click.echo(f"# colony:       {plan.employees} employees, {plan.onlookers} onlookers")
-        click.echo(f"# evaluations:  {plan.evaluations:,} at the most")
-        if plan.epochs:
-            click.echo(f"# epochs:       {plan.epochs:,} at the most")
-        if plan.epochs:
-            epochs = f"after epochs {plan.judged[0]} to {plan.judged[-1]}" if plan.judged else "judges no epoch"
-            click.echo(f"# stopping:     {config.evaluation.stopping}, {epochs}")
-        if plan.epochs and config.evaluation.momentum_epochs:
-            click.echo(f"# momentum:     {config.evaluation.momentum_epochs} of them in every iteration")
-        if plan.epochs and config.full_train.enabled:
-            click.echo(f"# then:         {config.full_train.epochs} epochs of full training")
-        click.echo(f"# results:      {config.results.dir}/{config.name}/")
+        voice.conclude(outcomes.of_plan(config, plan), lambda: print_plan(config, plan))
 
 
 @main.command()
 @click.argument("run_id", metavar="RUN_ID")
 @import_option
-def reproduce(run_id: str, modules: tuple[str, ...]) -> None:
+@speaking
+def reproduce(run_id: str, modules: tuple[str, ...], voice: Voice) -> None:
     """Train the candidate of a run in MLflow again and say whether every figure is equal to the last bit."""
-    with errors():
-        from hivenas import app
+    with errors(voice=voice):
+        from hivenas import app, outcomes
 
         _import(modules)
-        with Terminal() as terminal:
-            reproduction = app.reproduce(run_id, terminal)
-        print_reproduction(reproduction)
+        with voice:
+            reproduction = app.reproduce(run_id, voice)
+        voice.conclude(outcomes.of_reproduction(run_id, reproduction), lambda: print_reproduction(reproduction))
         if reproduction.figures:
             sys.exit(FAILED)
 
@@ -177,16 +172,18 @@ def reproduce(run_id: str, modules: tuple[str, ...]) -> None:
 @config_option
 @set_option
 @import_option
-def sync(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> None:
+@speaking
+def sync(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], voice: Voice) -> None:
     """Tell MLflow what a search could not tell it, once the store answers again."""
-    with errors():
-        from hivenas import app
+    with errors(voice=voice):
+        from hivenas import app, outcomes
         from hivenas.errors import TrackingError
 
         config = _load(config_path, overrides, modules)
-        with Terminal() as terminal:
-            taken, waiting = app.sync(config, terminal)
-        click.echo(f"{taken} records taken, {waiting} still waiting")
+        with voice:
+            taken, waiting = app.sync(config, voice)
+        outcome = outcomes.of_sync(taken, waiting)
+        voice.conclude(outcome, lambda: click.echo(outcome.line))
         if waiting:
             raise TrackingError("the MLflow store has not taken everything; try again when it answers")
 

@@ -164,9 +164,15 @@ def parse_yaml(text: str, source: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = cut(str(error.problem or error.context))
+        line = f"line {mark.line + 1 if mark else '?'}"
         if not isinstance(error, yaml.constructor.ConstructorError):
             problem = f"not valid YAML: {problem}"
-        raise ConfigError(f"{problem} ({source}, line {mark.line + 1 if mark else '?'})") from None
+        # A bracket or a quotation mark that is never closed is found out lines later.
+        if error.context_mark and mark and error.context_mark.line < mark.line:
+            line += f"; look at what begins in line {error.context_mark.line + 1}"
+        elif "'\\t'" in problem:
+            line += "; indent with spaces"
+        raise ConfigError(f"{problem} ({source}, {line})") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise ConfigError(f"not valid YAML: {str(error).splitlines()[0]} ({source})") from None
 

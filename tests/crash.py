@@ -251,7 +251,7 @@ class _Folder:
         if kind == "model":
             return self._steps_of_publication()
         if kind == "flown":
-            return "training the best" in process.output
+            return "training fully" in process.output
         if kind == "done":
             return '"stage": "done"' in _read(self._path / "state.json")
         if kind == "store":

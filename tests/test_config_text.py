@@ -73,6 +73,8 @@ REFUSED = {
     "10,000 decimals": ("a: 0." + "1" * 10_000, "at most 100 characters long"),
     "no digits": ("a: 0b_", "'0b_' is no number; put it in quotes"),
     "endless text": ("a: " + "x" * 900_000, "at most 4096 characters long, got 900,000"),
+    "bracket that stays open": ("a: {b: 2\nc: [\n", "(FILE, line 2; look at what begins in line 1)"),
+    "tab": ("a: 1\n\tb: 2", "(FILE, line 2; indent with spaces)"),
     "NUL byte": ("a: \0", "not valid YAML: unacceptable character #x0000"),
     "escaped NUL": (r'a: "\0"', r"a value must not contain NUL or half a character, got '\x00'"),
     "half a character": (r'a: "\ud800"', r"a value must not contain NUL or half a character, got '\ud800'"),

@@ -154,7 +154,7 @@ def test_a_model_is_registered_when_the_server_is_back(
 ) -> None:
     place = Place(tmp_path / "models", TRAINING.format(name="models", seed=5), {"MLFLOW_TRACKING_URI": server.uri})
     process = place.start()
-    process.wait_for("training the best")
+    process.wait_for("training fully")
     server.kill()
     output = ended(process)
     assert "fully trained: test accuracy" in output

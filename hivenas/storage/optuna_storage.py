@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from hivenas.config_text import PASSWORD, cut, masked
 from hivenas.core.files import cut_torn_line
+from hivenas.core.interruption import held_back
 from hivenas.errors import ConfigError, HivenasError, StorageError, first_line
 
 _JOURNAL = "journal:"
@@ -125,6 +126,8 @@ def _refuse_mlflow(engine: sqlalchemy.Engine, address: str) -> None:
 def reaching(address: str, way_out: str = _START_IT) -> Iterator[None]:
     """Tells what goes wrong with the storage in one line, and keeps Optuna from telling what goes right.
 
+    Ctrl-C waits until the storage has answered.
+
     Args:
         address: of the storage.
         way_out: what can be done.
@@ -135,7 +138,8 @@ def reaching(address: str, way_out: str = _START_IT) -> Iterator[None]:
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))
     try:
-        yield
+        with held_back():
+            yield
     except HivenasError:
         raise
     except ImportError as error:

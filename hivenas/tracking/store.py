@@ -20,6 +20,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from hivenas.core.interruption import held_back
 from hivenas.errors import HivenasError, TrackingError, TrackingRefusedError, first_line
 
 # What MLflow will say again to the same request, however often it is asked.
@@ -113,10 +114,11 @@ def _make_database(uri: str) -> None:
 def spoken() -> Iterator[None]:
     """Turns what MLflow raises, in all its kinds, into a TrackingError.
 
-    Its own, of the network, of artifact files, of a database that cannot be opened.
+    Its own, of the network, of artifact files, of a database that cannot be opened. Ctrl-C waits until it has answered.
     """
     try:
-        yield
+        with held_back():
+            yield
     except HivenasError:
         raise
     except MlflowException as error:
@@ -134,11 +136,17 @@ def _refused(error: Exception) -> TrackingRefusedError:
 
 
 def _unreachable(error: Exception) -> TrackingError:
-    reason = _without_login(first_line(error))
+    reason = _without_login(_cause(first_line(error)))
     store = shown_store()
     return TrackingError(
         f"the MLflow store {store} does not answer: {reason}; start it, or set MLFLOW_TRACKING_URI to another one"
     )
+
+
+def _cause(line: str) -> str:
+    """The innermost cause of what the network's libraries wrap in each other's words, such as Connection refused."""
+    found = re.search(r"Caused by \w+\((.*)\)\)", line)
+    return re.sub(r"^\[Errno -?\d+\] ", "", found[1].strip("\"'").rpartition(": ")[2]) if found else line
 
 
 def shown_store() -> str:

@@ -13,7 +13,8 @@ from hivenas.errors import ConfigError, StorageError
 from hivenas.storage.optuna_books import OptunaBooks
 from hivenas.storage.optuna_storage import open_storage
 from hivenas.storage.parameters import Parameters
-from tests.storage.books import config_of, rows_of_a_search, study_of, write
+from tests.interruptions import ctrl_c_in_a_transaction
+from tests.storage.books import STATE, config_of, opened, rows_of_a_search, study_of, write
 
 BAD_ADDRESSES = [
     ("journal:", "a journal needs a file"),
@@ -132,3 +133,17 @@ def test_the_lock_of_a_journal_leads_to_it_from_wherever_it_was_named(
     monkeypatch.setattr("os.fsync", look)
     write(config_of("journal:deep/books.log"), rows_of_a_search()[:1])
     assert set(links) == {tmp_path / "deep" / "books.log"}
+
+
+def test_ctrl_c_waits_until_an_evaluation_is_recorded_and_leaves_no_lock(tmp_path: Path) -> None:
+    config = config_of(f"sqlite:///{tmp_path}/books.db")
+    with opened(config) as books, opened(config) as other:
+        books.begin("u1", overwrite=False)
+        with pytest.raises(KeyboardInterrupt) as kept, ctrl_c_in_a_transaction():
+            books.sync(rows_of_a_search(), STATE)
+        assert kept.value.__traceback__
+        recorded = other.recorded()
+        assert recorded is not None
+        assert recorded.rows == rows_of_a_search()
+        other.begin("u1", overwrite=False)
+        assert other.sync(rows_of_a_search(), STATE | {"stage": "done"}) == 0

@@ -51,7 +51,7 @@ class NASInterface(ArchitectureObjective):
     Raises:
         ConfigError: an unknown key, a wrong type or a value out of range.
 
-    Example:
+    Examples:
         >>> interface = NASInterface({"depth": 2}, {"seed": 1})
         >>> len(interface.search_space.eval_format(interface.sample()))
         2

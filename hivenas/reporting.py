@@ -27,6 +27,7 @@ class Ending:
         store: URI of the MLflow store.
         run_id: the search's run there.
         test_accuracy: of the fully trained best; None without.
+        test_interval: its confidence interval; None without.
         model_uri: where the fully trained best is loaded from; empty while it is not published.
         reason: why it ends early; empty where it is finished.
     """
@@ -34,6 +35,7 @@ class Ending:
     store: str
     run_id: str
     test_accuracy: float | None = None
+    test_interval: tuple[float, float] | None = None
     model_uri: str = ""
     reason: str = ""
 
@@ -67,10 +69,10 @@ def story_of(config: Config, rows: Sequence[Row]) -> Story:
     state = read_state(config)
     condition = condition_of(_folder(config), state)
     state = state or SearchState()
-    accuracy = _test_accuracy(_folder(config), rows, minimizes(config)) if state.trained else None
+    accuracy, interval = _test_figures(_folder(config), rows, minimizes(config)) if state.trained else (None, None)
     uri = state.model if state.trained else ""
     store = os.environ.get("MLFLOW_TRACKING_URI", "")
-    return _story(config, state, rows, condition, Ending(store, state.run_id, accuracy, uri))
+    return _story(config, state, rows, condition, Ending(store, state.run_id, accuracy, interval, uri))
 
 
 def compare(one: str, other: str, file: str | None = None) -> tuple[Comparison, Path]:
@@ -136,6 +138,7 @@ def _story(config: Config, state: SearchState, rows: Sequence[Row], condition: C
         store=_address(ending.store),
         run_id=ending.run_id,
         test_accuracy=ending.test_accuracy,
+        test_interval=ending.test_interval,
         model_uri=ending.model_uri,
     )
 
@@ -149,13 +152,18 @@ def _address(store: str) -> str:
     return re.sub("//[^/@]*@", "//", store).rstrip("/") if store.startswith(("http://", "https://")) else ""
 
 
-def _test_accuracy(folder: ResultsFolder, rows: Sequence[Row], minimize: bool) -> float | None:
-    """What the full training of the best came to, by its history; None where that is not on this machine."""
+def _test_figures(
+    folder: ResultsFolder, rows: Sequence[Row], minimize: bool
+) -> tuple[float | None, tuple[float, float] | None]:
+    """Test accuracy of the fully trained best and its interval; None where they are not on this machine."""
     ranked = ranking(rows, minimize)
     if not ranked:
-        return None
+        return None, None
     file = folder.histories / f"{arch_hash(ranked[0].candidate)}-full.json"
     try:
-        return float(json.loads(file.read_text(encoding="utf-8"))["extra"]["test_accuracy"])
+        figures = json.loads(file.read_text(encoding="utf-8"))["extra"]
+        accuracy = float(figures["test_accuracy"])
     except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return None, None
+    interval = figures.get("test_accuracy_low"), figures.get("test_accuracy_high")
+    return accuracy, interval if None not in interval else None

@@ -336,7 +336,7 @@ class SearchRun:
         plots = draw_plots(rows, self.store.folder.plots, minimize=self.minimize)
         run_id = self.tracker.opened or self.store.state.run_id
         model_uri = self.store.state.model if trained else ""
-        ending = Ending(current_stores()[0], run_id, accuracy, model_uri, reason)
+        ending = Ending(current_stores()[0], run_id, accuracy, interval, model_uri, reason)
         page = report_ending(self.config, self.store.state, rows, ending)
         artifacts = ((self.store.folder.csv, ""), (page, ""), *((file, "plots") for file in plots))
         drops = tuple(self.store.key(row.index) for row in self._left_out()) if status == "FINISHED" else ()

@@ -19,14 +19,16 @@ from tests.reports.page.markup import read
 ARCHS = ("input|a|output", "input|b|output", "input|a|b|output")
 
 
-def recorded(directory: Path, name: str = "bees", stage: Any = "done", **settings: Any) -> Config:
+def recorded(directory: Path, name: str = "bees", stage: Any = "done", model: str = "", **settings: Any) -> Config:
     """A recorded search of three candidates."""
     config = from_mapping({"name": name, "results": {"dir": str(directory)}, **settings})
     with open_store(config, 3) as store:
         for index, arch in enumerate(ARCHS):
             evaluation = Evaluation(arch, "complete", 0.5 + 0.1 * index, 2, params=10)
             store.append(Row.of(Proposal(index, 0, "scout", index, arch), evaluation, f"run{index}"))
-        store.save(stage=stage, run_id="parent", trained=stage == "done", colony={"reused": 4}, data="1f2e")
+        store.save(
+            stage=stage, run_id="parent", trained=stage == "done", colony={"reused": 4}, data="1f2e", model=model
+        )
     return config
 
 
@@ -42,11 +44,13 @@ def rows_of(config: Config) -> list[Row]:
 
 
 def test_all_is_told_from_the_folder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = recorded(tmp_path)
-    fully_trained(config, json.dumps({"extra": {"test_accuracy": 0.875}}))
+    config = recorded(tmp_path, model="models:/bees/3")
+    fully_trained(
+        config, json.dumps({"extra": {"test_accuracy": 0.875, "test_accuracy_low": 0.81, "test_accuracy_high": 0.93}})
+    )
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@host/mlflow/")
     story = story_of(config, rows_of(config))
-    assert (story.condition, story.test_accuracy, story.model_uri) == ("finished", 0.875, "models:/bees@champion")
+    assert (story.condition, story.test_accuracy, story.model_uri) == ("finished", 0.875, "models:/bees/3")
     assert (story.reused, story.data, story.run_id, story.planned) == (4, "1f2e", "parent", 105)
     assert story.store == "https://host/mlflow"
     file = report_recorded(config, rows_of(config))
@@ -54,7 +58,7 @@ def test_all_is_told_from_the_folder_alone(tmp_path: Path, monkeypatch: pytest.M
     assert file == tmp_path / "bees/report.html"
     assert "secret" not in page
     assert 'href="https://host/mlflow/#/runs/run2"' in page
-    assert "0.8750" in read(page).one("section", id="found").text
+    assert "0.8750 0.8100 – 0.9300 (95 %), tested once" in read(page).one("section", id="found").text
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"extra": {"test_accuracy": null}}'])
@@ -76,7 +80,7 @@ def test_a_store_that_is_no_server_is_not_linked_to(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(("reason", "condition"), [("", "finished"), ("no space left", "ended")])
 def test_a_search_that_ends_says_how(tmp_path: Path, reason: str, condition: str) -> None:
     config = recorded(tmp_path, stage="search")
-    file = report_ending(config, SearchState(), rows_of(config), Ending("sqlite:///x.db", "parent", 0.9, "", reason))
+    file = report_ending(config, SearchState(), rows_of(config), Ending("sqlite:///x.db", "parent", 0.9, reason=reason))
     page = read(file.read_text(encoding="utf-8"))
     assert page.one("h1").all("span")[0].attributes["class"] == f"state {condition}"
     assert reason in page.one("main").text

@@ -94,7 +94,7 @@ def _convergence(story: Story, rows: Sequence[Row]) -> Chart | None:
         f"evaluation {best.index}"
     )
     drawings = []
-    values, weaker = _in_focus([row.fitness for row in good], story.minimize)
+    values = _in_focus([row.fitness for row in good], story.minimize)
     many = " many" if len(rows) > _MANY else ""
     for size, kind in ((WIDE, f"wide{many}"), (NARROW, f"narrow{many}")):
         xs, ys, _ = plane(size, kind)
@@ -109,8 +109,7 @@ def _convergence(story: Story, rows: Sequence[Row]) -> Chart | None:
             panel.mark(row, x(row.index), y(row.fitness) if is_good else ys[0] - 7)
         drawings.append(panel.markup())
     note = "Each mark is an evaluation, the line is the best so far, the stripes are iterations of the colony."
-    if weaker:
-        note += f" The {weaker} weakest stand at the {'top' if story.minimize else 'foot'} of it."
+    note += _beyond(good, y, story.minimize)
     if any(row.phase == "momentum" for row in rows):
         note += " Hollow marks are trainings that were continued."
     if any(row.status == "failed" for row in rows):
@@ -118,13 +117,18 @@ def _convergence(story: Story, rows: Sequence[Row]) -> Chart | None:
     return Chart("convergence", "Convergence", note, tuple(drawings))
 
 
-def _in_focus(values: Sequence[float], minimize: bool) -> tuple[list[float], int]:
-    """The values that an axis shows in their place, and how many weaker ones would take most of it for themselves."""
+def _in_focus(values: Sequence[float], minimize: bool) -> list[float]:
+    """The values that an axis must have room for: without the weakest, where these would take most of it."""
     ordered = sorted(values, reverse=minimize)
     weaker = len(ordered) // 10 if len(ordered) >= _ENOUGH and not spreads(ordered) else 0
-    if weaker and abs(ordered[-1] - ordered[weaker]) < 0.6 * abs(ordered[-1] - ordered[0]):
-        return ordered[weaker:], weaker
-    return ordered, 0
+    is_much = abs(ordered[-1] - ordered[weaker]) < 0.6 * abs(ordered[-1] - ordered[0])
+    return ordered[weaker:] if is_much else ordered
+
+
+def _beyond(rows: Sequence[Row], y: Scale, minimize: bool) -> str:
+    """Says how many stand at an end of an axis that lie beyond it."""
+    count = sum(not y.low <= row.fitness <= y.high for row in rows)
+    return f" The {count} weakest stand at the picture's {'top' if minimize else 'foot'}." if count else ""
 
 
 def _bands(rows: Sequence[Row], panel: Panel) -> None:
@@ -145,9 +149,10 @@ def _parameters(story: Story, rows: Sequence[Row]) -> Chart | None:
     if not sized:
         return None
     front = pareto_front(story.rows, minimize=story.minimize)
-    xs, ys, kind = plane(NARROW, "one")
+    xs, ys, kind = plane(NARROW, "one many" if len(rows) > _MANY else "one")
+    values = _in_focus([row.fitness for row in sized], story.minimize)
     x = scale_of([row.params for row in sized], *xs, log=True)
-    y = scale_of([row.fitness for row in sized], *ys)
+    y = scale_of([*values, *(row.fitness for row in front)], *ys)
     label = (
         f"Fitness against trainable parameters; {len(front)} candidates are on the Pareto front, from "
         f"{front[0].params:,} parameters with {figure(front[0])} to {front[-1].params:,} with {figure(front[-1])}"
@@ -160,8 +165,8 @@ def _parameters(story: Story, rows: Sequence[Row]) -> Chart | None:
         panel.mark(row, x(row.params), y(row.fitness))
     for row in front:
         panel.add("circle", cx=x(row.params), cy=y(row.fitness), r=8, class_="ring")
-    what = "loss" if story.minimize else "fitness"
-    note = f"Ringed: the Pareto front. No candidate has a better {what} with as few parameters."
+    note = "Ringed: the Pareto front. No candidate has a better fitness with as few parameters."
+    note += _beyond(sized, y, story.minimize)
     return Chart("parameters", "Fitness against size", note, (panel.markup(),))
 
 

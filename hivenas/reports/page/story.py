@@ -39,6 +39,7 @@ class Story:
         store: address of the MLflow server, http or https; empty where there is none to link to.
         run_id: the search's run there.
         test_accuracy: of the fully trained best; None without.
+        test_interval: its confidence interval of 95 %; None without.
         model_uri: of the registered model; empty without.
     """
 
@@ -57,6 +58,7 @@ class Story:
     store: str = ""
     run_id: str = ""
     test_accuracy: float | None = None
+    test_interval: tuple[float, float] | None = None
     model_uri: str = ""
 
     @property

@@ -27,8 +27,9 @@ class Element:
     def all(self, tag: str, **attributes: str) -> list[Element]:
         """Every element below with a tag and attributes, in document order."""
         found = []
+        wanted = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
         for child in self.children:
-            if child.tag == tag and all(child.attributes.get(k.rstrip("_")) == v for k, v in attributes.items()):
+            if child.tag == tag and wanted.items() <= child.attributes.items():
                 found.append(child)
             found += child.all(tag, **attributes)
         return found

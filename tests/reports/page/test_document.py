@@ -185,6 +185,17 @@ def test_of_very_many_evaluations_the_best_and_some_others_are_shown() -> None:
     assert "2,000 of 4,000 evaluations are listed" in page.one("section", id="candidates").text
 
 
+def test_few_weak_candidates_do_not_take_most_of_a_picture() -> None:
+    rows = tuple(row(i, 0.1 if i % 12 == 5 else 0.9 + i / 1000) for i in range(60))
+    page = read(report_page(story(rows)))
+    picture = next(svg for svg in page.one("section", id="convergence").all("svg"))
+    ticks = [float(text.text) for text in picture.all("text", class_="tick", text_anchor="end")]
+    assert min(ticks) > 0.85
+    assert "The 5 weakest stand at the picture's foot." in page.one("section", id="convergence").text
+    evenly = tuple(row(i, i / 60) for i in range(60))
+    assert "weakest" not in read(report_page(story(evenly))).one("section", id="convergence").text
+
+
 def test_the_same_records_give_the_same_page(tmp_path: Path) -> None:
     file = write_report(story(), tmp_path / "deep" / "report.html")
     assert file.read_text(encoding="utf-8") == report_page(story())

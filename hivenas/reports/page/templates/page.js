@@ -1,6 +1,18 @@
 "use strict";
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  // By hand: in the frame in which MLflow shows a page, links within it lead nowhere.
+  for (const link of all('a[href^="#"]:not([href^="#r"])')) {
+    link.addEventListener("click", (event) => {
+      const target = document.getElementById(link.hash.slice(1));
+      event.preventDefault();
+      target.scrollIntoView({ behavior: calm ? "auto" : "smooth" });
+      target.tabIndex = -1;
+      target.focus({ preventScroll: true });
+    });
+  }
+
   const table = document.getElementById("table");
   const tip = document.getElementById("tip");
   if (!table || !tip) return;
@@ -109,7 +121,6 @@
     if (line.hidden) reset();
     for (const other of all("tr.chosen", table)) other.classList.remove("chosen");
     line.classList.add("chosen");
-    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     line.scrollIntoView({ block: "center", behavior: calm ? "auto" : "smooth" });
     line.tabIndex = -1;
     line.focus({ preventScroll: true });

@@ -75,7 +75,7 @@ _DEAD: Mapping[str, str] = {
     "HISTORY_FILES_SUBPATH": "training histories are in <results.dir>/<name>/training_history/",
     "LOG_FILES_SUBPATH": "what workers print is in the results folder, <results.dir>/<name>/",
     "WEIGHT_FILES_SUBPATH": "weights are in <results.dir>/<name>/weights/",
-    "ENABLE_WEIGHT_SAVING": "the weights of every candidate are saved",
+    "ENABLE_WEIGHT_SAVING": "results.keep_weights says whose weights are kept",
     "RESUME_FROM_RESULTS_FILE": "hivenas search --resume goes on with a recorded search",
     "SCOUTS_COUNT": "a scout replaces every food source that has reached colony.abandonment_limit",
     "LR": "evaluation.initial_lr: 0 with a learning_rate of evaluation.optimizer is a constant learning rate",
@@ -147,7 +147,7 @@ def _refuse_foreign_keys(data: Mapping[str, Any], source: str) -> None:
     for key in data:
         if key not in _KEYS:
             raise ConfigError(
-                f"unknown key {key} ({source}){nearest(key, _KEYS) or '; conf/default.yaml lists every key of today'}"
+                f"unknown key {key} ({source}){nearest(key, _KEYS) or '; hivenas init default writes every key'}"
             )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -84,7 +83,9 @@ def plan(config: Config) -> Plan:
     return Plan(space.size, evaluations, epochs, colony.employees, colony.onlookers, share, judged)
 
 
-def search(config: Config, listener: SearchListener, *, resume: bool = False, overwrite: bool = False) -> Finished:
+def search(
+    config: Config, listener: SearchListener, *, resume: bool = False, overwrite: bool = False, go_on: str = ""
+) -> Finished:
     """Searches, fully trains the best candidate, tests it and registers the model.
 
     Args:
@@ -92,6 +93,7 @@ def search(config: Config, listener: SearchListener, *, resume: bool = False, ov
         listener: is told of progress.
         resume: go on with the recorded search.
         overwrite: delete a recorded search first.
+        go_on: the command with which the search goes on, for its page in MLflow; empty for that of the configuration.
 
     Raises:
         InputError: the configuration, the data or the results folder do not allow it; nothing was trained.
@@ -106,7 +108,7 @@ def search(config: Config, listener: SearchListener, *, resume: bool = False, ov
     books = _open_books(config, listener)
     with open_store(config, seed, resume=resume, overwrite=overwrite, books=books, say=listener.warn) as store:
         seeded = config.model_copy(update={"seed": store.state.seed})
-        return SearchRun(seeded, store, listener).finish()
+        return SearchRun(seeded, store, listener, go_on=go_on).finish()
 
 
 def _open_books(config: Config, listener: SearchListener) -> Books | None:
@@ -134,7 +136,7 @@ def sync(config: Config, listener: SearchListener) -> tuple[int, int]:
 
     fail_fast()
     with open_folder(config) as store, make_executor(config.execution, store.folder) as executor:
-        tracker = open_tracker(config, store, executor, "sync")
+        tracker = open_tracker(config, store, executor, "sync", say=listener.warn)
         outbox = Outbox(store.folder.outbox, tracker, listener.warn)
         outbox.retry_refused()
         taken, waiting = len(deliver_all(store, outbox, tracker)), outbox.waiting
@@ -213,7 +215,6 @@ def predict(model: str, files: Sequence[str], say: Callable[[str], None]) -> lis
     from hivenas.tracking.models import TrackedModel
 
     fail_fast()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # what TensorFlow says of this machine when it is imported
     return classify(TrackedModel(model), files, say)
 
 
@@ -256,7 +257,7 @@ def _train_alone(
     fail_fast()
     prepare_store()
     with open_folder(config, make=True) as store, make_executor(config.execution, store.folder) as executor:
-        search = open_tracker(config, store, executor, "train")
+        search = open_tracker(config, store, executor, "train", say=listener.warn)
         outbox = Outbox(store.folder.outbox, search, listener.warn)
         deliver_all(store, outbox, search)
         if outbox.waiting:

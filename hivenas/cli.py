@@ -94,7 +94,7 @@ def search(
 
         config = hint.config = _load(config_path, overrides, modules)
         with voice:
-            finished = app.search(config, voice, resume=resume, overwrite=overwrite)
+            finished = app.search(config, voice, resume=resume, overwrite=overwrite, go_on=hint.command)
         voice.conclude(outcomes.of_search(config, finished), lambda: print_finished(config, finished))
 
 

@@ -58,7 +58,7 @@ def explain(
     where = f" ({place})" if place else ""
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     if first["type"] in ("extra_forbidden", "invalid_key"):
-        message = f"unknown key {key}{where}{_nearest_key(key, known) or '; conf/default.yaml lists every key'}"
+        message = f"unknown key {key}{where}{_nearest_key(key, known) or '; hivenas init default writes every key'}"
     elif first["type"] == "value_error":
         text = str(first["ctx"]["error"])
         message = text if text.startswith(key.split(".")[0] + ".") else f"{key} {text}"

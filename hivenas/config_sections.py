@@ -253,9 +253,24 @@ class RegistryConfig(Section):
 
 
 class ResultsConfig(Section):
-    """`results`: the folder that holds the results folders."""
+    """`results`: the folder that holds the results folders, and what stays of the weights."""
 
     dir: Annotated[str, Field(min_length=1)] = "results"
+    keep_weights: str = "all"
+
+    @field_validator("keep_weights")
+    @classmethod
+    def _readable(cls, keep: str) -> str:
+        if not re.fullmatch(r"all|none|best:[1-9][0-9]{0,8}", keep):
+            raise ValueError(f"must be all, none or best:N with a whole number N ≥ 1, got {keep!r}; best:10, say")
+        return keep
+
+    @property
+    def kept(self) -> int | None:
+        """Of how many candidates saved states are kept when the search is over; None for all."""
+        if self.keep_weights == "all":
+            return None
+        return int(self.keep_weights.partition(":")[2] or 0)
 
 
 class TableConfig(Section):

@@ -13,6 +13,7 @@ from hivenas.config import Config
 from hivenas.core.evaluation import Evaluation
 from hivenas.core.nas.answers import Answers
 from hivenas.core.nas.operations import reference_space
+from hivenas.core.nas.pages import CandidatePages
 from hivenas.core.nas.search_space import decode
 from hivenas.core.recipe import Recipe
 from hivenas.core.records import ResultsFolder
@@ -78,6 +79,7 @@ def letter_of(
         key=key,
         continues=continues,
         recipe=Recipe.of(config, evaluation).to_text(),
+        page=CandidatePages.of_space(config.space, data).of(None, evaluation),
     )
     if evaluation.status == "failed":
         return Letter(child=child, evaluation=evaluation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from hivenas.benchmarks.table import TableObjective
 from hivenas.config import Config
 from hivenas.core.evaluation import decode_candidate
 from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.core.nas.outline import Outliner
+from hivenas.core.nas.pages import CandidatePages
 from hivenas.core.objective_interface import ObjectiveInterface
 from hivenas.core.seeds import drawn_seed
 from hivenas.core.tracker import NullTracker, operation_params
@@ -54,6 +56,21 @@ def run_params(objective: ObjectiveInterface, candidate: str) -> dict[str, str]:
         chain = objective.table.decode(candidate)
         return operation_params(chain.operations, chain.skips, objective.table.depth)
     return {f"x_{i:02d}": repr(value) for i, value in enumerate(decode_candidate(candidate))}
+
+
+def candidate_pages(config: Config, objective: ObjectiveInterface, data: Mapping[str, Any]) -> CandidatePages | None:
+    """What is said of candidates in words and pictures; None for numerical points.
+
+    Args:
+        config: the configuration.
+        objective: what is searched.
+        data: what `Dataset.describe` says; empty where the images are not known.
+    """
+    if isinstance(objective, NASInterface):
+        return CandidatePages.of_space(config.space, data)
+    if isinstance(objective, TableObjective):
+        return CandidatePages(Outliner({}), objective.table.decode, figure="fitness")
+    return None
 
 
 def trial_parameters(config: Config) -> Parameters:

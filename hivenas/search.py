@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,8 @@ from dataclasses import replace
 from hivenas.core.colony.bee_colony import BeeColony
 from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate
 from hivenas.core.records import Row, Told
-from hivenas.core.tracker import child_of
+from hivenas.core.retention import Retention
+from hivenas.core.tracker import Child, Page, child_of, link_to
 from hivenas.errors import (
     ArchitectureError,
     ClusterError,
@@ -26,6 +28,8 @@ from hivenas.execution import SerialExecutor
 from hivenas.listener import SearchListener
 from hivenas.outbox import Delivered, Letter, Outbox
 from hivenas.storage import SearchStore
+
+_OVERVIEW_S = 10.0  # so far apart are the parent's descriptions at the least: making one walks over all records
 
 
 class Search:
@@ -49,6 +53,10 @@ class Search:
         recipe_of: text from which an evaluation can be done again; empty for none.
         minimize: whether a smaller fitness is better.
         fetch: makes sure that the saved states which a proposal starts from are on this machine.
+        page_of: what is said of a candidate; asked with the proposal, what came of it and the name, with a link, of the
+            run that it comes from.
+        overview: the parent run's description by the records so far; asked for at the end of a phase, now and then.
+        retention: whose saved states are kept.
         most_failures: so many failed evaluations in a row end the search; None for no limit.
     """
 
@@ -67,6 +75,9 @@ class Search:
         minimize: bool,
         recipe_of: Callable[[Proposal, Evaluation], str] = lambda _, __: "",
         fetch: Callable[[Proposal], None] = lambda _: None,
+        page_of: Callable[[Proposal, Evaluation, str], Page] = lambda _, __, ___: Page(),
+        overview: Callable[[Sequence[Row]], str] = lambda _: "",
+        retention: Retention | None = None,
         most_failures: int | None = None,
     ) -> None:
         self._colony = colony
@@ -81,6 +92,11 @@ class Search:
         self._minimize = minimize
         self._recipe_of = recipe_of
         self._fetch = fetch
+        self._page_of = page_of
+        self._overview = overview
+        self._overview_at = time.monotonic()
+        self._retention = retention or Retention(None)
+        self._fallen: list[Row] = []  # whose saved states go with the next letter
         self._most_failures = most_failures
         self._waits = isinstance(executor, SerialExecutor)  # with whatever else is to be done, until it has evaluated
         self._held: Row | None = None  # whose letter is on the disk, and nothing else
@@ -102,6 +118,8 @@ class Search:
         for row in self._store.rows:
             self._follow(row)
             self._note_key(row)
+            # Those of an earlier process, or of another setting; its letters have dropped the rest.
+            self._fallen += [fallen for fallen in self._retention.take(row) if self._has_states(fallen)]
         while proposals := self._colony.ask():
             rows = self._phase(proposals)
             self._colony.tell([row.evaluation() for row in rows])
@@ -117,6 +135,7 @@ class Search:
         waiting: list[tuple[Proposal, Future[Evaluation]]] = []
         if self._waits:
             self._save_flights()
+        last = proposals[-1].index
         for proposal in proposals:
             row = recorded.get(proposal.index)
             if row is not None and decode_candidate(row.candidate) == proposal.candidate:
@@ -126,13 +145,13 @@ class Search:
             self._fetch(briefed)
             future = self._executor.submit(self._evaluate, briefed)
             if self._waits:
-                rows.append(self._record(briefed, future))
+                rows.append(self._record(briefed, future, ends_phase=proposal.index == last))
             else:
                 waiting.append((briefed, future))
         if not self._waits:
             self._save_flights()
         for number, pair in enumerate(waiting, start=1):
-            rows.append(self._record(*pair, hold=number == len(waiting)))
+            rows.append(self._record(*pair, ends_phase=number == len(waiting), hold=number == len(waiting)))
         return rows
 
     def _save_flights(self) -> None:
@@ -157,33 +176,63 @@ class Search:
             reason = f"{type(error).__name__}: {error}"
             return Evaluation.failure(proposal.candidate, reason, traceback=traceback.format_exc(), worst=worst)
 
-    def _record(self, proposal: Proposal, future: Future[Evaluation], *, hold: bool = False) -> Row:
+    def _record(self, proposal: Proposal, future: Future[Evaluation], *, ends_phase: bool, hold: bool = False) -> Row:
         """Puts what came of a proposal on the disk; all but the letter later, where it is held."""
         evaluation = self._result(proposal, future)
         row = Row.of(proposal, evaluation)
         self._follow(row)
-        child = child_of(
-            proposal,
-            evaluation,
-            search=self._store.folder.name,
-            phase=proposal.phase,
-            params=self._params_of(row.candidate),
-            weights=[self._store.folder.weights / name for name in self._states_of(evaluation)],
-            continues=self._latest.get(row.candidate, "") if proposal.momentum_epochs else "",
-            parent=self._trained.get(proposal.parent, ""),
-            key=self._store.key(row.index),
-            progress={"fitness": row.fitness, "best_fitness": self.best.fitness} if self.best else {},
-            recipe=self._recipe_of(proposal, evaluation),
-        )
+        child = self._child(proposal, evaluation, row)
         self._note_key(row)
-        self._outbox.write(Letter(row=row, child=child))
+        self._outbox.write(Letter(row=row, child=replace(child, overview=self._news(row) if ends_phase else "")))
         self._store.folder.drop_checkpoints(row.candidate)
+        for fallen in self._fallen:
+            self._store.folder.drop_weights(self._states_of(fallen.evaluation()))
+        self._fallen = []
         self._held = row
         if not hold:
             self.put_away()
         self._listener.evaluated(row, self.best)
         self._count_failures(evaluation)
         return row
+
+    def _child(self, proposal: Proposal, evaluation: Evaluation, row: Row) -> Child:
+        """What MLflow is told of an evaluation, and of whose saved states go because of it."""
+        fallen = self._retention.take(row)
+        self._fallen += fallen
+        drops = [self._store.key(each.index) for each in self._fallen if each is not row]
+        states = () if row in fallen else self._states_of(evaluation)
+        continues = self._latest.get(row.candidate, "") if proposal.momentum_epochs else ""
+        parent = self._trained.get(proposal.parent, "")
+        child = child_of(
+            proposal,
+            evaluation,
+            search=self._store.folder.name,
+            phase=proposal.phase,
+            params=self._params_of(row.candidate),
+            weights=[self._store.folder.weights / name for name in states],
+            continues=continues,
+            parent=parent,
+            key=self._store.key(row.index),
+            progress={"fitness": row.fitness, "best_fitness": self.best.fitness} if self.best else {},
+            recipe=self._recipe_of(proposal, evaluation),
+            page=self._page_of(proposal, evaluation, self._link(continues or parent)),
+        )
+        return replace(child, drops=tuple(drops))
+
+    def _link(self, key: str) -> str:
+        """The name of an earlier evaluation, with a link to its run; empty without one."""
+        return link_to(key, self._store.rows[int(key.rpartition(":")[2])].label) if key else ""
+
+    def _news(self, row: Row) -> str:
+        """What the search comes to so far, for its run; empty where that was said a moment ago."""
+        if time.monotonic() - self._overview_at < _OVERVIEW_S:
+            return ""
+        text = self._overview([*self._store.rows, row])
+        self._overview_at = time.monotonic()
+        return text
+
+    def _has_states(self, row: Row) -> bool:
+        return any((self._store.folder.weights / name).is_file() for name in self._states_of(row.evaluation()))
 
     def put_away(self) -> None:
         """Delivers the letter that is held, if there is one, and writes the line of the table."""

@@ -15,6 +15,7 @@ from hivenas.config import Config
 from hivenas.core.evaluation import Evaluation, Proposal
 from hivenas.core.recipe import Recipe
 from hivenas.core.records import Row
+from hivenas.core.retention import Retention
 from hivenas.core.seeds import derive_seed
 from hivenas.core.tracker import MODEL_URI, MODEL_VERDICT, Closing, SearchCard, now_ms
 from hivenas.errors import DatasetError, DiskFullError, TrackingError, first_line
@@ -24,8 +25,9 @@ from hivenas.listener import SearchListener
 from hivenas.objectives import describe_table, make_objective, run_params
 from hivenas.outbox import Delivered, Letter, Outbox
 from hivenas.reporting import Ending, report_ending
-from hivenas.reports import Summary, draw_augmentation, draw_plots, search_note
+from hivenas.reports import Summary, draw_augmentation, draw_plots
 from hivenas.search import Search, settle, take_up
+from hivenas.search_pages import SearchPages
 from hivenas.storage import SearchStore
 from hivenas.tracking import MlflowTracker, current_stores, fail_fast
 
@@ -50,9 +52,11 @@ class SearchRun:
         config: the configuration, with the run's seed.
         store: the search's record.
         listener: is told of progress.
+        go_on: the command with which the search goes on, for its run's description; empty for that of the
+            configuration's file.
     """
 
-    def __init__(self, config: Config, store: SearchStore, listener: SearchListener) -> None:
+    def __init__(self, config: Config, store: SearchStore, listener: SearchListener, *, go_on: str = "") -> None:
         self.config = config
         self.store = store
         self.listener = listener
@@ -60,13 +64,20 @@ class SearchRun:
         self.rng = np.random.default_rng(derive_seed(store.state.seed, "search"))
         self.objective = make_objective(config, self.rng)
         self.minimize = self.objective.is_minimize
+        self.pages = SearchPages(config, self.objective, store, go_on)
+        evaluation = config.evaluation
+        self.retention = Retention(
+            None if self.untrained else config.results.kept,
+            needed_later=evaluation.momentum_epochs > 0 or evaluation.inherit,
+            minimize=self.minimize,
+        )
 
     def finish(self) -> Finished:
         """Searches on, trains the best candidate fully, closes the parent run."""
         fail_fast()
         with make_executor(self.config.execution, self.store.folder, serial=self.untrained) as executor:
             self.executor: Executor = executor
-            self.tracker = open_tracker(self.config, self.store, executor)
+            self.tracker = open_tracker(self.config, self.store, executor, say=self.listener.warn)
             self.outbox = Outbox(self.store.folder.outbox, self.tracker, self.listener.warn)
             self.delivered: list[Delivered] = []
             take_up(self.store, self.outbox)
@@ -107,7 +118,9 @@ class SearchRun:
         self._refuse_other_data(data)
         pictures = [] if self.untrained else self._draw_augmentation()
         flat, uid = self.config.flat(), self.store.state.uid
-        card = SearchCard(self.config.name, flat, self.store.folder.yaml, data, pictures, uid)
+        self.pages.know({} if self.untrained else data)
+        note = self.pages.of_search(self.store.rows)
+        card = SearchCard(self.config.name, flat, self.store.folder.yaml, data, pictures, uid, note)
         if self.store.state.has_begun:
             # A search that has begun goes on while the store is away.
             self.outbox.open_with(functools.partial(self._open_parent, card))
@@ -171,6 +184,7 @@ class SearchRun:
             self.delivered += settle(self.store, self.outbox)  # so that the report can say where the model is
         # The state says that all is done once every letter that tells so is on the disk.
         self.outbox.write(Letter(closing=self._closed_before(letter) or self._closing("FINISHED", letter)))
+        self._thin_out()
         self.store.save(stage="done", trained=letter is not None)
         self.delivered += settle(self.store, self.outbox)
         self.outbox.forget(self.delivered)
@@ -225,8 +239,30 @@ class SearchRun:
             recipe_of=self._recipe_of,
             fetch=self._fetch,
             most_failures=self.config.execution.max_consecutive_failures,
+            page_of=self.pages.of_candidate,
+            overview=self.pages.of_search,
+            retention=self.retention,
         )
         self.search.run()
+
+    # -- saved states that are not kept --------------------------------------------------------------------------
+
+    def _left_out(self) -> list[Row]:
+        """Whose saved states go with the end of the search, in MLflow too; what fell out before has gone already."""
+        rows = self.retention.left_out(self.store.rows)
+        return rows if self.retention.needed_later else [row for row in rows if self._is_here(row)]
+
+    def _is_here(self, row: Row) -> bool:
+        names = self.objective.saved_states(row.evaluation())
+        return any((self.store.folder.weights / name).is_file() for name in names)
+
+    def _thin_out(self) -> None:
+        """Deletes what is not kept of a search that has flown: its closing, which has MLflow do so, is on the disk."""
+        rows = self.retention.left_out(self.store.rows)
+        if rows and self.retention.needed_later:
+            self.store.save(thinned=True)  # first: from here on, further iterations would miss what they start from
+        for row in rows:
+            self.store.folder.drop_weights(self.objective.saved_states(row.evaluation()))
 
     def _recipe_of(self, proposal: Proposal, evaluation: Evaluation) -> str:
         return "" if self.untrained else Recipe.of(self.config, evaluation, proposal).to_text()
@@ -280,33 +316,32 @@ class SearchRun:
             self.listener.warn(f"the search's run in MLflow could not be closed: {first_line(second)}")
 
     def _closing(self, status: str, letter: Letter | None, reason: str = "") -> Closing:
-        summary = self._summary()
-        metrics = summary.metrics()
+        rows = self.store.rows
+        metrics = self.pages.summary(rows).metrics()
         trained, interval = "", None
         if letter and letter.evaluation and letter.child and letter.model:
             figures, trained = letter.evaluation.extra, letter.child.key
             metrics["test_accuracy"] = figures["test_accuracy"]
             interval = figures["test_accuracy_low"], figures["test_accuracy_high"]
-        note = search_note(
-            self.config.name,
-            self.store.rows,
-            summary,
-            minimize=self.minimize,
-            test_accuracy=metrics.get("test_accuracy"),
+        accuracy = metrics.get("test_accuracy")
+        note = self.pages.of_search(
+            rows,
+            status,
+            reason=reason,
+            test_accuracy=accuracy,
             interval=interval,
             model_uri=MODEL_URI if trained else "",
             verdict=MODEL_VERDICT if trained else "",
-            reason=reason,
         )
-        plots = draw_plots(self.store.rows, self.store.folder.plots, minimize=self.minimize)
+        plots = draw_plots(rows, self.store.folder.plots, minimize=self.minimize)
         run_id = self.tracker.opened or self.store.state.run_id
         model_uri = self.store.state.model if trained else ""
-        ending = Ending(current_stores()[0], run_id, metrics.get("test_accuracy"), model_uri, reason)
-        page = report_ending(self.config, self.store.state, self.store.rows, ending)
+        ending = Ending(current_stores()[0], run_id, accuracy, model_uri, reason)
+        page = report_ending(self.config, self.store.state, rows, ending)
         artifacts = ((self.store.folder.csv, ""), (page, ""), *((file, "plots") for file in plots))
-        rows = len(self.store.rows)
+        drops = tuple(self.store.key(row.index) for row in self._left_out()) if status == "FINISHED" else ()
         pointer = self._pointer(run_id)
-        return Closing(run_id, status, metrics, note, reason, artifacts, pointer, now_ms(), rows, trained)
+        return Closing(run_id, status, metrics, note, reason, artifacts, pointer, now_ms(), len(rows), trained, drops)
 
     def _pointer(self, run_id: str) -> str:
         """The run that `mlflow run` has made for a resumption."""
@@ -320,20 +355,17 @@ class SearchRun:
             return None
         return replace(closing, pointer=self._pointer(closing.run_id))
 
-    def _summary(self) -> Summary:
-        state = self.store.state
-        seconds = sum(row.seconds for row in self.store.rows)
-        return Summary.of(self.store.rows, reused=state.colony["reused"] if state.colony else 0, seconds=seconds)
-
     def _finished(self, trained: Trained | None) -> Finished:
         rows, run_id = tuple(self.store.rows), self.store.state.run_id
         waiting = self.outbox.waiting + self.store.tell_books()
-        return Finished(rows, self._summary(), run_id, current_stores()[0], self.minimize, trained, waiting)
+        return Finished(rows, self.pages.summary(rows), run_id, current_stores()[0], self.minimize, trained, waiting)
 
 
-def open_tracker(config: Config, store: SearchStore, executor: Executor, command: str = "search") -> MlflowTracker:
+def open_tracker(
+    config: Config, store: SearchStore, executor: Executor, command: str = "search", *, say: Callable[[str], None]
+) -> MlflowTracker:
     """The tracker of a search, which knows the runs that the table names; it does not ask MLflow yet."""
-    tracker = MlflowTracker(config.name, command=f"hivenas {command}", publisher=publisher(executor))
+    tracker = MlflowTracker(config.name, command=f"hivenas {command}", publisher=publisher(executor), say=say)
     tracker.adopt(store.state.run_id, {store.key(row.index): row.run_id for row in store.rows if row.run_id})
     return tracker
 

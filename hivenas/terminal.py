@@ -58,7 +58,7 @@ def errors(resume_hint: ResumeHint | None = None, voice: Voice | None = None) ->
 
 def _fail(reason: str, code: int, voice: Voice | None, resume_hint: ResumeHint | None = None) -> NoReturn:
     if isinstance(voice, JsonLines):
-        voice.failed(reason, code, resume_hint.command() if resume_hint else "")
+        voice.failed(reason, code, resume_hint.offer() if resume_hint else "")
     _complain(f"{reason}{resume_hint or ''}")
     sys.exit(code)
 
@@ -106,22 +106,26 @@ class ResumeHint:
         self.config: Config | None = None
 
     def __str__(self) -> str:
-        command = self.command()
+        command = self.offer()
         return f". Go on with\n  {command}" if command else ""
 
+    @property
     def command(self) -> str:
-        """The command; empty while there is nothing to go on with."""
+        """The command, whether or not there is anything to go on with; without a password."""
         from hivenas.config_text import masked
-        from hivenas.storage import read_state
 
-        state = read_state(self.config) if self.config else None
-        if state is None or not state.has_begun:
-            return ""
         given = [override for override in self._overrides if override.strip()]
         shown = [masked(each) if "optuna.storage" in each else each for each in given]
         sets = "".join(f" --set {shlex.quote(each)}" for each in shown)
         imports = "".join(f" --import {shlex.quote(module)}" for module in self._modules)
         return f"hivenas search --config {shlex.quote(self._path)}{sets}{imports} --resume"
+
+    def offer(self) -> str:
+        """The command; empty while there is nothing to go on with."""
+        from hivenas.storage import read_state
+
+        state = read_state(self.config) if self.config else None
+        return "" if state is None or not state.has_begun else self.command
 
 
 class Quiet(SearchListener, contextlib.AbstractContextManager["Quiet"]):

@@ -198,7 +198,7 @@ WRONG = [
     ("STOCHASTIC_SC_RATE: 0\nRESIDUAL_BLOCKS_RATE: 0", "STOCHASTIC_SC_RATE and RESIDUAL_BLOCKS_RATE are one", "both"),
     ("EPOCH: 3", "unknown key EPOCH (", "did you mean 'EPOCHS'?"),
     ("OPTIMISER: Adam", "unknown key OPTIMISER (", "did you mean 'OPTIMIZER'?"),
-    ("XYZZY: 3", "unknown key XYZZY (", "conf/default.yaml lists every key"),
+    ("XYZZY: 3", "unknown key XYZZY (", "hivenas init default writes every key"),
     ("EPOCHS: 3\nname: x", "a configuration has either", "got name and EPOCHS"),
     ("name: x\nEPOCHS: 3", "a configuration has either", "use today's, such as evaluation.epochs for EPOCHS"),
 ]

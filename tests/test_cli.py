@@ -86,6 +86,8 @@ def test_wrong_configurations_are_one_clear_line_and_exit_code_2(
         (["search", "--config", "x.yaml", "--resume"], "nothing to resume"),
         (["train", "--config", "x.yaml"], "no results at"),
         (["report", "--config", "x.yaml"], "no results at"),
+        (["compare", "x.yaml", "x.yaml"], "no results at"),
+        (["compare", "x.yaml"], "Missing argument 'B'"),
         (["arch", "input|sep3x3_32|output|", "--config", "x.yaml"], "must read input|operation|…|output"),
         (["arch", "input|sep3x3_33|output", "--config", "x.yaml"], "component 1 ('sep3x3_33')"),
         (["arch", "input|sc_3|sep3x3_32|output", "--config", "x.yaml"], "spans 3 operations but 1 follow"),
@@ -189,6 +191,8 @@ def test_a_numerical_search_from_start_to_report(tmp_path: Path, store: str) -> 
     runs = client.search_runs([experiment.experiment_id])
     assert len(runs) == 13
     assert {run.info.status for run in runs} == {"FINISHED"}
+    (parent,) = (run.info.run_id for run in runs if "mlflow.parentRunId" not in run.data.tags)
+    assert "report.html" in {artifact.path for artifact in client.list_artifacts(parent)}
 
     again = invoke("search", "--config", file)
     assert again.exit_code == 2
@@ -202,6 +206,14 @@ def test_a_numerical_search_from_start_to_report(tmp_path: Path, store: str) -> 
     report = invoke("report", "--config", file)
     assert report.exit_code == 0
     assert (tmp_path / "results/bowl/plots/convergence.png").stat().st_size > 5000
+    assert "wrote results/bowl/report.html" in report.output
+    assert "finished" in (tmp_path / "results/bowl/report.html").read_text(encoding="utf-8")
+
+    compared = invoke("compare", "results/bowl", file)
+    assert compared.exit_code == 0, compared.output
+    assert "Every key that decides what is found is the same." in compared.output
+    assert "wrote results/bowl-and-bowl.html" in compared.output
+    assert (tmp_path / "results/bowl-and-bowl.html").is_file()
 
     longer = invoke("search", "--config", file, "--resume", "--set", "colony.iterations=4")
     assert longer.exit_code == 0

@@ -10,6 +10,7 @@ import mlflow
 import numpy as np
 import pytest
 
+from hivenas.core.records import ResultsFolder, ranking
 from tests.crash import Trigger, harass, harass_until, live
 from tests.outcome import SUMMARY, Outcome, differences, outcome, table
 from tests.processes import ROOT, SPHERE, TRAINING, Place
@@ -72,6 +73,29 @@ def test_a_search_that_trains_is_killed_and_ends_as_if_it_had_not_been(
     assert killed_so_far == KILLS
 
 
+def test_weights_that_are_not_kept_go_and_nothing_else_though_kills_come_in_between(
+    tmp_path: Path, template: Path, tiny: Outcome
+) -> None:
+    """With momentum evaluation, which may start from any of them, they go when the last iteration has been flown."""
+    place = Place(tmp_path / "place", TINY + "results: {keep_weights: best:2}")
+    place.share_store(template)
+    lives = harass(place, [Trigger("row", 5), Trigger("done")])
+    left = outcome(place)
+    unlike = [line.partition(": ")[0] for line in differences(left, tiny)]
+    mlflow_alone = {"mlflow/runs/parent/params/results.keep_weights", "mlflow/models/versions/1/description"}
+    others = {path for path in unlike if not path.startswith("weights/") and not path.endswith("/artifacts")}
+    assert others <= mlflow_alone | {"files", "state/thinned"}, lives
+
+    best = ranking(ResultsFolder(place.results.parent, place.name).rows())[:2]
+    kept = {row.weights_filename for row in best}
+    assert {name for name in left["weights"] if "-full" not in name} == kept
+    tracked = [path for run in left["mlflow"]["runs"].values() for path in run["artifacts"] if path.endswith(".h5")]
+    assert {path for path in tracked if "-full" not in path} == {f"weights/{name}" for name in kept}
+    further = place.run("--resume", "--set", "colony.iterations=3")
+    assert further.wait() == 2
+    assert "has given up weights that further iterations would start from" in further.output
+
+
 def test_a_model_is_published_once_though_kills_tear_it(tmp_path: Path, template: Path, tiny: Outcome) -> None:
     """Killed when the model has been linked to its run, and again when its files are written.
 
@@ -124,7 +148,10 @@ def test_a_signal_ends_a_search_in_order(
     assert not running(place), process.output
     client = mlflow.MlflowClient(place.store_uri)
     runs = client.search_runs([client.get_experiment_by_name("sphere").experiment_id])
-    assert [run.info.status for run in runs if "mlflow.parentRunId" not in run.data.tags] == ["KILLED"]
+    (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
+    assert parent.info.status == "KILLED"
+    page = client.download_artifacts(parent.info.run_id, "report.html", str(place.folder))
+    assert f"ended by {number.name}" in Path(page).read_text(encoding="utf-8")
 
     resumed = place.run(command=command)
     assert resumed.wait() == 0, resumed.output

@@ -17,7 +17,8 @@ from hivenas.core.colony.guided import GuidedBeeColony
 from hivenas.core.colony.kinds import make_colony
 from hivenas.core.evaluation import Evaluation, Proposal
 from hivenas.core.objective_interface import ObjectiveInterface
-from hivenas.core.records import Row
+from hivenas.core.records import Row, ranking
+from hivenas.core.retention import Retention
 from hivenas.core.tracker import Child, NullTracker
 from hivenas.errors import ConfigError, DatasetError, SearchFailedError, TrackingError
 from hivenas.execution import SerialExecutor
@@ -80,6 +81,7 @@ def run(
     make: Callable[[np.random.Generator], ObjectiveInterface] = lambda rng: Sphere(3, rng=rng),
     momentum_epochs: int = 0,
     executor: Executor | None = None,
+    retention: Retention | None = None,
 ) -> CountingTracker:
     rng = np.random.default_rng(3)
     objective = make(rng)
@@ -89,7 +91,11 @@ def run(
             raise KeyboardInterrupt
         if proposal.index in fail:
             raise ValueError(f"layer {proposal.index} does not build")
-        return objective.run(proposal)
+        evaluation = objective.run(proposal)
+        if retention:
+            store.folder.weights.mkdir(exist_ok=True)
+            (store.folder.weights / evaluation.filename).write_text(evaluation.filename)
+        return evaluation
 
     tracker = tracker or CountingTracker()
     outbox = Outbox(store.folder.outbox, tracker, print)
@@ -106,9 +112,10 @@ def run(
         Listener(),
         brief=objective.brief,
         params_of=params_of,
-        states_of=states_of,
+        states_of=objective.saved_states if retention else states_of,
         minimize=objective.is_minimize,
         most_failures=most_failures,
+        retention=retention,
     ).run()
     return tracker
 
@@ -398,3 +405,51 @@ def test_a_search_goes_on_with_the_kind_of_colony_that_began_it_alone(tmp_path: 
     with open_store(settings, 1, resume=True) as store:
         run(store, settings.colony, **more)
         assert len(store.rows) == 35
+
+
+def kept_by(children: list[Child]) -> set[str]:
+    """Keys of the children whose weights are kept, as a store would have them that is told of each in turn."""
+    kept: set[str] = set()
+    for child in children:
+        kept |= {child.key} if any(folder == "weights" for _, folder in child.artifacts) else set()
+        kept -= set(child.drops)
+    return kept
+
+
+def architectures(tmp_path: Path) -> Config:
+    return from_mapping(
+        {"name": "bees", "colony": {"size": 5, "iterations": 6}, "results": {"dir": str(tmp_path)}, "seed": 1}
+    )
+
+
+@pytest.mark.parametrize("keep", [0, 3])
+def test_weights_that_fall_out_of_the_best_go_here_and_where_they_are_tracked(tmp_path: Path, keep: int) -> None:
+    settings = architectures(tmp_path)
+    with open_store(settings, 1) as store:
+        tracker = run(store, settings.colony, make=TinyObjective, retention=Retention(keep))
+        best = ranking(store.rows)[:keep]
+        assert len(store.rows) > 10
+        assert {file.name for file in store.folder.weights.iterdir()} == {row.weights_filename for row in best}
+        assert kept_by(tracker.children) == {store.key(row.index) for row in best}
+
+
+@pytest.mark.parametrize("before", [Retention(3), Retention(None)])
+def test_a_search_that_is_ended_and_resumed_keeps_the_weights_of_the_best_too(
+    tmp_path: Path, before: Retention
+) -> None:
+    """Also where all were to be kept before it was resumed."""
+    settings = architectures(tmp_path)
+    with pytest.raises(KeyboardInterrupt), open_store(settings, 1) as store:
+        run(
+            store,
+            settings.colony,
+            make=TinyObjective,
+            retention=before,
+            tracker=(first := CountingTracker()),
+            stop_before=8,
+        )
+    with open_store(settings, 1, resume=True) as store:
+        tracker = run(store, settings.colony, make=TinyObjective, retention=Retention(3))
+        best = ranking(store.rows)[:3]
+        assert {file.name for file in store.folder.weights.iterdir()} == {row.weights_filename for row in best}
+        assert kept_by([*first.children, *tracker.children]) == {store.key(row.index) for row in best}

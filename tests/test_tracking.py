@@ -7,6 +7,9 @@ from typing import Any
 import mlflow
 import pytest
 from mlflow.entities import Run
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
 from hivenas.core.evaluation import EpochFigures, Evaluation, Proposal
 from hivenas.core.seeds import arch_hash
@@ -15,9 +18,11 @@ from hivenas.core.tracker import (
     MODEL_VERDICT,
     Child,
     Closing,
+    Page,
     Published,
     SearchCard,
     child_of,
+    link_to,
     operation_params,
 )
 from hivenas.errors import MissingResultsError, TrackingError, TrackingRefusedError
@@ -359,3 +364,78 @@ def test_the_parents_note_says_what_has_become_of_the_model(
     note = run_of(parent).data.tags["mlflow.note.content"]
     assert f"Load it: {says}\n" in note
     assert f"In the registry: version 1 of {name} is not the champion: because\n" in note
+
+
+def test_descriptions_link_to_runs_and_a_childs_request_brings_the_parents_along(store: str, tmp_path: Path) -> None:
+    tracker = MlflowTracker("notes")
+    parent = tracker.open_search(replace(card(tmp_path, "notes"), note="begun, see [no run](run:uid:0009)"))
+    assert run_of(parent).data.tags["mlflow.note.content"] == "begun, see no run"
+
+    first = tracker.log_child(child(tmp_path, evaluation(tmp_path), 0, key="uid:0000"))
+    page = Page(f"from {link_to('uid:0000', '0000-scout')}", "layer 1: a → b", "<svg/>")
+    second = replace(child(tmp_path, evaluation(tmp_path), 1, best=0.7, key="uid:0001", page=page))
+    overview = f"best: {link_to('uid:0001', '0001-onlooker')}"
+    run_id = tracker.log_child(replace(second, overview=overview))
+    address = f"#/experiments/{run_of(parent).info.experiment_id}/runs"
+    tags = run_of(run_id).data.tags
+    assert tags["mlflow.note.content"] == f"from [0000-scout]({address}/{first})"
+    assert tags["hivenas.changed"] == "layer 1: a → b"
+    assert "architecture.svg" in {file.path for file in mlflow.MlflowClient().list_artifacts(run_id)}
+    assert run_of(parent).data.tags["mlflow.note.content"] == f"best: [0001-onlooker]({address}/{run_id})"
+
+    # What is tracked again is older than what the parent says by now.
+    tracker.log_child(replace(second, overview="long ago"), again=True)
+    assert run_of(parent).data.tags["mlflow.note.content"].startswith("best")
+
+
+def test_a_description_is_cut_to_what_mlflow_keeps(store: str, tmp_path: Path) -> None:
+    tracker = MlflowTracker("long")
+    parent = tracker.open_search(card(tmp_path, "long"))
+    tracker.close_search(Closing(parent, "FINISHED", {}, "word " * 5000))
+    assert len(run_of(parent).data.tags["mlflow.note.content"]) == 8000
+
+
+def test_weights_that_are_dropped_go_with_later_children_and_the_end(store: str, tmp_path: Path) -> None:
+    tracker = MlflowTracker("drops")
+    parent = tracker.open_search(card(tmp_path, "drops"))
+    runs = [
+        tracker.log_child(
+            replace(child(tmp_path, evaluation(tmp_path), i, key=f"uid:{i:04d}"), drops=("uid:0000",) if i else ())
+        )
+        for i in range(3)
+    ]
+    assert [kept(run_id) for run_id in runs] == [[], ["weights/weights.h5"], ["weights/weights.h5"]]
+    # Told again by a process that does not know what the first one has dropped.
+    another = MlflowTracker("drops")
+    another.adopt(parent, {})
+    another.close_search(Closing(parent, "FINISHED", {}, "", drops=("uid:0000", "uid:0001", "uid:0099")))
+    assert [kept(run_id) for run_id in runs] == [[], [], ["weights/weights.h5"]]
+
+
+def kept(run_id: str) -> list[str]:
+    """Paths of the weights that a run has."""
+    return [file.path for file in mlflow.MlflowClient().list_artifacts(run_id, "weights")]
+
+
+class KeepsAll(LocalArtifactRepository):  # type: ignore[misc]
+    """A store that deletes no files, as there are some of MLflow's own."""
+
+    delete_artifacts = ArtifactRepository.delete_artifacts
+
+
+def test_a_store_that_deletes_no_files_is_told_of_once(store: str, tmp_path: Path) -> None:
+    _artifact_repository_registry.register("keepsall", lambda uri, **_: KeepsAll(uri.replace("keepsall", "file")))
+    try:
+        client = mlflow.MlflowClient()
+        client.create_experiment("keeps", artifact_location=f"keepsall://{tmp_path}/kept")
+        said: list[str] = []
+        tracker = MlflowTracker("keeps", say=said.append)
+        parent = tracker.open_search(card(tmp_path, "keeps"))
+        run_id = tracker.log_child(child(tmp_path, evaluation(tmp_path), 0, key="uid:0000"))
+        for _ in range(2):
+            tracker.close_search(Closing(parent, "FINISHED", {}, "", drops=("uid:0000",)))
+        assert len(said) == 1
+        assert "deletes no files" in said[0]
+        assert kept(run_id) == ["weights/weights.h5"]
+    finally:
+        del _artifact_repository_registry._registry["keepsall"]

@@ -107,7 +107,7 @@ def pictures_of_report(browser: Browser, folder: Path) -> None:
     """The report at the width of a desktop and of a phone, the latter in the dark."""
     (report,) = folder.glob("results/*/report.html")
     for name, size, scheme in (("report", DESKTOP, "light"), ("report_phone", PHONE, "dark")):
-        page = browser.new_page(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
+        page = browser.new_page(viewport=size, color_scheme=scheme)
         page.goto(report.resolve().as_uri())
         page.wait_for_timeout(500)
         page.screenshot(path=IMAGES / f"{name}.png")

@@ -90,10 +90,10 @@ def comparison(objectives: list[Objective], events: dict[str, list[dict[str, Any
         "|" + " --- |" * 7,
     ]
     for objective in objectives:
-        best, finished = curve(events[objective.name]), events[objective.name][-1]
+        best = curve(events[objective.name])
         regret = "" if objective.optimum is None else f"{abs(best[-1] - objective.optimum):.4g}"
         numbers = f"{best[min(bees, len(best)) - 1]:.4g} | {best[-1]:.4g} | {regret} | {best.index(best[-1]) + 1}"
-        lines.append(f"| {objective.title} | {len(best)} | {numbers} | {finished['seconds']:.0f} |")
+        lines.append(f"| {objective.title} | {len(best)} | {numbers} |")
     return "\n".join(lines)
 
 

@@ -99,6 +99,11 @@ class Row:
             worker=self.worker,
         )
 
+    @property
+    def label(self) -> str:
+        """The name under which the evaluation is tracked, as `Proposal.label`."""
+        return f"{self.index:04d}-{'momentum' if self.phase == 'momentum' else self.bee}"
+
     def accuracies(self) -> dict[int, float]:
         """Validation accuracy by epoch, of the epochs that this evaluation trained."""
         pairs = (point.split(":") for point in self.curve.split())
@@ -221,6 +226,11 @@ class ResultsFolder:
     def checkpoint(self, candidate: str, purpose: Purpose) -> Path:
         """The file that keeps an unfinished training of a candidate."""
         return self.checkpoints / f"{arch_hash(candidate)}-{purpose}{WEIGHTS_SUFFIX}"
+
+    def drop_weights(self, names: Iterable[str]) -> None:
+        """Removes h5 files: for when nothing starts from them any more."""
+        for name in names:
+            (self.weights / name).unlink(missing_ok=True)
 
     def drop_checkpoints(self, candidate: str) -> None:
         """Removes what was kept of a candidate's trainings: for when their outcome is recorded."""

@@ -12,6 +12,7 @@ from hivenas.core.evaluation import EpochFigures, Evaluation, Phase, Proposal
 from hivenas.core.recipe import RECIPE_FILE
 from hivenas.core.seeds import arch_hash
 
+DIAGRAM_FILE = "architecture.svg"
 # What a note says of a model before it is published, a line each.
 MODEL_URI, MODEL_VERDICT = "{model_uri}", "{model_verdict}"
 
@@ -33,6 +34,9 @@ class Child:
         step: number of the evaluation within the search.
         end_ms: when it ended, in milliseconds since 1970; every figure carries this time, so that tracking it again
             adds nothing.
+        note: its description, in markdown; see `link_to`.
+        overview: the parent's description from now on, in markdown; empty to leave that as it is.
+        drops: keys of children whose weights are not to be kept any longer.
     """
 
     name: str
@@ -48,6 +52,29 @@ class Child:
     progress: Mapping[str, float] = field(default_factory=dict)
     step: int = 0
     end_ms: int = 0
+    note: str = ""
+    overview: str = ""
+    drops: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a nested run says of a candidate in words and pictures.
+
+    Args:
+        note: its description, in markdown.
+        changed: in what it differs from its parent; empty without one.
+        diagram: the architecture as a picture (SVG); empty for none.
+    """
+
+    note: str = ""
+    changed: str = ""
+    diagram: str = ""
+
+
+def link_to(run: str, text: str) -> str:
+    """A link to another run, by its id or the key of its child, for descriptions; the tracker fills in the address."""
+    return f"[{text}](run:{run})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +88,7 @@ class SearchCard:
         data: what `Dataset.describe` or `Table.describe` says; empty for numerical objectives.
         pictures: files to keep under `plots/`.
         uid: names the search, so that its run is found again where its id was lost.
+        note: the description, in markdown, until there is more to say.
     """
 
     name: str
@@ -69,6 +97,7 @@ class SearchCard:
     data: Mapping[str, Any] = field(default_factory=dict)
     pictures: Sequence[Path] = ()
     uid: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +116,7 @@ class Closing:
         step: evaluations that were recorded; the figures are kept as of then.
         trained: key of the full training whose model the note names by `MODEL_URI` and `MODEL_VERDICT`, which are
             known only when it has been published; empty without one.
+        drops: keys of children whose weights are not to be kept any longer.
     """
 
     run_id: str
@@ -99,6 +129,7 @@ class Closing:
     end_ms: int = 0
     step: int = 0
     trained: str = ""
+    drops: tuple[str, ...] = ()
 
     def named(self, published: Published) -> str:
         """The note with what a model's publication came to; lines that would name nothing are left out."""
@@ -211,6 +242,7 @@ def child_of(
     key: str = "",
     progress: Mapping[str, float] | None = None,
     recipe: str = "",
+    page: Page = Page(),
 ) -> Child:
     """The nested run of an evaluation.
 
@@ -227,12 +259,13 @@ def child_of(
         key: names the child, see `Child`.
         progress: points of the parent's curves.
         recipe: text from which the evaluation can be done again, see `Recipe`; empty for none.
+        page: what is said of the candidate in words and pictures.
     """
     candidate = str(evaluation.candidate)
-    texts = {RECIPE_FILE: recipe, "traceback.txt": evaluation.traceback}
+    texts = {RECIPE_FILE: recipe, "traceback.txt": evaluation.traceback, DIAGRAM_FILE: page.diagram}
     return Child(
         name=proposal.label if proposal else f"{phase}-{arch_hash(candidate)[:8]}",
-        tags=_tags(proposal, evaluation, search, phase),
+        tags=_tags(proposal, evaluation, search, phase) | ({"hivenas.changed": page.changed} if page.changed else {}),
         params=params,
         metrics=_metrics(proposal, evaluation, phase),
         history=evaluation.history,
@@ -244,6 +277,7 @@ def child_of(
         progress=progress or {},
         step=proposal.index if proposal else 0,
         end_ms=now_ms(),
+        note=page.note,
     )
 
 

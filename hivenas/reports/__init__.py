@@ -2,6 +2,7 @@
 
 from hivenas.reports.answers import draw_answers
 from hivenas.reports.augmentation import draw_augmentation
+from hivenas.reports.overview import Progress, search_note
 from hivenas.reports.plots import BEE_COLOURS, draw_plots
 from hivenas.reports.text import (
     Summary,
@@ -10,12 +11,12 @@ from hivenas.reports.text import (
     best_table,
     figure,
     model_note,
-    search_note,
     short,
 )
 
 __all__ = [
     "BEE_COLOURS",
+    "Progress",
     "Summary",
     "as_markdown",
     "as_text",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -184,3 +185,25 @@ def timeline(rows: Sequence[Row]) -> list[Lane]:
         begin = row.started - trained[0].started
         lanes.setdefault(row.worker, []).append((begin, begin + row.seconds, row))
     return [Lane(worker, tuple(spans)) for worker, spans in lanes.items()]
+
+
+def busy_seconds(rows: Sequence[Row]) -> float:
+    """Wall time in which something was trained, in seconds; breaks between two processes do not count."""
+    total = end = 0.0
+    for row in sorted((row for row in rows if row.started), key=lambda row: row.started):
+        total += max(0.0, row.started + row.seconds - max(end, row.started))
+        end = max(end, row.started + row.seconds)
+    return total
+
+
+def common_reasons(rows: Sequence[Row], status: str, count: int = 3) -> list[tuple[str, int]]:
+    """Why evaluations failed or were stopped: an example of each reason and how often it was met, most common first.
+
+    Figures differ from candidate to candidate where the reason does not.
+    """
+    examples: dict[str, list[str]] = {}
+    for row in rows:
+        if row.status == status:
+            examples.setdefault(re.sub(r"\d+(\.\d+)?", "#", row.reason), []).append(row.reason)
+    common = sorted(examples.values(), key=len, reverse=True)[:count]
+    return [(found[0], len(found)) for found in common]

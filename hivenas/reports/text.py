@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hivenas.core.records import Row, ranking
@@ -40,13 +40,29 @@ class Summary:
         }
 
 
-def best_table(rows: Sequence[Row], *, minimize: bool, count: int = 5) -> list[list[str]]:
-    """A header and the best candidates: rank, fitness, parameters, epochs, evaluation, architecture."""
-    table = [["", "fitness", "parameters", "epochs", "evaluation", "architecture"]]
-    for rank, row in enumerate(ranking(rows, minimize)[:count], start=1):
-        name = f"{row.index:04d}-{'momentum' if row.phase == 'momentum' else row.bee}"
+def best_table(
+    rows: Sequence[Row], *, minimize: bool, count: int = 5, name_of: Callable[[Row], str] = lambda row: row.label
+) -> list[list[str]]:
+    """A header and the best candidates: rank, fitness, parameters, epochs, evaluation, architecture.
+
+    Where candidates were trained on, their momentum stands beside the epochs, such as 5+2; where they have inherited
+    weights, the share of these.
+
+    Args:
+        rows: the records.
+        minimize: whether a smaller fitness is better.
+        count: how many of them.
+        name_of: what an evaluation is called.
+    """
+    best = ranking(rows, minimize)[:count]
+    momentum = any(row.momentum_epochs for row in rows)
+    inherited = any(row.inherited for row in best)
+    further = ["momentum"] * momentum + ["inherited"] * inherited
+    table = [["", "fitness", "parameters", "epochs", *further, "evaluation", "architecture"]]
+    for rank, row in enumerate(best, start=1):
         epochs = str(row.epochs) + (f"+{row.momentum_epochs}" if row.momentum_epochs else "")
-        table.append([str(rank), figure(row), f"{row.params:,}", epochs, name, short(row.candidate)])
+        more = [f"{row.momentum:.3f}"] * momentum + [f"{row.inherited:.0%}"] * inherited
+        table.append([str(rank), figure(row), f"{row.params:,}", epochs, *more, name_of(row), short(row.candidate)])
     return table
 
 
@@ -56,7 +72,10 @@ def figure(row: Row) -> str:
 
 
 def short(candidate: str, width: int = 0) -> str:
-    """An architecture without its ends, cut to a width where one is given."""
+    """An architecture without its ends, or a point to four digits, cut to a width where one is given."""
+    if candidate.startswith("["):
+        point = ", ".join(f"{float(x):.4g}" for x in candidate.strip("[]").split(","))
+        return f"({point})" if not width or len(point) + 2 <= width else f"({point}"[: width - 1] + "…"
     text = candidate.removeprefix("input|").removesuffix("|output")
     return text if not width or len(text) <= width else text[: width - 1] + "…"
 
@@ -73,37 +92,6 @@ def as_markdown(table: Sequence[Sequence[str]]) -> str:
     lines = [[cell.replace("|", " → ") for cell in line] for line in table]
     head = "| " + " | ".join(lines[0]) + " |\n|" + " --- |" * len(lines[0])
     return head + "".join("\n| " + " | ".join(line) + " |" for line in lines[1:])
-
-
-def search_note(
-    name: str,
-    rows: Sequence[Row],
-    summary: Summary,
-    *,
-    minimize: bool,
-    test_accuracy: float | None = None,
-    interval: tuple[float, float] | None = None,
-    model_uri: str = "",
-    verdict: str = "",
-    reason: str = "",
-) -> str:
-    """The parent run's description: why it ended early, if so, what was found and spent, how to load the result."""
-    parts = [f"# Search `{name}`"]
-    if reason:
-        parts.append(f"Ended early: {reason}. The search goes on with `--resume`.")
-    if test_accuracy is not None:
-        between = f" (95 % confidence interval {interval[0]:.4f} … {interval[1]:.4f})" if interval else ""
-        parts.append(f"Test accuracy of the fully trained best: **{test_accuracy:.4f}**{between}")
-    if model_uri:
-        parts.append(f'Load it: `mlflow.pyfunc.load_model("{model_uri}")`')
-    if verdict:
-        parts.append(f"In the registry: {verdict}")
-    parts.append("## Best candidates\n\n" + as_markdown(best_table(rows, minimize=minimize)))
-    parts.append(
-        f"{summary.evaluations} evaluations, {summary.epochs} epochs, {summary.failed} failed, "
-        f"{summary.reused} records reused, {summary.seconds:.0f} s"
-    )
-    return "\n\n".join(parts) + "\n"
 
 
 def model_note(origin: Mapping[str, str], config_yaml: str) -> str:

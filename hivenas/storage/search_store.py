@@ -67,6 +67,7 @@ class SearchState:
         abandoned: names of searches in this folder that were given up for this one, or ids of their parent runs; those
             that a kill has left running are still to be closed.
         replaces: name of the search whose second record this one's replaces; empty for none.
+        thinned: whether saved states that further iterations may start from are gone, see `results.keep_weights`.
     """
 
     stage: Stage = "search"
@@ -79,6 +80,7 @@ class SearchState:
     uid: str = ""
     abandoned: tuple[str, ...] = ()
     replaces: str = ""
+    thinned: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "abandoned", tuple(self.abandoned))  # JSON has lists
@@ -218,6 +220,12 @@ def _resumed(config: Config, folder: ResultsFolder, books: Books | None) -> Sear
     state = books.catch_up(folder, state) if books else state
     if state is None:
         raise MissingResultsError(_NOTHING.format(folder.path))
+    if state.thinned and state.colony and state.colony["iteration"] < config.colony.iterations:
+        raise ConfigError(
+            f"the search in {folder.path} is finished and has given up weights that further iterations would start "
+            f"from (evaluation.momentum_epochs or inherit), got colony.iterations={config.colony.iterations} for "
+            f"{state.colony['iteration']}; search anew with results.keep_weights: all (--overwrite, or --set name=…)"
+        )
     return state if state.uid else replace(state, uid=uuid.uuid4().hex)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import mlflow
@@ -15,6 +18,7 @@ from hivenas.errors import MissingResultsError, TrackingRefusedError, first_line
 from hivenas.tracking.store import shown_store, spoken
 
 _BATCH = 256
+_STDERR = 2
 _CHAMPION = "champion"
 
 
@@ -71,24 +75,43 @@ class TrackedModel:
             MissingResultsError: it cannot be loaded here.
             TrackingError: the MLflow store does not answer.
         """
-        import mlflow.tensorflow
-
-        try:
-            with spoken():
-                network = mlflow.tensorflow.load_model(self.uri, keras_model_kwargs={"compile": False})
-        except (TypeError, ValueError) as error:
-            raise MissingResultsError(
-                f"{self.uri} cannot be loaded here ({first_line(error)}); import the module that registers its "
-                "operations (--import), with the versions of its requirements installed"
-            ) from error
         batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
-        answers = np.concatenate([np.asarray(network(batch, training=False)) for batch in batches])
+        with _quiet():
+            network = self._loaded()
+            answers = np.concatenate([np.asarray(network(batch, training=False)) for batch in batches])
         if answers.ndim != 2 or answers.shape[1] < 2:
             raise MissingResultsError(
                 f"{self.uri} must answer with the probabilities of two classes or more, got {answers.shape[1:]} for an "
                 "image; give a classifier"
             )
         return answers
+
+    def _loaded(self) -> Any:
+        import mlflow.tensorflow
+
+        try:
+            with spoken():
+                return mlflow.tensorflow.load_model(self.uri, keras_model_kwargs={"compile": False})
+        except (TypeError, ValueError) as error:
+            raise MissingResultsError(
+                f"{self.uri} cannot be loaded here ({first_line(error)}); import the module that registers its "
+                "operations (--import), with the versions of its requirements installed"
+            ) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps from the screen what TensorFlow's native code says of the machine; none of its settings silences it."""
+    sys.stderr.flush()
+    kept = os.dup(_STDERR)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), _STDERR)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, _STDERR)
+        os.close(kept)
 
 
 def _uri(reference: str) -> str:

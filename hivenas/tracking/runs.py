@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 import os
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import mlflow
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from hivenas.core.recipe import package_version
 from hivenas.core.tracker import Child, Closing, Published, SearchCard, ServableModel, now_ms
 from hivenas.errors import MissingResultsError, TrackingError, TrackingRefusedError
+from hivenas.tracking.artifacts import drop_weights, keep_files
+from hivenas.tracking.entities import NOTE, dataset_input, linked, metrics_of
 from hivenas.tracking.fetching import download
 from hivenas.tracking.registry import LONGEST_TAG, published_on
 from hivenas.tracking.store import (
@@ -31,7 +29,6 @@ from hivenas.tracking.store import (
 )
 
 _PARENT = "mlflow.parentRunId"
-_NOTE = "mlflow.note.content"
 _LONGEST_PARAM = 6000
 _LARGEST_BATCH = 900  # metrics; parameters count towards MLflow's limit of 1,000 too
 _DIED = "ended with the process that made it"
@@ -50,15 +47,24 @@ class MlflowTracker:
             this process; without it they stand for themselves.
         command: what runs name as their source.
         publisher: carries out `registry.publish`, where networks can be loaded; None where nothing is published.
+        say: is told in a line what a person should know.
     """
 
     def __init__(
-        self, experiment: str, *, home: str = "", command: str = "hivenas", publisher: Publisher | None = None
+        self,
+        experiment: str,
+        *,
+        home: str = "",
+        command: str = "hivenas",
+        publisher: Publisher | None = None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._experiment = experiment
         self._home = home
         self._command = command
         self._publisher = publisher
+        self._say = say
+        self._drops = True  # until the store turns out to delete no files
         self._parent: str | None = None
         self.opened = ""  # the parent run that this process has set to RUNNING
         self._runs: dict[str, str] = {}
@@ -191,13 +197,14 @@ class MlflowTracker:
             finite = {key: value for key, value in closing.metrics.items() if math.isfinite(value)}
             final = [Metric(key, value, closing.end_ms, closing.step) for key, value in finite.items()]
             model = published_on(self._resolve(closing.trained)) if closing.trained else Published()
-            tags = [RunTag(_NOTE, closing.named(model)[:LONGEST_TAG])]
+            tags = [RunTag(NOTE, self._linked(closing.named(model), closing.run_id))]
             if closing.reason:
                 tags.append(RunTag("hivenas.reason", closing.reason[:LONGEST_TAG]))
             self._client.log_batch(closing.run_id, metrics=final, tags=tags)
             for file, folder in closing.artifacts:
                 if file.is_file():
                     self._client.log_artifact(closing.run_id, str(file), folder or None)
+            self._drop(closing.drops)
             self._client.set_terminated(closing.run_id, status=closing.status, end_time=closing.end_ms)
             if closing.pointer:
                 self.point_to(closing.run_id, closing.pointer)
@@ -211,7 +218,7 @@ class MlflowTracker:
             end = search.info.end_time or now_ms()
             final = [Metric(key, value, end, 0) for key, value in search.data.metrics.items()]
             pointer_note = f"Resumed the search of run `{run_id}`; everything is there."
-            tags = [RunTag("hivenas.resumes", run_id), RunTag(_NOTE, pointer_note)]
+            tags = [RunTag("hivenas.resumes", run_id), RunTag(NOTE, pointer_note)]
             self._client.log_batch(pointer, metrics=final, tags=tags)
             self._client.set_terminated(pointer, status=search.info.status)
 
@@ -239,12 +246,13 @@ class MlflowTracker:
         self._drop_reason(self._parent)
         tags = {"hivenas.search": card.name, "hivenas.phase": "search", "hivenas.version": package_version("hivenas")}
         tags |= {"hivenas.uid": card.uid} | git_tags()
+        tags |= {NOTE: self._linked(card.note, self._parent)} if card.note else {}
         self._client.log_batch(self._parent, params=params, tags=[RunTag(k, v) for k, v in tags.items()])
         self._client.log_artifact(self._parent, str(card.config_file))
         for picture in card.pictures:
             self._client.log_artifact(self._parent, str(picture), "plots")
         if card.data:
-            self._client.log_inputs(self._parent, datasets=[_dataset_input(card.data)])
+            self._client.log_inputs(self._parent, datasets=[dataset_input(card.data)])
 
     def _drop_reason(self, run_id: str) -> None:
         """Takes away why an earlier process ended."""
@@ -271,19 +279,41 @@ class MlflowTracker:
             run = self._client.get_run(known) if known else self._make_child(child)
             run_id = str(run.info.run_id)
             params = [Param(key, value[:_LONGEST_PARAM]) for key, value in child.params.items()]
-            metrics = _metrics(child)
+            metrics = metrics_of(child)
             self._client.log_batch(run_id, metrics=metrics[:_LARGEST_BATCH], params=params)
             for start in range(_LARGEST_BATCH, len(metrics), _LARGEST_BATCH):
                 self._client.log_batch(run_id, metrics=metrics[start : start + _LARGEST_BATCH])
-            _keep_files(child, run.info.artifact_uri)
+            keep_files(child, run.info.artifact_uri)
+            self._drop(child.drops)
             status = "FAILED" if child.failed else "FINISHED"
             self._client.set_terminated(run_id, status=status, end_time=child.end_ms)
-            if self._parent and child.progress:
-                points = [Metric(k, v, child.end_ms, child.step) for k, v in child.progress.items() if math.isfinite(v)]
-                self._client.log_batch(self._parent, metrics=points)
-        if child.key:
-            self._runs[child.key] = run_id
+            if child.key:
+                self._runs[child.key] = run_id
+            self._tell_parent(child, again=again)
         return run_id
+
+    def _tell_parent(self, child: Child, *, again: bool) -> None:
+        """Adds to the parent's curves and, in the same request, replaces its description."""
+        if not self._parent:
+            return
+        points = [Metric(k, v, child.end_ms, child.step) for k, v in child.progress.items() if math.isfinite(v)]
+        # Of what is tracked again others may have told since.
+        tags = [RunTag(NOTE, self._linked(child.overview, self._parent))] if child.overview and not again else []
+        if points or tags:
+            self._client.log_batch(self._parent, metrics=points, tags=tags)
+
+    def _linked(self, note: str, parent: str) -> str:
+        return linked(note, self._runs, self._experiment_of(parent)) if note else ""
+
+    def _drop(self, keys: Iterable[str]) -> None:
+        """Deletes the weights of children, if the store can."""
+        for key in keys:
+            run_id = self._run_of(key) if self._drops else ""
+            if run_id and not drop_weights(self._client.get_run(run_id).info.artifact_uri):
+                self._drops = False
+                self._say(
+                    "the MLflow store deletes no files, so weights that results.keep_weights does not keep stay there"
+                )
 
     def publish(self, model: ServableModel, run: str) -> Published:
         """Has a model logged on the run with this id or key, and registered."""
@@ -314,6 +344,8 @@ class MlflowTracker:
             tags[_PARENT] = parent
         start = child.end_ms - int(1000 * child.metrics.get("seconds", 0.0))
         experiment = self._experiment_of(parent)
+        if child.note:
+            tags[NOTE] = linked(child.note, self._runs, experiment)
         return self._client.create_run(experiment, start_time=start, run_name=child.name, tags=tags)
 
     def find(self, key: str) -> str:
@@ -343,41 +375,3 @@ class MlflowTracker:
         if active:
             return str(active.info.run_id)
         return self.made or (self._home if self._home and self._exists(self._home) else None)
-
-
-def _keep_files(child: Child, artifact_uri: str) -> None:
-    """Keeps a child's files and texts, a request each; MLflow's client would first ask where every run keeps them."""
-    kept = get_artifact_repository(artifact_uri, tracking_uri=mlflow.get_tracking_uri())
-    for file, folder in child.artifacts:
-        if file.is_file():
-            kept.log_artifact(str(file), folder)
-    with tempfile.TemporaryDirectory() as temporary:
-        for path, text in child.texts.items():
-            written = Path(temporary) / path
-            written.write_text(text, encoding="utf-8")
-            kept.log_artifact(str(written))
-
-
-def _metrics(child: Child) -> list[Metric]:
-    metrics = [Metric(key, float(value), child.end_ms, 0) for key, value in child.metrics.items()]
-    for figures in child.history:
-        for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
-            metrics.append(Metric(key, float(getattr(figures, key)), child.end_ms, figures.epoch))
-    return [metric for metric in metrics if math.isfinite(metric.value)]
-
-
-# What is said of images, and of a table.
-_SCHEMA = ("shape", "dtype", "classes", "class_names", "columns")
-_PROFILE = ("train", "validation", "test", "rows")
-
-
-def _dataset_input(data: Mapping[str, Any]) -> DatasetInput:
-    dataset = Dataset(
-        name=str(data["name"]),
-        digest=str(data["digest"]),
-        source_type="hivenas",
-        source=json.dumps({"name": data["name"]}),
-        schema=json.dumps({key: data[key] for key in _SCHEMA if key in data}),
-        profile=json.dumps({key: data[key] for key in _PROFILE if key in data}),
-    )
-    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])

@@ -47,7 +47,7 @@ class ArtificialBeeColony(BeeColony):
     Source: Karaboga (2005), "An idea based on honey bee swarm for numerical optimization", TR-06; Shahawy and
     Benkhelifa (2022), "HiveNAS: Neural Architecture Search using Artificial Bee Colony Optimization".
 
-    Example:
+    Examples:
         >>> from hivenas.benchmarks.numerical import Sphere
         >>> rng = np.random.default_rng(0)
         >>> sphere = Sphere(dimensions=2, rng=rng)

@@ -71,7 +71,7 @@ class GuidedBeeColony(BeeColony):
     Source: Karaboga (2005), TR-06, for the roles; White, Neiswanger and Savani (2021), "BANANAS", and Ru et al.
     (2021), "NAS-BOWL", for surrogates of architectures and for looking at neighbours of the best.
 
-    Example:
+    Examples:
         >>> from hivenas import NASInterface
         >>> rng = np.random.default_rng(0)
         >>> interface = NASInterface({"depth": 3}, {"seed": 0}, rng=rng)

@@ -21,7 +21,7 @@ class TerminateOnThreshold:
 
     Source: HiveNAS, Adaptive Cutoff Threshold.
 
-    Example:
+    Examples:
         >>> cutoff = TerminateOnThreshold(n_classes=10)
         >>> [round(cutoff.threshold(epoch), 4) for epoch in (1, 2, 3)]
         [0.325, 0.4225, 0.4953]

@@ -171,9 +171,11 @@ class NASEval:
         stem = Path(weights_filename).name.removesuffix(WEIGHTS_SUFFIX)
         found = list(self.results.weights.glob(f"{stem}-[0-9]*{WEIGHTS_SUFFIX}")) if stem else []
         if not found:
+            keep = self._config.results.keep_weights
+            dropped = f" (results.keep_weights: {keep} deletes those of others)" if keep != "all" else ""
             raise MissingResultsError(
-                f"no weights {weights_filename!r} in {self.results.weights}; evaluate the candidate first, or give the "
-                "results.dir and name that it was evaluated under"
+                f"no weights {weights_filename!r} in {self.results.weights}{dropped}; evaluate the candidate first, or "
+                "give the results.dir and name that it was evaluated under"
             )
         return max(found)  # names end in the age
 

@@ -14,6 +14,7 @@ from hivenas.config import Config, from_mapping
 from hivenas.core.evaluation import Evaluation, Phase, Proposal
 from hivenas.core.nas.inheritance import inherited_age, inherited_state
 from hivenas.core.nas.operations import OpSpec
+from hivenas.core.nas.pages import CandidatePages
 from hivenas.core.nas.search_space import Image, NASSearchSpace, decode
 from hivenas.core.nas.sizes import Shape, Size
 from hivenas.core.nas.stopping import first_look_bar, median_bars
@@ -21,7 +22,7 @@ from hivenas.core.objective_interface import ArchitectureObjective
 from hivenas.core.recipe import Recipe
 from hivenas.core.records import ResultsFolder, Row, Told, weights_name
 from hivenas.core.seeds import derive_seed, drawn_seed
-from hivenas.core.tracker import Tracker, child_of, operation_params
+from hivenas.core.tracker import Tracker, child_of, link_to, operation_params
 from hivenas.errors import ConfigError, TrackingError, TrainingError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class NASInterface(ArchitectureObjective):
     Raises:
         ConfigError: an unknown key, a wrong type or a value out of range.
 
-    Example:
+    Examples:
         >>> interface = NASInterface({"depth": 2}, {"seed": 1})
         >>> len(interface.search_space.eval_format(interface.sample()))
         2
@@ -275,6 +276,9 @@ class NASInterface(ArchitectureObjective):
             from hivenas.tracking import MlflowTracker
 
             self._tracker = MlflowTracker(self._config.name)
+        origin = link_to(continues, "an earlier training") if continues else "an earlier training"
+        data = self.eval_strategy.data
+        pages = CandidatePages.of_space(self._config.space, {"shape": data.shape, "classes": data.classes})
         child = child_of(
             proposal,
             evaluation,
@@ -284,6 +288,7 @@ class NASInterface(ArchitectureObjective):
             weights=[self._results.weights / name for name in self.saved_states(evaluation)],
             continues=continues,
             recipe=Recipe.of(self._config.model_copy(update={"seed": self._seed}), evaluation, proposal).to_text(),
+            page=pages.of(proposal, evaluation, origin=origin),
         )
         try:
             return self._tracker.log_child(child)

@@ -124,7 +124,7 @@ class NASSearchSpace:
         ConfigError: an operation that does not exist, a space in which no architecture has a neighbour, or limits
             within which next to none has. With limits also an operation that cannot be built.
 
-    Example:
+    Examples:
         >>> space = NASSearchSpace(SpaceConfig(depth=2, operations=("identity", "dropout")), np.random.default_rng(1))
         >>> space.size
         4

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _MOST_DECADES = 7
+_MOST = 1.7e308
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ class Scale:
     def _decades(self) -> list[tuple[float, str]]:
         first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
         stride = 1 + (last - first) // _MOST_DECADES
-        factors = (1.0, 3.0) if last - first < 2 else (1.0,)
-        values = (factor * 10.0**power for power in range(first - 1, last + 1, stride) for factor in factors)
+        factors, begin = ((1.0, 3.0), first - 1) if last - first < 2 else ((1.0,), first)
+        values = (factor * 10.0**power for power in range(begin, last + 1, stride) for factor in factors)
         return [(value, brief(value)) for value in values if self.low <= value * (1 + 1e-9) and value <= self.high]
 
 
@@ -73,9 +74,9 @@ def scale_of(
         low, high = min(low, 0.0), max(high, 0.0)
     if log and low > 0:
         room = max((high / low) ** margin, 1.05)
-        return Scale(max(low / room, 5e-324), min(high * room, 1.7e308), start, end, log=True)
+        return Scale(max(low / room, 5e-324), min(high * room, _MOST), start, end, log=True)
     room = max((high - low) * margin, abs(high) * 1e-6, 1e-12) if high > low else max(abs(high) * 0.1, 0.1)
-    return Scale(low if zero and low == 0 else low - room, high + room, start, end)
+    return Scale(low if zero and low == 0 else max(low - room, -_MOST), min(high + room, _MOST), start, end)
 
 
 def spreads(values: Iterable[float]) -> bool:
@@ -104,7 +105,7 @@ def duration(seconds: float) -> str:
 
 def _round_step(step: float) -> float:
     power = 10.0 ** math.floor(math.log10(step))
-    return float(next(factor for factor in (1, 2, 5, 10) if factor * power >= step * (1 - 1e-9)) * power)
+    return min((factor * power for factor in (1, 2, 5, 10)), key=lambda near: abs(math.log(near / step)))
 
 
 def _label(value: float, places: int) -> str:

@@ -88,7 +88,7 @@ def lines(story: Story) -> list[Line]:
     listed = [*good, *(row for row in rows if row.index not in known)]
     worst, best = (good[-1].fitness, good[0].fitness) if good else (0.0, 0.0)
     return [
-        _line(row, rank, _percent(row.fitness - worst, best - worst) if row.index in known else 0)
+        _line(row, rank, _percent(row.fitness / 2 - worst / 2, best / 2 - worst / 2) if row.index in known else 0)
         for rank, row in enumerate(listed, start=1)
     ]
 
@@ -144,7 +144,7 @@ def _line(row: Row, rank: int, share: int) -> Line:
 
 
 def _percent(part: float, whole: float) -> int:
-    return round(100 * part / whole) if whole and math.isfinite(whole) else 0
+    return round(100 * (part / whole)) if whole and math.isfinite(whole) else 0
 
 
 def spent_until(rows: Sequence[Row]) -> dict[int, float]:

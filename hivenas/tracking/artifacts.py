@@ -1,0 +1,43 @@
+"""The files of nested runs: kept, and dropped again."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import mlflow
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+from hivenas.core.tracker import Child
+
+WEIGHTS = "weights"
+
+
+def keep_files(child: Child, artifact_uri: str) -> None:
+    """Keeps a child's files and texts, a request each; MLflow's client would first ask where every run keeps them."""
+    kept = get_artifact_repository(artifact_uri, tracking_uri=mlflow.get_tracking_uri())
+    for file, folder in child.artifacts:
+        if file.is_file():
+            kept.log_artifact(str(file), folder)
+    with tempfile.TemporaryDirectory() as temporary:
+        for path, text in child.texts.items():
+            written = Path(temporary) / path
+            written.write_text(text, encoding="utf-8")
+            kept.log_artifact(str(written))
+
+
+def drop_weights(artifact_uri: str) -> bool:
+    """Deletes the weights that are kept with a run, if there are any.
+
+    Returns:
+        False where this kind of store cannot delete files.
+    """
+    kept = get_artifact_repository(artifact_uri, tracking_uri=mlflow.get_tracking_uri())
+    if type(kept).delete_artifacts is ArtifactRepository.delete_artifacts:
+        return False
+    try:
+        kept.delete_artifacts(WEIGHTS)
+    except (NotImplementedError, PermissionError):
+        return False
+    return True

@@ -1,0 +1,61 @@
+"""What is tracked, in MLflow's terms."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
+
+from hivenas.core.tracker import Child
+from hivenas.tracking.registry import LONGEST_TAG
+
+NOTE = "mlflow.note.content"
+
+
+def linked(note: str, runs: Mapping[str, str], experiment: str) -> str:
+    """A description with its links to other runs filled in, no longer than MLflow keeps.
+
+    Args:
+        note: in markdown, with links as `tracker.link_to` makes them.
+        runs: ids of runs by the keys of their children; a link to another key becomes plain text.
+        experiment: id of the experiment that they are in.
+    """
+
+    def fill(link: re.Match[str]) -> str:
+        text, run = link.groups()
+        run_id = runs.get(run, "" if ":" in run else run)
+        return f"[{text}](#/experiments/{experiment}/runs/{run_id})" if run_id else text
+
+    whole = re.sub(r"\[([^\[\]]*)\]\(run:([^()\s]*)\)", fill, note)
+    return whole if len(whole) <= LONGEST_TAG else whole[: LONGEST_TAG - 1] + "…"
+
+
+def metrics_of(child: Child) -> list[Metric]:
+    """The figures of a child, those of its epochs at their numbers; what is not finite is left out."""
+    metrics = [Metric(key, float(value), child.end_ms, 0) for key, value in child.metrics.items()]
+    for figures in child.history:
+        for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
+            metrics.append(Metric(key, float(getattr(figures, key)), child.end_ms, figures.epoch))
+    return [metric for metric in metrics if math.isfinite(metric.value)]
+
+
+# What is said of images, and of a table.
+_SCHEMA = ("shape", "dtype", "classes", "class_names", "columns")
+_PROFILE = ("train", "validation", "test", "rows")
+
+
+def dataset_input(data: Mapping[str, Any]) -> DatasetInput:
+    """What `Dataset.describe` or `Table.describe` says."""
+    dataset = Dataset(
+        name=str(data["name"]),
+        digest=str(data["digest"]),
+        source_type="hivenas",
+        source=json.dumps({"name": data["name"]}),
+        schema=json.dumps({key: data[key] for key in _SCHEMA if key in data}),
+        profile=json.dumps({key: data[key] for key in _PROFILE if key in data}),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hivenas.core.evaluation import Evaluation, Proposal
+from hivenas.core.records import Row
+from hivenas.reports.page import Story, report_page, write_report
+from hivenas.reports.page.story import MOST_SHOWN
+from tests.reports.page.markup import Element, read
+
+BEES = ("scout", "employee", "onlooker")
+HOSTILE = "</script><script>alert(1)</script>\x1b[31m\u202e\x00 '\"><img src=x onerror=alert(1)> {{ 7*7 }}"
+
+
+def row(index: int, fitness: float = 0.5, candidate: str = "", **changes: Any) -> Row:
+    text = candidate or f"input|sc_1|conv{index % 3}|pool{index % 2}|output"
+    proposal = Proposal(index, index // 4, BEES[index % 3], 0, text)  # type: ignore[arg-type]
+    made = Row.of(proposal, Evaluation(text, "complete", fitness, 3, params=100 + 10 * index, seconds=2.0))
+    return replace(made, **changes)
+
+
+NETWORKS = (
+    row(0, 0.5, curve="1:0.3 2:0.4 3:0.5", started=100.0, worker="host-1"),
+    row(1, 0.0, status="failed", reason="out of memory", params=0),
+    row(2, 0.7, status="stopped", curve="1:0.7", started=101.0, worker="host-2", run_id="abc"),
+    row(3, 0.6, curve="1:0.2 2:0.5 3:0.6", started=104.0, worker="host-1"),
+    row(4, 0.0, status="failed", reason="out of memory", params=0),
+    row(5, 0.8, row(3).candidate, phase="momentum", momentum_epochs=2, curve="4:0.7 5:0.8"),
+)
+
+
+def story(rows: tuple[Row, ...] = NETWORKS, **changes: Any) -> Story:
+    return replace(Story("bees", "nas", "finished", False, rows, folder="results/bees"), **changes)
+
+
+def table(page: Element) -> list[list[str]]:
+    return [[cell.text for cell in line.children] for line in page.one("table", id="table").one("tbody").children]
+
+
+def test_every_evaluation_has_a_line_best_first_and_failures_last() -> None:
+    page = read(report_page(story()))
+    lines = table(page)
+    assert [line[0] for line in lines] == ["5", "2", "3", "0", "1", "4"]
+    assert lines[0] == ["5", "0.8000", "sc_1|conv0|pool1", "onlooker, continued", "complete", "150", "3+2", "2", "2"]
+    assert lines[-1][1:5] == ["–", "sc_1|conv1|pool0 out of memory", "employee", "failed"]
+    assert [h.text for h in page.all("th") if h.attributes.get("aria-sort") == "descending"] == ["fitness"]
+
+
+def test_every_picture_is_there_and_every_mark_has_its_line() -> None:
+    page = read(report_page(story()))
+    sections = {section.attributes.get("id") for section in page.all("section")}
+    assert {"convergence", "operations", "parameters", "learning", "roles", "timeline"} <= sections
+    numbers = {use.attributes["data-i"] for use in page.all("use") if "data-i" in use.attributes}
+    assert numbers == {"0", "1", "2", "3", "4", "5"}
+    symbols = {symbol.attributes["id"] for symbol in page.one("defs").children}
+    assert {use.attributes["href"][1:] for use in page.all("use")} <= symbols
+    pictures = [svg for svg in page.all("svg") if "chart" in svg.attributes.get("class", "")]
+    assert len(pictures) == 6  # two of them twice, for wide and for narrow screens
+    assert all(svg.attributes["aria-label"] and svg.attributes["tabindex"] == "0" for svg in pictures)
+
+
+def test_the_head_tells_what_was_found_spent_and_failed() -> None:
+    page = read(report_page(story(planned=8, reused=3, test_accuracy=0.91, model_uri="models:/bees@champion")))
+    head = page.one("header").text
+    assert "finished" in head
+    assert "5 of at most 8 evaluations and 1 continuations" in head
+    found = page.one("section", id="found").text
+    for said in (
+        "best fitness 0.8000 evaluation 5, onlooker, continued",
+        "test accuracy 0.9100",
+        "failed 2 1 stopped early",
+        "3 reused",
+    ):
+        assert said in found
+    assert [li.text for li in page.one("ol", class_="chain").children] == [
+        "input",
+        "skip over 1",
+        "conv0",
+        "pool1",
+        "output",
+    ]
+    assert 'load_model("models:/bees@champion")' in page.one("section", id="next").text
+    failed = page.one("section", id="failed").text
+    assert "2 × out of memory evaluations 1, 4" in failed
+
+
+@pytest.mark.parametrize(
+    ("condition", "said", "way"),
+    [
+        ("finished", "✓ finished", "hivenas train --config 'my results/bees/bees.yaml'"),
+        ("running", "● running", "hivenas report --config 'my results/bees/bees.yaml'"),
+        ("ended", "■ ended early", "hivenas search --config 'my results/bees/bees.yaml' --resume"),
+        ("loose", "◇ asked for from Python", "hivenas train --config 'my results/bees/bees.yaml'"),
+    ],
+)
+def test_each_condition_is_said_in_words_with_the_way_on(condition: Any, said: str, way: str) -> None:
+    page = read(report_page(story(condition=condition, reason="no space", folder="my results/bees")))
+    assert said in page.one("h1").text
+    assert way in page.one("section", id="next").text
+    assert ("no space" in page.one("main").text) == (condition == "ended")
+
+
+def test_nothing_breaks_out_of_the_page() -> None:
+    hostile = (
+        row(0, 0.5, f"input|{HOSTILE}|output", curve="1:0.5", started=1.0, worker=f"{HOSTILE}-1"),
+        row(1, 0.0, status="failed", reason=HOSTILE),
+        row(2, 0.4, run_id=HOSTILE),
+    )
+    page = read(
+        report_page(
+            story(
+                hostile,
+                name=HOSTILE,
+                condition="ended",
+                reason=HOSTILE,
+                config_yaml=f"key: {HOSTILE}\n",
+                folder=HOSTILE,
+                store="http://host",
+                run_id=HOSTILE,
+                model_uri=HOSTILE,
+                data=HOSTILE,
+                objective=HOSTILE,
+            )
+        )
+    )
+    assert len(page.all("script")) == 1
+    assert not page.all("img")
+    assert "49" not in page.one("h1").text
+    assert "alert(1)" in page.one("section", id="failed").text
+    assert "alert(1)" not in page.one("script").text
+
+
+def test_only_the_page_s_own_script_may_run_and_nothing_may_be_loaded() -> None:
+    page = read(report_page(story()))
+    policy = page.one("meta", **{"http-equiv": "Content-Security-Policy"}).attributes["content"]
+    digest = base64.b64encode(hashlib.sha256("".join(page.one("script").texts).encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'")
+
+
+def test_candidates_lead_to_their_runs_where_the_store_is_a_server() -> None:
+    assert not read(report_page(story())).one("table", id="table").all("a")
+    linked = read(report_page(story(store="https://host/mlflow"))).one("table", id="table").all("a")
+    assert [(a.text, a.attributes["href"]) for a in linked] == [("2", "https://host/mlflow/#/runs/abc")]
+
+
+def test_points_have_neither_layers_nor_sizes() -> None:
+    rows = tuple(row(i, 10.0**-i, f"[{i}.25, -1.5, 2.0, 3.0, 4.0, 5.0]", params=0, epochs=0) for i in range(5))
+    page = read(report_page(story(rows, objective="sphere_min", minimize=True)))
+    sections = {section.attributes.get("id") for section in page.all("section")}
+    assert not sections & {"operations", "parameters", "learning", "timeline"}
+    assert page.one("p", class_="point").text == "x = (4.25, -1.5, 2, 3, … 6 in all)"
+    assert [line[1] for line in table(page)] == ["0.0001", "0.001", "0.01", "0.1", "1"]
+    assert [h.text for h in page.all("th") if h.attributes.get("aria-sort") == "ascending"] == ["fitness"]
+
+
+def test_a_search_of_failures_alone_says_why() -> None:
+    page = read(report_page(story((row(0, 0.0, status="failed", reason="boom"),), condition="ended")))
+    assert "No candidate was evaluated without failing." in page.one("main").text
+    assert "1 × boom" in page.one("section", id="failed").text
+
+
+@pytest.mark.parametrize("fitness", [float("nan"), float("inf"), -1e308, 1e308])
+def test_a_fitness_that_has_no_place_is_listed_all_the_same(fitness: float) -> None:
+    rows = (row(0, 0.5), row(1, fitness), row(2, 1e-300))
+    page = report_page(story(rows))
+    assert len(table(read(page))) == 3
+    coordinates = re.findall(r' (?:x|y|cx|cy|d|points)="([^"]*)"', page)
+    assert not [each for each in coordinates if "nan" in each or "inf" in each]
+
+
+def test_of_very_many_evaluations_the_best_and_some_others_are_shown() -> None:
+    rows = tuple(row(i, (i * 7919 % 5003) / 5003) for i in range(MOST_SHOWN * 2))
+    page = read(report_page(story(rows)))
+    lines = table(page)
+    assert len(lines) == MOST_SHOWN
+    assert lines[0][1] == f"{max(each.fitness for each in rows):.4f}"
+    assert "2,000 of 4,000 evaluations are listed" in page.one("section", id="candidates").text
+
+
+def test_the_same_records_give_the_same_page(tmp_path: Path) -> None:
+    file = write_report(story(), tmp_path / "deep" / "report.html")
+    assert file.read_text(encoding="utf-8") == report_page(story())
+    dated = report_page(story(written=9.0))
+    assert dated.replace(" · as of <time>1970-01-01 00:00 UTC</time>", "") == report_page(story())
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _contrast(one: str, other: str) -> float:
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_colours_can_be_read(scheme: int) -> None:
+    style = "".join(read(report_page(story())).one("style").texts)
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", re.findall(r":root \{(.*?)\}", style, re.DOTALL)[scheme]))
+    for text in ("ink", "soft", "honey", "link", "bad", "good", "o"):  # as text, the last one of a state
+        assert _contrast(colours[text], colours["card"]) >= 4.5, text
+    for text in ("ink", "soft", "link"):
+        assert _contrast(colours[text], colours["ground"]) >= 4.5, text
+    assert _contrast(colours["ink"], colours["honey-soft"]) >= 4.5
+    for mark in "eos":
+        assert _contrast(colours[mark], colours["card"]) >= 3, mark
+        assert _contrast(colours[mark], colours["band"]) >= 3, mark
+    for level in range(10):
+        text = colours["card" if level >= 6 else "ink"]
+        assert _contrast(colours[f"l{level}"], text) >= 4.5, level

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hivenas.core.evaluation import Evaluation, Proposal
+from hivenas.core.records import Row
+from hivenas.reports import Progress, Summary, search_note
+from hivenas.reports.findings import busy_seconds, common_reasons
+from hivenas.reports.overview import duration
+
+RESUME = "hivenas search --config conf/digits.yaml --resume"
+
+
+def row(index: int, fitness: float, reason: str = "", *, status: str = "complete", started: float = 0.0) -> Row:
+    arch = f"input|dropout|op{index}|output"
+    made = Row.of(Proposal(index, 0, "scout", 0, arch), Evaluation(arch, "complete", fitness, 5, params=1234))
+    return replace(made, status=status, reason=reason, started=started, seconds=10.0, worker="host-1")
+
+
+ROWS = [
+    row(0, 0.5, started=100.0),
+    row(1, 0.9, started=105.0),
+    row(2, 0.0, "ResourceExhaustedError: 12 MB", status="failed", started=300.0),
+    row(3, 0.0, "ResourceExhaustedError: 13 MB", status="failed", started=310.0),
+    row(4, 0.3, "accuracy 0.3 below 0.4", status="stopped", started=320.0),
+]
+
+
+def progress(state: str, rows: list[Row] = ROWS, **more: object) -> Progress:
+    summary = Summary.of(rows, reused=1, seconds=50.0)
+    whole = Progress("digits", state, rows, summary, 24, False, RESUME, "host:/here")
+    return replace(whole, **more)  # type: ignore[arg-type]
+
+
+def drawing(candidate: str) -> list[str]:
+    return ["image", *candidate.split("|")[1:-1], "softmax"]
+
+
+def test_a_finished_search_tells_its_story_in_the_first_lines() -> None:
+    finished = progress("FINISHED", test_accuracy=0.98765, model_uri="models:/digits@champion")
+    note = search_note(finished, drawing=drawing, name_of=lambda row: f"[{row.label}](run:uid:{row.index})")
+    assert note.splitlines()[:4] == [
+        "**Finished**: the best network, trained fully, has **0.9877** test accuracy.  ",
+        "**Best**: fitness 0.9000 by [0001-scout](run:uid:1): dropout → op1  ",
+        '**Load it**: `mlflow.pyfunc.load_model("models:/digits@champion")`  ',
+        "**Spent**: 5 evaluations, 15 epochs, 45.0 s wall time, 50.0 s of workers' time; 2 failed, most often of "
+        "`ResourceExhaustedError: 12 MB`",
+    ]
+    assert "```text\nimage\ndropout\nop1\nsoftmax\n```" in note
+    assert "2 ×, such as `ResourceExhaustedError: 12 MB`" in note
+    assert "1 of 5 evaluations were stopped early" in note
+    assert RESUME in note
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("RUNNING", "**Running**: 5 of at most 24 evaluations so far"),
+        ("FAILED", "**Failed** after 5 of at most 24 evaluations: `no space`"),
+        ("KILLED", "**Ended early** after 5 of at most 24 evaluations: `no space`"),
+    ],
+)
+def test_a_search_that_is_not_finished_says_how_it_goes_on(state: str, said: str) -> None:
+    note = search_note(progress(state, reason="no space"))
+    assert note.startswith(said)
+    assert f"`{RESUME}`" in note.partition("\n\n")[0]
+
+
+def test_a_search_that_has_just_begun_has_a_page_too() -> None:
+    note = search_note(progress("RUNNING", []), drawing=drawing)
+    assert note.startswith("**Running**: 0 of at most 24 evaluations so far")
+    assert "none failed" in note
+    assert "best" not in note.casefold()
+
+
+@pytest.mark.parametrize("longest", [500, 900, 1200])
+def test_what_matters_least_is_left_out_where_there_is_no_room(longest: int) -> None:
+    whole = search_note(progress("RUNNING"), drawing=drawing)
+    note = search_note(progress("RUNNING"), drawing=drawing, longest=longest)
+    assert len(note) <= longest < len(whole)
+    assert note.count("```") % 2 == 0
+    assert note.startswith("**Running**")
+
+
+def test_momentum_and_inheritance_stand_in_the_table_where_there_are_any() -> None:
+    rows = [replace(ROWS[0], momentum_epochs=2, momentum=0.25, phase="momentum"), replace(ROWS[1], inherited=0.5)]
+    table = search_note(progress("RUNNING", rows)).partition("## The five best")[2].replace("\N{NO-BREAK SPACE}", "")
+    assert "| momentum | inherited |" in table
+    assert "| 5+2 | 0.250 | 0% | 0000-momentum |" in table
+    assert "momentum" not in search_note(progress("RUNNING"))
+
+
+def test_breaks_and_what_ran_at_the_same_time_are_no_wall_time() -> None:
+    assert busy_seconds(ROWS) == 45.0
+    assert busy_seconds([replace(each, started=0.0) for each in ROWS]) == 0.0
+
+
+def test_reasons_that_differ_in_figures_are_one() -> None:
+    assert common_reasons(ROWS, "failed") == [("ResourceExhaustedError: 12 MB", 2)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(3.21, "3.2 s"), (192.4, "3 min 12 s"), (7260, "2 h 1 min"), (59.7, "1 min 0 s")]
+)
+def test_spans_of_time_are_for_people(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown

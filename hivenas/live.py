@@ -15,6 +15,7 @@ from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
+from hivenas.core.evaluation import decode_candidate, encode_candidate
 from hivenas.listener import SearchListener
 from hivenas.reports import figure, short
 
@@ -97,9 +98,9 @@ class LiveView(SearchListener, contextlib.AbstractContextManager["LiveView"]):
         self._phase = [proposal for proposal in self._phase if proposal.index > row.index]
         if row.status == "failed":
             self._failed += 1
-            self._say(f"{row.index:>4} failed: {row.reason}  {short(row.candidate)}", "yellow")
+            self._say(f"{row.index:>4} failed: {row.reason}  {_shown(row.candidate)}", "yellow")
         elif best is row:
-            self._say(f"{row.index:>4} {_bee(row.phase, row.bee)} {figure(row)} is the best  {short(row.candidate)}")
+            self._say(f"{row.index:>4} {_bee(row.phase, row.bee)} {figure(row)} is the best  {_shown(row.candidate)}")
         self._best = best
 
     def training(self, candidate: str, epochs: int) -> None:
@@ -129,11 +130,11 @@ class LiveView(SearchListener, contextlib.AbstractContextManager["LiveView"]):
             return Text("")
         lines: list[RenderableType] = [self._head()]
         if self._best:
-            lines.append(_cut(f"best {figure(self._best)}  {short(self._best.candidate)}", "green"))
+            lines.append(_cut(f"best {figure(self._best)}  {_shown(self._best.candidate)}", "green"))
         if self._phase:
             now = self._phase[0]
             more = f" (+{len(self._phase) - 1})" if len(self._phase) > 1 else ""
-            candidate = short(now.candidate) if isinstance(now.candidate, str) else ""
+            candidate = _shown(encode_candidate(now.candidate))
             phase = "momentum" if now.momentum_epochs else "evaluate"
             lines.append(_cut(f"now  {self._iteration}, {_bee(phase, now.bee)}{more}  {candidate}"))
         return Group(*lines)
@@ -159,6 +160,12 @@ class LiveView(SearchListener, contextlib.AbstractContextManager["LiveView"]):
             return f"{_clock(now - self._since)} so far"
         each = (self._latest - self._since) / counted
         return f"{_clock(max(0.0, each * (self._planned - self._done) - (now - self._latest)))} left"
+
+
+def _shown(candidate: str) -> str:
+    """An architecture without its ends, a point with few digits."""
+    point = decode_candidate(candidate)
+    return short(point) if isinstance(point, str) else " ".join(f"{x:.3g}" for x in point)
 
 
 def _cut(text: str, style: str = "") -> Text:

@@ -80,7 +80,8 @@ def _orderly_end() -> Iterator[None]:
     def end(number: int, frame: FrameType | None) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_DFL)
-        click.echo("\nhivenas: ending in order; once more ends at once", err=True)
+        # Not with click, which writes past the live view.
+        print("\nhivenas: ending in order; once more ends at once", file=sys.stderr, flush=True)
         raise KeyboardInterrupt(f"ended by {signal.Signals(number).name}")
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}

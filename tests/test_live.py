@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+import signal
 
 import pytest
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.console import Console
 from hivenas.core.evaluation import Evaluation, Proposal
 from hivenas.core.records import Row
 from hivenas.live import LiveView
+from hivenas.terminal import _orderly_end
 
 LONG = "input|sep3x3_64|max_pool3x3|conv3x3_32bnrelu|dropout|identity|output"
 
@@ -79,6 +81,22 @@ def test_what_is_said_is_not_broken_by_us() -> None:
     with LiveView(console) as view:
         view.note("hivenas sync --config a_long_name.yaml")
     assert "hivenas sync --config a_long_name.yaml\n" in text_of(console)
+
+
+def test_a_point_is_shown_with_few_digits() -> None:
+    console = console_of(80)
+    view = LiveView(console)
+    view.started(8, 0)
+    view.flying([Proposal(0, 0, "scout", 0, (51.26386513101792, -0.20588, 7.0))])
+    assert frame(view, console)[-1] == "now  iteration 1, scout  51.3 -0.206 7"
+
+
+def test_what_a_signal_says_is_said_above_the_view(capsys: pytest.CaptureFixture[str]) -> None:
+    console = console_of(80)
+    with pytest.raises(KeyboardInterrupt), _orderly_end(), busy_view(console):
+        signal.raise_signal(signal.SIGTERM)
+    assert "ending in order; once more ends at once" in text_of(console)
+    assert capsys.readouterr().err == ""
 
 
 def test_the_full_training_takes_the_place_of_the_search() -> None:

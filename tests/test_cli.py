@@ -37,6 +37,8 @@ WRONG = [
     ("- a list", "must be a mapping of keys"),
     ("registry: {alias: latest}", "registry.alias must not be latest"),
     ("registry: {alias: V2}", "registry.alias must not be latest or v1"),
+    ("registry: {alias: previous}", "registry.alias must not be previous, which the version before it gets"),
+    ("registry: {promote: sometimes}", "registry.promote must be one of 'better', 'always' or 'never', got"),
     ("registry: {model: a/b}", "registry.model must match"),
     ("evaluation: {epochs: [", "not valid YAML"),
     (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -184,6 +185,44 @@ def test_a_name_without_a_champion_is_told_what_else_there_is(stored: Colours) -
     client.create_model_version("retired", source="nowhere")
     client.set_registered_model_alias("retired", "previous", "1")
     assert "give an alias or a version, such as retired@previous" in predict("retired", "red.png").stderr
+
+
+OWN_LAYER = """
+import keras
+
+@keras.saving.register_keras_serializable("own")
+class Halved(keras.layers.Layer):
+    def call(self, x):
+        return x / 2
+"""
+
+
+def test_a_model_with_layers_that_are_not_known_here_says_how_they_become_known(
+    stored: Colours, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+
+    (tmp_path / "own_layers.py").write_text(OWN_LAYER)
+    monkeypatch.syspath_prepend(tmp_path)
+    halved = importlib.import_module("own_layers").Halved
+    raw = keras.layers.Input((6, 5, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(halved()(raw))
+    keras.Model(raw, keras.layers.Softmax()(pooled)).save("own.keras")
+    np.save("own.npy", np.zeros((1, 6, 5, 3), np.float32))
+    model = ServableModel(Path("own.keras"), Path("own.npy"), "own", "champion", {}, "")
+    client = mlflow.MlflowClient()
+    run = client.create_run(client.get_experiment_by_name("colours").experiment_id).info.run_id
+    publish(model, run, (stored.store, stored.store))
+    mlflow.set_registry_uri(None)
+    known = predict("own", "green.png", "--json")
+    assert json.loads(known.stdout)["class"] == "1"  # it does not say what its classes are called
+    del sys.modules["own_layers"]
+    Path("own_layers.py").unlink()
+    command = [sys.executable, "-m", "hivenas", "predict", "own", "green.png"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "models:/own@champion cannot be loaded here" in done.stderr
+    assert "import the module that registers its operations (--import)" in done.stderr
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -89,14 +90,16 @@ class TrackedModel:
     def _loaded(self) -> Any:
         import mlflow.tensorflow
 
-        try:
+        with tempfile.TemporaryDirectory() as folder:
             with spoken():
-                return mlflow.tensorflow.load_model(self.uri, keras_model_kwargs={"compile": False})
-        except (TypeError, ValueError) as error:
-            raise MissingResultsError(
-                f"{self.uri} cannot be loaded here ({first_line(error)}); import the module that registers its "
-                "operations (--import), with the versions of its requirements installed"
-            ) from error
+                file = mlflow.artifacts.download_artifacts(artifact_uri=self.uri, dst_path=folder)
+            try:
+                return mlflow.tensorflow.load_model(file, keras_model_kwargs={"compile": False})
+            except Exception as error:  # what is raised depends on which layer is not known
+                raise MissingResultsError(
+                    f"{self.uri} cannot be loaded here ({first_line(error)}); import the module that registers its "
+                    "operations (--import), with the versions of its requirements installed"
+                ) from error
 
 
 @contextlib.contextmanager

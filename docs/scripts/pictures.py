@@ -4,7 +4,7 @@
     python docs/scripts/pictures.py [--config conf/digits.yaml] [--keep FOLDER]
 
 Needs tmux and Chromium (`--chromium` names it). The search runs as a user's does, in a terminal of tmux, which is
-captured in the middle and at the end; then a real `mlflow server` shows what it has left. PNGs go to docs/images/.
+captured in the middle and at the end; a real `mlflow server` keeps its runs and shows them. PNGs go to docs/images/.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from typing import Any
 import mlflow
 from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
+from rich.terminal_theme import SVG_EXPORT_THEME
 from rich.text import Text
 
 ROOT = Path(__file__).parents[2]
@@ -39,26 +41,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, default=ROOT / "conf" / "digits.yaml")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
+    parser.add_argument("--port", type=int, default=5000, help="of MLflow's server")
     parser.add_argument("--keep", type=Path, help="a folder for the search, used as it is where it has one")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        screens = [] if (folder / "mlflow.db").exists() else search(options.config.resolve(), folder)
-        with sync_playwright() as playwright:
+        done = (folder / "mlflow.db").exists()
+        with server(folder, options.port) as address, sync_playwright() as playwright:
+            screens = [] if done else search(options.config.resolve(), folder, address)
             browser = playwright.chromium.launch(executable_path=options.chromium)
             for name, screen in zip(("terminal", "terminal_end"), screens, strict=False):
                 picture_of_terminal(browser, screen, IMAGES / f"{name}.png")
             pictures_of_report(browser, folder)
-            with server(folder) as address:
-                pictures_of_mlflow(browser, address, folder)
+            pictures_of_mlflow(browser, address)
             browser.close()
 
 
-def search(config: Path, folder: Path) -> list[str]:
+def search(config: Path, folder: Path, address: str) -> list[str]:
     """Runs the search in a terminal; what that showed in the middle, and at the end."""
-    store = f"MLFLOW_TRACKING_URI=sqlite:///{folder}/mlflow.db"
-    command = f"clear; {store} hivenas search --config {shlex.quote(str(config))}; echo; echo finished"
+    store = f"MLFLOW_TRACKING_URI={address}"
+    (folder / "conf").mkdir()
+    shutil.copy(config, folder / "conf")
+    command = f"clear; {store} hivenas search --config conf/{shlex.quote(config.name)}; echo; echo finished"
     tmux("new-session", "-d", "-s", SESSION, "-x", str(COLUMNS), "-y", str(LINES), "-c", str(folder))
     try:
         tmux("send-keys", "-t", SESSION, f"PS1='$ '; PATH={Path(sys.executable).parent}:$PATH; {command}", "Enter")
@@ -72,7 +77,7 @@ def search(config: Path, folder: Path) -> list[str]:
         screens.append(shown())
     finally:
         tmux("kill-session", "-t", SESSION)
-    return [without_command(screen) for screen in screens]
+    return [f"$ hivenas search --config conf/{config.name}\n{before_the_end(screen)}" for screen in screens]
 
 
 def tmux(*arguments: str) -> str:
@@ -85,17 +90,16 @@ def shown() -> str:
     return tmux("capture-pane", "-e", "-p", "-t", SESSION)
 
 
-def without_command(screen: str) -> str:
-    """The screen with the command as a user types it, and nothing after the search."""
-    body = screen.split("\nfinished", maxsplit=1)[0].rstrip("\n")
-    return f"$ hivenas search --config conf/digits.yaml\n{body}\n"
+def before_the_end(screen: str) -> str:
+    """The screen up to the word that the search is finished."""
+    return screen.split("\nfinished", maxsplit=1)[0].rstrip("\n") + "\n"
 
 
 def picture_of_terminal(browser: Browser, screen: str, file: Path) -> None:
     """Draws a screen of a terminal as it looks."""
     console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"))  # noqa: SIM115
     console.print(Text.from_ansi(screen), end="")
-    body = console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+    body = console.export_html(theme=SVG_EXPORT_THEME, inline_styles=True, code_format="<pre>{code}</pre>")
     style = "body{margin:0;display:inline-block;background:#1e1e2e;color:#e4e4ef;padding:18px 22px;border-radius:10px}"
     page = browser.new_page(viewport={"width": 1200, "height": 400}, device_scale_factor=1.5)
     page.set_content(f"<style>{style} pre{{margin:0;font:14px/1.35 'DejaVu Sans Mono',monospace}}</style>{body}")
@@ -115,11 +119,8 @@ def pictures_of_report(browser: Browser, folder: Path) -> None:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[str]:
+def server(folder: Path, port: int) -> Iterator[str]:
     """A server of MLflow over the search's store."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     with (folder / "server.log").open("w") as log:
@@ -136,17 +137,16 @@ def server(folder: Path) -> Iterator[str]:
         process.wait()
 
 
-def pictures_of_mlflow(browser: Browser, address: str, folder: Path) -> None:
+def pictures_of_mlflow(browser: Browser, address: str) -> None:
     """The parent's page, its plots, a child, the charts of the children, a comparison, the registered model."""
-    client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    client = mlflow.MlflowClient(address)
     (experiment,) = (each for each in client.search_experiments() if each.name != "Default")
     runs = list(client.search_runs([experiment.experiment_id]))
     (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
     children = [run for run in runs if run.data.tags.get("hivenas.phase") == "evaluate"]
     changed = next(run for run in children if run.data.tags.get("hivenas.parent_candidate"))
-    best = sorted(children, key=lambda run: -run.data.metrics["fitness"])[:5]
     at = f"/#/experiments/{experiment.experiment_id}"
-    chosen = ",".join(f'"{run.info.run_id}"' for run in best)
+    chosen = ",".join(f'"{run.info.run_id}"' for run in children)
     pages = {
         "mlflow_parent": f"{at}/runs/{parent.info.run_id}",
         "mlflow_artifacts": f"{at}/runs/{parent.info.run_id}/artifacts/plots/convergence.png",
@@ -159,17 +159,28 @@ def pictures_of_mlflow(browser: Browser, address: str, folder: Path) -> None:
     for name, path in pages.items():
         page = browser.new_page(viewport=DESKTOP)
         visit(page, f"{address}{path}{'&' if '?' in path else '?'}workflowType=machine_learning")
+        if name == "mlflow_charts":
+            fold_out(page, experiment.name)
         page.screenshot(path=IMAGES / f"{name}.png")
         page.close()
+
+
+def fold_out(page: Any, name: str) -> None:
+    """Shows the children of a search in the list of runs; the cross to click stands left of its name."""
+    box = page.get_by_role("link", name=name, exact=True).last.bounding_box()
+    page.mouse.click(box["x"] - 32, box["y"] + box["height"] / 2)
+    page.wait_for_timeout(6_000)
 
 
 def visit(page: Any, url: str) -> None:
     """Opens a page of MLflow, waits until it shows something, and closes its assistant."""
     page.goto(url, wait_until="domcontentloaded")
     page.wait_for_timeout(12_000)
-    closing = page.get_by_text("MLflow Assistant").locator("xpath=../..").get_by_role("button").last
-    if closing.count():
-        closing.click()
+    assistant = page.get_by_text("MLflow Assistant")
+    if assistant.count():
+        # Its cross is the last button of its head.
+        box = assistant.first.bounding_box()
+        page.mouse.click(page.viewport_size["width"] - 36, box["y"] + box["height"] / 2)
         page.wait_for_timeout(1_500)
     more = page.get_by_text("Show more", exact=True)
     if more.count():

@@ -15,7 +15,7 @@ from tests.crash import Trigger, harass, harass_until, live
 from tests.outcome import SUMMARY, Outcome, differences, outcome, table
 from tests.processes import ROOT, SPHERE, TRAINING, Place
 
-KILLS = 10  # each costs the start of a process, ten seconds where it trains
+TRAINING_KILLS, NUMBER_KILLS = 6, 5  # each costs the start of a process, ten seconds where it trains
 TINY = TRAINING.format(name="tiny", seed=5)
 SPHERE_48 = SPHERE.format(name="sphere", seed=5, iterations=6)  # so many evaluations
 
@@ -67,10 +67,10 @@ def test_a_search_that_trains_is_killed_and_ends_as_if_it_had_not_been(
     tmp_path: Path, template: Path, tiny: Outcome
 ) -> None:
     killed_so_far = 0
-    for place, lives in harass_until(KILLS, tmp_path, TINY, template, np.random.default_rng(1)):
+    for place, lives in harass_until(TRAINING_KILLS, tmp_path, TINY, template, np.random.default_rng(1)):
         assert not differences(outcome(place), tiny), lives
         killed_so_far += sum(life.killed for life in lives)
-    assert killed_so_far == KILLS
+    assert killed_so_far == TRAINING_KILLS
 
 
 def test_weights_that_are_not_kept_go_and_nothing_else_though_kills_come_in_between(
@@ -114,7 +114,7 @@ def test_a_model_is_published_once_though_kills_tear_it(tmp_path: Path, template
 def test_a_search_of_numbers_is_killed_and_ends_as_if_it_had_not_been(
     tmp_path: Path, template: Path, sphere: Outcome
 ) -> None:
-    for place, lives in harass_until(KILLS // 2, tmp_path, SPHERE_48, template, np.random.default_rng(2)):
+    for place, lives in harass_until(NUMBER_KILLS, tmp_path, SPHERE_48, template, np.random.default_rng(2)):
         assert not differences(outcome(place), sphere), lives
     again = place.run("--resume")
     assert again.wait() == 0

@@ -73,7 +73,7 @@ def test_json_is_an_object_a_line_from_start_to_end(bowl: str) -> None:
 def test_quiet_is_the_result_in_one_line(bowl: str) -> None:
     done = invoke("search", "--config", bowl, "--quiet")
     assert done.exit_code == 0, done.output
-    assert re.fullmatch(r"bowl: 12 evaluations, 0 failed, best \S+ \[.*\]\n", done.output)
+    assert re.fullmatch(r"bowl: 12 evaluations, 0 failed, best \S+ \(.*\)\n", done.output)
     assert invoke("sync", "--config", bowl, "-q").output == "0 records taken, 0 still waiting\n"
 
 

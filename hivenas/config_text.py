@@ -271,6 +271,11 @@ def cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
+def without_login(address: str) -> str:
+    """A server's address as a browser is given it: without user and password."""
+    return re.sub("//[^/@]*@", "//", address)
+
+
 def masked(address: str) -> str:
     """An address for people and records: without its password, and without arguments, which may hold another."""
     if address.startswith("journal:"):

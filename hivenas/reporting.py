@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hivenas.config import Config, load
+from hivenas.config_text import without_login
 from hivenas.core.records import ResultsFolder, Row, ranking
 from hivenas.core.seeds import arch_hash
 from hivenas.errors import MissingResultsError
@@ -128,7 +128,7 @@ def _story(config: Config, state: SearchState, rows: Sequence[Row], condition: C
         condition=condition,
         minimize=minimizes(config),
         rows=tuple(rows),
-        reused=state.colony["reused"] if state.colony else 0,
+        reused=state.reused,
         planned=0 if condition == "loose" else config.colony.size * config.colony.iterations,
         config_yaml=config.to_yaml(),
         folder=str(folder.path),
@@ -149,7 +149,7 @@ def _folder(config: Config) -> ResultsFolder:
 
 def _address(store: str) -> str:
     """Where a browser finds the store, without a password; empty for one that is no server."""
-    return re.sub("//[^/@]*@", "//", store).rstrip("/") if store.startswith(("http://", "https://")) else ""
+    return without_login(store).rstrip("/") if store.startswith(("http://", "https://")) else ""
 
 
 def _test_figures(

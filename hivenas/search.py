@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import time
 import traceback
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
@@ -27,6 +25,7 @@ from hivenas.errors import (
 from hivenas.execution import SerialExecutor
 from hivenas.listener import SearchListener
 from hivenas.outbox import Delivered, Letter, Outbox
+from hivenas.reports.findings import alike
 from hivenas.storage import SearchStore
 
 _OVERVIEW_S = 10.0  # so far apart are the parent's descriptions at the least: making one walks over all records
@@ -267,11 +266,9 @@ class Search:
         self._failures = [*self._failures, evaluation.reason] if evaluation.status == "failed" else []
         if self._most_failures is None or len(self._failures) < self._most_failures:
             return
-        # Figures differ from candidate to candidate where the cause does not.
-        causes = [re.sub(r"\d+(\.\d+)?", "#", reason) for reason in self._failures]
-        common, count = Counter(causes).most_common(1)[0]
+        common = alike(self._failures)[0]
         raise SearchFailedError(
-            f"{' '.join(self._failures[causes.index(common)].split())}: so ended {count} of {len(causes)} candidates "
+            f"{' '.join(common[0].split())}: so ended {len(common)} of {len(self._failures)} candidates "
             "that failed in a row, and with them the search "
             f"(execution.max_consecutive_failures={self._most_failures}); their runs have the tracebacks"
         )

@@ -78,9 +78,8 @@ class SearchPages:
 
     def summary(self, rows: Sequence[Row]) -> Summary:
         """The counts of the records."""
-        colony = self._store.state.colony
         seconds = sum(row.seconds for row in rows)
-        return Summary.of(rows, reused=colony["reused"] if colony else 0, seconds=seconds)
+        return Summary.of(rows, reused=self._store.state.reused, seconds=seconds)
 
     def _linked_name(self, row: Row) -> str:
         return link_to(self._store.key(row.index), row.label)

@@ -286,8 +286,10 @@ def _room(table: list[list[str]], width: int) -> int:
 
 
 def _ui_command(store: str) -> str:
+    from hivenas.config_text import without_login
+
     if store.startswith(("http:", "https:")):
-        return f"open {re.sub('//[^/@]*@', '//', store)} and choose Model training"
+        return f"open {without_login(store)} and choose Model training"
     at_home = store == "sqlite:///mlflow.db" or store == f"sqlite:///{os.getcwd()}/mlflow.db"
     # A store elsewhere may have a password in its URI, which does not belong on a screen.
     command = "mlflow ui" if at_home else 'mlflow ui --backend-store-uri "$MLFLOW_TRACKING_URI"'

@@ -197,13 +197,14 @@ def busy_seconds(rows: Sequence[Row]) -> float:
 
 
 def common_reasons(rows: Sequence[Row], status: str, count: int = 3) -> list[tuple[str, int]]:
-    """Why evaluations failed or were stopped: an example of each reason and how often it was met, most common first.
+    """Why evaluations failed or were stopped: an example of each reason and how often it was met, most common first."""
+    groups = alike([row.reason for row in rows if row.status == status])
+    return [(found[0], len(found)) for found in groups[:count]]
 
-    Figures differ from candidate to candidate where the reason does not.
-    """
-    examples: dict[str, list[str]] = {}
-    for row in rows:
-        if row.status == status:
-            examples.setdefault(re.sub(r"\d+(\.\d+)?", "#", row.reason), []).append(row.reason)
-    common = sorted(examples.values(), key=len, reverse=True)[:count]
-    return [(found[0], len(found)) for found in common]
+
+def alike(reasons: Sequence[str]) -> list[list[str]]:
+    """Reasons in groups, the largest first: figures differ from candidate to candidate where the reason does not."""
+    groups: dict[str, list[str]] = {}
+    for reason in reasons:
+        groups.setdefault(re.sub(r"\d+(\.\d+)?", "#", reason), []).append(reason)
+    return sorted(groups.values(), key=len, reverse=True)

@@ -47,19 +47,19 @@ def draw_plots(rows: Sequence[Row], folder: Path, *, minimize: bool) -> list[Pat
     good = succeeded(rows)
     if not good:
         return []
-    pictures: list[tuple[str, Callable[[Path], Figure | None]]] = [
-        ("convergence", lambda _: _convergence(rows, minimize)),
-        ("operations", lambda _: _operations(rows, minimize)),
-        ("parameters", lambda _: _parameters(good, minimize)),
-        ("roles", lambda _: _roles(rows, minimize)),
-        ("learning_curves", lambda _: _learning_curves(rows, minimize)),
-        ("timeline", lambda _: _timeline(rows)),
+    pictures: list[tuple[str, Callable[[], Figure | None]]] = [
+        ("convergence", lambda: _convergence(rows, minimize)),
+        ("operations", lambda: _operations(rows, minimize)),
+        ("parameters", lambda: _parameters(good, minimize)),
+        ("roles", lambda: _roles(rows, minimize)),
+        ("learning_curves", lambda: _learning_curves(rows, minimize)),
+        ("timeline", lambda: _timeline(rows)),
     ]
     files = []
     for name, draw in pictures:
-        file = folder / f"{name}.png"
-        picture = draw(file)
+        picture = draw()
         if picture is not None:
+            file = folder / f"{name}.png"
             save(picture, file)
             files.append(file)
     return files

@@ -93,6 +93,11 @@ class SearchState:
         return colony.get("evaluations", -1), colony.get("iteration", -1), stages.index(self.stage)
 
     @property
+    def reused(self) -> int:
+        """How often a bee came back to a candidate whose record was used again."""
+        return self.colony["reused"] if self.colony else 0
+
+    @property
     def has_begun(self) -> bool:
         """Whether there is anything to go on with; a process that was killed before its first phase leaves nothing."""
         return self.colony is not None or self.stage != "search"

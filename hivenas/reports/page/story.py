@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -81,12 +80,11 @@ class Story:
     @property
     def failures(self) -> list[tuple[str, list[Row]]]:
         """What went wrong and whom it hit, the most frequent first."""
-        failed = [row for row in self.rows if row.status == "failed"]
-        reasons = Counter(row.reason or "no reason was recorded" for row in failed)
-        return [
-            (reason, [row for row in failed if (row.reason or "no reason was recorded") == reason])
-            for reason, _ in reasons.most_common()
-        ]
+        found: dict[str, list[Row]] = {}
+        for row in self.rows:
+            if row.status == "failed":
+                found.setdefault(row.reason or "no reason was recorded", []).append(row)
+        return sorted(found.items(), key=lambda each: len(each[1]), reverse=True)
 
 
 def shown(rows: Sequence[Row], *, minimize: bool) -> list[Row]:

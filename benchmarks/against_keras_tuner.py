@@ -13,6 +13,7 @@ KerasTuner chooses by.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,7 @@ def main() -> None:
     parser.add_argument("--config", required=True)
     parser.add_argument("--evaluations", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=1, help="searches at a time")
     parser.add_argument("--out", type=Path, default=Path("against_keras_tuner.json"))
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--one", nargs=2, metavar=("METHOD", "SEED"), help=argparse.SUPPRESS)
@@ -50,15 +53,19 @@ def main() -> None:
         search_once(options.one[0], load(options.config), options.evaluations, int(options.one[1]))
         return
     curves: dict[str, list[list[list[float]]]] = {method: [] for method in METHODS}
-    for seed in range(options.seeds):
-        for method in METHODS:
-            command = [sys.executable, __file__, "--config", options.config, "--one", method, str(seed)]
-            command += ["--evaluations", str(options.evaluations)]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            curve = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
-            print(
-                f"{method} seed {seed}: {len(curve)} networks, {curve[-1][0]:.0f} CPU s, {curve[-1][1]:.4f}", flush=True
-            )
+
+    def searched(search: tuple[int, str]) -> list[list[float]]:
+        seed, method = search
+        command = [sys.executable, __file__, "--config", options.config, "--one", method, str(seed)]
+        command += ["--evaluations", str(options.evaluations)]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        curve = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+        print(f"{method} seed {seed}: {len(curve)} networks, {curve[-1][0]:.0f} CPU s, {curve[-1][1]:.4f}", flush=True)
+        return curve
+
+    searches = list(itertools.product(range(options.seeds), METHODS))
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for (_, method), curve in zip(searches, pool.map(searched, searches), strict=True):
             curves[method].append(curve)
             options.out.write_text(json.dumps(curves) + "\n", encoding="utf-8")
     print("\n" + compared(curves))

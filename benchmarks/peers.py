@@ -166,6 +166,8 @@ def _optuna(objective: TableObjective, sampler: object) -> Steps:
 
 ALGORITHMS: dict[str, Search] = {
     "abc": colony(ColonyConfig()),
+    "overlap_1": colony(ColonyConfig(overlap=1)),
+    "overlap_2": colony(ColonyConfig(overlap=2)),
     "canonical": colony(ColonyConfig(kind="canonical")),
     "no_employees": colony(ColonyConfig(), frozenset({"employee"})),
     "no_onlookers": colony(ColonyConfig(), frozenset({"onlooker"})),

@@ -2,7 +2,6 @@
 
     python benchmarks/tracked_candidate.py [--dataset digits|fashion_mnist] [--depth 5] [--candidates 8]
     python benchmarks/tracked_candidate.py --augmented [--dataset …] [--candidates 8]
-    python benchmarks/tracked_candidate.py --throughput [--dataset …] [--pairs 5]
     python benchmarks/tracked_candidate.py --profile [--dataset …] [--candidates 8]
 
 A search runs as `hivenas search` does: a guided colony in the driver, a worker that trains, h5 files, histories, the
@@ -12,22 +11,19 @@ arrays, with the same batches and epochs, and saves nothing. Each process has on
 and is left out. "Ours" is the CPU of driver and worker since the search went on. What a worker takes to start is
 printed apart: it is shared by `execution.recycle_after` candidates.
 
-With --augmented one worker trains random candidates without and with all augmentation, in turns. With --throughput
-two workers of one thread and one worker of two threads train the same 14 candidates in turns, in the phases of 3 and
-4 that a colony of the default size flies; candidates an hour are wall time, workers being warm. With --profile a
+With --augmented one worker trains random candidates without and with all augmentation, in turns. With --profile a
 worker trains random candidates step by step; what is printed are medians a candidate.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import functools
 import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -56,9 +52,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--images", type=int, default=6000, help="of Fashion-MNIST")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--pairs", type=int, default=5, help="of searches, with --throughput")
     parser.add_argument("--augmented", action="store_true")
-    parser.add_argument("--throughput", action="store_true")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -66,9 +60,7 @@ def main() -> None:
         os.environ["MLFLOW_REGISTRY_URI"] = os.environ["MLFLOW_TRACKING_URI"]
         os.environ.pop("MLFLOW_RUN_ID", None)
         os.chdir(folder)
-        if options.throughput:
-            throughput(options, Path(folder))
-        elif options.augmented:
+        if options.augmented:
             augmented(options, Path(folder))
         elif options.profile:
             profile(options, Path(folder))
@@ -172,35 +164,6 @@ def profile(options: argparse.Namespace, folder: Path) -> None:
         median = np.median([one[name] for one in steps[1:]])
         print(f"{name:<32} {median:6.3f} s  {median / whole:6.1%}")
     print(f"{'a candidate':<32} {whole:6.3f} s")
-
-
-def throughput(options: argparse.Namespace, folder: Path) -> None:
-    """Prints candidates an hour of both ways of using two processors, and the ratio of each pair."""
-    ways = {"2 workers × 1 thread": (2, 1), "1 worker × 2 threads": (1, 2)}
-    configs = [config_of(options, folder, workers=workers, threads=threads) for workers, threads in ways.values()]
-    candidates = _candidates(configs[0], 14)
-    rates: list[list[float]] = []
-    with contextlib.ExitStack() as stack:
-        executors = [stack.enter_context(WorkerExecutor(c.execution, folder / "worker.log")) for c in configs]
-        for executor, config in zip(executors, configs, strict=True):
-            _train(executor, config, candidates[:2])
-        for _ in range(options.pairs):
-            pair = []
-            for way, executor, config in zip(ways, executors, configs, strict=True):
-                cpu, started = _children_cpu(), time.monotonic()
-                for first in (0, 3, 7, 10):
-                    _train(executor, config, candidates[first : {0: 3, 3: 7, 7: 10, 10: 14}[first]])
-                pair.append(len(candidates) * 3600 / (time.monotonic() - started))
-                print(f"{way}: {pair[-1]:6.0f} an hour, {_children_cpu() - cpu:.1f} CPU s", flush=True)
-            rates.append(pair)
-    ratios = np.array(rates)[:, 0] / np.array(rates)[:, 1]
-    print(f"ratios {np.round(ratios, 2)}, median {np.median(ratios):.2f}")
-
-
-def _train(executor: Executor, config: Config, candidates: Sequence[str]) -> None:
-    proposals = [Proposal(0, 0, "employee", 0, candidate) for candidate in candidates]
-    for future in [executor.submit(run_proposal, config, proposal) for proposal in proposals]:
-        assert future.result().status == "complete"
 
 
 def _candidates(config: Config, count: int) -> list[str]:

@@ -17,6 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--set", dest="overrides", action="append", default=[])
     parser.add_argument("--cheaper", action="append", default=[], help="what is set in one of the searches alone")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=1, help="seeds at a time")
     parser.add_argument("--out", type=Path, default=Path("whole_search.json"))
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -51,13 +53,21 @@ def main() -> None:
         print(json.dumps(asdict(search(options.config, options.overrides))))
         return
     found: dict[str, list[Outcome]] = {"without": [], "with": []}
-    for seed in range(options.seeds):
+
+    def pair(seed: int) -> dict[str, Outcome]:
+        outcomes = {}
         for name, more in (("without", []), ("with", options.cheaper)):
             command = [sys.executable, __file__, "--one", "--config", str(options.config.resolve())]
             command += [f"--set={each}" for each in [*options.overrides, *more, f"seed={seed}"]]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            found[name].append(Outcome(**json.loads(done.stdout.splitlines()[-1])))
-            print(f"seed {seed}, {name}: {found[name][-1]}", flush=True)
+            outcomes[name] = Outcome(**json.loads(done.stdout.splitlines()[-1]))
+            print(f"seed {seed}, {name}: {outcomes[name]}", flush=True)
+        return outcomes
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for outcomes in pool.map(pair, range(options.seeds)):
+            for name, outcome in outcomes.items():
+                found[name].append(outcome)
     options.out.write_text(json.dumps({k: [asdict(o) for o in v] for k, v in found.items()}) + "\n", encoding="utf-8")
     print("\n" + compared(found["without"], found["with"]))
 

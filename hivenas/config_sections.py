@@ -215,6 +215,16 @@ class ColonyConfig(Section):
     employee_ratio: Fraction = 0.44
     abandonment_limit: Count = 3
     iterations: Count = 15
+    overlap: Annotated[int, Field(ge=0, le=100)] = 0
+
+    @model_validator(mode="after")
+    def _overlap_is_guided(self) -> Self:
+        if self.kind == "canonical" and self.overlap:
+            raise ValueError(
+                "colony.overlap must be 0 with colony.kind: canonical, whose phases wait for the one before, got "
+                f"{self.overlap}; set overlap: 0 or kind: guided"
+            )
+        return self
 
     @property
     def employees(self) -> int:

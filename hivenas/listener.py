@@ -17,7 +17,7 @@ class SearchListener:
         """A search begins, with so many evaluations planned at the most and so many recorded before."""
 
     def flying(self, proposals: Sequence[Proposal]) -> None:
-        """A phase begins: these are evaluated next, in this order."""
+        """A phase begins: these are being evaluated, in this order; the first may be of the phase before."""
 
     def evaluated(self, row: Row, best: Row | None) -> None:
         """An evaluation was recorded; best is the best so far, None where all have failed."""

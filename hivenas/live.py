@@ -60,8 +60,7 @@ class LiveView(SearchListener, contextlib.AbstractContextManager["LiveView"]):
         self._console = console or Console(highlight=False)
         self._planned = self._done = self._before = self._failed = 0
         self._since = self._latest = time.monotonic()
-        self._phase: list[Proposal] = []
-        self._iteration = ""
+        self._flying: list[Proposal] = []
         self._best: Row | None = None
         self._training = ""
         # It asks for what is to be drawn at once.
@@ -88,14 +87,13 @@ class LiveView(SearchListener, contextlib.AbstractContextManager["LiveView"]):
 
     def flying(self, proposals: Sequence[Proposal]) -> None:
         """Shows the first of them as in training."""
-        self._phase = list(proposals)
-        self._iteration = f"iteration {proposals[0].iteration + 1}"
+        self._flying = list(proposals)
 
     def evaluated(self, row: Row, best: Row | None) -> None:
         """Counts it; says so where it is the new best, or has failed."""
         self._done += row.phase == "evaluate"
         self._latest = time.monotonic()
-        self._phase = [proposal for proposal in self._phase if proposal.index > row.index]
+        self._flying = [proposal for proposal in self._flying if proposal.index > row.index]
         if row.status == "failed":
             self._failed += 1
             self._say(f"{row.index:>4} failed: {row.reason}  {_shown(row.candidate)}", "yellow")
@@ -131,12 +129,12 @@ class LiveView(SearchListener, contextlib.AbstractContextManager["LiveView"]):
         lines: list[RenderableType] = [self._head()]
         if self._best:
             lines.append(_cut(f"best {figure(self._best)}  {_shown(self._best.candidate)}", "green"))
-        if self._phase:
-            now = self._phase[0]
-            more = f" (+{len(self._phase) - 1})" if len(self._phase) > 1 else ""
+        if self._flying:
+            now = self._flying[0]
+            more = f" (+{len(self._flying) - 1})" if len(self._flying) > 1 else ""
             candidate = _shown(encode_candidate(now.candidate))
             phase = "momentum" if now.momentum_epochs else "evaluate"
-            lines.append(_cut(f"now  {self._iteration}, {_bee(phase, now.bee)}{more}  {candidate}"))
+            lines.append(_cut(f"now  iteration {now.iteration + 1}, {_bee(phase, now.bee)}{more}  {candidate}"))
         return Group(*lines)
 
     def _head(self) -> RenderableType:

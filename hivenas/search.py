@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from hivenas.core.colony.bee_colony import BeeColony
 from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate
@@ -31,13 +32,23 @@ from hivenas.storage import SearchStore
 _OVERVIEW_S = 10.0  # so far apart are the parent's descriptions at the least: making one walks over all records
 
 
+@dataclass(slots=True)
+class _Flying:
+    """A proposal on its way: what an earlier process has recorded of it, or what will come of it, if it is begun."""
+
+    proposal: Proposal
+    ends_phase: bool
+    row: Row | None = None
+    future: Future[Evaluation] | None = None
+
+
 class Search:
     """Runs a colony to its end, evaluation by evaluation.
 
     The records come in the order of the proposals whatever the executor, and the state is saved in every phase: a
     search that is started again asks for the phase in which it ended and takes from the table what that phase has
     finished already. An evaluation is on the disk, as a letter to MLflow, before anything else is done with it. MLflow
-    is told while workers train: the last letter of a phase is delivered once the next phase is on its way.
+    is told while workers train: a letter is delivered once what the evaluation lets the colony propose is on its way.
 
     Args:
         colony: proposes and is told.
@@ -99,7 +110,8 @@ class Search:
         self._most_failures = most_failures
         self._waits = isinstance(executor, SerialExecutor)  # with whatever else is to be done, until it has evaluated
         self._held: Row | None = None  # whose letter is on the disk, and nothing else
-        self._told = Told()
+        self._landed: list[Row] = []  # what came of the proposals, in their order
+        self._told = Told()  # the first of them
         self._failures: list[str] = []
         self._latest: dict[str, str] = {}  # by candidate: the key of its latest evaluation, and of its first training
         self._trained: dict[str, str] = {}
@@ -109,9 +121,8 @@ class Search:
         """Flies every iteration that is still to be flown."""
         saved = self._store.state.colony
         if saved is not None:
-            told = [row for row in self._store.rows if row.index < saved["evaluations"]]
-            self._colony.restore(saved, [row.evaluation() for row in told])
-            self._told.extend(told)
+            self._landed = [row for row in self._store.rows if row.index < saved["evaluations"]]
+            self._colony.restore(saved, [row.evaluation() for row in self._landed])
         else:
             self._store.save(colony=self._colony.state())
         for row in self._store.rows:
@@ -119,44 +130,51 @@ class Search:
             self._note_key(row)
             # Those of an earlier process, or of another setting; its letters have dropped the rest.
             self._fallen += [fallen for fallen in self._retention.take(row) if self._has_states(fallen)]
+        flying: deque[_Flying] = deque()
+        following = len(self._landed)
         while proposals := self._colony.ask():
-            rows = self._phase(proposals)
-            self._colony.tell([row.evaluation() for row in rows])
-            self._told.extend(rows)
+            if fresh := [proposal for proposal in proposals if proposal.index >= following]:
+                self._listener.flying(proposals)
+                flying += self._send_off(fresh)
+                following = fresh[-1].index + 1
+            self.put_away()
+            row = self._land(flying.popleft())
+            self._landed.append(row)
+            self._colony.tell([row.evaluation()])
         self.put_away()
         self._store.save(colony=self._colony.state())
 
-    def _phase(self, proposals: list[Proposal]) -> list[Row]:
-        """Evaluates a phase; what is finished is recorded as soon as everything before it is."""
-        self._listener.flying(proposals)
-        recorded = {row.index: row for row in self._store.rows[-len(proposals) :]}
-        rows: list[Row] = []
-        waiting: list[tuple[Proposal, Future[Evaluation]]] = []
-        if self._waits:
-            self._save_flights()
-        last = proposals[-1].index
-        for proposal in proposals:
-            row = recorded.get(proposal.index)
-            if row is not None and decode_candidate(row.candidate) == proposal.candidate:
-                rows.append(row)
+    def _send_off(self, proposals: Sequence[Proposal]) -> list[_Flying]:
+        """Has what was proposed evaluated, and keeps who flies where before anything comes of it.
+
+        Another machine's arithmetic might find otherwise. What an earlier process has finished is not done again.
+        """
+        flying = [_Flying(proposal, ends_phase=proposal is proposals[-1]) for proposal in proposals]
+        for each in flying:
+            number = each.proposal.index
+            row = self._store.rows[number] if number < len(self._store.rows) else None
+            if row is not None and decode_candidate(row.candidate) == each.proposal.candidate:
+                each.row = row
                 continue
-            briefed = self._brief(proposal, self._told)
-            self._fetch(briefed)
-            future = self._executor.submit(self._evaluate, briefed)
-            if self._waits:
-                rows.append(self._record(briefed, future, ends_phase=proposal.index == last))
-            else:
-                waiting.append((briefed, future))
-        if not self._waits:
-            self._save_flights()
-        for number, pair in enumerate(waiting, start=1):
-            rows.append(self._record(*pair, ends_phase=number == len(waiting), hold=number == len(waiting)))
-        return rows
-
-    def _save_flights(self) -> None:
-        """Keeps who flies where before anything comes of it: another machine's arithmetic might find otherwise."""
+            self._told.extend(self._landed[len(self._told) : each.proposal.known])
+            each.proposal = self._brief(each.proposal, self._told)
+            if not self._waits:
+                each.future = self._submit(each.proposal)
         self.put_away()
         self._store.save(colony=self._colony.state())
+        return flying
+
+    def _submit(self, proposal: Proposal) -> Future[Evaluation]:
+        self._fetch(proposal)
+        return self._executor.submit(self._evaluate, proposal)
+
+    def _land(self, flying: _Flying) -> Row:
+        """Waits for what comes of a proposal; it is recorded as soon as everything before it is."""
+        if flying.row:
+            return flying.row
+        return self._record(
+            flying.proposal, flying.future or self._submit(flying.proposal), ends_phase=flying.ends_phase
+        )
 
     def _result(self, proposal: Proposal, future: Future[Evaluation]) -> Evaluation:
         """What came of a proposal; whatever went wrong is a failed evaluation, unless the input is to blame."""
@@ -175,8 +193,8 @@ class Search:
             reason = f"{type(error).__name__}: {error}"
             return Evaluation.failure(proposal.candidate, reason, traceback=traceback.format_exc(), worst=worst)
 
-    def _record(self, proposal: Proposal, future: Future[Evaluation], *, ends_phase: bool, hold: bool = False) -> Row:
-        """Puts what came of a proposal on the disk; all but the letter later, where it is held."""
+    def _record(self, proposal: Proposal, future: Future[Evaluation], *, ends_phase: bool) -> Row:
+        """Puts what came of a proposal on the disk, as a letter; MLflow and the table wait for what it lets fly."""
         evaluation = self._result(proposal, future)
         row = Row.of(proposal, evaluation)
         self._follow(row)
@@ -188,8 +206,6 @@ class Search:
             self._store.folder.drop_weights(self._states_of(fallen.evaluation()))
         self._fallen = []
         self._held = row
-        if not hold:
-            self.put_away()
         self._listener.evaluated(row, self.best)
         self._count_failures(evaluation)
         return row
@@ -266,6 +282,7 @@ class Search:
         self._failures = [*self._failures, evaluation.reason] if evaluation.status == "failed" else []
         if self._most_failures is None or len(self._failures) < self._most_failures:
             return
+        self.put_away()
         common = alike(self._failures)[0]
         raise SearchFailedError(
             f"{' '.join(common[0].split())}: so ended {len(common)} of {len(self._failures)} candidates "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,30 @@ RUNS: list[tuple[str, Make, ColonyConfig, int]] = [
         ColonyConfig(size=4, employee_ratio=0.5, iterations=10, abandonment_limit=2),
         2,
     ),
+    ("overlap", TinyObjective, ColonyConfig(iterations=5, abandonment_limit=1, overlap=1), 0),
+    ("larger overlap, momentum", TinyObjective, ColonyConfig(size=9, iterations=5, overlap=3), 5),
+    (
+        "overlap of employees alone",
+        TinyObjective,
+        ColonyConfig(size=3, employee_ratio=1.0, iterations=6, abandonment_limit=1, overlap=2),
+        3,
+    ),
+    (
+        "overlap in a small space",
+        lambda rng: TinyObjective(rng, NINE),
+        ColonyConfig(size=5, employee_ratio=0.5, iterations=10, abandonment_limit=2, overlap=1),
+        2,
+    ),
 ]
+
+
+def restore(colony: BeeColony, saved: str, told: Sequence[Evaluation]) -> None:
+    """Puts a colony back to a saved state, and tells it again what it had not learned from."""
+    state = json.loads(saved)
+    colony.restore(state, told[: state["evaluations"]])
+    assert json.dumps(colony.state()) == saved
+    if rest := told[state["evaluations"] :]:
+        colony.tell(rest)
 
 
 class ColonyContract(ABC):
@@ -101,18 +125,15 @@ class ColonyContract(ABC):
         evaluations = [objective.run(proposal) for proposal in proposals]
         foreign = replace(evaluations[0], candidate="input|identity|identity|identity|output")
         before = json.dumps(colony.state())
-        for wrong in (
-            [],
-            evaluations[:-1],
-            [*evaluations, evaluations[0]],
-            evaluations[::-1],
-            [foreign, *evaluations[1:]],
-        ):
-            with pytest.raises(ValueError, match="one evaluation for each of the 3 proposals"):
+        for wrong in ([*evaluations, evaluations[0]], evaluations[::-1], evaluations[1:], [foreign]):
+            with pytest.raises(ValueError, match="evaluations of the first of the 3 proposals"):
                 colony.tell(wrong)
         assert json.dumps(colony.state()) == before
         assert colony.ask() == proposals
-        colony.tell(evaluations)
+        colony.tell(evaluations[:1])
+        with pytest.raises(ValueError, match="evaluations of the first of the 2 proposals"):
+            colony.tell(evaluations)
+        colony.tell(evaluations[1:])
         assert colony.evaluations == 3
 
     @pytest.mark.parametrize(
@@ -146,6 +167,41 @@ class ColonyContract(ABC):
         told = fly(objective, colony)
         assert [(phase.phase, len(phase.proposals)) for phase in told] == [("employees", size)] * 12
 
+    @pytest.mark.parametrize(("make", "config", "momentum"), [r[1:] for r in RUNS], ids=[r[0] for r in RUNS])
+    def test_what_is_told_one_by_one_gives_the_search_that_telling_a_phase_gives(
+        self, make: Make, config: ColonyConfig, momentum: int
+    ) -> None:
+        objective, colony = self.hive(make, config, momentum=momentum)
+        told = fly(objective, colony)
+        same, one_by_one = self.hive(make, config, momentum=momentum)
+        proposals: list[Proposal] = []
+        while asked := one_by_one.ask():
+            proposals.append(asked[0])
+            one_by_one.tell([same.run(asked[0])])
+        assert proposals == proposals_of(told)
+        assert json.dumps(one_by_one.state()) == json.dumps(colony.state())
+
+    @pytest.mark.parametrize("overlap", [0, 1, 2, 50])
+    def test_a_phase_is_planned_without_what_the_last_flights_before_it_find(self, overlap: int) -> None:
+        config = ColonyConfig(size=7, iterations=5, overlap=overlap)
+        objective, colony = self.hive(TinyObjective, config)
+        _, misled = self.hive(TinyObjective, config)
+        told: list[Evaluation] = []
+        ahead = 0
+        while proposals := colony.ask():
+            assert {proposal.known for proposal in proposals} == {proposals[0].index - ahead}
+            ahead = min(overlap, len(proposals) - 1) if colony.overlaps else 0
+            evaluations = [objective.run(proposal) for proposal in proposals]
+            waits = len(proposals) - ahead
+            state = json.loads(json.dumps(colony.state()))
+            misled.restore(state, told[: state["evaluations"]])
+            misled.tell([*told[state["evaluations"] :], *evaluations[:waits]])
+            misled.tell([replace(evaluation, fitness=5.0) for evaluation in evaluations[waits:]])
+            colony.tell(evaluations)
+            assert misled.ask() == colony.ask()
+            told += evaluations
+        assert len(told) == 35
+
     def test_the_same_seed_gives_the_same_proposals_and_another_one_others(self) -> None:
         def proposals(seed: int) -> list[Proposal]:
             objective, colony = self.hive(TinyObjective, ColonyConfig(iterations=4), seed, momentum=4)
@@ -156,12 +212,15 @@ class ColonyContract(ABC):
 
     # -- what is visited
 
+    @pytest.mark.parametrize("overlap", [0, 2])
     @pytest.mark.parametrize("momentum", [0, 4])
     @pytest.mark.parametrize("minimize", [False, True])
-    def test_no_architecture_is_proposed_twice_but_to_be_continued(self, minimize: bool, momentum: int) -> None:
+    def test_no_architecture_is_proposed_twice_but_to_be_continued(
+        self, minimize: bool, momentum: int, overlap: int
+    ) -> None:
         objective, colony = self.hive(
             lambda rng: TinyObjective(rng, minimize=minimize, status=ends_in_every_way),
-            ColonyConfig(size=10, iterations=12),
+            ColonyConfig(size=10, iterations=12, overlap=overlap),
             momentum=momentum,
         )
         proposals = proposals_of(fly(objective, colony))
@@ -172,15 +231,17 @@ class ColonyContract(ABC):
 
     @pytest.mark.parametrize("seed", range(3))
     @pytest.mark.parametrize("rate", [0.0, 0.5])
-    @pytest.mark.parametrize("size", [5, 9])
+    @pytest.mark.parametrize(("size", "overlap"), [(5, 0), (9, 0), (9, 2)])
     def test_in_a_space_smaller_than_the_search_all_is_visited_and_records_are_reused(
-        self, seed: int, rate: float, size: int
+        self, seed: int, rate: float, size: int, overlap: int
     ) -> None:
         config = SpaceConfig(
             depth=2, operations=("identity", "dropout", "batch_norm")[: 2 + (not rate)], skip_rate=rate
         )
         objective, colony = self.hive(
-            lambda rng: TinyObjective(rng, config), ColonyConfig(size=size, employee_ratio=0.6, iterations=40), seed
+            lambda rng: TinyObjective(rng, config),
+            ColonyConfig(size=size, employee_ratio=0.6, iterations=40, overlap=overlap),
+            seed,
         )
         told = evaluations_of(fly(objective, colony))
         assert sorted(str(e.candidate) for e in told) == sorted(objective.space.enumerate())
@@ -190,12 +251,15 @@ class ColonyContract(ABC):
         assert colony.best is not None
         assert colony.best.fitness == max(e.fitness for e in told)
 
+    @pytest.mark.parametrize("overlap", [0, 2])
     @pytest.mark.parametrize("minimize", [False, True])
     @pytest.mark.parametrize("seed", range(4))
-    def test_the_best_is_the_best_of_everything_told_that_did_not_fail(self, minimize: bool, seed: int) -> None:
+    def test_the_best_is_the_best_of_everything_told_that_did_not_fail(
+        self, minimize: bool, seed: int, overlap: int
+    ) -> None:
         objective, colony = self.hive(
             lambda rng: TinyObjective(rng, minimize=minimize, status=fails_now_and_then),
-            ColonyConfig(iterations=5),
+            ColonyConfig(iterations=5, overlap=overlap),
             seed,
         )
         best, failed = None, 0
@@ -308,13 +372,11 @@ class ColonyContract(ABC):
             ]
             # Another seed, so that only the state can bring the draws back.
             _, waiting = self.hive(make, config, seed=99, momentum=momentum)
-            waiting.restore(json.loads(after_tell), rows)
-            assert json.dumps(waiting.state()) == after_tell
+            restore(waiting, after_tell, rows)
             waiting.ask()
             assert json.dumps(waiting.state()) == after_ask
             again, asked = self.hive(make, config, seed=98, momentum=momentum)
-            asked.restore(json.loads(after_ask), rows)
-            assert json.dumps(asked.state()) == after_ask
+            restore(asked, after_ask, rows)
             rest = fly(again, asked)
             assert [each.proposals for each in rest] == [each.proposals for each in told[phase:]]
             assert [each.evaluations for each in rest] == [each.evaluations for each in told[phase:]]
@@ -330,15 +392,33 @@ class ColonyContract(ABC):
         table = write_table(tmp_path / "t.csv")
         self.check_that_it_goes_on(lambda rng: TableObjective(table, rng=rng), ColonyConfig(iterations=5))
 
-    def test_more_iterations_than_were_begun_with_go_on_from_the_end(self) -> None:
-        short, long = ColonyConfig(iterations=2), ColonyConfig(iterations=4)
+    @pytest.mark.parametrize("overlap", [0, 1])
+    def test_more_iterations_than_were_begun_with_go_on_from_the_end(self, overlap: int) -> None:
+        short, long = ColonyConfig(iterations=2, overlap=overlap), ColonyConfig(iterations=4, overlap=overlap)
         objective, colony = self.hive(TinyObjective, short, momentum=3)
         told = evaluations_of(fly(objective, colony))
         again, restored = self.hive(TinyObjective, long, seed=99, momentum=3)
-        restored.restore(json.loads(json.dumps(colony.state())), told)
+        restore(restored, json.dumps(colony.state()), told)
         rest = evaluations_of(fly(again, restored))
         in_one_go, whole = self.hive(TinyObjective, long, momentum=3)
         assert told + rest == evaluations_of(fly(in_one_go, whole))
+
+    def test_a_state_of_the_first_version_goes_on(self) -> None:
+        objective, colony = self.hive(TinyObjective, ColonyConfig(iterations=4))
+        told: list[Evaluation] = []
+        for _ in range(3):
+            evaluations = [objective.run(proposal) for proposal in colony.ask()]
+            colony.tell(evaluations)
+            told += evaluations
+        proposals = colony.ask()
+        old = json.loads(json.dumps(colony.state())) | {"version": 1}
+        del old["late"]
+        for flight in old["flights"]:
+            del flight["proposal"]["known"]
+        again, restored = self.hive(TinyObjective, ColonyConfig(iterations=4), seed=99)
+        restored.restore(old, told)
+        assert restored.ask() == proposals
+        assert evaluations_of(fly(again, restored)) == evaluations_of(fly(objective, colony))
 
     def test_a_saved_state_is_not_changed_by_flying_on(self) -> None:
         objective, colony = self.hive(TinyObjective, ColonyConfig(iterations=6, abandonment_limit=2))
@@ -355,7 +435,7 @@ class ColonyContract(ABC):
         colony.tell([objective.run(proposal) for proposal in colony.ask()])
         before = colony.state()
         with pytest.raises(
-            ConfigError, match="has version 0, this hivenas reads 1; finish the search with the version"
+            ConfigError, match="has version 0, this hivenas reads 1 and 2; finish the search with the version"
         ):
             colony.restore(before | {"version": 0}, [])
         with pytest.raises(

@@ -75,6 +75,12 @@ WRONG_VALUES = [
     ("space: {reference: {'a|b': {op: Conv2D}}}", "space.reference", "got 'a|b'"),
     ("space: {reference: {mine: Conv2D}}", "space.reference.mine", "must be a mapping of keys, got 'Conv2D'"),
     ("colony: {size: 0}", "colony.size", "must be at least 1, got 0"),
+    (
+        "colony: {kind: canonical, overlap: 1}",
+        "colony.overlap",
+        "must be 0 with colony.kind: canonical, whose phases wait for the one before, got 1 (",
+    ),
+    ("colony: {overlap: -1}", "colony.overlap", "must be at least 0, got -1"),
     ("colony: {employee_ratio: -0.1}", "colony.employee_ratio", "must be at least 0.0, got -0.1"),
     ("colony: 7", "colony", "must be a mapping of keys, got 7"),
     ("full_train: {enabled: 1}", "full_train.enabled", "must be true or false, got 1"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +18,7 @@ from hivenas.core.colony.guided import GuidedBeeColony
 from hivenas.core.colony.kinds import make_colony
 from hivenas.core.evaluation import Evaluation, Proposal
 from hivenas.core.objective_interface import ObjectiveInterface
-from hivenas.core.records import Row, ranking
+from hivenas.core.records import Row, Told, ranking
 from hivenas.core.retention import Retention
 from hivenas.core.tracker import Child, NullTracker
 from hivenas.errors import ConfigError, DatasetError, SearchFailedError, TrackingError
@@ -335,6 +336,7 @@ GUIDED: list[tuple[str, dict[str, Any], int]] = [
         for stop_before in (8, 25)
     ),
     *(("table", {}, stop_before) for stop_before in (8, 25)),
+    *(("overlap", {"make": TinyObjective, "momentum_epochs": 3}, stop_before) for stop_before in (2, 3, 6, 7, 13, 25)),
 ]
 
 
@@ -345,6 +347,8 @@ def guided(tmp_path: Path, name: str, objective: str, settings: dict[str, Any]) 
         file = write_table(tmp_path / "t.csv")
         asked |= {"objective": "table", "table": {"path": str(file)}}
         settings = {"make": lambda rng: TableObjective(file, rng=rng)}
+    if objective == "overlap":
+        asked["colony"] |= {"overlap": 2}
     return from_mapping(asked), settings
 
 
@@ -363,6 +367,59 @@ def test_a_guided_search_that_was_killed_goes_on_to_the_same_records(
         assert len(store.rows) == stop_before
         run(store, killed.colony, **settings)
         assert figures(store.rows) == expected
+
+
+def test_the_next_phase_does_not_wait_for_the_flights_of_an_overlap(tmp_path: Path) -> None:
+    """The last of every phase takes until one of the next phase has begun; records are as without that."""
+    alone, more = guided(tmp_path, "alone", "overlap", {"make": TinyObjective})
+    with open_store(alone, 1) as store:
+        run(store, alone.colony, **more)
+        expected = figures(store.rows)
+
+    class Waiting(ThreadPoolExecutor):
+        """Lets the last of a phase of 3 or 4 end when the first of the next phase is submitted."""
+
+        def __init__(self) -> None:
+            super().__init__(4)
+            self.begun = [threading.Event() for _ in expected]
+
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            proposal = args[0]
+            self.begun[proposal.index].set()
+            return super().submit(self.evaluate, fn, proposal)
+
+        def evaluate(self, fn: Callable[..., Any], proposal: Proposal) -> Any:
+            follows = proposal.index + 1
+            if proposal.index % 7 in (2, 6) and follows < len(expected):
+                assert self.begun[follows].wait(60)
+            return fn(proposal)
+
+    settings = guided(tmp_path, "overlapped", "overlap", {})[0]
+    with open_store(settings, 1) as store, Waiting() as executor:
+        run(store, settings.colony, executor=executor, **more)
+        assert figures(store.rows) == expected
+
+
+@pytest.mark.parametrize(("overlap", "stop_before"), [(0, 9), (2, 9), (2, 12), (2, 13), (2, 20)])
+def test_a_proposal_is_briefed_by_what_the_colony_knew_of(tmp_path: Path, overlap: int, stop_before: int) -> None:
+    """Also after a resumption, for those that were on their way when the next phase was planned."""
+    briefed: dict[int, int] = {}
+
+    class Briefing(TinyObjective):
+        def brief(self, proposal: Proposal, told: Told) -> Proposal:
+            before = briefed.setdefault(proposal.index, len(told))
+            assert len(told) == before == proposal.known
+            return proposal
+
+    settings = from_mapping(
+        {"name": "briefs", "colony": {"iterations": 4, "overlap": overlap}, "results": {"dir": str(tmp_path)}}
+    )
+    with pytest.raises(KeyboardInterrupt), open_store(settings, 1) as store:
+        run(store, settings.colony, stop_before=stop_before, make=Briefing)
+    with open_store(settings, 1, resume=True) as store:
+        run(store, settings.colony, make=Briefing)
+    phases = [0] * 3 + [3] * 4 + [7] * 3 + [10] * 4 + [14] * 3 + [17] * 4 + [21] * 3 + [24] * 4
+    assert [briefed[number] for number in range(28)] == [max(0, begins - overlap) for begins in phases]
 
 
 @pytest.mark.parametrize("done", [0, 1, 2])

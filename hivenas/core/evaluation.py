@@ -45,6 +45,7 @@ class Proposal:
         parent: the architecture of which the candidate is a neighbour; empty for new sources and numerical points.
         inherits: the saved state of the parent whose matching weights the candidate starts from; empty for none.
         bars: what the candidate must reach to be trained on.
+        known: evaluations that the colony had learned from when it proposed, the first so many.
     """
 
     index: int
@@ -58,6 +59,7 @@ class Proposal:
     parent: str = ""
     inherits: str = ""
     bars: tuple[Bar, ...] = ()
+    known: int = 0
 
     @property
     def phase(self) -> Phase:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +18,8 @@ from hivenas.core.evaluation import Bee, Candidate, Evaluation, Proposal
 from hivenas.core.objective_interface import ObjectiveInterface
 from hivenas.errors import ConfigError
 
-STATE_VERSION = 1
+STATE_VERSION = 2
+_READABLE = (1, 2)  # the first knew no flights that the next phase does not wait for
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,16 @@ class Flight:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Flight:
-        """The inverse of `to_json`; JSON knows no tuples."""
+    def from_json(cls, data: Mapping[str, Any], *, known: int = 0) -> Flight:
+        """The inverse of `to_json`; JSON knows no tuples.
+
+        Args:
+            data: what `to_json` gave.
+            known: how much the hive knew when it proposed, where older data do not say.
+        """
         candidate = tuple(data["candidate"]) if isinstance(data["candidate"], list) else data["candidate"]
-        proposal = data["proposal"] and Proposal(**{**data["proposal"], "candidate": candidate, "bars": ()})
+        as_it_was = {"known": known, **(data["proposal"] or {}), "candidate": candidate, "bars": ()}
+        proposal = Proposal(**as_it_was) if data["proposal"] else None
         return cls(data["bee"], data["source"], candidate, proposal)
 
 
@@ -53,7 +61,11 @@ class BeeColony(ABC):
 
     An iteration has the phases employees, onlookers, momentum (where it is on) and scouts. `ask` gives the
     proposals of a phase, all at once, so that they can be evaluated in any order and place; `tell` takes what
-    came of them.
+    came of them, in the order of the proposals, one or several at a time.
+
+    With an overlap a phase is planned while the last flights of the phase before it, so many, are still on their way.
+    Whoever waits for nothing else keeps all workers busy; what the hive knows when it plans depends on the order
+    of the proposals alone, never on which was evaluated first.
 
     Args:
         objective: what is searched.
@@ -63,13 +75,12 @@ class BeeColony(ABC):
 
     Attributes:
         iteration: the current iteration, from 0.
-        evaluations: proposals told so far.
         reused: flights that found a record and were not evaluated.
-        best: the best candidate that was told, None before the first.
         sources: the employees' food sources.
     """
 
     kind: ClassVar[str]
+    overlaps: ClassVar[bool] = False  # whether its phases may be planned before the phase before has landed
 
     def __init__(
         self,
@@ -84,13 +95,16 @@ class BeeColony(ABC):
         self._rng = rng
         self._momentum_epochs = momentum_epochs
         self.iteration = 0
-        self.evaluations = 0
         self.reused = 0
-        self.best: FoodSource | None = None
         self.sources: list[FoodSource] = []
+        self._overlap = config.overlap if self.overlaps else 0
+        self._best: FoodSource | None = None
         self._memory: dict[str, Evaluation] = {}
         self._ranking = Ranking(minimize=objective.is_minimize)
-        self._pending: list[Flight] = []
+        self._learned = 0  # evaluations
+        self._air: list[Flight] = []  # what the hive has not learned from yet, in order
+        self._told: list[Evaluation] = []  # of the first of them
+        self._late = 0  # so many flights of the latest phase the next one does not wait for
         self._phase: Literal["employees", "onlookers", "momentum"] = "employees"
 
     # -- what a kind of colony decides -------------------------------------------------------------------------
@@ -123,54 +137,79 @@ class BeeColony(ABC):
 
     @property
     def is_done(self) -> bool:
-        """Whether every iteration has been flown."""
-        return self.iteration >= self._config.iterations
+        """Whether every iteration has been flown, and told."""
+        return self.iteration >= self._config.iterations and not self._untold()
+
+    @property
+    def evaluations(self) -> int:
+        """Proposals told so far."""
+        return self._learned + len(self._told)
+
+    @property
+    def best(self) -> FoodSource | None:
+        """The best candidate that was told, None before the first."""
+        if not self._told:
+            return self._best
+        # Told, but not learned from yet; a continuation takes the place of its candidate's record.
+        late = {str(e.candidate): e for e in self._told if e.status != "failed" or str(e.candidate) not in self._memory}
+        ranked = (self._memory[name] for name in self._ranking.best(len(late) + 1) if name not in late)
+        best: FoodSource | None = None
+        for evaluation in (*itertools.islice(ranked, 1), *late.values()):
+            if evaluation.status != "failed" and self._is_better(evaluation.fitness, best.fitness if best else None):
+                best = FoodSource(evaluation.candidate, evaluation.fitness)
+        return best
 
     def ask(self) -> list[Proposal]:
-        """The proposals of the current phase; the same ones until they are told, none once the search is done."""
-        while not self._pending and not self.is_done:
+        """The proposals that are not told yet, in order: the same until more is told, none once the search is done.
+
+        Beside those of the current phase they are the ones of the phase before for which it did not wait.
+        """
+        while self._is_due() and self.iteration < self._config.iterations:
             flights = self._plan_momentum() if self._phase == "momentum" else self._plan()
-            if any(flight.proposal for flight in flights):
-                self._pending = flights
-            else:
-                self._settle(flights, {})
-        return [flight.proposal for flight in self._pending if flight.proposal]
+            proposed = sum(flight.proposal is not None for flight in flights)
+            if not proposed:
+                for flight in flights:
+                    self._learn_of(flight, None)
+                self._advance()
+                continue
+            self._late = min(self._overlap, proposed - 1)
+            self._air += flights
+            self._settle()
+        return self._untold()
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
-        """Takes the evaluations of all proposals that `ask` gave, in the same order.
+        """Takes the evaluations of the first so many proposals that `ask` gave, in their order.
 
         Raises:
             ValueError: evaluations that do not match the proposals.
         """
         proposals = self.ask()
-        if [p.candidate for p in proposals] != [e.candidate for e in evaluations]:
+        told = [evaluation.candidate for evaluation in evaluations]
+        if told != [proposal.candidate for proposal in proposals[: len(told)]]:
             raise ValueError(
-                f"tell takes one evaluation for each of the {len(proposals)} proposals that ask gave, in their "
-                f"order, got {len(evaluations)} for {[e.candidate for e in evaluations]}"
+                f"tell takes evaluations of the first of the {len(proposals)} proposals that ask gave, in their "
+                f"order, got {len(evaluations)} for {told}"
             )
-        outcomes = {proposal.index: evaluation for proposal, evaluation in zip(proposals, evaluations, strict=True)}
-        flights, self._pending = self._pending, []
-        self.evaluations += len(proposals)
-        for evaluation in evaluations:
-            self._remember(evaluation)
-        self._settle(flights, outcomes)
+        self._told += evaluations
+        self._settle()
 
     def state(self) -> dict[str, Any]:
         """The hive as small JSON data: restored, it asks for the same proposals again.
 
-        Proposals that were asked for and not told yet are part of it. The records of evaluated candidates are not:
-        `restore` takes them.
+        Proposals that the hive has not learned from yet are part of it, told or not: they are asked for again. The
+        records of evaluated candidates are not: `restore` takes them.
         """
         return {
             "version": STATE_VERSION,
             "kind": self.kind,
             "iteration": self.iteration,
             "phase": self._phase,
-            "evaluations": self.evaluations,
+            "evaluations": self._learned,
             "reused": self.reused,
-            "best": self.best.to_json() if self.best else None,
+            "best": self._best.to_json() if self._best else None,
             "sources": [source.to_json() for source in self.sources],
-            "flights": [flight.to_json() for flight in self._pending],
+            "flights": [flight.to_json() for flight in self._air],
+            "late": self._late,
             "rng": self._rng.bit_generator.state,
             **self._own_state(),
         }
@@ -180,7 +219,8 @@ class BeeColony(ABC):
 
         Args:
             state: what `state` gave.
-            evaluations: everything told until then, in that order; the latest of a candidate counts.
+            evaluations: everything that the hive had learned from (`state["evaluations"]`), in that order; the latest
+                of a candidate counts.
 
         Raises:
             ConfigError: a state of another version, of another kind of colony or of one with other employees.
@@ -188,13 +228,15 @@ class BeeColony(ABC):
         self._check_state(state)
         self._take_state(state)
         self.iteration = state["iteration"]
-        self.evaluations = state["evaluations"]
+        self._learned = state["evaluations"]
         self.reused = state["reused"]
         self._phase = state["phase"]
-        self.best = FoodSource.from_json(state["best"]) if state["best"] else None
+        self._best = FoodSource.from_json(state["best"]) if state["best"] else None
         self.sources = [FoodSource.from_json(source) for source in state["sources"]]
         # Searches of older versions planned a phase anew when they were resumed.
-        self._pending = [Flight.from_json(flight) for flight in state.get("flights", ())]
+        self._air = [Flight.from_json(flight, known=self._learned) for flight in state.get("flights", ())]
+        self._told = []
+        self._late = state.get("late", 0)
         self._rng.bit_generator.state = state["rng"]
         self._memory = {}
         self._ranking = Ranking(minimize=self._objective.is_minimize)
@@ -202,10 +244,10 @@ class BeeColony(ABC):
             self._remember(evaluation)
 
     def _check_state(self, state: Mapping[str, Any]) -> None:
-        if state.get("version") != STATE_VERSION:
+        if state.get("version") not in _READABLE:
             raise ConfigError(
-                f"the saved state has version {state.get('version')}, this hivenas reads {STATE_VERSION}; "
-                "finish the search with the version that began it"
+                f"the saved state has version {state.get('version')}, this hivenas reads "
+                f"{' and '.join(map(str, _READABLE))}; finish the search with the version that began it"
             )
         kind = state.get("kind", "canonical")  # older searches knew no other
         if kind != self.kind:
@@ -217,13 +259,14 @@ class BeeColony(ABC):
     # -- momentum ----------------------------------------------------------------------------------------------
 
     def _plan_momentum(self) -> list[Flight]:
-        known = [e for e in self._memory.values() if e.status != "failed" and e.filename]
+        leaving = {flight.candidate for flight in self._air}  # being continued already
+        known = [e for e in self._memory.values() if e.status != "failed" and e.filename and e.candidate not in leaving]
         given = allocate_epochs(self._momentum_epochs, [e.momentum for e in known], [e.age for e in known], self._rng)
         flights: list[Flight] = []
         for evaluation, epochs in zip(known, given, strict=True):
             if epochs:
                 proposal = Proposal(
-                    self.evaluations + len(flights),
+                    self._next_index(flights),
                     self.iteration,
                     "employee",
                     len(flights),
@@ -231,28 +274,56 @@ class BeeColony(ABC):
                     evaluation.fitness,
                     epochs,
                     evaluation.filename,
+                    known=self._learned,
                 )
                 flights.append(Flight("employee", -1, evaluation.candidate, proposal))
         return flights
 
-    # -- what came of a phase ----------------------------------------------------------------------------------
+    def _next_index(self, before: Iterable[Flight]) -> int:
+        """The number of a phase's next evaluation, after those of the flights before it."""
+        return self._learned + sum(flight.proposal is not None for flight in (*self._air, *before))
 
-    def _settle(self, flights: Sequence[Flight], outcomes: Mapping[int, Evaluation]) -> None:
-        for flight in flights:
-            if flight.proposal:
-                evaluation = outcomes[flight.proposal.index]
-            else:
-                self.reused += 1
-                evaluation = self._memory[str(flight.candidate)]
-            if self._phase == "momentum":
-                self._refresh(evaluation)
-                continue
-            self._learn(flight, evaluation)
-            if evaluation.status != "failed" and self._is_better(
-                evaluation.fitness, self.best.fitness if self.best else None
-            ):
-                self.best = FoodSource(evaluation.candidate, evaluation.fitness)
-        self._advance()
+    # -- what came of a flight ---------------------------------------------------------------------------------
+
+    def _open(self) -> list[Proposal]:
+        """What the hive has not learned of yet."""
+        return [flight.proposal for flight in self._air if flight.proposal]
+
+    def _untold(self) -> list[Proposal]:
+        return self._open()[len(self._told) :]
+
+    def _is_due(self) -> bool:
+        """Whether the hive knows what the next phase waits for."""
+        return len(self._open()) <= self._late
+
+    def _settle(self) -> None:
+        """Learns from what was told, but from nothing for which the next phase does not wait until that is planned."""
+        while self._told and not self._is_due():
+            evaluation: Evaluation | None = self._told.pop(0)
+            # Flights that found a record are learned from in their turn.
+            while self._air and (evaluation or not self._air[0].proposal):
+                flight = self._air.pop(0)
+                self._learn_of(flight, evaluation if flight.proposal else None)
+                if flight.proposal:
+                    evaluation = None
+            if self._is_due():
+                self._advance()
+
+    def _learn_of(self, flight: Flight, evaluation: Evaluation | None) -> None:
+        if evaluation is None:
+            self.reused += 1
+            evaluation = self._memory[str(flight.candidate)]
+        else:
+            self._learned += 1
+            self._remember(evaluation)
+        if flight.proposal and flight.proposal.momentum_epochs:
+            self._refresh(evaluation)
+            return
+        self._learn(flight, evaluation)
+        if evaluation.status != "failed" and self._is_better(
+            evaluation.fitness, self._best.fitness if self._best else None
+        ):
+            self._best = FoodSource(evaluation.candidate, evaluation.fitness)
 
     def _refresh(self, evaluation: Evaluation) -> None:
         """Updates the fitness of a continued candidate wherever the hive holds it."""
@@ -261,17 +332,17 @@ class BeeColony(ABC):
         for index, source in enumerate(self.sources):
             if source.candidate == evaluation.candidate:
                 self.sources[index] = replace(source, fitness=evaluation.fitness)
-        if self.best and self.best.candidate == evaluation.candidate:
-            self.best = replace(self.best, fitness=evaluation.fitness)
+        if self._best and self._best.candidate == evaluation.candidate:
+            self._best = replace(self._best, fitness=evaluation.fitness)
             self._best_of_memory()
-        elif self._is_better(evaluation.fitness, self.best.fitness if self.best else None):
-            self.best = FoodSource(evaluation.candidate, evaluation.fitness)
+        elif self._is_better(evaluation.fitness, self._best.fitness if self._best else None):
+            self._best = FoodSource(evaluation.candidate, evaluation.fitness)
 
     def _best_of_memory(self) -> None:
         """A continued best may have become worse than another record."""
         for record in self._memory.values():
-            if self.best and record.status != "failed" and self._is_better(record.fitness, self.best.fitness):
-                self.best = FoodSource(record.candidate, record.fitness)
+            if self._best and record.status != "failed" and self._is_better(record.fitness, self._best.fitness):
+                self._best = FoodSource(record.candidate, record.fitness)
 
     def _remember(self, evaluation: Evaluation) -> None:
         if not isinstance(evaluation.candidate, str):

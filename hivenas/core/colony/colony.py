@@ -92,7 +92,7 @@ class ArtificialBeeColony(BeeColony):
         flights: list[Flight] = []
         taken: set[Candidate] = set()
         for bee_id, source in enumerate(self._followed() if self._phase == "onlookers" else range(len(self.sources))):
-            flight = self._fly(bee_id, source, taken, sum(f.proposal is not None for f in flights))
+            flight = self._fly(bee_id, source, taken, self._next_index(flights))
             taken.add(flight.candidate)
             flights.append(flight)
         return flights
@@ -102,7 +102,7 @@ class ArtificialBeeColony(BeeColony):
         probabilities = onlooker_probabilities(fitness, self._objective.is_minimize, self._selection)
         return spread(self._config.onlookers, probabilities, self._rng)
 
-    def _fly(self, bee_id: int, index: int, taken: set[Candidate], offset: int) -> Flight:
+    def _fly(self, bee_id: int, index: int, taken: set[Candidate], number: int) -> Flight:
         source = self.sources[index]
         bee: Bee = "onlooker" if self._phase == "onlookers" else "employee" if source.fitness is not None else "scout"
         if bee == "scout":
@@ -113,7 +113,7 @@ class ArtificialBeeColony(BeeColony):
             return Flight(bee, index, candidate, None)
         parent = str(source.candidate) if isinstance(candidate, str) and bee != "scout" else ""
         proposal = Proposal(
-            self.evaluations + offset, self.iteration, bee, bee_id, candidate, source.fitness, parent=parent
+            number, self.iteration, bee, bee_id, candidate, source.fitness, parent=parent, known=self._learned
         )
         return Flight(bee, index, candidate, proposal)
 

@@ -58,8 +58,8 @@ class GuidedBeeColony(BeeColony):
     - The **onlookers** watch the dances of the ten best records and fly to whichever of all their unvisited neighbours
       the hive expects most of.
 
-    What is expected is the expected improvement under `Surrogate`, the bees of the phase that are already on their
-    way counted in; so a phase is proposed at once and is diverse. Nothing is proposed twice.
+    What is expected is the expected improvement under `Surrogate`, the bees that are already on their way counted in;
+    so a phase is proposed at once and is diverse. Nothing is proposed twice.
 
     Args:
         objective: what is searched.
@@ -81,6 +81,7 @@ class GuidedBeeColony(BeeColony):
     """
 
     kind: ClassVar[str] = "guided"
+    overlaps: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -119,7 +120,7 @@ class GuidedBeeColony(BeeColony):
     def _plan_phase(self) -> list[Flight]:
         is_employees = self._phase == "employees"
         bees = self._config.employees if is_employees else self._config.onlookers
-        if len(self._memory) < FIRST:
+        if len(self._memory) + len(self._air) < FIRST:
             return self._spread_out(bees)
         ranked = self._ranked(max(REMEMBERED, STUDIED // 2))
         if is_employees:
@@ -151,7 +152,7 @@ class GuidedBeeColony(BeeColony):
             visits |= {name: (bee, record) for name in self._unvisited(record) if name not in visits}
         if "scout" not in self._without:
             found = [*(str(self._space.sample()) for _ in range(SAMPLED)), *self._crossed(best)]
-            visits |= {name: ("scout", "") for name in found if name not in self._memory and name not in visits}
+            visits |= {name: ("scout", "") for name in found if self._is_new(name) and name not in visits}
         return visits
 
     def _send(
@@ -168,8 +169,12 @@ class GuidedBeeColony(BeeColony):
         for choice in choices:
             everywhere |= {name: visit for name, visit in choice.visits.items() if name not in everywhere}
         names = list(everywhere)
-        outlook = surrogate.outlook(self._encode(names)) if names else None
+        away = [str(flight.candidate) for flight in self._air]  # of the phase before
+        outlook = surrogate.outlook(self._encode([*names, *away])) if names else None
         place = {name: i for i, name in enumerate(names)}  # of those that no bee of the phase flies to
+        if outlook:
+            for number in range(len(names), len(names) + len(away)):
+                outlook.assume(number)
         flights: list[Flight] = []
         for bee, choice in enumerate(choices):
             if outlook is None or not place:
@@ -191,20 +196,30 @@ class GuidedBeeColony(BeeColony):
         return flights
 
     def _flight(self, bee_id: int, source: int, name: str, bee: Bee, parent: str, before: Sequence[Flight]) -> Flight:
-        index = self.evaluations + sum(flight.proposal is not None for flight in before)
         center = self._memory[parent].fitness if parent else None
-        return Flight(bee, source, name, Proposal(index, self.iteration, bee, bee_id, name, center, parent=parent))
+        proposal = Proposal(
+            self._next_index(before),
+            self.iteration,
+            bee,
+            bee_id,
+            name,
+            center,
+            parent=parent,
+            known=self._learned,
+        )
+        return Flight(bee, source, name, proposal)
 
     def _spread_out(self, bees: int) -> list[Flight]:
         """Scouts of the first iteration: each takes, of some samples, the one whose components were seen least.
 
         Source: after Latin hypercubes, McKay, Beckman and Conover (1979); samples keep to the space's limits.
         """
-        seen = self._encode([*self._memory])
+        away = [str(flight.candidate) for flight in self._air]
+        seen = self._encode([*self._memory, *away])
         flights: list[Flight] = []
         for bee in range(bees):
             drawn = dict.fromkeys(str(self._space.sample()) for _ in range(DRAWN))
-            names = [name for name in drawn if name not in self._memory and all(name != f.candidate for f in flights)]
+            names = [name for name in drawn if self._is_new(name) and all(name != f.candidate for f in flights)]
             if not names:
                 flights.append(self._reuse(flights))
                 continue
@@ -258,10 +273,14 @@ class GuidedBeeColony(BeeColony):
             if len(self._around) >= REMEMBERED:
                 self._around.clear()
             self._around[candidate] = self._space.neighbors(candidate)
-        fresh = [name for name in self._around[candidate] if name not in self._memory]
+        fresh = [name for name in self._around[candidate] if self._is_new(name)]
         if len(fresh) <= LARGEST_AROUND:
             return fresh
         return [fresh[i] for i in sorted(self._rng.choice(len(fresh), LARGEST_AROUND, replace=False).tolist())]
+
+    def _is_new(self, name: str) -> bool:
+        """Whether no bee has visited it, or is on its way there."""
+        return name not in self._memory and all(flight.candidate != name for flight in self._air)
 
     def _crossed(self, best: Sequence[str]) -> Iterator[str]:
         """Architectures crossed of two good ones, position by position; half of them with one more change.
@@ -288,11 +307,11 @@ class GuidedBeeColony(BeeColony):
 
     def _learn(self, flight: Flight, evaluation: Evaluation) -> None:
         """An employee's flight that does not better its source adds a trial, one that does resets them."""
-        if flight.source < 0:
+        if flight.source < 0 or flight.proposal is None:
             return
-        source = self.sources[flight.source]
-        name = str(source.candidate)
-        if evaluation.status != "failed" and self._is_better(evaluation.fitness, source.fitness):
+        # By its name: the employees may have other sources since, where a phase was planned before this flight landed.
+        name = flight.proposal.parent
+        if evaluation.status != "failed" and self._is_better(evaluation.fitness, self._memory[name].fitness):
             self._trials.pop(name, None)
         else:
             self._trials[name] = self._trials.get(name, 0) + 1

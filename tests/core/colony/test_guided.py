@@ -301,7 +301,8 @@ def test_an_employee_leaves_a_source_that_promises_too_little(staying: float, mo
         (proposal,) = proposals
         if colony.evaluations >= FIRST and colony.sources:
             records = colony._ranked()
-            around = colony._unvisited(str(colony.sources[0].candidate))
+            neighbors = objective.neighbors(str(colony.sources[0].candidate))
+            around = [name for name in neighbors if name not in colony._memory]  # the one it flies to is among them
             elsewhere = [name for record in records[:DANCED] for name in colony._unvisited(str(record.candidate))]
             names = list(dict.fromkeys([str(proposal.candidate), *around, *elsewhere]))
             expected = colony._surrogate(records).outlook(colony._encode(names)).improvement()

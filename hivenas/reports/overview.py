@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hivenas.core.nas.pages import as_code
 from hivenas.core.records import Row, ranking
 from hivenas.reports.findings import busy_seconds, common_reasons
-from hivenas.reports.text import Summary, as_markdown, best_table, figure, short
+from hivenas.reports.text import Summary, as_markdown, best_table, duration, figure, short
 
 LONGEST_NOTE = 7500  # characters: MLflow keeps 8,000 of a description, and links get longer when they are filled in
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -179,12 +179,3 @@ def shortened(candidate: str, longest: int = 300) -> str:
     """An architecture in a line of markdown."""
     text = short(candidate).replace("|", " → ")
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-def duration(seconds: float) -> str:
-    """A span of time for people, such as 3 min 12 s."""
-    whole = round(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {whole % 60} s" if minutes else f"{seconds:.1f} s"

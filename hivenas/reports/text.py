@@ -103,3 +103,12 @@ def model_note(origin: Mapping[str, str], config_yaml: str) -> str:
         "Takes raw images, as the data set gives them: standardisation is inside. Returns class probabilities.\n\n"
         f"| | |\n| --- | --- |{lines}\n\n```yaml\n{config_yaml}```\n"
     )
+
+
+def duration(seconds: float) -> str:
+    """A span of time for people, such as 3 min 12 s."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{seconds:.1f} s"

@@ -8,7 +8,6 @@ from hivenas.core.evaluation import Evaluation, Proposal
 from hivenas.core.records import Row
 from hivenas.reports import Progress, Summary, search_note
 from hivenas.reports.findings import busy_seconds, common_reasons
-from hivenas.reports.overview import duration
 
 RESUME = "hivenas search --config conf/digits.yaml --resume"
 
@@ -99,10 +98,3 @@ def test_breaks_and_what_ran_at_the_same_time_are_no_wall_time() -> None:
 
 def test_reasons_that_differ_in_figures_are_one() -> None:
     assert common_reasons(ROWS, "failed") == [("ResourceExhaustedError: 12 MB", 2)]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"), [(3.21, "3.2 s"), (192.4, "3 min 12 s"), (7260, "2 h 1 min"), (59.7, "1 min 0 s")]
-)
-def test_spans_of_time_are_for_people(seconds: float, shown: str) -> None:
-    assert duration(seconds) == shown

@@ -21,6 +21,7 @@ from hivenas.reports import (
     figure,
     short,
 )
+from hivenas.reports.text import duration
 
 ARCH = "input|sep3x3_32|dropout|output"
 
@@ -87,3 +88,10 @@ def test_augmented_images_are_drawn_in_their_own_range(tmp_path: Path, channels:
 
 def test_a_page_of_one_value_is_drawn(tmp_path: Path) -> None:
     assert draw_augmentation(np.full((1, 2, 4, 4, 1), 7.0), AugmentationConfig(), tmp_path).is_file()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(3.21, "3.2 s"), (192.4, "3 min 12 s"), (7260, "2 h 1 min"), (59.7, "1 min 0 s")]
+)
+def test_spans_of_time_are_for_people(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown

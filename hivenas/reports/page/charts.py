@@ -19,9 +19,9 @@ from hivenas.reports.findings import (
     timeline,
 )
 from hivenas.reports.page.drawing import Drawing, Panel, bee_class
-from hivenas.reports.page.scales import Scale, duration, scale_of, spreads
+from hivenas.reports.page.scales import Scale, scale_of, spreads
 from hivenas.reports.page.story import Story, shown
-from hivenas.reports.text import figure
+from hivenas.reports.text import duration, figure
 
 WIDE, NARROW = (1080.0, 330.0), (480.0, 330.0)
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 16.0, 42.0, 50.0

@@ -14,10 +14,10 @@ from hivenas.reports.findings import incumbents
 from hivenas.reports.page.charts import NARROW, course, fitness_title, plane
 from hivenas.reports.page.document import CONDITIONS, render
 from hivenas.reports.page.drawing import Panel
-from hivenas.reports.page.scales import Scale, duration, scale_of, spreads
+from hivenas.reports.page.scales import Scale, scale_of, spreads
 from hivenas.reports.page.story import Story
 from hivenas.reports.page.tables import components_of, spent_until
-from hivenas.reports.text import as_text, figure, short
+from hivenas.reports.text import as_text, duration, figure, short
 
 _LONGEST_VALUE = 48  # of a key's value in the terminal
 _NONE = "–"

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from hivenas.core.records import write_atomically
 from hivenas.reports.page.charts import charts
-from hivenas.reports.page.scales import duration
 from hivenas.reports.page.story import MOST_SHOWN, Story
 from hivenas.reports.page.tables import chain_of, components_of, contributions, heat, lines
-from hivenas.reports.text import figure
+from hivenas.reports.text import duration, figure
 
 if TYPE_CHECKING:
     from jinja2 import Environment

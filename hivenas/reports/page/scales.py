@@ -94,15 +94,6 @@ def brief(value: float) -> str:
     return f"{value:.3g}"
 
 
-def duration(seconds: float) -> str:
-    """A time in the unit that suits it: 4.2 s, 12 min, 3.5 h."""
-    if seconds < 100:
-        return f"{seconds:.3g} s"
-    if seconds < 100 * 60:
-        return f"{seconds / 60:.3g} min"
-    return f"{seconds / 3600:,.1f} h"
-
-
 def _round_step(step: float) -> float:
     power = 10.0 ** math.floor(math.log10(step))
     return min((factor * power for factor in (1, 2, 5, 10)), key=lambda near: abs(math.log(near / step)))

@@ -33,9 +33,9 @@ def test_it_says_when_each_was_as_good_as_the_other() -> None:
         "evaluations": ["4", "3"],
         "failed": ["0", "1"],
         "epochs": ["12", "6"],
-        "time of evaluation": ["8 s", "6 s"],
+        "time of evaluation": ["8.0 s", "6.0 s"],
         "evaluations until the other's best": ["3", "never"],
-        "time of evaluation until then": ["6 s", "–"],
+        "time of evaluation until then": ["6.0 s", "–"],
     }
 
 

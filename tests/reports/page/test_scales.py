@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hivenas.reports.page.scales import Scale, brief, duration, scale_of, spreads
+from hivenas.reports.page.scales import Scale, brief, scale_of, spreads
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -53,11 +53,6 @@ def test_what_lies_beyond_an_end_stands_at_that_end() -> None:
 )
 def test_figures_are_brief(value: float, said: str) -> None:
     assert brief(value) == said
-
-
-@pytest.mark.parametrize(("seconds", "said"), [(0, "0 s"), (4.21, "4.21 s"), (600, "10 min"), (9000, "2.5 h")])
-def test_times_have_the_unit_that_suits_them(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
 
 
 def test_values_over_two_decades_spread_unless_one_is_not_above_zero() -> None:

@@ -69,7 +69,8 @@ def scale_of(
         zero: whether 0 is on it.
     """
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
-    low, high = min(finite), max(finite)
+    # Clipped, so that there is room beyond the largest that a float can be.
+    low, high = (max(min(value, _MOST / 1.07), -_MOST / 1.07) for value in (min(finite), max(finite)))
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
     if log and low > 0:

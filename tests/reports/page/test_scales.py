@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hivenas.reports.page.scales import Scale, brief, scale_of, spreads
@@ -12,6 +12,8 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
 @given(st.lists(st.floats(), max_size=6), st.booleans(), st.booleans())
+@example([1.785e308], True, False)
+@example([-1.785e308, 1.785e308], False, False)
 def test_every_value_has_a_place_and_every_tick_a_label(values: list[float], log: bool, zero: bool) -> None:
     scale = scale_of(values, 10.0, 110.0, log=log, zero=zero)
     places = [scale(value) for value in values if math.isfinite(value)]

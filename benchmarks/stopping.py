@@ -36,6 +36,7 @@ RULES: dict[str, dict[str, object]] = {
     "median from 1": {"stopping": "median", "median": {"from_epoch": 1}},
     "median from 2": {"stopping": "median", "median": {"from_epoch": 2}},
     "median from 3": {"stopping": "median", "median": {"from_epoch": 3}},
+    "median from 3, of 3": {"stopping": "median", "median": {"from_epoch": 3, "candidates": 3}},
 }
 
 
@@ -104,7 +105,7 @@ def read_curves(table: Path) -> NDArray[np.float64]:
 def main(tables: tuple[Path, ...], replays: int, networks: int) -> None:
     """Prints a line for every table, length of training and rule."""
     heads = ("best stopped", "epochs spent", "rank corr.")
-    click.echo(f"{'table':<18} {'epochs':>6}  {'rule':<16}" + "".join(f" {head:>12}" for head in heads))
+    click.echo(f"{'table':<18} {'epochs':>6}  {'rule':<20}" + "".join(f" {head:>12}" for head in heads))
     for table in tables:
         curves = read_curves(table)
         for epochs in (horizon for horizon in HORIZONS if horizon <= curves.shape[1]):
@@ -117,7 +118,7 @@ def main(tables: tuple[Path, ...], replays: int, networks: int) -> None:
                 spent = statistics.mean(r.spent for r in done)
                 correlation = statistics.mean(r.correlation for r in done)
                 stem = table.name.split(".")[0]
-                click.echo(f"{stem:<18} {epochs:>6}  {name:<16} {killed:>12.1%} {spent:>12.1%} {correlation:>12.3f}")
+                click.echo(f"{stem:<18} {epochs:>6}  {name:<20} {killed:>12.1%} {spent:>12.1%} {correlation:>12.3f}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ from typing import Any
 import hypothesis
 import pytest
 
+# As hivenas does, which leaves it alone where TensorFlow has been imported already, as a test's module may have done.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
 # The same examples in every run, however slow the machine; `pytest --hypothesis-profile explore` looks for new ones.
 hypothesis.settings.register_profile("seeded", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("explore", deadline=None, print_blob=True)

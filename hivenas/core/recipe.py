@@ -15,6 +15,7 @@ from typing import Any
 
 from hivenas.config import Config
 from hivenas.core.evaluation import EpochFigures, Evaluation, Phase, Proposal
+from hivenas.core.onednn import chosen_onednn
 from hivenas.errors import MissingResultsError
 
 RECIPE_FILE = "recipe.json"
@@ -122,10 +123,10 @@ def environment(data_digest: str) -> dict[str, str]:
         data_digest: of the images.
 
     Returns:
-        Versions, threads, processor and data, by name.
+        Versions, threads, processor, its kernels and data, by name.
     """
     threads = os.environ.get("TF_NUM_INTRAOP_THREADS", f"all of {os.cpu_count()}")
-    return {**_machine(), "threads": threads, "data": data_digest}
+    return {**_machine(), "threads": threads, "onednn": chosen_onednn(), "data": data_digest}
 
 
 @functools.cache

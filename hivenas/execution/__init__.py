@@ -10,7 +10,7 @@ from hivenas.execution.calls import (
     train_arch,
 )
 from hivenas.execution.kinds import make_executor
-from hivenas.execution.process import WorkerExecutor, keep_freed_memory, limit_threads
+from hivenas.execution.process import WorkerExecutor, limit_threads
 from hivenas.execution.serial import SerialExecutor
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "augmented_examples",
     "describe_data",
     "interface_of",
-    "keep_freed_memory",
     "limit_threads",
     "make_executor",
     "run_proposal",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import faulthandler
 import functools
 import multiprocessing
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from hivenas.config import ExecutionConfig
+from hivenas.core.onednn import choose_onednn
 from hivenas.errors import ConfigError, WorkerDiedError
 from hivenas.execution.calls import Unlimited
 from hivenas.extensions import import_modules, registered_modules
@@ -29,7 +29,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 RESUBMISSIONS = 2  # of a call whose worker died; what kills every worker that it meets is then given up
 _LAST_WORDS = 20_000  # bytes of a log that are kept with a failure
-_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # of <malloc.h>
 
 
 class WorkerExecutor(Executor):
@@ -193,7 +192,7 @@ def limit_threads(threads: int) -> None:
 def _set_up_process(threads: int, log: str, gpu: str | None) -> None:
     """Prepares a fresh worker before anything imports TensorFlow."""
     limit_threads(threads)
-    keep_freed_memory()
+    choose_onednn()
     limit_gpus(gpu)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     for number in (signal.SIGINT, signal.SIGTERM):  # they may reach the whole group; the driver decides what ends
@@ -203,17 +202,6 @@ def _set_up_process(threads: int, log: str, gpu: str | None) -> None:
         os.dup2(descriptor, stream.fileno())
     os.close(descriptor)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def keep_freed_memory() -> None:
-    """Has this process keep the memory that is freed in it; where the C library is not GNU's, nothing happens.
-
-    Tensors of a batch are large, so every one of them would be asked of the kernel, filled with zeros, and given back.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        library = ctypes.CDLL(None)
-        for option, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_ARENA_MAX, 1)):
-            library.mallopt(option, value)
 
 
 def _end_with_parent() -> None:

@@ -67,7 +67,7 @@ def test_an_epoch_too_few_or_too_many_is_found() -> None:
 def test_the_environment_names_versions_threads_processor_and_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
     one = environment("abc")
-    assert {"hivenas", "tensorflow", "keras", "numpy", "python", "processor", "threads", "data"} <= one.keys()
+    assert {"hivenas", "tensorflow", "keras", "numpy", "python", "processor", "threads", "onednn", "data"} <= one.keys()
     assert "unknown" not in one.values()
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")
     assert different_environment(one, environment("abd")) == [

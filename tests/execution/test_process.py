@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 import signal
 import subprocess
 import sys
@@ -11,10 +10,10 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from hivenas.config import ExecutionConfig
+from hivenas.core.onednn import chosen_onednn
 from hivenas.errors import WorkerDiedError
 from hivenas.execution import Unlimited, WorkerExecutor
 from hivenas.execution.process import RESUBMISSIONS
@@ -45,14 +44,6 @@ def nap(seconds: float) -> float:
 
 def thread_settings() -> tuple[str, ...]:
     return tuple(os.environ[v] for v in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"))
-
-
-def faults_of_a_second_array() -> int:
-    """Pages that the kernel has to give a process for a large array after one of the same size was freed."""
-    np.full(2**23, 1.0)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    np.full(2**23, 1.0)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 class TestWorkerExecutor(ExecutorContract):
@@ -123,10 +114,17 @@ def test_workers_have_their_threads_set_before_anything_else(tmp_path: Path) -> 
         assert executor.submit(thread_settings).result() == ("3", "3", "3")
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="GNU's C library alone can be told to")
-def test_workers_keep_the_memory_that_was_freed(tmp_path: Path) -> None:
-    with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
-        assert executor.submit(faults_of_a_second_array).result() < 10
+@pytest.mark.skipif(platform.machine().lower() not in {"x86_64", "amd64"}, reason="oneDNN is chosen for x86 alone")
+def test_workers_compute_with_onednn_unless_they_are_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for before, chosen in ((None, "1"), ("0", "0")):
+        if before is None:
+            monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+        else:
+            monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", before)
+        with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
+            assert executor.submit(chosen_onednn).result() == chosen
 
 
 def test_an_error_inside_the_block_ends_workers_at_once(tmp_path: Path) -> None:

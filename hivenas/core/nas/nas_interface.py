@@ -19,6 +19,7 @@ from hivenas.core.nas.search_space import Image, NASSearchSpace, decode
 from hivenas.core.nas.sizes import Shape, Size
 from hivenas.core.nas.stopping import first_look_bar, median_bars
 from hivenas.core.objective_interface import ArchitectureObjective
+from hivenas.core.onednn import choose_onednn
 from hivenas.core.recipe import Recipe
 from hivenas.core.records import ResultsFolder, Row, Told, weights_name
 from hivenas.core.seeds import derive_seed, drawn_seed
@@ -95,6 +96,7 @@ class NASInterface(ArchitectureObjective):
     @functools.cached_property
     def eval_strategy(self) -> NASEval:
         """The NASEval that builds and trains candidates."""
+        choose_onednn()
         from hivenas.core.nas.evaluation_strategy import NASEval
 
         return NASEval(self.search_space, self._config, self._seed)

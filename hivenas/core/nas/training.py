@@ -6,9 +6,8 @@ epoch, validation) and keeps metric objects up to date at every step. Here one g
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,19 +19,9 @@ from hivenas.config import EvaluationConfig, OptimizerConfig
 from hivenas.core.evaluation import EpochFigures
 from hivenas.core.nas.augmentation import Augmentation, Standardisation
 from hivenas.core.nas.datasets import Dataset
-from hivenas.core.nas.pooling import quick_max_pooling
 from hivenas.core.seeds import derive_seed
 
 _VALIDATION_BATCH = 512  # bounds memory only; whole batches of any size give the same figures
-# Rewriting a graph pays where it runs for long. These passes find nothing worth their time in one that Keras has made.
-_LOSING_PASSES = (
-    "arithmetic_optimization",
-    "constant_folding",
-    "dependency_optimization",
-    "implementation_selector",
-    "loop_optimization",
-    "shape_optimization",
-)
 
 
 class NotFiniteError(ArithmeticError):
@@ -87,21 +76,6 @@ def accelerators() -> dict[str, str]:
     return {"gpus": ", ".join(names)} if names else {}
 
 
-@contextlib.contextmanager
-def few_graph_passes() -> Iterator[None]:
-    """Leaves out the passes of TensorFlow's graph optimizer that cost more than they gain, for what is called inside.
-
-    TensorFlow does not tell an option that is on from one that was never set; both mean the same, and `on` is what is
-    put back.
-    """
-    before = tf.config.optimizer.get_experimental_options()
-    tf.config.optimizer.set_experimental_options(dict.fromkeys(_LOSING_PASSES, False))
-    try:
-        yield
-    finally:
-        tf.config.optimizer.set_experimental_options({key: before.get(key, True) for key in _LOSING_PASSES})
-
-
 class TrainingLoop:
     """Trains a network epoch by epoch; every epoch depends on the state before it and on its number alone.
 
@@ -136,8 +110,7 @@ class TrainingLoop:
         self._dropout_states = [v for v in network.variables if v.name == "seed_generator_state"]
         # Asked for its concrete graph, tf.function does not warn that every candidate brings a new one.
         order, augmentation_seed = tf.TensorSpec((len(arrays.x_train),), tf.int32), tf.TensorSpec((), tf.int32)
-        with quick_max_pooling(network):
-            self._epoch = tf.function(self._train_and_validate).get_concrete_function(order, augmentation_seed)
+        self._epoch = tf.function(self._train_and_validate).get_concrete_function(order, augmentation_seed)
 
     def run(
         self,
@@ -188,8 +161,7 @@ class TrainingLoop:
         rng = np.random.default_rng(derive_seed(self._seed, "order", epoch))
         order = rng.permutation(len(self._arrays.x_train)).astype(np.int32)
         augmentation_seed = tf.constant(derive_seed(self._seed, "augment", epoch), tf.int32)
-        with few_graph_passes():
-            values = self._epoch(tf.constant(order), augmentation_seed)
+        values = self._epoch(tf.constant(order), augmentation_seed)
         figures = EpochFigures(epoch, *(float(value) for value in values))
         if not math.isfinite(figures.loss) or not math.isfinite(figures.val_loss):
             raise NotFiniteError(

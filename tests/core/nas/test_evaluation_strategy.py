@@ -6,7 +6,6 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from hivenas.config import EvaluationConfig
 from hivenas.core.evaluation import Bar, mean_momentum
@@ -14,7 +13,7 @@ from hivenas.core.nas.evaluation_strategy import NASEval
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.network import copy_matching_weights
 from hivenas.core.nas.sizes import NetworkSizes
-from hivenas.core.nas.training import _LOSING_PASSES, learning_rate
+from hivenas.core.nas.training import learning_rate
 from hivenas.core.records import weights_name
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ArchitectureError, MissingResultsError
@@ -129,12 +128,6 @@ def test_mixed_precision_is_of_the_network_alone_and_its_answers_are_float32(tin
 def test_mixed_precision_learns_what_single_precision_learns(tiny: dict[str, Any]) -> None:
     settings = {"dataset": {"name": "digits"}, "epochs": 3, "batch_size": 16, "initial_lr": 0.05, "final_lr": 0.01}
     assert strategy(tiny | settings, mixed_precision=True).evaluate(ARCH).fitness > 0.8
-
-
-def test_training_leaves_the_graph_optimizer_as_it_was(tiny: dict[str, Any]) -> None:
-    strategy(tiny).evaluate(ARCH)
-    options = tf.config.optimizer.get_experimental_options()
-    assert not [key for key in _LOSING_PASSES if not options.get(key, True)]
 
 
 def test_augmentation_is_of_training_batches_only_and_new_in_every_epoch(tiny: dict[str, Any]) -> None:

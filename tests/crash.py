@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sqlite3
 import time
@@ -213,7 +214,9 @@ class _Folder:
 
     def found(self) -> str:
         """Files that a kill may leave behind."""
-        names = [path.name for path in self._path.glob("**/.*") if path.name != ".lock"]
+        # A folder of the outbox may go while it is looked into, over which a glob would fall.
+        everything = (name for _, folders, files in os.walk(self._path) for name in (*folders, *files))
+        names = [name for name in everything if name.startswith(".") and name != ".lock"]
         names += [f"outbox/{path.name}" for path in self._path.glob("outbox/*.json")]
         names += [f"checkpoints/{path.name}" for path in self._path.glob("checkpoints/*")]
         return ", ".join(sorted(names))

@@ -9,15 +9,20 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from hivenas.cli import main
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.records import CIRCUMSTANCES
 
@@ -53,25 +58,50 @@ def records(folder: Path, without: Set[str] = CIRCUMSTANCES) -> list[dict[str, s
         return [{k: v for k, v in row.items() if k not in without} for row in csv.DictReader(lines)]
 
 
-def test_mlflow_run_searches_trains_and_registers(store: str, tmp_path: Path) -> None:
-    file = configuration(tmp_path, "job", "first")
-    arguments = [
-        "run",
-        str(ROOT),
-        "--env-manager",
-        "local",
-        "-P",
-        f"config={file}",
-        "-P",
-        "set=seed=6 full_train.epochs=4",
-    ]
-    done = run("mlflow", *arguments)
+@dataclass(frozen=True)
+class Job:
+    """A search that `mlflow run` has carried out, and what MLflow showed of it then.
+
+    Args:
+        command: that carried it out.
+        arguments: for commands of hivenas on the same search.
+        output: what it printed.
+        version: of the registered model.
+        parent: the search's run.
+        children: the runs of its evaluations and of the full training.
+    """
+
+    command: list[str]
+    arguments: list[str]
+    output: str
+    version: ModelVersion
+    parent: Run
+    children: list[Run]
+
+
+@pytest.fixture(scope="module")
+def job(store_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """A search takes a while, so one serves the tests of what it leaves and of its model."""
+    folder = tmp_path_factory.mktemp("job")
+    file, changed = configuration(folder, "job", "first"), "seed=6 full_train.epochs=4"
+    command = ["mlflow", "run", str(ROOT), "--env-manager", "local", "-P", f"config={file}", "-P", f"set={changed}"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", store_uri)
+        patch.delenv("MLFLOW_RUN_ID", raising=False)
+        done = run(*command)
     assert done.returncode == 0, done.stdout + done.stderr
-    client = mlflow.MlflowClient()
+    client = mlflow.MlflowClient(store_uri, store_uri)
     version = client.get_model_version_by_alias("job", "champion")
-    training = client.get_run(version.run_id)
-    parent = client.get_run(training.data.tags["mlflow.parentRunId"])
+    parent = client.get_run(client.get_run(version.run_id).data.tags["mlflow.parentRunId"])
     children = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    arguments = ["--config", str(file), "--set", changed]
+    return Job(command, arguments, done.stdout, version, parent, list(children))
+
+
+def test_mlflow_run_searches_trains_and_registers(store: str, job: Job) -> None:
+    client, version, parent, children = mlflow.MlflowClient(), job.version, job.parent, job.children
+    training = client.get_run(version.run_id)
     phases = [child.data.tags["hivenas.phase"] for child in children]
     assert phases.count("full_train") == 1
     assert phases.count("evaluate") == parent.data.metrics["evaluations"] - phases.count("momentum")
@@ -96,41 +126,38 @@ def test_mlflow_run_searches_trains_and_registers(store: str, tmp_path: Path) ->
     note = parent.data.tags["mlflow.note.content"]
     assert 'load_model("models:/job@champion")' in note
     assert "version 1 of job is the champion: there was none before" in note
-    assert "registered: version 1 of job is the champion: there was none before" in done.stdout
+    assert "registered: version 1 of job is the champion: there was none before" in job.output
 
-    again = run("mlflow", *arguments, "-P", "resume=true")
+    again = run(*job.command, "-P", "resume=true")
     assert again.returncode == 0, again.stdout + again.stderr
     pointers = client.search_runs(["0"], f"tags.`hivenas.resumes` = '{parent.info.run_id}'")
     assert len(pointers) == 1
     assert pointers[0].data.metrics["test_accuracy"] == parent.data.metrics["test_accuracy"]
 
 
-def test_the_registered_model_takes_raw_images(store: str, tmp_path: Path) -> None:
-    file = configuration(tmp_path, "served", "served")
-    done = run("hivenas", "search", "--config", str(file))
-    assert done.returncode == 0, done.stdout + done.stderr
-    model = mlflow.pyfunc.load_model("models:/served@champion")
-    version = mlflow.MlflowClient().get_model_version_by_alias("served", "champion")
+def test_the_registered_model_takes_raw_images(store: str, job: Job) -> None:
+    version = job.version
+    model = mlflow.pyfunc.load_model("models:/job@champion")
     expected = mlflow.MlflowClient().get_run(version.run_id).data.metrics["test_accuracy"]
 
     digits = load_digits()
     raw = digits.images[..., np.newaxis].astype(np.float32)
-    data = NASInterface(None, {"dataset": {"name": "digits", "train_limit": 300}, "seed": 5}).eval_strategy.data
+    data = NASInterface(None, {"dataset": {"name": "digits", "train_limit": 300}, "seed": 6}).eval_strategy.data
     in_test = (raw[:, None] == data.x_test[None]).all(axis=(2, 3, 4)).any(axis=1)
     answers = model.predict(raw[in_test]).argmax(axis=1)
     assert (answers == digits.target[in_test]).mean() == pytest.approx(expected, abs=1e-9)
 
-    trained = run("hivenas", "train", "--config", str(file), "--from-weights")
-    assert trained.returncode == 0, trained.stdout + trained.stderr
-    newer = mlflow.MlflowClient().get_model_version("served", str(int(version.version) + 1))
+    trained = CliRunner().invoke(main, ["train", *job.arguments, "--from-weights"])
+    assert trained.exit_code == 0, trained.output
+    newer = mlflow.MlflowClient().get_model_version("job", str(int(version.version) + 1))
     is_worse = float(newer.tags["hivenas.test_accuracy"]) < float(version.tags["hivenas.test_accuracy"])
     assert newer.aliases == ([] if is_worse else ["champion"])
-    assert newer.tags["hivenas.promotion"] in trained.stdout
+    assert newer.tags["hivenas.promotion"] in trained.output
     assert newer.tags["hivenas.test_data"] == version.tags["hivenas.test_data"]
 
-    by_hand = run("hivenas", "arch", "input|conv3x3_8|output", "--config", str(file))
-    assert by_hand.returncode == 0, by_hand.stdout + by_hand.stderr
-    assert "test accuracy" in by_hand.stdout
+    by_hand = CliRunner().invoke(main, ["arch", "input|conv3x3_8|output", *job.arguments])
+    assert by_hand.exit_code == 0, by_hand.output
+    assert "test accuracy" in by_hand.output
 
 
 EVERYTHING = (
@@ -147,22 +174,21 @@ def search(file: Path, *arguments: str) -> None:
 
 def test_two_processes_two_workers_and_optunas_books_alone_give_the_same_bits(store: str, tmp_path: Path) -> None:
     results: list[Any] = []
-    for name, workers in (("one", 1), ("two_workers", 2)):
-        file = configuration(tmp_path, "same", name, workers)
-        search(file)
-        results.append(records(tmp_path / name))
-    # Another machine: it has neither the records nor the weights, only Optuna's books and MLflow.
+    search(configuration(tmp_path, "same", "two_workers", workers=2))
+    results.append(records(tmp_path / "two_workers"))
+    # One worker, and another machine: it has neither the records nor the weights, only Optuna's books and MLflow.
     file = configuration(tmp_path, "same", "resumed")
     books = ("--set", f"optuna.storage=sqlite:///{tmp_path}/books.db")
     search(file, "--set", "colony.iterations=1", *books)
     shutil.rmtree(tmp_path / "resumed")
     search(file, "--resume", *books)
     results.append(records(tmp_path / "resumed"))
-    assert results[0] == results[1] == results[2]
+    assert results[0] == results[1]
 
     rows = results[0]
     assert any(row["status"] == "stopped" for row in rows), "no rule has ended a training"
-    evaluated = [row for row in records(tmp_path / "one", CIRCUMSTANCES - {"run_id"}) if row["phase"] == "evaluate"]
+    tracked = records(tmp_path / "two_workers", CIRCUMSTANCES - {"run_id"})
+    evaluated = [row for row in tracked if row["phase"] == "evaluate"]
     heirs = [row for row in evaluated if float(row["inherited"])]
     assert heirs, "nothing was inherited"
     assert all(row["parent"] and row["inherited_epochs"] == "1" for row in heirs)

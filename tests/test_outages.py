@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 from mlflow.entities import Run
 
+from hivenas.core.outage import PAUSE_S
 from hivenas.core.records import CIRCUMSTANCES
 from tests.outcome import table
 from tests.processes import SPHERE, TRAINING, Place, Process
 from tests.servers import Server
 
 AWAY, BACK = "does not answer", "answers again"
+EVALUATIONS = 24  # of a search of three iterations; each of them takes several requests to the server
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +42,8 @@ def server(one_server: Server) -> Server:
 def search(tmp_path: Path, server: Server) -> Callable[..., Place]:
     """Places a search of numbers that tells the server."""
 
-    def make(name: str, iterations: int = 6) -> Place:
-        text = SPHERE.format(name=name, seed=5, iterations=iterations)
+    def make(name: str) -> Place:
+        text = SPHERE.format(name=name, seed=5, iterations=3)
         return Place(tmp_path / name, text, {"MLFLOW_TRACKING_URI": server.uri})
 
     return make
@@ -59,16 +61,16 @@ def children(place: Place) -> list[Run]:
     return sorted((run for run in runs if run is not parent), key=lambda run: int(run.info.start_time))
 
 
-def delivered_in_order(place: Place, evaluations: int) -> None:
+def delivered_in_order(place: Place) -> None:
     """Every evaluation is tracked once, the table knows its run, and nothing waits."""
     rows = table(place)
-    assert [int(row["index"]) for row in rows] == list(range(evaluations))
+    assert [int(row["index"]) for row in rows] == list(range(EVALUATIONS))
     runs = {run.info.run_id: int(run.data.tags["hivenas.index"]) for run in children(place)}
     assert {row["run_id"]: int(row["index"]) for row in rows} == runs
     client = mlflow.MlflowClient(place.store_uri)
     parent = client.get_run(client.get_run(rows[0]["run_id"]).data.tags["mlflow.parentRunId"])
     curve = client.get_metric_history(parent.info.run_id, "fitness")
-    assert [point.step for point in curve] == list(range(evaluations))
+    assert [point.step for point in curve] == list(range(EVALUATIONS))
     assert not list(place.results.glob("outbox/*.json"))
 
 
@@ -77,67 +79,68 @@ def ended(process: Process) -> str:
     return process.output
 
 
-def killed_in_the_middle(place: Place, server: Server) -> Process:
-    """Starts a search and kills its server when some evaluations are recorded."""
-    process = place.start()
-    process.wait_for("5/48" if "iterations: 6" in place.text else "5/")
+def killed_in_the_middle(server: Server, *places: Place) -> list[Process]:
+    """Starts searches and kills their server when each has recorded some evaluations."""
+    processes = [place.start() for place in places]
+    for process in processes:
+        process.wait_for(f"5/{EVALUATIONS}")
     server.kill()
-    return process
+    return processes
 
 
 def test_a_server_that_comes_back_gets_everything_in_order(server: Server, search: Callable[..., Place]) -> None:
-    place = search("back", iterations=15)
-    process = killed_in_the_middle(place, server)
+    place = search("back")
+    (process,) = killed_in_the_middle(server, place)
     process.wait_for(AWAY)
     process.signal(signal.SIGSTOP)  # the search is quicker than the start of a server
+    next_try = time.monotonic() + PAUSE_S
     server.start()
-    time.sleep(15.0)  # the pause between tries
-    assert len(table(place)) < 120
+    time.sleep(max(0.0, next_try - time.monotonic()))
+    assert len(table(place)) < EVALUATIONS
     process.signal(signal.SIGCONT)
     output = ended(process)
     assert (output.count(AWAY), output.count(BACK)) == (1, 1)
-    delivered_in_order(place, 120)
+    delivered_in_order(place)
 
 
 def test_a_server_that_stays_away_is_told_by_sync_or_resume(server: Server, search: Callable[..., Place]) -> None:
     synced, resumed = search("synced"), search("resumed")
-    processes = [killed_in_the_middle(synced, server)]
-    output = ended(processes[0])
-    assert output.count(AWAY) == 1
-    waiting = re.search(rf"hivenas sync --config {re.escape(str(synced.config))} +\((\d+) records wait", output)
+    outputs = [ended(process) for process in killed_in_the_middle(server, synced, resumed)]
+    assert [output.count(AWAY) for output in outputs] == [1, 1]
+    waiting = re.search(rf"hivenas sync --config {re.escape(str(synced.config))} +\((\d+) records wait", outputs[0])
     assert waiting
-    assert len(table(synced)) == 48
+    assert len(table(synced)) == EVALUATIONS
     still = synced.hivenas("sync")
     assert still.wait() == 1
     assert f"0 records taken, {waiting[1]} still waiting" in still.output
 
     server.start()
     assert f"{waiting[1]} records taken, 0 still waiting" in ended(synced.hivenas("sync"))
-    delivered_in_order(synced, 48)
+    delivered_in_order(synced)
     assert "0 records taken, 0 still waiting" in ended(synced.hivenas("sync"))
 
-    ended(killed_in_the_middle(resumed, server))
-    server.start()
     assert "nothing is left to do" in ended(resumed.run("--resume"))
-    delivered_in_order(resumed, 48)
+    delivered_in_order(resumed)
 
 
 def test_a_server_that_hangs_holds_nothing_up(server: Server, search: Callable[..., Place]) -> None:
     place = search("hangs")
+    # A user's own limit instead of 10 s: after it the search goes on, and asks again at its end.
+    place.environment = {**place.environment, "MLFLOW_HTTP_REQUEST_TIMEOUT": "4"}
     process = place.start()
-    process.wait_for("5/48")
+    process.wait_for(f"5/{EVALUATIONS}")
     server.freeze()
     try:
         assert ended(process).count(AWAY) == 1
     finally:
         server.thaw()
     assert ", 0 still waiting" in ended(place.hivenas("sync"))
-    delivered_in_order(place, 48)
+    delivered_in_order(place)
 
 
-def test_a_store_that_is_away_from_the_start_is_one_line(tmp_path: Path) -> None:
+def test_a_store_that_is_away_from_the_start_is_one_line(tmp_path: Path, template: Path) -> None:
     away = {"MLFLOW_TRACKING_URI": Server(tmp_path).uri}
-    place = Place(tmp_path / "away", SPHERE.format(name="away", seed=5, iterations=6), away)
+    place = Place(tmp_path / "away", SPHERE.format(name="away", seed=5, iterations=1), away)
     for _ in range(2):
         process = place.run()
         assert process.wait() == 1
@@ -145,8 +148,9 @@ def test_a_store_that_is_away_from_the_start_is_one_line(tmp_path: Path) -> None
         assert line.startswith(f"hivenas: the MLflow store {away['MLFLOW_TRACKING_URI']} {AWAY}: ")
         assert not (place.results / "away.csv").exists()
     place.environment = {}
+    place.share_store(template)
     ended(place.run())
-    assert len(table(place)) == 48
+    assert len(table(place)) == 8
 
 
 def test_a_model_is_registered_when_the_server_is_back(
@@ -192,14 +196,24 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False)
 
 
-@pytest.mark.parametrize("size", ["24k", "44k"])  # full in the middle, and at the end
+FULL = SPHERE.format(name="full", seed=5, iterations=6)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, template: Path) -> list[dict[str, str]]:
+    """The records of a search that has had space."""
+    place = Place(tmp_path_factory.mktemp("whole"), FULL)
+    place.share_store(template)
+    ended(place.run())
+    return table(place)
+
+
+@pytest.mark.parametrize("size", ["24k", "32k"])  # full after a quarter of the evaluations, and near the end
 def test_a_search_goes_on_when_a_full_disk_has_space_again(
-    size: str, tmp_path: Path, small_disk: Callable[..., Path]
+    size: str, tmp_path: Path, template: Path, small_disk: Callable[..., Path], whole: list[dict[str, str]]
 ) -> None:
-    text = SPHERE.format(name="full", seed=5, iterations=12)
-    whole = Place(tmp_path / "whole", text)
-    ended(whole.run())
-    place = Place(tmp_path / "place", text + f"results: {{dir: {small_disk(size)}}}\n")
+    place = Place(tmp_path / "place", FULL + f"results: {{dir: {small_disk(size)}}}\n")
+    place.share_store(template)
     place.results = tmp_path / "disk" / "full"
     process = place.run()
     assert process.wait() == 1
@@ -210,7 +224,7 @@ def test_a_search_goes_on_when_a_full_disk_has_space_again(
     assert process.output.splitlines()[-1].strip() == f"hivenas search --config {place.config} --resume"
     small_disk("40m", again=True)
     ended(place.run("--resume"))
-    assert [_figures(row) for row in table(place)] == [_figures(row) for row in table(whole)]
+    assert [_figures(row) for row in table(place)] == [_figures(row) for row in whole]
 
 
 def _figures(row: dict[str, str]) -> dict[str, str]:

@@ -35,7 +35,8 @@ SEARCH: dict[str, Any] = {
         "inherit_epochs": 2,
         "augmentation": {"contrast": 0.5},
     },
-    "colony": {"size": 4, "iterations": 3},
+    # Its onlookers inherit in the first iterations, so that few evaluations are of all kinds.
+    "colony": {"kind": "canonical", "size": 4, "iterations": 2, "employee_ratio": 0.5},
     "full_train": {"epochs": 2},
     "registry": {"register": False},
 }
@@ -64,7 +65,7 @@ def chosen(rows: list[Row], kind: str) -> str:
         (run,) = mlflow.MlflowClient().search_runs([experiment.experiment_id], "tags.`hivenas.phase` = 'full_train'")
         return str(run.info.run_id)
     kinds = {
-        "stopped": lambda row: row.status == "stopped",
+        "stopped": lambda row: row.status == "stopped" and not row.inherited,
         "heir": lambda row: row.status == "complete" and row.inherited > 0,
         "momentum": lambda row: row.phase == "momentum",
     }

@@ -78,12 +78,13 @@ def test_training_learns(tiny: dict[str, Any]) -> None:
     assert evaluation.history[-1].loss < evaluation.history[0].loss
 
 
-@pytest.mark.parametrize("augmentation", [{}, AUGMENTATION], ids=["plain", "augmented"])
 @pytest.mark.parametrize("schedule", [True, False])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: str(optimizer["op"]))
 def test_continuing_equals_never_having_stopped_to_the_last_bit(
-    tiny: dict[str, Any], optimizer: dict[str, Any], schedule: bool, augmentation: dict[str, Any]
+    tiny: dict[str, Any], optimizer: dict[str, Any], schedule: bool
 ) -> None:
+    # Each optimizer and each kind of rates meets both; all twelve would tell no more.
+    augmentation = AUGMENTATION if schedule is (optimizer["op"] == "Adam") else {}
     rates = {"initial_lr": 0.01, "final_lr": 0.001} if schedule else {"initial_lr": 0.0}
     check_continuing(tiny, {"optimizer": optimizer, "epochs": 3, "augmentation": augmentation, **rates})
 

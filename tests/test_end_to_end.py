@@ -161,7 +161,8 @@ def test_the_registered_model_takes_raw_images(store: str, job: Job) -> None:
 
 
 EVERYTHING = (
-    "full_train.enabled=false colony.iterations=3 evaluation.stopping=median evaluation.median.from_epoch=1 "
+    "full_train.enabled=false colony.iterations=3 colony.overlap=1 evaluation.stopping=median "
+    "evaluation.median.from_epoch=1 "
     "evaluation.median.candidates=2 evaluation.first_look=2 evaluation.inherit=true evaluation.inherit_epochs=2 "
     "evaluation.augmentation.contrast=0.5 evaluation.augmentation.cutout=0.5"
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def chosen(rows: list[Row], kind: str) -> str:
         experiment = mlflow.MlflowClient().get_experiment_by_name("again")
         (run,) = mlflow.MlflowClient().search_runs([experiment.experiment_id], "tags.`hivenas.phase` = 'full_train'")
         return str(run.info.run_id)
-    kinds = {
+    kinds: dict[str, Callable[[Row], bool]] = {
         "stopped": lambda row: row.status == "stopped" and not row.inherited,
         "heir": lambda row: row.status == "complete" and row.inherited > 0,
         "momentum": lambda row: row.phase == "momentum",

@@ -259,8 +259,8 @@ class BeeColony(ABC):
     # -- momentum ----------------------------------------------------------------------------------------------
 
     def _plan_momentum(self) -> list[Flight]:
-        leaving = {flight.candidate for flight in self._air}  # being continued already
-        known = [e for e in self._memory.values() if e.status != "failed" and e.filename and e.candidate not in leaving]
+        away = {flight.candidate for flight in self._air}  # may be being continued already
+        known = [e for e in self._memory.values() if e.status != "failed" and e.filename and e.candidate not in away]
         given = allocate_epochs(self._momentum_epochs, [e.momentum for e in known], [e.age for e in known], self._rng)
         flights: list[Flight] = []
         for evaluation, epochs in zip(known, given, strict=True):
@@ -299,15 +299,16 @@ class BeeColony(ABC):
     def _settle(self) -> None:
         """Learns from what was told, but from nothing for which the next phase does not wait until that is planned."""
         while self._told and not self._is_due():
-            evaluation: Evaluation | None = self._told.pop(0)
-            # Flights that found a record are learned from in their turn.
-            while self._air and (evaluation or not self._air[0].proposal):
-                flight = self._air.pop(0)
-                self._learn_of(flight, evaluation if flight.proposal else None)
-                if flight.proposal:
-                    evaluation = None
+            self._learn_reused()
+            self._learn_of(self._air.pop(0), self._told.pop(0))
+            self._learn_reused()
             if self._is_due():
                 self._advance()
+
+    def _learn_reused(self) -> None:
+        """Learns from flights that found a record, in their turn."""
+        while self._air and self._air[0].proposal is None:
+            self._learn_of(self._air.pop(0), None)
 
     def _learn_of(self, flight: Flight, evaluation: Evaluation | None) -> None:
         if evaluation is None:

@@ -205,7 +205,7 @@ def test_noise_is_named_and_several_tables_and_processes_give_the_same(file: Pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--algorithms", "abc,bees"), "must be among abc, canonical, no_employees"),
+        (("--algorithms", "abc,bees"), "must be among abc, overlap_1, overlap_2, canonical"),
         (("--budgets", "5,x"), "must be whole numbers ≥ 1 such as 25,50, got '5,x'"),
         (("--budgets", "0"), "must be whole numbers"),
         (("--tables", "none.csv"), "must be an existing csv or csv.gz file, got 'none.csv'"),

@@ -131,12 +131,10 @@ class Search:
             # Those of an earlier process, or of another setting; its letters have dropped the rest.
             self._fallen += [fallen for fallen in self._retention.take(row) if self._has_states(fallen)]
         flying: deque[_Flying] = deque()
-        following = len(self._landed)
         while proposals := self._colony.ask():
-            if fresh := [proposal for proposal in proposals if proposal.index >= following]:
+            if fresh := proposals[len(flying) :]:
                 self._listener.flying(proposals)
                 flying += self._send_off(fresh)
-                following = fresh[-1].index + 1
             self.put_away()
             row = self._land(flying.popleft())
             self._landed.append(row)

@@ -165,11 +165,7 @@ class SearchRun:
     def _has_flown(self) -> bool:
         """Whether every iteration was flown; a resumed configuration may ask for more than the recorded one."""
         colony = self.store.state.colony
-        if colony is None or colony["iteration"] < self.config.colony.iterations:
-            return False
-        # What the colony has not learned from is recorded all the same, where it has been evaluated.
-        asked = sum(flight["proposal"] is not None for flight in colony.get("flights", ()))
-        return len(self.store.rows) >= int(colony["evaluations"]) + asked
+        return colony is not None and colony["iteration"] >= self.config.colony.iterations
 
     def _trains(self) -> bool:
         """Whether the best candidate is to be trained fully."""

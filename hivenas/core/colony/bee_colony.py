@@ -51,8 +51,8 @@ class Flight:
             known: how much the hive knew when it proposed, where older data do not say.
         """
         candidate = tuple(data["candidate"]) if isinstance(data["candidate"], list) else data["candidate"]
-        as_it_was = {"known": known, **(data["proposal"] or {}), "candidate": candidate, "bars": ()}
-        proposal = Proposal(**as_it_was) if data["proposal"] else None
+        plain = data["proposal"]
+        proposal = plain and Proposal(**{"known": known, **plain, "candidate": candidate, "bars": ()})
         return cls(data["bee"], data["source"], candidate, proposal)
 
 
@@ -259,7 +259,7 @@ class BeeColony(ABC):
     # -- momentum ----------------------------------------------------------------------------------------------
 
     def _plan_momentum(self) -> list[Flight]:
-        away = {flight.candidate for flight in self._air}  # may be being continued already
+        away = self._away()  # may be being continued already
         known = [e for e in self._memory.values() if e.status != "failed" and e.filename and e.candidate not in away]
         given = allocate_epochs(self._momentum_epochs, [e.momentum for e in known], [e.age for e in known], self._rng)
         flights: list[Flight] = []
@@ -284,6 +284,10 @@ class BeeColony(ABC):
         return self._learned + sum(flight.proposal is not None for flight in (*self._air, *before))
 
     # -- what came of a flight ---------------------------------------------------------------------------------
+
+    def _away(self) -> list[str]:
+        """Where bees of the phase before are still on their way to."""
+        return [str(flight.candidate) for flight in self._air]
 
     def _open(self) -> list[Proposal]:
         """What the hive has not learned of yet."""

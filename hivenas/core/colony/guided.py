@@ -169,7 +169,7 @@ class GuidedBeeColony(BeeColony):
         for choice in choices:
             everywhere |= {name: visit for name, visit in choice.visits.items() if name not in everywhere}
         names = list(everywhere)
-        away = [str(flight.candidate) for flight in self._air]  # of the phase before
+        away = self._away()
         outlook = surrogate.outlook(self._encode([*names, *away])) if names else None
         place = {name: i for i, name in enumerate(names)}  # of those that no bee of the phase flies to
         if outlook:
@@ -214,8 +214,7 @@ class GuidedBeeColony(BeeColony):
 
         Source: after Latin hypercubes, McKay, Beckman and Conover (1979); samples keep to the space's limits.
         """
-        away = [str(flight.candidate) for flight in self._air]
-        seen = self._encode([*self._memory, *away])
+        seen = self._encode([*self._memory, *self._away()])
         flights: list[Flight] = []
         for bee in range(bees):
             drawn = dict.fromkeys(str(self._space.sample()) for _ in range(DRAWN))

@@ -133,9 +133,9 @@ def search_once(method: str, config: Config, evaluations: int, seed: int) -> Non
 
 
 def _search_with_hivenas(method: str, config: Config, evaluations: int, seed: int, report: _Report) -> None:
-    from hivenas import app
+    from hivenas import api
     from hivenas.core.records import Row
-    from hivenas.listener import SearchListener
+    from hivenas.run.callbacks import SearchListener
 
     class Listener(SearchListener):
         def evaluated(self, row: Row, best: Row | None) -> None:
@@ -152,7 +152,7 @@ def _search_with_hivenas(method: str, config: Config, evaluations: int, seed: in
         }
     )
     os.environ["MLFLOW_TRACKING_URI"] = os.environ["MLFLOW_REGISTRY_URI"] = "sqlite:///mlflow.db"
-    app.search(searched, Listener())
+    api.search(searched, Listener())
 
 
 def _search_with_keras_tuner(method: str, config: Config, evaluations: int, seed: int, report: _Report) -> None:
@@ -160,9 +160,9 @@ def _search_with_keras_tuner(method: str, config: Config, evaluations: int, seed
     import keras_tuner  # type: ignore[import-not-found]
 
     from hivenas.core.nas.nas_interface import NASInterface
-    from hivenas.core.nas.network import build_network
-    from hivenas.core.nas.search_space import Chain
-    from hivenas.core.nas.training import learning_rate, make_optimizer
+    from hivenas.core.nas.space.architecture import Chain
+    from hivenas.core.nas.training.loop import learning_rate, make_optimizer
+    from hivenas.core.nas.training.network import build_network
     from hivenas.core.tracker import NullTracker
 
     interface = NASInterface.from_config(config.model_copy(update={"seed": seed}), tracker=NullTracker())

@@ -22,7 +22,7 @@ import numpy as np
 from hivenas.execution import limit_threads
 
 if TYPE_CHECKING:
-    from hivenas.core.nas.datasets import Dataset
+    from hivenas.core.nas.data.datasets import Dataset
 
 BATCH = 128
 ALL: dict[str, Any] = {"affine": True, "cutout": 1.0, "saturation": 1.0, "contrast": 1.0}
@@ -51,7 +51,7 @@ def microseconds_an_image(shape: tuple[int, int, int], settings: dict[str, Any],
     import tensorflow as tf
 
     from hivenas.config import AugmentationConfig
-    from hivenas.core.nas.augmentation import Augmentation, Standardisation
+    from hivenas.core.nas.training.augmentation import Augmentation, Standardisation
 
     channels = shape[2]
     scale = Standardisation(np.full(channels, 127.5, np.float32), np.full(channels, 73.9, np.float32), 0.0, 255.0)
@@ -67,7 +67,7 @@ def shares_of_training(candidates: int, repeats: int, images: int) -> None:
     """Prints what augmentation adds to an epoch of each candidate, and the median."""
     from hivenas.config import AugmentationConfig, EvaluationConfig
     from hivenas.core.nas.nas_interface import NASInterface
-    from hivenas.core.nas.training import Arrays, TrainingLoop
+    from hivenas.core.nas.training.loop import Arrays, TrainingLoop
     from hivenas.core.tracker import NullTracker
 
     interface = NASInterface({"depth": 5}, {"results": {"dir": tempfile.mkdtemp()}, "seed": 1}, tracker=NullTracker())
@@ -94,7 +94,7 @@ def shares_of_training(candidates: int, repeats: int, images: int) -> None:
 def images_of_clothes(count: int) -> Dataset:
     """The first images of Fashion-MNIST, or random ones of their size."""
     from hivenas.config import DatasetConfig
-    from hivenas.core.nas.datasets import Dataset, load_dataset
+    from hivenas.core.nas.data.datasets import Dataset, load_dataset
     from hivenas.errors import DatasetError
 
     try:

@@ -29,15 +29,16 @@ from typing import Any
 
 import click
 
-from hivenas import app
-from hivenas.benchmarks.table import TableObjective
+from hivenas import api
 from hivenas.config import Config, from_mapping
 from hivenas.core.colony.guided import GuidedBeeColony
-from hivenas.core.records import ResultsFolder, Row
+from hivenas.core.folder import ResultsFolder
+from hivenas.core.records import Row
 from hivenas.core.tracker import Child
-from hivenas.listener import SearchListener
-from hivenas.outbox import Outbox
+from hivenas.objectives.table import TableObjective
+from hivenas.run.callbacks import SearchListener
 from hivenas.storage import SearchStore
+from hivenas.storage.outbox import Outbox
 from hivenas.tracking import MlflowTracker
 
 HALF = 100  # evaluations on either side of a mark
@@ -197,18 +198,18 @@ def watch(clock: Clock) -> None:
     clock.watch(SearchStore, "records", "append", "save", "fill_run_ids")
     clock.watch(ResultsFolder, "records", "drop_checkpoints")
     # Optuna is imported where it is asked for.
-    from hivenas.storage.following import FollowingBooks
+    from hivenas.storage.mirror import OptunaMirror
 
-    clock.watch(FollowingBooks, "Optuna", "follow")
+    clock.watch(OptunaMirror, "Optuna", "follow")
 
 
 def leave_out(database: Path) -> Between:
     """Has MLflow and Optuna told of the windows alone."""
-    from hivenas.storage.following import FollowingBooks
+    from hivenas.storage.mirror import OptunaMirror
 
     between = Between(database)
     between.skip(MlflowTracker, "log_child", lambda tracker, child, **_: between.untracked(tracker, child))
-    between.skip(FollowingBooks, "follow", lambda *_, **__: 0)
+    between.skip(OptunaMirror, "follow", lambda *_, **__: 0)
     return between
 
 
@@ -229,7 +230,7 @@ def main(table: Path, at: str, optuna: str | None, folder: Path | None, whole: b
         Path(there).mkdir(parents=True, exist_ok=True)
         with chdir(there):
             os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{there}/mlflow.db"
-            app.search(config, Watcher(clock, marks, None if whole else leave_out(Path(there) / "mlflow.db")))
+            api.search(config, Watcher(clock, marks, None if whole else leave_out(Path(there) / "mlflow.db")))
 
 
 if __name__ == "__main__":

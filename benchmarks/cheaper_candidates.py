@@ -33,7 +33,7 @@ EVALUATION |= {"initial_lr": 0.004, "final_lr": 0.0005}
 def choose_pairs(parents: int, children: int) -> list[tuple[str, str]]:
     """Random parents, each with neighbours in which one operation was replaced; the same on every machine."""
     from hivenas.config import SpaceConfig
-    from hivenas.core.nas.search_space import NASSearchSpace
+    from hivenas.core.nas.space.search_space import NASSearchSpace
 
     rng = np.random.default_rng(2026)
     space = NASSearchSpace(SpaceConfig.model_validate(SPACE), rng)
@@ -91,7 +91,7 @@ class Trainer:
 
     def inherited(self, child: str, parent: str) -> dict[str, Any]:
         """The last epochs of the child from the parent's matching weights at the snapshot's age."""
-        from hivenas.core.nas.network import copy_matching_weights
+        from hivenas.core.nas.training.network import copy_matching_weights
 
         started = time.process_time()
         donor = self.strategy.instantiate_network(parent)
@@ -102,7 +102,7 @@ class Trainer:
         return result | {"cpu": time.process_time() - started, "share": share}
 
     def _start(self, arch: str, planned: int) -> Any:
-        from hivenas.core.nas.training import TrainingLoop
+        from hivenas.core.nas.training.loop import TrainingLoop
         from hivenas.core.seeds import derive_seed
 
         self._started = time.process_time()

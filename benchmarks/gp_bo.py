@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.special import ndtr
 
-from hivenas.benchmarks.table import TableObjective
 from hivenas.core.colony.surrogate import normal_scores
+from hivenas.objectives.table import TableObjective
 
 FIRST = 10  # random architectures before the model is asked
 BEST = 10  # architectures whose neighbours are looked at

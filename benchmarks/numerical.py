@@ -13,9 +13,9 @@ from statistics import median
 
 import numpy as np
 
-from hivenas.benchmarks.numerical import NumericalObjective, Rosenbrock, Sphere
 from hivenas.config import ColonyConfig
-from hivenas.core.colony.colony import ArtificialBeeColony
+from hivenas.core.colony.canonical import ArtificialBeeColony
+from hivenas.objectives.numerical import NumericalObjective, Rosenbrock, Sphere
 
 DIMENSIONS = 30
 SETTING = ColonyConfig(size=50, employee_ratio=0.5, abandonment_limit=25 * DIMENSIONS, iterations=2000)

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from gp_bo import gp_bo
 
-from hivenas.benchmarks.table import TableObjective
 from hivenas.config import ColonyConfig
 from hivenas.core.colony.guided import GuidedBeeColony
 from hivenas.core.colony.kinds import make_colony
-from hivenas.core.evaluation import Bee
+from hivenas.core.records import Bee
+from hivenas.objectives.table import TableObjective
 
 POPULATION, SAMPLE = 20, 10  # of regularized evolution
 TPE_FIRST = 10  # random trials before TPE's model is asked; 20 are worse at 25 evaluations

@@ -15,9 +15,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-from hivenas.benchmarks.table import TableObjective
 from hivenas.config import ColonyConfig
 from hivenas.core.colony.kinds import make_colony
+from hivenas.objectives.table import TableObjective
 
 _STEP = 50
 

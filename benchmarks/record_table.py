@@ -41,7 +41,7 @@ from hivenas.errors import ConfigError, HivenasError, WorkerDiedError
 from hivenas.execution import WorkerExecutor, interface_of
 
 if TYPE_CHECKING:
-    from hivenas.core.nas.evaluation_strategy import NASEval
+    from hivenas.core.nas.training.evaluation_strategy import NASEval
 
 TABLE_SUFFIX = ".csv.gz"
 _REPORT_EVERY_S = 30.0

@@ -19,11 +19,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from hivenas import app
+from hivenas import api
 from hivenas.config import Config, from_mapping
-from hivenas.core.records import ResultsFolder, Row
-from hivenas.listener import SearchListener
-from hivenas.reporting import report_recorded
+from hivenas.core.folder import ResultsFolder
+from hivenas.core.records import Row
+from hivenas.run.callbacks import SearchListener
+from hivenas.run.report import report_recorded
 
 ROOT = Path(__file__).parent
 REPEATS = 5
@@ -45,7 +46,7 @@ def search(table: Path, evaluations: int, folder: Path) -> tuple[Config, list[Ro
             "colony": {"size": 20, "iterations": evaluations // 20},
         }
     )
-    app.search(config, SearchListener(), overwrite=True)
+    api.search(config, SearchListener(), overwrite=True)
     rows = ResultsFolder(folder, "table").rows()
     return config, rows
 

@@ -33,10 +33,10 @@ import numpy as np
 from numpy.typing import NDArray
 from peers import ALGORITHMS, Incumbent, Search
 
-from hivenas.benchmarks.table import TableObjective
-from hivenas.benchmarks.table_file import Table
 from hivenas.core.seeds import derive_seed
 from hivenas.errors import InputError
+from hivenas.objectives.table import TableObjective
+from hivenas.objectives.table_file import Table
 from hivenas.reports import as_text
 
 # Known architectures in a row after which a random unvisited one is evaluated on the search's account, untold.

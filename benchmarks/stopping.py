@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config import EvaluationConfig
-from hivenas.core.nas.act import TerminateOnThreshold
-from hivenas.core.nas.stopping import Judge, median_bars
-from hivenas.core.records import Curves
+from hivenas.core.history import Curves
+from hivenas.core.nas.training.act import TerminateOnThreshold
+from hivenas.core.nas.training.rules import StoppingRule, median_thresholds
 
 PHASE, CLASSES = 4, 10
 HORIZONS = (5, 10, 20)
@@ -62,9 +62,9 @@ def replay(curves: NDArray[np.float64], config: EvaluationConfig) -> Replay:
     told: list[dict[int, float]] = []
     known = Curves()
     for start in range(0, len(curves), PHASE):
-        bars = median_bars(known, config) if config.stopping == "median" else []
-        judge = Judge(cutoff if config.stopping == "act" else None, bars)
-        phase = [_trained(curve, judge) for curve in curves[start : start + PHASE]]
+        thresholds = median_thresholds(known, config) if config.stopping == "median" else []
+        rule = StoppingRule(cutoff if config.stopping == "act" else None, thresholds)
+        phase = [_trained(curve, rule) for curve in curves[start : start + PHASE]]
         for seen in phase:
             known.add(seen)
         told += phase
@@ -76,11 +76,11 @@ def replay(curves: NDArray[np.float64], config: EvaluationConfig) -> Replay:
     )
 
 
-def _trained(curve: NDArray[np.float64], judge: Judge) -> dict[int, float]:
+def _trained(curve: NDArray[np.float64], rule: StoppingRule) -> dict[int, float]:
     seen: dict[int, float] = {}
     for epoch, accuracy in enumerate(curve, start=1):
         seen[epoch] = float(accuracy)
-        if epoch < len(curve) and judge.verdict(epoch, float(accuracy)):
+        if epoch < len(curve) and rule.verdict(epoch, float(accuracy)):
             break
     return seen
 

@@ -29,15 +29,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hivenas import app
+from hivenas import api
 from hivenas.config import Config, from_mapping
 from hivenas.core.colony import kinds
 from hivenas.core.colony.bee_colony import BeeColony, Flight
-from hivenas.core.evaluation import Evaluation, Proposal
-from hivenas.core.records import Row
+from hivenas.core.records import Evaluation, Proposal, Row
 from hivenas.execution import limit_threads
-from hivenas.listener import SearchListener
 from hivenas.reports import as_text
+from hivenas.run.callbacks import SearchListener
 
 WAYS: dict[str, dict[str, Any]] = {
     "waits": {"workers": 2, "threads": 1},
@@ -157,7 +156,7 @@ def rate(config: Config) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         os.environ["MLFLOW_TRACKING_URI"] = os.environ["MLFLOW_REGISTRY_URI"] = f"sqlite:///{folder}/mlflow.db"
-        app.search(config, clock)
+        api.search(config, clock)
     warm = clock.recorded[config.colony.size :]
     begun, ended = warm[0][0].started, warm[-1][1]
     trained = sum(min(row.seconds, row.started + row.seconds - begun) for row, _ in warm)

@@ -31,12 +31,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hivenas import app
+from hivenas import api
 from hivenas.config import Config, from_mapping
-from hivenas.core.evaluation import Proposal
-from hivenas.core.records import Row
+from hivenas.core.records import Proposal, Row
 from hivenas.execution import WorkerExecutor, interface_of, limit_threads, run_proposal
-from hivenas.listener import SearchListener
+from hivenas.run.callbacks import SearchListener
 
 EPOCHS, BATCH = 5, 128
 ALL: dict[str, Any] = {"affine": True, "cutout": 1.0, "saturation": 1.0, "contrast": 1.0}
@@ -129,7 +128,7 @@ def against_fit(options: argparse.Namespace, folder: Path) -> None:
     ) as peer:
         _PEERS.add(peer.submit(os.getpid).result())
         listener = Pairs(config, peer)
-        app.search(config, listener)
+        api.search(config, listener)
     driver, worker, fits = np.array(listener.pairs).T
     _summary(fits, driver + worker)
     print(f"driver, median a candidate: {np.median(driver):.3f} s")
@@ -221,7 +220,7 @@ def _prepare(config: Config) -> float:
 
 def steps_of(config: Config, candidate: str) -> dict[str, float]:
     """CPU seconds of the steps of an evaluation in this process, as `NASEval.evaluate` does them."""
-    from hivenas.core.nas.checkpoints import Saved, save_state
+    from hivenas.core.nas.training.checkpoints import Saved, save_state
 
     strategy = interface_of(config).eval_strategy
     seconds: dict[str, float] = {}

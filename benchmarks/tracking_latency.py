@@ -52,9 +52,9 @@ TABLE = Path(__file__).parent / "tables" / "digits.csv.gz"
 SLEEPER = """
 import time
 from concurrent.futures import ThreadPoolExecutor
-from hivenas import search_run
-from hivenas.benchmarks.table import TableObjective
-from hivenas.cli import main
+from hivenas.run import session
+from hivenas.objectives.table import TableObjective
+from hivenas.cli.commands import main
 look_up = TableObjective.run
 times = []
 def run(objective, proposal):
@@ -63,7 +63,7 @@ def run(objective, proposal):
     times.append(time.monotonic())
     return look_up(objective, proposal)
 TableObjective.run = run
-search_run.make_executor = lambda *_, **__: ThreadPoolExecutor(1)
+session.make_executor = lambda *_, **__: ThreadPoolExecutor(1)
 try:
     main()
 finally:

@@ -74,14 +74,14 @@ def main() -> None:
 
 def search(file: Path, overrides: list[str]) -> Outcome:
     """Searches in this process, in a folder of its own."""
-    from hivenas import app
-    from hivenas.listener import SearchListener
+    from hivenas import api
+    from hivenas.run.callbacks import SearchListener
 
     config = load(file, overrides)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         os.environ["MLFLOW_TRACKING_URI"] = os.environ["MLFLOW_REGISTRY_URI"] = "sqlite:///mlflow.db"
-        finished = app.search(config, SearchListener())
+        finished = api.search(config, SearchListener())
     rows = [row for row in finished.rows if row.status != "failed"]
     test = finished.trained.evaluation.extra["test_accuracy"] if finished.trained else float("nan")
     return Outcome(

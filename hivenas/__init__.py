@@ -9,19 +9,19 @@ import importlib
 from typing import Any
 
 _HOMES = {
-    "ArtificialBeeColony": "hivenas.core.colony.colony",
+    "ArtificialBeeColony": "hivenas.core.colony.canonical",
     "Config": "hivenas.config",
-    "Evaluation": "hivenas.core.evaluation",
+    "Evaluation": "hivenas.core.records",
     "NASInterface": "hivenas.core.nas.nas_interface",
-    "NASSearchSpace": "hivenas.core.nas.search_space",
+    "NASSearchSpace": "hivenas.core.nas.space.search_space",
     "NullTracker": "hivenas.core.tracker",
-    "ObjectiveInterface": "hivenas.core.objective_interface",
-    "Proposal": "hivenas.core.evaluation",
-    "TerminateOnThreshold": "hivenas.core.nas.act",
+    "ObjectiveInterface": "hivenas.core.objective",
+    "Proposal": "hivenas.core.records",
+    "TerminateOnThreshold": "hivenas.core.nas.training.act",
     "load": "hivenas.config",
-    "register_cell": "hivenas.core.nas.operations",
-    "register_dataset": "hivenas.core.nas.datasets",
-    "register_operation": "hivenas.core.nas.operations",
+    "register_cell": "hivenas.core.nas.space.operations",
+    "register_dataset": "hivenas.core.nas.data.datasets",
+    "register_operation": "hivenas.core.nas.space.operations",
 }
 
 __all__ = [

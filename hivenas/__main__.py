@@ -1,6 +1,6 @@
 """`python -m hivenas`."""
 
-from hivenas.cli import main
+from hivenas.cli.commands import main
 
 if __name__ == "__main__":
     main()

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from hivenas.core.colony.bee_colony import BeeColony
-from hivenas.core.evaluation import Evaluation, Proposal, Status
-from hivenas.core.objective_interface import ObjectiveInterface
+from hivenas.core.objective import ObjectiveInterface
+from hivenas.core.records import Evaluation, Proposal, Status
 from hivenas.core.seeds import arch_hash
 
 Make = Callable[[np.random.Generator], ObjectiveInterface]
@@ -23,7 +23,7 @@ _WORTH = {"none": 0.0, "pool": 1.0, "conv": 3.0}
 
 
 @dataclass
-class Told:
+class History:
     """A phase of a run: what was asked, and what was told."""
 
     phase: str
@@ -31,23 +31,23 @@ class Told:
     evaluations: list[Evaluation]
 
 
-def fly(objective: ObjectiveInterface, colony: BeeColony) -> list[Told]:
+def fly(objective: ObjectiveInterface, colony: BeeColony) -> list[History]:
     """Flies the colony to its end."""
     told = []
     while proposals := colony.ask():
         phase = str(colony.state()["phase"])
         evaluations = [objective.run(proposal) for proposal in proposals]
         colony.tell(evaluations)
-        told.append(Told(phase, proposals, evaluations))
+        told.append(History(phase, proposals, evaluations))
     return told
 
 
-def evaluations_of(told: Sequence[Told]) -> list[Evaluation]:
+def evaluations_of(told: Sequence[History]) -> list[Evaluation]:
     """Everything that a run was told, in order."""
     return [evaluation for phase in told for evaluation in phase.evaluations]
 
 
-def proposals_of(told: Sequence[Told]) -> list[Proposal]:
+def proposals_of(told: Sequence[History]) -> list[Proposal]:
     """Everything that a run asked for, in order."""
     return [proposal for phase in told for proposal in phase.proposals]
 

@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hivenas.benchmarks.table import TableObjective
 from hivenas.config import ColonyConfig, SpaceConfig
 from hivenas.core.colony.bee_colony import BeeColony
-from hivenas.core.evaluation import Candidate, Evaluation, Proposal
-from hivenas.core.records import Row
+from hivenas.core.records import Candidate, Evaluation, Proposal, Row
 from hivenas.errors import ConfigError
+from hivenas.objectives.table import TableObjective
 from tests.colonies import (
+    History,
     Make,
-    Told,
     answer,
     ends_in_every_way,
     evaluations_of,
@@ -29,7 +28,7 @@ from tests.colonies import (
     proposals_of,
     write_table,
 )
-from tests.objectives import EPOCHS, SMALL_SPACE, TinyObjective
+from tests.toy_objectives import EPOCHS, SMALL_SPACE, TinyObjective
 
 PLAIN = SMALL_SPACE.model_copy(update={"skip_rate": 0.0})
 # Of nine architectures: fewer than a search plans, and more than are visited before a model of the space is asked.
@@ -352,7 +351,7 @@ class ColonyContract(ABC):
         """Saves after every tell and every ask; from each of the states a fresh hive goes on as this one did."""
         objective, colony = self.hive(make, config, momentum=momentum)
         saved: list[tuple[str, str]] = []
-        told: list[Told] = []
+        told: list[History] = []
         while True:
             after_tell = json.dumps(colony.state())
             proposals = colony.ask()
@@ -361,7 +360,7 @@ class ColonyContract(ABC):
                 break
             evaluations = [objective.run(proposal) for proposal in proposals]
             colony.tell(evaluations)
-            told.append(Told("", proposals, evaluations))
+            told.append(History("", proposals, evaluations))
         assert len(told) > 4
         for phase, (after_tell, after_ask) in enumerate(saved):
             # Records as the table keeps them.

@@ -8,8 +8,8 @@ from concurrent.futures import Executor
 import numpy as np
 import pytest
 
-from hivenas.core.evaluation import Candidate, Proposal, decode_candidate, encode_candidate
-from hivenas.core.objective_interface import ArchitectureObjective, ObjectiveInterface
+from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
+from hivenas.core.records import Candidate, Proposal, decode_candidate, encode_candidate
 
 
 class ObjectiveContract(ABC):

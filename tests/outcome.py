@@ -15,7 +15,7 @@ import mlflow
 import numpy as np
 from mlflow.entities import Run
 
-from hivenas.core.records import CIRCUMSTANCES
+from hivenas.core.folder import CIRCUMSTANCES
 from tests.processes import Place
 
 _PARENT, _KEY = "mlflow.parentRunId", "hivenas.key"

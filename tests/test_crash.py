@@ -10,7 +10,8 @@ import mlflow
 import numpy as np
 import pytest
 
-from hivenas.core.records import ResultsFolder, ranking
+from hivenas.core.folder import ResultsFolder
+from hivenas.core.history import ranking
 from tests.crash import Trigger, harass, harass_until, live
 from tests.outcome import SUMMARY, Outcome, differences, outcome, table
 from tests.processes import ROOT, SPHERE, TRAINING, Place

@@ -72,11 +72,11 @@ def test_the_wheel_has_the_package_the_configurations_and_nothing_else(built: Bu
     files = [file.relative_to(ROOT) for file in (ROOT / "hivenas").rglob("*") if file.is_file()]
     ours = {str(file) for file in files if "__pycache__" not in file.parts}
     assert set(names) == ours | {f"hivenas/conf/{name}" for name in configurations}
-    assert {"hivenas/py.typed", "hivenas/cli.py", "hivenas/conf/default.yaml"} <= set(names)
+    assert {"hivenas/py.typed", "hivenas/cli/commands.py", "hivenas/conf/default.yaml"} <= set(names)
     assert configurations == {file.name: file.read_bytes() for file in (ROOT / "conf").iterdir()}
     assert metadata["Version"] == VERSION
     assert metadata["Name"] == "hivenas"
-    assert "hivenas = hivenas.cli:main" in entries
+    assert "hivenas = hivenas.cli.commands:main" in entries
 
 
 def test_the_source_distribution_has_what_the_wheel_is_built_from(built: Built) -> None:

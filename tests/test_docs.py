@@ -19,7 +19,7 @@ import mlflow
 import pytest
 
 from hivenas.config import Config, from_mapping, load
-from hivenas.config_text import leaves, parse_yaml
+from hivenas.config.text import leaves, parse_yaml
 
 ROOT = Path(__file__).parents[1]
 TUTORIAL = ROOT / "docs/tutorial.md"
@@ -158,7 +158,7 @@ def _execute(code: str, place: str) -> None:
 
 
 def _command(arguments: list[str], place: str) -> None:
-    from hivenas.cli import main
+    from hivenas.cli.commands import main
 
     try:
         main(arguments, standalone_mode=False)

@@ -22,9 +22,9 @@ from mlflow.entities.model_registry import ModelVersion
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from hivenas.cli import main
+from hivenas.cli.commands import main
+from hivenas.core.folder import CIRCUMSTANCES
 from hivenas.core.nas.nas_interface import NASInterface
-from hivenas.core.records import CIRCUMSTANCES
 
 ROOT = Path(__file__).parents[1]
 TINY = """
@@ -177,12 +177,12 @@ def test_two_processes_two_workers_and_optunas_books_alone_give_the_same_bits(st
     results: list[Any] = []
     search(configuration(tmp_path, "same", "two_workers", workers=2))
     results.append(records(tmp_path / "two_workers"))
-    # One worker, and another machine: it has neither the records nor the weights, only Optuna's books and MLflow.
+    # One worker, and another machine: it has neither the records nor the weights, only Optuna's mirror and MLflow.
     file = configuration(tmp_path, "same", "resumed")
-    books = ("--set", f"optuna.storage=sqlite:///{tmp_path}/books.db")
-    search(file, "--set", "colony.iterations=1", *books)
+    mirror = ("--set", f"optuna.storage=sqlite:///{tmp_path}/books.db")
+    search(file, "--set", "colony.iterations=1", *mirror)
     shutil.rmtree(tmp_path / "resumed")
-    search(file, "--resume", *books)
+    search(file, "--resume", *mirror)
     results.append(records(tmp_path / "resumed"))
     assert results[0] == results[1]
 

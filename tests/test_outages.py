@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from mlflow.entities import Run
 
+from hivenas.core.folder import CIRCUMSTANCES
 from hivenas.core.outage import PAUSE_S
-from hivenas.core.records import CIRCUMSTANCES
 from tests.outcome import table
 from tests.processes import SPHERE, TRAINING, Place, Process
 from tests.servers import Server

@@ -12,7 +12,7 @@ import yaml
 
 import hivenas
 from hivenas.config import Config, load
-from hivenas.config_text import parse_yaml
+from hivenas.config.text import parse_yaml
 
 ROOT = Path(__file__).parents[1]
 UNEXPLAINED = {"batch_size", "epochs", "study"}  # said by their section
@@ -47,8 +47,8 @@ def test_public_names_are_sorted_and_all_there() -> None:
     [
         "import hivenas",
         "from hivenas import ArtificialBeeColony, NASInterface; NASInterface().sample()",
-        "import hivenas.cli; hivenas.cli.main(['--help'], standalone_mode=False)",
-        "import hivenas.cli; hivenas.cli.main(['check', '--config', 'conf/digits.yaml'], standalone_mode=False)",
+        "from hivenas.cli.commands import main; main(['--help'], standalone_mode=False)",
+        "from hivenas.cli.commands import main; main(['check', '--config', 'conf/digits.yaml'], standalone_mode=False)",
     ],
 )
 def test_light_work_imports_nothing_heavy(code: str) -> None:

@@ -24,7 +24,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from hivenas.cli import main
+from hivenas.cli.commands import main
 from hivenas.core.tracker import ServableModel
 from hivenas.tracking.registry import publish
 
@@ -45,7 +45,7 @@ def save_model(folder: Path, dtype: str) -> ServableModel:
     """A network that answers by the mean of each channel."""
     import keras
 
-    from hivenas.core.nas.network import serving_model
+    from hivenas.core.nas.training.network import serving_model
 
     inputs = keras.layers.Input((6, 5, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(inputs)

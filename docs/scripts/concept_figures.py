@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hivenas.config import EvaluationConfig, load
-from hivenas.core.nas.act import TerminateOnThreshold
-from hivenas.core.nas.stopping import Judge, median_bars
-from hivenas.core.records import Curves, ResultsFolder, Row
+from hivenas.core.folder import ResultsFolder
+from hivenas.core.history import Curves
+from hivenas.core.nas.training.act import TerminateOnThreshold
+from hivenas.core.nas.training.rules import StoppingRule, median_thresholds
+from hivenas.core.records import Row
 from hivenas.reports import BEE_COLOURS
 
 if TYPE_CHECKING:
@@ -110,11 +112,11 @@ def stopping(rows: Sequence[Row], file: Path) -> Figure:
     cutoff = TerminateOnThreshold()
     epochs = range(1, config.epochs)
     axes[0].plot(epochs, [cutoff.threshold(epoch) for epoch in epochs], "--", color=WARN, label="threshold T(ε)")
-    ended = [end_of(row, Judge(cutoff=cutoff), config) for row in rows]
+    ended = [end_of(row, StoppingRule(cutoff=cutoff), config) for row in rows]
     draw_ended(axes[0], rows, ended, "Adaptive Cutoff Threshold")
     seen, ended = Curves(), []
     for row in rows:
-        ended.append(end_of(row, Judge(bars=median_bars(seen, config)), config))
+        ended.append(end_of(row, StoppingRule(thresholds=median_thresholds(seen, config)), config))
         seen.add({epoch: value for epoch, value in row.accuracies().items() if epoch <= (ended[-1] or config.epochs)})
     judged = range(config.median.from_epoch, config.epochs)
     middles = [seen.at(epoch)[len(seen.at(epoch)) // 2] for epoch in judged]
@@ -123,10 +125,10 @@ def stopping(rows: Sequence[Row], file: Path) -> Figure:
     return figure
 
 
-def end_of(row: Row, judge: Judge, config: EvaluationConfig) -> int | None:
+def end_of(row: Row, rule: StoppingRule, config: EvaluationConfig) -> int | None:
     """The epoch after which a rule ends a training; None where it goes on to its end."""
     curve = row.accuracies()
-    return next((e for e in range(1, config.epochs) if judge.verdict(e, curve[e])), None)
+    return next((e for e in range(1, config.epochs) if rule.verdict(e, curve[e])), None)
 
 
 def draw_ended(axes: Axes, rows: Sequence[Row], ended: Sequence[int | None], title: str) -> None:

@@ -12,7 +12,7 @@ _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def held_back() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """Holds SIGINT and SIGTERM back until the work within is over, then lets what came take effect.
 
     A handler that raises does so wherever Python is. In the middle of a database transaction, the exception's frames

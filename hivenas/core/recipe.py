@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from hivenas.config import Config
-from hivenas.core.evaluation import EpochFigures, Evaluation, Phase, Proposal
 from hivenas.core.onednn import chosen_onednn
+from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal
 from hivenas.errors import MissingResultsError
 
 RECIPE_FILE = "recipe.json"

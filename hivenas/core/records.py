@@ -1,23 +1,194 @@
-"""The results folder: where a search's files lie, and its table of evaluations."""
+"""Frozen records that pass between the colony, the executors, the tracker and the results folder."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import os
-import shutil
-from array import array
-from bisect import insort
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Any, Literal
 
-from hivenas.core.evaluation import Evaluation, Proposal, decode_candidate, encode_candidate
-from hivenas.core.files import cut_torn_line, disk_full_said, sweep_temporaries, written_whole
-from hivenas.core.seeds import arch_hash
-from hivenas.errors import MissingResultsError, ResultsExistError
+Candidate = str | tuple[float, ...]
+Bee = Literal["employee", "onlooker", "scout"]
+Status = Literal["complete", "stopped", "failed"]
+Phase = Literal["evaluate", "momentum", "full_train"]
+
+
+class Direction(StrEnum):
+    """Where a better fitness lies; everything that compares fitness asks it."""
+
+    MAXIMIZE = "maximize"
+    MINIMIZE = "minimize"
+
+    @classmethod
+    def of(cls, minimize: bool) -> Direction:
+        """The direction for an objective's `is_minimize`."""
+        return cls.MINIMIZE if minimize else cls.MAXIMIZE
+
+    @property
+    def minimize(self) -> bool:
+        """Whether a smaller fitness is better."""
+        return self is Direction.MINIMIZE
+
+    @property
+    def worst(self) -> float:
+        """The fitness of a candidate that failed: 0 where accuracy is maximised, infinity where a cost is minimised."""
+        return math.inf if self.minimize else 0.0
+
+    def score(self, fitness: float) -> float:
+        """The fitness with the sign with which more is better."""
+        return -fitness if self.minimize else fitness
+
+    def is_better(self, fitness: float, than: float | None) -> bool:
+        """Whether a fitness is better than another one; any is better than none."""
+        return than is None or self.score(fitness) > self.score(than)
+
+
+@dataclass(frozen=True, slots=True)
+class StopThreshold:
+    """What a candidate must reach to be trained on.
+
+    Args:
+        epoch: the epoch after which it is judged, from 1.
+        accuracy: the validation accuracy below which its training ends.
+        origin: where the figure comes from, for people.
+    """
+
+    epoch: int
+    accuracy: float
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a bee asks to have evaluated.
+
+    Args:
+        index: number of the evaluation within the search, from 0.
+        iteration: iteration of the colony, from 0.
+        bee: the role that proposes.
+        bee_id: number of the bee within its role, from 0.
+        candidate: encoded architecture, or the coordinates of a numerical point.
+        center_fitness: fitness of the food source around which the bee searches; None for a new source.
+        momentum_epochs: epochs by which a recorded candidate is continued; 0 for a new evaluation.
+        weights_filename: the saved state that a continuation starts from.
+        parent: the architecture of which the candidate is a neighbour; empty for new sources and numerical points.
+        inherits: the saved state of the parent whose matching weights the candidate starts from; empty for none.
+        thresholds: what the candidate must reach to be trained on.
+        known: evaluations that the colony had learned from when it proposed, the first so many.
+    """
+
+    index: int
+    iteration: int
+    bee: Bee
+    bee_id: int
+    candidate: Candidate
+    center_fitness: float | None = None
+    momentum_epochs: int = 0
+    weights_filename: str | None = None
+    parent: str = ""
+    inherits: str = ""
+    thresholds: tuple[StopThreshold, ...] = ()
+    known: int = 0
+
+    @property
+    def phase(self) -> Phase:
+        """`momentum` for a continuation, else `evaluate`."""
+        return "momentum" if self.momentum_epochs else "evaluate"
+
+    @property
+    def label(self) -> str:
+        """The name under which the evaluation is tracked, such as `0017-onlooker`."""
+        return f"{self.index:04d}-{'momentum' if self.momentum_epochs else self.bee}"
+
+
+@dataclass(frozen=True, slots=True)
+class EpochFigures:
+    """Loss and accuracy of one finished epoch, on the training and on the validation split."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What came of evaluating one candidate.
+
+    Args:
+        candidate: as proposed.
+        status: `complete`, `stopped` (a stopping rule ended it early) or `failed`.
+        fitness: validation accuracy, or the value of a numerical objective; the worst value where it failed.
+        epochs: epochs really trained by the evaluation, without momentum epochs.
+        momentum: mean momentum value of its epochs; 0 where it has none.
+        momentum_epochs: epochs added by momentum evaluation so far.
+        params: trainable parameters.
+        macs: multiply-adds of one image's way through the network.
+        inherited: share of the weights that were copied from the parent, 0…1.
+        inherited_epochs: epochs that those weights had been trained for.
+        filename: name of the h5 file with weights and optimizer state; empty where nothing was saved.
+        seconds: wall time spent, in seconds.
+        started: when it began, in seconds since 1970; 0 where nothing was trained.
+        worker: `host-pid` of the process that trained it; empty where none did.
+        reason: why it stopped or failed; empty otherwise.
+        traceback: the formatted exception of a failure; empty otherwise.
+        history: figures of every epoch of this evaluation, first epoch first.
+        extra: further figures of a full training, such as `test_accuracy`.
+        environment: what the last bits of its figures depend on, see `recipe.environment`.
+    """
+
+    candidate: Candidate
+    status: Status
+    fitness: float
+    epochs: int = 0
+    momentum: float = 0.0
+    momentum_epochs: int = 0
+    params: int = 0
+    macs: int = 0
+    inherited: float = 0.0
+    inherited_epochs: int = 0
+    filename: str = ""
+    seconds: float = 0.0
+    started: float = 0.0
+    worker: str = ""
+    reason: str = ""
+    traceback: str = ""
+    history: tuple[EpochFigures, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def failure(
+        cls, candidate: Candidate, reason: str, *, traceback: str = "", worst: float = 0.0, seconds: float = 0.0
+    ) -> Evaluation:
+        """A failed evaluation, with the worst fitness that the objective knows.
+
+        What an error says may hold bytes that are no text, such as those of a path; they are written as escapes.
+        """
+        said, shown = (text.encode("utf-8", "backslashreplace").decode("utf-8") for text in (reason, traceback))
+        return cls(candidate, "failed", worst, seconds=seconds, reason=said, traceback=shown)
+
+    @property
+    def age(self) -> int:
+        """Epochs that its weights have been trained for, those before it inherited them included."""
+        return self.inherited_epochs + self.epochs + self.momentum_epochs
+
+    def as_result(self) -> dict[str, Any]:
+        """The five results of the public interface; `epochs` counts those of this call, not of earlier trainings."""
+        return {
+            "fitness": self.fitness,
+            "epochs": len(self.history),
+            "filename": self.filename,
+            "params": self.params,
+            "momentum": self.momentum,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as written to `training_history/`."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,225 +281,34 @@ class Row:
         return {int(epoch): float(accuracy) for epoch, accuracy in pairs}
 
 
-Purpose = Literal["train", "momentum", "full"]
-
-WEIGHTS_SUFFIX = ".weights.h5"
-COLUMNS = tuple(field.name for field in fields(Row))
-# What differs between two runs of the same search: ids, times, and where they ran.
-CIRCUMSTANCES = frozenset({"run_id", "seconds", "started", "worker"})
+def encode_candidate(candidate: Candidate) -> str:
+    """A candidate as text: architectures as they are, numerical points as a JSON list."""
+    return candidate if isinstance(candidate, str) else json.dumps(list(candidate))
 
 
-def weights_name(candidate: str, age: int) -> str:
-    """The name of the h5 file of a candidate that has been trained to an age in epochs."""
-    return f"{arch_hash(candidate)}-{age:03d}{WEIGHTS_SUFFIX}"
+def decode_candidate(text: str) -> Candidate:
+    """The inverse of `encode_candidate`."""
+    return tuple(float(x) for x in json.loads(text)) if text.startswith("[") else text
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a whole file so that a crash leaves either the old text or the new one.
-
-    Raises:
-        DiskFullError: there is no space for it.
-    """
-    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-class ResultsFolder:
-    """The files of one search, `<dir>/<name>/`.
+def momentum_values(accuracies: list[float]) -> list[float]:
+    """Momentum of every epoch: μ(ε) = α(ε) for ε < 2, else (α(ε) − α(ε−1)) / (α(ε−1) − α(ε−2)).
 
     Args:
-        directory: the folder that holds the results folders (`results.dir`).
-        name: the search's name.
+        accuracies: validation accuracy α of the epochs ε = 0, 1, … (fractions in 0…1).
+
+    Returns:
+        One value an epoch; 0 where the denominator is 0.
+
+    Source: HiveNAS, momentum evaluation.
     """
-
-    def __init__(self, directory: str | Path, name: str) -> None:
-        self.name = name
-        self.path = Path(directory) / name
-        self.csv = self.path / f"{name}.csv"
-        self.yaml = self.path / f"{name}.yaml"
-        self.state = self.path / "state.json"
-        self.weights = self.path / "weights"
-        self.checkpoints = self.path / "checkpoints"
-        self.histories = self.path / "training_history"
-        self.plots = self.path / "plots"
-        self.report = self.path / "report.html"
-        self.outbox = self.path / "outbox"
-        self.log = self.path / "worker.log"
-        self.crash = self.path / "crash.log"
-        folders = (self.weights, self.checkpoints, self.histories, self.plots, self.outbox)
-        self.own = (self.state, self.csv, self.yaml, self.report, *folders, self.log, self.crash)
-
-    def append(self, row: Row) -> None:
-        """Adds a line to the table and makes sure that it is on the disk; a line that a crash tore off is cut first.
-
-        Raises:
-            DiskFullError: there is no space for it.
-        """
-        with disk_full_said(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            cut_torn_line(self.csv)
-            self._append(row)
-
-    def _append(self, row: Row) -> None:
-        is_new = not self.csv.exists() or self.csv.stat().st_size == 0
-        with self.csv.open("a", encoding="utf-8", newline="") as file:
-            file.write(_as_csv([row], header=is_new))
-            file.flush()
-            os.fsync(file.fileno())
-
-    def rewrite(self, rows: Iterable[Row]) -> None:
-        """Writes the whole table anew, so that a crash leaves either the old one or the new one."""
-        write_atomically(self.csv, _as_csv(rows, header=True))
-
-    def rows(self) -> list[Row]:
-        """Every line of the table, oldest first; none where there is no table.
-
-        A last line that a crash tore off, or that is just being written, is left out.
-
-        Raises:
-            ResultsExistError: a table with other columns, of another version.
-        """
-        if not self.csv.exists():
-            return []
-        content = self.csv.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1].decode("utf-8")
-        lines = csv.DictReader(io.StringIO(whole, newline=""))
-        if lines.fieldnames and tuple(lines.fieldnames) != COLUMNS:
-            raise ResultsExistError(
-                f"{self.csv} has other columns than this version writes; finish that search with the version "
-                "that began it, choose another name (--set name=…) or delete it (--overwrite)"
-            )
-        return [_row(line) for line in lines]
-
-    def best(self, minimize: bool = False) -> Row:
-        """The best recorded candidate, as it stands after its latest evaluation.
-
-        Raises:
-            MissingResultsError: no table, or nothing in it that did not fail.
-        """
-        if not self.csv.exists():
-            raise MissingResultsError(
-                f"no results at {self.csv}; run `hivenas search` first, or give the results.dir and name of one"
-            )
-        ranked = ranking(self.rows(), minimize)
-        if not ranked:
-            raise MissingResultsError(
-                f"no candidate in {self.csv} was evaluated without failing; look at its column reason"
-            )
-        return ranked[0]
-
-    def write_history(self, stem: str, evaluation: Evaluation) -> None:
-        """Keeps an evaluation with the figures of its epochs as `training_history/<stem>.json`."""
-        write_atomically(self.histories / f"{stem}.json", json.dumps(evaluation.to_json(), indent=1))
-
-    def checkpoint(self, candidate: str, purpose: Purpose) -> Path:
-        """The file that keeps an unfinished training of a candidate."""
-        return self.checkpoints / f"{arch_hash(candidate)}-{purpose}{WEIGHTS_SUFFIX}"
-
-    def drop_weights(self, names: Iterable[str]) -> None:
-        """Removes h5 files: for when nothing starts from them any more."""
-        for name in names:
-            (self.weights / name).unlink(missing_ok=True)
-
-    def drop_checkpoints(self, candidate: str) -> None:
-        """Removes what was kept of a candidate's trainings: for when their outcome is recorded."""
-        for path in self.checkpoints.glob(f"{arch_hash(candidate)}-*{WEIGHTS_SUFFIX}"):
-            path.unlink(missing_ok=True)
-
-    def clear_checkpoints(self) -> None:
-        """Removes what was kept of every training: for when nothing is left to do."""
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
-
-    def sweep(self) -> None:
-        """Removes what killed processes left half written; files of living ones and all others stay."""
-        for folder in (self.path, self.weights, self.checkpoints, self.histories, self.outbox, self.plots):
-            sweep_temporaries(folder)
+    values = accuracies[:2]
+    for before, last, now in zip(accuracies, accuracies[1:], accuracies[2:], strict=False):
+        values.append((now - last) / (last - before) if last != before else 0.0)
+    return values
 
 
-class Curves:
-    """The accuracies of many trainings, so that what they had at an epoch costs no walk over all of them.
-
-    Args:
-        curves: the first of them, accuracy by epoch.
-    """
-
-    def __init__(self, curves: Iterable[Mapping[int, float]] = ()) -> None:
-        self._seen: dict[int, array[float]] = {}
-        for curve in curves:
-            self.add(curve)
-
-    def add(self, curve: Mapping[int, float]) -> None:
-        """Takes one more."""
-        for epoch, accuracy in curve.items():
-            insort(self._seen.setdefault(epoch, array("d")), accuracy)
-
-    def at(self, epoch: int) -> Sequence[float]:
-        """What they had at an epoch, those that came so far, in ascending order."""
-        return self._seen.get(epoch, array("d"))
-
-
-class Told:
-    """What a search was told before a phase: its records, ready for the questions that a phase has.
-
-    Args:
-        rows: the first of them, oldest first.
-    """
-
-    def __init__(self, rows: Iterable[Row] = ()) -> None:
-        self.curves = Curves()  # of every training that did not fail; no continuations
-        self._trained: dict[str, Row] = {}
-        self._count = 0
-        self.extend(rows)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def extend(self, rows: Iterable[Row]) -> None:
-        """Takes those of another phase."""
-        for row in rows:
-            self._count += 1
-            if row.phase == "evaluate":
-                self._trained[row.candidate] = row
-                if row.status != "failed":
-                    self.curves.add(row.accuracies())
-
-    def trained(self, candidate: str) -> Row | None:
-        """The record of a candidate's training, without its continuations; None where there is none, or it failed."""
-        row = self._trained.get(candidate)
-        return row if row and row.status != "failed" else None
-
-
-def ranking(rows: Iterable[Row], minimize: bool = False) -> list[Row]:
-    """The latest line of every candidate that did not fail, best first; the earlier of two equals stands first."""
-    latest: dict[str, Row] = {}
-    for row in rows:
-        if row.status != "failed":
-            latest[row.candidate] = row
-    return sorted(latest.values(), key=lambda row: row.fitness if minimize else -row.fitness)
-
-
-def _as_csv(rows: Iterable[Row], *, header: bool) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    if header:
-        writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow(["" if v is None else v for v in (getattr(row, column) for column in COLUMNS)])
-    return text.getvalue()
-
-
-def _row(line: dict[str, Any]) -> Row:
-    values: dict[str, Any] = {}
-    for field in fields(Row):
-        text = line[field.name]
-        if field.type == "int":
-            values[field.name] = int(text)
-        elif field.type == "float":
-            values[field.name] = float(text)
-        elif field.type == "float | None":
-            values[field.name] = float(text) if text else None
-        else:
-            values[field.name] = text
-    return Row(**values)
+def mean_momentum(accuracies: list[float]) -> float:
+    """A candidate's momentum: the mean of its epochs' momentum values, 0 without epochs."""
+    values = momentum_values(accuracies)
+    return math.fsum(values) / len(values) if values else 0.0

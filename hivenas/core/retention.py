@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Sequence
 
-from hivenas.core.records import Row, ranking
+from hivenas.core.history import ranking
+from hivenas.core.records import Row
 
 
 class Retention:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from hivenas.core.evaluation import EpochFigures, Evaluation, Phase, Proposal
 from hivenas.core.recipe import RECIPE_FILE
+from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal
 from hivenas.core.seeds import arch_hash
 
 DIAGRAM_FILE = "architecture.svg"

@@ -1,6 +1,9 @@
 """Where candidates are evaluated: executors behind `concurrent.futures.Executor`, and what they are given to call."""
 
-from hivenas.execution.calls import (
+from hivenas.execution.kinds import make_executor
+from hivenas.execution.process import WorkerExecutor, limit_threads
+from hivenas.execution.serial import SerialExecutor
+from hivenas.execution.tasks import (
     Local,
     Unlimited,
     augmented_examples,
@@ -9,9 +12,6 @@ from hivenas.execution.calls import (
     run_proposal,
     train_arch,
 )
-from hivenas.execution.kinds import make_executor
-from hivenas.execution.process import WorkerExecutor, limit_threads
-from hivenas.execution.serial import SerialExecutor
 
 __all__ = [
     "Local",

@@ -18,13 +18,13 @@ from distributed import Future as DaskFuture
 from distributed.utils import silence_logging_cmgr
 
 from hivenas.config import ExecutionConfig
-from hivenas.core.records import ResultsFolder
+from hivenas.config.registry import registered_modules
+from hivenas.core.folder import ResultsFolder
 from hivenas.errors import ClusterError, HivenasError, WorkerDiedError, first_line
-from hivenas.execution.calls import Local
-from hivenas.execution.dask_worker import Workplace, content, run_at
-from hivenas.execution.parcels import saved_states
+from hivenas.execution.dask_worker import SearchPlugin, content, run_at
 from hivenas.execution.process import RESUBMISSIONS, WorkerExecutor
-from hivenas.extensions import registered_modules
+from hivenas.execution.task_results import saved_states
+from hivenas.execution.tasks import Local
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -112,8 +112,8 @@ class DaskExecutor(Executor):
         except Exception as error:
             raise self._lost(first_line(error)) from error
         try:
-            workplace = Workplace(self._config, registered_modules(), is_ours=address is None)
-            client.register_plugin(workplace, name=self._name)
+            plugin = SearchPlugin(self._config, registered_modules(), is_ours=address is None)
+            client.register_plugin(plugin, name=self._name)
         except Exception as error:
             client.close()
             raise ClusterError(

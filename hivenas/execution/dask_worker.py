@@ -18,13 +18,13 @@ from distributed import WorkerPlugin, get_worker
 
 from hivenas.config import ExecutionConfig
 from hivenas.errors import ConfigError, DatasetError, WorkerDiedError
-from hivenas.execution.parcels import Parcel, carry_out
 from hivenas.execution.process import Worker
+from hivenas.execution.task_results import TaskResult, carry_out
 
 _IDLE_S = 300.0  # a child without calls is ended after that: its driver may be dead, and TensorFlow takes much memory
 
 
-class Workplace(WorkerPlugin):
+class SearchPlugin(WorkerPlugin):
     """Lives in every dask worker while a search goes on, and runs its calls in child processes.
 
     A child has its threads set before it imports TensorFlow, is replaced before its memory has grown, can be ended when
@@ -46,7 +46,7 @@ class Workplace(WorkerPlugin):
         """Makes the folder; called by dask in the worker."""
         self._address = worker.address
         self._folder = Path(tempfile.mkdtemp(prefix="hivenas-", dir=worker.local_directory))
-        self._desks: list[tuple[Worker, Path]] = []
+        self._slots: list[tuple[Worker, Path]] = []
         self._idle: list[tuple[Worker, Path]] = []
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
@@ -62,25 +62,25 @@ class Workplace(WorkerPlugin):
         with self._lock:
             if self._timer:
                 self._timer.cancel()
-            for process, _ in self._desks:
+            for process, _ in self._slots:
                 process.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def run(self, call: functools.partial[Any], states: Mapping[str, bytes]) -> Parcel:
-        """Carries out a call; see `parcels.carry_out`.
+    def run(self, call: functools.partial[Any], states: Mapping[str, bytes]) -> TaskResult:
+        """Carries out a call; see `task_results.carry_out`.
 
         Raises:
             WorkerDiedError: its processes died, or it took too long.
             InputError: data or modules that this machine does not have.
         """
-        process, folder = desk = self._take()
+        process, folder = slot = self._take()
         try:
             return carry_out(process.run, call, states, folder)
         except (ConfigError, DatasetError, WorkerDiedError) as error:
             error.args = (f"{error.args[0]} (on the dask worker {self._address})", *error.args[1:])
             raise
         finally:
-            self._give_back(desk)
+            self._give_back(slot)
 
     def _take(self) -> tuple[Worker, Path]:
         with self._lock:
@@ -88,15 +88,15 @@ class Workplace(WorkerPlugin):
                 self._timer.cancel()
             if self._idle:
                 return self._idle.pop()
-            folder = self._folder / f"{len(self._desks)}"
-            desk = Worker(self._config, folder / "worker.log", self._modules), folder
-            self._desks.append(desk)
-            return desk
+            folder = self._folder / f"{len(self._slots)}"
+            slot = Worker(self._config, folder / "worker.log", self._modules), folder
+            self._slots.append(slot)
+            return slot
 
-    def _give_back(self, desk: tuple[Worker, Path]) -> None:
+    def _give_back(self, slot: tuple[Worker, Path]) -> None:
         with self._lock:
-            self._idle.append(desk)
-            if len(self._idle) == len(self._desks):
+            self._idle.append(slot)
+            if len(self._idle) == len(self._slots):
                 self._timer = threading.Timer(_IDLE_S, self._rest)
                 self._timer.daemon = True
                 self._timer.start()
@@ -107,18 +107,18 @@ class Workplace(WorkerPlugin):
                 process.retire()
 
 
-def run_at(name: str, call: functools.partial[Any], states: tuple[str, ...], *contents: bytes) -> Parcel:
+def run_at(name: str, call: functools.partial[Any], states: tuple[str, ...], *contents: bytes) -> TaskResult:
     """Carries out a call in the dask worker that this is called in.
 
     Args:
-        name: of the search's Workplace.
+        name: of the search's SearchPlugin.
         call: the call.
         states: names of the h5 files that it starts from.
         contents: what is in them.
     """
-    workplace = get_worker().plugins[name]
-    assert isinstance(workplace, Workplace)
-    return workplace.run(call, dict(zip(states, contents, strict=True)))
+    plugin = get_worker().plugins[name]
+    assert isinstance(plugin, SearchPlugin)
+    return plugin.run(call, dict(zip(states, contents, strict=True)))
 
 
 def content(data: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Executor
 
 from hivenas.config import ExecutionConfig
-from hivenas.core.records import ResultsFolder
+from hivenas.core.folder import ResultsFolder
 from hivenas.errors import ConfigError
 from hivenas.execution.process import WorkerExecutor
 from hivenas.execution.serial import SerialExecutor

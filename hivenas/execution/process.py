@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from hivenas.config import ExecutionConfig
+from hivenas.config.registry import import_modules, registered_modules
 from hivenas.core.onednn import choose_onednn
 from hivenas.errors import ConfigError, WorkerDiedError
-from hivenas.execution.calls import Unlimited
-from hivenas.extensions import import_modules, registered_modules
-from hivenas.gpus import limit_gpus, worker_gpus
+from hivenas.execution.gpus import limit_gpus, worker_gpus
+from hivenas.execution.tasks import Unlimited
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import IO, ParamSpec, TypeVar
 
-from hivenas.core.evaluation import Proposal, encode_candidate
+from hivenas.core.records import Proposal, encode_candidate
 from hivenas.errors import WorkerDiedError
 
 P = ParamSpec("P")

@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hivenas.core.records import Row, ranking
+from hivenas.core.history import ranking
+from hivenas.core.records import Row
 
 BEES = ("employee", "onlooker", "scout")
 

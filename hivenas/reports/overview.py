@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hivenas.core.nas.pages import as_code
-from hivenas.core.records import Row, ranking
+from hivenas.core.history import ranking
+from hivenas.core.records import Row
+from hivenas.reports.candidate import as_code
 from hivenas.reports.findings import busy_seconds, common_reasons
 from hivenas.reports.text import Summary, as_markdown, best_table, duration, figure, short
 

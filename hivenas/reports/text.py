@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from hivenas.core.records import Row, ranking
+from hivenas.core.history import ranking
+from hivenas.core.records import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from hivenas.storage.condition import condition_of
 from hivenas.storage.search_store import (
-    Books,
+    Mirror,
     SearchState,
     SearchStore,
     fixed_keys,
@@ -12,7 +12,7 @@ from hivenas.storage.search_store import (
 )
 
 __all__ = [
-    "Books",
+    "Mirror",
     "SearchState",
     "SearchStore",
     "condition_of",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 from typing import Literal
 
-from hivenas.core.records import ResultsFolder
+from hivenas.core.folder import ResultsFolder
 from hivenas.storage.search_store import SearchState
 
 

@@ -15,9 +15,9 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from hivenas.config_text import PASSWORD, cut, masked
+from hivenas.config.text import PASSWORD, cut, masked
 from hivenas.core.files import cut_torn_line
-from hivenas.core.interruption import held_back
+from hivenas.core.interruption import defer_signals
 from hivenas.errors import ConfigError, HivenasError, StorageError, first_line
 
 _JOURNAL = "journal:"
@@ -40,7 +40,7 @@ def open_storage(address: str) -> BaseStorage:
         ConfigError: no address, one that cannot be read, or a file that is not Optuna's.
         StorageError: the storage cannot be reached or opened.
     """
-    with reaching(address):
+    with translate_storage_errors(address):
         return _journal(address) if address.startswith(_JOURNAL) else _database(address)
 
 
@@ -123,7 +123,7 @@ def _refuse_mlflow(engine: sqlalchemy.Engine, address: str) -> None:
 
 
 @contextmanager
-def reaching(address: str, way_out: str = _START_IT) -> Iterator[None]:
+def translate_storage_errors(address: str, way_out: str = _START_IT) -> Iterator[None]:
     """Tells what goes wrong with the storage in one line, and keeps Optuna from telling what goes right.
 
     Ctrl-C waits until the storage has answered.
@@ -138,7 +138,7 @@ def reaching(address: str, way_out: str = _START_IT) -> Iterator[None]:
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))
     try:
-        with held_back():
+        with defer_signals():
             yield
     except HivenasError:
         raise

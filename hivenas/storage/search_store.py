@@ -14,7 +14,8 @@ from typing import Any, Literal, Protocol
 
 from hivenas.config import Config, load
 from hivenas.core.files import cut_torn_line
-from hivenas.core.records import ResultsFolder, Row, write_atomically
+from hivenas.core.folder import ResultsFolder, write_atomically
+from hivenas.core.records import Row
 from hivenas.errors import ConfigError, MissingResultsError, ResultsExistError
 
 Stage = Literal["search", "full_train", "done"]
@@ -26,8 +27,8 @@ _SUCCESSOR = "successor"  # in it: the name of the search that replaces the one 
 _NOTHING = "nothing to resume in {}; start the search without --resume"
 
 
-class Books(Protocol):
-    """A second record of a search, which follows the results folder; see `following.FollowingBooks`."""
+class Mirror(Protocol):
+    """A second record of a search, which follows the results folder; see `following.OptunaMirror`."""
 
     def catch_up(self, folder: ResultsFolder, state: SearchState | None) -> SearchState | None:
         """Writes into a folder what only the second record has of the search; returns the state to go on from."""
@@ -109,14 +110,14 @@ class SearchStore:
     Args:
         folder: where the search is recorded.
         state: all of it that the table does not hold.
-        books: the second record, which follows; None for none.
+        mirror: the second record, which follows; None for none.
     """
 
-    def __init__(self, folder: ResultsFolder, state: SearchState, books: Books | None = None) -> None:
+    def __init__(self, folder: ResultsFolder, state: SearchState, mirror: Mirror | None = None) -> None:
         self.folder = folder
         self.state = state
         self.rows: list[Row] = folder.rows()
-        self._books = books
+        self._mirror = mirror
 
     def claim(self, run_id: str) -> None:
         """Writes down how the parent run is found before there is one; a search that this one replaces comes back yet.
@@ -138,7 +139,7 @@ class SearchStore:
         """Records an evaluation."""
         self.folder.append(row)
         self.rows.append(row)
-        self._tell_books()
+        self._sync_mirror()
 
     def read_again(self) -> None:
         """Takes the table as it is on the disk."""
@@ -157,14 +158,14 @@ class SearchStore:
         self.state = replace(self.state, **changes)
         write_atomically(self.folder.state, json.dumps(asdict(self.state)))
         shutil.rmtree(self.folder.path / _REPLACED, ignore_errors=True)
-        self._tell_books()
+        self._sync_mirror()
 
-    def tell_books(self) -> int:
+    def sync_mirror(self) -> int:
         """Has the second record follow at once; returns how many evaluations it still lacks."""
-        return self._tell_books(force=True)
+        return self._sync_mirror(force=True)
 
-    def _tell_books(self, *, force: bool = False) -> int:
-        return self._books.follow(self.state.uid, self.rows, asdict(self.state), force=force) if self._books else 0
+    def _sync_mirror(self, *, force: bool = False) -> int:
+        return self._mirror.follow(self.state.uid, self.rows, asdict(self.state), force=force) if self._mirror else 0
 
 
 @contextmanager
@@ -174,7 +175,7 @@ def open_store(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    books: Books | None = None,
+    mirror: Mirror | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[SearchStore]:
     """Opens the results folder of a configuration for a search.
@@ -184,7 +185,7 @@ def open_store(
         seed: used where no search is resumed.
         resume: go on with the recorded search.
         overwrite: replace the recorded search; it comes back where the new one does not get to its first save.
-        books: the second record of the search; where the folder lacks what it holds, that is taken from it.
+        mirror: the second record of the search; where the folder lacks what it holds, that is taken from it.
         say: is told in a line what was mended.
 
     Raises:
@@ -197,7 +198,7 @@ def open_store(
     folder = ResultsFolder(config.results.dir, config.name)
     if resume and overwrite:
         raise ConfigError("--resume goes on with a search and --overwrite replaces it, got both; choose one")
-    if resume and not folder.path.is_dir() and not books:
+    if resume and not folder.path.is_dir() and not mirror:
         raise MissingResultsError(_NOTHING.format(folder.path))
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -208,21 +209,21 @@ def open_store(
     with _lock(folder), _replacing(folder, overwrite, say) as replaced:
         if cut_torn_line(folder.csv):
             say(f"a crash has torn the last line of {folder.csv}; it is cut, and written again")
-        state = _resumed(config, folder, books) if resume else _new(folder, seed, replaced)
-        store = SearchStore(folder, state, books)  # refuses a foreign table before anything changes
-        if books and (other := books.open(state.uid, overwrite=overwrite, replaces=state.replaces)):
+        state = _resumed(config, folder, mirror) if resume else _new(folder, seed, replaced)
+        store = SearchStore(folder, state, mirror)  # refuses a foreign table before anything changes
+        if mirror and (other := mirror.open(state.uid, overwrite=overwrite, replaces=state.replaces)):
             store.state = replace(state, replaces=other)
         folder.sweep()
         write_atomically(folder.yaml, config.to_yaml())
         yield store
 
 
-def _resumed(config: Config, folder: ResultsFolder, books: Books | None) -> SearchState:
+def _resumed(config: Config, folder: ResultsFolder, mirror: Mirror | None) -> SearchState:
     """The state of the search to go on with."""
     state = _read_state(folder)
     if state is not None:
         _refuse_other_search(config, folder)
-    state = books.catch_up(folder, state) if books else state
+    state = mirror.catch_up(folder, state) if mirror else state
     if state is None:
         raise MissingResultsError(_NOTHING.format(folder.path))
     if state.thinned and state.colony and state.colony["iteration"] < config.colony.iterations:
@@ -245,12 +246,12 @@ def _new(folder: ResultsFolder, seed: int, replaced: SearchState | None) -> Sear
 
 
 @contextmanager
-def open_folder(config: Config, books: Books | None = None, *, make: bool = False) -> Iterator[SearchStore]:
+def open_folder(config: Config, mirror: Mirror | None = None, *, make: bool = False) -> Iterator[SearchStore]:
     """Opens the results folder of a configuration as it is, to tell others of what lies there.
 
     Args:
         config: the configuration.
-        books: the second record, to be told too.
+        mirror: the second record, to be told too.
         make: make the folder where there is none.
 
     Raises:
@@ -265,9 +266,9 @@ def open_folder(config: Config, books: Books | None = None, *, make: bool = Fals
     with _lock(folder):
         cut_torn_line(folder.csv)
         state = _read_state(folder)
-        if books and state:
-            books.open(state.uid, overwrite=False, replaces=state.replaces)
-        yield SearchStore(folder, state or SearchState(), books if state else None)
+        if mirror and state:
+            mirror.open(state.uid, overwrite=False, replaces=state.replaces)
+        yield SearchStore(folder, state or SearchState(), mirror if state else None)
 
 
 def read_state(config: Config) -> SearchState | None:

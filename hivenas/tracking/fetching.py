@@ -7,10 +7,10 @@ from pathlib import Path
 
 import mlflow
 
-from hivenas.core.evaluation import Phase
 from hivenas.core.recipe import RECIPE_FILE
+from hivenas.core.records import Phase
 from hivenas.errors import MissingResultsError, TrackingRefusedError
-from hivenas.tracking.store import spoken
+from hivenas.tracking.store import translate_mlflow_errors
 
 
 class TrackedRun:
@@ -27,7 +27,7 @@ class TrackedRun:
     def __init__(self, run_id: str) -> None:
         self._client = mlflow.MlflowClient()
         try:
-            with spoken():
+            with translate_mlflow_errors():
                 self._run = self._client.get_run(run_id)
         except TrackingRefusedError:
             raise MissingResultsError(
@@ -65,7 +65,7 @@ def download(client: mlflow.MlflowClient, run_id: str, path: str, folder: Path) 
     Raises:
         TrackingError: the store does not answer.
     """
-    with spoken():
+    with translate_mlflow_errors():
         if path not in {file.path for file in client.list_artifacts(run_id, path.rpartition("/")[0] or None)}:
             return False
         folder.mkdir(parents=True, exist_ok=True)

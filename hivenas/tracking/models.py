@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
 from hivenas.errors import MissingResultsError, TrackingRefusedError, first_line
-from hivenas.tracking.store import shown_store, spoken
+from hivenas.tracking.store import shown_store, translate_mlflow_errors
 
 _BATCH = 256
 _STDERR = 2
@@ -43,10 +43,10 @@ class TrackedModel:
     """
 
     def __init__(self, reference: str) -> None:
-        with spoken():
+        with translate_mlflow_errors():
             self.uri = _uri(reference)
         try:
-            with spoken():
+            with translate_mlflow_errors():
                 info = mlflow.models.get_model_info(self.uri)
         except TrackingRefusedError as error:
             raise _missing(reference, first_line(error)) from None
@@ -91,7 +91,7 @@ class TrackedModel:
         import mlflow.tensorflow
 
         with tempfile.TemporaryDirectory() as folder:
-            with spoken():
+            with translate_mlflow_errors():
                 file = mlflow.artifacts.download_artifacts(artifact_uri=self.uri, dst_path=folder)
             try:
                 return mlflow.tensorflow.load_model(file, keras_model_kwargs={"compile": False})

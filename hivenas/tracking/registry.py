@@ -14,7 +14,7 @@ from mlflow.models import Model, infer_signature
 from hivenas.core.recipe import package_version
 from hivenas.core.tracker import Published, ServableModel
 from hivenas.tracking.promotion import promote, published
-from hivenas.tracking.store import spoken
+from hivenas.tracking.store import translate_mlflow_errors
 
 LONGEST_TAG = 8000
 _PUBLISH_S = 60
@@ -40,7 +40,7 @@ def publish(model: ServableModel, run_id: str, stores: tuple[str, str]) -> Publi
     # A server takes its time to pass a large model on; nothing waits for it but the end of the search.
     limit = float(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT", "0"))
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(int(max(limit, _PUBLISH_S)))
-    with spoken():
+    with translate_mlflow_errors():
         number = _version_of(model, run_id)
         if not number:
             uri, torn = _logged_before(run_id)

@@ -25,7 +25,7 @@ from hivenas.tracking.store import (
     prepare_store,
     shown_store,
     source_tags,
-    spoken,
+    translate_mlflow_errors,
 )
 
 _PARENT = "mlflow.parentRunId"
@@ -123,7 +123,7 @@ class MlflowTracker:
         Raises:
             TrackingError: the store cannot be reached or opened.
         """
-        with spoken():
+        with translate_mlflow_errors():
             if run_id and self.require(run_id) != "active":
                 run_id = ""  # deleted by its owner
             self._parent = run_id or self._found(card.uid) or self.made or self._created(card)
@@ -141,7 +141,7 @@ class MlflowTracker:
             MissingResultsError: it is not; what it was to be told stays where it is.
             TrackingError: the store does not answer.
         """
-        with spoken():
+        with translate_mlflow_errors():
             try:
                 return str(self._client.get_run(run_id).info.lifecycle_stage)
             except MlflowException as error:
@@ -165,7 +165,7 @@ class MlflowTracker:
         Raises:
             TrackingError: the store does not answer.
         """
-        with spoken():
+        with translate_mlflow_errors():
             children = self._search(f"tags.`{_PARENT}` = '{self._parent}' and attributes.status = 'RUNNING'")
             pointers = self._search(f"tags.`hivenas.resumes` = '{self._parent}' and attributes.status = 'RUNNING'")
             dead = [run for run in children if run.data.tags.get("hivenas.key") not in keeps]
@@ -182,7 +182,7 @@ class MlflowTracker:
         Raises:
             TrackingError: the store does not answer.
         """
-        with spoken():
+        with translate_mlflow_errors():
             for name in names:
                 parent = name if self._exists(name) else self._found(name)
                 if parent and parent != self.made:
@@ -191,7 +191,7 @@ class MlflowTracker:
 
     def close_search(self, closing: Closing) -> None:
         """Ends the parent run, and the pointer to it where `mlflow run` made one for a resumption."""
-        with spoken():
+        with translate_mlflow_errors():
             if not closing.reason:
                 self._drop_reason(closing.run_id)
             finite = {key: value for key, value in closing.metrics.items() if math.isfinite(value)}
@@ -211,7 +211,7 @@ class MlflowTracker:
 
     def point_to(self, run_id: str, pointer: str) -> None:
         """Closes the run that `mlflow run` made for a resumption as a pointer to the search's own run."""
-        with spoken():
+        with translate_mlflow_errors():
             if not pointer or pointer == run_id or not self._exists(run_id) or not self._exists(pointer):
                 return
             search = self._client.get_run(run_id)
@@ -261,7 +261,7 @@ class MlflowTracker:
 
     def _exists(self, run_id: str) -> bool:
         try:
-            with spoken():
+            with translate_mlflow_errors():
                 return str(self._client.get_run(run_id).info.lifecycle_stage) == "active"
         except TrackingRefusedError:
             return False
@@ -274,7 +274,7 @@ class MlflowTracker:
 
     def log_child(self, child: Child, *, again: bool = False) -> str:
         """Tracks a finished evaluation: one call to make the run, one for its figures, one for each file."""
-        with spoken():
+        with translate_mlflow_errors():
             known = self._run_of(child.key) if again else ""
             run = self._client.get_run(known) if known else self._make_child(child)
             run_id = str(run.info.run_id)
@@ -319,7 +319,7 @@ class MlflowTracker:
         """Has a model logged on the run with this id or key, and registered."""
         if self._publisher is None:
             raise TrackingError("a model can only be published where networks can be loaded")
-        with spoken():
+        with translate_mlflow_errors():
             run_id = self._resolve(run)
         return self._publisher(model, run_id, current_stores())
 
@@ -329,7 +329,7 @@ class MlflowTracker:
         Raises:
             TrackingError: the store does not answer.
         """
-        with spoken():
+        with translate_mlflow_errors():
             run_id = self._resolve(run)
         return download(self._client, run_id, path, folder)
 
@@ -354,7 +354,7 @@ class MlflowTracker:
         Raises:
             TrackingError: the store does not answer.
         """
-        with spoken():
+        with translate_mlflow_errors():
             return self._run_of(key)
 
     def _resolve(self, reference: str) -> str:

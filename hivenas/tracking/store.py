@@ -20,7 +20,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from hivenas.core.interruption import held_back
+from hivenas.core.interruption import defer_signals
 from hivenas.errors import HivenasError, TrackingError, TrackingRefusedError, first_line
 
 # What MLflow will say again to the same request, however often it is asked.
@@ -70,7 +70,7 @@ def prepare_store() -> None:
     Raises:
         TrackingError: the store cannot be reached or opened.
     """
-    with spoken():
+    with translate_mlflow_errors():
         for uri in dict.fromkeys(current_stores()):
             dialect = uri.partition(":")[0].partition("+")[0]
             if dialect == "sqlite":
@@ -111,13 +111,13 @@ def _make_database(uri: str) -> None:
 
 
 @contextlib.contextmanager
-def spoken() -> Iterator[None]:
+def translate_mlflow_errors() -> Iterator[None]:
     """Turns what MLflow raises, in all its kinds, into a TrackingError.
 
     Its own, of the network, of artifact files, of a database that cannot be opened. Ctrl-C waits until it has answered.
     """
     try:
-        with held_back():
+        with defer_signals():
             yield
     except HivenasError:
         raise

@@ -15,7 +15,7 @@ import search_quality
 from click.testing import CliRunner, Result
 from search_quality import Job, regrets_of, run
 
-from hivenas.benchmarks.table import TableObjective
+from hivenas.objectives.table import TableObjective
 
 OPERATIONS = ("a", "b", "c", "d")
 CHEAP = ("abc", "canonical", "random", "evolution", "local_search", "gp_bo")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hivenas.core.interruption import held_back
+from hivenas.core.interruption import defer_signals
 
 BOTH = (signal.SIGINT, signal.SIGTERM)
 
@@ -24,7 +24,7 @@ def handlers() -> Iterator[None]:
 def test_an_interruption_waits_for_the_end_of_the_work(number: signal.Signals) -> None:
     done = []
 
-    @held_back()
+    @defer_signals()
     def work() -> None:
         signal.raise_signal(number)
         # A second one would end the process at once.
@@ -39,7 +39,7 @@ def test_an_interruption_waits_for_the_end_of_the_work(number: signal.Signals) -
 
 @pytest.mark.parametrize("interrupted", [True, False])
 def test_an_interruption_comes_before_the_error_of_the_work(interrupted: bool) -> None:
-    @held_back()
+    @defer_signals()
     def work() -> None:
         if interrupted:
             signal.raise_signal(signal.SIGINT)
@@ -54,12 +54,12 @@ def test_an_interruption_comes_before_the_error_of_the_work(interrupted: bool) -
 def test_the_outermost_work_is_finished() -> None:
     done = []
 
-    @held_back()
+    @defer_signals()
     def inner() -> None:
         signal.raise_signal(signal.SIGINT)
         done.append("inner")
 
-    @held_back()
+    @defer_signals()
     def outer() -> None:
         inner()
         done.append("outer")
@@ -73,7 +73,7 @@ def test_the_outermost_work_is_finished() -> None:
 def test_what_is_not_pythons_is_left_alone(handler: signal.Handlers) -> None:
     for number in BOTH:
         signal.signal(number, handler)
-    with held_back():
+    with defer_signals():
         assert {signal.getsignal(number) for number in BOTH} == {handler}
     assert {signal.getsignal(number) for number in BOTH} == {handler}
 
@@ -82,7 +82,7 @@ def test_other_threads_are_left_alone() -> None:
     found: list[object] = []
 
     def work() -> None:
-        with held_back():
+        with defer_signals():
             found.extend(signal.getsignal(number) for number in BOTH)
 
     thread = threading.Thread(target=work)

@@ -6,8 +6,8 @@ import math
 import pytest
 
 from hivenas.config import from_mapping
-from hivenas.core.evaluation import EpochFigures, Evaluation, Proposal
 from hivenas.core.recipe import Difference, Recipe, different_environment, different_figures, environment
+from hivenas.core.records import EpochFigures, Evaluation, Proposal
 from hivenas.errors import MissingResultsError
 
 ARCH = "input|identity|output"

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hivenas.core.evaluation import Evaluation, Proposal
-from hivenas.core.records import Row
+from hivenas.core.records import Evaluation, Proposal, Row
 from hivenas.core.retention import Retention
 
 

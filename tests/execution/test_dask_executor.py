@@ -13,7 +13,7 @@ import dask
 import pytest
 
 from hivenas.config import ExecutionConfig
-from hivenas.core.records import ResultsFolder
+from hivenas.core.folder import ResultsFolder
 from hivenas.errors import ClusterError, ConfigError, WorkerDiedError
 from hivenas.execution import Local, Unlimited, make_executor
 from hivenas.execution.process import RESUBMISSIONS
@@ -159,7 +159,7 @@ def test_a_scheduler_that_goes_away_is_an_error_of_the_cluster_not_of_the_call(t
 def test_a_module_that_a_worker_does_not_have_is_named_with_the_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hivenas.extensions._imported", {"only_here": None})
+    monkeypatch.setattr("hivenas.config.registry._imported", {"only_here": None})
     with Cluster(tmp_path, workers=1) as cluster:
         config = ExecutionConfig(kind="dask", address=cluster.address)
         with (

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from hivenas.config import ExecutionConfig
-from hivenas.core.records import ResultsFolder
+from hivenas.core.folder import ResultsFolder
 from hivenas.execution import SerialExecutor, WorkerExecutor, make_executor
 from tests.processes import SPHERE, Place
 
@@ -20,7 +20,7 @@ def test_cheap_objectives_run_in_the_drivers_process(tmp_path: Path) -> None:
 WITHOUT_DASK = """
 import sys
 sys.modules["distributed"] = None
-from hivenas.cli import main
+from hivenas.cli.commands import main
 main()
 """
 

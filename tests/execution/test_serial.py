@@ -23,7 +23,7 @@ class TestSerialExecutor(ExecutorContract):
 SERIAL = """
 import faulthandler, os, signal, sys
 from pathlib import Path
-from hivenas.core.evaluation import Proposal
+from hivenas.core.records import Proposal
 from hivenas.execution import SerialExecutor
 
 def evaluate(proposal):

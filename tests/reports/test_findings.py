@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hivenas.core.evaluation import Evaluation, Proposal
-from hivenas.core.records import Row
+from hivenas.core.records import Evaluation, Proposal, Row
 from hivenas.reports.findings import (
     Band,
     Incumbent,

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from hivenas.core.evaluation import Evaluation, Proposal
-from hivenas.core.records import Row
+from hivenas.core.records import Evaluation, Proposal, Row
 from hivenas.reports import draw_plots
 
 OPERATIONS = ("sep3x3_32", "dropout", "identity")

@@ -8,16 +8,15 @@ import pytest
 from matplotlib.image import imread
 
 from hivenas.config import AugmentationConfig
-from hivenas.core.evaluation import Evaluation, Proposal
-from hivenas.core.nas.answers import Answers
-from hivenas.core.records import Row
+from hivenas.core.nas.training.predictions import TestPredictions as Predictions
+from hivenas.core.records import Evaluation, Proposal, Row
 from hivenas.reports import (
     Summary,
     as_markdown,
     as_text,
     best_table,
-    draw_answers,
     draw_augmentation,
+    draw_predictions,
     figure,
     short,
 )
@@ -66,8 +65,8 @@ def test_answers_are_drawn_with_their_counts(tmp_path: Path, mistakes: bool) -> 
     labels = np.arange(30, dtype=np.int32) % 3
     answered = np.roll(labels, 1) if mistakes else labels
     images = rng.integers(0, 256, (30, 6, 6, 3), dtype=np.uint8)
-    answers = Answers.of(np.eye(3, dtype=np.float32)[answered], labels, images, ("cat", "dog", "owl"))
-    files = draw_answers(answers, tmp_path / "plots")
+    answers = Predictions.of(np.eye(3, dtype=np.float32)[answered], labels, images, ("cat", "dog", "owl"))
+    files = draw_predictions(answers, tmp_path / "plots")
     names = ["confusion_matrix.png", "confusion_matrix.csv", *(["worst_mistakes.png"] if mistakes else [])]
     assert [file.name for file in files] == names
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in files if file.suffix == ".png")

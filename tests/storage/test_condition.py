@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hivenas.config import from_mapping
-from hivenas.core.records import ResultsFolder
+from hivenas.core.folder import ResultsFolder
 from hivenas.storage import condition_of, open_store, read_state
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from optuna.study import Study
 
-from tests.storage.books import config_of, more_rows, study_of, write
+from tests.storage.studies import config_of, more_rows, study_of, write
 
 
 @pytest.fixture

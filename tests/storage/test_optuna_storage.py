@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from hivenas.core.parameters import Parameters
 from hivenas.errors import ConfigError, StorageError
-from hivenas.storage.optuna_books import OptunaBooks
 from hivenas.storage.optuna_storage import open_storage
-from hivenas.storage.parameters import Parameters
+from hivenas.storage.optuna_study import MirrorStudy
 from tests.interruptions import ctrl_c_in_a_transaction
-from tests.storage.books import STATE, config_of, opened, rows_of_a_search, study_of, write
+from tests.storage.studies import STATE, config_of, opened, rows_of_a_search, study_of, write
 
 BAD_ADDRESSES = [
     ("journal:", "a journal needs a file"),
@@ -52,7 +52,7 @@ def test_a_driver_that_is_missing_is_named_and_the_password_is_not(
     if importlib.util.find_spec(module):
         pytest.skip(f"{module} is installed")
     with pytest.raises(StorageError) as caught:
-        open_storage(f"{scheme}://me:{password}@127.0.0.1:9/books?password=s3cret")
+        open_storage(f"{scheme}://me:{password}@127.0.0.1:9/mirror?password=s3cret")
     message = str(caught.value)
     assert f"{scheme}://me:***@" in message
     assert f"needs the module {module}, which is not installed; pip install {package}, or set" in message
@@ -68,21 +68,21 @@ def test_a_password_stays_out_of_what_a_database_says(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("sqlalchemy.create_engine", refuse)
     with pytest.raises(StorageError) as caught:
-        open_storage("postgresql://me:s3cret@127.0.0.1:9/books")
+        open_storage("postgresql://me:s3cret@127.0.0.1:9/mirror")
     assert str(caught.value) == (
-        "Optuna's storage postgresql://me:***@127.0.0.1:9/books failed (OSError: connection refused for me:*** at "
+        "Optuna's storage postgresql://me:***@127.0.0.1:9/mirror failed (OSError: connection refused for me:*** at "
         "127.0.0.1); start it, correct optuna.storage, or set it to null"
     )
 
 
 def test_the_kept_configuration_has_no_password(tmp_path: Path) -> None:
-    config = config_of("postgresql://me:s3cret@localhost/books")
+    config = config_of("postgresql://me:s3cret@localhost/mirror")
     storage = open_storage(f"sqlite:///{tmp_path}/books.db")
-    books = OptunaBooks(config, Parameters.of_space(config.space), storage)
-    books.begin("u1", overwrite=False)
-    recorded = books.recorded()
+    mirror = MirrorStudy(config, Parameters.of_space(config.space), storage)
+    mirror.begin("u1", overwrite=False)
+    recorded = mirror.recorded()
     assert recorded is not None
-    assert "storage: postgresql://me:***@localhost/books" in recorded.config_yaml
+    assert "storage: postgresql://me:***@localhost/mirror" in recorded.config_yaml
     assert "s3cret" not in json.dumps(study_of(f"sqlite:///{tmp_path}/books.db").user_attrs)
 
 
@@ -137,10 +137,10 @@ def test_the_lock_of_a_journal_leads_to_it_from_wherever_it_was_named(
 
 def test_ctrl_c_waits_until_an_evaluation_is_recorded_and_leaves_no_lock(tmp_path: Path) -> None:
     config = config_of(f"sqlite:///{tmp_path}/books.db")
-    with opened(config) as books, opened(config) as other:
-        books.begin("u1", overwrite=False)
+    with opened(config) as mirror, opened(config) as other:
+        mirror.begin("u1", overwrite=False)
         with pytest.raises(KeyboardInterrupt) as kept, ctrl_c_in_a_transaction():
-            books.sync(rows_of_a_search(), STATE)
+            mirror.sync(rows_of_a_search(), STATE)
         assert kept.value.__traceback__
         recorded = other.recorded()
         assert recorded is not None

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from hivenas.config import Config, from_mapping, load
-from hivenas.core.evaluation import Evaluation, Proposal
-from hivenas.core.records import ResultsFolder, Row
+from hivenas.core.folder import ResultsFolder
+from hivenas.core.records import Evaluation, Proposal, Row
 from hivenas.errors import ConfigError, InputError, MissingResultsError, ResultsExistError
 from hivenas.storage import SearchState, open_store, read_state
 

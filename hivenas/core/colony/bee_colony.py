@@ -14,8 +14,8 @@ from hivenas.config import ColonyConfig
 from hivenas.core.colony.food_source import FoodSource
 from hivenas.core.colony.momentum import allocate_epochs
 from hivenas.core.colony.ranking import Ranking
-from hivenas.core.evaluation import Bee, Candidate, Evaluation, Proposal
-from hivenas.core.objective_interface import ObjectiveInterface
+from hivenas.core.objective import ObjectiveInterface
+from hivenas.core.records import Bee, Candidate, Evaluation, Proposal
 from hivenas.errors import ConfigError
 
 STATE_VERSION = 2
@@ -52,7 +52,7 @@ class Flight:
         """
         candidate = tuple(data["candidate"]) if isinstance(data["candidate"], list) else data["candidate"]
         plain = data["proposal"]
-        proposal = plain and Proposal(**{"known": known, **plain, "candidate": candidate, "bars": ()})
+        proposal = plain and Proposal(**{"known": known, **plain, "candidate": candidate, "thresholds": ()})
         return cls(data["bee"], data["source"], candidate, proposal)
 
 
@@ -150,7 +150,7 @@ class BeeColony(ABC):
         """The best candidate that was told, None before the first."""
         if not self._told:
             return self._best
-        # Told, but not learned from yet; a continuation takes the place of its candidate's record.
+        # History, but not learned from yet; a continuation takes the place of its candidate's record.
         late = {str(e.candidate): e for e in self._told if e.status != "failed" or str(e.candidate) not in self._memory}
         ranked = (self._memory[name] for name in self._ranking.best(len(late) + 1) if name not in late)
         best: FoodSource | None = None

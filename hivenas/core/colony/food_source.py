@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hivenas.core.evaluation import Candidate
+from hivenas.core.records import Candidate
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from hivenas.core.colony.bee_colony import BeeColony, Flight
 from hivenas.core.colony.encoding import Codes, Encoding
 from hivenas.core.colony.food_source import FoodSource
 from hivenas.core.colony.surrogate import KERNELS, Surrogate, Vector, normal_scores
-from hivenas.core.evaluation import Bee, Evaluation, Proposal
-from hivenas.core.objective_interface import ArchitectureObjective
+from hivenas.core.objective import ArchitectureObjective
+from hivenas.core.records import Bee, Evaluation, Proposal
 
 FIRST = 7  # records by scouts alone before a model is asked: fewer know too little, more are spent blindly
 DANCED = 10  # best records around which onlookers look
@@ -170,17 +170,17 @@ class GuidedBeeColony(BeeColony):
             everywhere |= {name: visit for name, visit in choice.visits.items() if name not in everywhere}
         names = list(everywhere)
         away = self._away()
-        outlook = surrogate.outlook(self._encode([*names, *away])) if names else None
+        acquisition = surrogate.acquisition(self._encode([*names, *away])) if names else None
         place = {name: i for i, name in enumerate(names)}  # of those that no bee of the phase flies to
-        if outlook:
+        if acquisition:
             for number in range(len(names), len(names) + len(away)):
-                outlook.assume(number)
+                acquisition.assume(number)
         flights: list[Flight] = []
         for bee, choice in enumerate(choices):
-            if outlook is None or not place:
+            if acquisition is None or not place:
                 flights.append(self._reuse(flights))
                 continue
-            expected = outlook.improvement()
+            expected = acquisition.improvement()
             chosen = _most_expected(choice.visits, place, expected)
             stays = chosen >= 0
             if not stays or choice.source >= 0:
@@ -189,7 +189,7 @@ class GuidedBeeColony(BeeColony):
                 if not stays:
                     chosen = others if others >= 0 else _most_expected(everywhere, place, expected)
             source, visits = (choice.source, choice.visits) if stays else (-1, everywhere)
-            outlook.assume(chosen)
+            acquisition.assume(chosen)
             name = names[chosen]
             del place[name]
             flights.append(self._flight(bee, source, name, *visits[name], flights))

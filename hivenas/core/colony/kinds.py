@@ -6,9 +6,9 @@ import numpy as np
 
 from hivenas.config import ColonyConfig
 from hivenas.core.colony.bee_colony import BeeColony
-from hivenas.core.colony.colony import ArtificialBeeColony
+from hivenas.core.colony.canonical import ArtificialBeeColony
 from hivenas.core.colony.guided import GuidedBeeColony
-from hivenas.core.objective_interface import ArchitectureObjective, ObjectiveInterface
+from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
 
 
 def make_colony(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 
-from hivenas.core.evaluation import Evaluation
+from hivenas.core.records import Evaluation
 
 
 class Ranking:

@@ -99,12 +99,12 @@ class Surrogate:
         self.weights: Vector = kept / kept.sum()
         self.incumbent = float(scores.max())
 
-    def outlook(self, codes: Codes) -> Outlook:
+    def acquisition(self, codes: Codes) -> Acquisition:
         """What is expected of unvisited architectures (m, positions)."""
-        return Outlook(self, self._fits, codes)
+        return Acquisition(self, self._fits, codes)
 
 
-class Outlook:
+class Acquisition:
     """What the hive expects of the candidates of a phase, the bees already on their way counted in.
 
     As the bees of a phase fly at the same time, a bee assumes that those before it will find just what is expected
@@ -179,8 +179,8 @@ class _Fit:
 
 def _evidence(fit: _Fit, distances: Distances, scores: Vector) -> float:
     """The logarithm of how likely a kernel is, given the records."""
-    judge = fit.kernel.judged_by
-    return fit.kernel.odds + (fit if judge is None else _Fit(judge, distances, scores)).evidence
+    rule = fit.kernel.judged_by
+    return fit.kernel.odds + (fit if rule is None else _Fit(rule, distances, scores)).evidence
 
 
 class _Posterior:

@@ -11,23 +11,25 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from hivenas.config import Config, from_mapping
-from hivenas.core.evaluation import Evaluation, Phase, Proposal
-from hivenas.core.nas.inheritance import inherited_age, inherited_state
-from hivenas.core.nas.operations import OpSpec
-from hivenas.core.nas.pages import CandidatePages
-from hivenas.core.nas.search_space import Image, NASSearchSpace, decode
-from hivenas.core.nas.sizes import Shape, Size
-from hivenas.core.nas.stopping import first_look_bar, median_bars
-from hivenas.core.objective_interface import ArchitectureObjective
+from hivenas.core.folder import ResultsFolder, weights_name
+from hivenas.core.history import History
+from hivenas.core.nas.space.architecture import decode
+from hivenas.core.nas.space.operations import OpSpec
+from hivenas.core.nas.space.search_space import Image, NASSearchSpace
+from hivenas.core.nas.space.sizes import Shape, Size
+from hivenas.core.nas.training.inheritance import inherited_age, inherited_state
+from hivenas.core.nas.training.rules import first_look_thresholds, median_thresholds
+from hivenas.core.objective import ArchitectureObjective
 from hivenas.core.onednn import choose_onednn
 from hivenas.core.recipe import Recipe
-from hivenas.core.records import ResultsFolder, Row, Told, weights_name
+from hivenas.core.records import Evaluation, Phase, Proposal, Row
 from hivenas.core.seeds import derive_seed, drawn_seed
 from hivenas.core.tracker import Tracker, child_of, link_to, operation_params
 from hivenas.errors import ConfigError, TrackingError, TrainingError
+from hivenas.reports.candidate import CandidatePages
 
 if TYPE_CHECKING:
-    from hivenas.core.nas.evaluation_strategy import NASEval
+    from hivenas.core.nas.training.evaluation_strategy import NASEval
 
 _OWN_KEYS = ("dataset", "full_train", "results", "name", "seed")
 
@@ -97,7 +99,7 @@ class NASInterface(ArchitectureObjective):
     def eval_strategy(self) -> NASEval:
         """The NASEval that builds and trains candidates."""
         choose_onednn()
-        from hivenas.core.nas.evaluation_strategy import NASEval
+        from hivenas.core.nas.training.evaluation_strategy import NASEval
 
         return NASEval(self.search_space, self._config, self._seed)
 
@@ -217,15 +219,15 @@ class NASInterface(ArchitectureObjective):
         """`train_custom_arch` with the whole record, untracked: for executors; from scratch or from an h5 file."""
         return self.eval_strategy.fully_train(arch_str, weights_filename, resume=resume)
 
-    def brief(self, proposal: Proposal, told: Told) -> Proposal:
-        """Adds the bars that the records set to a candidate, and the state from which it inherits."""
+    def brief(self, proposal: Proposal, told: History) -> Proposal:
+        """Adds the thresholds that the records set to a candidate, and the state from which it inherits."""
         if proposal.momentum_epochs:
             return proposal
         config = self._config.evaluation
         parent = told.trained(proposal.parent)
-        bars = median_bars(told.curves, config) if config.stopping == "median" else []
-        bars += first_look_bar(parent, config)
-        return replace(proposal, bars=tuple(bars), inherits=inherited_state(parent, config))
+        thresholds = median_thresholds(told.curves, config) if config.stopping == "median" else []
+        thresholds += first_look_thresholds(parent, config)
+        return replace(proposal, thresholds=tuple(thresholds), inherits=inherited_state(parent, config))
 
     def saved_states(self, evaluation: Evaluation) -> Sequence[str]:
         """The h5 file of an evaluation, and the younger one from which its neighbours inherit."""
@@ -240,7 +242,9 @@ class NASInterface(ArchitectureObjective):
             return self.eval_strategy.momentum_eval(
                 candidate, proposal.weights_filename or "", proposal.momentum_epochs, resume=True
             )
-        return self.eval_strategy.evaluate(candidate, inherits=proposal.inherits, bars=proposal.bars, resume=True)
+        return self.eval_strategy.evaluate(
+            candidate, inherits=proposal.inherits, thresholds=proposal.thresholds, resume=True
+        )
 
     def operation_params(self, candidate: str) -> dict[str, str]:
         """The candidate's operations as run parameters."""
@@ -304,12 +308,12 @@ def _image(config: Config, seed: int) -> Image | None:
     """What limits to the size need to know of the data, for which these may have to be read."""
     if config.space.max_params is None and config.space.max_macs is None:
         return None
-    from hivenas.core.nas.datasets import image_shape_and_classes
+    from hivenas.core.nas.data.datasets import image_shape_and_classes
 
     return image_shape_and_classes(config.dataset, seed)
 
 
 def _measure(spec: OpSpec, shape: Shape) -> Size:
-    from hivenas.core.nas.network import measure_operation
+    from hivenas.core.nas.training.network import measure_operation
 
     return measure_operation(spec, shape)

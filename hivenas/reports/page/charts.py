@@ -19,8 +19,8 @@ from hivenas.reports.findings import (
     timeline,
 )
 from hivenas.reports.page.drawing import Drawing, Panel, bee_class
+from hivenas.reports.page.report_data import ReportData, shown
 from hivenas.reports.page.scales import Scale, scale_of, spreads
-from hivenas.reports.page.story import Story, shown
 from hivenas.reports.text import duration, figure
 
 WIDE, NARROW = (1080.0, 330.0), (480.0, 330.0)
@@ -57,10 +57,10 @@ class Chart:
         return len(self.drawings) > 1 or bool(self.curves)
 
 
-def charts(story: Story) -> list[Chart]:
+def charts(data: ReportData) -> list[Chart]:
     """Every picture that the records of a search allow."""
-    rows = shown(story.rows, minimize=story.minimize)
-    drawn = [_convergence(story, rows), _parameters(story, rows), _learning(story), _timeline(story, rows)]
+    rows = shown(data.rows, minimize=data.minimize)
+    drawn = [_convergence(data, rows), _parameters(data, rows), _learning(data), _timeline(data, rows)]
     return [chart for chart in drawn if chart]
 
 
@@ -74,42 +74,42 @@ def fitness_title(minimize: bool) -> str:
     return f"fitness ({'lower' if minimize else 'higher'} is better)"
 
 
-def course(story: Story, x_of: Mapping[int, float], panel: Panel, *, class_: str, until: float) -> None:
+def course(data: ReportData, x_of: Mapping[int, float], panel: Panel, *, class_: str, until: float) -> None:
     """Draws the best fitness so far as steps, up to a place on the x axis."""
     path = ""
-    for each in incumbents(story.rows, minimize=story.minimize):
+    for each in incumbents(data.rows, minimize=data.minimize):
         if each.improves:
             x, y = panel.x(x_of[each.index]), panel.y(each.fitness)
             path += f"H{x:.1f}V{y:.1f}" if path else f"M{x:.1f} {y:.1f}"
     panel.add("path", d=f"{path}H{panel.x(until):.1f}", class_=class_)
 
 
-def _convergence(story: Story, rows: Sequence[Row]) -> Chart | None:
-    good = succeeded(story.rows)
+def _convergence(data: ReportData, rows: Sequence[Row]) -> Chart | None:
+    good = succeeded(data.rows)
     if not good:
         return None
-    best = (min if story.minimize else max)(good, key=lambda row: row.fitness)
+    best = (min if data.minimize else max)(good, key=lambda row: row.fitness)
     label = (
-        f"Fitness of {len(story.rows)} evaluations and the best so far; the best, {figure(best)}, came with "
+        f"Fitness of {len(data.rows)} evaluations and the best so far; the best, {figure(best)}, came with "
         f"evaluation {best.index}"
     )
     drawings = []
-    values = _in_focus([row.fitness for row in good], story.minimize)
+    values = _in_focus([row.fitness for row in good], data.minimize)
     many = " many" if len(rows) > _MANY else ""
     for size, kind in ((WIDE, f"wide{many}"), (NARROW, f"narrow{many}")):
         xs, ys, _ = plane(size, kind)
-        x = Scale(-0.5, max(story.rows[-1].index + 0.5, 1.0), *xs)
+        x = Scale(-0.5, max(data.rows[-1].index + 0.5, 1.0), *xs)
         y = scale_of(values, *ys, log=spreads(values))
-        panel = Panel(size, label, x, y, ("evaluation", fitness_title(story.minimize)), kind)
-        _bands(story.rows, panel)
+        panel = Panel(size, label, x, y, ("evaluation", fitness_title(data.minimize)), kind)
+        _bands(data.rows, panel)
         panel.axes()
-        course(story, {row.index: row.index for row in story.rows}, panel, class_="best", until=story.rows[-1].index)
+        course(data, {row.index: row.index for row in data.rows}, panel, class_="best", until=data.rows[-1].index)
         for row in rows:
             is_good = row.status != "failed" and math.isfinite(row.fitness)
             panel.mark(row, x(row.index), y(row.fitness) if is_good else ys[0] - 7)
         drawings.append(panel.markup())
     note = "Each mark is an evaluation, the line is the best so far, the stripes are iterations of the colony."
-    note += _beyond(good, y, story.minimize)
+    note += _beyond(good, y, data.minimize)
     if any(row.phase == "momentum" for row in rows):
         note += " Hollow marks are trainings that were continued."
     if any(row.status == "failed" for row in rows):
@@ -144,20 +144,20 @@ def _bands(rows: Sequence[Row], panel: Panel) -> None:
             panel.text((left + right) / 2, top - 5, str(band.iteration + 1), class_="iteration", anchor="middle")
 
 
-def _parameters(story: Story, rows: Sequence[Row]) -> Chart | None:
+def _parameters(data: ReportData, rows: Sequence[Row]) -> Chart | None:
     sized = [row for row in rows if row.params > 0 and row.status != "failed" and math.isfinite(row.fitness)]
     if not sized:
         return None
-    front = pareto_front(story.rows, minimize=story.minimize)
+    front = pareto_front(data.rows, minimize=data.minimize)
     xs, ys, kind = plane(NARROW, "one many" if len(rows) > _MANY else "one")
-    values = _in_focus([row.fitness for row in sized], story.minimize)
+    values = _in_focus([row.fitness for row in sized], data.minimize)
     x = scale_of([row.params for row in sized], *xs, log=True)
     y = scale_of([*values, *(row.fitness for row in front)], *ys)
     label = (
         f"Fitness against trainable parameters; {len(front)} candidates are on the Pareto front, from "
         f"{front[0].params:,} parameters with {figure(front[0])} to {front[-1].params:,} with {figure(front[-1])}"
     )
-    panel = Panel(NARROW, label, x, y, ("trainable parameters", fitness_title(story.minimize)), kind)
+    panel = Panel(NARROW, label, x, y, ("trainable parameters", fitness_title(data.minimize)), kind)
     panel.axes()
     steps = "".join(f"H{x(row.params):.1f}V{y(row.fitness):.1f}" for row in front[1:])
     panel.add("path", d=f"M{x(front[0].params):.1f} {y(front[0].fitness):.1f}{steps}H{xs[1]:.1f}", class_="front")
@@ -166,12 +166,12 @@ def _parameters(story: Story, rows: Sequence[Row]) -> Chart | None:
     for row in front:
         panel.add("circle", cx=x(row.params), cy=y(row.fitness), r=8, class_="ring")
     note = "Ringed: the Pareto front. No candidate has a better fitness with as few parameters."
-    note += _beyond(sized, y, story.minimize)
+    note += _beyond(sized, y, data.minimize)
     return Chart("parameters", "Fitness against size", note, (panel.markup(),))
 
 
-def _learning(story: Story) -> Chart | None:
-    curves = learning_curves(story.rows, minimize=story.minimize)
+def _learning(data: ReportData) -> Chart | None:
+    curves = learning_curves(data.rows, minimize=data.minimize)
     if not curves:
         return None
     xs, ys, kind = plane(NARROW, "one")
@@ -222,8 +222,8 @@ def _rank_labels(panel: Panel, curves: Sequence[LearningCurve]) -> None:
         panel.text(x + 8, place + 4, str(rank), class_="rank")
 
 
-def _timeline(story: Story, rows: Sequence[Row]) -> Chart | None:
-    lanes = timeline(story.rows)
+def _timeline(data: ReportData, rows: Sequence[Row]) -> Chart | None:
+    lanes = timeline(data.rows)
     if not lanes:
         return None
     kept, visible = lanes[:_MOST_LANES], {row.index for row in rows}

@@ -14,8 +14,8 @@ from hivenas.reports.findings import incumbents
 from hivenas.reports.page.charts import NARROW, course, fitness_title, plane
 from hivenas.reports.page.document import CONDITIONS, render
 from hivenas.reports.page.drawing import Panel
+from hivenas.reports.page.report_data import ReportData
 from hivenas.reports.page.scales import Scale, scale_of, spreads
-from hivenas.reports.page.story import Story
 from hivenas.reports.page.tables import components_of, spent_until
 from hivenas.reports.text import as_text, duration, figure, short
 
@@ -24,17 +24,17 @@ _NONE = "–"
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ComparedSearch:
     """One of the two searches.
 
     Args:
         label: how it is called beside the other.
-        story: what its records tell.
+        data: what its records tell.
         keys: dotted keys and values that decide what it finds.
     """
 
     label: str
-    story: Story
+    data: ReportData
     keys: Mapping[str, str]
 
 
@@ -42,23 +42,23 @@ class Side:
 class Comparison:
     """Two searches side by side."""
 
-    one: Side
-    other: Side
+    one: ComparedSearch
+    other: ComparedSearch
 
     @property
-    def stories(self) -> tuple[Story, Story]:
+    def report_data(self) -> tuple[ReportData, ReportData]:
         """What the records of both tell."""
-        return self.one.story, self.other.story
+        return self.one.data, self.other.data
 
     @property
     def shares_axis(self) -> bool:
         """Whether the fitness of both is of one kind."""
-        return self.one.story.objective == self.other.story.objective
+        return self.one.data.objective == self.other.data.objective
 
     @property
     def shares_data(self) -> bool:
         """Whether both have looked at the same data, as far as is known."""
-        known = {story.data for story in self.stories} - {""}
+        known = {data.data for data in self.report_data} - {""}
         return len(known) < 2 and not any(key.startswith("dataset.") for key, _, _ in self.differing())
 
     def differing(self) -> list[tuple[str, str, str]]:
@@ -72,7 +72,7 @@ class Comparison:
 
     def warnings(self) -> list[str]:
         """Why figures of the two are not, or not quite, comparable; empty where they are."""
-        one, other = self.stories
+        one, other = self.report_data
         keys = [key for key, _, _ in self.differing()]
         if not self.shares_axis:
             return [f"The objectives differ, {one.objective} and {other.objective}: the figures are not comparable."]
@@ -88,12 +88,12 @@ class Comparison:
         """A header and what both came to and cost."""
         lines = [["", self.one.label, self.other.label]]
         for what, of in _FIGURES.items():
-            pair = [of(story) for story in self.stories]
+            pair = [of(data) for data in self.report_data]
             if set(pair) != {_NONE}:
                 lines.append([what, *pair])
         if self.shares_axis and self.shares_data:
-            pairs = (self.stories, self.stories[::-1])
-            until = [_until(story, than) for story, than in pairs]
+            pairs = (self.report_data, self.report_data[::-1])
+            until = [_until(data, than) for data, than in pairs]
             lines.append(["evaluations until the other's best", *(evaluations for evaluations, _ in until)])
             lines.append(["time of evaluation until then", *(seconds for _, seconds in until)])
         return lines
@@ -122,19 +122,19 @@ def write_comparison(comparison: Comparison, file: Path) -> Path:
 
 def comparison_page(comparison: Comparison) -> str:
     """A comparison as HTML."""
-    sides = (comparison.one, comparison.other)
+    searches = (comparison.one, comparison.other)
     return render(
         "compare.html",
         comparison=comparison,
-        sides=sides,
+        searches=searches,
         charts=_charts(comparison) if comparison.shares_axis else [],
         parts_of=components_of,
     )
 
 
 def _charts(comparison: Comparison) -> list[tuple[str, str, Markup]]:
-    counted = [{row.index: float(n) for n, row in enumerate(s.rows, start=1)} for s in comparison.stories]
-    spent = [spent_until(story.rows) for story in comparison.stories]
+    counted = [{row.index: float(n) for n, row in enumerate(s.rows, start=1)} for s in comparison.report_data]
+    spent = [spent_until(data.rows) for data in comparison.report_data]
     longest = max((max(times.values(), default=0.0) for times in spent), default=0.0)
     unit, name = next(((u, n) for u, n in ((3600.0, "hours"), (60.0, "minutes")) if longest > 3 * u), (1.0, "seconds"))
     scaled = [{index: seconds / unit for index, seconds in times.items()} for times in spent]
@@ -147,8 +147,8 @@ def _charts(comparison: Comparison) -> list[tuple[str, str, Markup]]:
 
 def _race(comparison: Comparison, places: Sequence[Mapping[int, float]], title: str) -> Markup:
     """The best fitness of both so far, along one axis."""
-    stories = comparison.stories
-    courses = [incumbents(story.rows, minimize=story.minimize) for story in stories]
+    report_data = comparison.report_data
+    courses = [incumbents(data.rows, minimize=data.minimize) for data in report_data]
     values = [each.fitness for steps in courses for each in steps]
     if not values:
         return Markup()
@@ -156,13 +156,13 @@ def _race(comparison: Comparison, places: Sequence[Mapping[int, float]], title: 
     x = Scale(0.0, max(*(max(of.values(), default=0.0) for of in places), 1e-3), left, right - 16)
     label = f"Best fitness so far of {comparison.one.label} and of {comparison.other.label}, by {title}"
     y = scale_of(values, *ys, log=spreads(values))
-    panel = Panel(NARROW, label, x, y, (title, fitness_title(stories[0].minimize)), "still")
+    panel = Panel(NARROW, label, x, y, (title, fitness_title(report_data[0].minimize)), "still")
     panel.axes()
-    for letter, story, of, steps in zip("ab", stories, places, courses, strict=True):
+    for letter, data, of, steps in zip("ab", report_data, places, courses, strict=True):
         if not steps:
             continue
         last = max(of.values())
-        course(story, of, panel, class_=f"course {letter}", until=last)
+        course(data, of, panel, class_=f"course {letter}", until=last)
         for step in (each for each in steps if each.improves):
             panel.add(
                 "use", href=f"#b-{'e' if letter == 'a' else 'o'}", x=x(of[step.index]), y=y(step.fitness), class_=letter
@@ -173,31 +173,31 @@ def _race(comparison: Comparison, places: Sequence[Mapping[int, float]], title: 
     return panel.markup()
 
 
-def _until(story: Story, other: Story) -> tuple[str, str]:
+def _until(data: ReportData, other: ReportData) -> tuple[str, str]:
     """After how many evaluations, and which time, a search was as good as another one's best."""
     ranked = other.ranked
     if not ranked:
         return _NONE, _NONE
-    goal, spent = ranked[0].fitness, spent_until(story.rows)
-    for number, row in enumerate(story.rows, start=1):
-        if row.status != "failed" and (row.fitness <= goal if story.minimize else row.fitness >= goal):
+    goal, spent = ranked[0].fitness, spent_until(data.rows)
+    for number, row in enumerate(data.rows, start=1):
+        if row.status != "failed" and (row.fitness <= goal if data.minimize else row.fitness >= goal):
             return str(number), duration(spent[row.index])
     return "never", _NONE
 
 
-def _best(story: Story) -> Row | None:
-    return next(iter(story.ranked), None)
+def _best(data: ReportData) -> Row | None:
+    return next(iter(data.ranked), None)
 
 
-_FIGURES: dict[str, Callable[[Story], str]] = {
-    "condition": lambda story: CONDITIONS[story.condition][1],
-    "objective": lambda story: story.objective,
-    "best fitness": lambda story: figure(best) if (best := _best(story)) else _NONE,
-    "parameters of the best": lambda story: f"{best.params:,}" if (best := _best(story)) and best.params else _NONE,
-    "test accuracy": lambda story: _NONE if story.test_accuracy is None else f"{story.test_accuracy:.4f}",
-    "evaluations": lambda story: f"{story.summary.evaluations:,}",
-    "failed": lambda story: str(story.summary.failed),
-    "epochs": lambda story: f"{story.summary.epochs:,}" if story.summary.epochs else _NONE,
-    "time of evaluation": lambda story: duration(story.summary.seconds),
-    "from first start to last end": lambda story: duration(story.elapsed) if story.elapsed else _NONE,
+_FIGURES: dict[str, Callable[[ReportData], str]] = {
+    "condition": lambda data: CONDITIONS[data.condition][1],
+    "objective": lambda data: data.objective,
+    "best fitness": lambda data: figure(best) if (best := _best(data)) else _NONE,
+    "parameters of the best": lambda data: f"{best.params:,}" if (best := _best(data)) and best.params else _NONE,
+    "test accuracy": lambda data: _NONE if data.test_accuracy is None else f"{data.test_accuracy:.4f}",
+    "evaluations": lambda data: f"{data.summary.evaluations:,}",
+    "failed": lambda data: str(data.summary.failed),
+    "epochs": lambda data: f"{data.summary.epochs:,}" if data.summary.epochs else _NONE,
+    "time of evaluation": lambda data: duration(data.summary.seconds),
+    "from first start to last end": lambda data: duration(data.elapsed) if data.elapsed else _NONE,
 }

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hivenas.core.records import write_atomically
+from hivenas.core.folder import write_atomically
 from hivenas.reports.page.charts import charts
-from hivenas.reports.page.story import MOST_SHOWN, Story
+from hivenas.reports.page.report_data import MOST_SHOWN, ReportData
 from hivenas.reports.page.tables import chain_of, components_of, contributions, heat, lines
 from hivenas.reports.text import duration, figure
 
@@ -30,11 +30,11 @@ CONDITIONS = {
 }
 
 
-def write_report(story: Story, file: Path) -> Path:
+def write_report(data: ReportData, file: Path) -> Path:
     """Writes the report of a search as one HTML file that works from the disk.
 
     Args:
-        story: what it tells.
+        data: what it tells.
         file: where it goes; an older one is replaced, whole or not at all.
 
     Returns:
@@ -43,32 +43,32 @@ def write_report(story: Story, file: Path) -> Path:
     Raises:
         DiskFullError: there is no space for it.
     """
-    write_atomically(file, report_page(story))
+    write_atomically(file, report_page(data))
     return file
 
 
-def report_page(story: Story) -> str:
+def report_page(data: ReportData) -> str:
     """The report of a search as HTML."""
-    ranked = story.ranked
-    operations, cells = heat(story)
-    table = lines(story)
+    ranked = data.ranked
+    operations, cells = heat(data)
+    table = lines(data)
     return render(
         "report.html",
-        story=story,
+        data=data,
         parts_of=components_of,
         best=ranked[0] if ranked else None,
         chain=chain_of(ranked[0].candidate) if ranked else [],
-        summary=story.summary,
-        stopped=sum(row.status == "stopped" for row in story.rows),
-        continued=sum(row.phase == "momentum" for row in story.rows),
-        charts=charts(story),
+        summary=data.summary,
+        stopped=sum(row.status == "stopped" for row in data.rows),
+        continued=sum(row.phase == "momentum" for row in data.rows),
+        charts=charts(data),
         operations=operations,
         heat=cells,
-        shares=contributions(story),
+        shares=contributions(data),
         lines=table,
         kinds={letter for line in table for letter in line.kind.split()},
         most_shown=MOST_SHOWN,
-        condition=CONDITIONS[story.condition],
+        condition=CONDITIONS[data.condition],
     )
 
 

@@ -6,12 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hivenas.core.evaluation import decode_candidate
-from hivenas.core.records import Row
+from hivenas.core.records import Row, decode_candidate
 from hivenas.reports.findings import BEES, Role, operation_map, roles, succeeded
 from hivenas.reports.page.drawing import SYMBOLS, bee_class
+from hivenas.reports.page.report_data import ReportData, shown
 from hivenas.reports.page.scales import brief
-from hivenas.reports.page.story import Story, shown
 from hivenas.reports.text import figure, short
 
 LEVELS = 10  # of colour in the map of operations; the style sheet has as many
@@ -80,10 +79,10 @@ class Share:
     gain: int
 
 
-def lines(story: Story) -> list[Line]:
+def lines(data: ReportData) -> list[Line]:
     """The evaluations of the table, best first, those that failed last; of very many as many as a page can hold."""
-    rows = shown(story.rows, minimize=story.minimize)
-    good = sorted(succeeded(rows), key=lambda row: row.fitness if story.minimize else -row.fitness)
+    rows = shown(data.rows, minimize=data.minimize)
+    good = sorted(succeeded(rows), key=lambda row: row.fitness if data.minimize else -row.fitness)
     known = {row.index for row in good}
     listed = [*good, *(row for row in rows if row.index not in known)]
     worst, best = (good[-1].fitness, good[0].fitness) if good else (0.0, 0.0)
@@ -93,9 +92,9 @@ def lines(story: Story) -> list[Line]:
     ]
 
 
-def heat(story: Story) -> tuple[tuple[str, ...], list[list[Cell | None]]]:
+def heat(data: ReportData) -> tuple[tuple[str, ...], list[list[Cell | None]]]:
     """The operations, and for each of them a line of cells, None where no candidate has it; nothing of points."""
-    found = operation_map(story.rows, minimize=story.minimize)
+    found = operation_map(data.rows, minimize=data.minimize)
     means = [mean for line in found.means for mean in line if not math.isnan(mean)]
     low, high = min(means, default=0.0), max(means, default=0.0)
 
@@ -103,15 +102,15 @@ def heat(story: Story) -> tuple[tuple[str, ...], list[list[Cell | None]]]:
         if math.isnan(mean):
             return None
         share = (mean - low) / (high - low) if high > low else 0.5
-        return Cell(mean, count, min(int((1 - share if story.minimize else share) * LEVELS), LEVELS - 1))
+        return Cell(mean, count, min(int((1 - share if data.minimize else share) * LEVELS), LEVELS - 1))
 
     cells = [[cell(*pair) for pair in zip(*line, strict=True)] for line in zip(found.means, found.counts, strict=True)]
     return found.operations, cells
 
 
-def contributions(story: Story) -> list[Share]:
+def contributions(data: ReportData) -> list[Share]:
     """What each role has contributed, in the order in which a colony sends them."""
-    found = roles(story.rows, minimize=story.minimize)
+    found = roles(data.rows, minimize=data.minimize)
     evaluations, improvements = sum(r.evaluations for r in found), sum(r.improvements for r in found)
     gain = math.fsum(r.gain for r in found)
     return [

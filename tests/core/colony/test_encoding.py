@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hivenas.config import SpaceConfig
 from hivenas.core.colony.encoding import Codes, Encoding, Matrix
 from hivenas.core.colony.surrogate import KERNELS
-from hivenas.core.nas.search_space import NASSearchSpace
+from hivenas.core.nas.space.search_space import NASSearchSpace
 
 Entries = tuple[tuple[str, ...], ...]
 

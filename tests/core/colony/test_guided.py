@@ -18,19 +18,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hivenas.benchmarks.numerical import Sphere
-from hivenas.benchmarks.table import TableObjective
 from hivenas.config import ColonyConfig, SpaceConfig
 from hivenas.core.colony import guided
-from hivenas.core.colony.colony import ArtificialBeeColony
+from hivenas.core.colony.canonical import ArtificialBeeColony
 from hivenas.core.colony.guided import DANCED, FIRST, GuidedBeeColony
 from hivenas.core.colony.kinds import make_colony
-from hivenas.core.colony.surrogate import Outlook, Surrogate
-from hivenas.core.evaluation import Bee, Evaluation, Proposal, Status
-from hivenas.core.nas.search_space import NASSearchSpace
-from hivenas.core.objective_interface import ArchitectureObjective
+from hivenas.core.colony.surrogate import Acquisition, Surrogate
+from hivenas.core.nas.space.search_space import NASSearchSpace
+from hivenas.core.objective import ArchitectureObjective
+from hivenas.core.records import Bee, Evaluation, Proposal, Status
+from hivenas.objectives.numerical import Sphere
+from hivenas.objectives.table import TableObjective
 from tests.colonies import (
-    Told,
+    History,
     answer,
     ends_in_every_way,
     evaluations_of,
@@ -40,7 +40,7 @@ from tests.colonies import (
     write_table,
 )
 from tests.colony_contract import ColonyContract
-from tests.objectives import SMALL_SPACE, TinyObjective
+from tests.toy_objectives import SMALL_SPACE, TinyObjective
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "guided_run.json"
 CONFIG = ColonyConfig(size=10, iterations=6)  # four employees, six onlookers
@@ -305,7 +305,7 @@ def test_an_employee_leaves_a_source_that_promises_too_little(staying: float, mo
             around = [name for name in neighbors if name not in colony._memory]  # the one it flies to is among them
             elsewhere = [name for record in records[:DANCED] for name in colony._unvisited(str(record.candidate))]
             names = list(dict.fromkeys([str(proposal.candidate), *around, *elsewhere]))
-            expected = colony._surrogate(records).outlook(colony._encode(names)).improvement()
+            expected = colony._surrogate(records).acquisition(colony._encode(names)).improvement()
             own = max(expected[names.index(name)] for name in around)
             if proposal.bee == "employee":
                 assert expected[0] == pytest.approx(own)
@@ -457,7 +457,7 @@ def test_a_long_search_goes_on_with_the_best_and_the_latest_alone(
 # -- that it finds what is good -----------------------------------------------------------------------------------
 
 
-def _flights_to(best: float, told: list[Told]) -> int:
+def _flights_to(best: float, told: list[History]) -> int:
     fitness = [e.fitness for e in evaluations_of(told)]
     return next((i for i, each in enumerate(fitness, start=1) if each == best), len(fitness))
 
@@ -545,12 +545,12 @@ def test_the_golden_run_is_flown_again() -> None:
 
 def test_the_golden_run_does_not_hang_on_the_last_bits_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where this fails after a change that is meant, another seed is needed."""
-    expected, improvement = _golden_run(), Outlook.improvement
+    expected, improvement = _golden_run(), Acquisition.improvement
     rng = np.random.default_rng(1)
 
-    def rounded(outlook: Outlook) -> Any:
-        gains = improvement(outlook)
+    def rounded(acquisition: Acquisition) -> Any:
+        gains = improvement(acquisition)
         return gains * (1.0 + 1e-5 * rng.uniform(-1.0, 1.0, size=len(gains)))
 
-    monkeypatch.setattr(Outlook, "improvement", rounded)
+    monkeypatch.setattr(Acquisition, "improvement", rounded)
     assert [_golden_run() for _ in range(5)] == [expected] * 5

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hivenas.core.colony.ranking import Ranking
-from hivenas.core.evaluation import Evaluation
+from hivenas.core.records import Evaluation
 
 
 @pytest.mark.parametrize("minimize", [False, True])

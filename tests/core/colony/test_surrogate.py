@@ -105,7 +105,7 @@ def test_one_kernel_over_counts_is_scikit_learns_gaussian_process(n: int) -> Non
     rows = _drawn(n + 30, 3)
     scores = normal_scores([_by_counts(row) for row in rows[:n]]) + 0.3
     surrogate = Surrogate(encoding, (COUNTS,), encoding.codes(rows[:n]), scores)
-    outlook = surrogate.outlook(encoding.codes(rows[n:]))
+    acquisition = surrogate.acquisition(encoding.codes(rows[n:]))
 
     # exp(−scale · d² / positions) over counts is a Gaussian kernel; the noise is on the diagonal alone.
     alike = RBF((len(ENTRIES) / (2 * COUNTS.terms[0][2])) ** 0.5, length_scale_bounds="fixed")
@@ -115,8 +115,8 @@ def test_one_kernel_over_counts_is_scikit_learns_gaussian_process(n: int) -> Non
         ConstantKernel(signal, "fixed") * alike, alpha=signal * COUNTS.noise, optimizer=None
     ).fit(_counted(rows[:n]), scores)
     mean, deviation = scaled.predict(_counted(rows[n:]), return_std=True)
-    np.testing.assert_allclose(outlook.mean(), mean, atol=1e-9)
-    np.testing.assert_allclose(outlook.improvement(), _gain(mean, deviation**2, scores.max()), atol=1e-9)
+    np.testing.assert_allclose(acquisition.mean(), mean, atol=1e-9)
+    np.testing.assert_allclose(acquisition.improvement(), _gain(mean, deviation**2, scores.max()), atol=1e-9)
 
 
 # -- several -----------------------------------------------------------------------------------------------------
@@ -169,7 +169,9 @@ def test_what_is_expected_goes_with_what_comes(worth: Worth) -> None:
     encoding = Encoding(ENTRIES)
     rows = _drawn(160, 5)
     scores = normal_scores([worth(row) for row in rows[:60]])
-    expected = Surrogate(encoding, KERNELS, encoding.codes(rows[:60]), scores).outlook(encoding.codes(rows[60:])).mean()
+    expected = (
+        Surrogate(encoding, KERNELS, encoding.codes(rows[:60]), scores).acquisition(encoding.codes(rows[60:])).mean()
+    )
     assert spearmanr(expected, [worth(row) for row in rows[60:]]).statistic > 0.6
 
 
@@ -193,8 +195,8 @@ def test_to_assume_a_candidate_is_to_fit_again_with_it_at_its_expected_score(ker
     scores = normal_scores([_by_position(row) for row in rows[:9]])
     surrogate = Surrogate(encoding, kernels, known, scores)
     assert len(surrogate.weights) == len(kernels)
-    outlook = surrogate.outlook(others)
-    means = outlook.mean()
+    acquisition = surrogate.acquisition(others)
+    means = acquisition.mean()
     signals = [_likelihood(kernel, known, scores)[1] for kernel in kernels]
     visited = [known] * len(kernels)
     believed = [scores] * len(kernels)
@@ -203,10 +205,10 @@ def test_to_assume_a_candidate_is_to_fit_again_with_it_at_its_expected_score(ker
         for i, kernel in enumerate(kernels):
             mean, variance = _posterior(kernel, visited[i], believed[i], signals[i], others)
             expected += surrogate.weights[i] * _gain(mean, np.maximum(variance, 1e-12), believed[i].max())
-        np.testing.assert_allclose(outlook.improvement(), expected, rtol=1e-3, atol=1e-6)
-        np.testing.assert_allclose(outlook.mean(), means, atol=1e-12)
-        chosen = int(np.argmax(outlook.improvement()))
-        outlook.assume(chosen)
+        np.testing.assert_allclose(acquisition.improvement(), expected, rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(acquisition.mean(), means, atol=1e-12)
+        chosen = int(np.argmax(acquisition.improvement()))
+        acquisition.assume(chosen)
         for i, kernel in enumerate(kernels):
             score = _posterior(kernel, visited[i], believed[i], signals[i], others[chosen : chosen + 1])[0]
             visited[i] = np.concatenate([visited[i], others[chosen : chosen + 1]])
@@ -227,24 +229,26 @@ def test_the_variance_is_within_zero_and_the_signals_and_falls_with_every_bee(
     encoding = Encoding(ENTRIES)
     rows = _drawn(n + m, seed)
     scores = normal_scores([_by_counts(row) for row in rows[:n]])
-    outlook = Surrogate(encoding, (kernel,), encoding.codes(rows[:n]), scores).outlook(encoding.codes(rows[n:]))
-    (posterior,) = outlook._posteriors
+    acquisition = Surrogate(encoding, (kernel,), encoding.codes(rows[:n]), scores).acquisition(encoding.codes(rows[n:]))
+    (posterior,) = acquisition._posteriors
     upper = np.full(m, posterior._fit.signal)
     for each in [*chosen, None]:
         assert np.all(posterior.variance > 0.0)
         assert np.all(posterior.variance <= upper * (1 + 1e-9) + 1e-12)
-        assert np.all(outlook.improvement() >= -1e-12)
+        assert np.all(acquisition.improvement() >= -1e-12)
         upper = posterior.variance
         if each is not None:
-            outlook.assume(each % m)
+            acquisition.assume(each % m)
 
 
 @pytest.mark.parametrize("n", [1, 8])
 def test_where_all_are_equal_everything_is_expected_alike(n: int) -> None:
     encoding = Encoding(ENTRIES)
     rows = _drawn(n + 20, 6)
-    outlook = Surrogate(encoding, KERNELS, encoding.codes(rows[:n]), np.zeros(n)).outlook(encoding.codes(rows[n:]))
+    acquisition = Surrogate(encoding, KERNELS, encoding.codes(rows[:n]), np.zeros(n)).acquisition(
+        encoding.codes(rows[n:])
+    )
     for chosen in range(3):
-        np.testing.assert_allclose(outlook.improvement(), 0.0, atol=1e-5)
-        np.testing.assert_allclose(outlook.mean(), 0.0, atol=1e-12)
-        outlook.assume(chosen)
+        np.testing.assert_allclose(acquisition.improvement(), 0.0, atol=1e-5)
+        np.testing.assert_allclose(acquisition.mean(), 0.0, atol=1e-12)
+        acquisition.assume(chosen)

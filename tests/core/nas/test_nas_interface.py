@@ -7,9 +7,9 @@ from typing import Any
 import mlflow
 import pytest
 
+from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.nas_interface import NASInterface
-from hivenas.core.objective_interface import ArchitectureObjective, ObjectiveInterface
-from hivenas.core.records import ResultsFolder
+from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
 from hivenas.core.seeds import arch_hash
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ArchitectureError, ConfigError

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from hivenas.reports.page import Comparison, Side, comparison_page, write_comparison
+from hivenas.reports.page import ComparedSearch, Comparison, comparison_page, write_comparison
 from tests.reports.page.markup import read
-from tests.reports.page.test_document import HOSTILE, row, story
+from tests.reports.page.test_document import HOSTILE, data, row
 
 SLOW = tuple(row(i, fitness) for i, fitness in enumerate((0.1, 0.3, 0.5, 0.6)))
 FAST = (row(0, 0.0, status="failed", reason="boom"), row(1, 0.5), row(2, 0.4))
 
 
-def side(label: str, rows: Any = SLOW, keys: dict[str, str] | None = None, **changes: Any) -> Side:
-    return Side(label, story(rows, name=label, **changes), {"seed": "1"} | (keys or {}))
+def side(label: str, rows: Any = SLOW, keys: dict[str, str] | None = None, **changes: Any) -> ComparedSearch:
+    return ComparedSearch(label, data(rows, name=label, **changes), {"seed": "1"} | (keys or {}))
 
 
 def figures(comparison: Comparison) -> dict[str, list[str]]:
@@ -56,7 +56,9 @@ def test_less_is_better_where_it_is_minimized() -> None:
         (side("a"), side("b", objective="table"), "The objectives differ, nas and table", False),
     ],
 )
-def test_what_is_not_comparable_is_said(one: Side, other: Side, warning: str | None, comparable: bool) -> None:
+def test_what_is_not_comparable_is_said(
+    one: ComparedSearch, other: ComparedSearch, warning: str | None, comparable: bool
+) -> None:
     comparison = Comparison(one, other)
     said = " ".join(comparison.warnings())
     assert (warning or "") in said

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from hivenas.core.evaluation import Evaluation, Proposal
-from hivenas.core.records import Row
-from hivenas.reports.page import Story, report_page, write_report
-from hivenas.reports.page.story import MOST_SHOWN
+from hivenas.core.records import Evaluation, Proposal, Row
+from hivenas.reports.page import ReportData, report_page, write_report
+from hivenas.reports.page.report_data import MOST_SHOWN
 from tests.reports.page.markup import Element, read
 
 BEES = ("scout", "employee", "onlooker")
@@ -36,8 +35,8 @@ NETWORKS = (
 )
 
 
-def story(rows: tuple[Row, ...] = NETWORKS, **changes: Any) -> Story:
-    return replace(Story("bees", "nas", "finished", False, rows, folder="results/bees"), **changes)
+def data(rows: tuple[Row, ...] = NETWORKS, **changes: Any) -> ReportData:
+    return replace(ReportData("bees", "nas", "finished", False, rows, folder="results/bees"), **changes)
 
 
 def table(page: Element) -> list[list[str]]:
@@ -45,7 +44,7 @@ def table(page: Element) -> list[list[str]]:
 
 
 def test_every_evaluation_has_a_line_best_first_and_failures_last() -> None:
-    page = read(report_page(story()))
+    page = read(report_page(data()))
     lines = table(page)
     assert [line[0] for line in lines] == ["5", "2", "3", "0", "1", "4"]
     assert lines[0] == ["5", "0.8000", "sc_1|conv0|pool1", "onlooker, continued", "complete", "150", "3+2", "2", "2"]
@@ -54,7 +53,7 @@ def test_every_evaluation_has_a_line_best_first_and_failures_last() -> None:
 
 
 def test_every_picture_is_there_and_every_mark_has_its_line() -> None:
-    page = read(report_page(story()))
+    page = read(report_page(data()))
     sections = {section.attributes.get("id") for section in page.all("section")}
     assert {"convergence", "operations", "parameters", "learning", "roles", "timeline"} <= sections
     numbers = {use.attributes["data-i"] for use in page.all("use") if "data-i" in use.attributes}
@@ -67,7 +66,7 @@ def test_every_picture_is_there_and_every_mark_has_its_line() -> None:
 
 
 def test_the_head_tells_what_was_found_spent_and_failed() -> None:
-    page = read(report_page(story(planned=8, reused=3, test_accuracy=0.91, model_uri="models:/bees@champion")))
+    page = read(report_page(data(planned=8, reused=3, test_accuracy=0.91, model_uri="models:/bees@champion")))
     head = page.one("header").text
     assert "finished" in head
     assert "5 of at most 8 evaluations and 1 continuations" in head
@@ -101,7 +100,7 @@ def test_the_head_tells_what_was_found_spent_and_failed() -> None:
     ],
 )
 def test_each_condition_is_said_in_words_with_the_way_on(condition: Any, said: str, way: str) -> None:
-    page = read(report_page(story(condition=condition, reason="no space", folder="my results/bees")))
+    page = read(report_page(data(condition=condition, reason="no space", folder="my results/bees")))
     assert said in page.one("h1").text
     assert way in page.one("section", id="next").text
     assert ("no space" in page.one("main").text) == (condition == "ended")
@@ -115,7 +114,7 @@ def test_nothing_breaks_out_of_the_page() -> None:
     )
     page = read(
         report_page(
-            story(
+            data(
                 hostile,
                 name=HOSTILE,
                 condition="ended",
@@ -138,7 +137,7 @@ def test_nothing_breaks_out_of_the_page() -> None:
 
 
 def test_only_the_page_s_own_script_may_run_and_nothing_may_be_loaded() -> None:
-    page = read(report_page(story()))
+    page = read(report_page(data()))
     policy = page.one("meta", **{"http-equiv": "Content-Security-Policy"}).attributes["content"]
     digest = base64.b64encode(hashlib.sha256("".join(page.one("script").texts).encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in policy
@@ -146,14 +145,14 @@ def test_only_the_page_s_own_script_may_run_and_nothing_may_be_loaded() -> None:
 
 
 def test_candidates_lead_to_their_runs_where_the_store_is_a_server() -> None:
-    assert not read(report_page(story())).one("table", id="table").all("a")
-    linked = read(report_page(story(store="https://host/mlflow"))).one("table", id="table").all("a")
+    assert not read(report_page(data())).one("table", id="table").all("a")
+    linked = read(report_page(data(store="https://host/mlflow"))).one("table", id="table").all("a")
     assert [(a.text, a.attributes["href"]) for a in linked] == [("2", "https://host/mlflow/#/runs/abc")]
 
 
 def test_points_have_neither_layers_nor_sizes() -> None:
     rows = tuple(row(i, 10.0**-i, f"[{i}.25, -1.5, 2.0, 3.0, 4.0, 5.0]", params=0, epochs=0) for i in range(5))
-    page = read(report_page(story(rows, objective="sphere_min", minimize=True)))
+    page = read(report_page(data(rows, objective="sphere_min", minimize=True)))
     sections = {section.attributes.get("id") for section in page.all("section")}
     assert not sections & {"operations", "parameters", "learning", "timeline"}
     assert page.one("p", class_="point").text == "x = (4.25, -1.5, 2, 3, … 6 in all)"
@@ -162,7 +161,7 @@ def test_points_have_neither_layers_nor_sizes() -> None:
 
 
 def test_a_search_of_failures_alone_says_why() -> None:
-    page = read(report_page(story((row(0, 0.0, status="failed", reason="boom"),), condition="ended")))
+    page = read(report_page(data((row(0, 0.0, status="failed", reason="boom"),), condition="ended")))
     assert "No candidate was evaluated without failing." in page.one("main").text
     assert "1 × boom" in page.one("section", id="failed").text
 
@@ -170,7 +169,7 @@ def test_a_search_of_failures_alone_says_why() -> None:
 @pytest.mark.parametrize("fitness", [float("nan"), float("inf"), -1e308, 1e308])
 def test_a_fitness_that_has_no_place_is_listed_all_the_same(fitness: float) -> None:
     rows = (row(0, 0.5), row(1, fitness), row(2, 1e-300))
-    page = report_page(story(rows))
+    page = report_page(data(rows))
     assert len(table(read(page))) == 3
     coordinates = re.findall(r' (?:x|y|cx|cy|d|points)="([^"]*)"', page)
     assert not [each for each in coordinates if "nan" in each or "inf" in each]
@@ -178,7 +177,7 @@ def test_a_fitness_that_has_no_place_is_listed_all_the_same(fitness: float) -> N
 
 def test_of_very_many_evaluations_the_best_and_some_others_are_shown() -> None:
     rows = tuple(row(i, (i * 7919 % 5003) / 5003) for i in range(MOST_SHOWN * 2))
-    page = read(report_page(story(rows)))
+    page = read(report_page(data(rows)))
     lines = table(page)
     assert len(lines) == MOST_SHOWN
     assert lines[0][1] == f"{max(each.fitness for each in rows):.4f}"
@@ -187,20 +186,20 @@ def test_of_very_many_evaluations_the_best_and_some_others_are_shown() -> None:
 
 def test_few_weak_candidates_do_not_take_most_of_a_picture() -> None:
     rows = tuple(row(i, 0.1 if i % 12 == 5 else 0.9 + i / 1000) for i in range(60))
-    page = read(report_page(story(rows)))
+    page = read(report_page(data(rows)))
     picture = next(svg for svg in page.one("section", id="convergence").all("svg"))
     ticks = [float(text.text) for text in picture.all("text", class_="tick", text_anchor="end")]
     assert min(ticks) > 0.85
     assert "The 5 weakest stand at the picture's foot." in page.one("section", id="convergence").text
     evenly = tuple(row(i, i / 60) for i in range(60))
-    assert "weakest" not in read(report_page(story(evenly))).one("section", id="convergence").text
+    assert "weakest" not in read(report_page(data(evenly))).one("section", id="convergence").text
 
 
 def test_the_same_records_give_the_same_page(tmp_path: Path) -> None:
-    file = write_report(story(), tmp_path / "deep" / "report.html")
-    assert file.read_text(encoding="utf-8") == report_page(story())
-    dated = report_page(story(written=9.0))
-    assert dated.replace(" · as of <time>1970-01-01 00:00 UTC</time>", "") == report_page(story())
+    file = write_report(data(), tmp_path / "deep" / "report.html")
+    assert file.read_text(encoding="utf-8") == report_page(data())
+    dated = report_page(data(written=9.0))
+    assert dated.replace(" · as of <time>1970-01-01 00:00 UTC</time>", "") == report_page(data())
 
 
 def _luminance(colour: str) -> float:
@@ -216,7 +215,7 @@ def _contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_colours_can_be_read(scheme: int) -> None:
-    style = "".join(read(report_page(story())).one("style").texts)
+    style = "".join(read(report_page(data())).one("style").texts)
     colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", re.findall(r":root \{(.*?)\}", style, re.DOTALL)[scheme]))
     for text in ("ink", "soft", "honey", "link", "bad", "good", "o"):  # as text, the last one of a state
         assert _contrast(colours[text], colours["card"]) >= 4.5, text

@@ -1,0 +1,264 @@
+"""The commands: parse, call `hivenas.api`, print; nothing else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hivenas.cli.terminal import (
+    FAILED,
+    ResumeHint,
+    View,
+    errors,
+    output_options,
+    print_finished,
+    print_plan,
+    print_predictions,
+    print_reproduction,
+    print_trained,
+)
+
+if TYPE_CHECKING:
+    from hivenas.config import Config
+
+config_option = click.option(
+    "--config", "config_path", required=True, type=click.Path(), metavar="FILE", help="The experiment's YAML file."
+)
+set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Overrides a key, such as evaluation.epochs=2; repeatable, and one text may hold several.",
+)
+import_option = click.option(
+    "--import",
+    "modules",
+    multiple=True,
+    metavar="MODULE",
+    help="A Python module that registers operations, cells or data sets of your own, imported first; repeatable. "
+    "HIVENAS_IMPORT may name further ones, separated by commas.",
+)
+
+
+def switch(name: str, help_text: str) -> Callable[[Any], Any]:
+    """A flag that also takes true or false, as `mlflow run -P name=true` gives it."""
+    return click.option(name, type=bool, is_flag=False, flag_value="true", default="false", metavar="", help=help_text)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hivenas")
+def main() -> None:
+    """Neural architecture search for Keras: an Artificial Bee Colony drives, MLflow sees everything."""
+
+
+@main.command()
+@click.argument("name", metavar="[NAME]", default="digits")
+def init(name: str) -> None:
+    """Write NAME.yaml to begin with: every key with its default and its meaning.
+
+    The configurations that come with hivenas are written under their own names: digits, the first run and the default,
+    fashion_mnist, cifar10, sphere, table.
+    """
+    with errors():
+        from hivenas.config.templates import start
+
+        file = start(name)
+        click.echo(f"wrote {file}\n\nNext:\n  look at the plan    hivenas check --config {file}")
+        click.echo(f"  search              hivenas search --config {file}")
+
+
+@main.command()
+@config_option
+@set_option
+@import_option
+@switch("--resume", "Go on with the search that the results folder holds.")
+@switch("--overwrite", "Delete the search that the results folder holds.")
+@output_options
+def search(
+    config_path: str,
+    overrides: tuple[str, ...],
+    modules: tuple[str, ...],
+    resume: bool,
+    overwrite: bool,
+    view: View,
+) -> None:
+    """Search, train the best candidate fully, test it, register it."""
+    hint = ResumeHint(config_path, overrides, modules)
+    with errors(hint, view):
+        from hivenas import api
+        from hivenas.cli import outcomes
+
+        config = hint.config = _load(config_path, overrides, modules)
+        with view:
+            finished = api.search(config, view, resume=resume, overwrite=overwrite, go_on=hint.command)
+        view.conclude(outcomes.of_search(config, finished), lambda: print_finished(config, finished))
+
+
+@main.command()
+@config_option
+@set_option
+@import_option
+@switch("--from-weights", "Continue from the best candidate's saved weights instead of training from scratch.")
+@output_options
+def train(
+    config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], from_weights: bool, view: View
+) -> None:
+    """Train the best recorded candidate fully, test it, register it."""
+    with errors(view=view):
+        from hivenas import api
+        from hivenas.cli import outcomes
+
+        config = _load(config_path, overrides, modules)
+        with view:
+            trained = api.train(config, view, from_weights=from_weights)
+        view.conclude(outcomes.of_training(trained), lambda: print_trained(trained))
+
+
+@main.command()
+@click.argument("architecture", metavar="ARCH")
+@config_option
+@set_option
+@import_option
+@output_options
+def arch(architecture: str, config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], view: View) -> None:
+    """Train a given architecture fully, such as 'input|sep3x3_32|max_pool3x3|output'."""
+    with errors(view=view):
+        from hivenas import api
+        from hivenas.cli import outcomes
+
+        config = _load(config_path, overrides, modules)
+        with view:
+            trained = api.train_custom(config, architecture, view)
+        view.conclude(outcomes.of_training(trained), lambda: print_trained(trained))
+
+
+@main.command()
+@config_option
+@set_option
+@import_option
+@output_options
+def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], view: View) -> None:
+    """Check a configuration; print it with its defaults, and what a search would do."""
+    with errors(view=view):
+        from hivenas import api
+        from hivenas.cli import outcomes
+
+        config = _load(config_path, overrides, modules)
+        plan = api.plan(config)
+        view.conclude(outcomes.of_plan(config, plan), lambda: print_plan(config, plan))
+
+
+@main.command()
+@click.argument("run_id", metavar="RUN_ID")
+@import_option
+@output_options
+def reproduce(run_id: str, modules: tuple[str, ...], view: View) -> None:
+    """Train the candidate of a run in MLflow again and say whether every figure is equal to the last bit."""
+    with errors(view=view):
+        from hivenas import api
+        from hivenas.cli import outcomes
+
+        _import(modules)
+        with view:
+            reproduction = api.reproduce(run_id, view)
+        view.conclude(outcomes.of_reproduction(run_id, reproduction), lambda: print_reproduction(reproduction))
+        if reproduction.figures:
+            sys.exit(FAILED)
+
+
+@main.command()
+@config_option
+@set_option
+@import_option
+@output_options
+def sync(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], view: View) -> None:
+    """Tell MLflow what a search could not tell it, once the store answers again."""
+    with errors(view=view):
+        from hivenas import api
+        from hivenas.cli import outcomes
+        from hivenas.errors import TrackingError
+
+        config = _load(config_path, overrides, modules)
+        with view:
+            taken, waiting = api.sync(config, view)
+        outcome = outcomes.of_sync(taken, waiting)
+        view.conclude(outcome, lambda: click.echo(outcome.line))
+        if waiting:
+            raise TrackingError("the MLflow store has not taken everything; try again when it answers")
+
+
+@main.command()
+@click.argument("model", metavar="MODEL")
+@click.argument("files", metavar="FILES…", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="A line of JSON for each image.")
+@import_option
+def predict(model: str, files: tuple[str, ...], as_json: bool, modules: tuple[str, ...]) -> None:
+    """Classify image files (png, jpg …) or the images of npz files.
+
+    MODEL is models:/NAME@ALIAS, the NAME of a registered model for its champion, or the id of a run.
+    """
+    with errors():
+        from hivenas import api
+
+        _import(modules)
+        predictions = api.predict(model, files, lambda text: click.echo(f"hivenas: {text}", err=True))
+        print_predictions(predictions, as_json=as_json)
+
+
+@main.command()
+@config_option
+@set_option
+@import_option
+def report(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> None:
+    """Write the report of a recorded search, finished or not: one HTML page, pictures, and the best as a table."""
+    with errors():
+        from hivenas import api
+        from hivenas.objectives.factory import minimizes
+        from hivenas.reports import as_text, best_table
+
+        config = _load(config_path, overrides, modules)
+        rows, files = api.draw_report(config)
+        click.echo(as_text(best_table(rows, minimize=minimizes(config))))
+        for file in files:
+            click.echo(f"wrote {file}")
+
+
+@main.command()
+@click.argument("one", metavar="A")
+@click.argument("other", metavar="B")
+@click.option("--out", metavar="FILE", help="Where the page goes; without it beside the results folder of A.")
+@import_option
+def compare(one: str, other: str, out: str | None, modules: tuple[str, ...]) -> None:
+    """Put two recorded searches side by side, here and as one HTML page.
+
+    A and B are each the results folder of a search, such as results/digits, or its configuration file.
+    """
+    with errors():
+        from hivenas.run.report import compare as compare_searches
+
+        _import(modules)
+        comparison, page = compare_searches(one, other, out)
+        click.echo(comparison.as_text())
+        click.echo(f"\nwrote {page}")
+
+
+def _import(modules: tuple[str, ...]) -> None:
+    from hivenas.config.registry import import_modules
+
+    named = (*modules, *os.environ.get("HIVENAS_IMPORT", "").split(","))
+    import_modules(name.strip() for name in named if name.strip())
+
+
+def _load(path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> Config:
+    from hivenas.config import load
+
+    _import(modules)
+    config = load(path, overrides)
+    for warning in config.warnings:
+        click.echo(f"hivenas: warning: {warning}", err=True)
+    return config

@@ -1,0 +1,45 @@
+"""The configuration: its sections, read from a file or a mapping, refused in words that a person can act on."""
+
+from hivenas.config.loading import Config, from_mapping, load
+from hivenas.config.schema import (
+    BUILT_IN_DATASETS,
+    FILE_DATASETS,
+    ActConfig,
+    AugmentationConfig,
+    ColonyConfig,
+    DatasetConfig,
+    EvaluationConfig,
+    ExecutionConfig,
+    FullTrainConfig,
+    MedianConfig,
+    OptimizerConfig,
+    OptunaConfig,
+    RegistryConfig,
+    ResultsConfig,
+    Section,
+    SpaceConfig,
+    TableConfig,
+)
+
+__all__ = [
+    "BUILT_IN_DATASETS",
+    "FILE_DATASETS",
+    "ActConfig",
+    "AugmentationConfig",
+    "ColonyConfig",
+    "Config",
+    "DatasetConfig",
+    "EvaluationConfig",
+    "ExecutionConfig",
+    "FullTrainConfig",
+    "MedianConfig",
+    "OptimizerConfig",
+    "OptunaConfig",
+    "RegistryConfig",
+    "ResultsConfig",
+    "Section",
+    "SpaceConfig",
+    "TableConfig",
+    "from_mapping",
+    "load",
+]

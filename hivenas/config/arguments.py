@@ -1,0 +1,131 @@
+"""What arguments of operations, of optimizers and of images may be: plain data of a size that a machine can hold."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationInfo
+
+from hivenas.config.text import nearest, shown
+
+OPTIMIZER_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "SGD": ("learning_rate", "momentum", "nesterov"),
+    "Adam": ("learning_rate", "beta_1", "beta_2", "epsilon", "amsgrad"),
+    "RMSprop": ("learning_rate", "rho", "momentum", "epsilon", "centered"),
+}
+COMMON_OPTIMIZER_ARGUMENTS = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
+
+# Sizes beyond which a network could not be built, whatever it is for.
+_LARGEST: Mapping[str, int] = {
+    "filters": 65_536,
+    "reg_filters": 65_536,
+    "units": 65_536,
+    "block_count": 100,
+    "depth_multiplier": 1024,
+    "kernel_size": 1024,
+    "pool_size": 1024,
+    "strides": 1024,
+    "dilation_rate": 1024,
+}
+_LARGEST_NUMBER = 2**63 - 1
+
+
+def check_optimizer(op: str, arguments: Mapping[str, Any]) -> None:
+    """Refuses arguments that the optimizer does not have, and values that are no finite number or switch.
+
+    Raises:
+        ValueError: the rule, the value and the way out.
+    """
+    allowed = OPTIMIZER_ARGUMENTS[op] + COMMON_OPTIMIZER_ARGUMENTS
+    for key, value in arguments.items():
+        if key not in allowed:
+            raise ValueError(
+                f"evaluation.optimizer has no argument {key!r} for {op}{nearest(key, allowed)}; "
+                f"choose among {', '.join(allowed)}"
+            )
+        if not _is_finite(value):
+            raise ValueError(f"evaluation.optimizer.{key} must be a finite number or true or false, got {shown(value)}")
+
+
+def check_operation(key: str, arguments: Mapping[str, Any]) -> None:
+    """Refuses arguments of an operation that are not plain, or larger than any network.
+
+    Args:
+        key: of the operation under `space.reference`.
+        arguments: `op` and what it is called with.
+
+    Raises:
+        ValueError: the rule, the value and the way out.
+    """
+    for name, value in arguments.items():
+        numbers = value if isinstance(value, list | tuple) else () if isinstance(value, str | None) else (value,)
+        if not all(_is_finite(number) for number in numbers):
+            raise ValueError(
+                f"space.reference.{key}.{name} must be text, true, false, null, a finite number or a list of numbers, "
+                f"got {shown(value)}"
+            )
+        largest = _LARGEST.get(name, _LARGEST_NUMBER)
+        if any(isinstance(number, int) and abs(number) > largest for number in numbers):
+            raise ValueError(f"space.reference.{key}.{name} must be at most {largest}, got {shown(value)}")
+
+
+def check_size(value: object) -> object:
+    """Refuses a list of any other length than two; numbers are left to their type.
+
+    Raises:
+        ValueError: the rule and the value.
+    """
+    if isinstance(value, list | tuple) and len(value) != 2:
+        raise ValueError(f"must be [height, width], got {shown(value)}")
+    return value
+
+
+def check_address(value: str | None, info: ValidationInfo) -> str | None:
+    """Refuses what is no scheduler's address, and one where candidates are not trained on a dask cluster.
+
+    Raises:
+        ValueError: the rule and the values.
+    """
+    kind = info.data.get("kind")
+    if value is not None and kind in {"serial", "process"}:
+        raise ValueError(f"must be null for execution.kind={kind}, got {value!r}; leave it null or set kind: dask")
+    if value is not None and not re.fullmatch(r"(tcp|tls|wss?)://\S+", value):
+        raise ValueError(f"must be a scheduler's address, such as tcp://hub:8786, got {value!r}")
+    return value
+
+
+def check_time_limit(value: float | None, info: ValidationInfo) -> float | None:
+    """Refuses a time limit where candidates are trained in the driver's process, which cannot be ended for it.
+
+    Raises:
+        ValueError: the rule and the values.
+    """
+    if value is not None and info.data.get("kind") == "serial":
+        raise ValueError(f"must be null for execution.kind=serial, got {value:g}; leave it null or set kind: process")
+    return value
+
+
+def check_gpus(value: object) -> object:
+    """Refuses what names no GPUs.
+
+    Raises:
+        ValueError: the rule and the value.
+    """
+    if value is None or value == "all":
+        return value
+    named = value if isinstance(value, list | tuple) else ()
+    legal = all(
+        (isinstance(gpu, int) and not isinstance(gpu, bool) and 0 <= gpu < 1024)
+        or (isinstance(gpu, str) and re.fullmatch(r"[A-Za-z0-9/_-]+", gpu))
+        for gpu in named
+    )
+    if not named or not legal or len({str(gpu) for gpu in named}) < len(named):
+        raise ValueError(f"must be null, all or a list of different device ids such as [0, 1], got {shown(value)}")
+    return tuple(named)
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))

@@ -1,0 +1,156 @@
+"""The configuration: frozen sections, loaded from one YAML file and overrides, with errors a person can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
+
+from hivenas.config.legacy import Translation, is_ancestral, translate
+from hivenas.config.messages import explain, in_old_words
+from hivenas.config.schema import (
+    ColonyConfig,
+    DatasetConfig,
+    EvaluationConfig,
+    ExecutionConfig,
+    FullTrainConfig,
+    OptunaConfig,
+    RegistryConfig,
+    ResultsConfig,
+    Section,
+    SpaceConfig,
+    TableConfig,
+)
+from hivenas.config.text import as_text, dump_yaml, leaves, masked, put, read_mapping, split_overrides
+from hivenas.errors import ConfigError
+
+
+class Config(Section):
+    """A whole configuration; make one with `load` or `from_mapping`."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)] = "digits"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = 42
+    objective: Literal["nas", "sphere_min", "sphere_max", "rosenbrock", "table"] = "nas"
+    dataset: DatasetConfig = DatasetConfig()
+    space: SpaceConfig = SpaceConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    colony: ColonyConfig = ColonyConfig()
+    full_train: FullTrainConfig = FullTrainConfig()
+    registry: RegistryConfig = RegistryConfig()
+    results: ResultsConfig = ResultsConfig()
+    table: TableConfig = TableConfig()
+    optuna: OptunaConfig = OptunaConfig()
+    execution: ExecutionConfig = ExecutionConfig()
+
+    _source: str = PrivateAttr(default="")
+    _warnings: tuple[str, ...] = PrivateAttr(default=())
+    _old_keys: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _has_its_table(self) -> Self:
+        if self.objective == "table" and self.table.path is None:
+            raise ValueError("table.path must be given for objective=table, got null; name the csv or csv.gz file")
+        if self.objective != "table" and self.table.path is not None:
+            raise ValueError(
+                f"table.path must be null for objective={self.objective}, got {self.table.path!r}; to search the table "
+                "set objective: table"
+            )
+        if self.objective != "table" and self.table.noise:
+            raise ValueError(
+                f"table.noise must be false for objective={self.objective}, got true; to search a table set objective: "
+                "table"
+            )
+        return self
+
+    @property
+    def source(self) -> str:
+        """The file that the configuration was loaded from; empty for one made in Python."""
+        return self._source
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know about the file although it loads, a line each."""
+        return self._warnings
+
+    def as_written(self, message: str) -> str:
+        """A message about the configuration with its keys named as the file names them."""
+        return in_old_words(message, self._old_keys)
+
+    @property
+    def model_name(self) -> str:
+        """Name of the registered model: `registry.model`, or the experiment's name."""
+        return self.registry.model or self.name
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain nested data with the public keys, tuples as lists; for people and records, so without a password."""
+        data: dict[str, Any] = self.model_dump(mode="json", by_alias=True)
+        if self.optuna.storage:
+            data["optuna"]["storage"] = masked(self.optuna.storage)
+        return data
+
+    def to_yaml(self) -> str:
+        """The resolved configuration as YAML that `load` reads back."""
+        return dump_yaml(self.to_mapping())
+
+    def flat(self) -> dict[str, str]:
+        """Dotted keys and values as text, as tracked on a search's run."""
+        return {key: as_text(value) for key, value in leaves(self.to_mapping())}
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Loads a configuration file.
+
+    Args:
+        path: a YAML file; it needs only the keys that differ from their defaults. Upper-case files of the ancestor,
+            HiveNAS, load as they are.
+        overrides: `key=value` texts, the key dotted, the value in YAML; one text may hold several, separated by spaces.
+
+    Raises:
+        ConfigError: a file that is missing or not YAML, an unknown key, a wrong type or a value out of range.
+    """
+    data = read_mapping(Path(path))
+    old = translate(data, str(path)) if is_ancestral(data) else Translation(data)
+    origins = {}
+    for key, value in split_overrides(overrides):
+        put(old.data, key.split("."), value, f"--set {key}={value}")
+        origins[key] = f"--set {key}={as_text(value)}"
+    old_keys = {
+        new: name for new, name in old.old_keys.items() if not f"{new}.".startswith(tuple(f"{o}." for o in origins))
+    }
+    config = from_mapping(old.data, source=str(path), origins=origins, old_keys=old_keys)
+    config._warnings = old.warnings
+    return config
+
+
+def from_mapping(
+    data: Mapping[str, Any],
+    *,
+    source: str = "",
+    origins: Mapping[str, str] | None = None,
+    old_keys: Mapping[str, str] | None = None,
+) -> Config:
+    """Checks plain nested data and fills in the defaults.
+
+    Args:
+        data: keys as in `conf/default.yaml`.
+        source: the file to name in errors.
+        origins: dotted keys that did not come from the file, with what to name instead.
+        old_keys: dotted keys that the file calls by another name, with that name.
+
+    Raises:
+        ConfigError: the first thing that is wrong, and how many more there are.
+    """
+    try:
+        # A section whose keys are all commented out reads as null.
+        config = Config.model_validate({k: {} if v is None and k in _SECTIONS else v for k, v in data.items()})
+    except ValidationError as error:
+        known = [key for key, _ in leaves(Config().to_mapping(), sections=True)]
+        raise ConfigError(explain(error, source, origins or {}, known, old_keys or {})) from None
+    config._source = source
+    config._old_keys = dict(old_keys or {})
+    return config
+
+
+_SECTIONS = [key for key, field in Config.model_fields.items() if isinstance(field.default, Section)]

@@ -1,0 +1,121 @@
+"""What users add to hivenas by name: operations, cells and data sets of their own.
+
+Registering is the one thing that is kept at module level: a configuration can only name things, so that no
+configuration can run code, and somebody has to know the names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import FrameType
+from typing import Any, TypeVar
+
+from hivenas.config.text import cut
+from hivenas.errors import ConfigError, first_line
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Registry(Mapping[str, Callable[..., Any]]):
+    """Names and what they stand for.
+
+    Args:
+        kind: what is registered, for errors.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._entries: dict[str, tuple[Callable[..., Any], str]] = {}
+
+    def __getitem__(self, name: str) -> Callable[..., Any]:
+        return self._entries[name][0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, name: str, entry: Callable[..., Any], taken: tuple[str, ...]) -> None:
+        """Registers a callable for the module that called hivenas to do it, wherever the callable itself comes from.
+
+        The same module may register its own name anew, as an interactive session does.
+
+        Raises:
+            ConfigError: not a name, a built-in name, or one that another module has registered.
+        """
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+            raise ConfigError(f"the name of {self._kind} must be letters, digits and _, got {name!r}; rename it")
+        if name in taken:
+            raise ConfigError(f"{name!r} is built in, so {self._kind} cannot take the name; choose another")
+        module = _calling_module()
+        _, before = self._entries.get(name, (None, module))
+        if before != module:
+            raise ConfigError(
+                f"{self._kind} {name!r} is registered by {before} already, got another from {module}; "
+                "rename one of them"
+            )
+        self._entries[name] = (entry, module)
+
+    def modules(self) -> set[str]:
+        """The modules whose import registers what is registered here."""
+        return {module for _, module in self._entries.values()}
+
+
+def _calling_module() -> str:
+    """The module whose code called hivenas: what it registers need not say so, as a partial or a Keras class."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        module = str(frame.f_globals.get("__name__", "__main__"))
+        if module.partition(".")[0] != "hivenas":
+            # `__mp_main__` is what a spawned worker calls the script that the driver calls `__main__`.
+            return "__main__" if module == "__mp_main__" else module
+        frame = frame.f_back
+    return "__main__"
+
+
+OPERATIONS = Registry("an operation")
+CELLS = Registry("a cell")
+DATASETS = Registry("a data set")
+
+
+# In the order in which they were asked for: one may use what an earlier one registers.
+_imported: dict[str, None] = {}
+
+
+def registered_modules() -> tuple[str, ...]:
+    """Modules that a worker has to import to know everything that this process knows.
+
+    Those that `import_modules` was asked for come first, in their order; the rest, from which something is registered,
+    follow in alphabetical order. The main script is not among them: spawned workers run it on their own.
+    """
+    others = OPERATIONS.modules() | CELLS.modules() | DATASETS.modules()
+    return (*_imported, *sorted(others - {"__main__"} - _imported.keys()))
+
+
+def import_modules(names: Iterable[str]) -> None:
+    """Imports modules that register something, and remembers them for worker processes.
+
+    The current folder is looked in, as `python` itself does for a script that lies there.
+
+    Args:
+        names: of modules, as in an `import` statement.
+
+    Raises:
+        ConfigError: a module that is not found, or whose import fails.
+    """
+    for name in names:
+        if os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())
+        try:
+            importlib.import_module(name)
+        except (Exception, SystemExit) as error:
+            raise ConfigError(
+                f"cannot import the module {name!r}: {cut(first_line(error))}; name a file of this folder without its "
+                ".py, or an installed package"
+            ) from error
+        _imported[name] = None

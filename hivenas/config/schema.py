@@ -1,0 +1,331 @@
+"""The sections of a configuration: frozen, strict about types, with defaults and bounds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from hivenas.config.arguments import (
+    check_address,
+    check_gpus,
+    check_operation,
+    check_optimizer,
+    check_size,
+    check_time_limit,
+)
+from hivenas.config.registry import DATASETS
+from hivenas.config.text import nearest
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+# Upper bounds are far above any sensible value: what lies beyond is a slip that would hang or exhaust the machine.
+_MOST = 2**63 - 1
+Positive = Annotated[int, Field(ge=1, le=_MOST)]
+Pixels = Annotated[int, Field(ge=1, le=4096)]
+Epochs = Annotated[int, Field(ge=1, le=100_000)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Processors = Annotated[int, Field(ge=1, le=1024)]
+Names = Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(strict=False, min_length=1)]
+
+BUILT_IN_DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")
+FILE_DATASETS: Mapping[str, str] = {"npz": "npz file", "image_folder": "folder of class folders"}
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, strict about types, closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class DatasetConfig(Section):
+    """`dataset`: which images, and how much of them."""
+
+    name: str = "digits"
+    path: str | None = None
+    image_size: Annotated[tuple[Pixels, Pixels], Field(strict=False), BeforeValidator(check_size)] | None = None
+    validation_split: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    train_limit: Annotated[int, Field(ge=10, le=_MOST)] | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        choices = (*BUILT_IN_DATASETS, *FILE_DATASETS, *DATASETS)
+        if name not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)} or registered, got {name!r}{nearest(name, choices)}")
+        return name
+
+    @model_validator(mode="after")
+    def _has_its_path(self) -> Self:
+        if self.name in FILE_DATASETS and self.path is None:
+            raise ValueError(
+                f"dataset.path must be given for dataset.name={self.name}; name the {FILE_DATASETS[self.name]}"
+            )
+        if self.name in BUILT_IN_DATASETS and self.path is not None:
+            raise ValueError(
+                f"dataset.path must be null for dataset.name={self.name}, got {self.path!r}; for files of your own set "
+                "dataset.name to npz or image_folder"
+            )
+        if self.image_size is not None and self.name != "image_folder":
+            raise ValueError(
+                f"dataset.image_size is for dataset.name=image_folder, got {list(self.image_size)} with {self.name}; "
+                "leave it null"
+            )
+        return self
+
+
+class SpaceConfig(Section):
+    """`space`: which architectures there are."""
+
+    preset: Literal["layerwise", "cells"] | None = "layerwise"
+    depth: Annotated[int, Field(ge=1, le=100)] = 5
+    operations: Names | None = None
+    reference: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    input_stem: Annotated[tuple[str, ...], Field(strict=False)] = ("conv3x3_32bnrelu",)
+    output_stem: Annotated[tuple[str, ...], Field(strict=False)] = ("global_avg_pool",)
+    skip_rate: Fraction = 0.0
+    max_params: Positive | None = None
+    max_macs: Positive | None = None
+
+    @field_validator("operations")
+    @classmethod
+    def _distinct(cls, operations: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for key in operations or ():
+            if operations and operations.count(key) > 1:
+                raise ValueError(f"must name each operation once, got {key!r} more than once; remove the others")
+        return operations
+
+    @field_validator("reference")
+    @classmethod
+    def _legal_keys(cls, reference: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for key, arguments in reference.items():
+            if not re.fullmatch(r"[A-Za-z0-9_.\-]+", key) or key in ("input", "output") or key.startswith("sc_"):
+                raise ValueError(
+                    f"has keys of letters, digits, _ . and - other than input, output and sc_…, got {key!r}; rename it"
+                )
+            check_operation(key, arguments)
+        return reference
+
+    @model_validator(mode="after")
+    def _has_operations(self) -> Self:
+        if self.preset is None and self.operations is None:
+            raise ValueError("space.operations must be given when space.preset is null; list some or set a preset")
+        return self
+
+
+class OptimizerConfig(BaseModel):
+    """`evaluation.optimizer`: the name of a Keras optimizer and its arguments."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    op: Literal["SGD", "Adam", "RMSprop"] = "SGD"
+
+    @model_validator(mode="after")
+    def _known_arguments(self) -> Self:
+        check_optimizer(self.op, self.arguments)
+        return self
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The optimizer's keyword arguments."""
+        return dict(self.model_extra or {})
+
+
+class ActConfig(Section):
+    """`evaluation.act`: the adaptive cutoff threshold; beta 0 switches it off."""
+
+    beta: Fraction = 0.25
+    zeta: Annotated[float, Field(ge=0.0)] = 0.25
+
+
+class AugmentationConfig(Section):
+    """`evaluation.augmentation`: what is done to training batches."""
+
+    affine: bool = False
+    cutout: Fraction = 0.0
+    saturation: Fraction = 0.0
+    contrast: Fraction = 0.0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether any of it is done."""
+        return self.affine or max(self.cutout, self.saturation, self.contrast) > 0
+
+
+class MedianConfig(Section):
+    """`evaluation.median`: the median rule, where `evaluation.stopping` chooses it."""
+
+    from_epoch: Epochs = 3
+    candidates: Count = 5
+
+
+class EvaluationConfig(Section):
+    """`evaluation`: how a candidate is trained and scored."""
+
+    epochs: Epochs = 5
+    batch_size: Count = 128
+    mixed_precision: bool = False
+    optimizer: OptimizerConfig = Field(
+        default_factory=lambda: OptimizerConfig.model_validate({"op": "SGD", "momentum": 0.9, "nesterov": True})
+    )
+    initial_lr: Annotated[float, Field(ge=0.0)] = 0.08
+    final_lr: Annotated[float, Field(ge=0.0)] = 0.01
+    momentum_epochs: Annotated[int, Field(ge=0, le=100_000)] = 0
+    stopping: Literal["act", "median", "none"] = "median"
+    act: ActConfig = ActConfig()
+    median: MedianConfig = MedianConfig()
+    first_look: Epochs | None = None
+    inherit: bool = False
+    inherit_epochs: Epochs = 2
+    augmentation: AugmentationConfig = AugmentationConfig()
+
+    @model_validator(mode="after")
+    def _momentum_has_epochs(self) -> Self:
+        if self.momentum_epochs and self.epochs < 3:
+            raise ValueError(
+                f"evaluation.epochs must be at least 3 when momentum_epochs > 0, got epochs={self.epochs}; "
+                "raise epochs or set momentum_epochs: 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _shorter_than_a_training(self) -> Self:
+        looks = self.first_look if self.first_look is not None else 0
+        own = self.inherit_epochs if self.inherit else 0
+        if self.inherit and looks and looks <= self.epochs - own:
+            raise ValueError(
+                f"evaluation.first_look must be greater than epochs − inherit_epochs={self.epochs - own} when inherit "
+                f"is on, or no neighbour that inherits would be looked at, got {looks}; raise it or set inherit: false"
+            )
+        for key, value in (("first_look", looks), ("inherit_epochs", own)):
+            if value >= self.epochs:
+                raise ValueError(
+                    f"evaluation.{key} must be smaller than evaluation.epochs={self.epochs}, got {value}; lower it or "
+                    "raise epochs"
+                )
+        return self
+
+
+class ColonyConfig(Section):
+    """`colony`: the Artificial Bee Colony."""
+
+    kind: Literal["guided", "canonical"] = "guided"
+    size: Annotated[int, Field(ge=1, le=100_000)] = 7
+    employee_ratio: Fraction = 0.44
+    abandonment_limit: Count = 3
+    iterations: Count = 15
+    overlap: Annotated[int, Field(ge=0, le=100)] = 0
+
+    @model_validator(mode="after")
+    def _overlap_is_guided(self) -> Self:
+        if self.kind == "canonical" and self.overlap:
+            raise ValueError(
+                "colony.overlap must be 0 with colony.kind: canonical, whose phases wait for the one before, got "
+                f"{self.overlap}; set overlap: 0 or kind: guided"
+            )
+        return self
+
+    @property
+    def employees(self) -> int:
+        """⌊size · employee_ratio⌋, at least one."""
+        return max(1, int(self.size * self.employee_ratio))
+
+    @property
+    def onlookers(self) -> int:
+        """The bees that are not employees."""
+        return self.size - self.employees
+
+
+class FullTrainConfig(Section):
+    """`full_train`: the training of the best candidate."""
+
+    enabled: bool = True
+    epochs: Epochs = 50
+
+
+class RegistryConfig(Section):
+    """`registry`: where the fully trained model is registered."""
+
+    register_model: bool = Field(default=True, alias="register")
+    model: Annotated[str, Field(pattern=r"^[^/:\s]([^/:]*[^/:\s])?$")] | None = None
+    alias: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")] = "champion"
+    promote: Literal["better", "always", "never"] = "better"
+
+    @field_validator("alias")
+    @classmethod
+    def _not_reserved(cls, alias: str) -> str:
+        if alias == "previous":
+            raise ValueError("must not be previous, which the version before it gets, got 'previous'; choose another")
+        if re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
+            raise ValueError(f"must not be latest or v1, v2, …, which MLflow reserves, got {alias!r}; choose another")
+        return alias
+
+
+class ResultsConfig(Section):
+    """`results`: the folder that holds the results folders, and what stays of the weights."""
+
+    dir: Annotated[str, Field(min_length=1)] = "results"
+    keep_weights: str = "all"
+
+    @field_validator("keep_weights")
+    @classmethod
+    def _readable(cls, keep: str) -> str:
+        if not re.fullmatch(r"all|none|best:[1-9][0-9]{0,8}", keep):
+            raise ValueError(f"must be all, none or best:N with a whole number N ≥ 1, got {keep!r}; best:10, say")
+        return keep
+
+    @property
+    def kept(self) -> int | None:
+        """Of how many candidates saved states are kept when the search is over; None for all."""
+        if self.keep_weights == "all":
+            return None
+        return int(self.keep_weights.partition(":")[2] or 0)
+
+
+class TableConfig(Section):
+    """`table`: a recorded table to search instead of training; for `objective: table`."""
+
+    path: Annotated[str, Field(min_length=1)] | None = None
+    noise: bool = False
+
+
+class OptunaConfig(Section):
+    """`optuna`: a second record of the search in Optuna's storage."""
+
+    storage: Annotated[str, Field(min_length=1)] | None = None
+    study: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+
+
+class ExecutionConfig(Section):
+    """`execution`: where candidates are trained."""
+
+    kind: Literal["serial", "process", "dask"] = "process"
+    workers: Processors = 1
+    address: Annotated[str | None, AfterValidator(check_address)] = None
+    timeout_s: Annotated[Annotated[float, Field(gt=0.0, le=1e9)] | None, AfterValidator(check_time_limit)] = None
+    threads: Processors = 1
+    gpus: Annotated[Literal["all"] | tuple[int | str, ...] | None, BeforeValidator(check_gpus)] = None
+    recycle_after: Count = 20
+    checkpoint_s: Annotated[float, Field(ge=0.0, le=1e9)] = 5.0
+    max_consecutive_failures: Count | None = 10
+
+    @model_validator(mode="after")
+    def _one_worker_a_gpu(self) -> Self:
+        if self.gpus is None:
+            return self
+        if self.kind != "process":
+            raise ValueError(
+                f"execution.gpus must be null for execution.kind={self.kind}, got {_as_list(self.gpus)}; set "
+                "kind: process"
+            )
+        if self.gpus != "all" and self.workers > len(self.gpus):
+            raise ValueError(
+                f"execution.workers must be at most the number of execution.gpus={_as_list(self.gpus)}, got "
+                f"{self.workers}; lower workers or name more"
+            )
+        return self
+
+
+def _as_list(gpus: str | tuple[int | str, ...]) -> str:
+    return gpus if isinstance(gpus, str) else f"[{', '.join(str(gpu) for gpu in gpus)}]"

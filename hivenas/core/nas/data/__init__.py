@@ -1,0 +1,1 @@
+"""The data sets: images and labels from packages, archives and folders."""

@@ -1,0 +1,335 @@
+"""The data sets: raw images split into training, validation and test, loaded in the process that trains."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hivenas.config import BUILT_IN_DATASETS, FILE_DATASETS, DatasetConfig
+from hivenas.config.registry import DATASETS
+from hivenas.core.nas.data.image_arrays import ARRAYS, Images, LabelledImages, Labels, check_names
+from hivenas.core.nas.data.image_files import read_image_folder, read_npz
+from hivenas.core.seeds import derive_seed
+from hivenas.errors import ConfigError, DatasetError, first_line
+
+Loader = Callable[[str | None], Mapping[str, Any]]
+L = TypeVar("L", bound=Loader)
+TEST_SHARE = 0.2
+TEST_SEED = 0  # one test split for every run of every user, or test accuracies could not be compared
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Raw images and labels, split; what is computed from them comes from the training split alone.
+
+    Args:
+        name: as in the configuration.
+        x_train, x_val, x_test: images (count, height, width, channels) with the values that the source gives.
+        y_train, y_val, y_test: classes as whole numbers from 0.
+        classes: number of classes.
+        class_names: what the source calls them, in their order.
+    """
+
+    name: str
+    x_train: Images
+    y_train: Labels
+    x_val: Images
+    y_val: Labels
+    x_test: Images
+    y_test: Labels
+    classes: int
+    class_names: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image."""
+        height, width, channels = self.x_train.shape[1:]
+        return int(height), int(width), int(channels)
+
+    def statistics(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and variance of every channel over the training split."""
+        pixels = self.x_train.reshape(-1, self.shape[2]).astype(np.float64)
+        return pixels.mean(axis=0).astype(np.float32), pixels.var(axis=0).astype(np.float32)
+
+    def digest(self) -> str:
+        """A hash of every image and label, in order: the same data give the same digest on every machine."""
+        return _digest(self.x_train, self.y_train, self.x_val, self.y_val, self.x_test, self.y_test)
+
+    def test_digest(self) -> str:
+        """A hash of the test split and the classes: models of equal ones are comparable by their test accuracy."""
+        return _digest(self.x_test, self.y_test, np.array(self.class_names, dtype=np.str_))
+
+    def describe(self) -> dict[str, Any]:
+        """What a search records of its data: name, digests, images and their values, classes, sizes of the splits."""
+        return {
+            "name": self.name,
+            "digest": self.digest(),
+            "test_digest": self.test_digest(),
+            "shape": list(self.shape),
+            "dtype": str(self.x_train.dtype),
+            "lowest": float(self.x_train.min()),
+            "highest": float(self.x_train.max()),
+            "classes": self.classes,
+            "class_names": list(self.class_names),
+            "train": len(self.x_train),
+            "validation": len(self.x_val),
+            "test": len(self.x_test),
+        }
+
+
+def _digest(*arrays: NDArray[Any]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]
+
+
+def _digits() -> dict[str, Any]:
+    """scikit-learn's 1,797 digits of 8×8 pixels with values 0 to 16."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    return {"x_train": digits.images.astype(np.float32), "y_train": digits.target}
+
+
+@dataclass(frozen=True, slots=True)
+class _KerasSource:
+    """A data set that Keras downloads on first use.
+
+    Args:
+        name: of its module in keras.datasets.
+        files: what has to lie in Keras' folder of data sets instead, where nothing can be downloaded.
+    """
+
+    name: str
+    files: str
+
+    def __call__(self) -> dict[str, Any]:
+        module = importlib.import_module(f"keras.datasets.{self.name}")
+        try:
+            (x_train, y_train), (x_test, y_test) = module.load_data()
+        except Exception as error:
+            folder = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
+            raise DatasetError(
+                f"dataset.name={self.name} could not be downloaded or read ({first_line(error)}); put {self.files} "
+                f"into the writable folder {folder} (KERAS_HOME chooses another)"
+            ) from error
+        return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+
+
+_IDX = ", ".join(f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
+
+SOURCES: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
+    {
+        "digits": _digits,
+        "mnist": _KerasSource("mnist", "mnist.npz"),
+        "fashion_mnist": _KerasSource(
+            "fashion_mnist",
+            f"fashion-mnist/ with {_IDX} (Debian's package dataset-fashion-mnist has them in "
+            "/usr/share/datasets/fashion-mnist)",
+        ),
+        "cifar10": _KerasSource("cifar10", "cifar-10-python.tar.gz, renamed to cifar-10-batches-py-target_archive,"),
+    }
+)
+SIZES: Mapping[str, tuple[tuple[int, int, int], int]] = MappingProxyType(
+    {
+        "digits": ((8, 8, 1), 10),
+        "mnist": ((28, 28, 1), 10),
+        "fashion_mnist": ((28, 28, 1), 10),
+        "cifar10": ((32, 32, 3), 10),
+    }
+)
+CLASS_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "fashion_mnist": (
+            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        ),
+        "cifar10": (
+            *("airplane", "automobile", "bird", "cat", "deer"),
+            *("dog", "frog", "horse", "ship", "truck"),
+        ),
+    }
+)
+
+
+@overload
+def register_dataset(name: str) -> Callable[[L], L]: ...
+@overload
+def register_dataset(name: str, loader: L) -> L: ...
+def register_dataset(name: str, loader: L | None = None) -> L | Callable[[L], L]:
+    """Makes a data set of one's own known as `dataset.name`; without a loader, a decorator of one.
+
+    Args:
+        name: letters, digits and _.
+        loader: takes `dataset.path` (None where it is not given) and returns a mapping of arrays named as in an npz
+            file: x_train, y_train[, x_val, y_val, x_test, y_test]. Where val is given it is the validation split;
+            where test is missing a fifth of each class becomes the test split. It is called in every process that
+            trains, so it must return the same arrays every time.
+
+    Returns:
+        The loader.
+
+    Raises:
+        ConfigError: not a name, one that is taken, or not a function.
+    """
+    if not isinstance(name, str):
+        raise ConfigError(f"a data set must be registered by name, got {name!r}; write @register_dataset('my_name')")
+    if loader is None:
+        return lambda decorated: register_dataset(name, decorated)
+    if not callable(loader):
+        raise ConfigError(f"the loader of data set {name!r} must be a function of a path, got {loader!r}; pass one")
+    DATASETS.add(name, loader, taken=(*BUILT_IN_DATASETS, *FILE_DATASETS))
+    _loaded_size.cache_clear()  # an interactive session may register another loader under the name
+    return loader
+
+
+def load_dataset(config: DatasetConfig, seed: int) -> Dataset:
+    """Loads a data set and holds out the splits that it does not bring along, stratified by class.
+
+    Args:
+        config: the `dataset` section of a configuration.
+        seed: the run's seed; it decides which training images are held out or left out.
+
+    Raises:
+        DatasetError: data that cannot be found, or cannot be trained on.
+    """
+    origin = config.name if config.path is None else f"{config.name} {config.path}"
+    given = LabelledImages.checked(origin, _arrays(config))
+    names = given.class_names
+    if config.name in CLASS_NAMES:
+        names = tuple(CLASS_NAMES[config.name][int(label)] for label in names)
+    x, y = given.images["train"], given.labels["train"]
+    if "test" in given.images:
+        x_test, y_test = given.images["test"], given.labels["test"]
+    else:
+        kept = len(x) - math.ceil(len(x) * TEST_SHARE)
+        x, y, x_test, y_test = _stratified(
+            x, y, kept, TEST_SEED, names, f"add images to {origin} or give it a test split"
+        )
+    split_seed = derive_seed(seed, "validation split")
+    keys = (
+        f"add images of it or change dataset.train_limit={config.train_limit} or "
+        f"validation_split={config.validation_split}"
+    )
+    if config.train_limit and config.train_limit < len(x):
+        x, y = _stratified(x, y, config.train_limit, split_seed, names, keys, rest_is_used=False)[:2]
+    if "val" in given.images:
+        x_val, y_val = given.images["val"], given.labels["val"]
+    else:
+        kept = len(x) - max(1, round(len(x) * config.validation_split))
+        x, y, x_val, y_val = _stratified(x, y, kept, split_seed, names, keys)
+    return Dataset(config.name, x, y, x_val, y_val, x_test, y_test, len(names), names)
+
+
+def image_shape_and_classes(config: DatasetConfig, seed: int) -> tuple[tuple[int, int, int], int]:
+    """Height, width and channels of the images and the number of classes; built-in data sets are not loaded for it.
+
+    Args:
+        config: the `dataset` section of a configuration.
+        seed: the run's seed.
+
+    Raises:
+        DatasetError: data that cannot be found, or cannot be trained on.
+    """
+    return SIZES[config.name] if config.name in SIZES else _loaded_size(config, seed)
+
+
+@functools.lru_cache(maxsize=16)
+def _loaded_size(config: DatasetConfig, seed: int) -> tuple[tuple[int, int, int], int]:
+    """Loaded once a process, as every interface asks: equal settings mean the same images as long as it lives."""
+    data = load_dataset(config, seed)
+    return data.shape, data.classes
+
+
+def check_path(config: DatasetConfig) -> None:
+    """Refuses a `dataset.path` where no file or folder of images is, without reading any.
+
+    Raises:
+        DatasetError: names the path and what a relative one starts from.
+    """
+    if config.name not in FILE_DATASETS:
+        return
+    path = Path(str(config.path)).expanduser()
+    if not (path.is_file() if config.name == "npz" else path.is_dir()):
+        origin = "" if path.is_absolute() else f" in {Path.cwd()}, where the command runs"
+        raise DatasetError(
+            f"dataset.path must be an existing {FILE_DATASETS[config.name]}, got {config.path!r}{origin}; correct "
+            "the path"
+        )
+
+
+def _arrays(config: DatasetConfig) -> Mapping[str, Any]:
+    if config.name in SOURCES:
+        return SOURCES[config.name]()
+    if config.name in FILE_DATASETS:
+        path = str(config.path)
+        return read_npz(path) if config.name == "npz" else read_image_folder(path, config.image_size)
+    return _registered_arrays(config)
+
+
+def _registered_arrays(config: DatasetConfig) -> Mapping[str, Any]:
+    origin = f"data set {config.name!r}"
+    if config.name not in DATASETS:
+        raise DatasetError(f"{origin} must be registered in every process, got none; import the module that does it")
+    try:
+        arrays = DATASETS[config.name](config.path)
+        if isinstance(arrays, Mapping):
+            arrays = dict(arrays)  # read here, where the mapping is an npz file
+    except Exception as error:
+        raise DatasetError(
+            f"{origin}: its loader failed with dataset.path={config.path!r} ({first_line(error)}); correct the path or "
+            "the loader"
+        ) from error
+    if not isinstance(arrays, Mapping):
+        raise DatasetError(
+            f"{origin}: its loader must return a mapping of {', '.join(ARRAYS)}, got {type(arrays).__name__}; name the "
+            "arrays"
+        )
+    check_names(origin, arrays)
+    return arrays
+
+
+def _stratified(
+    x: Images, y: Labels, size: int, seed: int, names: Sequence[str], way_out: str, *, rest_is_used: bool = True
+) -> tuple[Images, Labels, Images, Labels]:
+    """So many random images and their labels, with the shares of the classes kept, and the others."""
+    if not rest_is_used and len(x) - size < len(names) <= size:
+        # Too few are left over for scikit-learn, which wants every class among them.
+        chosen = _all_but_a_few(y, size, seed)
+        return x[chosen], y[chosen], x[:0], y[:0]
+    from sklearn.model_selection import train_test_split
+
+    counts = np.bincount(y)
+    message = (
+        f"{len(x)} images of {len(counts)} classes cannot be split {size} to {len(x) - size} with every class on both "
+        f"sides, got {counts.min()} of class {names[int(counts.argmin())]!r}; {way_out}"
+    )
+    try:
+        x_first, x_rest, y_first, y_rest = train_test_split(x, y, train_size=size, stratify=y, random_state=seed)
+    except ValueError as error:
+        raise DatasetError(message) from error
+    # scikit-learn rounds the shares of rare classes to nothing.
+    for part in (y_first, y_rest) if rest_is_used else (y_first,):
+        if len(np.unique(part)) < len(counts):
+            raise DatasetError(message)
+    return x_first, y_first, x_rest, y_rest
+
+
+def _all_but_a_few(y: Labels, size: int, seed: int) -> NDArray[np.intp]:
+    """Positions of so many random labels, every class among them."""
+    order = np.random.default_rng(seed).permutation(len(y))
+    firsts = np.unique(y[order], return_index=True)[1]
+    return np.concatenate([order[firsts], np.delete(order, firsts)])[:size]

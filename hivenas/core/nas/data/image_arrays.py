@@ -1,0 +1,195 @@
+"""Checks of labelled images: whatever training would fail on, or silently go wrong with, is refused here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hivenas.config.text import nearest
+from hivenas.errors import DatasetError
+
+Images = NDArray[Any]
+Labels = NDArray[np.int32]
+SPLITS = ("train", "val", "test")
+ARRAYS = tuple(f"{kind}_{split}" for split in SPLITS for kind in "xy")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledImages:
+    """Checked images and labels of the splits that were given.
+
+    Args:
+        images: by split, (count, height, width, channels) with the values that the source gives.
+        labels: by split, classes as whole numbers from 0 in the sorted order of the training labels.
+        class_names: the source's labels as text, in the order of the classes.
+    """
+
+    images: Mapping[str, Images]
+    labels: Mapping[str, Labels]
+    class_names: tuple[str, ...]
+
+    @classmethod
+    def checked(cls, origin: str, arrays: Mapping[str, Any]) -> LabelledImages:
+        """Checks arrays and brings them into the form that training wants.
+
+        Args:
+            origin: file, folder or name of the data set, for errors.
+            arrays: x_train and y_train, and the same of val and test where given. Images are (count, height, width)
+                or (count, height, width, channels) with 1 or 3 channels of finite numbers; labels are text or whole
+                numbers of any kind, (count,) or (count, 1).
+
+        Raises:
+            DatasetError: names the rule, what was found and the way out.
+        """
+        splits = [split for split in SPLITS if f"x_{split}" in arrays]
+        images = {split: checked_images(origin, f"x_{split}", arrays[f"x_{split}"]) for split in splits}
+        given = {split: _plain_labels(origin, f"y_{split}", arrays[f"y_{split}"]) for split in splits}
+        for split in splits:
+            _check_split(origin, split, images, len(given[split]))
+        known = np.unique(given["train"]).tolist()
+        if len(known) < 2:
+            raise DatasetError(f"{origin}: y_train must have two classes or more, got {known}; add images of another")
+        codes = {label: code for code, label in enumerate(known)}
+        labels = {split: _encoded(origin, f"y_{split}", given[split], codes) for split in splits}
+        return cls(images, labels, tuple(map(str, known)))
+
+
+def check_names(origin: str, names: Iterable[str]) -> None:
+    """Refuses arrays that nothing would read, and images without labels or labels without images.
+
+    Raises:
+        DatasetError: names the array.
+    """
+    given = list(names)
+    for name in given:
+        if name not in ARRAYS:
+            near = nearest(str(name).lower(), ARRAYS)
+            raise DatasetError(
+                f"{origin}: arrays must be named {', '.join(ARRAYS)}, got {name!r}{near}; rename it or leave it out"
+            )
+    for split in SPLITS:
+        pair = {f"x_{split}", f"y_{split}"}
+        missing = sorted(pair - set(given))
+        if missing and (split == "train" or len(missing) == 1):
+            raise DatasetError(
+                f"{origin}: images and labels go together, got {', '.join(given) or 'no arrays'} without "
+                f"{' and '.join(missing)}; add what is missing"
+            )
+
+
+def checked_images(origin: str, name: str, given: Any) -> Images:
+    """Images as (count, height, width, channels), in the machine's byte order.
+
+    Args:
+        origin: file, folder or name of the data set, for errors.
+        name: of the array.
+        given: (count, height, width) or (count, height, width, channels) with 1 or 3 channels of finite numbers.
+
+    Raises:
+        DatasetError: names the rule, what was found and the way out.
+    """
+    x = _array(origin, name, given)
+    if x.dtype.kind not in "uif" or x.dtype.itemsize > 8:
+        raise DatasetError(
+            f"{origin}: {name} must hold numbers of at most 64 bits, got dtype {x.dtype}; convert it, such as with "
+            f"{name}.astype('uint8')"
+        )
+    x = x[..., np.newaxis] if x.ndim == 3 else x
+    if x.ndim != 4 or x.shape[3] not in (1, 3):
+        channels_first = x.ndim == 4 and x.shape[1] in (1, 3)
+        raise DatasetError(
+            f"{origin}: {name} must be images (count, height, width) or (count, height, width, channels) with 1 or 3 "
+            f"channels, got shape {x.shape}; "
+            + (f"move the channels last: {name}.transpose(0, 2, 3, 1)" if channels_first else "reshape it")
+        )
+    if 0 in x.shape:
+        raise DatasetError(f"{origin}: {name} must hold at least one image of one pixel, got shape {x.shape}; add some")
+    if x.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            wrong = int((~np.isfinite(x.astype(np.float32, copy=False))).sum())
+        if wrong:
+            raise DatasetError(
+                f"{origin}: {name} must hold finite 32-bit pixels, got {wrong} that are NaN or infinite; clean it first"
+            )
+    return x.astype(x.dtype.newbyteorder("="), copy=False)
+
+
+def _check_split(origin: str, split: str, images: Mapping[str, Images], labels: int) -> None:
+    x, train = images[split], images["train"]
+    if len(x) != labels:
+        raise DatasetError(
+            f"{origin}: every image needs one label, got {len(x)} images in x_{split} and {labels} labels in "
+            f"y_{split}; drop or add some"
+        )
+    for what, found, wanted in (("shape", x.shape[1:], train.shape[1:]), ("dtype", x.dtype, train.dtype)):
+        if found != wanted:
+            raise DatasetError(
+                f"{origin}: x_{split} must have the {what} of x_train, {wanted}, got {found}; prepare both alike"
+            )
+
+
+def _plain_labels(origin: str, name: str, given: Any) -> NDArray[Any]:
+    """Labels (count,) of whole numbers, truth values or text."""
+    y = _column(origin, name, _array(origin, name, given))
+    # Objects, as pandas gives text, and numpy's StringDType.
+    if y.dtype.kind in "OT" and len({type(label) for label in y}) == 1:
+        y = np.array(y.tolist())
+    if y.dtype.kind == "S":
+        try:
+            y = np.strings.decode(y, "utf-8")
+        except UnicodeDecodeError as error:
+            raise DatasetError(f"{origin}: {name} must be UTF-8 where it is bytes, got {error}; decode it") from error
+    if y.dtype.kind == "f":
+        whole = np.isfinite(y) & (np.floor(y) == y) & (np.abs(y) < 2.0**63)
+        if not whole.all():
+            raise DatasetError(
+                f"{origin}: {name} must hold whole numbers or text, got {y[~whole][0]}; labels are classes: round "
+                "or bin what was measured"
+            )
+        y = y.astype(np.int64)
+    if y.dtype.kind not in "buiU":
+        raise DatasetError(
+            f"{origin}: {name} must hold whole numbers or text, got dtype {y.dtype}; convert it, such as with "
+            f"{name}.astype(str)"
+        )
+    return y
+
+
+def _column(origin: str, name: str, y: NDArray[Any]) -> NDArray[Any]:
+    if y.ndim == 2 and y.shape[1] == 1:
+        return y[:, 0]
+    if y.ndim == 2 and y.dtype.kind in "buif" and bool(((y == 0) | (y == 1)).all()):
+        raise DatasetError(
+            f"{origin}: {name} must hold one label for each image, got one-hot rows of shape {y.shape}; use "
+            f"{name}.argmax(axis=1)"
+        )
+    if y.ndim != 1:
+        raise DatasetError(f"{origin}: {name} must hold one label for each image, got shape {y.shape}; flatten it")
+    return y
+
+
+def _encoded(origin: str, name: str, y: NDArray[Any], codes: Mapping[Any, int]) -> Labels:
+    # Python's own equality, as numpy compares int64 with uint64 by rounding both.
+    labels, inverse = np.unique(y, return_inverse=True)
+    unknown = [label for label in labels.tolist() if label not in codes]
+    if unknown:
+        raise DatasetError(
+            f"{origin}: {name} has labels out of range: {_listed(unknown)}, where those of y_train are "
+            f"{_listed(list(codes))}; add training images of these classes or leave them out"
+        )
+    return np.array([codes[label] for label in labels.tolist()], dtype=np.int32)[inverse]
+
+
+def _listed(labels: list[Any]) -> str:
+    return ", ".join(map(repr, labels[:10])) + (f" and {len(labels) - 10} more" if len(labels) > 10 else "")
+
+
+def _array(origin: str, name: str, given: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(given)
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"{origin}: {name} must be an array, got {type(given).__name__}; make it one") from error

@@ -1,0 +1,1 @@
+"""The space of architectures: strings and numbers, no Keras."""

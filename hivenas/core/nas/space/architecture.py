@@ -1,0 +1,94 @@
+"""Architectures as strings: encoded, decoded, refused where they are malformed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hivenas.config.text import nearest
+from hivenas.core.nas.space.operations import OpSpec
+from hivenas.errors import ArchitectureError
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A decoded architecture.
+
+    Args:
+        operations: one operation key a layer.
+        skips: for every layer the number of operations that the skip connection starting there spans; 0 for none.
+    """
+
+    operations: tuple[str, ...]
+    skips: tuple[int, ...]
+
+    def encode(self) -> str:
+        """`input|…|output`, a skip connection standing before the operation where it starts."""
+        parts = ["input"]
+        for operation, span in zip(self.operations, self.skips, strict=True):
+            if span:
+                parts.append(f"sc_{span}")
+            parts.append(operation)
+        return "|".join([*parts, "output"])
+
+    def components(self, *, with_skips: bool, depth: int = 0) -> tuple[str, ...]:
+        """What stands at every position: the operations, then with skip connections `sc_k` or "" a layer.
+
+        Args:
+            with_skips: whether the space has skip connections.
+            depth: layers of the space's deepest architecture; this one is filled up with "".
+        """
+        missing = ("",) * (depth - len(self.operations))
+        spans = tuple(f"sc_{span}" if span else "" for span in self.skips)
+        return self.operations + missing + (spans + missing if with_skips else ())
+
+
+def decode(arch: str, known: Sequence[str] | Mapping[str, OpSpec]) -> Chain:
+    """Decodes an architecture of any depth.
+
+    Args:
+        arch: `input|c1|c2|…|output`.
+        known: the operation keys that may occur.
+
+    Raises:
+        ArchitectureError: names the component, its position (from 1, after `input`) and the legal choices.
+    """
+    parts = str(arch).split("|")
+    if len(parts) < 3 or parts[0] != "input" or parts[-1] != "output":
+        raise ArchitectureError(
+            f"an architecture must read input|operation|…|output with at least one operation, got {arch!r}"
+        )
+    operations: list[str] = []
+    skips: list[int] = []
+    started: dict[int, tuple[int, str]] = {}
+    for position, part in enumerate(parts[1:-1], start=1):
+        layer = len(operations)
+        if part.startswith("sc_"):
+            if layer in started:
+                raise ArchitectureError(
+                    f"component {position} ({part!r}): at most one skip connection starts at a layer, got {arch!r}; "
+                    "put an operation between the two"
+                )
+            if not re.fullmatch(r"sc_[1-9][0-9]{0,5}", part):
+                raise ArchitectureError(
+                    f"component {position} ({part!r}): a skip connection is sc_k with a whole number k ≥ 1, in {arch!r}"
+                )
+            started[layer] = (position, part)
+        elif part in known:
+            operations.append(part)
+            skips.append(int(started[layer][1][3:]) if layer in started else 0)
+        else:
+            raise ArchitectureError(
+                f"component {position} ({part!r}) of {arch!r} is not an operation of this space"
+                f"{nearest(part, known)}; choose among {', '.join(known)} or sc_k"
+            )
+    for layer, (position, part) in started.items():
+        longest = len(operations) - layer
+        if int(part[3:]) > longest:
+            choices = f"sc_1 … sc_{longest}" if longest else "no skip connection (no operation follows)"
+            raise ArchitectureError(
+                f"component {position} ({part!r}) of {arch!r} spans {part[3:]} operations but {longest} follow; "
+                f"legal here: {choices}"
+            )
+    return Chain(tuple(operations), tuple(skips))

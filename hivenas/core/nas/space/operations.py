@@ -1,0 +1,278 @@
+"""The reference space: what every operation key stands for, as data. No Keras here; `network.py` builds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, TypeVar, overload
+
+from hivenas.config import registry
+from hivenas.config.text import nearest
+from hivenas.errors import ConfigError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Cells with their arguments: those that must be given, those that may be.
+CELL_ARGUMENTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyType(
+    {
+        "ConvBnReLU": (("filters", "kernel_size"), ()),
+        "ConvBnReLUAvgPool": (("filters", "kernel_size"), ()),
+        "ResidualConvBnReLU": (("filters", "kernel_size"), ("reg_filters", "block_count")),
+    }
+)
+CELLS = tuple(CELL_ARGUMENTS)
+
+
+def _weights(*names: str) -> tuple[str, ...]:
+    return tuple(f"{name}_{what}" for name in names for what in ("initializer", "regularizer", "constraint"))
+
+
+# What every layer takes.
+_COMMON = ("activity_regularizer", "dtype", "trainable")
+_CONVOLUTION = ("strides", "padding", "data_format", "dilation_rate", "activation", "use_bias", *_weights("bias"))
+_POOLING = ("strides", "padding", "data_format", *_COMMON)
+_NORMALIZATION = ("axis", "epsilon", "center", "scale", *_weights("beta", "gamma"), *_COMMON)
+_MOVING = ("momentum", "moving_mean_initializer", "moving_variance_initializer", "renorm", "renorm_momentum")
+# Layers with their arguments: those that must be given, those that may be.
+LAYER_ARGUMENTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyType(
+    {
+        "Activation": (("activation",), _COMMON),
+        "AveragePooling2D": (("pool_size",), _POOLING),
+        "BatchNormalization": ((), (*_MOVING, "synchronized", *_NORMALIZATION)),
+        "Conv2D": (("filters", "kernel_size"), ("groups", *_CONVOLUTION, *_weights("kernel"), *_COMMON)),
+        "Dense": (("units",), ("activation", "use_bias", *_weights("kernel", "bias"), *_COMMON)),
+        "DepthwiseConv2D": (("kernel_size",), ("depth_multiplier", *_CONVOLUTION, *_weights("depthwise"), *_COMMON)),
+        "Dropout": (("rate",), ("noise_shape", "seed", *_COMMON)),
+        "Flatten": ((), ("data_format", *_COMMON)),
+        "GaussianDropout": (("rate",), ("seed", *_COMMON)),
+        "GaussianNoise": (("stddev",), ("seed", *_COMMON)),
+        "GlobalAveragePooling2D": ((), ("data_format", "keepdims", *_COMMON)),
+        "GlobalMaxPooling2D": ((), ("data_format", "keepdims", *_COMMON)),
+        "GroupNormalization": ((), ("groups", *_NORMALIZATION)),
+        "Identity": ((), _COMMON),
+        "LayerNormalization": ((), _NORMALIZATION),
+        "LeakyReLU": ((), ("negative_slope", "alpha", *_COMMON)),
+        "MaxPooling2D": ((), ("pool_size", *_POOLING)),
+        "ReLU": ((), ("max_value", "negative_slope", "threshold", *_COMMON)),
+        "SeparableConv2D": (
+            ("filters", "kernel_size"),
+            ("depth_multiplier", *_CONVOLUTION, *_weights("depthwise", "pointwise"), *_COMMON),
+        ),
+        "SpatialDropout2D": (("rate",), ("data_format", "seed", "dtype")),
+    }
+)
+LAYERS = tuple(LAYER_ARGUMENTS)
+
+
+@dataclass(frozen=True)
+class OpSpec:
+    """An operation: the registered name of a Keras layer or cell, and its arguments.
+
+    Args:
+        op: name of the layer or cell, one of `LAYERS`, `CELLS` or what was registered.
+        arguments: keyword arguments of the layer or cell.
+    """
+
+    op: str
+    arguments: Mapping[str, Any]
+
+    @classmethod
+    def from_mapping(cls, key: str, mapping: Mapping[str, Any]) -> OpSpec:
+        """An operation from a configuration's `!Operation {op: …, argument: …}`.
+
+        Raises:
+            ConfigError: `op` is missing or names nothing that may be built, or arguments are foreign or missing.
+        """
+        arguments = dict(mapping)
+        op = arguments.pop("op", None)
+        if op is None:
+            raise ConfigError(f"space.reference.{key} needs an op, got {dict(mapping)!r}; write {{op: Conv2D, …}}")
+        known = (*LAYERS, *CELLS, *registry.OPERATIONS, *registry.CELLS)
+        if op not in known:
+            raise ConfigError(
+                f"space.reference.{key}.op must be a built-in or registered layer or cell, got {op!r}"
+                f"{nearest(op, known)}; choose among {', '.join(known)}"
+            )
+        _check_arguments(key, op, arguments)
+        return cls(op, MappingProxyType(arguments))
+
+
+def _check_arguments(key: str, op: str, arguments: Mapping[str, Any]) -> None:
+    """Refuses arguments that no network could be built with, as far as that is known without Keras."""
+    if "name" in arguments:
+        raise ConfigError(f"space.reference.{key}.name is given by the place in the network; remove it")
+    known = LAYER_ARGUMENTS.get(op) or CELL_ARGUMENTS.get(op)
+    if known is None:
+        return
+    needed, optional = known
+    for argument in arguments:
+        if argument not in needed + optional:
+            raise ConfigError(
+                f"space.reference.{key} has no argument {argument!r} for {op}{nearest(argument, needed + optional)}; "
+                f"choose among {', '.join(needed + optional)}"
+            )
+    for argument in needed:
+        if argument not in arguments:
+            raise ConfigError(f"space.reference.{key}.{argument} must be given for {op}; add it")
+
+
+@overload
+def register_operation(name: str, layer: F) -> F: ...
+
+
+@overload
+def register_operation(name: str, layer: None = None) -> Callable[[F], F]: ...
+
+
+def register_operation(name: str, layer: F | None = None) -> F | Callable[[F], F]:
+    """Makes a layer available to configurations as `!Operation {op: name, …}`; also a decorator.
+
+    Register at the top level of a module: worker processes know the name because they import that module. Commands
+    import it with `--import MODULE`. Names of built-in layers and cells cannot be taken.
+
+    Args:
+        name: letters, digits and _.
+        layer: called with the operation's arguments, returns a Keras layer: a layer class, or a function that makes
+            one. Where it takes a `name`, it is given one. A layer class of your own needs
+            `keras.saving.register_keras_serializable` too, so that saved models with it can be loaded.
+
+    Returns:
+        The layer as it was given; without one, a decorator.
+
+    Raises:
+        ConfigError: the name is built in, is no name, or is taken by another module.
+    """
+    return _register(registry.OPERATIONS, registry.CELLS, name, layer)
+
+
+@overload
+def register_cell(name: str, builder: F) -> F: ...
+
+
+@overload
+def register_cell(name: str, builder: None = None) -> Callable[[F], F]: ...
+
+
+def register_cell(name: str, builder: F | None = None) -> F | Callable[[F], F]:
+    """Makes a cell, several layers that form one operation, available as `!Operation {op: name, …}`; also a decorator.
+
+    Register at the top level of a module: worker processes know the name because they import that module. Commands
+    import it with `--import MODULE`. Names of built-in layers and cells cannot be taken.
+
+    Args:
+        name: letters, digits and _.
+        builder: called as `builder(x, name, **arguments)` with a tensor of shape (batch, height, width, channels), the
+            cell's place in the network, and the operation's arguments; returns a tensor with these four axes. Name
+            its layers after `name`, so that two builds of one architecture are equal. Layer classes of your own
+            need `keras.saving.register_keras_serializable`, so that saved models with them can be loaded.
+
+    Returns:
+        The builder as it was given; without one, a decorator.
+
+    Raises:
+        ConfigError: the name is built in, is no name, or is taken by another module.
+    """
+    return _register(registry.CELLS, registry.OPERATIONS, name, builder)
+
+
+def _register(
+    registry: registry.Registry, other: registry.Registry, name: str, entry: F | None
+) -> F | Callable[[F], F]:
+    def register(given: F) -> F:
+        if name in other:
+            raise ConfigError(f"{name!r} is registered already, as an operation or as a cell; choose another name")
+        registry.add(name, given, LAYERS + CELLS)
+        return given
+
+    return register if entry is None else register(entry)
+
+
+def _spec(op: str, **arguments: Any) -> OpSpec:
+    return OpSpec(op, MappingProxyType(arguments))
+
+
+def _reference_space() -> dict[str, OpSpec]:
+    """Every built-in key; sizes and filters follow from the names.
+
+    Plain convolutions pad `same`: with `valid` padding five of them would not fit on an 8×8 image, and every
+    architecture of the space has to build. Global pooling keeps its two image axes for the same reason.
+    """
+    space: dict[str, OpSpec] = {}
+    for size in (5, 3):
+        for filters in (16, 8):
+            space[f"conv{size}x{size}_{filters}"] = _spec(
+                "Conv2D", filters=filters, kernel_size=(size, size), padding="same", activation="relu"
+            )
+        for filters in (128, 64, 32):
+            space[f"sep{size}x{size}_{filters}"] = _spec(
+                "SeparableConv2D", filters=filters, kernel_size=(size, size), padding="same", activation="relu"
+            )
+    space["max_pool3x3"] = _spec("MaxPooling2D", pool_size=(3, 3), strides=(1, 1), padding="same")
+    space["avg_pool3x3"] = _spec("AveragePooling2D", pool_size=(3, 3), strides=(1, 1), padding="same")
+    space["global_avg_pool"] = _spec("GlobalAveragePooling2D", keepdims=True)
+    space["batch_norm"] = _spec("BatchNormalization")
+    space["dropout"] = _spec("Dropout", rate=0.15)
+    space["identity"] = _spec("Identity")
+    for filters in (32, 16):
+        space[f"conv3x3_{filters}bnrelu"] = _spec("ConvBnReLU", filters=filters, kernel_size=(3, 3))
+    for filters in (256, 128, 64):
+        space[f"conv3x3_{filters}bnreluavgpool"] = _spec("ConvBnReLUAvgPool", filters=filters, kernel_size=(3, 3))
+    for blocks in (1, 2):
+        for reg_filters in (128, 64, 32):
+            for filters in (256, 128, 64):
+                space[f"resx{blocks}reg_{reg_filters}_conv3x3_{filters}bnrelu"] = _spec(
+                    "ResidualConvBnReLU",
+                    filters=filters,
+                    kernel_size=(3, 3),
+                    reg_filters=reg_filters,
+                    block_count=blocks,
+                )
+    return space
+
+
+REFERENCE_SPACE: Mapping[str, OpSpec] = MappingProxyType(_reference_space())
+
+PRESETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "layerwise": (
+            "sep5x5_128",
+            "sep3x3_128",
+            "sep5x5_64",
+            "sep3x3_64",
+            "sep5x5_32",
+            "sep3x3_32",
+            "max_pool3x3",
+            "avg_pool3x3",
+            "dropout",
+            "identity",
+        ),
+        "cells": (
+            "conv3x3_64bnreluavgpool",
+            "resx2reg_32_conv3x3_64bnrelu",
+            "conv3x3_128bnreluavgpool",
+            "conv3x3_256bnreluavgpool",
+            "resx1reg_128_conv3x3_256bnrelu",
+            "resx1reg_128_conv3x3_128bnrelu",
+        ),
+    }
+)
+
+
+def reference_space(extra: Mapping[str, Mapping[str, Any]]) -> dict[str, OpSpec]:
+    """The built-in operations with those of a configuration's `space.reference` added or put in their place."""
+    return dict(REFERENCE_SPACE) | {key: OpSpec.from_mapping(key, mapping) for key, mapping in extra.items()}
+
+
+def check_keys(where: str, keys: Iterable[str], known: Mapping[str, OpSpec]) -> None:
+    """Refuses keys that name no operation.
+
+    Raises:
+        ConfigError: with the place, the key and the nearest known one.
+    """
+    for position, key in enumerate(keys):
+        if key not in known:
+            raise ConfigError(
+                f"{where}[{position}] must name a known operation, got {key!r}{nearest(key, known)}; "
+                "define it under space.reference or choose among " + ", ".join(known)
+            )

@@ -1,0 +1,260 @@
+"""The space of encoded architectures: sampling, neighbours, counting. Strings only, no Keras."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from hivenas.config import SpaceConfig
+from hivenas.config.text import cut
+from hivenas.core.nas.space.architecture import Chain, decode
+from hivenas.core.nas.space.operations import PRESETS, check_keys, reference_space
+from hivenas.core.nas.space.sizes import Measure, NetworkSizes, SizeGuards
+from hivenas.errors import ArchitectureError, ConfigError
+
+Image = tuple[tuple[int, int, int], int]
+
+# Draws after which a search for an architecture within the guards gives up. The search of the constructor gives up so
+# much earlier that the ones after it practically never do.
+_FIRST_DRAWS, _LATER_DRAWS = 10_000, 1_000_000
+# Draws in which every operation should have been built once: far more than it takes where all of them can be.
+_BUILDING_DRAWS = 1_000
+
+
+class NASSearchSpace:
+    """All architectures of a fixed depth over a set of operations, with or without skip connections.
+
+    With `space.max_params` or `space.max_macs` only architectures that build on the images and are not larger belong
+    to the space. Those of them without a neighbour among them are never sampled, so that a search never comes to one.
+
+    Args:
+        config: the `space` section of a configuration.
+        rng: generator that `sample` and `get_neighbor` draw from.
+        image: height, width and channels of an image, and the number of classes; needed for the limits only.
+        measure: measures operations that `sizes` does not know, see `network.measure_operation`; for the limits only.
+
+    Raises:
+        ConfigError: an operation that does not exist, a space in which no architecture has a neighbour, or limits
+            within which next to none has. With limits also an operation that cannot be built.
+
+    Examples:
+        >>> space = NASSearchSpace(SpaceConfig(depth=2, operations=("identity", "dropout")), np.random.default_rng(1))
+        >>> space.size
+        4
+        >>> sorted(space.neighbors("input|identity|identity|output"))
+        ['input|dropout|identity|output', 'input|identity|dropout|output']
+    """
+
+    def __init__(
+        self,
+        config: SpaceConfig,
+        rng: np.random.Generator,
+        *,
+        image: Image | None = None,
+        measure: Measure | None = None,
+    ) -> None:
+        self.depth = config.depth
+        self.skip_rate = config.skip_rate
+        self.reference = reference_space(config.reference)
+        self.operations = config.operations or PRESETS[config.preset or "layerwise"]
+        self.input_stem = config.input_stem
+        self.output_stem = config.output_stem
+        self._rng = rng
+        check_keys("space.operations", self.operations, self.reference)
+        check_keys("space.input_stem", self.input_stem, self.reference)
+        check_keys("space.output_stem", self.output_stem, self.reference)
+        if len(self.operations) == 1 and not self.skip_rate:
+            raise ConfigError(
+                f"a space of one operation needs skip connections to have neighbours, got "
+                f"space.operations={list(self.operations)} with skip_rate=0; add an operation or set space.skip_rate"
+            )
+
+        self._guards = self._make_guards(config, image, measure)
+        if self._guards:
+            self._check_operations_build(self._guards)
+            self._draw_within(self._guards, np.random.default_rng(0), _FIRST_DRAWS)
+
+    def _make_guards(self, config: SpaceConfig, image: Image | None, measure: Measure | None) -> SizeGuards | None:
+        if config.max_params is None and config.max_macs is None:
+            return None
+        if image is None:
+            raise ConfigError(
+                f"space.max_params and max_macs need the shape of the images and the number of classes, got neither "
+                f"with max_params={config.max_params} and max_macs={config.max_macs}; give image=((8, 8, 1), 10)"
+            )
+        shape, classes = image
+        sizes = NetworkSizes(
+            self.reference,
+            shape=shape,
+            classes=classes,
+            input_stem=self.input_stem,
+            output_stem=self.output_stem,
+            measure=measure,
+        )
+        return SizeGuards(sizes, config.max_params, config.max_macs)
+
+    def _check_operations_build(self, guards: SizeGuards) -> None:
+        """Refuses an operation that builds nowhere: left out as too large, a mistake in it would never be seen."""
+        rng = np.random.default_rng(0)
+        for _ in range(_BUILDING_DRAWS):
+            if guards.sizes.built.issuperset(self.operations):
+                return
+            guards.admits(self._draw(rng))
+        for key, shape, problem in guards.sizes.never_built():
+            raise ConfigError(
+                f"every operation must build on some input where space.max_params or max_macs is set, got {key!r}, "
+                f"which builds on none ({cut(problem or 'it does not fit')}, on {'×'.join(map(str, shape))}); correct "
+                f"space.reference.{key} or leave it out"
+            )
+
+    @property
+    def bounded(self) -> bool:
+        """Whether `space.max_params` or `space.max_macs` leaves architectures out that `size` counts."""
+        return self._guards is not None
+
+    @property
+    def size(self) -> int:
+        """The number of architectures: nᵈ, times (d+1)! where skip connections are on.
+
+        It is exact without limits to parameters and multiply-adds; with them (`bounded`) it is what they choose from.
+        """
+        skips = math.factorial(self.depth + 1) if self.skip_rate else 1
+        chains: int = len(self.operations) ** self.depth
+        return chains * skips
+
+    def share_within(self, draws: int, rng: np.random.Generator) -> float:
+        """Share of the `size` architectures that the limits admit, estimated from uniform draws; 1 without limits."""
+        return sum(self._admits(self._draw_uniformly(rng)) for _ in range(draws)) / draws
+
+    def sample(self) -> str:
+        """A random architecture: an operation a layer, before it a skip connection at the configured rate.
+
+        With limits, drawn anew until it is within them and has a neighbour that is.
+        """
+        if self._guards:
+            return self._draw_within(self._guards, self._rng, _LATER_DRAWS).encode()
+        return self._draw(self._rng).encode()
+
+    def _draw(self, rng: np.random.Generator) -> Chain:
+        operations, skips = [], []
+        for layer in range(self.depth):
+            starts = self.skip_rate > 0 and rng.random() < self.skip_rate
+            skips.append(int(rng.integers(1, self.depth - layer + 1)) if starts else 0)
+            operations.append(self.operations[int(rng.integers(len(self.operations)))])
+        return Chain(tuple(operations), tuple(skips))
+
+    def _draw_uniformly(self, rng: np.random.Generator) -> Chain:
+        operations = rng.integers(len(self.operations), size=self.depth)
+        spans = rng.integers(self.depth - np.arange(self.depth) + 1) if self.skip_rate else [0] * self.depth
+        return Chain(tuple(self.operations[i] for i in operations), tuple(int(span) for span in spans))
+
+    def _draw_within(self, guards: SizeGuards, rng: np.random.Generator, draws: int) -> Chain:
+        for _ in range(draws):
+            chain = self._draw(rng)
+            if guards.admits(chain) and any(map(guards.admits, self._changed(chain))):
+                return chain
+        smallest = guards.smallest(self._draw(rng) for _ in range(_FIRST_DRAWS))
+        raise ConfigError(
+            f"a search needs architectures within {guards} that have neighbours within, got none among {draws:,} drawn "
+            f"at random ({f'the smallest has {smallest}' if smallest else 'none of them builds'}); raise the limit, "
+            "choose smaller operations or lower space.depth"
+        )
+
+    def _admits(self, chain: Chain) -> bool:
+        return self._guards is None or self._guards.admits(chain)
+
+    def get_neighbor(self, arch: str) -> str:
+        """One of the architecture's neighbours, each equally likely.
+
+        Raises:
+            ArchitectureError: not in this space, or without a neighbour in it, which no sample and no neighbour is.
+        """
+        neighbors = self.neighbors(arch)
+        if not neighbors:
+            raise ArchitectureError(
+                f"an architecture needs a neighbour within {self._guards}, got {arch!r}; raise the limit"
+            )
+        return neighbors[int(self._rng.integers(len(neighbors)))]
+
+    def neighbors(self, arch: str) -> list[str]:
+        """Every architecture of the space exactly one component away, in a fixed order.
+
+        One operation is replaced by another, or one skip connection is removed, added or given another legal span.
+        """
+        return [chain.encode() for chain in self._changed(self.parse(arch)) if self._admits(chain)]
+
+    def components(self, arch: str) -> tuple[str, ...]:
+        """What stands at every position: the operations, and where skip connections are on `sc_k` or "" a layer."""
+        return self.parse(arch).components(with_skips=self.skip_rate > 0)
+
+    def entries(self) -> tuple[tuple[str, ...], ...]:
+        """What may stand at every position of `components`: the operations, then the legal spans of a layer."""
+        layers = range(self.depth) if self.skip_rate else ()
+        spans = tuple(("", *(f"sc_{span}" for span in range(1, self.depth - layer + 1))) for layer in layers)
+        return (tuple(self.operations),) * self.depth + spans
+
+    def compose(self, components: Sequence[str]) -> str | None:
+        """The architecture of these components; None for one beyond the limits.
+
+        Args:
+            components: one of the entries at every position.
+        """
+        skips = tuple(int(span[3:]) if span else 0 for span in components[self.depth :]) or (0,) * self.depth
+        chain = Chain(tuple(components[: self.depth]), skips)
+        return chain.encode() if self._admits(chain) else None
+
+    def sizes(self, arch: str) -> tuple[float, ...]:
+        """Trainable parameters and multiply-adds, where limits make the space count them; else nothing."""
+        chain = self.parse(arch)
+        if self._guards is None:
+            return ()
+        size = self._guards.sizes.of(chain)
+        return (float(size.params), float(size.macs))
+
+    def _changed(self, chain: Chain) -> Iterator[Chain]:
+        """Every chain one component away, within the limits or not."""
+        for layer, current in enumerate(chain.operations):
+            for operation in self.operations:
+                if operation != current:
+                    yield Chain((*chain.operations[:layer], operation, *chain.operations[layer + 1 :]), chain.skips)
+            for span in range(self.depth - layer + 1) if self.skip_rate else ():
+                if span != chain.skips[layer]:
+                    yield Chain(chain.operations, (*chain.skips[:layer], span, *chain.skips[layer + 1 :]))
+
+    def parse(self, arch: str) -> Chain:
+        """Decodes an architecture of this space.
+
+        Raises:
+            ArchitectureError: malformed, or not in this space; larger than its limits, for one.
+        """
+        chain = decode(arch, self.operations)
+        if len(chain.operations) != self.depth:
+            raise ArchitectureError(
+                f"an architecture of this space has {self.depth} operations (space.depth), got "
+                f"{len(chain.operations)} in {arch!r}"
+            )
+        if any(chain.skips) and not self.skip_rate:
+            raise ArchitectureError(
+                f"skip connections are off in this space (space.skip_rate: 0), got {arch!r}; "
+                "remove its sc_k or set a rate"
+            )
+        if self._guards:
+            self._guards.check(chain)
+        return chain
+
+    def eval_format(self, arch: str) -> list[str]:
+        """The components of an architecture, without `input` and `output`."""
+        self.parse(arch)
+        return arch.split("|")[1:-1]
+
+    def enumerate(self) -> Iterator[str]:
+        """Every architecture once; meant for small spaces."""
+        spans = [range(self.depth - layer + 1) if self.skip_rate else (0,) for layer in range(self.depth)]
+        for operations in itertools.product(self.operations, repeat=self.depth):
+            for skips in itertools.product(*spans):
+                chain = Chain(operations, skips)
+                if self._admits(chain):
+                    yield chain.encode()

@@ -1,0 +1,1 @@
+"""Networks, built and trained: the only room with Keras."""

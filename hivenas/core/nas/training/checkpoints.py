@@ -1,0 +1,159 @@
+"""Saved states of networks, and those that are kept in the middle of a training so that a killed one goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import h5py
+import keras
+
+from hivenas.core.files import written_whole
+from hivenas.core.folder import WEIGHTS_SUFFIX
+from hivenas.core.records import EpochFigures
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What an h5 file says of itself, beside weights and optimizer state: `history` is that of the weights."""
+
+    candidate: str
+    epochs: int
+    momentum_epochs: int
+    history: tuple[EpochFigures, ...]
+    inherited: float = 0.0
+    inherited_epochs: int = 0
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict`, from JSON."""
+        history = tuple(EpochFigures(**figures) for figures in data["history"])
+        return cls(**{**data, "history": history})
+
+
+def save_state(network: keras.Model, path: Path, saved: Saved) -> None:
+    """Saves weights and optimizer state whole or not at all.
+
+    Raises:
+        DiskFullError: there is no space for them.
+    """
+    _write(network, path, lambda file: asdict(saved))
+
+
+def read_saved(path: Path) -> Saved:
+    """What an h5 file says of itself."""
+    with h5py.File(path, "r") as file:
+        return Saved.of(json.loads(file.attrs["hivenas"]))
+
+
+class Checkpoint:
+    """The state of one unfinished training: kept now and then while it goes on, taken up by the next attempt.
+
+    What comes of a training does not depend on whether, or when, its state was kept.
+
+    Args:
+        path: the file that holds it.
+        fingerprint: of all that decides what the training comes to; asked for when it is first needed. A file with
+            another one is not taken up.
+        every_s: seconds that must have passed since the training began, or the state was last kept.
+    """
+
+    def __init__(self, path: Path, fingerprint: Callable[[], str], every_s: float) -> None:
+        self._path = path
+        self._fingerprint = fingerprint
+        self._every_s = every_s
+        self._last = time.monotonic()
+
+    def keep(self, network: keras.Model, saved: Saved) -> None:
+        """Keeps the state after an epoch, if it is time.
+
+        Raises:
+            DiskFullError: there is no space for it.
+        """
+        if time.monotonic() - self._last < self._every_s:
+            return
+        own = {"fingerprint": self._fingerprint()}
+        _write(network, self._path, lambda file: asdict(saved) | own | {"digest": _digest(file)})
+        self._last = time.monotonic()
+
+    def take_up(self, network: keras.Model) -> Saved | None:
+        """Gives a network the state that an earlier attempt kept.
+
+        Args:
+            network: compiled, its optimizer built; unchanged where nothing is taken up.
+
+        Returns:
+            What the file says of the state; None where there is none of this training, or none that can be read.
+        """
+        saved = self._read()
+        if saved is None:
+            return None
+        before = [(variable, variable.numpy()) for variable in (*network.variables, *network.optimizer.variables)]
+        try:
+            network.load_weights(self._path)
+        except Exception:  # a user's layers may have changed their shapes since
+            for variable, value in before:
+                variable.assign(value)
+            return None
+        return saved
+
+    def _read(self) -> Saved | None:
+        try:
+            with h5py.File(self._path, "r") as file:
+                data = json.loads(file.attrs["hivenas"])
+                if data.pop("fingerprint") != self._fingerprint() or data.pop("digest") != _digest(file):
+                    return None
+            return Saved.of(data)
+        except (
+            OSError,
+            RuntimeError,
+            AttributeError,
+            KeyError,
+            ValueError,
+            TypeError,
+        ):  # none, torn, of another version
+            return None
+
+
+class _Memory(io.BytesIO):
+    """An h5 file in memory, with a name by which Keras takes it for one of weights.
+
+    HDF5 writes nothing to the disk itself: where that is full, closing the file ends the process (HDF5 1.14).
+    """
+
+    def __str__(self) -> str:
+        return f"memory{WEIGHTS_SUFFIX}"
+
+
+def _write(network: keras.Model, path: Path, describe: Callable[[h5py.File], dict[str, Any]]) -> None:
+    memory = _Memory()
+    network.save_weights(memory)
+    with h5py.File(memory, "a") as file:
+        file.attrs["hivenas"] = json.dumps(describe(file))
+    with written_whole(path) as temporary:
+        temporary.write_bytes(memory.getbuffer())
+
+
+def fingerprint(parts: Mapping[str, Any]) -> str:
+    """A hash of plain data, and of the version of Keras that reads and writes the states."""
+    text = json.dumps({**parts, "keras": keras.__version__}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _digest(file: h5py.File) -> str:
+    """A hash of every array: after a power failure a file may be whole in size and empty inside."""
+    digest = hashlib.sha256()
+
+    def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset):
+            digest.update(f"{name}{item.dtype}{item.shape}".encode())
+            digest.update(item[()].tobytes())
+
+    file.visititems(add)
+    return digest.hexdigest()

@@ -1,0 +1,395 @@
+"""Evaluation of candidates: train, continue exactly, train fully."""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from hivenas.config import Config
+from hivenas.core.files import written_whole
+from hivenas.core.folder import WEIGHTS_SUFFIX, Purpose, ResultsFolder, weights_name
+from hivenas.core.nas.data.datasets import Dataset, load_dataset
+from hivenas.core.nas.space.architecture import Chain, decode
+from hivenas.core.nas.space.search_space import NASSearchSpace
+from hivenas.core.nas.training.act import TerminateOnThreshold
+from hivenas.core.nas.training.augmentation import augmented_examples
+from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, fingerprint, read_saved, save_state
+from hivenas.core.nas.training.inheritance import inherited_age
+from hivenas.core.nas.training.loop import Arrays, TrainingLoop, accelerators
+from hivenas.core.nas.training.network import (
+    build_network,
+    copy_matching_weights,
+    count_macs,
+    count_params,
+    precision,
+    serving_model,
+)
+from hivenas.core.nas.training.predictions import TestPredictions
+from hivenas.core.nas.training.rules import StoppingRule
+from hivenas.core.recipe import environment
+from hivenas.core.records import EpochFigures, Evaluation, StopThreshold, mean_momentum
+from hivenas.core.seeds import arch_hash, derive_seed
+from hivenas.errors import ArchitectureError, DatasetError, DiskFullError, MissingResultsError, first_line
+
+
+class NASEval:
+    """Builds and trains candidates on one data set.
+
+    Every training draws its weights, its order of images and its dropout from a seed derived from the run's seed
+    and the candidate, so a result depends neither on the order of calls nor on the process (with the same number of
+    threads). Nothing is raised for a candidate that does not build or whose loss is not finite: its evaluation says
+    so. The data are loaded when they are first needed.
+
+    Args:
+        space: decodes candidates and knows the reference operations.
+        config: the sections dataset, evaluation, full_train and results.
+        seed: the run's seed.
+    """
+
+    def __init__(self, space: NASSearchSpace, config: Config, seed: int) -> None:
+        self._space = space
+        self._config = config
+        self._seed = seed
+        self.results = ResultsFolder(config.results.dir, config.name)
+
+    @functools.cached_property
+    def data(self) -> Dataset:
+        """The raw images, split.
+
+        Raises:
+            DatasetError: data that cannot be loaded or used.
+        """
+        return load_dataset(self._config.dataset, self._seed)
+
+    @functools.cached_property
+    def _data_digest(self) -> str:
+        return self.data.digest()
+
+    @functools.cached_property
+    def _arrays(self) -> Arrays:
+        return Arrays.of(self.data)
+
+    def augmented_examples(self) -> NDArray[np.float32]:
+        """Training images as they are and augmented, for people to look at; see `augmentation.augmented_examples`."""
+        return augmented_examples(self.data, self._config.evaluation.augmentation, seed=self._seed)
+
+    def instantiate_network(self, candidate: str) -> keras.Model:
+        """Builds the network of an architecture of any depth over the reference operations, weights initialised.
+
+        Raises:
+            ArchitectureError: a malformed architecture.
+            ValueError: an operation that does not fit its input.
+        """
+        return self._build(decode(candidate, self._space.reference), derive_seed(self._seed, candidate, "network"))
+
+    def evaluate(
+        self, candidate: str, *, inherits: str = "", thresholds: Sequence[StopThreshold] = (), resume: bool = False
+    ) -> Evaluation:
+        """Trains a candidate for the configured epochs, or fewer where a stopping rule ends it.
+
+        Args:
+            candidate: the architecture.
+            inherits: the h5 file of a food source, saved at the age that `inherit_epochs` leaves; the candidate starts
+                from its matching weights at that age. Empty trains from scratch, as does a file that is missing.
+            thresholds: what the candidate must reach to be trained on, beside the configured stopping rule.
+            resume: go on from the last epoch that a killed attempt kept, with the result that it would have had.
+
+        Raises:
+            ArchitectureError: not an architecture of the space.
+            DiskFullError: no space for its files.
+        """
+        self._space.parse(candidate)
+        train = functools.partial(self._first_training, inherits=inherits, thresholds=thresholds, resume=resume)
+        return self._guarded(candidate, train)
+
+    def momentum_eval(
+        self, candidate: str, weights_filename: str, m_epochs: int, *, resume: bool = False
+    ) -> Evaluation:
+        """Continues the training of an evaluated candidate, exactly as if it had not been interrupted.
+
+        Args:
+            candidate: the architecture.
+            weights_filename: name of its h5 file, or the sha1 with which that starts (then its longest training).
+            m_epochs: further epochs, at least 1.
+            resume: go on from the last epoch that a killed attempt kept.
+
+        Raises:
+            MissingResultsError: no such h5 file (a FileNotFoundError).
+            ArchitectureError: the file belongs to another architecture.
+            DiskFullError: no space for its files.
+        """
+        self._space.parse(candidate)
+        path = self.weights_path(weights_filename)
+        saved = read_saved(path)
+        if saved.candidate != candidate:
+            raise ArchitectureError(f"{path} holds the weights of {saved.candidate!r}, got {candidate!r}")
+        train = functools.partial(self._continue, path=path, saved=saved, m_epochs=m_epochs, resume=resume)
+        return self._guarded(candidate, train)
+
+    def fully_train(self, candidate: str, weights_filename: str | None = None, *, resume: bool = False) -> Evaluation:
+        """Trains an architecture for `full_train.epochs` epochs and tests it, once, on the test split.
+
+        The trained network is saved with its standardisation in front as `weights/<sha1>-full.keras`; the
+        evaluation's `extra` has test_accuracy with the ends test_accuracy_low and test_accuracy_high of its confidence
+        interval, test_images, test_loss, that file's path as model, as example that of an array of raw images, and as
+        answers that of what it answered on the test split (see `TestPredictions`).
+
+        Args:
+            candidate: an architecture of any depth over the reference operations.
+            weights_filename: where to start from; from scratch by default. The schedule of learning rates begins
+                anew.
+            resume: go on from the last epoch that a killed attempt kept.
+
+        Raises:
+            MissingResultsError: no such h5 file (a FileNotFoundError).
+            ArchitectureError: a malformed architecture.
+            DiskFullError: no space for its files.
+        """
+        decode(candidate, self._space.reference)
+        path = self.weights_path(weights_filename) if weights_filename is not None else None
+        return self._guarded(candidate, functools.partial(self._full_training, path=path, resume=resume))
+
+    def weights_path(self, weights_filename: str) -> Path:
+        """The h5 file of a name or of a sha1.
+
+        Raises:
+            MissingResultsError: it does not exist (a FileNotFoundError).
+        """
+        exact = self.results.weights / weights_filename
+        if weights_filename and exact.is_file():
+            return exact
+        stem = Path(weights_filename).name.removesuffix(WEIGHTS_SUFFIX)
+        found = list(self.results.weights.glob(f"{stem}-[0-9]*{WEIGHTS_SUFFIX}")) if stem else []
+        if not found:
+            keep = self._config.results.keep_weights
+            dropped = f" (results.keep_weights: {keep} deletes those of others)" if keep != "all" else ""
+            raise MissingResultsError(
+                f"no weights {weights_filename!r} in {self.results.weights}{dropped}; evaluate the candidate first, or "
+                "give the results.dir and name that it was evaluated under"
+            )
+        return max(found)  # names end in the age
+
+    def _build(self, chain: Chain, seed: int) -> keras.Model:
+        with precision(self._config.evaluation.mixed_precision):
+            return build_network(
+                chain,
+                self._space.reference,
+                shape=self.data.shape,
+                classes=self.data.classes,
+                input_stem=self._space.input_stem,
+                output_stem=self._space.output_stem,
+                seed=seed,
+            )
+
+    def _loop(self, network: keras.Model, candidate: str, purpose: str, planned_epochs: int) -> TrainingLoop:
+        seed = derive_seed(self._seed, candidate, purpose)
+        return TrainingLoop(network, self._arrays, self._config.evaluation, planned_epochs=planned_epochs, seed=seed)
+
+    def _guarded(self, candidate: str, train: Callable[[str], Evaluation]) -> Evaluation:
+        """Runs a training and turns whatever goes wrong with the candidate into a failed evaluation."""
+        _ = self.data  # data that cannot be loaded is the user's error, not the candidate's
+        began, started = time.time(), time.monotonic()
+        try:
+            evaluation = train(candidate)
+        except (DatasetError, MissingResultsError, DiskFullError):
+            raise  # nothing that the candidate is to blame for
+        except Exception as error:
+            evaluation = Evaluation.failure(candidate, first_line(error), traceback=traceback.format_exc())
+        where = environment(self._data_digest) | accelerators()
+        seconds, worker = time.monotonic() - started, f"{socket.gethostname()}-{os.getpid()}"
+        return replace(evaluation, seconds=seconds, started=began, worker=worker, environment=where)
+
+    def _checkpoint(self, candidate: str, purpose: Purpose, **start: Any) -> Checkpoint:
+        """Where a training keeps its state; `start` is what it starts from and all else that is its own."""
+
+        def mark() -> str:
+            # Threads are left out: another machine goes on with the same state, if not with the same last bits.
+            stems_and_reference = {"reference", "input_stem", "output_stem"}
+            config = {
+                "dataset": self._config.dataset.model_dump(mode="json"),
+                "evaluation": self._config.evaluation.model_dump(mode="json"),
+                "space": self._config.space.model_dump(mode="json", include=stems_and_reference),
+            }
+            own = {"seed": self._seed, "candidate": candidate, "purpose": purpose, "start": start}
+            return fingerprint({**config, **own, "data": self._data_digest})
+
+        return Checkpoint(self.results.checkpoint(candidate, purpose), mark, self._config.execution.checkpoint_s)
+
+    def _first_training(
+        self, candidate: str, *, inherits: str, thresholds: Sequence[StopThreshold], resume: bool
+    ) -> Evaluation:
+        config = self._config.evaluation
+        network = self.instantiate_network(candidate)
+        loop = self._loop(network, candidate, "train", config.epochs)
+        checkpoint = self._checkpoint(
+            candidate, "train", inherits=inherits, thresholds=[asdict(bar) for bar in thresholds]
+        )
+        kept = checkpoint.take_up(network) if resume else None
+        start = kept or self._inherit(network, candidate, inherits)
+        past, done = start.history[: start.inherited_epochs], start.history[start.inherited_epochs :]
+        rule = self._stopping_rule(thresholds)
+
+        def so_far(own: Sequence[EpochFigures]) -> Saved:
+            return replace(start, epochs=len(own), history=(*past, *own))
+
+        def after(own: Sequence[EpochFigures]) -> None:
+            # In this order: a training that goes on from its checkpoint does not come by this epoch again.
+            if config.inherit and not past and own[-1].epoch == inherited_age(config):
+                self._save(network, so_far(own))
+            checkpoint.keep(network, so_far(own))
+
+        history, stopped = loop.run(
+            len(past) + 1,
+            config.epochs,
+            lambda epoch, accuracy: bool(rule.verdict(epoch, accuracy)),
+            after,
+            done,
+        )
+        evaluation = self._evaluation(network, so_far(history), len(history))
+        if stopped:
+            last = history[-1]
+            verdict = rule.verdict(last.epoch, last.val_accuracy)
+            reason = f"validation accuracy {last.val_accuracy:.4f} {verdict}"
+            evaluation = replace(evaluation, status="stopped", reason=reason)
+        self.results.write_history(evaluation.filename.removesuffix(WEIGHTS_SUFFIX), evaluation)
+        return evaluation
+
+    def _stopping_rule(self, thresholds: Sequence[StopThreshold]) -> StoppingRule:
+        config = self._config.evaluation
+        cutoff = TerminateOnThreshold(
+            threshold_multiplier=config.act.beta, diminishing_factor=config.act.zeta, n_classes=self.data.classes
+        )
+        return StoppingRule(cutoff if config.stopping == "act" else None, thresholds)
+
+    def _inherit(self, network: keras.Model, candidate: str, inherits: str) -> Saved:
+        """Starts a network from another one's matching weights, where there are any; says what is behind it."""
+        scratch = Saved(candidate, 0, 0, ())
+        donor = self.results.weights / inherits
+        if not inherits or not donor.is_file():
+            return scratch
+        saved = read_saved(donor)
+        parent = self.instantiate_network(saved.candidate)
+        parent.load_weights(donor)
+        share = copy_matching_weights(parent, network)
+        return Saved(candidate, 0, 0, saved.history, share, len(saved.history)) if share else scratch
+
+    def _continue(self, candidate: str, *, path: Path, saved: Saved, m_epochs: int, resume: bool) -> Evaluation:
+        network = self.instantiate_network(candidate)
+        loop = self._loop(network, candidate, "train", self._config.evaluation.epochs)
+        checkpoint = self._checkpoint(candidate, "momentum", continues=path.name, m_epochs=m_epochs)
+        kept = checkpoint.take_up(network) if resume else None
+        if kept is None:
+            network.load_weights(path)
+
+        def so_far(own: Sequence[EpochFigures]) -> Saved:
+            momentum_epochs = saved.momentum_epochs + len(own)
+            return replace(saved, momentum_epochs=momentum_epochs, history=(*saved.history, *own))
+
+        age = saved.history[-1].epoch
+        history, _ = loop.run(
+            age + 1,
+            age + m_epochs,
+            after=lambda own: checkpoint.keep(network, so_far(own)),
+            done=kept.history[len(saved.history) :] if kept else (),
+        )
+        evaluation = self._evaluation(network, so_far(history), m_epochs)
+        self.results.write_history(evaluation.filename.removesuffix(WEIGHTS_SUFFIX), evaluation)
+        return evaluation
+
+    def _evaluation(self, network: keras.Model, saved: Saved, own: int) -> Evaluation:
+        """Saves a network and says what its last `own` epochs came to."""
+        filename = self._save(network, saved)
+        return Evaluation(
+            saved.candidate,
+            "complete",
+            fitness=saved.history[-1].val_accuracy,
+            epochs=saved.epochs,
+            momentum=mean_momentum([figures.val_accuracy for figures in saved.history]),
+            momentum_epochs=saved.momentum_epochs,
+            params=count_params(network),
+            macs=count_macs(network),
+            inherited=saved.inherited,
+            inherited_epochs=saved.inherited_epochs,
+            filename=filename,
+            history=saved.history[-own:],
+        )
+
+    def _full_training(self, candidate: str, *, path: Path | None, resume: bool) -> Evaluation:
+        chain = decode(candidate, self._space.reference)
+        epochs = self._config.full_train.epochs
+        network = self._build(chain, derive_seed(self._seed, candidate, "full network"))
+        loop = self._loop(network, candidate, "full train", epochs)
+        checkpoint = self._checkpoint(candidate, "full", epochs=epochs, weights=path.name if path else "")
+        kept = checkpoint.take_up(network) if resume else None
+        if path and kept is None:
+            network.load_weights(path)
+        history, _ = loop.run(
+            1,
+            epochs,
+            after=lambda own: checkpoint.keep(network, Saved(candidate, len(own), 0, tuple(own))),
+            done=kept.history if kept else (),
+        )
+        stem = f"{arch_hash(candidate)}-full"
+        filename = f"{stem}{WEIGHTS_SUFFIX}"
+        save_state(network, self.results.weights / filename, Saved(candidate, epochs, 0, tuple(history)))
+        evaluation = Evaluation(
+            candidate,
+            "complete",
+            fitness=history[-1].val_accuracy,
+            epochs=epochs,
+            params=count_params(network),
+            macs=count_macs(network),
+            filename=filename,
+            history=tuple(history),
+            extra=self._serve(network, self.results.weights / f"{stem}.keras")
+            | ({"started_from": path.name} if path else {}),
+        )
+        self.results.write_history(stem, evaluation)
+        return evaluation
+
+    def _serve(self, network: keras.Model, model: Path) -> dict[str, Any]:
+        """Saves the model that is served, with an example and what it answers on the test split; says where."""
+        mean, variance = self.data.statistics()
+        serving = serving_model(network, mean, variance, str(self.data.x_test.dtype))
+        example, answered = model.with_suffix(".npy"), model.with_suffix(".npz")
+        answers = self._answers(serving)
+        with written_whole(model) as file:
+            serving.save(file)
+        with written_whole(example) as file:
+            np.save(file, self.data.x_test[:3])
+        with written_whole(answered) as file:
+            answers.save(file)
+        low, high = answers.interval
+        return {
+            "test_accuracy": answers.accuracy,
+            "test_accuracy_low": low,
+            "test_accuracy_high": high,
+            "test_images": len(answers.labels),
+            "test_loss": answers.loss,
+            "model": str(model),
+            "example": str(example),
+            "answers": str(answered),
+        }
+
+    def _answers(self, serving: keras.Model) -> TestPredictions:
+        """What the very model that is served answers to the raw images of the test split."""
+        images = self.data.x_test
+        batches = [serving(images[i : i + 256], training=False).numpy() for i in range(0, len(images), 256)]
+        return TestPredictions.of(np.concatenate(batches), self.data.y_test, images, self.data.class_names)
+
+    def _save(self, network: keras.Model, saved: Saved) -> str:
+        """Saves a network under the name of its age; returns that."""
+        filename = weights_name(saved.candidate, saved.history[-1].epoch)
+        save_state(network, self.results.weights / filename, saved)
+        return filename

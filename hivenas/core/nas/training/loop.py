@@ -1,0 +1,210 @@
+"""The training loop: an epoch and its validation are one compiled graph.
+
+On small tasks tracing graphs costs more than the arithmetic, and `model.fit` traces three times (first step, first
+epoch, validation) and keeps metric objects up to date at every step. Here one graph is traced a candidate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from hivenas.config import EvaluationConfig, OptimizerConfig
+from hivenas.core.nas.data.datasets import Dataset
+from hivenas.core.nas.training.augmentation import Augmentation, Standardisation
+from hivenas.core.records import EpochFigures
+from hivenas.core.seeds import derive_seed
+
+_VALIDATION_BATCH = 512  # bounds memory only; whole batches of any size give the same figures
+
+
+class NotFiniteError(ArithmeticError):
+    """Loss or weights became NaN or infinite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrays:
+    """A data set as the loop wants it: standardised, on the device."""
+
+    x_train: Any
+    y_train: Any
+    x_val: Any
+    y_val: Any
+    standardisation: Standardisation
+
+    @classmethod
+    def of(cls, data: Dataset) -> Arrays:
+        """Standardises with the training split's mean and deviation of every channel."""
+        standardisation = Standardisation.of(data)
+        x_train, x_val = (tf.constant(standardisation.standardise(x)) for x in (data.x_train, data.x_val))
+        return cls(x_train, tf.constant(data.y_train), x_val, tf.constant(data.y_val), standardisation)
+
+
+def learning_rate(config: EvaluationConfig, epoch: int, epochs: int) -> float | None:
+    """The learning rate of an epoch: exponential decay in steps of an epoch, from initial_lr to final_lr.
+
+    Args:
+        config: holds initial_lr and final_lr; either 0 switches the schedule off.
+        epoch: from 0; epochs beyond the planned ones stay at final_lr.
+        epochs: over how many epochs the rate decays.
+
+    Returns:
+        The rate, or None where the optimizer keeps its own.
+    """
+    if not config.initial_lr or not config.final_lr:
+        return None
+    decay: float = (config.final_lr / config.initial_lr) ** (min(epoch, epochs) / epochs)
+    return config.initial_lr * decay
+
+
+def make_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
+    """The configured Keras optimizer."""
+    optimizer: keras.optimizers.Optimizer = getattr(keras.optimizers, config.op)(**config.arguments)
+    return optimizer
+
+
+def accelerators() -> dict[str, str]:
+    """The GPUs that TensorFlow sees, on which the last bits of figures depend; nothing without any."""
+    found = tf.config.list_physical_devices("GPU")
+    names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in found]
+    return {"gpus": ", ".join(names)} if names else {}
+
+
+class TrainingLoop:
+    """Trains a network epoch by epoch; every epoch depends on the state before it and on its number alone.
+
+    The order of the images, their augmentation and the dropout masks of an epoch derive from the seed and the epoch's
+    number, so a network whose weights and optimizer state were saved after epoch n goes on as if it had never stopped.
+
+    Args:
+        network: a built model; it is compiled with the optimizer, so that `save_weights` saves both.
+        arrays: the data.
+        config: the `evaluation` section: optimizer, batch size, learning rates, augmentation.
+        planned_epochs: over how many epochs the learning rate decays.
+        seed: of the order of images, of their augmentation and of dropout.
+    """
+
+    def __init__(
+        self, network: keras.Model, arrays: Arrays, config: EvaluationConfig, *, planned_epochs: int, seed: int
+    ) -> None:
+        self.network = network
+        self._arrays = arrays
+        self._config = config
+        self._planned_epochs = planned_epochs
+        self._seed = seed
+        self._optimizer = make_optimizer(config.optimizer)
+        if config.mixed_precision:
+            # Gradients that float16 would round to 0 are computed of a larger loss.
+            self._optimizer = keras.optimizers.LossScaleOptimizer(self._optimizer)
+        self._optimizer.build(network.trainable_variables)
+        network.compile(optimizer=self._optimizer)
+        # It has nothing for AutoGraph to convert, which would cost as much as tracing it.
+        augmentation = Augmentation(config.augmentation, arrays.standardisation)
+        self._augment = tf.autograph.experimental.do_not_convert(augmentation.apply)
+        self._dropout_states = [v for v in network.variables if v.name == "seed_generator_state"]
+        # Asked for its concrete graph, tf.function does not warn that every candidate brings a new one.
+        order, augmentation_seed = tf.TensorSpec((len(arrays.x_train),), tf.int32), tf.TensorSpec((), tf.int32)
+        self._epoch = tf.function(self._train_and_validate).get_concrete_function(order, augmentation_seed)
+
+    def run(
+        self,
+        first: int,
+        last: int,
+        stops: Callable[[int, float], bool] | None = None,
+        after: Callable[[Sequence[EpochFigures]], None] | None = None,
+        done: Sequence[EpochFigures] = (),
+    ) -> tuple[list[EpochFigures], bool]:
+        """Trains a stretch of epochs.
+
+        Args:
+            first: number of the first epoch, from 1.
+            last: number of the last epoch, included.
+            stops: asked after every epoch but the last with its number and validation accuracy whether to end.
+            after: called after every epoch but the last, before that, with the figures so far.
+            done: figures of the stretch's first epochs, where the network comes from after them. Whether to end is
+                asked after the last of these again: what kept the network may not have lived to hear the answer.
+
+        Returns:
+            The figures of every epoch of the stretch, and whether `stops` ended the training early.
+
+        Raises:
+            NotFiniteError: the loss or a weight is NaN or infinite.
+        """
+        history = list(done)
+
+        def ends() -> bool:
+            if stops is None or not history or history[-1].epoch >= last:
+                return False
+            return stops(history[-1].epoch, history[-1].val_accuracy)
+
+        stopped = ends()
+        while first + len(history) <= last and not stopped:
+            history.append(self._one(first + len(history)))
+            if after is not None and history[-1].epoch < last:
+                after(history)
+            stopped = ends()
+        self._check_weights()
+        return history, stopped
+
+    def _one(self, epoch: int) -> EpochFigures:
+        rate = learning_rate(self._config, epoch - 1, self._planned_epochs)
+        if rate is not None:
+            self._optimizer.learning_rate = rate
+        for number, state in enumerate(self._dropout_states):
+            state.assign(np.array([derive_seed(self._seed, "dropout", number, epoch), 0], dtype=np.uint32))
+        rng = np.random.default_rng(derive_seed(self._seed, "order", epoch))
+        order = rng.permutation(len(self._arrays.x_train)).astype(np.int32)
+        augmentation_seed = tf.constant(derive_seed(self._seed, "augment", epoch), tf.int32)
+        values = self._epoch(tf.constant(order), augmentation_seed)
+        figures = EpochFigures(epoch, *(float(value) for value in values))
+        if not math.isfinite(figures.loss) or not math.isfinite(figures.val_loss):
+            raise NotFiniteError(
+                f"the loss is not finite in epoch {epoch} (training {figures.loss}, validation {figures.val_loss})"
+            )
+        return figures
+
+    def _check_weights(self) -> None:
+        for weight in self.network.weights:
+            if not np.isfinite(weight.numpy()).all():
+                raise NotFiniteError(f"the weight {weight.path} is not finite after training")
+
+    # The two methods below are traced into one graph; loops over tensors become graph loops.
+
+    def _train_and_validate(self, order: Any, augmentation_seed: Any) -> tuple[Any, Any, Any, Any]:
+        count, batch = tf.size(order), self._config.batch_size
+        loss, correct = tf.constant(0.0), tf.constant(0.0)
+        for start in tf.range(0, count, batch):
+            chosen = order[start : start + batch]
+            x, y = tf.gather(self._arrays.x_train, chosen), tf.gather(self._arrays.y_train, chosen)
+            if self._config.augmentation.is_on:
+                x = self._augment(x, tf.stack([augmentation_seed, start // batch]))
+            with tf.GradientTape() as tape:
+                batch_loss, hits = self._score(x, y, True)
+                scaled_loss = self._optimizer.scale_loss(batch_loss)
+            variables = self.network.trainable_variables
+            self._optimizer.apply(tape.gradient(scaled_loss, variables), variables)
+            loss += batch_loss * tf.cast(tf.size(y), tf.float32)
+            correct += hits
+        val_count = len(self._arrays.x_val)
+        val_loss, val_correct = tf.constant(0.0), tf.constant(0.0)
+        for start in tf.range(0, val_count, _VALIDATION_BATCH):
+            x, y = (a[start : start + _VALIDATION_BATCH] for a in (self._arrays.x_val, self._arrays.y_val))
+            batch_loss, hits = self._score(x, y, False)
+            val_loss += batch_loss * tf.cast(tf.size(y), tf.float32)
+            val_correct += hits
+        total = tf.cast(count, tf.float32)
+        return loss / total, correct / total, val_loss / val_count, val_correct / val_count
+
+    def _score(self, x: Any, y: Any, training: bool) -> tuple[Any, Any]:
+        """Mean loss with the regularisation terms, and the number of right answers."""
+        probabilities = self.network(x, training=training)
+        losses = keras.losses.sparse_categorical_crossentropy(y, probabilities)
+        loss = tf.add_n([tf.reduce_mean(losses), *self.network.losses])
+        answers = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
+        return loss, tf.reduce_sum(tf.cast(tf.equal(answers, y), tf.float32))

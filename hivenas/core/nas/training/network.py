@@ -1,0 +1,237 @@
+"""From operations to a Keras model: the only place where networks are built."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import keras
+from keras import layers, regularizers
+
+from hivenas.config import registry
+from hivenas.core.nas.space.architecture import Chain
+from hivenas.core.nas.space.operations import OpSpec
+from hivenas.core.nas.space.sizes import DoesNotBuildError, Shape, Size
+from hivenas.errors import first_line
+
+Tensor = Any
+CELL_L2 = 1e-4
+
+
+def conv_bn_relu(x: Tensor, name: str, *, filters: int, kernel_size: int | Sequence[int]) -> Tensor:
+    """Conv2D (same, L2 1e-4) → BatchNormalization (momentum 0.9, ε 1e-5) → ReLU."""
+    x = layers.Conv2D(
+        filters, kernel_size, padding="same", kernel_regularizer=regularizers.L2(CELL_L2), name=f"{name}_conv"
+    )(x)
+    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def conv_bn_relu_avg_pool(x: Tensor, name: str, *, filters: int, kernel_size: int | Sequence[int]) -> Tensor:
+    """ConvBnReLU → AveragePooling2D (2, stride 2, same)."""
+    x = conv_bn_relu(x, name, filters=filters, kernel_size=kernel_size)
+    return layers.AveragePooling2D(2, strides=2, padding="same", name=f"{name}_pool")(x)
+
+
+def residual_conv_bn_relu(
+    x: Tensor,
+    name: str,
+    *,
+    filters: int,
+    kernel_size: int | Sequence[int],
+    block_count: int = 1,
+    reg_filters: int | None = None,
+) -> Tensor:
+    """Optional 1×1 Conv2D (reg_filters, L2 1e-4) → block_count × ConvBnReLU, concatenated with the cell's input."""
+    y = x
+    if reg_filters:
+        y = layers.Conv2D(
+            reg_filters, 1, padding="same", kernel_regularizer=regularizers.L2(CELL_L2), name=f"{name}_reg"
+        )(y)
+    for block in range(1, block_count + 1):
+        y = conv_bn_relu(y, f"{name}_block{block}", filters=filters, kernel_size=kernel_size)
+    return layers.Concatenate(name=f"{name}_concat")([x, y])
+
+
+CELL_BUILDERS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
+    {
+        "ConvBnReLU": conv_bn_relu,
+        "ConvBnReLUAvgPool": conv_bn_relu_avg_pool,
+        "ResidualConvBnReLU": residual_conv_bn_relu,
+    }
+)
+
+
+def apply_operation(spec: OpSpec, x: Tensor, name: str) -> Tensor:
+    """Applies a layer or cell to a tensor; its layers are named after `name`."""
+    builder = CELL_BUILDERS.get(spec.op) or registry.CELLS.get(spec.op)
+    if builder is not None:
+        return builder(x, name, **spec.arguments)
+    if spec.op in registry.OPERATIONS:
+        return _registered_layer(registry.OPERATIONS[spec.op], spec.arguments, name)(x)
+    return getattr(layers, spec.op)(**spec.arguments, name=name)(x)
+
+
+def _registered_layer(factory: Callable[..., Any], arguments: Mapping[str, Any], name: str) -> Any:
+    """A layer of the user's, named by its place also where the factory takes no name: weights are found by it."""
+    parameters = inspect.signature(factory).parameters.values()
+    if any(p.name == "name" or p.kind is p.VAR_KEYWORD for p in parameters):
+        return factory(**arguments, name=name)
+    layer = factory(**arguments)
+    layer.name = name
+    return layer
+
+
+def add_skip(start: Tensor, end: Tensor, name: str) -> Tensor:
+    """Adds the tensor where a skip connection starts to the one where it ends, through a 1×1 convolution.
+
+    Where the span pools or strides, the projection strides too; where no stride gives the right size, the start is
+    resized first. So every architecture builds.
+    """
+    size, target = start.shape[1:3], end.shape[1:3]
+    strides = tuple(max(1, math.ceil(a / b)) for a, b in zip(size, target, strict=True))
+    if tuple(math.ceil(a / s) for a, s in zip(size, strides, strict=True)) != tuple(target):
+        start = layers.Resizing(*target, interpolation="nearest", name=f"{name}_resize")(start)
+        strides = (1, 1)
+    projected = layers.Conv2D(end.shape[-1], 1, strides=strides, padding="same", name=f"{name}_projection")(start)
+    return layers.Add(name=f"{name}_add")([end, projected])
+
+
+def build_network(
+    chain: Chain,
+    reference: Mapping[str, OpSpec],
+    *,
+    shape: tuple[int, int, int],
+    classes: int,
+    input_stem: Sequence[str] = (),
+    output_stem: Sequence[str] = (),
+    seed: int,
+) -> keras.Model:
+    """Builds Input → input stem → components → output stem → Dense (classes, softmax).
+
+    Args:
+        chain: the decoded architecture.
+        reference: what its operation keys, and those of the stems, stand for.
+        shape: height, width and channels of an image.
+        classes: number of classes.
+        input_stem: operation keys put before the architecture.
+        output_stem: operation keys put after it.
+        seed: of every initial weight and every dropout mask; Keras' and TensorFlow's global seeds are set to it.
+
+    Returns:
+        A model from standardised images to class probabilities. Its layers are named by their place in the chain,
+        so that two builds of one architecture are equal.
+
+    Raises:
+        ValueError: an operation that does not fit, such as an unpadded kernel larger than its input.
+    """
+    keras.utils.set_random_seed(seed)
+    inputs = x = layers.Input(shape, name="image")
+    for position, key in enumerate(input_stem, start=1):
+        x = apply_operation(reference[key], x, f"input{position}")
+    ends: dict[int, list[tuple[str, Tensor]]] = {}
+    for layer, (key, span) in enumerate(zip(chain.operations, chain.skips, strict=True), start=1):
+        if span:
+            ends.setdefault(layer + span - 1, []).append((f"skip{layer}", x))
+        x = apply_operation(reference[key], x, f"layer{layer}")
+        for name, start in ends.get(layer, ()):
+            x = add_skip(start, x, name)
+    for position, key in enumerate(output_stem, start=1):
+        x = apply_operation(reference[key], x, f"output{position}")
+    x = layers.Flatten(name="flatten")(x)
+    # In float32 whatever the policy: probabilities and the loss would lose small values in float16.
+    probabilities = layers.Dense(classes, activation="softmax", dtype="float32", name="classes")(x)
+    return keras.Model(inputs, probabilities, name="candidate")
+
+
+@contextlib.contextmanager
+def precision(mixed: bool) -> Iterator[None]:
+    """The policy under which networks are built inside: float16 arithmetic over float32 weights, or as it is."""
+    before = keras.config.dtype_policy()
+    if mixed:
+        keras.config.set_dtype_policy("mixed_float16")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def copy_matching_weights(source: keras.Model, target: keras.Model) -> float:
+    """Copies every weight that both networks have at the same place in the same shape, moving averages included.
+
+    Returns:
+        The copied share of the target's weights, counted in numbers, 0…1.
+    """
+    known = {weight.path: weight for weight in source.weights}
+    copied = total = 0
+    for weight in target.weights:
+        size = math.prod(weight.shape)
+        total += size
+        origin = known.get(weight.path)
+        if origin is not None and tuple(origin.shape) == tuple(weight.shape):
+            weight.assign(origin)
+            copied += size
+    return copied / total if total else 0.0
+
+
+def count_params(network: keras.Model) -> int:
+    """Trainable parameters."""
+    return sum(math.prod(variable.shape) for variable in network.trainable_variables)
+
+
+def count_macs(network: keras.Model) -> int:
+    """Multiply-adds of one image's way through a network.
+
+    Every weight of rank 2 or more is a kernel and is used once at every position of its layer's output: exact for
+    convolutions and dense layers, and a convention for layers of one's own. A layer that is applied more than once
+    counts once.
+    """
+    macs = 0
+    for layer in network.layers:
+        if isinstance(layer, type(network) | keras.Sequential):
+            macs += count_macs(layer)
+            continue
+        kernels = sum(math.prod(weight.shape) for weight in layer.weights if len(weight.shape) >= 2)
+        if kernels:
+            macs += kernels * math.prod(keras.tree.flatten(layer.output)[0].shape[1:-1])
+    return macs
+
+
+def measure_operation(spec: OpSpec, shape: Shape) -> Size:
+    """Size of one operation, found by building it alone: for operations that `sizes` does not know.
+
+    Args:
+        spec: the layer or cell and its arguments.
+        shape: of its input for one image.
+
+    Returns:
+        Its trainable parameters, exactly, and its multiply-adds as `count_macs` has them.
+
+    Raises:
+        DoesNotBuildError: with the first line of what went wrong.
+    """
+    inputs = layers.Input(shape)
+    try:
+        outputs = apply_operation(spec, inputs, "operation")
+        alone = keras.Model(inputs, outputs)
+    except Exception as error:  # an operation of one's own may raise anything
+        raise DoesNotBuildError(first_line(error)) from error
+    return Size(tuple(outputs.shape[1:]), count_params(alone), count_macs(alone))
+
+
+def serving_model(network: keras.Model, mean: Any, variance: Any, dtype: str) -> keras.Model:
+    """The network with its standardisation in front: from raw images, as the data set gives them, to probabilities.
+
+    Args:
+        network: what `build_network` gave, trained.
+        mean: of every channel over the training split.
+        variance: of every channel over the training split.
+        dtype: of the raw images.
+    """
+    raw = layers.Input(network.input_shape[1:], dtype=dtype, name="raw_image")
+    x = layers.Normalization(mean=mean, variance=variance, name="standardise")(raw)
+    return keras.Model(raw, network(x), name="serving")

@@ -1,0 +1,110 @@
+"""What a fully trained network answered on the test split: its accuracy, its confusions, its worst mistakes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_MISTAKES = 25
+_SMALLEST = 1e-7  # a probability of 0 has an infinite loss
+_TWO_SIDED_95 = 1.959963984540054  # quantile 0.975 of the normal distribution
+
+
+def wilson_interval(right: int, count: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a share of right answers.
+
+    Args:
+        right: right answers.
+        count: all answers, at least one.
+
+    Returns:
+        Its lower and upper end, within 0…1.
+
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, Journal of the American
+    Statistical Association 22 (1927), 209–212.
+    """
+    share, square = right / count, _TWO_SIDED_95**2
+    centre = (share + square / (2 * count)) / (1 + square / count)
+    half = _TWO_SIDED_95 / (1 + square / count) * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
+    # Rounding alone would leave 0 and 1 where nothing or everything is right.
+    return (0.0 if right == 0 else centre - half), (1.0 if right == count else centre + half)
+
+
+@dataclass(frozen=True, slots=True)
+class TestPredictions:
+    """TestPredictions on the test split, and the images that were answered worst.
+
+    Args:
+        probabilities: of every class for every image (images, classes).
+        labels: the true classes (images,).
+        class_names: a name for every class.
+        mistakes: positions of wrongly answered images, the surest mistake first.
+        pictures: those images, raw (mistakes, height, width, channels).
+    """
+
+    probabilities: NDArray[np.float32]
+    labels: NDArray[np.int32]
+    class_names: tuple[str, ...]
+    mistakes: NDArray[np.int64]
+    pictures: NDArray[Any]
+
+    @classmethod
+    def of(
+        cls,
+        probabilities: NDArray[np.float32],
+        labels: NDArray[np.int32],
+        images: NDArray[Any],
+        class_names: Sequence[str],
+    ) -> TestPredictions:
+        """Finds the mistakes in what was answered for the raw images."""
+        answers = probabilities.argmax(axis=1)
+        wrong = np.flatnonzero(answers != labels)
+        surest = np.argsort(-probabilities[wrong, answers[wrong]], kind="stable")
+        mistakes = wrong[surest[:_MISTAKES]].astype(np.int64)
+        return cls(probabilities, labels, tuple(class_names), mistakes, images[mistakes])
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers."""
+        return float((self.probabilities.argmax(axis=1) == self.labels).mean())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % confidence interval of the accuracy, see `wilson_interval`."""
+        return wilson_interval(int((self.probabilities.argmax(axis=1) == self.labels).sum()), len(self.labels))
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy."""
+        given = self.probabilities[np.arange(len(self.labels)), self.labels]
+        return float(-np.log(np.maximum(given, _SMALLEST)).mean())
+
+    def confusion(self) -> NDArray[np.int64]:
+        """How often a class (row) was answered as another (column)."""
+        classes = len(self.class_names)
+        pairs = self.labels.astype(np.int64) * classes + self.probabilities.argmax(axis=1)
+        return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes).astype(np.int64)
+
+    def save(self, path: Path) -> None:
+        """Writes an npz file."""
+        np.savez_compressed(
+            path,
+            probabilities=self.probabilities,
+            labels=self.labels,
+            class_names=np.array(self.class_names),
+            mistakes=self.mistakes,
+            pictures=self.pictures,
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> TestPredictions:
+        """Reads what `save` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            names = tuple(str(name) for name in file["class_names"])
+            return cls(file["probabilities"], file["labels"], names, file["mistakes"], file["pictures"])

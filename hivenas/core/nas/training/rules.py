@@ -1,0 +1,76 @@
+"""Which candidates are not trained on: the rules that end a training early."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hivenas.config import EvaluationConfig
+from hivenas.core.history import Curves
+from hivenas.core.nas.training.act import TerminateOnThreshold
+from hivenas.core.records import Row, StopThreshold
+
+
+@dataclass(frozen=True, slots=True)
+class StoppingRule:
+    """Decides after every epoch whether a candidate is trained on.
+
+    Args:
+        cutoff: the adaptive cutoff threshold, where it is in force.
+        thresholds: what the search's records ask of the candidate.
+    """
+
+    cutoff: TerminateOnThreshold | None = None
+    thresholds: Sequence[StopThreshold] = ()
+
+    def verdict(self, epoch: int, accuracy: float) -> str:
+        """Why the training ends after this epoch (from 1) with this validation accuracy; empty where it goes on."""
+        if self.cutoff and self.cutoff.stops(epoch, accuracy):
+            return f"below the threshold {self.cutoff.threshold(epoch):.4f} after epoch {epoch}"
+        for bar in self.thresholds:
+            if bar.epoch == epoch and accuracy < bar.accuracy:
+                return f"below {bar.origin}, {bar.accuracy:.4f}, after epoch {epoch}"
+        return ""
+
+
+def judged_epochs(config: EvaluationConfig) -> range:
+    """The epochs after which the configured rule may end a training; never the last, where nothing is left to stop."""
+    if config.stopping == "median":
+        return range(config.median.from_epoch, config.epochs)
+    return range(1, config.epochs) if config.stopping == "act" and config.act.beta else range(0)
+
+
+def median_thresholds(curves: Curves, config: EvaluationConfig) -> list[StopThreshold]:
+    """The median rule: below the median of what earlier candidates had at that epoch, a training ends.
+
+    Args:
+        curves: of the candidates that were told when this one was proposed.
+        config: which epochs the rule judges, and how many candidates it needs for a median.
+
+    Source: the median stopping rule of Golovin et al. (2017), "Google Vizier: A service for black-box
+    optimization", with medians of the accuracy at an epoch instead of averages up to it.
+    """
+    thresholds = []
+    for epoch in judged_epochs(config):
+        seen = curves.at(epoch)
+        if len(seen) >= config.median.candidates:
+            middle = len(seen) // 2
+            median = seen[middle] if len(seen) % 2 else (seen[middle - 1] + seen[middle]) / 2
+            thresholds.append(StopThreshold(epoch, median, f"the median of {len(seen)} earlier candidates"))
+    return thresholds
+
+
+def first_look_thresholds(parent: Row | None, config: EvaluationConfig) -> list[StopThreshold]:
+    """The first look: a neighbour goes on only if it is not worse than its food source was at the same age.
+
+    Fitness is compared at equal training age alone: a neighbour's first epochs against its food source's whole
+    training would decide against almost every neighbour.
+
+    Args:
+        parent: the record of the food source; None, or one that did not train that epoch, sets no bar.
+        config: after how many epochs the look is taken, if any.
+    """
+    seen = parent.accuracies() if parent else {}
+    if config.first_look is None or config.first_look not in seen:
+        return []
+    return [StopThreshold(config.first_look, seen[config.first_look], "its food source at that age")]

@@ -1,0 +1,1 @@
+"""The objectives that come with hivenas, beside networks: numerical functions and recorded tables."""

@@ -1,0 +1,141 @@
+"""What the page of a candidate says in words and pictures: what came of it, what it changed, how it looks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+from hivenas.config import SpaceConfig
+from hivenas.core.nas.space.architecture import Chain, decode
+from hivenas.core.nas.space.operations import reference_space
+from hivenas.core.nas.space.outline import Outline, Outliner, changes
+from hivenas.core.records import Evaluation, Proposal
+from hivenas.core.tracker import Page
+from hivenas.reports.diagram import as_lines, as_svg
+
+_LONGEST_DRAWING = 5000  # characters, of the 8,000 that MLflow shows of a description
+
+
+class CandidatePages:
+    """Makes the pages of a space's candidates; a page takes less than a millisecond.
+
+    Args:
+        outliner: knows the layers of the space's architectures.
+        decode: reads an architecture.
+        figure: what fitness is, for people.
+    """
+
+    def __init__(
+        self, outliner: Outliner, decode: Callable[[str], Chain], *, figure: str = "validation accuracy"
+    ) -> None:
+        self._outliner = outliner
+        self._decode = decode
+        self._figure = figure
+
+    @classmethod
+    def of_space(cls, space: SpaceConfig, data: Mapping[str, Any]) -> Self:
+        """The pages of the networks of a space.
+
+        Args:
+            space: the `space` section of a configuration.
+            data: what `Dataset.describe` says, of which `shape` and `classes` are needed; without it layers have no
+                sizes.
+        """
+        reference = reference_space(space.reference)
+        image = None
+        if data:
+            height, width, channels = data["shape"]
+            image = (height, width, channels)
+        outliner = Outliner(
+            reference,
+            shape=image,
+            classes=data.get("classes", 0),
+            input_stem=space.input_stem,
+            output_stem=space.output_stem,
+        )
+        return cls(outliner, lambda arch: decode(arch, reference))
+
+    def drawing(self, candidate: str) -> list[str]:
+        """An architecture as lines of text."""
+        return as_lines(self._outliner.of(self._decode(candidate)))
+
+    def of(self, proposal: Proposal | None, evaluation: Evaluation, *, origin: str = "") -> Page:
+        """The page of a candidate, or of a full training where there is no proposal.
+
+        Args:
+            proposal: who asked for it.
+            evaluation: what came of it.
+            origin: the parent, or the training that is continued: its name with a link to its run, see
+                `tracker.link_to`; empty where there is none.
+        """
+        chain = self._decode(str(evaluation.candidate))
+        outline = self._outliner.of(chain)
+        changed = changes(self._decode(proposal.parent), chain) if proposal and proposal.parent else []
+        marked = {int(number) for line in changed for number in re.findall(r"^layer (\d+):", line)}
+        note = _note(proposal, evaluation, self._figure, outline, changed, origin)
+        said = f"orange edge: differs from its parent {_bare(origin)}" if marked else ""
+        title = proposal.label if proposal else "full training"
+        return Page(note, "; ".join(changed), as_svg(outline, title=title, marked=marked, note=said))
+
+
+def _note(
+    proposal: Proposal | None, evaluation: Evaluation, figure: str, outline: Outline, changed: list[str], origin: str
+) -> str:
+    whence = _whence(proposal, evaluation, origin)
+    whence += " Changed: " + "; ".join(_code_around_names(line) for line in changed) + "." if changed else ""
+    parts = [f"{_outcome(evaluation, figure)}  \n{whence}"]
+    drawing = "\n".join(as_lines(outline))
+    if len(drawing) <= _LONGEST_DRAWING:
+        parts.append(f"```text\n{drawing}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def _outcome(evaluation: Evaluation, figure: str) -> str:
+    if evaluation.status == "failed":
+        seen = "; the artifact `traceback.txt` says where" if evaluation.traceback else ""
+        return f"**Failed**: {as_code(evaluation.reason)}{seen}."
+    test = evaluation.extra.get("test_accuracy")
+    text = f"**{evaluation.fitness:.4f}** {figure}"
+    text = f"**{test:.4f}** test accuracy, {text}" if test is not None else text
+    if evaluation.age:
+        text += f" after {evaluation.age} epochs"
+    if evaluation.params:
+        text += f", {evaluation.params:,} parameters"
+    return text + (f". Stopped early: {evaluation.reason}." if evaluation.status == "stopped" else ".")
+
+
+def _whence(proposal: Proposal | None, evaluation: Evaluation, origin: str) -> str:
+    if proposal is None:
+        return "Trained fully, and tested once on images that the search never saw."
+    if proposal.momentum_epochs:
+        before = f" (there {proposal.center_fitness:.4f})" if proposal.center_fitness is not None else ""
+        return f"Trained on for {proposal.momentum_epochs} epochs, from the weights of {origin}{before}."
+    if not proposal.parent:
+        return "A new food source." if proposal.bee == "scout" else f"A new food source of an {proposal.bee}."
+    text = f"A neighbour of {origin}" if origin else "A neighbour of a food source"
+    if proposal.center_fitness is not None and evaluation.status != "failed":
+        gain = f"{evaluation.fitness - proposal.center_fitness:+.4f}".replace("-", "−")
+        text += f" (there {proposal.center_fitness:.4f}, so {gain})"
+    if evaluation.inherited:
+        text += (
+            f"; {evaluation.inherited:.0%} of its weights were inherited, as they were after "
+            f"{evaluation.inherited_epochs} epochs"
+        )
+    return f"{text}, visited by an {proposal.bee}." if proposal.bee != "scout" else f"{text}, visited by a scout."
+
+
+def as_code(text: str) -> str:
+    """A text of anyone's within markdown, as code on one line."""
+    return f"`{' '.join(text.replace('`', chr(39)).split())}`"
+
+
+def _code_around_names(change: str) -> str:
+    place, _, names = change.partition(": ")
+    before, _, after = names.partition(" → ")
+    return f"{place}: `{before}` → `{after}`"
+
+
+def _bare(link: str) -> str:
+    """The text of a link."""
+    return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", link)

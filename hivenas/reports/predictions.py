@@ -1,0 +1,74 @@
+"""Pictures of what a fully trained network answered on the test split."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+
+from hivenas.core.files import written_whole
+from hivenas.core.nas.training.predictions import TestPredictions
+from hivenas.reports.pictures import save, show_image
+
+_LEGIBLE_CLASSES = 25
+
+
+def draw_predictions(answers: TestPredictions, folder: Path) -> list[Path]:
+    """Draws what a fully trained network answered on the test split.
+
+    Returns:
+        confusion_matrix.png, confusion_matrix.csv and, where it made mistakes, worst_mistakes.png.
+    """
+    table = folder / "confusion_matrix.csv"
+    with written_whole(table) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["true class", *answers.class_names])
+        for name, counts in zip(answers.class_names, answers.confusion().tolist(), strict=True):
+            writer.writerow([name, *counts])
+    files = [_draw_confusion(answers, folder / "confusion_matrix.png"), table]
+    return [*files, _draw_mistakes(answers, folder / "worst_mistakes.png")] if len(answers.mistakes) else files
+
+
+def _draw_confusion(answers: TestPredictions, file: Path) -> Path:
+    from matplotlib.figure import Figure
+
+    counts = answers.confusion()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    classes = len(counts)
+    side = min(14.0, 3.5 + 0.45 * classes)
+    figure = Figure(figsize=(side, side), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if classes <= _LEGIBLE_CLASSES:
+        axes.set_xticks(range(classes), answers.class_names, rotation=60, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(classes), answers.class_names)
+        for row, column in np.argwhere(counts > 0):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=colour, fontsize="small")
+    axes.set_xlabel("answered class")
+    axes.set_ylabel("true class")
+    axes.set_title(f"test accuracy {answers.accuracy:.4f} on {len(answers.labels):,} images")
+    save(figure, file)
+    return file
+
+
+def _draw_mistakes(answers: TestPredictions, file: Path) -> Path:
+    from matplotlib.figure import Figure
+
+    columns = min(5, len(answers.mistakes))
+    rows = math.ceil(len(answers.mistakes) / columns)
+    figure = Figure(figsize=(2.2 * columns, 2.5 * rows), dpi=120, layout="constrained")
+    panes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for pane in panes:
+        pane.axis("off")
+    for pane, position, picture in zip(panes, answers.mistakes, answers.pictures, strict=False):
+        answer = int(answers.probabilities[position].argmax())
+        truth = answers.class_names[answers.labels[position]]
+        sure = answers.probabilities[position, answer]
+        show_image(pane, picture)
+        pane.set_title(f"{answers.class_names[answer]} {sure:.0%}\ntruly {truth}", fontsize=8)
+    figure.suptitle("The surest mistakes on the test split", fontsize=11)
+    save(figure, file)
+    return file

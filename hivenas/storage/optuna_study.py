@@ -1,0 +1,333 @@
+"""A second record of a search in Optuna's storage: a trial an evaluation, from which alone the search can go on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from hivenas.config import Config, from_mapping
+from hivenas.config.text import masked, parse_yaml
+from hivenas.core.folder import COLUMNS
+from hivenas.core.parameters import Parameters
+from hivenas.core.recipe import package_version
+from hivenas.core.records import Row
+from hivenas.errors import ConfigError, ResultsExistError, StorageError
+from hivenas.storage.optuna_storage import open_storage, translate_storage_errors
+from hivenas.storage.search_store import difference, fixed_keys
+
+_PIECE = 10_000  # characters of a text: a column of MySQL holds 65,535 bytes, a character may take six of them
+_LATER = "the results folder has everything, and what is missing here is added once the storage works again"
+
+_UID, _STATE, _CONFIG = "hivenas.uid", "hivenas.state", "hivenas.config"
+_CONFIG_HASH, _SPACE_HASH, _VERSION = "hivenas.config_hash", "hivenas.space_hash", "hivenas.version"
+_STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a study holds of a search.
+
+    Args:
+        uid: the search's own id, for `MirrorStudy.begin`.
+        state: the search's state as it was last saved; empty where none was.
+        rows: the evaluations, in their order; there may be more than the state knows of.
+        config_yaml: the resolved configuration, without a password in `optuna.storage`.
+    """
+
+    uid: str
+    state: dict[str, Any]
+    rows: list[Row]
+    config_yaml: str
+
+
+class MirrorStudy:
+    """A search's study in Optuna's storage; make it with `open_study`.
+
+    First `recorded` and `refuse_other` where a search is resumed, then `begin`, then `sync` as often as wanted.
+
+    Args:
+        config: the resolved configuration.
+        parameters: how candidates read as parameters.
+        storage: where the study is kept.
+    """
+
+    def __init__(self, config: Config, parameters: Parameters, storage: BaseStorage) -> None:
+        self.name = config.optuna.study or config.name
+        self._address = config.optuna.storage or ""
+        self.shown = masked(self._address)
+        self._config = config
+        self._parameters = parameters
+        self._storage = storage
+        self._distributions = _distributions(parameters)
+        self._uid = ""
+        self._study: Study | None = None
+        self._held: set[int] | None = None
+        self._complete = 0  # so many rows, from the first, are known to be held
+
+    def recorded(self) -> Recorded | None:
+        """What the study holds; None where there is no study, or none of a search.
+
+        Raises:
+            StorageError: the storage cannot be reached.
+            ResultsExistError: trials of another version, or not all of them.
+        """
+        with translate_storage_errors(self._address):
+            study = self._find()
+            attributes = study.user_attrs if study else {}
+            if study is None or _UID not in attributes:
+                return None
+            trials = study.get_trials(deepcopy=False)
+        state = _joined(attributes, _STATE)
+        return Recorded(
+            attributes[_UID], json.loads(state) if state else {}, self._rows(trials), _joined(attributes, _CONFIG)
+        )
+
+    def refuse_other(self) -> None:
+        """Refuses a study of another search; one whose configuration says the same in other words is none.
+
+        Raises:
+            ConfigError: names the hashes, and the first key that differs where it can be told.
+            StorageError: the storage cannot be reached.
+        """
+        with translate_storage_errors(self._address):
+            study = self._find()
+            attributes = study.user_attrs if study else {}
+        hashes = self._hashes()
+        if all(attributes.get(key, value) == value for key, value in hashes.items()):
+            return
+        changed = _told_apart(_joined(attributes, _CONFIG), self._config)
+        if not changed and attributes.get(_SPACE_HASH) == hashes[_SPACE_HASH]:
+            return
+        said = [f"{key.removeprefix('hivenas.')} {attributes.get(key)}, got {hashes[key]}" for key in hashes]
+        raise ConfigError(
+            f"the study {self.name!r} in {self.shown} belongs to another search ({'; '.join(said)})"
+            f"{f': it was started with {changed}' if changed else ''}; resume with its configuration, or choose "
+            "another study (--set optuna.study=…)"
+        )
+
+    def begin(self, uid: str, *, overwrite: bool) -> None:
+        """Makes the study of a search, or goes on with it where it is this search's.
+
+        Args:
+            uid: the search's own id.
+            overwrite: delete a study of another search first.
+
+        Raises:
+            ResultsExistError: the study is another search's and not to be overwritten, or not of hivenas at all.
+            StorageError: the storage cannot be reached.
+        """
+        with translate_storage_errors(self._address):
+            study = self._find()
+            if study is not None and self._is_to_go(study, uid, overwrite):
+                optuna.delete_study(study_name=self.name, storage=self._storage)
+                study = None
+            if study is None:
+                direction = StudyDirection.MINIMIZE if self._parameters.minimize else StudyDirection.MAXIMIZE
+                study = optuna.create_study(study_name=self.name, storage=self._storage, direction=direction)
+            # The id comes first: a study that has it is this search's, whatever happens to the rest.
+            for key, value in ({_UID: uid, _VERSION: package_version("hivenas")} | self._hashes()).items():
+                study.set_user_attr(key, value)
+            _write(study, _CONFIG, self._config.to_yaml())
+        self._uid, self._study, self._held = uid, study, None
+
+    def sync(self, rows: Sequence[Row], state: Mapping[str, Any]) -> int:
+        """Adds the trials that the study does not hold yet, in order, and then saves the state.
+
+        Args:
+            rows: every evaluation of the search so far.
+            state: the search's state, plain JSON.
+
+        Returns:
+            How many trials were added. After an error another call completes what is missing, no row twice.
+
+        Raises:
+            StorageError: the storage fails, or the study is not this search's any more.
+        """
+        if self._study is None:
+            raise RuntimeError("the study must be begun before it is synchronised; call begin first")
+        try:
+            with translate_storage_errors(self._address, _LATER):
+                return self._add(self._study, rows, json.dumps(state))
+        except BaseException:
+            self._held = None  # whether the last trial is in, only the study knows
+            raise
+
+    def close(self) -> None:
+        """Lets go of the connections."""
+        if isinstance(self._storage, RDBStorage):
+            self._storage.remove_session()
+            self._storage.engine.dispose()
+
+    def _add(self, study: Study, rows: Sequence[Row], state: str) -> int:
+        # Read before anything is written: a storage that is away fails here at once, without Optuna's own tries.
+        if study.user_attrs.get(_UID) != self._uid:
+            raise StorageError(
+                f"the study {self.name!r} in {self.shown} must be this search's ({self._uid}), got another in its "
+                "place; choose another study and resume (--set optuna.study=…)"
+            )
+        if self._held is None:
+            trials = study.get_trials(deepcopy=False)
+            self._complete = 0
+            self._held = {trial.user_attrs["index"] for trial in trials if _is_of_search(trial)}
+        missing = [row for row in rows[self._complete :] if row.index not in self._held]
+        for row in missing:
+            study.add_trial(self._trial(row))
+            self._held.add(row.index)
+        self._complete = len(rows)
+        _write(study, _STATE, state)
+        return len(missing)
+
+    def _trial(self, row: Row) -> FrozenTrial:
+        # Optuna takes no NaN for a value, and few databases an infinite one.
+        state = _STATES[row.status] if math.isfinite(row.fitness) else TrialState.FAIL
+        now = datetime.now()
+        return FrozenTrial(
+            number=-1,
+            trial_id=-1,
+            state=state,
+            value=None if state is TrialState.FAIL else row.fitness,
+            datetime_start=now - timedelta(seconds=row.seconds),
+            datetime_complete=now,
+            params=dict(self._parameters.values(row.candidate)),
+            distributions=dict(self._distributions),
+            user_attrs={field.name: _plain(getattr(row, field.name), str(field.type)) for field in fields(Row)},
+            system_attrs={},
+            intermediate_values={epoch: value for epoch, value in row.accuracies().items() if math.isfinite(value)},
+        )
+
+    def _rows(self, trials: Sequence[FrozenTrial]) -> list[Row]:
+        rows: dict[int, Row] = {}
+        for trial in filter(_is_of_search, trials):
+            if not trial.user_attrs.keys() >= set(COLUMNS):
+                raise ResultsExistError(
+                    f"trial {trial.number} of the study {self.name!r} in {self.shown} has other attributes than this "
+                    "version writes; finish that search with the version that began it, or choose another study "
+                    "(--set optuna.study=…)"
+                )
+            row = _row(trial.user_attrs)
+            rows.setdefault(row.index, row)
+        if sorted(rows) != list(range(len(rows))):
+            lacking = next(index for index in range(len(rows)) if index not in rows)
+            raise ResultsExistError(
+                f"the study {self.name!r} in {self.shown} must hold every evaluation of its search, got none with "
+                f"the index {lacking}; choose another study (--set optuna.study=…) or delete it (--overwrite)"
+            )
+        return [rows[index] for index in range(len(rows))]
+
+    def _is_to_go(self, study: Study, uid: str, overwrite: bool) -> bool:
+        """Whether an existing study is deleted before the search begins; raises where it is neither ours nor to go."""
+        attributes = study.user_attrs
+        count = len(study.get_trials(deepcopy=False))
+        if _UID not in attributes:
+            if not attributes and not count:
+                return True  # nothing but a name, perhaps of a search that ended while it began
+            raise ResultsExistError(
+                f"{self.shown} holds a study {self.name!r} of {count} trials that is not of hivenas, which is never "
+                "overwritten; choose another (--set optuna.study=…) or delete it with Optuna"
+            )
+        if overwrite:
+            return True
+        if attributes[_UID] != uid:
+            raise ResultsExistError(
+                f"{self.shown} holds the study {self.name!r} of another search with {count} evaluations, which is "
+                "not overwritten in silence; go on with it (--resume), choose another study (--set optuna.study=…) or "
+                "delete it (--overwrite)"
+            )
+        return False
+
+    def _find(self) -> Study | None:
+        try:
+            return optuna.load_study(study_name=self.name, storage=self._storage)
+        except KeyError:
+            return None
+
+    def _hashes(self) -> dict[str, str]:
+        keys = fixed_keys(self._config)
+        space = {key: value for key, value in keys.items() if key.startswith("space.") or key == "objective"}
+        shape = [space, dict(self._parameters.choices), dict(self._parameters.bounds)]
+        return {_CONFIG_HASH: _digest(keys), _SPACE_HASH: _digest(shape)}
+
+
+def open_study(config: Config, parameters: Parameters) -> MirrorStudy:
+    """Opens the storage that `optuna.storage` names; nothing is written but the tables that Optuna needs.
+
+    Args:
+        config: the resolved configuration.
+        parameters: how candidates read as parameters.
+
+    Raises:
+        ConfigError: no storage, one that cannot be read as an address, or a file that is not Optuna's.
+        StorageError: the storage cannot be reached or opened.
+    """
+    return MirrorStudy(config, parameters, open_storage(config.optuna.storage or ""))
+
+
+def _told_apart(before: str, now: Config) -> str:
+    """The first key in which the configuration of a study differs; of one that cannot be read nothing can be told."""
+    try:
+        return difference(from_mapping(parse_yaml(before, "the study") or {}), now)
+    except ConfigError:
+        return "a configuration that this version does not read"
+
+
+def _distributions(parameters: Parameters) -> dict[str, BaseDistribution]:
+    choices = {name: CategoricalDistribution(choices) for name, choices in parameters.choices.items()}
+    return choices | {name: FloatDistribution(*bounds) for name, bounds in parameters.bounds.items()}
+
+
+def _is_of_search(trial: FrozenTrial) -> bool:
+    """Whether it is a trial of a search; people and tools may add others to a study."""
+    return trial.state.is_finished() and {"index", "candidate", "run_id"} <= trial.user_attrs.keys()
+
+
+def _plain(value: Any, kind: str) -> str | int | float | None:
+    """A column as an attribute: JSON has no word for infinity."""
+    if kind == "int":
+        return int(value)
+    if kind.startswith("float"):
+        return None if value is None else float(value) if math.isfinite(value) else repr(float(value))
+    return str(value)
+
+
+def _row(attributes: Mapping[str, Any]) -> Row:
+    values = {column: attributes[column] for column in COLUMNS}
+    for field in fields(Row):
+        if str(field.type).startswith("float") and values[field.name] is not None:
+            values[field.name] = float(values[field.name])
+    return Row(**values)
+
+
+def _write(study: Study, key: str, text: str) -> None:
+    """Keeps a text of any length under a key: whole, or in pieces that count once the key names them."""
+    before = study.user_attrs.get(key)
+    if len(text) <= _PIECE:
+        kept: str | list[str] = text
+    else:
+        # The pieces of the text before stay until the key names the new ones.
+        side = "b" if isinstance(before, list) and before[0].startswith(f"{key}.a.") else "a"
+        pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
+        kept = [f"{key}.{side}.{i:03d}" for i in range(len(pieces))]
+        for name, piece in zip(kept, pieces, strict=True):
+            study.set_user_attr(name, piece)
+    if kept != before:
+        study.set_user_attr(key, kept)
+
+
+def _joined(attributes: Mapping[str, Any], key: str) -> str:
+    kept = attributes.get(key, "")
+    return kept if isinstance(kept, str) else "".join(attributes[name] for name in kept)
+
+
+def _digest(data: Any) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]

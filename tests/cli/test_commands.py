@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import mlflow
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from hivenas.cli.commands import main
+from hivenas.core.folder import ResultsFolder
+from hivenas.core.records import Evaluation, Proposal, Row
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def write(tmp_path: Path, text: str) -> str:
+    file = tmp_path / "x.yaml"
+    file.write_text(text)
+    return str(file)
+
+
+WRONG = [
+    ("evaluation: {lerning: 3}", "unknown key evaluation.lerning"),
+    ("evaluation: {epoch: 3}", "did you mean evaluation.epochs?"),
+    ("evaluation: {epochs: five}", "evaluation.epochs must be a whole number, got 'five'"),
+    ("evaluation: {epochs: 0}", "evaluation.epochs must be at least 1, got 0"),
+    (
+        "evaluation: {epochs: 2, momentum_epochs: 5}",
+        "evaluation.epochs must be at least 3 when momentum_epochs > 0, got epochs=2",
+    ),
+    ("name: !!python/object:os.system {}", "!!python/object:os.system is not allowed"),
+    ("name: !!python/object/apply:os.system [ls]", "!!python/object/apply:os.system is not allowed"),
+    ("- a list", "must be a mapping of keys"),
+    ("registry: {alias: latest}", "registry.alias must not be latest"),
+    ("registry: {alias: V2}", "registry.alias must not be latest or v1"),
+    ("registry: {alias: previous}", "registry.alias must not be previous, which the version before it gets"),
+    ("registry: {promote: sometimes}", "registry.promote must be one of 'better', 'always' or 'never', got"),
+    ("registry: {model: a/b}", "registry.model must match"),
+    ("evaluation: {epochs: [", "not valid YAML"),
+    (
+        "dataset: {name: image_folder, path: x, image_size: [28]}",
+        "image_size must be [height, width], got [28]",
+    ),
+]
+# What is found beyond the file, by every command that trains.
+WRONG_SPACES = [
+    ("space: {operations: [sep3x3_65, identity]}", "did you mean 'sep3x3_64'?"),
+    ("space: {operations: [identity]}", "one operation needs skip connections to have neighbours"),
+    (
+        "space: {max_params: 300}",
+        "a search needs architectures within space.max_params=300 that have neighbours within",
+    ),
+    ("space: {reference: {m: {}}}", "space.reference.m needs an op, got {}"),
+    ("space: {reference: {m: {op: Conv2D, filter: 24}}}", "no argument 'filter' for Conv2D"),
+]
+COMMANDS = ("search", "check", "train", "report")
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "message"),
+    [(command, *wrong) for wrong in WRONG for command in COMMANDS]
+    + [(command, *wrong) for wrong in WRONG_SPACES for command in COMMANDS[:-1]],
+)
+def test_wrong_configurations_are_one_clear_line_and_exit_code_2(
+    tmp_path: Path, command: str, text: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = write(tmp_path, text)
+    result = invoke(command, "--config", file)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert file in result.output
+    assert len(result.output.strip().splitlines()) == 1
+    assert not (tmp_path / "results").exists()
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["search", "--config", "none.yaml"], "cannot read the configuration none.yaml"),
+        (["search", "--config", "x.yaml", "--set", "evaluation.epochs=0"], "(--set evaluation.epochs=0)"),
+        (["search", "--config", "x.yaml", "--set", "epochs"], "--set takes key=value"),
+        (["search", "--config", "x.yaml", "--resume"], "nothing to resume"),
+        (["train", "--config", "x.yaml"], "no results at"),
+        (["report", "--config", "x.yaml"], "no results at"),
+        (["compare", "x.yaml", "x.yaml"], "no results at"),
+        (["compare", "x.yaml"], "Missing argument 'B'"),
+        (["arch", "input|sep3x3_32|output|", "--config", "x.yaml"], "must read input|operation|…|output"),
+        (["arch", "input|sep3x3_33|output", "--config", "x.yaml"], "component 1 ('sep3x3_33')"),
+        (["arch", "input|sc_3|sep3x3_32|output", "--config", "x.yaml"], "spans 3 operations but 1 follow"),
+        (["search"], "Missing option '--config'"),
+        (["train", "--config", "x.yaml", "--set", "objective=sphere_min"], "a full training needs objective: nas"),
+        (["search", "--config", "x.yaml", "--resume", "--overwrite"], "got both"),
+    ],
+)
+def test_wrong_calls_are_clear_and_exit_code_2(
+    tmp_path: Path, arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "name: x\n")
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize("name", ["npz", "image_folder"])
+def test_check_refuses_a_path_that_does_not_exist(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file.npz").write_bytes(b"not looked into")
+    right, wrong = ("file.npz", "folder") if name == "npz" else ("folder", "file.npz")
+    for path, says in ((wrong, f"got {wrong!r} in {tmp_path}"), ("gone", "got 'gone'"), ("/gone", "got '/gone'; cor")):
+        file = write(tmp_path, f"dataset: {{name: {name}, path: {path}}}\n")
+        result = invoke("check", "--config", file)
+        assert result.exit_code == 2
+        assert result.output.startswith("hivenas: dataset.path must be an existing ")
+        assert says in result.output
+        assert len(result.output.splitlines()) == 1
+    assert invoke("check", "--config", file, "--set", f"dataset.path={right}").exit_code == 0
+
+
+def test_report_needs_neither_data_nor_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    evaluation = Evaluation("input|own|output", "complete", 0.5, 1, 0.1, 0, 10)
+    row = Row.of(Proposal(0, 0, "employee", 0, evaluation.candidate), evaluation)
+    ResultsFolder("results", "gone").append(row)
+    text = "name: gone\ndataset: {name: npz, path: gone.npz}\nspace: {max_params: 10, operations: [own, other]}\n"
+    result = invoke("report", "--config", write(tmp_path, text))
+    assert result.exit_code == 0, result.output
+    assert "wrote results/gone/plots/convergence.png" in result.output
+
+
+def test_check_prints_the_resolved_configuration_and_the_plan(tmp_path: Path) -> None:
+    file = write(tmp_path, "space: {depth: 2, skip_rate: 0.1}\ncolony: {iterations: 3}\n")
+    result = invoke("check", "--config", file, "--set", "evaluation.epochs=4 name=mine")
+    assert result.exit_code == 0
+    resolved = yaml.safe_load(result.output)
+    assert resolved["name"] == "mine"
+    assert resolved["evaluation"]["epochs"] == 4
+    assert resolved["colony"] == {
+        "kind": "guided",
+        "size": 7,
+        "employee_ratio": 0.44,
+        "abandonment_limit": 3,
+        "iterations": 3,
+        "overlap": 0,
+    }
+    assert "# space:        600 architectures" in result.output
+    assert "# guards" not in result.output
+    assert "21 at the most" in result.output
+    assert "84 at the most" in result.output
+
+
+@pytest.mark.parametrize(
+    ("space", "size", "share", "limits"),
+    [
+        ("depth: 1, operations: [identity, dropout, sep3x3_64], max_params: 1000", "3", 2 / 3, "max_params=1,000"),
+        (
+            "depth: 3, skip_rate: 0.01, operations: [identity, dropout], max_params: 100000, max_macs: 90000",
+            "192",
+            # Every skip connection costs as much, whatever it spans, and one fits: 1 + (3 + 2 + 1) ways of 24.
+            7 / 24,
+            "max_params=100,000 and max_macs=90,000",
+        ),
+    ],
+)
+def test_check_prints_what_share_of_the_space_fits_the_guards(
+    tmp_path: Path, space: str, size: str, share: float, limits: str
+) -> None:
+    result = invoke("check", "--config", write(tmp_path, f"space: {{{space}}}\n"))
+    assert result.exit_code == 0, result.output
+    assert f"# space:        at most {size} architectures" in result.output
+    found = re.search(r"# guards: +(\S+) % of (\S+) architectures fit (.*)", result.output)
+    assert found
+    assert found.group(2, 3) == (size, limits)
+    # Five standard deviations of a share among 1,000.
+    assert abs(float(found.group(1)) / 100 - share) < 5 * (share * (1 - share) / 1000) ** 0.5
+
+
+def test_a_numerical_search_from_start_to_report(tmp_path: Path, store: str) -> None:
+    file = write(tmp_path, "name: bowl\nobjective: sphere_min\ncolony: {size: 4, iterations: 3}\n")
+    result = invoke("search", "--config", file)
+    assert result.exit_code == 0, result.output
+    assert "12 evaluations" in result.output
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name("bowl")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    assert len(runs) == 13
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    (parent,) = (run.info.run_id for run in runs if "mlflow.parentRunId" not in run.data.tags)
+    assert "report.html" in {artifact.path for artifact in client.list_artifacts(parent)}
+
+    again = invoke("search", "--config", file)
+    assert again.exit_code == 2
+    for way_on in ("--resume", "--set name=", "--overwrite"):
+        assert way_on in again.output
+
+    resumed = invoke("search", "--config", file, "--resume")
+    assert resumed.exit_code == 0
+    assert "nothing is left to do" in resumed.output
+
+    report = invoke("report", "--config", file)
+    assert report.exit_code == 0
+    assert (tmp_path / "results/bowl/plots/convergence.png").stat().st_size > 5000
+    assert "wrote results/bowl/report.html" in report.output
+    assert "finished" in (tmp_path / "results/bowl/report.html").read_text(encoding="utf-8")
+
+    compared = invoke("compare", "results/bowl", file)
+    assert compared.exit_code == 0, compared.output
+    assert "Every key that decides what is found is the same." in compared.output
+    assert "wrote results/bowl-and-bowl.html" in compared.output
+    assert (tmp_path / "results/bowl-and-bowl.html").is_file()
+
+    longer = invoke("search", "--config", file, "--resume", "--set", "colony.iterations=4")
+    assert longer.exit_code == 0
+    assert "16 evaluations" in longer.output
+    reseeded = invoke("search", "--config", file, "--resume", "--set", "colony.iterations=4", "--set", "seed=43")
+    assert reseeded.exit_code == 2
+    assert "was started with seed=42, got seed=43" in reseeded.output
+
+    overwritten = invoke("search", "--config", file, "--overwrite")
+    assert overwritten.exit_code == 0
+    assert overwritten.output.splitlines()[1:5] == result.output.splitlines()[1:5]

@@ -1,0 +1,262 @@
+"""Upper-case files of the ancestor: what becomes of every key, and what is said of those that are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+from click.testing import CliRunner
+
+from hivenas.cli.commands import main
+from hivenas.config import Config, load
+from hivenas.config.legacy import is_ancestral, translate
+from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.core.nas.space.operations import PRESETS, REFERENCE_SPACE
+from hivenas.core.nas.training.network import apply_operation, build_network
+from hivenas.core.tracker import NullTracker
+from hivenas.errors import ConfigError
+
+FILE = Path(__file__).parents[1] / "data" / "ancestor_default.yaml"
+DEAD = [
+    "RESULTS_SAVE_FREQUENCY",
+    "HISTORY_FILES_SUBPATH",
+    "ENABLE_WEIGHT_SAVING",
+    "WEIGHT_FILES_SUBPATH",
+    "RESUME_FROM_RESULTS_FILE",
+]
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "old.yaml"
+    file.write_text(text)
+    return file
+
+
+def refusal(folder: Path, text: str, overrides: Sequence[str] = ()) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(write(folder, text), overrides)
+    return str(caught.value)
+
+
+def test_the_default_file_loads_and_warns_about_exactly_the_keys_without_a_meaning() -> None:
+    config = load(FILE)
+    assert [warning.split()[0] for warning in config.warnings] == DEAD
+    assert all(str(FILE) in warning and "\n" not in warning for warning in config.warnings)
+    assert config.space.operations == PRESETS["layerwise"]
+    assert config.seed is None
+    assert config.dataset.name == "cifar10"
+    assert config.evaluation.optimizer.arguments == {"momentum": 0.9, "nesterov": True}
+
+
+def test_every_operation_of_the_default_file_is_a_built_in_one_or_builds() -> None:
+    space = NASInterface.from_config(load(FILE), tracker=NullTracker()).search_space
+    own = {key: spec for key, spec in space.reference.items() if spec != REFERENCE_SPACE.get(key)}
+    # It pads no plain convolution, its global pooling drops the axes, and it has operations inside of its stems.
+    plain = {"conv5x5_16", "conv3x3_16", "conv5x5_8", "conv3x3_8"}
+    assert set(own) == {*plain, "global_avg_pool", "output_stem_2", "output_stem_3"}
+    for key, spec in own.items():
+        model = keras.Model(inputs := keras.layers.Input((8, 8, 4)), apply_operation(spec, inputs, "op"))
+        if key in plain:
+            assert dict(spec.arguments) | {"padding": "same"} == dict(REFERENCE_SPACE[key].arguments)
+            assert model.count_params() == REFERENCE_SPACE[key].arguments["filters"] * (
+                4 * spec.arguments["kernel_size"][0] ** 2 + 1
+            )
+
+
+def test_what_the_default_file_samples_builds() -> None:
+    interface = NASInterface.from_config(load(FILE, ["seed=3"]), tracker=NullTracker())
+    space = interface.search_space
+    for _ in range(3):
+        network = build_network(
+            space.parse(interface.sample()),
+            space.reference,
+            shape=(32, 32, 3),
+            classes=10,
+            input_stem=space.input_stem,
+            output_stem=space.output_stem,
+            seed=1,
+        )
+        assert network.get_layer("output3").output.shape == (None, 64)
+        assert network.output_shape == (None, 10)
+
+
+KEYS: list[tuple[str, str, Any]] = [
+    ("CONFIG_VERSION: mine", "name", "mine"),
+    ("CONFIG_VERSION: 1.5", "name", "1.5"),
+    ("SEED_VALUE: 3", "seed", 3),
+    ("SEED_VALUE: -1", "seed", None),
+    ("OPTIMIZATION_OBJECTIVE: NAS", "objective", "nas"),
+    ("OPTIMIZATION_OBJECTIVE: Sphere_min", "objective", "sphere_min"),
+    ("OPTIMIZATION_OBJECTIVE: SPHERE_MAX", "objective", "sphere_max"),
+    ("OPTIMIZATION_OBJECTIVE: Rosenbrock", "objective", "rosenbrock"),
+    ("ABANDONMENT_LIMIT: 9", "colony.abandonment_limit", 9),
+    ("COLONY_SIZE: 9", "colony.size", 9),
+    ("EMPLOYEE_ONLOOKER_RATIO: 0.9", "colony.employee_ratio", 0.9),
+    ("ITERATIONS_COUNT: 9", "colony.iterations", 9),
+    ("RESULTS_BASE_PATH: there/", "results.dir", "there/"),
+    ("DEPTH: 9", "space.depth", 9),
+    ("STOCHASTIC_SC_RATE: 0.9", "space.skip_rate", 0.9),
+    ("RESIDUAL_BLOCKS_RATE: 0.9", "space.skip_rate", 0.9),
+    ("OPERATIONS: {search_space: [dropout, identity]}", "space.operations", ("dropout", "identity")),
+    ("OPERATIONS: {reference_space: {mine: !Operation {op: ReLU}}}", "space.reference", {"mine": {"op": "ReLU"}}),
+    ("OPERATIONS: {a: !Operation {op: ReLU}, b: !Operation {op: Identity}}", "space.operations", ("a", "b")),
+    ("OPERATIONS: {a: !Operation {op: ReLU }}", "space.reference", {"a": {"op": "ReLU"}}),
+    ("DATASET: CIFAR10", "dataset.name", "cifar10"),
+    ("DATASET: mnist", "dataset.name", "mnist"),
+    ("DATASET: Fashion_MNIST", "dataset.name", "fashion_mnist"),
+    ("INPUT_STEM: []", "space.input_stem", ()),
+    ("INPUT_STEM: [conv3x3_16bnrelu]", "space.input_stem", ("conv3x3_16bnrelu",)),
+    ("INPUT_STEM: [!Operation {op: ReLU}]", "space.input_stem", ("input_stem_1",)),
+    ("OUTPUT_STEM:\n- batch_norm\n- !Operation\n  op: Flatten", "space.output_stem", ("batch_norm", "output_stem_2")),
+    ("OUTPUT_STEM: [!Operation {op: Flatten}]", "space.reference", {"output_stem_1": {"op": "Flatten"}}),
+    (
+        "OPERATIONS: {reference_space: {output_stem_1: {op: ReLU}}}\nOUTPUT_STEM: [{op: Flatten}]",
+        "space.reference",
+        {"output_stem_1": {"op": "ReLU"}, "output_stem_1_": {"op": "Flatten"}},
+    ),
+    ("EPOCHS: 9", "evaluation.epochs", 9),
+    ("FULL_TRAIN_EPOCHS: 9", "full_train.epochs", 9),
+    ("INITIAL_LR: 0", "evaluation.initial_lr", 0.0),
+    ("FINAL_LR: 0.9", "evaluation.final_lr", 0.9),
+    ("BATCH_SIZE: 9", "evaluation.batch_size", 9),
+    ("OPTIMIZER: Adam", "evaluation.optimizer.op", "Adam"),
+    ("OPTIMIZER: rmsprop", "evaluation.optimizer.op", "RMSprop"),
+    ("OPTIMIZER: sgd", "evaluation.optimizer.arguments", {}),
+    ("OPTIMIZER: !Operation {op: adam , beta_1: 0.8}", "evaluation.optimizer.arguments", {"beta_1": 0.8}),
+    ("AFFINE_TRANSFORMATIONS_ENABLED: True", "evaluation.augmentation.affine", True),
+    ("CUTOUT_PROB: 0.9", "evaluation.augmentation.cutout", 0.9),
+    ("SATURATION_AUG_PROB: 0.9", "evaluation.augmentation.saturation", 0.9),
+    ("CONTRAST_AUG_PROB: 0.9", "evaluation.augmentation.contrast", 0.9),
+    ("MOMENTUM_EPOCHS: 9", "evaluation.momentum_epochs", 9),
+    ("TERMINATION_THRESHOLD_FACTOR: 0", "evaluation.act.beta", 0.0),
+    ("TERMINATION_DIMINISHING_FACTOR: 0.9", "evaluation.act.zeta", 0.9),
+    ("EPOCHS: 9", "evaluation.stopping", "act"),
+]
+
+
+@pytest.mark.parametrize(("text", "key", "value"), KEYS, ids=[text for text, _, _ in KEYS])
+def test_a_key_means_what_it_meant(tmp_path: Path, text: str, key: str, value: Any) -> None:
+    config: Any = load(write(tmp_path, text))
+    assert config.warnings == ()
+    for part in key.split("."):
+        config = getattr(config, part)
+    assert config == value
+
+
+def test_a_file_changes_what_its_keys_name_and_keeps_the_ancestors_stopping_rule(tmp_path: Path) -> None:
+    before = Config().flat()
+    after = load(write(tmp_path, "EPOCHS: 9\nCOLONY_SIZE: 8\n")).flat()
+    assert after == before | {"evaluation.epochs": "9", "colony.size": "8", "evaluation.stopping": "act"}
+
+
+INSTEAD = [
+    ("RESUME_FROM_RESULTS_FILE: false", "--resume"),
+    ("LR: 0.1", "learning_rate"),
+    ("SCOUTS_COUNT: 2", "colony.abandonment_limit"),
+    ("LOG_FILES_SUBPATH: logs", "results folder"),
+    ("RESULTS_FILE_NAME: x.csv", "<name>.csv"),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), INSTEAD)
+def test_a_key_without_a_meaning_is_named_once_with_what_does_its_job(tmp_path: Path, text: str, says: str) -> None:
+    (warning,) = load(write(tmp_path, text)).warnings
+    assert warning.startswith(f"{text.partition(':')[0]} is ignored ({tmp_path / 'old.yaml'}); ")
+    assert says in warning
+
+
+# Text, what the message begins with, and what else it must say.
+WRONG = [
+    ("EPOCHS: 0", "EPOCHS must be at least 1, got 0 (", ""),
+    ("EPOCHS: many", "EPOCHS must be a whole number, got 'many'", ""),
+    ("CONFIG_VERSION: a b", "CONFIG_VERSION must match", "got 'a b'"),
+    ("SEED_VALUE: 1.5", "SEED_VALUE must be a whole number, got 1.5", ""),
+    ("OPTIMIZATION_OBJECTIVE: Ackley", "OPTIMIZATION_OBJECTIVE must be one of 'nas'", "got 'ackley'"),
+    ("DATASET: IMAGENET", "DATASET must be one of digits", "got 'imagenet'"),
+    ("COLONY_SIZE: [7]", "COLONY_SIZE must be a whole number, got [7]", ""),
+    ("RESIDUAL_BLOCKS_RATE: 2", "RESIDUAL_BLOCKS_RATE must be at most 1.0, got 2", ""),
+    ("STOCHASTIC_SC_RATE: 2", "STOCHASTIC_SC_RATE must be at most 1.0, got 2", ""),
+    ("TERMINATION_THRESHOLD_FACTOR: 2", "TERMINATION_THRESHOLD_FACTOR must be at most 1.0", ""),
+    ("CUTOUT_PROB: 2", "CUTOUT_PROB must be at most 1.0", ""),
+    ("OPTIMIZER: Adagrad", "OPTIMIZER.op must be one of 'SGD', 'Adam' or 'RMSprop', got 'Adagrad'", ""),
+    ("OPTIMIZER: !Operation {op: SGD, lr: 1}", "OPTIMIZER has no argument 'lr' for SGD", "learning_rate"),
+    ("OPTIMIZER: 3", "OPTIMIZER must be a mapping of keys, got 3", ""),
+    ("INPUT_STEM: conv3x3_8", "INPUT_STEM must be a list, got 'conv3x3_8'", ""),
+    ("INPUT_STEM: [!Operation {op: Conv2D, filters: .nan}]", "INPUT_STEM[0].filters must be text", "got nan"),
+    ("OPERATIONS: [identity]", "OPERATIONS must be a mapping", "got ['identity']"),
+    ("OPERATIONS: {}", "OPERATIONS must be a mapping", "got {}"),
+    ("OPERATIONS: {search_space: identity}", "OPERATIONS.search_space must be a list, got 'identity'", ""),
+    ("OPERATIONS: {search_space: [a, a]}", "OPERATIONS.search_space must name each operation once", ""),
+    ("OPERATIONS: {search_space: [a], reference: {}}", "unknown key OPERATIONS.reference", "'reference_space'"),
+    ("OPERATIONS: {reference_space: 3}", "OPERATIONS.reference_space must be a mapping of keys, got 3", ""),
+    ("OPERATIONS: {reference_space: {a: ReLU}}", "OPERATIONS.reference_space.a must be a mapping", "got 'ReLU'"),
+    ("OPERATIONS: {a: ReLU}", "OPERATIONS.a must be a mapping of keys, got 'ReLU'", ""),
+    ("OPERATIONS: {sc_1: {op: ReLU}}", "OPERATIONS has keys of letters", "got 'sc_1'"),
+    ("STOCHASTIC_SC_RATE: 0\nRESIDUAL_BLOCKS_RATE: 0", "STOCHASTIC_SC_RATE and RESIDUAL_BLOCKS_RATE are one", "both"),
+    ("EPOCH: 3", "unknown key EPOCH (", "did you mean 'EPOCHS'?"),
+    ("OPTIMISER: Adam", "unknown key OPTIMISER (", "did you mean 'OPTIMIZER'?"),
+    ("XYZZY: 3", "unknown key XYZZY (", "hivenas init default writes every key"),
+    ("EPOCHS: 3\nname: x", "a configuration has either", "got name and EPOCHS"),
+    ("name: x\nEPOCHS: 3", "a configuration has either", "use today's, such as evaluation.epochs for EPOCHS"),
+]
+
+
+@pytest.mark.parametrize(("text", "begins", "says"), WRONG, ids=[text for text, _, _ in WRONG])
+def test_a_wrong_value_is_refused_under_the_key_that_the_file_has(
+    tmp_path: Path, text: str, begins: str, says: str
+) -> None:
+    message = refusal(tmp_path, text)
+    assert message.startswith(begins)
+    assert says in message
+    assert f"({tmp_path / 'old.yaml'})" in message
+
+
+def test_momentum_with_too_few_epochs_is_refused_in_the_files_own_words(tmp_path: Path) -> None:
+    assert refusal(tmp_path, "EPOCHS: 2\nMOMENTUM_EPOCHS: 4") == (
+        "EPOCHS must be at least 3 when MOMENTUM_EPOCHS > 0, got EPOCHS=2 "
+        f"({tmp_path / 'old.yaml'}); raise EPOCHS or set MOMENTUM_EPOCHS: 0"
+    )
+
+
+def test_overrides_have_todays_keys_and_are_blamed_under_them(tmp_path: Path) -> None:
+    text = "EPOCHS: 4\nOPERATIONS: {search_space: [a, identity], reference_space: {a: !Operation {op: ReLU}}}"
+    config = load(write(tmp_path, text), ["evaluation.epochs=7 space.reference.a.op=Identity"])
+    assert config.evaluation.epochs == 7
+    assert config.space.reference == {"a": {"op": "Identity"}}
+    assert refusal(tmp_path, text, ["evaluation.epochs=0"]) == (
+        "evaluation.epochs must be at least 1, got 0 (--set evaluation.epochs=0)"
+    )
+    assert refusal(tmp_path, text, ["EPOCHS=3"]) == (
+        "unknown key EPOCHS (--set EPOCHS=3); did you mean evaluation.epochs?"
+    )
+
+
+def test_what_was_loaded_is_written_and_read_back_in_todays_keys(tmp_path: Path) -> None:
+    config = load(FILE)
+    again = load(write(tmp_path, config.to_yaml()))
+    assert again.to_mapping() == config.to_mapping()
+    assert again.warnings == ()
+
+
+def test_the_translation_leaves_what_it_was_given_as_it_is() -> None:
+    given = {"OPERATIONS": {"reference_space": {"a": {"op": "ReLU"}}}, "INPUT_STEM": [{"op": "ReLU"}]}
+    assert is_ancestral(given)
+    translate(given, "FILE").data["space"]["reference"]["b"] = {}
+    assert given == {"OPERATIONS": {"reference_space": {"a": {"op": "ReLU"}}}, "INPUT_STEM": [{"op": "ReLU"}]}
+
+
+def test_the_command_prints_every_warning_once_and_names_old_keys_after_loading_too(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["check", "--config", str(FILE)])
+    assert result.exit_code == 0
+    lines = result.stderr.splitlines()
+    assert [line.split()[:3] for line in lines] == [["hivenas:", "warning:", key] for key in DEAD]
+    assert "72,000,000 architectures" in result.stdout
+
+    file = write(tmp_path, "OPERATIONS: {search_space: [identity, sep3x3_65]}")
+    result = CliRunner().invoke(main, ["check", "--config", str(file)])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("hivenas: OPERATIONS.search_space[1] must name a known operation, got 'sep3x3_65'")
+    assert str(file) in result.stderr

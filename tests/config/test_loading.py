@@ -1,0 +1,443 @@
+"""The configuration file and its overrides: what is accepted, and what is said about what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from hivenas.config import ColonyConfig, Config, from_mapping, load
+from hivenas.errors import ConfigError, InputError
+
+
+def _write(folder: Path, text: str, name: str = "experiment.yaml") -> Path:
+    file = folder / name
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def _refusal(folder: Path, text: str, overrides: Sequence[str] = ()) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(_write(folder, text), overrides)
+    return str(caught.value)
+
+
+# Text of a file, key that the message must name, and what else it must say: what was given, what is allowed.
+WRONG_VALUES = [
+    ("evaluation: {epochs: '5'}", "evaluation.epochs", "must be a whole number, got '5'"),
+    ("evaluation: {epochs: 5.0}", "evaluation.epochs", "must be a whole number, got 5.0"),
+    ("evaluation: {epochs: 0}", "evaluation.epochs", "must be at least 1, got 0"),
+    ("results: {keep_weights: best:0}", "results.keep_weights", "best:N with a whole number N ≥ 1, got 'best:0'"),
+    ("results: {keep_weights: best}", "results.keep_weights", "must be all, none or best:N"),
+    ("evaluation: {initial_lr: fast}", "evaluation.initial_lr", "must be a number, got 'fast'"),
+    ("evaluation: {initial_lr: .nan}", "evaluation.initial_lr", "must be a finite number, got nan"),
+    ("evaluation: {initial_lr: .inf}", "evaluation.initial_lr", "must be a finite number, got inf"),
+    ("evaluation: {act: {beta: 1.1}}", "evaluation.act.beta", "must be at most 1.0, got 1.1"),
+    ("evaluation: {optimizer: Adam}", "evaluation.optimizer", "must be a mapping of keys, got 'Adam'"),
+    ("evaluation: {optimizer: {op: SDG}}", "evaluation.optimizer.op", "'SGD', 'Adam' or 'RMSprop', got 'SDG'"),
+    ("evaluation: {optimizer: {momentum: big}}", "evaluation.optimizer.momentum", "got 'big'"),
+    ("evaluation: {augmentation: {cutout: 1.5}}", "evaluation.augmentation.cutout", "at most 1.0, got 1.5"),
+    ("evaluation: {stopping: mean}", "evaluation.stopping", "'act', 'median' or 'none', got 'mean'"),
+    ("evaluation: {epochs: 3, first_look: 3}", "evaluation.first_look", "evaluation.epochs=3, got 3"),
+    ("evaluation: {inherit: true, first_look: 3}", "evaluation.first_look", "epochs − inherit_epochs=3"),
+    ("evaluation: {epochs: 2, inherit: true}", "evaluation.inherit_epochs", "evaluation.epochs=2, got 2"),
+    ("seed: true", "seed", "must be a whole number, got True"),
+    ("seed: -1", "seed", "must be at least 0, got -1"),
+    ("seed: 4294967296", "seed", "must be less than 4294967296, got 4294967296"),
+    ("name: 'a b'", "name", "got 'a b'"),
+    ("name: ../up", "name", "got '../up'"),
+    ("name: 3", "name", "must be text, got 3"),
+    ("objective: fastest", "objective", "'rosenbrock' or 'table', got 'fastest'"),
+    ("dataset: {name: mnits}", "dataset.name", "got 'mnits'"),
+    ("dataset: {validation_split: 1.0}", "dataset.validation_split", "must be less than 1.0, got 1.0"),
+    ("dataset: {validation_split: 0}", "dataset.validation_split", "must be greater than 0.0, got 0"),
+    ("dataset: {path: images}", "dataset.path", "got 'images'"),
+    ("dataset: {name: image_folder, path: x, image_size: [28]}", "dataset.image_size", "[height, width], got [28]"),
+    (
+        "dataset: {name: image_folder, path: x, image_size: [28, 28, 3]}",
+        "dataset.image_size",
+        "must be [height, width], got [28, 28, 3]",
+    ),
+    ("dataset: {name: image_folder, path: x, image_size: 28}", "dataset.image_size", "must be a list, got 28"),
+    ("space: {depth: 0}", "space.depth", "must be at least 1, got 0"),
+    ("space: {skip_rate: 1.5}", "space.skip_rate", "must be at most 1.0, got 1.5"),
+    ("space: {operations: identity}", "space.operations", "must be a list, got 'identity'"),
+    ("space: {operations: []}", "space.operations", "must have at least 1 entry, got []"),
+    ("space: {operations: [identity, 3]}", "space.operations.1", "must be text, got 3"),
+    ("space: {operations: [identity, identity]}", "space.operations", "got 'identity' more than once"),
+    ("space: {preset: null}", "space.operations", "space.preset is null"),
+    ("space: {reference: {sc_1: {op: Conv2D}}}", "space.reference", "got 'sc_1'"),
+    ("space: {reference: {output: {op: Conv2D}}}", "space.reference", "got 'output'"),
+    ("space: {reference: {'a|b': {op: Conv2D}}}", "space.reference", "got 'a|b'"),
+    ("space: {reference: {mine: Conv2D}}", "space.reference.mine", "must be a mapping of keys, got 'Conv2D'"),
+    ("colony: {size: 0}", "colony.size", "must be at least 1, got 0"),
+    (
+        "colony: {kind: canonical, overlap: 1}",
+        "colony.overlap",
+        "must be 0 with colony.kind: canonical, whose phases wait for the one before, got 1 (",
+    ),
+    ("colony: {overlap: -1}", "colony.overlap", "must be at least 0, got -1"),
+    ("colony: {employee_ratio: -0.1}", "colony.employee_ratio", "must be at least 0.0, got -0.1"),
+    ("colony: 7", "colony", "must be a mapping of keys, got 7"),
+    ("full_train: {enabled: 1}", "full_train.enabled", "must be true or false, got 1"),
+    ("registry: {alias: '2nd'}", "registry.alias", "got '2nd'"),
+    ("results: {dir: ''}", "results.dir", "must not be empty, got ''"),
+    ("execution: {kind: cluster}", "execution.kind", "'serial', 'process' or 'dask', got 'cluster'"),
+    ("execution: {kind: dask, address: hub}", "execution.address", "such as tcp://hub:8786, got 'hub'"),
+    (
+        "execution: {address: 'tcp://hub:8786'}",
+        "execution.address",
+        "must be null for execution.kind=process, got 'tcp://hub:8786' (",
+    ),
+    ("execution: {timeout_s: 0}", "execution.timeout_s", "must be greater than 0.0, got 0"),
+    (
+        "execution: {timeout_s: 60, kind: serial}",
+        "execution.timeout_s",
+        "must be null for execution.kind=serial, got 60 (",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "key", "says"), WRONG_VALUES, ids=[text for text, _, _ in WRONG_VALUES])
+def test_a_wrong_value_is_refused_with_its_key_the_file_and_what_was_given(
+    tmp_path: Path, text: str, key: str, says: str
+) -> None:
+    message = _refusal(tmp_path, text)
+    assert message.startswith(key)
+    assert says in message
+    assert str(tmp_path / "experiment.yaml") in message
+
+
+UNKNOWN_KEYS = [
+    ("evalution: {epochs: 2}", "evalution", "did you mean evaluation?"),
+    ("evaluation: {epoch: 2}", "evaluation.epoch", "did you mean evaluation.epochs?"),
+    ("evaluation: {act: {betta: 0}}", "evaluation.act.betta", "did you mean evaluation.act.beta?"),
+    ("registry: {register_model: true}", "registry.register_model", "did you mean registry.register?"),
+    ("skip_rate: 0.5", "skip_rate", "did you mean space.skip_rate?"),
+    ("evaluation: {optimizer: {momentm: 0.9}}", "momentm", "did you mean 'momentum'?"),
+    ("evaluation: {optimizer: {op: Adam, momentum: 0.9}}", "momentum", "choose among learning_rate, beta_1"),
+    ("xyzzy: 1", "xyzzy", "hivenas init default writes every key"),
+]
+
+
+@pytest.mark.parametrize(("text", "key", "hint"), UNKNOWN_KEYS, ids=[key for _, key, _ in UNKNOWN_KEYS])
+def test_an_unknown_key_is_refused_and_the_nearest_known_one_is_suggested(
+    tmp_path: Path, text: str, key: str, hint: str
+) -> None:
+    message = _refusal(tmp_path, text)
+    assert key in message
+    assert hint in message
+    assert str(tmp_path / "experiment.yaml") in message
+
+
+def test_momentum_with_too_few_epochs_is_refused_in_these_words(tmp_path: Path) -> None:
+    assert _refusal(tmp_path, "evaluation: {epochs: 2, momentum_epochs: 4}") == (
+        "evaluation.epochs must be at least 3 when momentum_epochs > 0, got epochs=2 "
+        f"({tmp_path / 'experiment.yaml'}); raise epochs or set momentum_epochs: 0"
+    )
+
+
+def test_momentum_with_three_epochs_is_accepted(tmp_path: Path) -> None:
+    config = load(_write(tmp_path, "evaluation: {epochs: 3, momentum_epochs: 4}"))
+    assert (config.evaluation.epochs, config.evaluation.momentum_epochs) == (3, 4)
+
+
+def test_the_number_of_further_problems_is_said(tmp_path: Path) -> None:
+    assert _refusal(tmp_path, "space: {depth: 0}\ncolony: {size: 0, iterations: 0}").endswith("(and 2 more)")
+
+
+BAD_YAML = [
+    ("a: [", "not valid YAML"),
+    ("a: 'b", "not valid YAML"),
+    ("a: 0b_", "'0b_' is no number"),
+    ("name: \x01", "not valid YAML"),
+    ("a: &a [*a]", "recursive"),
+    ("- a", "must be a mapping of keys, got a list"),
+    ("digits", "must be a mapping of keys, got a str"),
+    ("1: 2", "1"),
+    ("? [a]\n: b", "a key must be printable text, got ['a']"),
+    ("name: a\nseed: 1\nname: b", "'name' stands twice"),
+    ("evaluation: {epochs: 1, epochs: 2}", "'epochs' stands twice"),
+    ("space: {reference: {a: !Operation {op: Conv2D, op: ReLU}}}", "'op' stands twice"),
+    ("evaluation: {optimizer: !Operation [SGD]}", "!Operation stands before a mapping"),
+    ("space: {operations: !!python/tuple {a: b}}", "a tuple is written [a, b]"),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), BAD_YAML, ids=[repr(text) for text, _ in BAD_YAML])
+def test_a_file_that_is_no_mapping_of_distinct_keys_is_refused_by_name(tmp_path: Path, text: str, says: str) -> None:
+    message = _refusal(tmp_path, text)
+    assert says in message
+    assert str(tmp_path / "experiment.yaml") in message
+    assert "\n" not in message
+
+
+FOREIGN_TAGS = [
+    ("name: !!python/object:pathlib.Path {}", "!!python/object:pathlib.Path"),
+    ("name: !!python/object/apply:os.mkdir [MARK]", "!!python/object/apply:os.mkdir"),
+    ("name: !!python/object/new:os.mkdir [MARK]", "!!python/object/new:os.mkdir"),
+    ("name: !!python/name:os.system", "!!python/name:os.system"),
+    ("name: !!python/module:os", "!!python/module:os"),
+    ("evaluation: {optimizer: !Optimizer {op: SGD}}", "!Optimizer"),
+]
+
+
+@pytest.mark.parametrize(("text", "tag"), FOREIGN_TAGS, ids=[tag for _, tag in FOREIGN_TAGS])
+def test_a_tag_that_could_build_an_object_is_refused_and_nothing_is_built(tmp_path: Path, text: str, tag: str) -> None:
+    mark = tmp_path / "built"
+    message = _refusal(tmp_path, text.replace("MARK", str(mark)))
+    assert f"the tag {tag} is not allowed" in message
+    assert f"{tmp_path / 'experiment.yaml'}, line 1" in message
+    assert not mark.exists()
+
+
+def test_a_file_that_cannot_be_read_is_refused_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    for path, says in (
+        (tmp_path / "absent.yaml", "No such file"),
+        (tmp_path, "Is a directory"),
+        (tmp_path / "binary.yaml", "it is not UTF-8 text"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            load(path)
+        assert str(path) in str(caught.value)
+        assert says in str(caught.value)
+
+
+def test_a_configuration_error_is_an_input_error_and_a_value_error() -> None:
+    with pytest.raises(ConfigError) as caught:
+        from_mapping({"colony": {"size": 0}})
+    assert isinstance(caught.value, InputError)
+    assert isinstance(caught.value, ValueError)
+    assert str(caught.value) == "colony.size must be at least 1, got 0"
+
+
+BAD_OVERRIDES = [
+    ("evaluation.epochs", "--set takes key=value, got 'evaluation.epochs'"),
+    ("=3", "--set takes key=value, got '=3'"),
+    ("a-b=1", "--set takes key=value, got 'a-b=1'"),
+    (".epochs=1", "--set takes key=value, got '.epochs=1'"),
+    ("evaluation.epochs=", "evaluation.epochs must be a whole number, got None (--set evaluation.epochs=null)"),
+    ("evaluation.epochs=few", "evaluation.epochs must be a whole number, got 'few' (--set evaluation.epochs=few)"),
+    ("evaluation.epoch=2", "unknown key evaluation.epoch (--set evaluation.epoch=2); did you mean evaluation.epochs?"),
+    ("evaluation=3", "evaluation must be a mapping of keys, got 3 (--set evaluation=3)"),
+    ("name.first=1", "name is a single value and has no key first (--set name.first=1)"),
+    ("colony.size=0 seed=1", "colony.size must be at least 1, got 0 (--set colony.size=0)"),
+    ("name=[1", "(--set name=[1, line 1)"),
+    ("name=!!python/name:os.system", "the tag !!python/name:os.system is not allowed"),
+]
+
+
+@pytest.mark.parametrize(("override", "says"), BAD_OVERRIDES, ids=[override for override, _ in BAD_OVERRIDES])
+def test_a_wrong_override_is_refused_by_its_own_text(tmp_path: Path, override: str, says: str) -> None:
+    message = _refusal(tmp_path, "name: given", [override])
+    assert says in message
+    assert "experiment.yaml" not in message
+
+
+def test_the_file_is_blamed_for_a_wrong_value_that_no_override_touched(tmp_path: Path) -> None:
+    message = _refusal(tmp_path, "colony: {size: 0}", ["seed=1"])
+    assert str(tmp_path / "experiment.yaml") in message
+    assert "--set" not in message
+
+
+OVERRIDES: list[tuple[list[str], dict[str, str]]] = [
+    (["evaluation.epochs=2 colony.iterations=3"], {"evaluation.epochs": "2", "colony.iterations": "3"}),
+    (["evaluation.epochs=2", "colony.iterations=3"], {"evaluation.epochs": "2", "colony.iterations": "3"}),
+    (["  seed=1   name=x  "], {"seed": "1", "name": "x"}),
+    (["seed=1", "seed=2"], {"seed": "2"}),
+    (["seed=null"], {"seed": "null"}),
+    (["space.operations=[identity, dropout] space.depth=2"], {"space.operations": "identity, dropout"}),
+    (["results.dir=a folder"], {"results.dir": "a folder"}),
+    (["evaluation.optimizer={op: Adam, beta_1: 0.8}"], {"evaluation.optimizer.op": "Adam"}),
+    (["evaluation.initial_lr=1e-3"], {"evaluation.initial_lr": "0.001"}),
+    (["full_train.enabled=false"], {"full_train.enabled": "false"}),
+    ([""], {}),
+    ([], {}),
+]
+
+
+@pytest.mark.parametrize(("overrides", "expected"), OVERRIDES, ids=[" ".join(texts) for texts, _ in OVERRIDES])
+def test_overrides_change_what_they_name_and_nothing_else(
+    tmp_path: Path, overrides: list[str], expected: dict[str, str]
+) -> None:
+    file = _write(tmp_path, "name: given\nevaluation: {epochs: 7}\n")
+    before, after = load(file).flat(), load(file, overrides).flat()
+    assert {key: after[key] for key in expected} == expected
+    named = {part.partition("=")[0] for text in overrides for part in text.split() if "=" in part}
+    changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    assert all(any(key == n or key.startswith(n + ".") for n in named) for key in changed)
+
+
+def test_an_override_may_open_a_section_that_the_file_leaves_out_or_empty(tmp_path: Path) -> None:
+    assert load(_write(tmp_path, ""), ["evaluation.act.beta=0"]).evaluation.act.beta == 0
+    assert load(_write(tmp_path, "evaluation:\n"), ["evaluation.epochs=4"]).evaluation.epochs == 4
+
+
+def test_operation_and_tuple_tags_are_read(tmp_path: Path) -> None:
+    config = load(
+        _write(
+            tmp_path,
+            "space:\n"
+            "  operations: !!python/tuple [mine, identity]\n"
+            "  reference:\n"
+            "    mine: !Operation {op: SeparableConv2D, filters: 64, kernel_size: !!python/tuple [3, 3]}\n"
+            "evaluation: {optimizer: !Operation {op: Adam, beta_1: 0.8}}\n",
+        )
+    )
+    assert config.space.operations == ("mine", "identity")
+    assert config.space.reference == {"mine": {"op": "SeparableConv2D", "filters": 64, "kernel_size": (3, 3)}}
+    assert config.evaluation.optimizer.op == "Adam"
+    assert config.evaluation.optimizer.arguments == {"beta_1": 0.8}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1e-3", 1e-3), ("1E-3", 1e-3), ("1.5e-3", 1.5e-3), ("+2e-2", 2e-2), ("1e0", 1.0), ("0.1", 0.1)]
+)
+def test_numbers_with_an_exponent_are_numbers(tmp_path: Path, text: str, value: float) -> None:
+    assert load(_write(tmp_path, f"evaluation: {{initial_lr: {text}}}")).evaluation.initial_lr == value
+
+
+def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
+    assert load(_write(tmp_path, "")).to_mapping() == Config().to_mapping()
+
+
+def test_the_defaults_are_the_published_ones() -> None:
+    flat = Config().flat()
+    published = {
+        "name": "digits",
+        "seed": "42",
+        "objective": "nas",
+        "dataset.name": "digits",
+        "dataset.validation_split": "0.2",
+        "space.preset": "layerwise",
+        "space.depth": "5",
+        "space.input_stem": "conv3x3_32bnrelu",
+        "space.output_stem": "global_avg_pool",
+        "space.skip_rate": "0.0",
+        "evaluation.epochs": "5",
+        "evaluation.batch_size": "128",
+        "evaluation.optimizer.op": "SGD",
+        "evaluation.optimizer.momentum": "0.9",
+        "evaluation.optimizer.nesterov": "true",
+        "evaluation.initial_lr": "0.08",
+        "evaluation.final_lr": "0.01",
+        "evaluation.momentum_epochs": "0",
+        "evaluation.act.beta": "0.25",
+        "evaluation.act.zeta": "0.25",
+        "colony.size": "7",
+        "colony.employee_ratio": "0.44",
+        "colony.abandonment_limit": "3",
+        "colony.iterations": "15",
+        "full_train.enabled": "true",
+        "full_train.epochs": "50",
+        "registry.register": "true",
+        "registry.model": "null",
+        "registry.alias": "champion",
+        "results.dir": "results",
+        "execution.kind": "process",
+        "execution.workers": "1",
+        "execution.timeout_s": "null",
+    }
+    assert {key: flat.get(key) for key in published} == published
+
+
+@pytest.mark.parametrize(
+    ("size", "ratio", "employees"), [(7, 0.44, 3), (7, 0.0, 1), (1, 1.0, 1), (10, 0.5, 5), (10, 0.59, 5), (10, 1.0, 10)]
+)
+def test_employees_are_the_floor_of_their_share_and_at_least_one(size: int, ratio: float, employees: int) -> None:
+    colony = ColonyConfig(size=size, employee_ratio=ratio)
+    assert (colony.employees, colony.onlookers) == (employees, size - employees)
+
+
+def test_every_file_under_conf_loads() -> None:
+    files = sorted((Path(__file__).parents[2] / "conf").glob("*.yaml"))
+    assert "default.yaml" in [file.name for file in files]
+    for file in files:
+        assert load(file).source == str(file)
+
+
+def test_the_documented_defaults_are_the_defaults() -> None:
+    file = Path(__file__).parents[2] / "conf" / "default.yaml"
+    assert load(file).to_mapping() == Config().to_mapping()
+
+
+_NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_.\-]{0,12}", fullmatch=True)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    name=_NAMES,
+    seed=st.none() | st.integers(0, 2**32 - 1),
+    rate=st.floats(0, 1),
+    learning_rate=st.floats(0, 1e300),
+    timeout=st.none() | st.floats(1e-300, 1e9),
+    directory=_NAMES.map(lambda text: f"{text}: #'é"),
+    operations=st.none() | st.lists(_NAMES, min_size=1, max_size=4, unique=True),
+)
+def test_what_to_yaml_writes_loads_as_the_same_configuration(
+    tmp_path_factory: pytest.TempPathFactory,
+    name: str,
+    seed: int | None,
+    rate: float,
+    learning_rate: float,
+    timeout: float | None,
+    directory: str,
+    operations: list[str] | None,
+) -> None:
+    config = from_mapping(
+        {
+            "name": name,
+            "seed": seed,
+            "space": {
+                "skip_rate": rate,
+                "operations": operations,
+                "reference": {"mine": {"op": "Conv2D", "kernel_size": (3, 3)}},
+            },
+            "evaluation": {"initial_lr": learning_rate, "optimizer": {"op": "RMSprop", "rho": rate}},
+            "results": {"dir": directory},
+            "execution": {"timeout_s": timeout},
+        }
+    )
+    again = load(_write(tmp_path_factory.mktemp("round"), config.to_yaml()))
+    assert again.to_mapping() == config.to_mapping()
+    assert again.flat() == config.flat()
+    assert again.to_yaml() == config.to_yaml()
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    config = Config()
+    with pytest.raises(ValidationError, match="frozen"):
+        config.seed = 1  # type: ignore[misc]
+    with pytest.raises(ValidationError, match="frozen"):
+        config.evaluation.epochs = 1  # type: ignore[misc]
+    with pytest.raises(ValidationError, match="frozen"):
+        config.evaluation.optimizer.op = "Adam"  # type: ignore[misc]
+
+
+def test_the_registered_model_is_named_after_the_experiment_unless_it_has_a_name() -> None:
+    assert from_mapping({"name": "mine"}).model_name == "mine"
+    assert from_mapping({"name": "mine", "registry": {"model": "other"}}).model_name == "other"
+
+
+def test_a_section_without_keys_keeps_its_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text("evaluation:\n  # epochs: 3\n")
+    assert load(file).to_mapping() == Config().to_mapping()
+
+
+@pytest.mark.parametrize("name", ["1e3", "1e-3x", "007"])
+def test_text_that_looks_like_a_number_survives_the_resolved_yaml(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text(from_mapping({"name": name}).to_yaml())
+    assert load(file).name == name
+
+
+@pytest.mark.parametrize(("text", "kept"), [("all", None), ("none", 0), ("best:10", 10)])
+def test_it_is_said_whose_weights_are_kept(tmp_path: Path, text: str, kept: int | None) -> None:
+    file = _write(tmp_path, "name: a")
+    assert load(file, [f"results.keep_weights={text}"]).results.kept == kept

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from hivenas.cli.commands import main
+from hivenas.config import Config, load
+from hivenas.config.templates import shipped, start
+from hivenas.errors import ConfigError
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def test_what_is_shipped_is_the_folder_of_configurations() -> None:
+    assert shipped() == {file.stem: file.read_text() for file in CONF.glob("*.yaml")}
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in CONF.glob("*.yaml")))
+def test_a_shipped_configuration_is_written_as_it_is(tmp_path: Path, name: str) -> None:
+    assert start(name, tmp_path) == tmp_path / f"{name}.yaml"
+    assert (tmp_path / f"{name}.yaml").read_text() == (CONF / f"{name}.yaml").read_text()
+
+
+def test_any_other_name_gets_every_key_with_its_default_under_that_name(tmp_path: Path) -> None:
+    file = start("my-search.2", tmp_path)
+    assert load(file).to_mapping() == Config().to_mapping() | {"name": "my-search.2"}
+    theirs, default = file.read_text().splitlines(), (CONF / "default.yaml").read_text().splitlines()
+    assert [line for line in theirs if line not in default] == [line for line in theirs if line.startswith("name:")]
+
+
+@pytest.mark.parametrize("name", ["a/b", "../up", "", ".hidden", "two words"])
+def test_a_name_that_no_search_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="or one of cifar10, default, digits"):
+        start(name, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_never_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(main, ["init"]).exit_code == 0
+    Path("digits.yaml").write_text("mine")
+    result = CliRunner().invoke(main, ["init"])
+    assert result.exit_code == 2
+    assert result.output == "hivenas: digits.yaml must not be there yet, got a file; remove it or choose another name\n"
+    assert Path("digits.yaml").read_text() == "mine"
+
+
+def test_a_folder_that_does_not_exist_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be written"):
+        start("digits", tmp_path / "none")

@@ -1,0 +1,188 @@
+"""The reference space: the keys that must exist, what they stand for, and the two presets."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+import keras
+import pytest
+
+from hivenas.config.text import nearest
+from hivenas.core.nas.space.operations import (
+    CELLS,
+    LAYER_ARGUMENTS,
+    LAYERS,
+    PRESETS,
+    REFERENCE_SPACE,
+    OpSpec,
+    check_keys,
+    reference_space,
+)
+from hivenas.errors import ConfigError
+
+PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
+    "max_pool3x3": ("MaxPooling2D", {"pool_size": (3, 3), "strides": (1, 1), "padding": "same"}),
+    "avg_pool3x3": ("AveragePooling2D", {"pool_size": (3, 3), "strides": (1, 1), "padding": "same"}),
+    "global_avg_pool": ("GlobalAveragePooling2D", {}),
+    "batch_norm": ("BatchNormalization", {}),
+    "dropout": ("Dropout", {"rate": 0.15}),
+    "identity": ("Identity", {}),
+    "conv5x5_16": ("Conv2D", {"filters": 16, "kernel_size": (5, 5), "activation": "relu"}),
+    "conv3x3_16": ("Conv2D", {"filters": 16, "kernel_size": (3, 3), "activation": "relu"}),
+    "conv5x5_8": ("Conv2D", {"filters": 8, "kernel_size": (5, 5), "activation": "relu"}),
+    "conv3x3_8": ("Conv2D", {"filters": 8, "kernel_size": (3, 3), "activation": "relu"}),
+}
+for _size in (5, 3):
+    for _filters in (128, 64, 32):
+        PUBLISHED[f"sep{_size}x{_size}_{_filters}"] = (
+            "SeparableConv2D",
+            {"filters": _filters, "kernel_size": (_size, _size), "padding": "same", "activation": "relu"},
+        )
+for _filters in (32, 16):
+    PUBLISHED[f"conv3x3_{_filters}bnrelu"] = ("ConvBnReLU", {"filters": _filters, "kernel_size": (3, 3)})
+for _filters in (256, 128, 64):
+    PUBLISHED[f"conv3x3_{_filters}bnreluavgpool"] = (
+        "ConvBnReLUAvgPool",
+        {"filters": _filters, "kernel_size": (3, 3)},
+    )
+    for _blocks in (1, 2):
+        for _reg in (128, 64, 32):
+            PUBLISHED[f"resx{_blocks}reg_{_reg}_conv3x3_{_filters}bnrelu"] = (
+                "ResidualConvBnReLU",
+                {"filters": _filters, "kernel_size": (3, 3), "reg_filters": _reg, "block_count": _blocks},
+            )
+
+
+def test_the_reference_space_has_every_published_key_and_no_other() -> None:
+    assert set(REFERENCE_SPACE) == set(PUBLISHED)
+    assert len(PUBLISHED) == 39
+
+
+@pytest.mark.parametrize("key", PUBLISHED)
+def test_a_published_key_stands_for_its_layer_and_arguments(key: str) -> None:
+    op, arguments = PUBLISHED[key]
+    spec = REFERENCE_SPACE[key]
+    assert spec.op == op
+    assert {name: spec.arguments.get(name) for name in arguments} == arguments
+
+
+@pytest.mark.parametrize("key", [key for key in PUBLISHED if "pool" not in key and re.search(r"\d", key)])
+def test_sizes_and_filters_follow_from_the_name(key: str) -> None:
+    found = re.search(r"(\d)x(\d)_(\d+)", key)
+    assert found
+    rows, columns, filters = map(int, found.groups())
+    assert REFERENCE_SPACE[key].arguments["kernel_size"] == (rows, columns)
+    assert REFERENCE_SPACE[key].arguments["filters"] == filters
+
+
+LAYERWISE = "sep5x5_128 sep3x3_128 sep5x5_64 sep3x3_64 sep5x5_32 sep3x3_32 max_pool3x3 avg_pool3x3 dropout identity"
+CELL_BASED = (
+    "conv3x3_64bnreluavgpool resx2reg_32_conv3x3_64bnrelu conv3x3_128bnreluavgpool conv3x3_256bnreluavgpool "
+    "resx1reg_128_conv3x3_256bnrelu resx1reg_128_conv3x3_128bnrelu"
+)
+
+
+def test_the_presets_are_the_published_ones() -> None:
+    assert {name: " ".join(keys) for name, keys in PRESETS.items()} == {"layerwise": LAYERWISE, "cells": CELL_BASED}
+
+
+def test_every_operation_of_the_reference_space_is_registered() -> None:
+    assert {spec.op for spec in REFERENCE_SPACE.values()} <= {*LAYERS, *CELLS}
+
+
+def test_own_operations_are_added_and_take_the_place_of_built_in_ones() -> None:
+    space = reference_space({"mine": {"op": "Dense", "units": 4}, "dropout": {"op": "Dropout", "rate": 0.5}})
+    assert space["mine"] == OpSpec("Dense", {"units": 4})
+    assert space["dropout"].arguments == {"rate": 0.5}
+    assert REFERENCE_SPACE["dropout"].arguments == {"rate": 0.15}
+    assert set(space) == {*REFERENCE_SPACE, "mine"}
+
+
+def test_the_built_in_operations_cannot_be_changed() -> None:
+    with pytest.raises(TypeError):
+        REFERENCE_SPACE["dropout"] = OpSpec("Identity", {})  # type: ignore[index]
+    with pytest.raises(TypeError):
+        REFERENCE_SPACE["dropout"].arguments["rate"] = 1.0  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "says"),
+    [
+        (
+            {"op": "Conv2d"},
+            r"space\.reference\.mine\.op .* got 'Conv2d'; did you mean 'Conv2D'\?; choose among Activation",
+        ),
+        ({"op": "ConvBnRelu"}, r"did you mean 'ConvBnReLU'\?"),
+        ({"op": "os.system"}, r"got 'os\.system'"),
+        ({"op": "Lambda"}, r"got 'Lambda'"),
+        ({"op": ["Conv2D"]}, r"got \['Conv2D'\]"),
+        ({"op": None}, r"space\.reference\.mine needs an op"),
+        ({"filters": 4}, r"space\.reference\.mine needs an op, got \{'filters': 4\}"),
+    ],
+    ids=["layer", "cell", "function", "code", "list", "null", "missing"],
+)
+def test_only_registered_names_may_be_built(mapping: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        OpSpec.from_mapping("mine", mapping)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "says"),
+    [
+        (
+            {"op": "Conv2D", "filter": 24, "kernel_size": 3},
+            r"space\.reference\.mine has no argument 'filter' for Conv2D; did you mean 'filters'\?; choose",
+        ),
+        ({"op": "ReLU", "max": 6}, r"no argument 'max' for ReLU; .*choose among max_value, negative_slope, threshold"),
+        ({"op": "Conv2D", "filters": 24}, r"space\.reference\.mine\.kernel_size must be given for Conv2D; add it"),
+        ({"op": "SpatialDropout2D", "rate": 0.1, "trainable": True}, "no argument 'trainable' for SpatialDropout2D"),
+    ],
+)
+def test_arguments_that_a_layer_does_not_have_or_needs_are_refused(mapping: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        OpSpec.from_mapping("mine", mapping)
+
+
+# What has no sense in a search: names, which are given, fine-tuning, quantization, and what is no plain number.
+LEFT_OUT = {"name", "lora_rank", "lora_alpha", "quantization_config", "renorm_clipping"}
+# Arguments that some releases of Keras have and others do not.
+OF_SOME_RELEASES = {"renorm", "renorm_momentum", "alpha"}
+
+
+@pytest.mark.parametrize("op", LAYERS)
+def test_the_arguments_of_layers_are_those_of_keras(op: str) -> None:
+
+    needed, optional = LAYER_ARGUMENTS[op]
+    parameters = inspect.signature(getattr(keras.layers, op)).parameters.values()
+    given = {p.name for p in parameters if p.kind is not p.VAR_KEYWORD} - LEFT_OUT
+    inherited = (
+        {"activity_regularizer", "dtype", "trainable"} if any(p.kind is p.VAR_KEYWORD for p in parameters) else set()
+    )
+    assert set(needed) == {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
+    assert {*needed, *optional} - OF_SOME_RELEASES == (given | inherited) - OF_SOME_RELEASES
+    assert len(needed + optional) == len({*needed, *optional})
+
+
+@pytest.mark.parametrize("op", [op for op in LAYERS if "trainable" in LAYER_ARGUMENTS[op][1]])
+def test_every_layer_takes_what_it_inherits(op: str) -> None:
+
+    sizes: dict[str, Any] = {"activation": "relu", "rate": 0.5, "stddev": 0.5}
+    needed = {name: sizes.get(name, 2) for name in LAYER_ARGUMENTS[op][0]}
+    layer = getattr(keras.layers, op)(**needed, trainable=False, dtype="float16", activity_regularizer="l2")
+    assert (layer.trainable, layer.compute_dtype) == (False, "float16")
+
+
+def test_an_unknown_key_is_refused_with_its_place_and_the_nearest_one() -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_keys("space.operations", ["identity", "sep3x3_65"], REFERENCE_SPACE)
+    assert str(caught.value).startswith(
+        "space.operations[1] must name a known operation, got 'sep3x3_65'; did you mean"
+    )
+    assert str(caught.value).endswith(", ".join(REFERENCE_SPACE))
+
+
+def test_nothing_is_suggested_for_a_word_that_is_near_to_none() -> None:
+    assert nearest("xyzzy", REFERENCE_SPACE) == ""
+    assert nearest("dropuot", REFERENCE_SPACE) == "; did you mean 'dropout'?"

@@ -1,0 +1,138 @@
+"""The rules that end a training early, and the state from which a neighbour inherits: all from records alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hivenas.config import EvaluationConfig, from_mapping
+from hivenas.core.folder import weights_name
+from hivenas.core.history import History
+from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.core.nas.training.act import TerminateOnThreshold
+from hivenas.core.nas.training.inheritance import inherited_state
+from hivenas.core.nas.training.rules import StoppingRule, first_look_thresholds, judged_epochs, median_thresholds
+from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal, Row, Status, StopThreshold
+from hivenas.core.tracker import NullTracker
+
+ARCH = "input|dropout|output"
+
+
+def record(
+    *accuracies: float, first: int = 1, status: Status = "complete", phase: Phase = "evaluate", inherited: float = 0.0
+) -> Row:
+    history = tuple(EpochFigures(first + i, 1.0, 0.5, 1.0, accuracy) for i, accuracy in enumerate(accuracies))
+    evaluation = Evaluation(ARCH, status, accuracies[-1], inherited=inherited, history=history)
+    return Row.of(Proposal(0, 0, "scout", 0, ARCH, momentum_epochs=int(phase == "momentum")), evaluation)
+
+
+def settings(**evaluation: Any) -> EvaluationConfig:
+    return from_mapping({"evaluation": {"stopping": "median", "median": {"from_epoch": 2}} | evaluation}).evaluation
+
+
+EARLIER = [record(0.1 * i, 0.1 * i + 0.01, 0.1 * i + 0.02) for i in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("told", "changes", "thresholds"),
+    [
+        (EARLIER, {"epochs": 3}, {2: 0.21}),
+        (EARLIER, {"epochs": 4}, {2: 0.21, 3: 0.22}),
+        (EARLIER, {"epochs": 4, "median": {"from_epoch": 1}}, {1: 0.2, 2: 0.21, 3: 0.22}),
+        (EARLIER, {"epochs": 4, "median": {"from_epoch": 3}}, {3: 0.22}),
+        (EARLIER, {"epochs": 2}, {}),
+        (EARLIER[:4], {"epochs": 4}, {}),
+        (EARLIER[:4], {"epochs": 3, "median": {"candidates": 4, "from_epoch": 2}}, {2: 0.16}),
+        ([*EARLIER[:4], record(0.9, 0.9, status="failed")], {"epochs": 3}, {}),
+        ([*EARLIER[:4], record(0.9, 0.9, phase="momentum")], {"epochs": 3}, {}),
+        ([*EARLIER, record(0.9, status="stopped")], {"epochs": 3}, {2: 0.21}),
+        ([*EARLIER, record(0.9, 0.9, status="stopped")], {"epochs": 3}, {2: 0.26}),
+        ([*EARLIER, record(0.9, 0.9, first=2, inherited=0.8)], {"epochs": 3}, {2: 0.26}),
+    ],
+)
+def test_the_median_rule_judges_by_what_earlier_candidates_had_at_that_epoch(
+    told: list[Row], changes: dict[str, Any], thresholds: dict[int, float]
+) -> None:
+    found = median_thresholds(History(told).curves, settings(**changes))
+    assert {bar.epoch: bar.accuracy for bar in found} == pytest.approx(thresholds)
+
+
+@pytest.mark.parametrize(
+    ("changes", "epochs"),
+    [
+        ({"epochs": 5}, [2, 3, 4]),
+        ({"epochs": 2}, []),
+        ({"epochs": 4, "stopping": "act"}, [1, 2, 3]),
+        ({"epochs": 4, "stopping": "act", "act": {"beta": 0.0}}, []),
+        ({"epochs": 4, "stopping": "none"}, []),
+    ],
+)
+def test_every_epoch_but_the_last_may_be_judged(changes: dict[str, Any], epochs: list[int]) -> None:
+    assert list(judged_epochs(settings(**changes))) == epochs
+
+
+def test_at_most_half_of_equal_candidates_lie_below_the_median() -> None:
+    rng = np.random.default_rng(5)
+    told = [record(*rng.random(3)) for _ in range(31)]
+    (bar,) = median_thresholds(History(told).curves, settings(epochs=3))
+    assert sum(row.accuracies()[2] < bar.accuracy for row in told) == 15
+
+
+@pytest.mark.parametrize(
+    ("parent", "look", "thresholds"),
+    [
+        (record(0.5, 0.6, 0.7), 2, [(2, 0.6)]),
+        (record(0.5, 0.6, 0.7), None, []),
+        (record(0.5, status="stopped"), 2, []),
+        (record(0.6, 0.7, first=3, inherited=0.7), 2, []),
+        (None, 2, []),
+    ],
+)
+def test_a_first_look_compares_with_the_food_source_at_the_same_age(
+    parent: Row | None, look: int | None, thresholds: list[tuple[int, float]]
+) -> None:
+    assert [(bar.epoch, bar.accuracy) for bar in first_look_thresholds(parent, settings(first_look=look))] == thresholds
+
+
+@pytest.mark.parametrize(
+    ("parent", "changes", "inherits"),
+    [
+        (record(0.5, 0.6, 0.7), {"inherit": True, "epochs": 5}, True),
+        (record(0.5, 0.6, 0.7), {"inherit": True, "epochs": 5, "inherit_epochs": 1}, False),
+        (record(0.5, 0.6, 0.7), {"inherit": False, "epochs": 5}, False),
+        (record(0.5, 0.6), {"inherit": True, "epochs": 5}, False),
+        (record(0.6, 0.7, first=4, inherited=0.7), {"inherit": True, "epochs": 5}, False),
+        (None, {"inherit": True, "epochs": 5}, False),
+    ],
+)
+def test_a_neighbour_inherits_from_a_source_that_was_trained_from_scratch_to_that_age(
+    parent: Row | None, changes: dict[str, Any], inherits: bool
+) -> None:
+    assert inherited_state(parent, settings(**changes)) == (weights_name(ARCH, 3) if inherits else "")
+
+
+def test_the_judge_says_which_rule_ended_a_training() -> None:
+    rule = StoppingRule(
+        TerminateOnThreshold(n_classes=10), [StopThreshold(3, 0.9, "the median of 7 earlier candidates")]
+    )
+    assert rule.verdict(1, 0.5) == ""
+    assert rule.verdict(1, 0.3) == "below the threshold 0.3250 after epoch 1"
+    assert rule.verdict(3, 0.8) == "below the median of 7 earlier candidates, 0.9000, after epoch 3"
+    assert rule.verdict(3, 0.9) == ""
+    assert rule.verdict(4, 0.8) == ""
+    assert StoppingRule().verdict(1, 0.0) == ""
+
+
+def test_a_brief_depends_on_what_was_told_alone() -> None:
+    rules = {"stopping": "median", "median": {"from_epoch": 2}, "first_look": 3}
+    evaluation = {"epochs": 4, "inherit": True, "inherit_epochs": 2, "seed": 1}
+    interface = NASInterface({"depth": 1}, evaluation | rules, tracker=NullTracker())
+    proposal = Proposal(5, 1, "employee", 0, "input|identity|output", 0.4, parent=ARCH)
+    briefed = interface.brief(proposal, History(EARLIER))
+    assert briefed == interface.brief(proposal, History(EARLIER))
+    assert [(bar.epoch, round(bar.accuracy, 6)) for bar in briefed.thresholds] == [(2, 0.21), (3, 0.22), (3, 0.42)]
+    assert briefed.inherits == weights_name(ARCH, 2)
+    continuation = Proposal(5, 1, "employee", 0, ARCH, 0.4, momentum_epochs=1, weights_filename="x")
+    assert interface.brief(continuation, History(EARLIER)) == continuation

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+
+from hivenas.config import Config, from_mapping
+from hivenas.core.folder import ResultsFolder
+from hivenas.core.records import Evaluation, Proposal
+from hivenas.execution import Unlimited, run_proposal, train_arch
+from hivenas.execution.task_results import TaskResult, carry_out, saved_states
+
+STATE, OTHER = "0a-003.weights.h5", "0b-001.weights.h5"
+
+
+def configuration(folder: Path) -> Config:
+    return from_mapping({"name": "sent", "results": {"dir": str(folder)}})
+
+
+def make_files(config: Config, fails: bool = False) -> Evaluation:
+    """A training that starts from a state, and leaves what trainings leave."""
+    folder = ResultsFolder(config.results.dir, config.name)
+    assert (folder.weights / STATE).read_bytes() == b"started from"
+    for file in (folder.weights / "new.h5", folder.checkpoints / "kept.h5", folder.weights / ".tmp-1-torn.h5"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"made")
+    model = folder.weights / "new.keras"
+    model.write_bytes(b"a model")
+    evaluation = Evaluation("a", "complete", 0.5, filename="new.weights.h5", extra={"model": str(model), "loss": 1.0})
+    folder.write_history("new", evaluation)
+    if fails:
+        raise ArithmeticError
+    return evaluation
+
+
+def call_it(call: functools.partial[Evaluation]) -> Evaluation:
+    return call()
+
+
+def test_the_states_that_a_call_starts_from_are_found_however_it_is_wrapped(tmp_path: Path) -> None:
+    config = configuration(tmp_path)
+    continued = Proposal(0, 0, "employee", 0, "a", momentum_epochs=2, weights_filename=STATE)
+    heir = Proposal(1, 0, "employee", 0, "a", inherits=OTHER)
+    assert saved_states(functools.partial(functools.partial(run_proposal, config), continued)) == [STATE]
+    assert saved_states(functools.partial(functools.partial(run_proposal, config), heir)) == [OTHER]
+    assert saved_states(functools.partial(Unlimited(functools.partial(train_arch, config, "a", STATE)))) == [STATE]
+    assert saved_states(functools.partial(Unlimited(train_arch), config, "a", weights_filename=STATE)) == [STATE]
+    assert saved_states(functools.partial(Unlimited(train_arch), config, "a")) == []
+
+
+def test_files_come_back_and_paths_lead_to_them(tmp_path: Path) -> None:
+    there, here = tmp_path / "worker", configuration(tmp_path / "driver")
+    call = functools.partial(Unlimited(functools.partial(make_files, here)))
+    parcel = carry_out(call_it, call, {STATE: b"started from"}, there)
+    assert sorted(parcel.files) == ["training_history/new.json", "weights/new.h5", "weights/new.keras"]
+    assert not any(file.is_file() for file in there.rglob("*"))
+    folder = ResultsFolder(here.results.dir, here.name)
+    evaluation = parcel.unpack(folder)
+    assert evaluation.extra == {"model": str(folder.weights / "new.keras"), "loss": 1.0}
+    assert (folder.weights / "new.keras").read_bytes() == b"a model"
+    assert json.loads((folder.histories / "new.json").read_text())["extra"]["model"] == evaluation.extra["model"]
+
+
+def test_a_call_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    call = functools.partial(make_files, configuration(tmp_path / "driver"), fails=True)
+    try:
+        carry_out(call_it, call, {STATE: b"started from"}, tmp_path / "worker")
+    except ArithmeticError:
+        assert not any(file.is_file() for file in tmp_path.rglob("*"))
+    else:
+        raise AssertionError("it did not fail")
+
+
+def test_what_is_no_evaluation_comes_as_it_is(tmp_path: Path) -> None:
+    assert TaskResult({"digest": "d"}, "anywhere", {}).unpack(ResultsFolder(tmp_path, "sent")) == {"digest": "d"}

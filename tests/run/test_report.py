@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hivenas.config import Config, from_mapping
+from hivenas.core.folder import ResultsFolder
+from hivenas.core.records import Evaluation, Proposal, Row
+from hivenas.core.seeds import arch_hash
+from hivenas.errors import ConfigError, MissingResultsError
+from hivenas.run.report import Ending, compare, report_data_of, report_ending, report_recorded
+from hivenas.storage import SearchState, open_store
+from tests.reports.page.markup import read
+
+ARCHS = ("input|a|output", "input|b|output", "input|a|b|output")
+
+
+def recorded(directory: Path, name: str = "bees", stage: Any = "done", model: str = "", **settings: Any) -> Config:
+    """A recorded search of three candidates."""
+    config = from_mapping({"name": name, "results": {"dir": str(directory)}, **settings})
+    with open_store(config, 3) as store:
+        for index, arch in enumerate(ARCHS):
+            evaluation = Evaluation(arch, "complete", 0.5 + 0.1 * index, 2, params=10)
+            store.append(Row.of(Proposal(index, 0, "scout", index, arch), evaluation, f"run{index}"))
+        store.save(
+            stage=stage, run_id="parent", trained=stage == "done", colony={"reused": 4}, data="1f2e", model=model
+        )
+    return config
+
+
+def fully_trained(config: Config, text: str) -> None:
+    """What the full training of the best left."""
+    folder = ResultsFolder(config.results.dir, config.name)
+    folder.histories.mkdir()
+    (folder.histories / f"{arch_hash(ARCHS[-1])}-full.json").write_text(text)
+
+
+def rows_of(config: Config) -> list[Row]:
+    return ResultsFolder(config.results.dir, config.name).rows()
+
+
+def test_all_is_told_from_the_folder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = recorded(tmp_path, model="models:/bees/3")
+    fully_trained(
+        config, json.dumps({"extra": {"test_accuracy": 0.875, "test_accuracy_low": 0.81, "test_accuracy_high": 0.93}})
+    )
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@host/mlflow/")
+    data = report_data_of(config, rows_of(config))
+    assert (data.condition, data.test_accuracy, data.model_uri) == ("finished", 0.875, "models:/bees/3")
+    assert (data.reused, data.data, data.run_id, data.planned) == (4, "1f2e", "parent", 105)
+    assert data.store == "https://host/mlflow"
+    file = report_recorded(config, rows_of(config))
+    page = file.read_text(encoding="utf-8")
+    assert file == tmp_path / "bees/report.html"
+    assert "secret" not in page
+    assert 'href="https://host/mlflow/#/runs/run2"' in page
+    assert "0.8750 0.8100 – 0.9300 (95 %), tested once" in read(page).one("section", id="found").text
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"extra": {"test_accuracy": null}}'])
+def test_a_full_training_whose_history_cannot_be_read_has_no_accuracy(tmp_path: Path, text: str) -> None:
+    config = recorded(tmp_path)
+    fully_trained(config, text)
+    data = report_data_of(config, rows_of(config))
+    assert (data.test_accuracy, data.model_uri) == (None, "")
+
+
+def test_a_store_that_is_no_server_is_not_linked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = recorded(tmp_path, stage="search")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@host/mlflow")
+    data = report_data_of(config, rows_of(config))
+    assert (data.condition, data.store) == ("ended", "")
+    assert "secret" not in report_recorded(config, rows_of(config)).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("reason", "condition"), [("", "finished"), ("no space left", "ended")])
+def test_a_search_that_ends_says_how(tmp_path: Path, reason: str, condition: str) -> None:
+    config = recorded(tmp_path, stage="search")
+    file = report_ending(config, SearchState(), rows_of(config), Ending("sqlite:///x.db", "parent", 0.9, reason=reason))
+    page = read(file.read_text(encoding="utf-8"))
+    assert page.one("h1").all("span")[0].attributes["class"] == f"state {condition}"
+    assert reason in page.one("main").text
+
+
+def test_two_searches_are_compared_by_folder_or_file_wherever_the_folders_lie(tmp_path: Path) -> None:
+    recorded(tmp_path / "one", "bees")
+    recorded(tmp_path / "other", "wasps", evaluation={"epochs": 9})
+    (tmp_path / "wasps.yaml").write_text(
+        f"name: wasps\nresults: {{dir: {tmp_path}/other}}\nevaluation: {{epochs: 9}}\n"
+    )
+    shutil.move(tmp_path / "one", tmp_path / "moved")
+    by_folder, file = compare(str(tmp_path / "moved/bees"), str(tmp_path / "other/wasps"))
+    assert file == tmp_path / "moved/bees-and-wasps.html"
+    by_file, named = compare(
+        str(tmp_path / "moved/bees/bees.yaml"), str(tmp_path / "wasps.yaml"), str(tmp_path / "deep/x.html")
+    )
+    assert named == tmp_path / "deep/x.html"
+    assert by_folder.as_text() == by_file.as_text()
+    assert by_folder.differing() == [("evaluation.epochs", "5", "9")]
+    page = read(named.read_text(encoding="utf-8"))
+    assert page.one("h1").text == "bees and wasps"
+
+
+def test_searches_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for directory in ("one", "other"):
+        recorded(tmp_path / directory)
+    comparison, _ = compare(str(tmp_path / "one/bees"), str(tmp_path / "other/bees"))
+    assert comparison.one.label == str(tmp_path / "one/bees")
+    assert comparison.other.label == str(tmp_path / "other/bees")
+
+
+def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
+    recorded(tmp_path)
+    good = str(tmp_path / "bees")
+    with pytest.raises(MissingResultsError, match=r"got .* without .*\.yaml; give the folder of one search"):
+        compare(good, str(tmp_path))
+    with pytest.raises(ConfigError, match="cannot read the configuration"):
+        compare(good, str(tmp_path / "none.yaml"))
+    (tmp_path / "new.yaml").write_text("name: new\n")
+    with pytest.raises(MissingResultsError, match="no results at"):
+        compare(good, str(tmp_path / "new.yaml"))

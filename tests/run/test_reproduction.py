@@ -1,0 +1,114 @@
+"""Runs are trained again from what MLflow keeps of them alone."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from click.testing import CliRunner
+
+from hivenas import api
+from hivenas.cli.commands import main
+from hivenas.config import from_mapping
+from hivenas.core.folder import ResultsFolder
+from hivenas.core.records import Row
+from hivenas.errors import MissingResultsError, TrackingError
+from tests.run.test_loop import Listener
+
+SEARCH: dict[str, Any] = {
+    "name": "again",
+    "seed": 5,
+    "dataset": {"name": "digits", "train_limit": 300},
+    "space": {"depth": 2, "operations": ["sep3x3_32", "max_pool3x3", "dropout", "identity"]},
+    "evaluation": {
+        "epochs": 3,
+        "batch_size": 32,
+        "momentum_epochs": 2,
+        "stopping": "median",
+        "median": {"from_epoch": 1, "candidates": 2},
+        "inherit": True,
+        "inherit_epochs": 2,
+        "augmentation": {"contrast": 0.5},
+    },
+    # Its onlookers inherit in the first iterations, so that few evaluations are of all kinds.
+    "colony": {"kind": "canonical", "size": 4, "iterations": 2, "employee_ratio": 0.5},
+    "full_train": {"epochs": 2},
+    "registry": {"register": False},
+}
+
+
+@pytest.fixture(scope="module")
+def rows(store_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Row]]:
+    """The records of a search whose results folder is gone."""
+    folder = tmp_path_factory.mktemp("again")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", store_uri)
+        patch.delenv("MLFLOW_RUN_ID", raising=False)
+        mlflow.set_tracking_uri(store_uri)
+        config = from_mapping(SEARCH | {"results": {"dir": str(folder / "results")}})
+        finished = api.search(config, Listener())
+        shutil.rmtree(folder / "results")
+        yield list(finished.rows)
+        mlflow.set_tracking_uri(None)
+
+
+def chosen(rows: list[Row], kind: str) -> str:
+    """The run of an evaluation of a kind."""
+    if kind == "full_train":
+        experiment = mlflow.MlflowClient().get_experiment_by_name("again")
+        (run,) = mlflow.MlflowClient().search_runs([experiment.experiment_id], "tags.`hivenas.phase` = 'full_train'")
+        return str(run.info.run_id)
+    kinds: dict[str, Callable[[Row], bool]] = {
+        "stopped": lambda row: row.status == "stopped" and not row.inherited,
+        "heir": lambda row: row.status == "complete" and row.inherited > 0,
+        "momentum": lambda row: row.phase == "momentum",
+    }
+    return next(row.run_id for row in rows if kinds[kind](row))
+
+
+@pytest.mark.parametrize("kind", ["stopped", "heir", "momentum", "full_train"])
+def test_a_run_is_trained_again_to_the_last_bit(store: str, rows: list[Row], kind: str) -> None:
+    reproduction = api.reproduce(chosen(rows, kind), Listener())
+    assert reproduction.figures == []
+    assert reproduction.environment == []
+    assert [figures.epoch for figures in reproduction.history] == [f.epoch for f in reproduction.recipe.history]
+    assert len(reproduction.history) >= 1
+
+
+def test_what_differs_is_said_and_so_is_what_may_be_why(store: str, rows: list[Row], tmp_path: Path) -> None:
+    run_id = chosen(rows, "stopped")
+    client = mlflow.MlflowClient()
+    recipe = json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/recipe.json"))
+    first = recipe["history"][0]
+    first["loss"] = math.nextafter(first["loss"], 0.0)
+    recipe["environment"]["keras"] = "2.0"
+    forged = client.create_run("0").info.run_id
+    client.log_text(forged, json.dumps(recipe), "recipe.json")
+    done = CliRunner().invoke(main, ["reproduce", forged])
+    assert done.exit_code == 1
+    assert "1 figures of" in done.output
+    assert "loss of epoch 1" in done.output
+    assert repr(first["loss"]) in done.output
+    assert "keras  2.0" in done.output
+    assert not ResultsFolder(tmp_path / "results", "again").path.exists()
+
+
+def test_what_cannot_be_reproduced_is_said_in_a_line(
+    store: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    parent = mlflow.MlflowClient().create_run("0").info.run_id
+    with pytest.raises(MissingResultsError, match=r"has no recipe\.json; give the run of a candidate"):
+        api.reproduce(parent, Listener())
+    with pytest.raises(MissingResultsError, match="there is no run 'unknown'"):
+        api.reproduce("unknown", Listener())
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    mlflow.set_tracking_uri("http://127.0.0.1:9")
+    with pytest.raises(TrackingError, match="does not answer"):
+        api.reproduce(parent, Listener())

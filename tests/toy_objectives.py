@@ -1,0 +1,117 @@
+"""A small objective over encoded architectures that costs nothing, for tests of the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from hivenas.config import SpaceConfig
+from hivenas.core.nas.space.search_space import NASSearchSpace
+from hivenas.core.objective import ArchitectureObjective
+from hivenas.core.records import Evaluation, Proposal, Status
+from hivenas.core.seeds import arch_hash
+
+QUALITY = {"identity": 0.0, "dropout": 1.0, "batch_norm": 2.0, "conv3x3_8": 4.0}
+EPOCHS = 3
+SMALL_SPACE = SpaceConfig(depth=3, operations=("identity", "dropout", "batch_norm", "conv3x3_8"), skip_rate=0.3)
+
+
+def _complete(_: str) -> Status:
+    return "complete"
+
+
+class TinyObjective(ArchitectureObjective):
+    """A real search space whose fitness is a function of the string; like a network, it gets better by training.
+
+    How long a candidate has been trained stands in the name of its file, as it stands in a network's h5.
+
+    Args:
+        rng: generator of samples and neighbours.
+        space: the architectures.
+        minimize: whether the smallest fitness is looked for.
+        status: how the evaluation of a candidate ends.
+        fails_to_continue: whether every second continuation fails.
+    """
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        space: SpaceConfig = SMALL_SPACE,
+        *,
+        minimize: bool = False,
+        status: Callable[[str], Status] = _complete,
+        fails_to_continue: bool = False,
+    ) -> None:
+        self.space = NASSearchSpace(space, rng)
+        self._minimize = minimize
+        self._status = status
+        self._fails_to_continue = fails_to_continue
+
+    @property
+    def is_minimize(self) -> bool:
+        return self._minimize
+
+    def sample(self) -> str:
+        return self.space.sample()
+
+    def get_neighbor(self, orig_arch: str) -> str:
+        return self.space.get_neighbor(orig_arch)
+
+    def neighbors(self, arch: str) -> Sequence[str]:
+        return self.space.neighbors(arch)
+
+    def components(self, arch: str) -> tuple[str, ...]:
+        return self.space.components(arch)
+
+    def entries(self) -> tuple[tuple[str, ...], ...]:
+        return self.space.entries()
+
+    def compose(self, components: Sequence[str]) -> str | None:
+        return self.space.compose(components)
+
+    def evaluate(self, candidate: str) -> dict[str, Any]:
+        return self._trained(candidate, EPOCHS)
+
+    def momentum_eval(self, candidate: str, weights_filename: str, m_epochs: int) -> dict[str, Any]:
+        before = int(weights_filename.partition("-")[2].removesuffix(".h5"))
+        return self._trained(candidate, before + m_epochs)
+
+    def run(self, proposal: Proposal) -> Evaluation:
+        arch = str(proposal.candidate)
+        status = self._status(arch)
+        if status == "failed" and not proposal.momentum_epochs:
+            worst = float("inf") if self._minimize else 0.0
+            return Evaluation.failure(arch, "RuntimeError: it does not build", worst=worst)
+        if proposal.momentum_epochs and self._fails_to_continue and proposal.index % 2:
+            return Evaluation.failure(arch, "RuntimeError: out of memory")
+        if proposal.momentum_epochs:
+            result = self.momentum_eval(arch, proposal.weights_filename or "", proposal.momentum_epochs)
+        else:
+            result = self.evaluate(arch)
+        epochs = 1 if status == "stopped" else EPOCHS
+        return Evaluation(
+            arch,
+            status,
+            result["fitness"],
+            epochs=epochs,
+            momentum=result["momentum"],
+            momentum_epochs=result["epochs"] - EPOCHS,
+            params=result["params"],
+            filename=result["filename"],
+        )
+
+    def _trained(self, arch: str, epochs: int) -> dict[str, Any]:
+        chain = self.space.parse(arch)
+        worth = sum(QUALITY[key] * (layer + 1) for layer, key in enumerate(chain.operations)) + sum(chain.skips) / 8
+        start = 0.2 + worth / 100
+        # Skip connections here learn on, everything else overfits: continuations move the fitness both ways.
+        gain = 0.02 if any(chain.skips) else -0.02
+        return {
+            "fitness": start + gain * (epochs - EPOCHS),
+            "epochs": epochs,
+            "filename": f"{arch_hash(arch)}-{epochs}.h5",
+            "params": len(arch),
+            "momentum": round(start - 0.25, 6),
+        }

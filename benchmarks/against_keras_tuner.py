@@ -134,13 +134,13 @@ def search_once(method: str, config: Config, evaluations: int, seed: int) -> Non
 
 def _search_with_hivenas(method: str, config: Config, evaluations: int, seed: int, report: _Report) -> None:
     from hivenas import api
-    from hivenas.core.records import Row
-    from hivenas.run.callbacks import SearchListener
+    from hivenas.core.records import Trial
+    from hivenas.run.callbacks import Callback
 
-    class Listener(SearchListener):
-        def evaluated(self, row: Row, best: Row | None) -> None:
-            if row.status != "failed":
-                report(max(float(accuracy) for _, accuracy in (point.split(":") for point in row.curve.split())))
+    class Reports(Callback):
+        def on_record(self, trial: Trial) -> None:
+            if not trial.failed:
+                report(max(trial.accuracies().values()))
 
     size = config.colony.size
     searched = config.model_copy(
@@ -152,7 +152,7 @@ def _search_with_hivenas(method: str, config: Config, evaluations: int, seed: in
         }
     )
     os.environ["MLFLOW_TRACKING_URI"] = os.environ["MLFLOW_REGISTRY_URI"] = "sqlite:///mlflow.db"
-    api.search(searched, Listener())
+    api.search(searched, callbacks=[Reports()], progress=False)
 
 
 def _search_with_keras_tuner(method: str, config: Config, evaluations: int, seed: int, report: _Report) -> None:

@@ -4,10 +4,10 @@
 
 One search over a recorded table, through the same code as `hivenas search`, with MLflow in sqlite: nothing is trained,
 so all but the look-up is books. A line for every mark: the mean over the 200 evaluations around it, by part. `records`
-are the letters, the table and the state on the disk; `rest` is the loop itself. `resident` is the process's memory
-after the window, and the last column the ratio of the sum to that of the first line.
+are the ledger, with the messages to MLflow, and the table on the disk; `rest` is the loop itself. `resident` is the
+process's memory after the window, and the last column the ratio of the sum to that of the first line.
 
-Colony, table, letters and state are those of every evaluation. MLflow and Optuna are told of the evaluations within the
+Colony, ledger and table are those of every evaluation. MLflow and Optuna are told of the evaluations within the
 windows one by one, as in any search; of those between, Optuna is told at the beginning of the next window, and MLflow's
 database gets copies of earlier runs, so that it is as large as it would be. With --whole MLflow is told of every one.
 """
@@ -33,13 +33,12 @@ from hivenas import api
 from hivenas.config import Config, from_mapping
 from hivenas.core.colony.guided import GuidedBeeColony
 from hivenas.core.folder import ResultsFolder
-from hivenas.core.records import Row
-from hivenas.core.tracker import Child
+from hivenas.core.records import Trial
+from hivenas.core.tracked import Child
 from hivenas.objectives.table import TableObjective
-from hivenas.run.callbacks import SearchListener
-from hivenas.storage import SearchStore
-from hivenas.storage.outbox import Outbox
-from hivenas.tracking import MlflowTracker
+from hivenas.run.callbacks import Callback, RunningSearch
+from hivenas.storage import Ledger, Outbox
+from hivenas.tracking.runs import MlflowTracker
 
 HALF = 100  # evaluations on either side of a mark
 PARTS = ("records", "MLflow", "colony", "Optuna", "rest")
@@ -56,9 +55,16 @@ class Clock:
     def watch(self, owner: type, part: str, *names: str) -> None:
         """Has methods of a class counted, in this process, until it ends."""
         for name in names:
-            setattr(owner, name, self._timed(part, getattr(owner, name)))
+            setattr(owner, name, self.timed(part, getattr(owner, name)))
 
-    def _timed(self, part: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    def watch_block(self, owner: type, part: str, name: str) -> None:
+        """Has the beginning and the end of what a method gives for a `with` counted, not what is done within."""
+        method = getattr(owner, name)
+        setattr(owner, name, lambda *given, **named: TimedBlock(self, part, method(*given, **named)))
+
+    def timed(self, part: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        """The same function, whose seconds are counted as the part's."""
+
         @functools.wraps(method)
         def timed(*arguments: Any, **named: Any) -> Any:
             self._open.append(0.0)
@@ -72,6 +78,22 @@ class Clock:
                     self._open[-1] += whole
 
         return timed
+
+
+@dataclass
+class TimedBlock(AbstractContextManager[Any]):
+    """A `with` block whose beginning and end are counted."""
+
+    clock: Clock
+    part: str
+    block: AbstractContextManager[Any]
+
+    def __enter__(self) -> Any:
+        return self.clock.timed(self.part, self.block.__enter__)()
+
+    def __exit__(self, *exc: object) -> bool | None:
+        suppressed: bool | None = self.clock.timed(self.part, self.block.__exit__)(*exc)
+        return suppressed
 
 
 @dataclass
@@ -123,8 +145,8 @@ class Between:
         self._steps.clear()
 
 
-class Watcher(SearchListener):
-    """Listens to a search and prints a line when a window is over."""
+class Watcher(Callback):
+    """Follows a search and prints a line when a window is over."""
 
     def __init__(self, clock: Clock, marks: list[int], between: Between | None) -> None:
         self._clock = clock
@@ -134,13 +156,13 @@ class Watcher(SearchListener):
         self._before: dict[str, float] = {}
         self._sum = 0.0
 
-    def started(self, planned: int, done: int) -> None:
+    def on_start(self, search: RunningSearch) -> None:
         """Prints the head of the table."""
         click.echo("".join(f"{name:>13}" for name in ("evaluations", *PARTS, "sum", "resident MB", "ratio")))
 
-    def evaluated(self, row: Row, best: Row | None) -> None:
+    def on_trial(self, trial: Trial) -> None:
         """Opens or closes a window."""
-        count = row.index + 1
+        count = trial.index + 1
         if self._between and count + HALF + 1 in self._marks:
             self._between.fill()  # what Optuna lacks it gets with the last evaluation before the window
         elif count + HALF in self._marks:
@@ -149,12 +171,6 @@ class Watcher(SearchListener):
             self._print(count - HALF)
             if self._between:
                 self._between.is_on = True
-
-    def note(self, text: str) -> None:
-        """Prints it."""
-        click.echo(text)
-
-    warn = note
 
     def _now(self) -> dict[str, float]:
         return {**self._clock.spent, "all": time.process_time()}
@@ -194,13 +210,14 @@ def watch(clock: Clock) -> None:
     clock.watch(TableObjective, LOOK_UP, "run")
     clock.watch(GuidedBeeColony, "colony", "ask", "tell", "state", "restore")
     clock.watch(MlflowTracker, "MLflow", "log_child")
-    clock.watch(Outbox, "records", "write", "deliver", "forget")
-    clock.watch(SearchStore, "records", "append", "save", "fill_run_ids")
+    clock.watch(Outbox, "records", "post", "send")
+    clock.watch(Ledger, "records", "record", "save", "set_run_ids", "export_table")
+    clock.watch_block(Ledger, "records", "transaction")
     clock.watch(ResultsFolder, "records", "drop_checkpoints")
     # Optuna is imported where it is asked for.
     from hivenas.storage.mirror import OptunaMirror
 
-    clock.watch(OptunaMirror, "Optuna", "follow")
+    clock.watch(OptunaMirror, "Optuna", "sync")
 
 
 def leave_out(database: Path) -> Between:
@@ -209,7 +226,7 @@ def leave_out(database: Path) -> Between:
 
     between = Between(database)
     between.skip(MlflowTracker, "log_child", lambda tracker, child, **_: between.untracked(tracker, child))
-    between.skip(OptunaMirror, "follow", lambda *_, **__: 0)
+    between.skip(OptunaMirror, "sync", lambda *_, **__: 0)
     return between
 
 
@@ -230,7 +247,8 @@ def main(table: Path, at: str, optuna: str | None, folder: Path | None, whole: b
         Path(there).mkdir(parents=True, exist_ok=True)
         with chdir(there):
             os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{there}/mlflow.db"
-            api.search(config, Watcher(clock, marks, None if whole else leave_out(Path(there) / "mlflow.db")))
+            watcher = Watcher(clock, marks, None if whole else leave_out(Path(there) / "mlflow.db"))
+            api.search(config, callbacks=[watcher], progress=False)
 
 
 if __name__ == "__main__":

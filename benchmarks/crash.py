@@ -23,7 +23,7 @@ from tests.crash import Life, harass_until
 from tests.outcome import differences, outcome
 from tests.processes import SPHERE, TRAINING, Place
 
-PHASES = ("start-up", "evaluation", "delivery", "recording", "full training", "publication", "closing")
+PHASES = ("start-up", "evaluation", "delivery", "full training", "publication", "closing")
 
 
 def main() -> None:
@@ -53,7 +53,7 @@ def main() -> None:
 
 def _empty_store(folder: Path) -> Path:
     place = Place(folder / "template", "name: none\n")
-    code = "from hivenas.tracking import prepare_store; prepare_store()"
+    code = "from hivenas.tracking.store import prepare_store; prepare_store()"
     assert place.run(command=(sys.executable, "-c", code)).wait() == 0
     return place.folder / "mlflow.db"
 

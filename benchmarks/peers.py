@@ -15,8 +15,9 @@ from gp_bo import gp_bo
 
 from hivenas.config import ColonyConfig
 from hivenas.core.colony.guided import GuidedBeeColony
-from hivenas.core.colony.kinds import make_colony
-from hivenas.core.records import Bee
+from hivenas.core.records import Role
+from hivenas.core.strategies.kinds import make_strategy
+from hivenas.core.strategies.phased import PhasedStrategy
 from hivenas.objectives.table import TableObjective
 
 POPULATION, SAMPLE = 20, 10  # of regularized evolution
@@ -36,8 +37,8 @@ Steps = Generator[str | Incumbent, float, None]
 Search = Callable[[TableObjective, int, np.random.Generator], Steps]
 
 
-def colony(config: ColonyConfig, without: frozenset[Bee] = frozenset()) -> Search:
-    """A bee colony; a phase that the budget cuts short is not told.
+def colony(config: ColonyConfig, without: frozenset[Role] = frozenset()) -> Search:
+    """A strategy of hivenas; a phase that the budget cuts short is not told.
 
     Args:
         config: its kind and size.
@@ -50,8 +51,9 @@ def colony(config: ColonyConfig, without: frozenset[Bee] = frozenset()) -> Searc
         hive = (
             GuidedBeeColony(objective, endless, rng, without=without)
             if without
-            else make_colony(objective, endless, rng)
+            else make_strategy(objective, endless, rng)
         )
+        assert isinstance(hive, PhasedStrategy)
         while proposals := hive.ask():
             evaluations = []
             for proposal in proposals:
@@ -174,6 +176,7 @@ ALGORITHMS: dict[str, Search] = {
     "no_scouts": colony(ColonyConfig(), frozenset({"scout"})),
     "random": random,
     "evolution": evolution,
+    "evolution_batches": colony(ColonyConfig(kind="evolution")),
     "local_search": local_search,
     "tpe": tpe,
     "gp": gp,

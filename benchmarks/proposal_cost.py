@@ -16,7 +16,7 @@ import click
 import numpy as np
 
 from hivenas.config import ColonyConfig
-from hivenas.core.colony.kinds import make_colony
+from hivenas.core.colony.guided import GuidedBeeColony
 from hivenas.objectives.table import TableObjective
 
 _STEP = 50
@@ -24,7 +24,7 @@ _STEP = 50
 
 def costs(objective: TableObjective, evaluations: int, rng: np.random.Generator) -> dict[int, float]:
     """Mean CPU milliseconds of a proposal, by evaluations known before it, in steps."""
-    colony = make_colony(objective, ColonyConfig(iterations=evaluations), rng)
+    colony = GuidedBeeColony(objective, ColonyConfig(iterations=evaluations), rng)
     spent: defaultdict[int, float] = defaultdict(float)
     proposed: defaultdict[int, int] = defaultdict(int)
     while colony.evaluations < evaluations:

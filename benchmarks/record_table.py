@@ -34,11 +34,11 @@ import numpy as np
 
 from hivenas.config import Config, ResultsConfig, load
 from hivenas.core.files import cut_torn_line, written_whole
-from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.core.nas.nas_interface import NASInterface, interface_of
 from hivenas.core.seeds import derive_seed
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError, HivenasError, WorkerDiedError
-from hivenas.execution import WorkerExecutor, interface_of
+from hivenas.execution import Task, WorkerExecutor
 
 if TYPE_CHECKING:
     from hivenas.core.nas.training.evaluation_strategy import NASEval
@@ -187,6 +187,10 @@ def train_one(config: Config, recipe: str, architecture: str) -> Entry:
 _warm: set[int] = set()  # seeds for which this process has loaded the data and traced a first graph
 
 
+def _training(config: Config, recipe: str, architecture: str) -> Task[Entry]:
+    return Task("train", train_one, (config, recipe, architecture), timed=True)
+
+
 def _warm_up(strategy: NASEval, architecture: str, seed: int) -> None:
     """Trains the first network of a process, or of a seed, once beforehand: that one costs half as much again."""
     if seed not in _warm:
@@ -208,7 +212,7 @@ def record(config: Config, part: PartFile, tasks: Sequence[tuple[str, int]], fol
     recipe, said = recipe_of(config), time.monotonic()
     with WorkerExecutor(config.execution, folder / "workers.log") as executor:
         futures = {
-            executor.submit(train_one, scratch.model_copy(update={"seed": seed}), recipe, arch): (arch, seed)
+            executor.submit(_training(scratch.model_copy(update={"seed": seed}), recipe, arch)): (arch, seed)
             for arch, seed in tasks
         }
         for count, future in enumerate(as_completed(futures), start=1):

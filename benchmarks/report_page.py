@@ -21,9 +21,6 @@ from pathlib import Path
 
 from hivenas import api
 from hivenas.config import Config, from_mapping
-from hivenas.core.folder import ResultsFolder
-from hivenas.core.records import Row
-from hivenas.run.callbacks import SearchListener
 from hivenas.run.report import report_recorded
 
 ROOT = Path(__file__).parent
@@ -34,7 +31,7 @@ PROBE = """<!doctype html><title>probe</title><script>const begin = performance.
  onload="document.body.dataset.milliseconds = (performance.now() - begin).toFixed(1)"></iframe>"""
 
 
-def search(table: Path, evaluations: int, folder: Path) -> tuple[Config, list[Row]]:
+def search(table: Path, evaluations: int, folder: Path) -> Config:
     """A search of the table, cut to so many evaluations."""
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
     config = from_mapping(
@@ -46,9 +43,8 @@ def search(table: Path, evaluations: int, folder: Path) -> tuple[Config, list[Ro
             "colony": {"size": 20, "iterations": evaluations // 20},
         }
     )
-    api.search(config, SearchListener(), overwrite=True)
-    rows = ResultsFolder(folder, "table").rows()
-    return config, rows
+    api.search(config, overwrite=True, progress=False)
+    return config
 
 
 def find_browser() -> str | None:
@@ -95,13 +91,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = (given.folder or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        config, rows = search(given.table.resolve(), given.evaluations, folder)
+        config = search(given.table.resolve(), given.evaluations, folder)
         spent = []
         for _ in range(REPEATS):
             begin = time.process_time()
-            page = report_recorded(config, rows)
+            result, page = report_recorded(config)
             spent.append(time.process_time() - begin)
-        print(f"evaluations          {len(rows):,}, candidates {len({row.candidate for row in rows}):,}")
+        print(f"evaluations          {len(result.trials):,}, candidates {len(result.ranked):,}")
         print(f"size                 {page.stat().st_size / 1e3:,.0f} kB")
         print(f"CPU s to write       {statistics.median(spent):.3f} (median of {REPEATS}; the first {spent[0]:.3f})")
         browser = find_browser()

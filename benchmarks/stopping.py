@@ -80,7 +80,7 @@ def _trained(curve: NDArray[np.float64], rule: StoppingRule) -> dict[int, float]
     seen: dict[int, float] = {}
     for epoch, accuracy in enumerate(curve, start=1):
         seen[epoch] = float(accuracy)
-        if epoch < len(curve) and rule.verdict(epoch, float(accuracy)):
+        if epoch < len(curve) and rule.stop_reason(epoch, float(accuracy)):
             break
     return seen
 

@@ -31,12 +31,13 @@ import numpy as np
 
 from hivenas import api
 from hivenas.config import Config, from_mapping
-from hivenas.core.colony import kinds
-from hivenas.core.colony.bee_colony import BeeColony, Flight
-from hivenas.core.records import Evaluation, Proposal, Row
+from hivenas.core.colony.bee_colony import BeeColony
+from hivenas.core.records import Trial
+from hivenas.core.strategies.flight import Flight
+from hivenas.core.strategies.kinds import register_strategy
 from hivenas.execution import limit_threads
 from hivenas.reports import as_text
-from hivenas.run.callbacks import SearchListener
+from hivenas.run.callbacks import Callback
 
 WAYS: dict[str, dict[str, Any]] = {
     "waits": {"workers": 2, "threads": 1},
@@ -86,7 +87,7 @@ def compared(rates: Mapping[str, list[float]]) -> str:
 
 def config_of(options: argparse.Namespace, way: str) -> Config:
     """A search that trains every candidate to the end."""
-    colony: dict[str, Any] = {"iterations": options.iterations}
+    colony: dict[str, Any] = {"kind": "rehearsed", "iterations": options.iterations}
     if way == "waits":
         colony["overlap"] = 0
     elif options.overlap is not None:
@@ -107,59 +108,45 @@ def config_of(options: argparse.Namespace, way: str) -> Config:
     )
 
 
+@register_strategy("rehearsed")
 class Rehearsed(BeeColony):
     """Flies to random candidates, the same ones whatever comes of them."""
 
-    kind: ClassVar[str] = "guided"
+    kind: ClassVar[str] = "rehearsed"
     overlaps: ClassVar[bool] = True
 
     def _plan(self) -> list[Flight]:
         flights: list[Flight] = []
-        for bee in range(self._config.employees if self._phase == "employees" else self._config.onlookers):
+        for _ in range(self._config.employees if self._phase == "employees" else self._config.onlookers):
             candidate = self._objective.sample()
-            number = self._next_index(flights)
-            proposal = Proposal(number, self.iteration, "scout", bee, candidate, known=self._learned)
-            flights.append(Flight("scout", -1, candidate, proposal))
+            flights.append(Flight("scout", -1, candidate, self._propose(flights, "scout", candidate)))
         return flights
 
-    def _learn(self, flight: Flight, evaluation: Evaluation) -> None:
-        """Nothing."""
 
-    def _end_iteration(self) -> None:
-        """Nothing."""
-
-    def _own_state(self) -> dict[str, Any]:
-        return {}
-
-    def _take_state(self, state: Mapping[str, Any]) -> None:
-        """Nothing."""
-
-
-class Clock(SearchListener):
+class Clock(Callback):
     """Keeps when each candidate was recorded."""
 
     def __init__(self) -> None:
-        self.recorded: list[tuple[Row, float]] = []
+        self.recorded: list[tuple[Trial, float]] = []
 
-    def evaluated(self, row: Row, best: Row | None) -> None:
+    def on_record(self, trial: Trial) -> None:
         """Looks at the clock."""
-        assert row.status == "complete", row.reason
-        self.recorded.append((row, time.time()))
+        assert trial.status == "complete", trial.reason
+        self.recorded.append((trial, time.time()))
 
 
 def rate(config: Config) -> tuple[float, float]:
     """Candidates an hour of a search in this process, and the share of the time in which its workers trained."""
     if config.execution.kind == "serial":
         limit_threads(2)
-    kinds.make_colony = Rehearsed
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         os.environ["MLFLOW_TRACKING_URI"] = os.environ["MLFLOW_REGISTRY_URI"] = f"sqlite:///{folder}/mlflow.db"
-        api.search(config, clock)
+        api.search(config, callbacks=[clock], progress=False)
     warm = clock.recorded[config.colony.size :]
     begun, ended = warm[0][0].started, warm[-1][1]
-    trained = sum(min(row.seconds, row.started + row.seconds - begun) for row, _ in warm)
+    trained = sum(min(trial.seconds, trial.started + trial.seconds - begun) for trial, _ in warm)
     return len(warm) * 3600 / (ended - begun), trained / (config.execution.workers * (ended - begun))
 
 

@@ -33,9 +33,10 @@ from numpy.typing import NDArray
 
 from hivenas import api
 from hivenas.config import Config, from_mapping
-from hivenas.core.records import Proposal, Row
-from hivenas.execution import WorkerExecutor, interface_of, limit_threads, run_proposal
-from hivenas.run.callbacks import SearchListener
+from hivenas.core.nas.nas_interface import interface_of
+from hivenas.core.records import Proposal, Trial
+from hivenas.execution import Task, WorkerExecutor, evaluate_network, limit_threads
+from hivenas.run.callbacks import Callback
 
 EPOCHS, BATCH = 5, 128
 ALL: dict[str, Any] = {"affine": True, "cutout": 1.0, "saturation": 1.0, "contrast": 1.0}
@@ -87,7 +88,7 @@ def config_of(options: argparse.Namespace, folder: Path, **execution: Any) -> Co
     )
 
 
-class Pairs(SearchListener):
+class Pairs(Callback):
     """Is told of every candidate that was recorded, and has the peer train it too."""
 
     def __init__(self, config: Config, peer: Executor) -> None:
@@ -97,16 +98,10 @@ class Pairs(SearchListener):
         self.start = 0.0  # CPU of the worker when its first candidate ended: import, data, first graph
         self._before: tuple[float, float] | None = None
 
-    def note(self, text: str) -> None:
-        """Says it."""
-        print(text, flush=True)
-
-    warn = note
-
-    def evaluated(self, row: Row, best: Row | None) -> None:
-        """Reads what the candidate took, then lets the peer train the same one."""
+    def on_record(self, trial: Trial) -> None:
+        """Reads what the candidate took, then lets the peer train the same one, before the next one is begun."""
         now = (time.process_time(), _children_cpu())
-        fit = self.peer.submit(bare_fit, self.config, row.candidate).result()
+        fit = self.peer.submit(bare_fit, self.config, trial.encoded).result()
         if self._before is None:
             self.start = now[1]
         else:
@@ -114,7 +109,7 @@ class Pairs(SearchListener):
             self.pairs.append((driver, worker, fit))
             ours = driver + worker
             print(
-                f"fit {fit:6.2f}  ours {ours:6.2f} (driver {driver:.2f})  ratio {ours / fit:.2f}  {row.candidate}",
+                f"fit {fit:6.2f}  ours {ours:6.2f} (driver {driver:.2f})  ratio {ours / fit:.2f}  {trial.encoded}",
                 flush=True,
             )
         self._before = (time.process_time(), now[1])
@@ -127,12 +122,12 @@ def against_fit(options: argparse.Namespace, folder: Path) -> None:
         1, mp_context=multiprocessing.get_context("spawn"), initializer=limit_threads, initargs=(1,)
     ) as peer:
         _PEERS.add(peer.submit(os.getpid).result())
-        listener = Pairs(config, peer)
-        api.search(config, listener)
-    driver, worker, fits = np.array(listener.pairs).T
+        pairs = Pairs(config, peer)
+        api.search(config, callbacks=[pairs], progress=False)
+    driver, worker, fits = np.array(pairs.pairs).T
     _summary(fits, driver + worker)
     print(f"driver, median a candidate: {np.median(driver):.3f} s")
-    print(f"a worker's start and first candidate: {listener.start:.1f} s")
+    print(f"a worker's start and first candidate: {pairs.start:.1f} s")
 
 
 def augmented(options: argparse.Namespace, folder: Path) -> None:
@@ -142,7 +137,7 @@ def augmented(options: argparse.Namespace, folder: Path) -> None:
     pairs: list[tuple[float, float]] = []
     with WorkerExecutor(config.execution, folder / "worker.log") as executor:
         for number, candidate in enumerate(candidates):
-            plain, with_all = executor.submit(with_augmentation, config, candidate).result()
+            plain, with_all = executor.submit(Task("compare", with_augmentation, (config, candidate))).result()
             if number:
                 pairs.append((plain, with_all))
                 print(
@@ -156,8 +151,9 @@ def profile(options: argparse.Namespace, folder: Path) -> None:
     """Prints what the steps of an evaluation take, medians of all candidates but the first."""
     config = config_of(options, folder)
     with WorkerExecutor(config.execution, folder / "worker.log") as executor:
-        print(f"import and data, once a worker: {executor.submit(_prepare, config).result():.2f} s")
-        steps = [executor.submit(steps_of, config, c).result() for c in _candidates(config, options.candidates)]
+        print(f"import and data, once a worker: {executor.submit(Task('prepare', _prepare, (config,))).result():.2f} s")
+        tasks = [Task("profile", steps_of, (config, c)) for c in _candidates(config, options.candidates)]
+        steps = [executor.submit(task).result() for task in tasks]
     whole = np.median([sum(one.values()) for one in steps[1:]])
     for name in steps[0]:
         median = np.median([one[name] for one in steps[1:]])
@@ -209,7 +205,7 @@ def with_augmentation(config: Config, candidate: str) -> tuple[float, float]:
         strategy = interface_of(changed).eval_strategy
         _ = strategy._arrays
         proposal = Proposal(0, 0, "employee", 0, candidate)
-        seconds.append(_timed(functools.partial(run_proposal, changed, proposal)))
+        seconds.append(_timed(evaluate_network(changed, proposal).run))
     return seconds[0], seconds[1]
 
 

@@ -52,6 +52,7 @@ TABLE = Path(__file__).parent / "tables" / "digits.csv.gz"
 SLEEPER = """
 import time
 from concurrent.futures import ThreadPoolExecutor
+from hivenas.execution import TaskExecutor
 from hivenas.run import session
 from hivenas.objectives.table import TableObjective
 from hivenas.cli.commands import main
@@ -63,7 +64,14 @@ def run(objective, proposal):
     times.append(time.monotonic())
     return look_up(objective, proposal)
 TableObjective.run = run
-session.make_executor = lambda *_, **__: ThreadPoolExecutor(1)
+class OneThread(TaskExecutor):
+    def __init__(self):
+        self.threads = ThreadPoolExecutor(1)
+    def submit(self, task):
+        return self.threads.submit(task.run)
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        self.threads.shutdown(wait, cancel_futures=cancel_futures)
+session.make_executor = lambda *_, **__: OneThread()
 try:
     main()
 finally:

@@ -75,20 +75,18 @@ def main() -> None:
 def search(file: Path, overrides: list[str]) -> Outcome:
     """Searches in this process, in a folder of its own."""
     from hivenas import api
-    from hivenas.run.callbacks import SearchListener
 
     config = load(file, overrides)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         os.environ["MLFLOW_TRACKING_URI"] = os.environ["MLFLOW_REGISTRY_URI"] = "sqlite:///mlflow.db"
-        finished = api.search(config, SearchListener())
-    rows = [row for row in finished.rows if row.status != "failed"]
-    test = finished.trained.evaluation.extra["test_accuracy"] if finished.trained else float("nan")
+        result = api.search(config, progress=False)
+    trials = [trial for trial in result.trials if not trial.failed]
     return Outcome(
         seconds=round(cpu_seconds(), 1),
-        epochs=sum(len(row.curve.split()) for row in rows),
-        best=max(row.fitness for row in rows),
-        test_accuracy=test,
+        epochs=sum(len(trial.evaluation.history) for trial in trials),
+        best=max(trial.fitness for trial in trials),
+        test_accuracy=float("nan") if result.test_accuracy is None else result.test_accuracy,
     )
 
 

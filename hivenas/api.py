@@ -1,187 +1,227 @@
-"""The composition root: from a configuration to a search, a full training and a registered model."""
+"""The composition root, called by Python and by the command line alike: configuration → objective, strategy, executor,
+tracker, ledger → search → model.
+"""
 
 from __future__ import annotations
 
-import functools
-import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hivenas.config import Config
-from hivenas.core.folder import ResultsFolder
-from hivenas.core.nas.data.datasets import check_path
-from hivenas.core.nas.nas_interface import NASInterface
-from hivenas.core.nas.space.architecture import decode
-from hivenas.core.nas.training.rules import judged_epochs
-from hivenas.core.records import Evaluation, Row
-from hivenas.core.seeds import drawn_seed
-from hivenas.core.tracker import NullTracker
-from hivenas.errors import ConfigError, TrackingError
-from hivenas.execution import Unlimited, describe_data, make_executor, train_arch
-from hivenas.execution.gpus import worker_gpus
-from hivenas.objectives.factory import make_objective, minimizes, trial_parameters, with_source
-from hivenas.objectives.table import TableObjective
-from hivenas.reports import draw_plots
-from hivenas.run.callbacks import SearchListener
-from hivenas.run.final_training import Trained, letter_of, publisher, trained_of
-from hivenas.run.report import report_recorded
-from hivenas.storage import Mirror, open_folder, open_store
-from hivenas.storage.outbox import Outbox
+from hivenas.config import Config, from_mapping, load
+from hivenas.core.objective import ObjectiveInterface
+from hivenas.core.seeds import derive_seed, drawn_seed
+from hivenas.errors import ConfigError
+from hivenas.run.callbacks import Callback
+from hivenas.run.plan import Plan, check_inputs, plan
 
 if TYPE_CHECKING:
+    from hivenas.core.objective import ObjectiveInfo
     from hivenas.run.prediction import Prediction
     from hivenas.run.reproduction import Reproduction
-    from hivenas.run.session import Finished
+    from hivenas.run.result import SearchResult, Trained
+    from hivenas.storage import Mirror
 
-_GUARD_DRAWS = 1_000
+__all__ = ["Plan", "load_results", "plan", "predict", "report", "reproduce", "search", "sync", "train", "train_custom"]
 
+Configuration = str | os.PathLike[str] | Mapping[str, Any] | Config
+OWN_OBJECTIVE = "custom"
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a configuration would do: size of the space, evaluations and epochs at the most, who flies.
-
-    `share_within` is the estimated share of the space that `space.max_params` and `max_macs` admit; None without them.
-    `judged` are the epochs after which a stopping rule may end a candidate's training.
-    """
-
-    space_size: int | None
-    evaluations: int
-    epochs: int
-    employees: int
-    onlookers: int
-    share_within: float | None = None
-    judged: range = range(0)
-
-
-def plan(config: Config) -> Plan:
-    """Checks a configuration beyond its file and says what a search would do.
-
-    Raises:
-        ConfigError: an unknown operation, a space without neighbours, limits to the size that leave next to nothing,
-            more workers than GPUs.
-        DatasetError: a `dataset.path` that does not exist; with such limits also data that cannot be used; a table that
-            cannot.
-    """
-    colony = config.colony
-    evaluations = colony.size * colony.iterations
-    if config.objective != "nas":
-        objective = make_objective(config, np.random.default_rng(0))
-        size = objective.size if isinstance(objective, TableObjective) else None
-        return Plan(size, evaluations, 0, colony.employees, colony.onlookers)
-    check_path(config.dataset)
-    with with_source(config):
-        worker_gpus(config.execution)
-        space = NASInterface.from_config(config, tracker=NullTracker()).search_space
-    momentum = config.evaluation.momentum_epochs * colony.iterations
-    epochs = evaluations * config.evaluation.epochs + momentum
-    share = space.share_within(_GUARD_DRAWS, np.random.default_rng(0)) if space.bounded else None
-    judged = judged_epochs(config.evaluation)
-    return Plan(space.size, evaluations, epochs, colony.employees, colony.onlookers, share, judged)
+logger = logging.getLogger("hivenas")
 
 
 def search(
-    config: Config, listener: SearchListener, *, resume: bool = False, overwrite: bool = False, go_on: str = ""
-) -> Finished:
+    config: Configuration,
+    *overrides: str,
+    resume: bool = False,
+    overwrite: bool = False,
+    callbacks: Sequence[Callback] = (),
+    objective: ObjectiveInterface | None = None,
+    progress: bool | None = None,
+    go_on: str = "",
+) -> SearchResult:
     """Searches, fully trains the best candidate, tests it and registers the model.
 
     Args:
-        config: the whole configuration.
-        listener: is told of progress.
+        config: a YAML file, a mapping with its keys, or a configuration.
+        overrides: keys with other values, such as `"evaluation.epochs=2"`.
         resume: go on with the recorded search.
         overwrite: delete a recorded search first.
+        callbacks: are called at the moments of the search, see `Callback`.
+        objective: anyone's, in place of the configured one; it is evaluated in workers unless `execution.kind` is
+            `serial`, draws from its attribute `rng`, which it is given, and its records, runs and report are those of
+            any other.
+        progress: whether a progress bar is shown; None for where the standard output is a terminal or a notebook.
         go_on: the command with which the search goes on, for its page in MLflow; empty for that of the configuration.
+
+    Returns:
+        What came of it: `best.candidate`, `best.fitness`, `to_frame()`, `model_uri`, `test_accuracy`, …
 
     Raises:
         InputError: the configuration, the data or the results folder do not allow it; nothing was trained.
         TrainingError: the full training failed; the search's records are kept.
         SearchFailedError: so many candidates failed in a row that the search was ended.
         DiskFullError: there is no space for the search's files.
+        KeyboardInterrupt: it was interrupted; `resume=True` goes on with it.
     """
-    from hivenas.run.session import SearchRun
+    from hivenas.core.folder import ResultsFolder
+    from hivenas.objectives.factory import make_objective
+    from hivenas.run.progress import shown_progress
+    from hivenas.run.session import Session, SessionOptions
+    from hivenas.storage import open_search, read_state
 
-    plan(config)
-    seed = drawn_seed(config.seed)
-    mirror = _open_mirror(config, listener)
-    with open_store(config, seed, resume=resume, overwrite=overwrite, mirror=mirror, say=listener.warn) as store:
-        seeded = config.model_copy(update={"seed": store.state.seed})
-        return SearchRun(seeded, store, listener, go_on=go_on).finish()
+    settings = _resolved(config, overrides, objective)
+    check_inputs(settings)
+    # A resumed search has its own seed, which an objective may follow too.
+    before = read_state(ResultsFolder(settings.results.dir, settings.name)) if resume else None
+    seed = before.seed if before else drawn_seed(settings.seed)
+    rng = np.random.default_rng(derive_seed(seed, "search"))
+    searched = objective or make_objective(settings.model_copy(update={"seed": seed}), rng)
+    searched.rng = rng
+    mirror = _open_mirror(settings, searched.describe())
+    with open_search(settings, seed, resume=resume, overwrite=overwrite, mirror=mirror) as ledger:
+        seeded = settings.model_copy(update={"seed": ledger.state.seed})
+        with shown_progress(progress) as views:
+            options = SessionOptions(callbacks=[*callbacks, *views], mirror=mirror, go_on=go_on)
+            return Session(seeded, searched, rng=rng, ledger=ledger, options=options).finish()
 
 
-def _open_mirror(config: Config, listener: SearchListener) -> Mirror | None:
-    """Optuna's record of the search, where one is asked for."""
-    if config.optuna.storage is None:
-        return None
-    from hivenas.storage.mirror import OptunaMirror
-    from hivenas.storage.optuna_study import open_study
+def train(
+    config: Configuration, *overrides: str, from_weights: bool = False, callbacks: Sequence[Callback] = ()
+) -> Trained:
+    """Fully trains the best recorded candidate and registers the model.
 
-    return OptunaMirror(open_study(config, trial_parameters(config)), listener.warn)
+    Args:
+        config: a YAML file, a mapping with its keys, or a configuration.
+        overrides: keys with other values, such as `"full_train.epochs=20"`.
+        from_weights: continue from the best candidate's saved weights instead of training from scratch.
+        callbacks: `on_full_training` is called.
+
+    Raises:
+        MissingResultsError: no results, or no weights where they are needed.
+        TrainingError: the training failed.
+    """
+    from hivenas.core.folder import ResultsFolder
+    from hivenas.run.standalone import StandaloneTraining, train_alone
+    from hivenas.storage import best_recorded
+
+    settings = _resolved(config, overrides)
+    _refuse_untrained(settings)
+    plan(settings)
+    best = best_recorded(ResultsFolder(settings.results.dir, settings.name))
+    training = StandaloneTraining(
+        arch=best.encoded,
+        weights_filename=best.weights_filename if from_weights else None,
+        register_as=settings.model_name,
+        continues=best.run_id if from_weights else "",
+    )
+    _announce(callbacks, settings, best.encoded)
+    return train_alone(settings, training)
 
 
-def sync(config: Config, listener: SearchListener) -> tuple[int, int]:
-    """Delivers what a search that does not run could not tell MLflow, and Optuna's storage.
+def train_custom(config: Configuration, arch: str, *overrides: str, callbacks: Sequence[Callback] = ()) -> Trained:
+    """Fully trains a given architecture; it is tracked, not registered.
+
+    Args:
+        config: a YAML file, a mapping with its keys, or a configuration.
+        arch: `input|…|output`, of any depth over the reference operations.
+        overrides: keys with other values.
+        callbacks: `on_full_training` is called.
+
+    Raises:
+        ArchitectureError: a malformed architecture.
+        TrainingError: the training failed.
+    """
+    from hivenas.core.nas.nas_interface import NASInterface
+    from hivenas.core.nas.space.architecture import decode
+    from hivenas.core.tracker import NullTracker
+    from hivenas.run.standalone import StandaloneTraining, train_alone
+
+    settings = _resolved(config, overrides)
+    _refuse_untrained(settings)
+    plan(settings)
+    decode(arch, NASInterface.from_config(settings, tracker=NullTracker()).search_space.reference)
+    _announce(callbacks, settings, arch)
+    return train_alone(settings, StandaloneTraining(arch=arch))
+
+
+def predict(model: str, files: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Prediction]:
+    """Classifies image files, or the images of npz files, by a trained model.
+
+    Args:
+        model: what `TrackedModel` takes: a URI of the registry, a registered name, a run's id.
+        files: one file, or several.
+
+    Returns:
+        A prediction an image, with the class's name and its probability.
+
+    Raises:
+        DatasetError: a file that cannot be read, or images that the model cannot take.
+        MissingResultsError: no such model, or one that cannot be loaded here.
+        TrackingError: the MLflow store does not answer.
+    """
+    from hivenas.run.prediction import classify
+    from hivenas.tracking.models import TrackedModel
+    from hivenas.tracking.store import fail_fast
+
+    fail_fast()
+    named = [files] if isinstance(files, str | os.PathLike) else list(files)
+    return classify(TrackedModel(model), [os.fspath(file) for file in named])
+
+
+def load_results(folder: str | os.PathLike[str]) -> SearchResult:
+    """The result of a recorded search, in whatever condition: finished, running or interrupted.
+
+    Args:
+        folder: its results folder, such as `results/digits`.
+
+    Raises:
+        MissingResultsError: nothing was recorded there.
+        ResultsExistError: it was recorded by another version.
+    """
+    from hivenas.core.folder import ResultsFolder
+    from hivenas.run.report import load_results as load_recorded
+
+    path = Path(folder)
+    return load_recorded(ResultsFolder(path.parent, path.resolve().name))
+
+
+def sync(config: Configuration, *overrides: str) -> tuple[int, int]:
+    """Tells MLflow, and Optuna's storage, what a search that does not run could not tell them.
 
     Returns:
         How many records MLflow has taken, and how many still wait, for either.
 
     Raises:
         MissingResultsError: there is no results folder.
-        ResultsExistError: a process is searching there; it delivers by itself.
+        ResultsExistError: a process is searching there; it sends by itself.
     """
-    from hivenas.run.session import deliver_all, open_tracker
-    from hivenas.tracking import fail_fast
+    from hivenas.execution import make_executor
+    from hivenas.objectives.factory import make_objective
+    from hivenas.run.tracked import open_tracker, send_all
+    from hivenas.storage import Outbox, open_folder
 
-    fail_fast()
-    with open_folder(config) as store, make_executor(config.execution, store.folder) as executor:
-        tracker = open_tracker(config, store, executor, "sync", say=listener.warn)
-        outbox = Outbox(store.folder.outbox, tracker, listener.warn)
+    settings = _resolved(config, overrides)
+    with open_folder(settings) as ledger, make_executor(settings.execution, ledger.folder) as executor:
+        tracker = open_tracker(settings, ledger, executor, "sync")
+        outbox = Outbox(ledger, tracker)
         outbox.retry_refused()
-        taken, waiting = len(deliver_all(store, outbox, tracker)), outbox.waiting
+        taken, waiting = len(send_all(ledger, outbox, tracker)), outbox.waiting
+    if settings.optuna.storage is None:
+        return taken, waiting
     # MLflow has its records by now, whether or not Optuna's storage answers.
-    mirror = _open_mirror(config, listener)
-    with open_folder(config, mirror) as store:
-        return taken, waiting + store.sync_mirror()
+    info = make_objective(settings, np.random.default_rng()).describe()
+    mirror = _open_mirror(settings, info)
+    assert mirror
+    with open_folder(settings, mirror) as ledger:
+        return taken, waiting + mirror.sync(ledger, force=True)
 
 
-def train(config: Config, listener: SearchListener, *, from_weights: bool = False) -> Trained:
-    """Fully trains the best recorded candidate and registers the model.
-
-    Raises:
-        MissingResultsError: no results, or no weights where they are needed.
-        TrainingError: the training failed.
-    """
-    _refuse_untrained(config)
-    plan(config)
-    best = ResultsFolder(config.results.dir, config.name).best()
-    weights = best.weights_filename if from_weights else None
-    listener.training(best.candidate, config.full_train.epochs)
-    return _train_alone(
-        config,
-        lambda seeded: functools.partial(train_arch, seeded, best.candidate, weights),
-        config.model_name,
-        listener,
-        continues=best.run_id if from_weights else "",
-    )
-
-
-def train_custom(config: Config, arch: str, listener: SearchListener) -> Trained:
-    """Fully trains a given architecture; it is tracked, not registered.
-
-    Raises:
-        ArchitectureError: a malformed architecture.
-        TrainingError: the training failed.
-    """
-    _refuse_untrained(config)
-    plan(config)
-    decode(arch, NASInterface.from_config(config, tracker=NullTracker()).search_space.reference)
-    listener.training(arch, config.full_train.epochs)
-    return _train_alone(config, lambda seeded: functools.partial(train_arch, seeded, arch), None, listener)
-
-
-def reproduce(run_id: str, listener: SearchListener) -> Reproduction:
+def reproduce(run_id: str) -> Reproduction:
     """Trains the candidate of a run in MLflow again and compares every figure of every epoch.
 
     Raises:
@@ -190,49 +230,58 @@ def reproduce(run_id: str, listener: SearchListener) -> Reproduction:
         TrainingError: the candidate cannot be trained here.
     """
     from hivenas.run import reproduction
-    from hivenas.tracking import fail_fast
     from hivenas.tracking.fetching import TrackedRun
+    from hivenas.tracking.store import fail_fast
 
     fail_fast()
-    return reproduction.reproduce(TrackedRun(run_id), listener.note)
+    return reproduction.reproduce(TrackedRun(run_id))
 
 
-def predict(model: str, files: Sequence[str], say: Callable[[str], None]) -> list[Prediction]:
-    """Classifies image files, or the images of npz files, by a trained model.
-
-    Args:
-        model: what `TrackedModel` takes: a URI of the registry, a registered name, a run's id.
-        files: the files.
-        say: is told in a line what was done to the images.
-
-    Raises:
-        DatasetError: a file that cannot be read, or images that the model cannot take.
-        MissingResultsError: no such model, or one that cannot be loaded here.
-        TrackingError: the MLflow store does not answer.
-    """
-    from hivenas.run.prediction import classify
-    from hivenas.tracking import fail_fast
-    from hivenas.tracking.models import TrackedModel
-
-    fail_fast()
-    return classify(TrackedModel(model), files, say)
-
-
-def draw_report(config: Config) -> tuple[list[Row], list[Path]]:
+def report(config: Configuration, *overrides: str) -> tuple[SearchResult, list[Path]]:
     """Draws the pictures of a recorded search, finished or not, and its page; its data and operations are not needed.
 
     Returns:
-        The records, and the files: the page first.
+        The result, and the files: the page first.
 
     Raises:
         MissingResultsError: nothing was recorded.
     """
-    folder = ResultsFolder(config.results.dir, config.name)
-    rows = folder.rows()
-    if not rows:
-        folder.best()  # says what is missing
-    page = report_recorded(config, rows)
-    return rows, [page, *draw_plots(rows, folder.plots, minimize=minimizes(config))]
+    from hivenas.core.folder import ResultsFolder
+    from hivenas.reports import draw_plots
+    from hivenas.run.report import report_recorded
+
+    settings = _resolved(config, overrides)
+    result, page = report_recorded(settings)
+    plots = ResultsFolder(settings.results.dir, settings.name).plots
+    return result, [page, *draw_plots(result.trials, plots, result.direction)]
+
+
+def _resolved(config: Configuration, overrides: Sequence[str], objective: ObjectiveInterface | None = None) -> Config:
+    """A configuration, wherever it comes from; warnings that reading it gave are logged.
+
+    Raises:
+        ConfigError: it is wrong.
+    """
+    if isinstance(config, str | os.PathLike):
+        read = load(config, overrides)
+        for warning in read.warnings:
+            logger.warning("%s", warning)
+    elif isinstance(config, Config):
+        data = config.model_dump(mode="json", by_alias=True)
+        read = from_mapping(data, overrides, source=config.source) if overrides else config
+    else:
+        read = from_mapping(config, overrides)
+    return read if objective is None else read.model_copy(update={"objective": OWN_OBJECTIVE})
+
+
+def _open_mirror(config: Config, info: ObjectiveInfo) -> Mirror | None:
+    """Optuna's record of the search, where one is asked for."""
+    if config.optuna.storage is None:
+        return None
+    from hivenas.storage.mirror import OptunaMirror
+    from hivenas.storage.optuna_study import open_study
+
+    return OptunaMirror(open_study(config, info))
 
 
 def _refuse_untrained(config: Config) -> None:
@@ -243,43 +292,6 @@ def _refuse_untrained(config: Config) -> None:
         )
 
 
-def _train_alone(
-    config: Config,
-    call_of: Callable[[Config], Callable[[], Evaluation]],
-    register_as: str | None,
-    listener: SearchListener,
-    continues: str = "",
-) -> Trained:
-    """A full training outside a search: with the seed and under the run of the recorded search, if there is one."""
-    from hivenas.run.session import deliver_all, open_tracker
-    from hivenas.tracking import MlflowTracker, fail_fast, prepare_store
-
-    fail_fast()
-    prepare_store()
-    with open_folder(config, make=True) as store, make_executor(config.execution, store.folder) as executor:
-        search = open_tracker(config, store, executor, "train", say=listener.warn)
-        outbox = Outbox(store.folder.outbox, search, listener.warn)
-        deliver_all(store, outbox, search)
-        if outbox.waiting:
-            raise TrackingError("the MLflow store has not taken what waits for it; train when it answers")
-        run_id = store.state.run_id
-        recorded = store.state.seed if store.state.has_begun and config.seed is None else config.seed
-        seeded = config.model_copy(update={"seed": drawn_seed(recorded)})
-        data = executor.submit(Unlimited(describe_data), seeded).result()
-        evaluation = executor.submit(Unlimited(call_of(seeded))).result()
-        letter = letter_of(
-            seeded,
-            evaluation,
-            key=f"{uuid.uuid4().hex}:full",
-            register_as=register_as,
-            search_run=run_id,
-            data=data,
-            continues=continues,
-        )
-        tracker = MlflowTracker(config.name, home=run_id, command="hivenas train", publisher=publisher(executor))
-        outbox = Outbox(store.folder.outbox, tracker, listener.warn)
-        outbox.write(letter)
-        delivered = outbox.deliver(force=True)
-        outbox.forget(delivered)
-        store.folder.drop_checkpoints(str(evaluation.candidate))
-        return trained_of(letter, delivered)
+def _announce(callbacks: Sequence[Callback], config: Config, arch: str) -> None:
+    for callback in callbacks:
+        callback.on_full_training(arch, config.full_train.epochs)

@@ -11,7 +11,7 @@ HivenasError
     ├── TrainingError            a full training that failed
     ├── TrackingError            the MLflow store cannot be reached
     │   └── TrackingRefusedError the MLflow store refuses what it is told, and would again
-    ├── StorageError             Optuna's storage could not be reached, or failed while it was written
+    ├── StorageError             the ledger, or Optuna's storage, could not be reached or failed while it was written
     ├── SearchFailedError        so many candidates failed in a row that the search was ended
     ├── WorkerDiedError          worker processes ended in the middle of a candidate
     ├── ClusterError             the dask cluster cannot be reached, or went away

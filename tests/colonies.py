@@ -1,4 +1,4 @@
-"""Driving a colony as a machine, for its contract and its tests."""
+"""Driving a strategy as a machine, for its contract and its tests."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from hivenas.core.colony.bee_colony import BeeColony
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Evaluation, Proposal, Status
 from hivenas.core.seeds import arch_hash
+from hivenas.core.strategy import Strategy
 
 Make = Callable[[np.random.Generator], ObjectiveInterface]
 
@@ -31,13 +31,13 @@ class History:
     evaluations: list[Evaluation]
 
 
-def fly(objective: ObjectiveInterface, colony: BeeColony) -> list[History]:
-    """Flies the colony to its end."""
+def fly(objective: ObjectiveInterface, strategy: Strategy) -> list[History]:
+    """Runs the strategy to its end."""
     told = []
-    while proposals := colony.ask():
-        phase = str(colony.state()["phase"])
+    while proposals := strategy.ask():
+        phase = str(strategy.state().get("phase", ""))
         evaluations = [objective.run(proposal) for proposal in proposals]
-        colony.tell(evaluations)
+        strategy.tell(evaluations)
         told.append(History(phase, proposals, evaluations))
     return told
 
@@ -52,11 +52,11 @@ def proposals_of(told: Sequence[History]) -> list[Proposal]:
     return [proposal for phase in told for proposal in phase.proposals]
 
 
-def answer(colony: BeeColony, *fitness: float, status: Status = "complete", **details: Any) -> list[Proposal]:
-    """Tells the colony these values for the proposals of its phase."""
-    proposals = colony.ask()
+def answer(strategy: Strategy, *fitness: float, status: Status = "complete", **details: Any) -> list[Proposal]:
+    """Tells the strategy these values for the proposals of its phase."""
+    proposals = strategy.ask()
     evaluations = [Evaluation(p.candidate, status, f, **details) for p, f in zip(proposals, fitness, strict=True)]
-    colony.tell(evaluations)
+    strategy.tell(evaluations)
     return proposals
 
 

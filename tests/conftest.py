@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -30,25 +31,29 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def process_as_found() -> Iterator[None]:
     """Fails the test that leaves the process changed, rather than one that comes after it in some order."""
-    before = _state_of_process()
+    imported = {"mlflow", "optuna"} & sys.modules.keys()
+    before = _state_of_process(imported)
     yield
-    after = _state_of_process()
+    after = _state_of_process(imported)
     assert {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)} == set()
 
 
-def _state_of_process() -> dict[str, object]:
-    """What a later test would stumble over; libraries set variables of their own when they are first used."""
-    import mlflow
-    import optuna
-
+def _state_of_process(imported: Set[str]) -> dict[str, object]:
+    """The state that a later test would stumble over; libraries set variables of their own when they are first used."""
     ours = ("HIVENAS_", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT", "OPTUNA_")
-    return {key: value for key, value in os.environ.items() if key.startswith(ours)} | {
-        "folder": Path.cwd(),
-        "MLflow's store": mlflow.get_tracking_uri(),
-        "MLflow's registry": mlflow.get_registry_uri(),
-        "MLflow's run": mlflow.active_run(),
-        "Optuna's log": optuna.logging.get_verbosity(),
-    }
+    state: dict[str, object] = {key: value for key, value in os.environ.items() if key.startswith(ours)}
+    state["folder"] = Path.cwd()
+    if "mlflow" in imported:
+        import mlflow
+
+        state["MLflow's store"] = mlflow.get_tracking_uri()
+        state["MLflow's registry"] = mlflow.get_registry_uri()
+        state["MLflow's run"] = mlflow.active_run()
+    if "optuna" in imported:
+        import optuna
+
+        state["Optuna's log"] = optuna.logging.get_verbosity()
+    return state
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from concurrent.futures import Executor
 
 import numpy as np
 import pytest
 
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
-from hivenas.core.records import Candidate, Proposal, decode_candidate, encode_candidate
+from hivenas.core.records import Candidate, Direction, Proposal, decode_candidate, encode_candidate
+from hivenas.execution import TaskExecutor
+from tests.executors import task
 
 
 class ObjectiveContract(ABC):
@@ -91,6 +92,27 @@ class ObjectiveContract(ABC):
 
         assert walk(3) == walk(3)
         assert walk(3) != walk(4)
+
+    def test_it_draws_from_the_generator_that_it_is_given(self) -> None:
+        def walk(objective: ObjectiveInterface) -> list[Candidate]:
+            samples = [objective.sample() for _ in range(self.draws)]
+            return samples + [objective.get_neighbor(sample) for sample in samples]
+
+        objective = self.make_objective(np.random.default_rng(3))
+        objective.rng = np.random.default_rng(4)
+        assert walk(objective) == walk(self.make_objective(np.random.default_rng(4)))
+
+    def test_what_it_says_of_itself_fits_its_candidates(self, objective: ObjectiveInterface) -> None:
+        info = objective.describe()
+        assert info.direction is Direction.of(objective.is_minimize)
+        for _ in range(self.draws):
+            candidate = objective.sample()
+            assert all(isinstance(value, str) for value in objective.run_params(candidate).values())
+            if info.parameters:
+                values = info.parameters.values(encode_candidate(candidate))
+                assert all(values[name] in choices for name, choices in info.parameters.choices.items())
+                bounds = info.parameters.bounds.items()
+                assert all(low <= float(values[name]) <= high for name, (low, high) in bounds)
 
 
 class ArchitectureObjectiveContract(ObjectiveContract):
@@ -190,12 +212,12 @@ def refuse(value: int) -> int:
 class ExecutorContract:
     """What every executor must do; subclasses give the fixture `executor`."""
 
-    def test_results_belong_to_their_calls(self, executor: Executor) -> None:
-        futures = [executor.submit(square, value) for value in range(6)]
+    def test_results_belong_to_their_calls(self, executor: TaskExecutor) -> None:
+        futures = [executor.submit(task(square, value)) for value in range(6)]
         assert [future.result() for future in futures] == [0, 1, 4, 9, 16, 25]
 
-    def test_an_exception_reaches_the_caller_and_no_other_call(self, executor: Executor) -> None:
-        failing, working = executor.submit(refuse, 3), executor.submit(square, 3)
+    def test_an_exception_reaches_the_caller_and_no_other_call(self, executor: TaskExecutor) -> None:
+        failing, working = executor.submit(task(refuse, 3)), executor.submit(task(square, 3))
         with pytest.raises(ValueError, match="cannot take 3"):
             failing.result()
         assert working.result() == 9

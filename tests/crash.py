@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +18,7 @@ from tests.processes import LIMIT_S, Place, Process
 _GLANCE_S = 0.002
 
 # What a kill waits for: a span of time, or the n-th change of something in the search's folder.
-Kind = Literal["time", "store", "letter", "row", "state", "history", "checkpoint", "flown", "full", "model", "done"]
+Kind = Literal["time", "store", "message", "trial", "state", "history", "checkpoint", "flown", "full", "model", "done"]
 _EARLY: tuple[Kind, ...] = ("time", "store")
 _LATE: tuple[Kind, ...] = ("flown", "full", "model", "done")
 
@@ -68,7 +67,7 @@ def plan(rng: np.random.Generator, kills: int, *, trains: bool, makes_store: boo
         trains: whether networks are trained, and the best of them fully.
         makes_store: whether the first process makes the MLflow store.
     """
-    middle: list[Kind] = ["time", "letter", "letter", "row", "row", "state"]
+    middle: list[Kind] = ["time", "message", "message", "trial", "trial", "state"]
     if trains:
         middle += ["history", "checkpoint", "checkpoint"]
     stages = rng.choice(4 if trains else 3, size=kills, p=[0.15, 0.45, 0.25, 0.15] if trains else [0.15, 0.7, 0.15])
@@ -138,16 +137,16 @@ def harass_until(
 
 def live(place: Place, trigger: Trigger | None, *arguments: str) -> Life:
     """Runs one process of a search, resumed where there is something to resume, until its kill or its end."""
-    resume = ["--resume"] if (place.results / "state.json").exists() else []
     folder = _Folder(place)
-    recorded = folder.rows() + folder.waiting_rows()
+    resume = ["--resume"] if folder.state() else []
+    recorded = folder.trials()
     process = place.start(*resume, *arguments)
     first_record_s: float | None = None
     killed = False
     for events in folder.watch(trigger.kind if trigger else "time", process):
         if not process.is_running or process.seconds > LIMIT_S:
             break
-        if first_record_s is None and folder.rows() > recorded:
+        if first_record_s is None and folder.trials() > recorded:
             first_record_s = process.seconds
         if trigger and events >= trigger.count:
             time.sleep(trigger.delay_s)
@@ -170,21 +169,35 @@ class _Folder:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._path = place.results
-        self._table = (0, 0)
-        self._rows = 0
+        self._ledger = place.results / "ledger.db"
+        self._stamp = (0, 0)
+        self._seen_last: dict[str, list[tuple[object, ...]]] = {}
 
-    def rows(self) -> int:
-        """Lines of the table, without its head."""
-        table = _stamp(self._path / f"{self._place.name}.csv")
-        if table != self._table:
-            with contextlib.suppress(FileNotFoundError):
-                self._rows = max(0, (self._path / f"{self._place.name}.csv").read_bytes().count(b"\n") - 1)
-            self._table = table
-        return self._rows
+    def trials(self) -> int:
+        """Trials in the ledger."""
+        return int(str(self._ask("SELECT count(*) FROM trials", [(0,)])[0][0]))
 
-    def waiting_rows(self) -> int:
-        """Evaluations that lie in the outbox and not in the table."""
-        return sum(index >= self.rows() for index in self._letters())
+    def state(self) -> str:
+        """The search's state as text; empty where there is none."""
+        return "".join(str(value) for (value,) in self._ask("SELECT value FROM search WHERE key = 'state'", []))
+
+    def messages(self) -> list[str]:
+        """The messages in the ledger."""
+        return [str(content) for (content,) in self._ask("SELECT content FROM messages ORDER BY number", [])]
+
+    def _ask(self, query: str, otherwise: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+        """The answer of the ledger; the one before where it is just being made."""
+        stamp = _stamp(self._ledger)
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._seen_last = {}
+        if query not in self._seen_last:
+            with (
+                contextlib.suppress(sqlite3.Error),
+                contextlib.closing(sqlite3.connect(f"file:{self._ledger}?mode=ro", uri=True)) as db,
+            ):
+                self._seen_last[query] = db.execute(query).fetchall()
+        return self._seen_last.get(query, otherwise)
 
     def watch(self, kind: Kind, process: Process) -> Iterator[int]:
         """Counts the events of a kind, glance by glance."""
@@ -198,26 +211,22 @@ class _Folder:
 
     def phase(self, output: str) -> str:
         """Where the search was."""
-        state = _read(self._path / "state.json")
-        letters = self._letter_texts()
-        publishes = any('"model": {' in text for text in letters)
+        state, messages = self.state(), self.messages()
+        publishes = any('"model": {' in text for text in messages)
         if '"stage": "done"' in state:
-            return "publication" if publishes and any('"closing": {' in text for text in letters) else "closing"
+            return "publication" if publishes and any('"closing": {' in text for text in messages) else "closing"
         if '"stage": "full_train"' in state:
             return "publication" if publishes else "full training" if self._place.trains else "closing"
         if "searching:" not in output:
             return "start-up"
-        indices = self._letters()
-        if not indices:
-            return "evaluation"
-        return "delivery" if max(indices) >= self.rows() else "recording"
+        return "delivery" if messages else "evaluation"
 
     def found(self) -> str:
-        """Files that a kill may leave behind."""
-        # A folder of the outbox may go while it is looked into, over which a glob would fall.
+        """Files and messages that a kill may leave behind."""
+        # A folder of attachments may go while it is looked into, over which a glob would fall.
         everything = (name for _, folders, files in os.walk(self._path) for name in (*folders, *files))
-        names = [name for name in everything if name.startswith(".") and name != ".lock"]
-        names += [f"outbox/{path.name}" for path in self._path.glob("outbox/*.json")]
+        names = [name for name in everything if (name.startswith(".") and name != ".lock") or name.endswith("-journal")]
+        names += [f"messages/{number}" for number, _ in enumerate(self.messages())]
         names += [f"checkpoints/{path.name}" for path in self._path.glob("checkpoints/*")]
         return ", ".join(sorted(names))
 
@@ -234,18 +243,10 @@ class _Folder:
             return (*counts, folders) if any(counts) else ()
         return ()
 
-    def _letter_texts(self) -> list[str]:
-        return [_read(path) for path in self._path.glob("outbox/*.json")]
-
-    def _letters(self) -> list[int]:
-        """Indices of the evaluations that lie in the outbox."""
-        found = (re.match(r'{"row": {"index": (\d+)', text) for text in self._letter_texts())
-        return [int(match[1]) for match in found if match]
-
     def _seen(self, kind: Kind, process: Process) -> object:
         """Something that changes with every event of a kind; false where there was none yet."""
-        if kind == "letter":
-            return tuple(sorted(path.name for path in self._path.glob("outbox/[0-9]*.json")))
+        if kind == "message":
+            return tuple(self.messages())
         if kind in {"history", "checkpoint"}:
             pattern = "training_history/*.json" if kind == "history" else "checkpoints/*"
             return tuple(sorted((path.name, _stamp(path)) for path in self._path.glob(pattern)))
@@ -256,17 +257,10 @@ class _Folder:
         if kind == "flown":
             return "training fully" in process.output
         if kind == "done":
-            return '"stage": "done"' in _read(self._path / "state.json")
+            return '"stage": "done"' in self.state()
         if kind == "store":
             return tuple((path.name, _stamp(path)) for path in self._place.folder.glob("*mlflow.db*"))
-        stamp = _stamp(self._path / ("state.json" if kind == "state" else f"{self._place.name}.csv"))
-        return stamp if any(stamp) else ()
-
-
-def _read(path: Path) -> str:
-    with contextlib.suppress(FileNotFoundError):
-        return path.read_text(errors="replace")
-    return ""
+        return self.state() if kind == "state" else self.trials()
 
 
 def _stamp(path: Path) -> tuple[int, int]:

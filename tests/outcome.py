@@ -7,6 +7,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Mapping, Set
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import mlflow
 import numpy as np
 from mlflow.entities import Run
 
-from hivenas.core.folder import CIRCUMSTANCES
+from hivenas.storage.export import CIRCUMSTANCES
 from tests.processes import Place
 
 _PARENT, _KEY = "mlflow.parentRunId", "hivenas.key"
@@ -59,6 +60,12 @@ def table(place: Place) -> list[dict[str, str]]:
     """The lines of a search's table."""
     with (place.results / f"{place.name}.csv").open(newline="") as lines:
         return list(csv.DictReader(lines))
+
+
+def waiting_messages(place: Place) -> int:
+    """Messages that MLflow has not taken."""
+    with closing(sqlite3.connect(place.results / "ledger.db")) as db:
+        return int(db.execute("SELECT count(*) FROM messages").fetchone()[0])
 
 
 def tracked(place: Place, rows: list[dict[str, str]]) -> Outcome:

@@ -12,9 +12,13 @@ import pytest
 
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.history import ranking
+from hivenas.core.records import Direction
+from hivenas.storage import read_ledger
 from tests.crash import Trigger, harass, harass_until, live
 from tests.outcome import SUMMARY, Outcome, differences, outcome, table
 from tests.processes import ROOT, SPHERE, TRAINING, Place
+
+pytestmark = [pytest.mark.keras, pytest.mark.process, pytest.mark.slow]
 
 # Each kill costs the start of a process, ten seconds where it trains. The seeds draw them from every stage: when the
 # store is made, in the middle, with the workers and without, in the full training, and when all is done.
@@ -57,7 +61,7 @@ def uninterrupted(folder: Path, text: str, template: Path) -> Outcome:
 
 
 def kill_in_the_middle(place: Place) -> None:
-    assert live(place, Trigger("row", 5)).killed
+    assert live(place, Trigger("trial", 5)).killed
 
 
 def running(place: Place) -> list[str]:
@@ -83,14 +87,15 @@ def test_weights_that_are_not_kept_go_and_nothing_else_though_kills_come_in_betw
     """With momentum evaluation, which may start from any of them, they go when the last iteration has been flown."""
     place = Place(tmp_path / "place", TINY + "results: {keep_weights: best:2}")
     place.share_store(template)
-    lives = harass(place, [Trigger("row", 5), Trigger("done")])
+    lives = harass(place, [Trigger("trial", 5), Trigger("done")])
     left = outcome(place)
     unlike = [line.partition(": ")[0] for line in differences(left, tiny)]
     mlflow_alone = {"mlflow/runs/parent/params/results.keep_weights", "mlflow/models/versions/1/description"}
     others = {path for path in unlike if not path.startswith("weights/") and not path.endswith("/artifacts")}
-    assert others <= mlflow_alone | {"files", "state/thinned"}, lives
+    assert others <= mlflow_alone | {"files", "state/pruned"}, lives
 
-    best = ranking(ResultsFolder(place.results.parent, place.name).rows())[:2]
+    _, trials = read_ledger(ResultsFolder(place.results.parent, place.name))
+    best = ranking(trials, Direction.MAXIMIZE)[:2]
     kept = {row.weights_filename for row in best}
     assert {name for name in left["weights"] if "-full" not in name} == kept
     tracked = [path for run in left["mlflow"]["runs"].values() for path in run["artifacts"] if path.endswith(".h5")]
@@ -126,14 +131,14 @@ def test_a_search_of_numbers_is_killed_and_ends_as_if_it_had_not_been(
     assert not differences(outcome(place), sphere)
 
 
-def test_a_torn_line_of_the_table_is_cut_and_told(sphere: Outcome, make_sphere: Callable[..., Place]) -> None:
+def test_a_damaged_table_is_written_again_from_the_ledger(sphere: Outcome, make_sphere: Callable[..., Place]) -> None:
     place = make_sphere()
     kill_in_the_middle(place)
     with (place.results / "sphere.csv").open("a") as file:
         file.write("7,0,onlooker,3,[-6.50345,")
+    (place.results / "state.json").unlink()
     resumed = place.run("--resume")
     assert resumed.wait() == 0, resumed.output
-    assert "has torn the last line of results/sphere/sphere.csv" in resumed.output
     assert not differences(outcome(place), sphere)
 
 

@@ -63,6 +63,7 @@ def run(*command: str, folder: Path | None = None) -> str:
     return done.stdout
 
 
+@pytest.mark.process
 def test_the_wheel_has_the_package_the_configurations_and_nothing_else(built: Built) -> None:
     with zipfile.ZipFile(built.wheel) as wheel:
         names = [name for name in wheel.namelist() if ".dist-info/" not in name]
@@ -79,6 +80,7 @@ def test_the_wheel_has_the_package_the_configurations_and_nothing_else(built: Bu
     assert "hivenas = hivenas.cli.commands:main" in entries
 
 
+@pytest.mark.process
 def test_the_source_distribution_has_what_the_wheel_is_built_from(built: Built) -> None:
     with tarfile.open(built.sdist) as sdist:
         names = {name.removeprefix(f"hivenas-{VERSION}/") for name in sdist.getnames()}
@@ -86,6 +88,7 @@ def test_the_source_distribution_has_what_the_wheel_is_built_from(built: Built) 
     assert not [name for name in names if name.startswith("tests")]
 
 
+@pytest.mark.process
 def test_the_installed_command_begins_a_search_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
     where = run(str(installed / "python"), "-c", "import hivenas; print(hivenas.__file__)", folder=tmp_path)
     assert where.startswith(str(installed.parent))

@@ -18,6 +18,7 @@ import links
 import mlflow
 import pytest
 
+import hivenas
 from hivenas.config import Config, from_mapping, load
 from hivenas.config.text import leaves, parse_yaml
 
@@ -191,11 +192,17 @@ def test_a_yaml_block_is_a_configuration(page: Path) -> None:
                 assert from_mapping(parse_yaml(text, block.place), source=block.place)
 
 
+@pytest.mark.keras
+@pytest.mark.process
+@pytest.mark.slow
 def test_the_tutorial_ends_in_a_registered_model(reader: Reader) -> None:
     assert (reader.folder / "results/digits/digits.csv").exists()
     assert mlflow.MlflowClient(reader.store).get_model_version_by_alias("digits", "champion").name == "digits"
 
 
+@pytest.mark.keras
+@pytest.mark.process
+@pytest.mark.slow
 @pytest.mark.parametrize("page", RUN, ids=named)
 def test_the_blocks_of_a_page_run(page: Path, reader: Reader) -> None:
     reader.follow(BLOCKS[page])
@@ -227,6 +234,15 @@ def test_the_page_of_the_configuration_has_every_key_with_its_meaning() -> None:
     assert "| `null` | whole number ≥ 10 or `null` |" in sections["dataset"]
 
 
+def test_the_page_of_python_has_every_public_name() -> None:
+    page = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
+    shown = {path.rpartition(".")[2] for path in re.findall(r"^::: (\S+)$", page, re.MULTILINE)}
+    assert {name for name in hivenas.__all__ if name not in shown} == {"__version__"}
+
+
+@pytest.mark.keras
+@pytest.mark.process
+@pytest.mark.slow
 def test_the_page_of_mlflow_names_all_that_a_search_leaves(reader: Reader) -> None:
     page = (ROOT / "docs/reference/mlflow.md").read_text(encoding="utf-8")
     search, nested, _ = page.split("\n## ")[1:]

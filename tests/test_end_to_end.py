@@ -23,8 +23,10 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from hivenas.cli.commands import main
-from hivenas.core.folder import CIRCUMSTANCES
 from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.storage.export import CIRCUMSTANCES
+
+pytestmark = [pytest.mark.keras, pytest.mark.process, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[1]
 TINY = """

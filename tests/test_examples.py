@@ -18,6 +18,8 @@ from nbclient import NotebookClient
 
 from tests.processes import ROOT, environment
 
+pytestmark = [pytest.mark.keras, pytest.mark.process, pytest.mark.slow]
+
 TINY = [
     "--set", "evaluation.epochs=1 colony.size=2 colony.iterations=1 full_train.epochs=1 dataset.train_limit=200",
 ]  # fmt: skip

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib.metadata
+import os
 import re
 import subprocess
 import sys
@@ -16,36 +18,82 @@ from hivenas.config.text import parse_yaml
 
 ROOT = Path(__file__).parents[1]
 UNEXPLAINED = {"batch_size", "epochs", "study"}  # said by their section
-HEAVY = {"tensorflow", "keras", "mlflow", "optuna", "dask", "distributed"}
+HEAVY = {"tensorflow", "keras", "mlflow", "optuna", "dask", "distributed", "pandas", "matplotlib", "rich"}
 
 
 def test_public_names_are_sorted_and_all_there() -> None:
     assert hivenas.__all__ == sorted(hivenas.__all__)
     assert hivenas.__all__ == [
+        "ArchitectureObjective",
         "ArtificialBeeColony",
+        "Callback",
         "Config",
+        "Direction",
         "Evaluation",
+        "FunctionObjective",
         "NASInterface",
         "NASSearchSpace",
         "NullTracker",
+        "ObjectiveInfo",
         "ObjectiveInterface",
         "Proposal",
+        "SearchResult",
+        "Strategy",
+        "TaskExecutor",
         "TerminateOnThreshold",
+        "Tracker",
+        "Trial",
+        "__version__",
         "load",
+        "load_results",
+        "predict",
         "register_cell",
         "register_dataset",
+        "register_executor",
         "register_operation",
+        "register_strategy",
+        "register_tracker",
+        "search",
+        "train",
     ]
     for name in hivenas.__all__:
-        assert getattr(hivenas, name).__name__ == name
+        assert name == "__version__" or getattr(hivenas, name).__name__ == name
     with pytest.raises(AttributeError, match="bees"):
         _ = hivenas.bees
 
 
+def test_the_version_is_that_of_the_installed_package() -> None:
+    assert hivenas.__version__ == importlib.metadata.version("hivenas")
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_public_names_have_types_for_whoever_uses_them(tmp_path: Path) -> None:
+    program = "\n".join(["import hivenas", *(f"reveal_type(hivenas.{name})" for name in hivenas.__all__)])
+    program += "\nreveal_type(hivenas.search({}).best)\nhivenas.search({}, progress=3)\n"
+    (tmp_path / "program.py").write_text(program)
+    command = [sys.executable, "-m", "mypy", "--strict", f"--cache-dir={tmp_path}/cache", str(tmp_path / "program.py")]
+    environment = os.environ | {"MYPYPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    ours = [line for line in done.stdout.splitlines() if "program.py" in line]
+    revealed = re.findall(r'note: Revealed type is "(.*)"', "\n".join(ours))
+    assert len(revealed) == len(hivenas.__all__) + 1, done.stdout
+    assert [name for name, kind in zip(hivenas.__all__, revealed, strict=False) if kind == "Any"] == []
+    (search,) = (kind for name, kind in zip(hivenas.__all__, revealed, strict=False) if name == "search")
+    assert search.endswith("-> hivenas.run.result.SearchResult")
+    assert revealed[-1] == "hivenas.core.records.Trial | None"
+    (error,) = (line for line in ours if "error:" in line)
+    assert 'Argument "progress" to "search" has incompatible type "int"' in error
+
+
+@pytest.mark.process
 @pytest.mark.parametrize(
     "code",
     [
         "import hivenas",
+        "import hivenas; dir(hivenas)",
+        "from hivenas import FunctionObjective; FunctionObjective(lambda a: a, {'a': [1, 2]}).evaluate('a=1')",
+        "from hivenas import Callback, SearchResult, load, load_results, search, train, predict",
         "from hivenas import ArtificialBeeColony, NASInterface; NASInterface().sample()",
         "from hivenas.cli.commands import main; main(['--help'], standalone_mode=False)",
         "from hivenas.cli.commands import main; main(['check', '--config', 'conf/digits.yaml'], standalone_mode=False)",
@@ -55,6 +103,19 @@ def test_light_work_imports_nothing_heavy(code: str) -> None:
     script = f"import sys; {code}; print('imported', *({HEAVY!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.splitlines()[-1].strip() == "imported"
+
+
+WITHOUT_POSIX = """
+import sys
+for name in ("fcntl", "grp", "pwd", "resource", "termios"):
+    sys.modules[name] = None
+import hivenas.cli.commands, hivenas.execution, hivenas.run.session
+"""
+
+
+def test_nothing_is_imported_that_only_some_systems_have() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT_POSIX], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_conda_and_pyproject_list_the_same_dependencies() -> None:
@@ -97,6 +158,7 @@ def flattened(data: dict[str, Any], prefix: str = "") -> set[str]:
     return keys
 
 
+@pytest.mark.process
 def test_the_continuous_integration_runs_the_readmes_test_command() -> None:
     readme = (ROOT / "README.md").read_text()
     commands = [line for line in readme.splitlines() if line.startswith("python3 -m venv")]

@@ -12,6 +12,8 @@ from tests.crash import Trigger, live
 from tests.outcome import SUMMARY, Outcome, differences, outcome, table
 from tests.processes import Place, Process
 
+pytestmark = [pytest.mark.keras, pytest.mark.process, pytest.mark.slow]
+
 # Trains, continues and inherits: everything that moves a saved state from one worker to another.
 SEARCH = """
 name: tiny
@@ -70,7 +72,7 @@ def test_a_search_that_loses_its_scheduler_and_then_its_driver_is_resumed_to_the
     assert said.startswith(f"hivenas: the dask scheduler {cluster.address} must be reachable while a search goes on")
     assert command.endswith("--resume")
     assert 0 < len(table(place)) < 5
-    assert live(place, Trigger("row", 2)).killed
+    assert live(place, Trigger("trial", 2)).killed
     found = unlike(left_by(place, place.run("--resume")), two_processes)
     assert not [line for line in found if not line.startswith(SUMMARY)]
 

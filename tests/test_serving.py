@@ -25,8 +25,10 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from hivenas.cli.commands import main
-from hivenas.core.tracker import ServableModel
+from hivenas.core.tracked import ServableModel
 from hivenas.tracking.registry import publish
+
+pytestmark = pytest.mark.keras
 
 NAMES = ["red", "green", "blue"]
 _PATIENCE_S = 120.0
@@ -197,6 +199,7 @@ class Halved(keras.layers.Layer):
 """
 
 
+@pytest.mark.slow
 def test_a_model_with_layers_that_are_not_known_here_says_how_they_become_known(
     stored: Colours, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,6 +263,8 @@ def answers(url: str) -> bool:
         return False
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_mlflow_serves_the_champion(server: str) -> None:
     images = np.stack([picture(2), picture(0)])
     body = json.dumps({"inputs": images.tolist()}).encode()

@@ -50,6 +50,14 @@ class TinyObjective(ArchitectureObjective):
         self._fails_to_continue = fails_to_continue
 
     @property
+    def rng(self) -> np.random.Generator:
+        return self.space.rng
+
+    @rng.setter
+    def rng(self, rng: np.random.Generator) -> None:
+        self.space.rng = rng
+
+    @property
     def is_minimize(self) -> bool:
         return self._minimize
 

@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING
 
 from hivenas.config import EvaluationConfig, load
 from hivenas.core.folder import ResultsFolder
-from hivenas.core.history import Curves
+from hivenas.core.history import Curves, improvements
 from hivenas.core.nas.training.act import TerminateOnThreshold
 from hivenas.core.nas.training.rules import StoppingRule, median_thresholds
-from hivenas.core.records import Row
-from hivenas.reports import BEE_COLOURS
+from hivenas.core.records import Direction, Trial
+from hivenas.storage import read_ledger
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parents[2]
+BEE_COLOURS = {"employee": "#b06f00", "onlooker": "#1f6a9c", "scout": "#6b6378"}  # those of a report
 FAINT, STRONG, WARN = "#b9b9b9", "#2a6f97", "#b23a48"
 TRAINED = """
 name: {name}
@@ -72,7 +73,8 @@ def main() -> None:
     ):
         file = searched(options.work.resolve(), name)
         written = options.out / f"concept_{name}.png"
-        figure = draw(list(ResultsFolder(str(options.work.resolve() / "results"), name).rows()), file)
+        _, trials = read_ledger(ResultsFolder(options.work.resolve() / "results", name))
+        figure = draw(trials, file)
         figure.savefig(written, dpi=130)
         print(f"wrote {written}")
 
@@ -89,23 +91,22 @@ def searched(work: Path, name: str) -> Path:
     return file
 
 
-def colony(rows: Sequence[Row], file: Path) -> Figure:
+def colony(rows: Sequence[Trial], file: Path) -> Figure:
     """Who found what: the fitness of every evaluation by the bee that flew there, and the best so far."""
     figure, axes = canvas(1)
-    best, steps = float("-inf"), []
-    for row in rows:
-        best = max(best, row.fitness)
-        steps.append(best)
-    axes[0].step([row.index for row in rows], steps, where="post", color="#444444", linewidth=1.2, label="best so far")
-    for bee, colour in BEE_COLOURS.items():
-        own = [row for row in rows if row.bee == bee]
-        axes[0].scatter([r.index for r in own], [r.fitness for r in own], color=colour, s=26, label=bee, zorder=3)
+    course = improvements(rows, Direction.MAXIMIZE)
+    places = [*(row.index for row in course), rows[-1].index]
+    steps = [*(row.fitness for row in course), course[-1].fitness]
+    axes[0].step(places, steps, where="post", color="#444444", linewidth=1.2, label="best so far")
+    for role, colour in BEE_COLOURS.items():
+        own = [row for row in rows if row.role == role]
+        axes[0].scatter([r.index for r in own], [r.fitness for r in own], color=colour, s=26, label=role, zorder=3)
     axes[0].set(xlabel="evaluation", ylabel="validation accuracy, %")
     figure.legend(frameon=False, loc="outside upper center", ncols=4)
     return figure
 
 
-def stopping(rows: Sequence[Row], file: Path) -> Figure:
+def stopping(rows: Sequence[Trial], file: Path) -> Figure:
     """The same learning curves under both rules: where each would have ended a training."""
     config = load(file, ["evaluation.stopping=median"]).evaluation
     figure, axes = canvas(2)
@@ -125,13 +126,13 @@ def stopping(rows: Sequence[Row], file: Path) -> Figure:
     return figure
 
 
-def end_of(row: Row, rule: StoppingRule, config: EvaluationConfig) -> int | None:
+def end_of(row: Trial, rule: StoppingRule, config: EvaluationConfig) -> int | None:
     """The epoch after which a rule ends a training; None where it goes on to its end."""
     curve = row.accuracies()
-    return next((e for e in range(1, config.epochs) if rule.verdict(e, curve[e])), None)
+    return next((e for e in range(1, config.epochs) if rule.stop_reason(e, curve[e])), None)
 
 
-def draw_ended(axes: Axes, rows: Sequence[Row], ended: Sequence[int | None], title: str) -> None:
+def draw_ended(axes: Axes, rows: Sequence[Trial], ended: Sequence[int | None], title: str) -> None:
     """Curves up to where they were ended, the rest of them faint."""
     for row, end in zip(rows, ended, strict=True):
         curve = row.accuracies()
@@ -146,7 +147,7 @@ def draw_ended(axes: Axes, rows: Sequence[Row], ended: Sequence[int | None], tit
     axes.legend(frameon=False, loc="lower right")
 
 
-def momentum(rows: Sequence[Row], file: Path) -> Figure:
+def momentum(rows: Sequence[Trial], file: Path) -> Figure:
     """Which candidates were given further epochs, and what came of them."""
     figure, axes = canvas(1)
     epochs = load(file).evaluation.epochs
@@ -166,7 +167,7 @@ def momentum(rows: Sequence[Row], file: Path) -> Figure:
     return figure
 
 
-def inheritance(rows: Sequence[Row], file: Path) -> Figure:
+def inheritance(rows: Sequence[Trial], file: Path) -> Figure:
     """Food sources and the neighbours that began with their weights, a panel a pair."""
     heirs = [row for row in rows if row.inherited][:4]
     figure, axes = canvas(max(1, len(heirs)))

@@ -149,7 +149,7 @@ def pictures_of_mlflow(browser: Browser, address: str) -> None:
     chosen = ",".join(f'"{run.info.run_id}"' for run in children)
     pages = {
         "mlflow_parent": f"{at}/runs/{parent.info.run_id}",
-        "mlflow_artifacts": f"{at}/runs/{parent.info.run_id}/artifacts/plots/convergence.png",
+        "mlflow_artifacts": f"{at}/runs/{parent.info.run_id}/artifacts/plots/convergence.svg",
         "mlflow_child": f"{at}/runs/{changed.info.run_id}",
         "mlflow_charts": f"{at}/runs?compareRunsMode=CHART",
         "mlflow_compare": f'/#/compare-runs?runs=[{chosen}]&experiments=["{experiment.experiment_id}"]',

@@ -2,8 +2,8 @@
 
     python compare.py [--evaluations 28] [--bees 7] [--out comparison]
 
-Each search is a process of its own, run as any program may run it: `hivenas search --json` prints an event a line. Run
-it in this folder; it writes comparison.md and comparison.png.
+Each search is a call of `hivenas.search` with a callback that is told of every candidate. Run it in this folder; it
+writes comparison.md and comparison.png.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
-import json
-import subprocess
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib
+
+import hivenas
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 TABLE = Path("../../benchmarks/tables/digits.csv.gz")
+Curves = dict[str, list[float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,11 @@ def main() -> None:
         Objective("table", "recorded table, accuracy in points", optimum=best_of_table()),
         Objective("nas", "real training, validation accuracy"),
     ]
-    events = {objective.name: search(objective, options.evaluations, options.bees) for objective in objectives}
-    text = comparison(objectives, events, options.bees)
+    curves = {objective.name: search(objective, options.evaluations, options.bees) for objective in objectives}
+    text = comparison(objectives, curves, options.bees)
     print(text)
     options.out.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
-    draw(objectives, events, options.out.with_suffix(".png"))
+    draw(objectives, curves, options.out.with_suffix(".png"))
 
 
 def best_of_table() -> float:
@@ -61,47 +62,52 @@ def best_of_table() -> float:
         return max(float(line["fitness"]) for line in csv.DictReader(file))
 
 
-def search(objective: Objective, evaluations: int, bees: int) -> list[dict[str, Any]]:
-    """The events of a search, which are shown as they come."""
-    iterations = f"colony.iterations={evaluations // bees}"
-    command = [sys.executable, "-m", "hivenas", "search", "--json", "--overwrite"]
-    command += ["--config", f"{objective.name}.yaml", "--set", f"colony.size={bees}", "--set", iterations]
-    events = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        for line in process.stdout:
-            events.append(event := json.loads(line))
-            if event["event"] == "evaluated":
-                print(f"{objective.name} {event['index'] + 1}: best {event['best_fitness']}", file=sys.stderr)
-    if process.returncode:
-        sys.exit(f"the search of {objective.name} failed")
-    return events
+class Progress(hivenas.Callback):
+    """Shows every candidate as it comes."""
+
+    def on_trial(self, trial: hivenas.Trial) -> None:
+        """Called when a candidate was evaluated and recorded."""
+        print(f"{trial.index + 1}: {trial.fitness} {trial.candidate}", file=sys.stderr)
 
 
-def curve(events: list[dict[str, Any]]) -> list[float]:
-    """The best so far after every evaluation."""
-    return [event["best_fitness"] for event in events if event["event"] == "evaluated"]
+def search(objective: Objective, evaluations: int, bees: int) -> list[float]:
+    """The best so far after every evaluation of a search."""
+    result = hivenas.search(
+        f"{objective.name}.yaml",
+        f"colony.size={bees}",
+        f"colony.iterations={evaluations // bees}",
+        overwrite=True,
+        callbacks=[Progress()],
+        progress=False,
+    )
+    best: float | None = None
+    curve = []
+    for trial in result.trials:
+        if not trial.failed and result.direction.is_better(trial.fitness, best):
+            best = trial.fitness
+        curve.append(math.nan if best is None else best)
+    return curve
 
 
-def comparison(objectives: list[Objective], events: dict[str, list[dict[str, Any]]], bees: int) -> str:
+def comparison(objectives: list[Objective], curves: Curves, bees: int) -> str:
     """A table in markdown, a line an objective."""
     lines = [
         f"| objective | evaluations | best of the first {bees} | best | regret | found at | s |",
         "|" + " --- |" * 7,
     ]
     for objective in objectives:
-        best = curve(events[objective.name])
+        best = curves[objective.name]
         regret = "" if objective.optimum is None else f"{abs(best[-1] - objective.optimum):.4g}"
         numbers = f"{best[min(bees, len(best)) - 1]:.4g} | {best[-1]:.4g} | {regret} | {best.index(best[-1]) + 1}"
         lines.append(f"| {objective.title} | {len(best)} | {numbers} |")
     return "\n".join(lines)
 
 
-def draw(objectives: list[Objective], events: dict[str, list[dict[str, Any]]], file: Path) -> None:
+def draw(objectives: list[Objective], curves: Curves, file: Path) -> None:
     """The best so far, a panel an objective."""
     figure, panels = plt.subplots(1, len(objectives), figsize=(12, 3.4), layout="constrained")
     for objective, panel in zip(objectives, panels, strict=True):
-        best = curve(events[objective.name])
+        best = curves[objective.name]
         panel.step(range(1, len(best) + 1), best, where="post", color="tab:blue", label="best so far")
         if objective.optimum is not None and not objective.minimize:
             panel.axhline(objective.optimum, color="0.6", linestyle="--", label="optimum")

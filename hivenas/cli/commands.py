@@ -9,18 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hivenas.cli.terminal import (
-    FAILED,
-    ResumeHint,
-    View,
-    errors,
-    output_options,
-    print_finished,
-    print_plan,
-    print_predictions,
-    print_reproduction,
-    print_trained,
-)
+from hivenas.cli import results
+from hivenas.cli.errors import FAILED, ResumeHint, errors
+from hivenas.cli.views import View, output_options
 
 if TYPE_CHECKING:
     from hivenas.config import Config
@@ -40,8 +31,8 @@ import_option = click.option(
     "modules",
     multiple=True,
     metavar="MODULE",
-    help="A Python module that registers operations, cells or data sets of your own, imported first; repeatable. "
-    "HIVENAS_IMPORT may name further ones, separated by commas.",
+    help="A Python module that registers parts of your own, such as operations or data sets, imported first; "
+    "repeatable. HIVENAS_IMPORT may name further ones, separated by commas.",
 )
 
 
@@ -91,12 +82,13 @@ def search(
     hint = ResumeHint(config_path, overrides, modules)
     with errors(hint, view):
         from hivenas import api
-        from hivenas.cli import outcomes
 
         config = hint.config = _load(config_path, overrides, modules)
         with view:
-            finished = api.search(config, view, resume=resume, overwrite=overwrite, go_on=hint.command)
-        view.conclude(outcomes.of_search(config, finished), lambda: print_finished(config, finished))
+            result = api.search(
+                config, resume=resume, overwrite=overwrite, callbacks=[view], progress=False, go_on=hint.command
+            )
+        view.conclude(results.of_search(result), lambda: results.print_search(config, result))
 
 
 @main.command()
@@ -111,12 +103,11 @@ def train(
     """Train the best recorded candidate fully, test it, register it."""
     with errors(view=view):
         from hivenas import api
-        from hivenas.cli import outcomes
 
         config = _load(config_path, overrides, modules)
         with view:
-            trained = api.train(config, view, from_weights=from_weights)
-        view.conclude(outcomes.of_training(trained), lambda: print_trained(trained))
+            trained = api.train(config, from_weights=from_weights, callbacks=[view])
+        view.conclude(results.of_training(trained), lambda: results.print_trained(trained))
 
 
 @main.command()
@@ -129,12 +120,11 @@ def arch(architecture: str, config_path: str, overrides: tuple[str, ...], module
     """Train a given architecture fully, such as 'input|sep3x3_32|max_pool3x3|output'."""
     with errors(view=view):
         from hivenas import api
-        from hivenas.cli import outcomes
 
         config = _load(config_path, overrides, modules)
         with view:
-            trained = api.train_custom(config, architecture, view)
-        view.conclude(outcomes.of_training(trained), lambda: print_trained(trained))
+            trained = api.train_custom(config, architecture, callbacks=[view])
+        view.conclude(results.of_training(trained), lambda: results.print_trained(trained))
 
 
 @main.command()
@@ -146,11 +136,10 @@ def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]
     """Check a configuration; print it with its defaults, and what a search would do."""
     with errors(view=view):
         from hivenas import api
-        from hivenas.cli import outcomes
 
         config = _load(config_path, overrides, modules)
         plan = api.plan(config)
-        view.conclude(outcomes.of_plan(config, plan), lambda: print_plan(config, plan))
+        view.conclude(results.of_plan(config, plan), lambda: results.print_plan(config, plan))
 
 
 @main.command()
@@ -161,12 +150,11 @@ def reproduce(run_id: str, modules: tuple[str, ...], view: View) -> None:
     """Train the candidate of a run in MLflow again and say whether every figure is equal to the last bit."""
     with errors(view=view):
         from hivenas import api
-        from hivenas.cli import outcomes
 
         _import(modules)
         with view:
-            reproduction = api.reproduce(run_id, view)
-        view.conclude(outcomes.of_reproduction(run_id, reproduction), lambda: print_reproduction(reproduction))
+            reproduction = api.reproduce(run_id)
+        view.conclude(results.of_reproduction(run_id, reproduction), lambda: results.print_reproduction(reproduction))
         if reproduction.figures:
             sys.exit(FAILED)
 
@@ -180,13 +168,12 @@ def sync(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...],
     """Tell MLflow what a search could not tell it, once the store answers again."""
     with errors(view=view):
         from hivenas import api
-        from hivenas.cli import outcomes
         from hivenas.errors import TrackingError
 
         config = _load(config_path, overrides, modules)
         with view:
-            taken, waiting = api.sync(config, view)
-        outcome = outcomes.of_sync(taken, waiting)
+            taken, waiting = api.sync(config)
+        outcome = results.of_sync(taken, waiting)
         view.conclude(outcome, lambda: click.echo(outcome.line))
         if waiting:
             raise TrackingError("the MLflow store has not taken everything; try again when it answers")
@@ -206,8 +193,9 @@ def predict(model: str, files: tuple[str, ...], as_json: bool, modules: tuple[st
         from hivenas import api
 
         _import(modules)
-        predictions = api.predict(model, files, lambda text: click.echo(f"hivenas: {text}", err=True))
-        print_predictions(predictions, as_json=as_json)
+        with View():
+            predictions = api.predict(model, files)
+        results.print_predictions(predictions, as_json=as_json)
 
 
 @main.command()
@@ -218,12 +206,11 @@ def report(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...
     """Write the report of a recorded search, finished or not: one HTML page, pictures, and the best as a table."""
     with errors():
         from hivenas import api
-        from hivenas.objectives.factory import minimizes
         from hivenas.reports import as_text, best_table
 
         config = _load(config_path, overrides, modules)
-        rows, files = api.draw_report(config)
-        click.echo(as_text(best_table(rows, minimize=minimizes(config))))
+        result, files = api.report(config)
+        click.echo(as_text(best_table(result.trials, result.direction)))
         for file in files:
             click.echo(f"wrote {file}")
 

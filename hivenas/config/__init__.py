@@ -3,7 +3,9 @@
 from hivenas.config.loading import Config, from_mapping, load
 from hivenas.config.schema import (
     BUILT_IN_DATASETS,
+    EXECUTOR_KINDS,
     FILE_DATASETS,
+    TRACKER_KINDS,
     ActConfig,
     AugmentationConfig,
     ColonyConfig,
@@ -20,10 +22,14 @@ from hivenas.config.schema import (
     SpaceConfig,
     TableConfig,
 )
+from hivenas.config.strategies import STRATEGY_KINDS, StrategyKind
 
 __all__ = [
     "BUILT_IN_DATASETS",
+    "EXECUTOR_KINDS",
     "FILE_DATASETS",
+    "STRATEGY_KINDS",
+    "TRACKER_KINDS",
     "ActConfig",
     "AugmentationConfig",
     "ColonyConfig",
@@ -39,6 +45,7 @@ __all__ = [
     "ResultsConfig",
     "Section",
     "SpaceConfig",
+    "StrategyKind",
     "TableConfig",
     "from_mapping",
     "load",

@@ -1,4 +1,4 @@
-"""What arguments of operations, of optimizers and of images may be: plain data of a size that a machine can hold."""
+"""The arguments that operations, optimizers and images may have: plain data of a size that a machine can hold."""
 
 from __future__ import annotations
 

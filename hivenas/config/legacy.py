@@ -100,7 +100,7 @@ class Translation:
 
 
 def is_ancestral(data: Mapping[str, Any]) -> bool:
-    """Whether any key of a parsed file is in upper case."""
+    """True where any key of a parsed file is in upper case."""
     return any(key.isupper() for key in data)
 
 

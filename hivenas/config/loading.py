@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from hivenas.config.legacy import Translation, is_ancestral, translate
 from hivenas.config.messages import explain, in_old_words
+from hivenas.config.registry import TRACKERS
 from hivenas.config.schema import (
+    TRACKER_KINDS,
     ColonyConfig,
     DatasetConfig,
     EvaluationConfig,
@@ -22,6 +26,7 @@ from hivenas.config.schema import (
     Section,
     SpaceConfig,
     TableConfig,
+    known,
 )
 from hivenas.config.text import as_text, dump_yaml, leaves, masked, put, read_mapping, split_overrides
 from hivenas.errors import ConfigError
@@ -32,7 +37,7 @@ class Config(Section):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)] = "digits"
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = 42
-    objective: Literal["nas", "sphere_min", "sphere_max", "rosenbrock", "table"] = "nas"
+    objective: Literal["nas", "sphere_min", "sphere_max", "rosenbrock", "table", "custom"] = "nas"
     dataset: DatasetConfig = DatasetConfig()
     space: SpaceConfig = SpaceConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -41,12 +46,18 @@ class Config(Section):
     registry: RegistryConfig = RegistryConfig()
     results: ResultsConfig = ResultsConfig()
     table: TableConfig = TableConfig()
+    tracking: Annotated[str, Field(json_schema_extra={"enum": [*TRACKER_KINDS]})] = "mlflow"
     optuna: OptunaConfig = OptunaConfig()
     execution: ExecutionConfig = ExecutionConfig()
 
     _source: str = PrivateAttr(default="")
     _warnings: tuple[str, ...] = PrivateAttr(default=())
     _old_keys: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @field_validator("tracking")
+    @classmethod
+    def _known(cls, tracking: str) -> str:
+        return known(tracking, (*TRACKER_KINDS, *TRACKERS))
 
     @model_validator(mode="after")
     def _has_its_table(self) -> Self:
@@ -71,7 +82,7 @@ class Config(Section):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a person should know about the file although it loads, a line each."""
+        """The things that a person should know about the file although it loads, a line each."""
         return self._warnings
 
     def as_written(self, message: str) -> str:
@@ -99,7 +110,7 @@ class Config(Section):
         return {key: as_text(value) for key, value in leaves(self.to_mapping())}
 
 
-def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+def load(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Config:
     """Loads a configuration file.
 
     Args:
@@ -112,45 +123,52 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """
     data = read_mapping(Path(path))
     old = translate(data, str(path)) if is_ancestral(data) else Translation(data)
-    origins = {}
-    for key, value in split_overrides(overrides):
-        put(old.data, key.split("."), value, f"--set {key}={value}")
-        origins[key] = f"--set {key}={as_text(value)}"
-    old_keys = {
-        new: name for new, name in old.old_keys.items() if not f"{new}.".startswith(tuple(f"{o}." for o in origins))
-    }
-    config = from_mapping(old.data, source=str(path), origins=origins, old_keys=old_keys)
+    config = from_mapping(old.data, overrides, source=str(path), old_keys=old.old_keys)
     config._warnings = old.warnings
     return config
 
 
 def from_mapping(
     data: Mapping[str, Any],
+    overrides: Sequence[str] = (),
     *,
     source: str = "",
-    origins: Mapping[str, str] | None = None,
     old_keys: Mapping[str, str] | None = None,
 ) -> Config:
     """Checks plain nested data and fills in the defaults.
 
     Args:
         data: keys as in `conf/default.yaml`.
+        overrides: `key=value` texts, as `load` takes them.
         source: the file to name in errors.
-        origins: dotted keys that did not come from the file, with what to name instead.
         old_keys: dotted keys that the file calls by another name, with that name.
 
     Raises:
         ConfigError: the first thing that is wrong, and how many more there are.
     """
+    data, origins = _overridden(data, overrides)
+    replaced = tuple(f"{key}." for key in origins)
+    kept = {new: name for new, name in (old_keys or {}).items() if not f"{new}.".startswith(replaced)}
     try:
         # A section whose keys are all commented out reads as null.
         config = Config.model_validate({k: {} if v is None and k in _SECTIONS else v for k, v in data.items()})
     except ValidationError as error:
         known = [key for key, _ in leaves(Config().to_mapping(), sections=True)]
-        raise ConfigError(explain(error, source, origins or {}, known, old_keys or {})) from None
+        raise ConfigError(explain(error, source, origins=origins, known=known, old_keys=kept)) from None
     config._source = source
-    config._old_keys = dict(old_keys or {})
+    config._old_keys = kept
     return config
+
+
+def _overridden(data: Mapping[str, Any], overrides: Sequence[str]) -> tuple[Mapping[str, Any], dict[str, str]]:
+    """The data with other values for some keys, and for these what to name in errors."""
+    pairs = split_overrides(overrides)
+    changed = copy.deepcopy(dict(data)) if pairs else dict(data)
+    origins = {}
+    for key, value in pairs:
+        put(changed, key.split("."), value, f"--set {key}={value}")
+        origins[key] = f"--set {key}={as_text(value)}"
+    return changed, origins
 
 
 _SECTIONS = [key for key, field in Config.model_fields.items() if isinstance(field.default, Section)]

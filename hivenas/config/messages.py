@@ -1,4 +1,4 @@
-"""What is said of a configuration that is wrong: the rule, the value given, the way out."""
+"""The messages about a configuration that is wrong: the rule, the value given, the way out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users add to hivenas by name: operations, cells and data sets of their own.
+"""The registries to which users add by name: operations, cells, data sets, strategies, trackers and executors.
 
 Registering is the one thing that is kept at module level: a configuration can only name things, so that no
 configuration can run code, and somebody has to know the names.
@@ -7,10 +7,12 @@ configuration can run code, and somebody has to know the names.
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -18,6 +20,50 @@ from hivenas.config.text import cut
 from hivenas.errors import ConfigError, first_line
 
 F = TypeVar("F", bound=Callable[..., Any])
+MAIN_MODULES = ("__main__", "__mp_main__")  # the latter is what a child of `multiprocessing` calls its parent's
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRule:
+    """The rule for classes that users register: the methods that they must have, and their constructor.
+
+    Args:
+        kind: what is registered, for errors, such as `strategy`.
+        methods: names of the methods.
+        constructor: its arguments, for people.
+        accepts: calls that the constructor must take: the arguments by position, and those by name.
+        way_out: what to do where methods are missing.
+    """
+
+    kind: str
+    methods: tuple[str, ...]
+    constructor: str
+    accepts: tuple[tuple[tuple[Any, ...], Mapping[str, Any]], ...]
+    way_out: str
+
+    def check(self, name: str, entry: object) -> None:
+        """Refuses what is not such a class.
+
+        Raises:
+            ConfigError: the rule, what was given, and the way out.
+        """
+        if not isinstance(entry, type):
+            raise ConfigError(f"the {self.kind} {name!r} must be a class, got {entry!r}; pass the class itself")
+        missing = [method for method in self.methods if not callable(getattr(entry, method, None))]
+        if missing:
+            raise ConfigError(
+                f"the {self.kind} {name!r} must have the methods {', '.join(self.methods)}, got {entry.__name__} "
+                f"without {', '.join(missing)}; {self.way_out}"
+            )
+        signature = inspect.signature(entry)
+        try:
+            for positional, named in self.accepts:
+                signature.bind(*positional, **named)
+        except TypeError as error:
+            raise ConfigError(
+                f"the constructor of the {self.kind} {name!r} must take {self.constructor}, got {signature}: {error}; "
+                "give it these"
+            ) from None
 
 
 class Registry(Mapping[str, Callable[..., Any]]):
@@ -65,6 +111,14 @@ class Registry(Mapping[str, Callable[..., Any]]):
         """The modules whose import registers what is registered here."""
         return {module for _, module in self._entries.values()}
 
+    def main_entries(self) -> dict[str, Callable[..., Any]]:
+        """The entries that the main module has registered."""
+        return {name: entry for name, (entry, module) in self._entries.items() if module == "__main__"}
+
+    def take(self, entries: Mapping[str, Callable[..., Any]]) -> None:
+        """Registers what the main module of another process has registered there."""
+        self._entries.update({name: (entry, "__main__") for name, entry in entries.items()})
+
 
 def _calling_module() -> str:
     """The module whose code called hivenas: what it registers need not say so, as a partial or a Keras class."""
@@ -72,8 +126,7 @@ def _calling_module() -> str:
     while frame is not None:
         module = str(frame.f_globals.get("__name__", "__main__"))
         if module.partition(".")[0] != "hivenas":
-            # `__mp_main__` is what a spawned worker calls the script that the driver calls `__main__`.
-            return "__main__" if module == "__mp_main__" else module
+            return "__main__" if module in MAIN_MODULES else module
         frame = frame.f_back
     return "__main__"
 
@@ -81,6 +134,10 @@ def _calling_module() -> str:
 OPERATIONS = Registry("an operation")
 CELLS = Registry("a cell")
 DATASETS = Registry("a data set")
+STRATEGIES = Registry("a strategy")
+# Of the driver's process alone: no worker has to know them.
+TRACKERS = Registry("a tracker")
+EXECUTORS = Registry("an executor")
 
 
 # In the order in which they were asked for: one may use what an earlier one registers.
@@ -91,10 +148,25 @@ def registered_modules() -> tuple[str, ...]:
     """Modules that a worker has to import to know everything that this process knows.
 
     Those that `import_modules` was asked for come first, in their order; the rest, from which something is registered,
-    follow in alphabetical order. The main script is not among them: spawned workers run it on their own.
+    follow in alphabetical order. The main module is not among them: no worker imports it, see `main_entries`.
     """
-    others = OPERATIONS.modules() | CELLS.modules() | DATASETS.modules()
+    others = OPERATIONS.modules() | CELLS.modules() | DATASETS.modules() | STRATEGIES.modules()
     return (*_imported, *sorted(others - {"__main__"} - _imported.keys()))
+
+
+def main_entries() -> list[dict[str, Callable[..., Any]]]:
+    """Operations, cells and data sets that the main module has registered; nothing where it has none.
+
+    Workers do not import it, so that a script needs no `if __name__ == "__main__"`: these travel by value.
+    """
+    entries = [each.main_entries() for each in (OPERATIONS, CELLS, DATASETS)]
+    return entries if any(entries) else []
+
+
+def register_entries(entries: Iterable[Mapping[str, Callable[..., Any]]]) -> None:
+    """Registers what `main_entries` has given in another process."""
+    for registry, each in zip((OPERATIONS, CELLS, DATASETS), entries, strict=False):
+        registry.take(each)
 
 
 def import_modules(names: Iterable[str]) -> None:

@@ -16,7 +16,8 @@ from hivenas.config.arguments import (
     check_size,
     check_time_limit,
 )
-from hivenas.config.registry import DATASETS
+from hivenas.config.registry import DATASETS, EXECUTORS, STRATEGIES
+from hivenas.config.strategies import STRATEGY_KINDS
 from hivenas.config.text import nearest
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -30,6 +31,8 @@ Processors = Annotated[int, Field(ge=1, le=1024)]
 Names = Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(strict=False, min_length=1)]
 
 BUILT_IN_DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")
+EXECUTOR_KINDS = ("serial", "process", "dask")
+TRACKER_KINDS = ("mlflow", "none")
 FILE_DATASETS: Mapping[str, str] = {"npz": "npz file", "image_folder": "folder of class folders"}
 
 
@@ -37,6 +40,17 @@ class Section(BaseModel):
     """Base of every section: frozen, strict about types, closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def known(name: str, choices: tuple[str, ...]) -> str:
+    """Refuses a name that is neither built in nor registered.
+
+    Raises:
+        ValueError: the names that there are, and the nearest.
+    """
+    if name not in choices:
+        raise ValueError(f"must be one of {', '.join(choices)} or registered, got {name!r}{nearest(name, choices)}")
+    return name
 
 
 class DatasetConfig(Section):
@@ -51,10 +65,7 @@ class DatasetConfig(Section):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        choices = (*BUILT_IN_DATASETS, *FILE_DATASETS, *DATASETS)
-        if name not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)} or registered, got {name!r}{nearest(name, choices)}")
-        return name
+        return known(name, (*BUILT_IN_DATASETS, *FILE_DATASETS, *DATASETS))
 
     @model_validator(mode="after")
     def _has_its_path(self) -> Self:
@@ -149,7 +160,7 @@ class AugmentationConfig(Section):
 
     @property
     def is_on(self) -> bool:
-        """Whether any of it is done."""
+        """True where any of it is done."""
         return self.affine or max(self.cutout, self.saturation, self.contrast) > 0
 
 
@@ -208,20 +219,26 @@ class EvaluationConfig(Section):
 
 
 class ColonyConfig(Section):
-    """`colony`: the Artificial Bee Colony."""
+    """`colony`: the strategy, by default an Artificial Bee Colony, and its budget."""
 
-    kind: Literal["guided", "canonical"] = "guided"
+    kind: Annotated[str, Field(json_schema_extra={"enum": [*STRATEGY_KINDS]})] = "guided"
     size: Annotated[int, Field(ge=1, le=100_000)] = 7
     employee_ratio: Fraction = 0.44
     abandonment_limit: Count = 3
     iterations: Count = 15
     overlap: Annotated[int, Field(ge=0, le=100)] = 0
 
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        return known(kind, (*STRATEGY_KINDS, *STRATEGIES))
+
     @model_validator(mode="after")
-    def _overlap_is_guided(self) -> Self:
-        if self.kind == "canonical" and self.overlap:
+    def _may_overlap(self) -> Self:
+        kind = STRATEGY_KINDS.get(self.kind)
+        if kind and self.overlap and not kind.overlaps:
             raise ValueError(
-                "colony.overlap must be 0 with colony.kind: canonical, whose phases wait for the one before, got "
+                f"colony.overlap must be 0 with colony.kind: {kind.name}, whose phases wait for the one before, got "
                 f"{self.overlap}; set overlap: 0 or kind: guided"
             )
         return self
@@ -300,7 +317,7 @@ class OptunaConfig(Section):
 class ExecutionConfig(Section):
     """`execution`: where candidates are trained."""
 
-    kind: Literal["serial", "process", "dask"] = "process"
+    kind: Annotated[str, Field(json_schema_extra={"enum": [*EXECUTOR_KINDS]})] = "process"
     workers: Processors = 1
     address: Annotated[str | None, AfterValidator(check_address)] = None
     timeout_s: Annotated[Annotated[float, Field(gt=0.0, le=1e9)] | None, AfterValidator(check_time_limit)] = None
@@ -309,6 +326,11 @@ class ExecutionConfig(Section):
     recycle_after: Count = 20
     checkpoint_s: Annotated[float, Field(ge=0.0, le=1e9)] = 5.0
     max_consecutive_failures: Count | None = 10
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        return known(kind, (*EXECUTOR_KINDS, *EXECUTORS))
 
     @model_validator(mode="after")
     def _one_worker_a_gpu(self) -> Self:

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from hivenas.errors import DiskFullError, first_line
 
 _TEMPORARY = re.compile(r"\.tmp-(\d+)-.")
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_SQLITE_FULL = "database or disk is full"
 _TOO_LITTLE = 2**20  # bytes; HDF5 does not always say why it could not write
 
 
@@ -89,12 +91,12 @@ def _free(folder: Path) -> int:
 
 
 def _speaks_of_space(error: BaseException) -> bool:
-    """Whether an exception, or one that led to it, says that there is no space."""
+    """True where an exception, or one that led to it, says that there is no space."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and seen.errno in _NO_SPACE:
             return True
-        if any(os.strerror(number) in str(seen) for number in _NO_SPACE):
+        if any(words in str(seen) for words in (*map(os.strerror, _NO_SPACE), _SQLITE_FULL)):
             return True
         seen = seen.__cause__ or seen.__context__
     return False
@@ -103,6 +105,8 @@ def _speaks_of_space(error: BaseException) -> bool:
 def _is_another_living(process: int) -> bool:
     if process == os.getpid():
         return False  # its own number from before: in a container every start may count from 1
+    if sys.platform == "win32":
+        return True  # nobody can be asked: there signal 0 is Ctrl-C
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):

@@ -1,12 +1,13 @@
-"""What was recorded so far, ready for the questions of strategies, stopping rules and views."""
+"""Everything recorded so far, ready for the questions of strategies, stopping rules and views."""
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import insort
 from collections.abc import Iterable, Mapping, Sequence
 
-from hivenas.core.records import Row
+from hivenas.core.records import Direction, Trial
 
 
 class Curves:
@@ -27,45 +28,58 @@ class Curves:
             insort(self._seen.setdefault(epoch, array("d")), accuracy)
 
     def at(self, epoch: int) -> Sequence[float]:
-        """What they had at an epoch, those that came so far, in ascending order."""
+        """Their values at an epoch, of those that came so far, in ascending order."""
         return self._seen.get(epoch, array("d"))
 
 
 class History:
-    """What a search was told before a phase: its records, ready for the questions that a phase has.
+    """The records of a search as of the beginning of a phase, ready for the questions that a phase has.
 
     Args:
-        rows: the first of them, oldest first.
+        trials: the first of them, oldest first.
     """
 
-    def __init__(self, rows: Iterable[Row] = ()) -> None:
+    def __init__(self, trials: Iterable[Trial] = ()) -> None:
         self.curves = Curves()  # of every training that did not fail; no continuations
-        self._trained: dict[str, Row] = {}
+        self._trained: dict[str, Trial] = {}
         self._count = 0
-        self.extend(rows)
+        self.extend(trials)
 
     def __len__(self) -> int:
         return self._count
 
-    def extend(self, rows: Iterable[Row]) -> None:
+    def extend(self, trials: Iterable[Trial]) -> None:
         """Takes those of another phase."""
-        for row in rows:
+        for trial in trials:
             self._count += 1
-            if row.phase == "evaluate":
-                self._trained[row.candidate] = row
-                if row.status != "failed":
-                    self.curves.add(row.accuracies())
+            if trial.phase == "evaluate":
+                self._trained[trial.encoded] = trial
+                if not trial.failed:
+                    self.curves.add(trial.accuracies())
 
-    def trained(self, candidate: str) -> Row | None:
+    def trained(self, candidate: str) -> Trial | None:
         """The record of a candidate's training, without its continuations; None where there is none, or it failed."""
-        row = self._trained.get(candidate)
-        return row if row and row.status != "failed" else None
+        trial = self._trained.get(candidate)
+        return trial if trial and not trial.failed else None
 
 
-def ranking(rows: Iterable[Row], minimize: bool = False) -> list[Row]:
-    """The latest line of every candidate that did not fail, best first; the earlier of two equals stands first."""
-    latest: dict[str, Row] = {}
-    for row in rows:
-        if row.status != "failed":
-            latest[row.candidate] = row
-    return sorted(latest.values(), key=lambda row: row.fitness if minimize else -row.fitness)
+def ranking(trials: Iterable[Trial], direction: Direction) -> list[Trial]:
+    """The latest trial of every candidate that did not fail, best first; the earlier of two equals stands first."""
+    latest: dict[str, Trial] = {}
+    for trial in trials:
+        if not trial.failed:
+            latest[trial.encoded] = trial
+    return sorted(latest.values(), key=lambda trial: direction.score(trial.fitness), reverse=True)
+
+
+def improvements(trials: Iterable[Trial], direction: Direction) -> list[Trial]:
+    """The trials that were better than all before them, in their order: the course of the best so far.
+
+    Trials that failed, or whose fitness is not finite, are never the best.
+    """
+    course: list[Trial] = []
+    for trial in trials:
+        is_candidate = not trial.failed and math.isfinite(trial.fitness)
+        if is_candidate and direction.is_better(trial.fitness, course[-1].fitness if course else None):
+            course.append(trial)
+    return course

@@ -1,22 +1,57 @@
-"""What a search needs to know of the thing that it optimises."""
+"""The objective of a search: a space of candidates with a fitness."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from hivenas.core.history import History
-from hivenas.core.records import Candidate, Evaluation, Proposal
+from hivenas.core.parameters import Parameters
+from hivenas.core.records import Candidate, Direction, Evaluation, Proposal, encode_candidate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectiveInfo:
+    """All that a search, its tracker and its report need to know of an objective.
+
+    Args:
+        direction: where a better fitness lies.
+        metric: what fitness is, for people.
+        trains: whether candidates are networks that are trained, in epochs, and the best of them fully at the end.
+        in_workers: whether candidates are evaluated in the configured executor; what costs nothing is done at once in
+            the driver's process.
+        parameters: how a candidate reads as named parameters; None where that is not known.
+        data: what is recorded of the data that candidates are looked up in; empty where there are none, or where they
+            are loaded in the workers only.
+        size: the number of candidates; None where they are not countable, or not counted.
+    """
+
+    direction: Direction
+    metric: str = "fitness"
+    trains: bool = False
+    in_workers: bool = True
+    parameters: Parameters | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    size: int | None = None
 
 
 class ObjectiveInterface(ABC):
-    """A space of candidates with a fitness; the colony knows nothing else.
+    """A space of candidates with a fitness; strategies know nothing else.
 
-    `sample` and `get_neighbor` are called in the driver's process, in the order in which the colony's bees fly, and
-    draw from the generator that the objective was made with: share it with the colony, whose state includes it.
-    `evaluate` and `momentum_eval` may be called in any process and must not depend on the order of calls.
+    `sample` and `get_neighbor` are called in the driver's process, in the order in which the strategy proposes, and
+    should draw from `rng`: a search gives its own generator, whose state is saved with the strategy's, so that it goes
+    on exactly where it was interrupted. `evaluate` and `momentum_eval` may be called in any process and must not depend
+    on the order of calls.
+
+    Attributes:
+        rng: generator of samples and neighbours.
     """
+
+    rng: np.random.Generator
 
     @abstractmethod
     def sample(self) -> Any:
@@ -37,20 +72,24 @@ class ObjectiveInterface(ABC):
     @property
     @abstractmethod
     def is_minimize(self) -> bool:
-        """Whether a smaller fitness is better."""
+        """True where a smaller fitness is better."""
+
+    def describe(self) -> ObjectiveInfo:
+        """Say what a search needs to know; objectives that have more to say replace it."""
+        return ObjectiveInfo(direction=Direction.of(self.is_minimize))
 
     def get_neighbor_toward(self, candidate: Candidate, partner: Candidate) -> Candidate:
-        """A neighbour that may use another food source; numerical objectives need it, others ignore the partner."""
+        """A neighbour that may use another candidate; numerical objectives need it, others ignore the partner."""
         neighbor: Candidate = self.get_neighbor(candidate)
         return neighbor
 
-    def brief(self, proposal: Proposal, told: History) -> Proposal:
-        """What the search's records add to a proposal before it is carried out; nothing, unless replaced.
+    def with_context(self, proposal: Proposal, history: History) -> Proposal:
+        """Adds what the search's records say of a proposal before it is carried out; nothing, unless replaced.
 
         Args:
-            proposal: as the colony made it.
-            told: the records of everything told before the proposal's phase. Nothing else may be used, so that a
-                resumed search briefs its bees alike, with any number of workers.
+            proposal: as the strategy made it.
+            history: the records of everything told before the proposal's phase. Nothing else may be used, so that a
+                resumed search does the same, with any number of workers.
         """
         return proposal
 
@@ -58,8 +97,23 @@ class ObjectiveInterface(ABC):
         """Names of the files of an evaluation that later ones may start from; they are kept with its run."""
         return [evaluation.filename] if evaluation.filename else []
 
+    def run_params(self, candidate: Candidate) -> dict[str, str]:
+        """A candidate as parameters of its run."""
+        parameters = self.describe().parameters
+        if parameters is None:
+            return {"candidate": encode_candidate(candidate)}
+        return {name: str(value) for name, value in parameters.values(encode_candidate(candidate)).items()}
+
+    def evaluator(self) -> tuple[Callable[..., Evaluation], tuple[Any, ...]] | None:
+        """An importable function that carries out proposals in any process; None where the objective itself travels.
+
+        Returns:
+            The function, and its arguments before the proposal.
+        """
+        return None
+
     def run(self, proposal: Proposal) -> Evaluation:
-        """Carries out a proposal; executors call this. Objectives with richer records replace it."""
+        """Carries out a proposal. Objectives with richer records replace it."""
         if proposal.momentum_epochs:
             result = self.momentum_eval(proposal.candidate, proposal.weights_filename or "", proposal.momentum_epochs)
         else:
@@ -95,7 +149,7 @@ class ArchitectureObjective(ObjectiveInterface):
 
     @abstractmethod
     def components(self, arch: str) -> tuple[str, ...]:
-        """What stands at every position; of the same length for every candidate of the space, and unlike any other's.
+        """The entry at every position; of the same length for every candidate of the space, and unlike any other's.
 
         Returns:
             The operations, "" where others have more of them; after them, where the space has skip connections, one
@@ -107,14 +161,14 @@ class ArchitectureObjective(ObjectiveInterface):
 
     @abstractmethod
     def entries(self) -> tuple[tuple[str, ...], ...]:
-        """What may stand at every position of `components`, in a fixed order."""
+        """The possible entries at every position of `components`, in a fixed order."""
 
     @abstractmethod
     def compose(self, components: Sequence[str]) -> str | None:
         """The candidate of these components, the inverse of `components`; None where the space has none."""
 
     def sizes(self, arch: str) -> tuple[float, ...]:
-        """What is known of the network before it is trained, such as trainable parameters and multiply-adds.
+        """Figures of the network that are known before it is trained, such as trainable parameters and multiply-adds.
 
         Returns:
             As many figures for every candidate; none where nothing is known, which is the default.

@@ -21,5 +21,5 @@ def choose_onednn() -> None:
 
 
 def chosen_onednn() -> str:
-    """Whether TensorFlow was told to compute with oneDNN: `1`, `0`, or that it chooses itself."""
+    """Tell if TensorFlow was told to compute with oneDNN: `1`, `0`, or that it chooses itself."""
     return os.environ.get(_VARIABLE, "as TensorFlow chooses")

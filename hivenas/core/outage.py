@@ -1,47 +1,44 @@
-"""What is done about a store that does not answer: another try after a pause, and one word to the user."""
+"""A store that does not answer: another try after a pause, and one word to the user."""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
 
 PAUSE_S = 15.0  # between tries at the least, so that an outage costs a candidate seconds at most
 
+logger = logging.getLogger("hivenas")
+
 
 class Outage:
-    """Times in which a store does not answer.
+    """Times in which a store does not answer; one warning when such a time begins, another when it is over."""
 
-    Args:
-        say: is told in a line when such a time begins, and when it is over.
-    """
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self) -> None:
         self._is_on = False
         self._retry_at = 0.0
 
     @property
     def is_pausing(self) -> bool:
-        """Whether it is too early for another try."""
+        """True while it is too early for another try."""
         return time.monotonic() < self._retry_at
 
     def goes_on(self, text: str, started: float) -> None:
-        """A try has failed.
+        """Notes that a try has failed.
 
         Args:
-            text: what is said, the first time.
+            text: the warning, for the first time.
             started: when the try began, on the monotonic clock.
         """
         now = time.monotonic()
         # A store that is slow to fail is asked less often: an outage costs a tenth of the time at the most.
         self._retry_at = now + max(PAUSE_S, 9 * (now - started))
         if not self._is_on:
-            self._say(text)
+            logger.warning("%s", text)
         self._is_on = True
 
     def is_over(self, text: str) -> None:
-        """A try has succeeded; the text is said where others had failed before."""
+        """Notes that a try has succeeded; the text is said where others had failed before."""
         if self._is_on:
-            self._say(text)
+            logger.warning("%s", text)
         self._is_on = False
         self._retry_at = 0.0

@@ -25,7 +25,7 @@ _PACKAGES = ("hivenas", "tensorflow", "keras", "numpy", "h5py", "scikit-learn")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a candidate was trained, and what came of it.
+    """The training of a candidate: how it was done, and what came of it.
 
     Args:
         candidate: the encoded architecture.
@@ -52,11 +52,11 @@ class Recipe:
         return cls(
             str(evaluation.candidate),
             proposal.phase if proposal else "full_train",
-            config.to_mapping(),
-            evaluation.environment,
-            evaluation.history,
-            starts_from or evaluation.extra.get("started_from", ""),
-            proposal.momentum_epochs if proposal else 0,
+            config=config.to_mapping(),
+            environment=evaluation.environment,
+            history=evaluation.history,
+            starts_from=starts_from or evaluation.extra.get("started_from", ""),
+            momentum_epochs=proposal.momentum_epochs if proposal else 0,
         )
 
     def to_text(self) -> str:
@@ -117,7 +117,7 @@ def _shown(value: float | None) -> str:
 
 
 def environment(data_digest: str) -> dict[str, str]:
-    """What the last bits of a training's figures depend on, beside configuration and seed.
+    """Name all that the last bits of a training's figures depend on, beside configuration and seed.
 
     Args:
         data_digest: of the images.

@@ -1,22 +1,22 @@
-"""Frozen records that pass between the colony, the executors, the tracker and the results folder."""
+"""Frozen records that pass between the strategy, the executors, the tracker and the ledger."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
 
 Candidate = str | tuple[float, ...]
-Bee = Literal["employee", "onlooker", "scout"]
+Role = str
 Status = Literal["complete", "stopped", "failed"]
 Phase = Literal["evaluate", "momentum", "full_train"]
 
 
 class Direction(StrEnum):
-    """Where a better fitness lies; everything that compares fitness asks it."""
+    """The side on which a better fitness lies; everything that compares fitness asks it."""
 
     MAXIMIZE = "maximize"
     MINIMIZE = "minimize"
@@ -28,7 +28,7 @@ class Direction(StrEnum):
 
     @property
     def minimize(self) -> bool:
-        """Whether a smaller fitness is better."""
+        """True where a smaller fitness is better."""
         return self is Direction.MINIMIZE
 
     @property
@@ -41,13 +41,13 @@ class Direction(StrEnum):
         return -fitness if self.minimize else fitness
 
     def is_better(self, fitness: float, than: float | None) -> bool:
-        """Whether a fitness is better than another one; any is better than none."""
+        """Tell if a fitness is better than another one; any is better than none."""
         return than is None or self.score(fitness) > self.score(than)
 
 
 @dataclass(frozen=True, slots=True)
 class StopThreshold:
-    """What a candidate must reach to be trained on.
+    """The accuracy that a candidate must reach to be trained on.
 
     Args:
         epoch: the epoch after which it is judged, from 1.
@@ -62,27 +62,27 @@ class StopThreshold:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a bee asks to have evaluated.
+    """A candidate that a strategy asks to have evaluated.
 
     Args:
         index: number of the evaluation within the search, from 0.
-        iteration: iteration of the colony, from 0.
-        bee: the role that proposes.
-        bee_id: number of the bee within its role, from 0.
+        iteration: iteration of the strategy, from 0.
+        role: what the strategy proposes it as, such as `employee`, `sample` or `child`.
+        role_id: number of the proposal within its role and phase, from 0.
         candidate: encoded architecture, or the coordinates of a numerical point.
-        center_fitness: fitness of the food source around which the bee searches; None for a new source.
+        center_fitness: fitness of what the candidate is made from; None where it is from nothing.
         momentum_epochs: epochs by which a recorded candidate is continued; 0 for a new evaluation.
         weights_filename: the saved state that a continuation starts from.
         parent: the architecture of which the candidate is a neighbour; empty for new sources and numerical points.
         inherits: the saved state of the parent whose matching weights the candidate starts from; empty for none.
         thresholds: what the candidate must reach to be trained on.
-        known: evaluations that the colony had learned from when it proposed, the first so many.
+        known: evaluations that the strategy had learned from when it proposed, the first so many.
     """
 
     index: int
     iteration: int
-    bee: Bee
-    bee_id: int
+    role: Role
+    role_id: int
     candidate: Candidate
     center_fitness: float | None = None
     momentum_epochs: int = 0
@@ -92,6 +92,12 @@ class Proposal:
     thresholds: tuple[StopThreshold, ...] = ()
     known: int = 0
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Proposal:
+        """The inverse of `asdict`; JSON knows no tuples."""
+        thresholds = tuple(StopThreshold(**threshold) for threshold in data.get("thresholds", ()))
+        return cls(**{**data, "candidate": plain_candidate(data["candidate"]), "thresholds": thresholds})
+
     @property
     def phase(self) -> Phase:
         """`momentum` for a continuation, else `evaluate`."""
@@ -100,7 +106,7 @@ class Proposal:
     @property
     def label(self) -> str:
         """The name under which the evaluation is tracked, such as `0017-onlooker`."""
-        return f"{self.index:04d}-{'momentum' if self.momentum_epochs else self.bee}"
+        return f"{self.index:04d}-{'momentum' if self.momentum_epochs else self.role}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +122,7 @@ class EpochFigures:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What came of evaluating one candidate.
+    """The outcome of evaluating one candidate.
 
     Args:
         candidate: as proposed.
@@ -190,100 +196,180 @@ class Evaluation:
         """Plain data, as written to `training_history/`."""
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Evaluation:
+        """The inverse of `to_json`."""
+        history = tuple(EpochFigures(**figures) for figures in data["history"])
+        return cls(**{**data, "candidate": plain_candidate(data["candidate"]), "history": history})
+
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A line of `<name>.csv`; its fields, in this order, are the columns."""
+class Trial:
+    """One evaluation of a search: what was proposed, what came of it, and the run that shows it.
 
-    index: int
-    iteration: int
-    bee: str
-    bee_id: int
-    candidate: str
-    status: str
-    fitness: float
-    center_fitness: float | None
-    epochs: int
-    momentum: float
-    momentum_epochs: int
-    params: int
-    weights_filename: str
-    seconds: float
-    run_id: str
-    reason: str
-    phase: str
-    parent: str
-    inherited: float
-    inherited_epochs: int
-    macs: int
-    curve: str
-    started: float
-    worker: str
+    Its figures are properties, so that whoever reads trials need not know which half has them.
 
-    @classmethod
-    def of(cls, proposal: Proposal, evaluation: Evaluation, run_id: str = "") -> Row:
-        """The line for what came of a proposal."""
-        return cls(
-            index=proposal.index,
-            iteration=proposal.iteration,
-            bee=proposal.bee,
-            bee_id=proposal.bee_id,
-            candidate=encode_candidate(evaluation.candidate),
-            status=evaluation.status,
-            fitness=evaluation.fitness,
-            center_fitness=proposal.center_fitness,
-            epochs=evaluation.epochs,
-            momentum=evaluation.momentum,
-            momentum_epochs=evaluation.momentum_epochs,
-            params=evaluation.params,
-            weights_filename=evaluation.filename,
-            seconds=round(evaluation.seconds, 3),
-            run_id=run_id,
-            reason=" ".join(evaluation.reason.split()),
-            phase=proposal.phase,
-            parent=proposal.parent,
-            inherited=evaluation.inherited,
-            inherited_epochs=evaluation.inherited_epochs,
-            macs=evaluation.macs,
-            curve=" ".join(f"{figures.epoch}:{float(figures.val_accuracy)!r}" for figures in evaluation.history),
-            started=round(evaluation.started, 3),
-            worker=evaluation.worker,
-        )
+    Args:
+        proposal: who asked for it, and when.
+        evaluation: what came of it.
+        run_id: of its run; empty while it is not tracked.
+    """
 
-    def evaluation(self) -> Evaluation:
-        """What the colony needs of this line to go on: everything but the epochs' history."""
-        return Evaluation(
-            decode_candidate(self.candidate),
-            self.status,  # type: ignore[arg-type]
-            self.fitness,
-            epochs=self.epochs,
-            momentum=self.momentum,
-            momentum_epochs=self.momentum_epochs,
-            params=self.params,
-            macs=self.macs,
-            inherited=self.inherited,
-            inherited_epochs=self.inherited_epochs,
-            filename=self.weights_filename,
-            seconds=self.seconds,
-            reason=self.reason,
-            started=self.started,
-            worker=self.worker,
-        )
+    proposal: Proposal
+    evaluation: Evaluation
+    run_id: str = ""
+
+    @property
+    def index(self) -> int:
+        """Number of the evaluation within the search, from 0."""
+        return self.proposal.index
+
+    @property
+    def iteration(self) -> int:
+        """Iteration of the strategy, from 0."""
+        return self.proposal.iteration
+
+    @property
+    def role(self) -> str:
+        """The role that proposed it."""
+        return self.proposal.role
+
+    @property
+    def role_id(self) -> int:
+        """Number of the proposer within its role, from 0."""
+        return self.proposal.role_id
+
+    @property
+    def phase(self) -> Phase:
+        """`momentum` for a continuation, else `evaluate`."""
+        return self.proposal.phase
 
     @property
     def label(self) -> str:
-        """The name under which the evaluation is tracked, as `Proposal.label`."""
-        return f"{self.index:04d}-{'momentum' if self.phase == 'momentum' else self.bee}"
+        """The name under which it is tracked, such as `0017-onlooker`."""
+        return self.proposal.label
+
+    @property
+    def parent(self) -> str:
+        """The architecture of which the candidate is a neighbour; empty without one."""
+        return self.proposal.parent
+
+    @property
+    def center_fitness(self) -> float | None:
+        """Fitness of the candidate from which it was proposed; None for a new one."""
+        return self.proposal.center_fitness
+
+    @property
+    def candidate(self) -> Candidate:
+        """The encoded architecture, or the coordinates of a numerical point."""
+        return self.evaluation.candidate
+
+    @property
+    def encoded(self) -> str:
+        """The candidate as text."""
+        return encode_candidate(self.evaluation.candidate)
+
+    @property
+    def status(self) -> Status:
+        """`complete`, `stopped` or `failed`."""
+        return self.evaluation.status
+
+    @property
+    def failed(self) -> bool:
+        """True where it has no fitness of its own."""
+        return self.evaluation.status == "failed"
+
+    @property
+    def fitness(self) -> float:
+        """The figure that the search looks for; the worst one where it failed."""
+        return self.evaluation.fitness
+
+    @property
+    def epochs(self) -> int:
+        """Epochs really trained, without momentum epochs."""
+        return self.evaluation.epochs
+
+    @property
+    def momentum(self) -> float:
+        """Mean momentum value of its epochs."""
+        return self.evaluation.momentum
+
+    @property
+    def momentum_epochs(self) -> int:
+        """Epochs added by momentum evaluation so far."""
+        return self.evaluation.momentum_epochs
+
+    @property
+    def params(self) -> int:
+        """Trainable parameters."""
+        return self.evaluation.params
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of one image's way through the network."""
+        return self.evaluation.macs
+
+    @property
+    def inherited(self) -> float:
+        """Share of the weights that were copied from the parent, 0…1."""
+        return self.evaluation.inherited
+
+    @property
+    def inherited_epochs(self) -> int:
+        """Epochs that those weights had been trained for."""
+        return self.evaluation.inherited_epochs
+
+    @property
+    def weights_filename(self) -> str:
+        """Name of the h5 file; empty where nothing was saved."""
+        return self.evaluation.filename
+
+    @property
+    def seconds(self) -> float:
+        """Wall time spent, in seconds."""
+        return self.evaluation.seconds
+
+    @property
+    def started(self) -> float:
+        """The time at which it began, in seconds since 1970; 0 where nothing was trained."""
+        return self.evaluation.started
+
+    @property
+    def worker(self) -> str:
+        """`host-pid` of the process that trained it; empty where none did."""
+        return self.evaluation.worker
+
+    @property
+    def reason(self) -> str:
+        """The cause of its stop or failure, in one line; empty otherwise."""
+        return " ".join(self.evaluation.reason.split())
 
     def accuracies(self) -> dict[int, float]:
         """Validation accuracy by epoch, of the epochs that this evaluation trained."""
-        pairs = (point.split(":") for point in self.curve.split())
-        return {int(epoch): float(accuracy) for epoch, accuracy in pairs}
+        return {figures.epoch: float(figures.val_accuracy) for figures in self.evaluation.history}
+
+    def slim(self) -> Trial:
+        """The trial without what only its run shows: traceback and environment."""
+        return replace(self, evaluation=replace(self.evaluation, traceback="", environment={}))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data without the run's id; `from_json` reads it back exactly."""
+        return {"proposal": asdict(self.proposal), "evaluation": asdict(self.evaluation)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], run_id: str = "") -> Trial:
+        """The inverse of `to_json`."""
+        return cls(Proposal.from_json(data["proposal"]), Evaluation.from_json(data["evaluation"]), run_id)
 
 
 def encode_candidate(candidate: Candidate) -> str:
     """A candidate as text: architectures as they are, numerical points as a JSON list."""
     return candidate if isinstance(candidate, str) else json.dumps(list(candidate))
+
+
+def plain_candidate(value: Any) -> Candidate:
+    """A candidate as JSON gives it back: a list stands for a tuple."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def decode_candidate(text: str) -> Candidate:

@@ -1,28 +1,33 @@
-"""Where candidates are evaluated: executors behind `concurrent.futures.Executor`, and what they are given to call."""
+"""Executors, which carry out tasks in this process, in workers or on a cluster, and the tasks that they are given."""
 
-from hivenas.execution.kinds import make_executor
+from hivenas.execution.base import TaskExecutor
+from hivenas.execution.kinds import make_executor, register_executor
 from hivenas.execution.process import WorkerExecutor, limit_threads
 from hivenas.execution.serial import SerialExecutor
 from hivenas.execution.tasks import (
-    Local,
-    Unlimited,
+    Task,
     augmented_examples,
     describe_data,
-    interface_of,
-    run_proposal,
-    train_arch,
+    evaluate,
+    evaluate_network,
+    evaluate_with,
+    full_training,
+    publish,
 )
 
 __all__ = [
-    "Local",
     "SerialExecutor",
-    "Unlimited",
+    "Task",
+    "TaskExecutor",
     "WorkerExecutor",
     "augmented_examples",
     "describe_data",
-    "interface_of",
+    "evaluate",
+    "evaluate_network",
+    "evaluate_with",
+    "full_training",
     "limit_threads",
     "make_executor",
-    "run_proposal",
-    "train_arch",
+    "publish",
+    "register_executor",
 ]

@@ -6,11 +6,12 @@ import contextlib
 import functools
 import hashlib
 import logging
+import sys
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable
-from concurrent.futures import CancelledError, Executor, Future
-from typing import Any, ParamSpec, TypeVar
+from concurrent.futures import CancelledError, Future
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import dask
 from distributed import Client, KilledWorker, LocalCluster
@@ -18,17 +19,16 @@ from distributed import Future as DaskFuture
 from distributed.utils import silence_logging_cmgr
 
 from hivenas.config import ExecutionConfig
-from hivenas.config.registry import registered_modules
 from hivenas.core.folder import ResultsFolder
 from hivenas.errors import ClusterError, HivenasError, WorkerDiedError, first_line
+from hivenas.execution.base import TaskExecutor
 from hivenas.execution.dask_worker import SearchPlugin, content, run_at
-from hivenas.execution.process import RESUBMISSIONS, WorkerExecutor
-from hivenas.execution.task_results import saved_states
-from hivenas.execution.tasks import Local
+from hivenas.execution.process import RESUBMISSIONS, Worker, WorkerExecutor
+from hivenas.execution.tasks import Task
+from hivenas.execution.wire import Packer, Registrations
 
-P = ParamSpec("P")
 T = TypeVar("T")
-_STATES = 32  # saved states that the cluster keeps for further calls
+_CONTENTS = 32  # saved states and shared values that the cluster keeps for further calls
 _LOCAL: dict[str, Any] = {
     "distributed.scheduler.allowed-failures": RESUBMISSIONS,
     "distributed.scheduler.http.routes": [],
@@ -36,11 +36,11 @@ _LOCAL: dict[str, Any] = {
 }
 
 
-class DaskExecutor(Executor):
-    """Runs calls on a dask cluster: processes of this machine, or the user's own cluster.
+class DaskExecutor(TaskExecutor):
+    """Carries out tasks on a dask cluster: processes of this machine, or the user's own cluster.
 
-    Workers need neither this machine's disk nor MLflow: the saved states that a call starts from are sent along, the
-    files that it makes come back with its result. The cluster is sought when the first call needs it.
+    Workers need neither this machine's disk nor MLflow: the saved states that a task starts from are sent along, the
+    files that it makes come back with its result. The cluster is sought when the first task needs it.
 
     Args:
         config: the scheduler's address, or the number of workers of a cluster on this machine.
@@ -51,29 +51,33 @@ class DaskExecutor(Executor):
         self._config = config
         self._folder = folder
         self._name = f"hivenas-{uuid.uuid4().hex}"
+        self._packer = Packer()
         self._here = WorkerExecutor(config.model_copy(update={"workers": 1}), folder.log)
-        self._cluster: LocalCluster | None = None
+        self._host: Worker | None = None  # of a cluster on this machine
         self._client: Client | None = None
-        self._states: OrderedDict[str, DaskFuture[bytes]] = OrderedDict()
+        self._contents: OrderedDict[str, DaskFuture[bytes]] = OrderedDict()
         self._waiting: set[DaskFuture[Any]] = set()
         self._stopped = False
         self._is_lost = False  # the scheduler has gone away, so that leave is taken of nobody
 
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Sends a call of an importable function with arguments that can be pickled; `Local` ones stay here.
+    def submit(self, task: Task[T]) -> Future[T]:
+        """Sends a task; local ones stay here.
 
         Raises:
             ClusterError: the cluster cannot be reached.
+            ConfigError: it cannot be pickled.
         """
-        if isinstance(fn, Local):
-            return self._here.submit(fn, *args, **kwargs)
-        call = functools.partial(fn, *args, **kwargs)
+        if task.local:
+            return self._here.submit(task)
+        packed = self._packer.pack(task)
         client = self._client = self._client or self._connected()
-        files = {name: self._folder.weights / name for name in saved_states(call)}
+        files = {name: self._folder.weights / name for name in task.needs}
         there = {name: file for name, file in files.items() if file.is_file()}
         try:
             states = [self._sent(client, file.read_bytes()) for file in there.values()]
-            remote = client.submit(run_at, self._name, call, tuple(there), *states, pure=False)
+            values = [self._sent(client, data) for data in packed.values.values()]
+            names = tuple(there), tuple(packed.values)
+            remote = client.submit(run_at, self._name, replace(packed, values={}), *names, *states, *values, pure=False)
         except Exception as error:
             raise self._lost(first_line(error)) from error
         future: Future[T] = Future()
@@ -86,33 +90,32 @@ class DaskExecutor(Executor):
         self._here.shutdown(wait, cancel_futures=cancel_futures)
         self._stopped = cancel_futures
         client, self._client = self._client, None
-        if client is None:
-            return
+        if client is not None:
+            self._leave(client)
+        host, self._host = self._host, None
+        if host is not None:
+            with contextlib.suppress(WorkerDiedError):
+                host.run(self._packer.pack(Task("cluster", end_cluster)))
+            host.retire()
+
+    def _leave(self, client: Client) -> None:
         if not self._is_lost:
             with contextlib.suppress(Exception):  # it may go away just now
-                if cancel_futures:
+                if self._stopped:
                     client.cancel(list(self._waiting), force=True)
                 client.unregister_worker_plugin(self._name)
         # A client that gives up a lost scheduler logs tracebacks, after the one line that says it.
         with silence_logging_cmgr(logging.CRITICAL) if self._is_lost else contextlib.nullcontext():
             client.close()
-        if self._cluster is not None:
-            self._cluster.close()
-
-    def __exit__(self, exc_type: object, exc_val: object, exc_tb: object) -> bool | None:
-        self.shutdown(wait=True, cancel_futures=exc_type is not None)
-        return None
 
     def _connected(self) -> Client:
         address = self._config.address
         try:
-            if address is None:
-                self._cluster = _local_cluster(self._config.workers)
-            client = Client(self._cluster or address, set_as_default=False)
+            client = Client(address or self._begin_cluster(), set_as_default=False)
         except Exception as error:
             raise self._lost(first_line(error)) from error
         try:
-            plugin = SearchPlugin(self._config, registered_modules(), is_ours=address is None)
+            plugin = SearchPlugin(self._config, Registrations.of_this_process(), is_ours=address is None)
             client.register_plugin(plugin, name=self._name)
         except Exception as error:
             client.close()
@@ -122,15 +125,21 @@ class DaskExecutor(Executor):
             ) from error
         return client
 
+    def _begin_cluster(self) -> str:
+        """Has a process of its own start a cluster: its children would import the main module of this one."""
+        config = self._config.model_copy(update={"recycle_after": sys.maxsize, "gpus": None})
+        self._host = Worker(config, self._folder.log, Registrations())
+        return self._host.run(self._packer.pack(Task("cluster", begin_cluster, (config.workers,))))
+
     def _sent(self, client: Client, data: bytes) -> DaskFuture[bytes]:
-        """A saved state in the cluster, sent once; dask copies it to whichever worker needs it."""
+        """A saved state, or a shared value, in the cluster, sent once; dask copies it to whichever worker needs it."""
         key = f"hivenas-state-{hashlib.sha256(data).hexdigest()}"
-        state = self._states.pop(key, None)
+        state = self._contents.pop(key, None)
         if state is None or state.status not in {"pending", "finished"}:
             state = client.submit(content, data, key=key)
-        self._states[key] = state
-        while len(self._states) > _STATES:
-            self._states.popitem(last=False)
+        self._contents[key] = state
+        while len(self._contents) > _CONTENTS:
+            self._contents.popitem(last=False)
         return state
 
     def _arrived(self, future: Future[Any], remote: DaskFuture[Any]) -> None:
@@ -160,9 +169,13 @@ class DaskExecutor(Executor):
         )
 
 
-def _local_cluster(workers: int) -> LocalCluster:
+_clusters: list[LocalCluster] = []  # of this process
+
+
+def begin_cluster(workers: int) -> str:
+    """Starts a cluster in the process that this is called in, and returns its address."""
     with dask.config.set(_LOCAL):
-        return LocalCluster(
+        cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
@@ -172,3 +185,11 @@ def _local_cluster(workers: int) -> LocalCluster:
             scheduler_kwargs={"dashboard": False},
             silence_logs=logging.ERROR,
         )
+    _clusters.append(cluster)
+    return str(cluster.scheduler_address)
+
+
+def end_cluster() -> None:
+    """Ends the cluster of the process that this is called in."""
+    while _clusters:
+        _clusters.pop().close()

@@ -1,15 +1,14 @@
-"""What a dask worker needs to carry out a search's calls: a folder of its own, and processes that it can lose."""
+"""A dask worker's means to carry out a search's tasks: a folder of its own, and processes that it can lose."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import multiprocessing
 import shutil
 import signal
 import tempfile
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,13 @@ from hivenas.config import ExecutionConfig
 from hivenas.errors import ConfigError, DatasetError, WorkerDiedError
 from hivenas.execution.process import Worker
 from hivenas.execution.task_results import TaskResult, carry_out
+from hivenas.execution.wire import PackedTask, Registrations
 
 _IDLE_S = 300.0  # a child without calls is ended after that: its driver may be dead, and TensorFlow takes much memory
 
 
 class SearchPlugin(WorkerPlugin):
-    """Lives in every dask worker while a search goes on, and runs its calls in child processes.
+    """Lives in every dask worker while a search goes on, and carries out its tasks in child processes.
 
     A child has its threads set before it imports TensorFlow, is replaced before its memory has grown, can be ended when
     a candidate takes too long, and takes nothing but itself along when TensorFlow crashes; the dask worker answers its
@@ -33,13 +33,13 @@ class SearchPlugin(WorkerPlugin):
 
     Args:
         config: threads, calls until a child is replaced, seconds a call may take.
-        modules: imported before a child's first call.
+        known: what the user has registered in the driver; a child is told before its first task.
         is_ours: whether the dask worker belongs to a cluster that the driver has started.
     """
 
-    def __init__(self, config: ExecutionConfig, modules: tuple[str, ...], *, is_ours: bool) -> None:
+    def __init__(self, config: ExecutionConfig, known: Registrations, *, is_ours: bool) -> None:
         self._config = config
-        self._modules = modules
+        self._known = known
         self._is_ours = is_ours
 
     def setup(self, worker: DaskWorker) -> None:
@@ -50,9 +50,6 @@ class SearchPlugin(WorkerPlugin):
         self._idle: list[tuple[Worker, Path]] = []
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
-        process = multiprocessing.current_process()
-        if process.daemon:  # as a nanny starts it; such a process may have no children, and ours end with it anyway
-            process.daemon = False
         if self._is_ours:
             with contextlib.suppress(ValueError):  # not in a main thread, which signals do not reach then
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches the whole group; the driver decides what ends
@@ -66,8 +63,8 @@ class SearchPlugin(WorkerPlugin):
                 process.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def run(self, call: functools.partial[Any], states: Mapping[str, bytes]) -> TaskResult:
-        """Carries out a call; see `task_results.carry_out`.
+    def run(self, task: PackedTask[Any], states: Mapping[str, bytes]) -> TaskResult:
+        """Carries out a task; see `task_results.carry_out`.
 
         Raises:
             WorkerDiedError: its processes died, or it took too long.
@@ -75,7 +72,7 @@ class SearchPlugin(WorkerPlugin):
         """
         process, folder = slot = self._take()
         try:
-            return carry_out(process.run, call, states, folder)
+            return carry_out(process.run, task, states, folder)
         except (ConfigError, DatasetError, WorkerDiedError) as error:
             error.args = (f"{error.args[0]} (on the dask worker {self._address})", *error.args[1:])
             raise
@@ -89,7 +86,7 @@ class SearchPlugin(WorkerPlugin):
             if self._idle:
                 return self._idle.pop()
             folder = self._folder / f"{len(self._slots)}"
-            slot = Worker(self._config, folder / "worker.log", self._modules), folder
+            slot = Worker(self._config, folder / "worker.log", self._known), folder
             self._slots.append(slot)
             return slot
 
@@ -107,20 +104,24 @@ class SearchPlugin(WorkerPlugin):
                 process.retire()
 
 
-def run_at(name: str, call: functools.partial[Any], states: tuple[str, ...], *contents: bytes) -> TaskResult:
-    """Carries out a call in the dask worker that this is called in.
+def run_at(
+    name: str, task: PackedTask[Any], states: tuple[str, ...], values: tuple[str, ...], *contents: bytes
+) -> TaskResult:
+    """Carries out a task in the dask worker that this is called in.
 
     Args:
         name: of the search's SearchPlugin.
-        call: the call.
+        task: the task, without its values.
         states: names of the h5 files that it starts from.
-        contents: what is in them.
+        values: digests of the values that it shares with others.
+        contents: what is in the files, then the values.
     """
     plugin = get_worker().plugins[name]
     assert isinstance(plugin, SearchPlugin)
-    return plugin.run(call, dict(zip(states, contents, strict=True)))
+    whole = replace(task, values=dict(zip(values, contents[len(states) :], strict=True)))
+    return plugin.run(whole, dict(zip(states, contents[: len(states)], strict=True)))
 
 
 def content(data: bytes) -> bytes:
-    """A saved state, kept on the workers that have had it under the hash of what it holds."""
+    """A saved state or a shared value, kept on the workers that have had it under the hash of what it holds."""
     return data

@@ -1,4 +1,4 @@
-"""Which GPU a worker sees."""
+"""The GPU that a worker sees."""
 
 from __future__ import annotations
 

@@ -1,58 +1,68 @@
-"""The executor that calls in worker processes of this machine, and the worker process itself."""
+"""The executor that carries out tasks in worker processes of this machine."""
 
 from __future__ import annotations
 
 import contextlib
-import faulthandler
-import functools
-import multiprocessing
+import json
 import os
+import pickle
 import queue
-import signal
+import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from multiprocessing import spawn
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from hivenas.config import ExecutionConfig
-from hivenas.config.registry import import_modules, registered_modules
-from hivenas.core.onednn import choose_onednn
 from hivenas.errors import ConfigError, WorkerDiedError
-from hivenas.execution.gpus import limit_gpus, worker_gpus
-from hivenas.execution.tasks import Unlimited
+from hivenas.execution.base import TaskExecutor
+from hivenas.execution.gpus import worker_gpus
+from hivenas.execution.tasks import Task
+from hivenas.execution.wire import Outcome, PackedTask, Packer, Registrations, receive, send
+from hivenas.execution.worker import PROGRAM, Setup
 
-P = ParamSpec("P")
 T = TypeVar("T")
-RESUBMISSIONS = 2  # of a call whose worker died; what kills every worker that it meets is then given up
+RESUBMISSIONS = 2  # of a task whose worker died; what kills every worker that it meets is then given up
 _LAST_WORDS = 20_000  # bytes of a log that are kept with a failure
+_THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
-class WorkerExecutor(Executor):
-    """Runs calls in spawned worker processes that are replaced before their memory has grown.
+class WorkerExecutor(TaskExecutor):
+    """Carries out tasks in worker processes that are replaced before their memory has grown.
 
-    TensorFlow keeps memory of every graph that it has traced; only the end of its process gives that back. The call of
+    TensorFlow keeps memory of every graph that it has traced; only the end of its process gives that back. The task of
     a worker that dies is given to a new one, twice at the most, and then ends as a WorkerDiedError; so does one that
-    takes too long, at once. No other call is touched. With `execution.gpus` every worker sees a GPU of its own.
+    takes too long, at once. No other task is touched. With `execution.gpus` every worker sees a GPU of its own.
+    Workers know what has been registered here by now, and need nothing else of the main module.
 
     Args:
-        config: number of workers, threads of each, their GPUs, calls until one is replaced, seconds a call may take.
+        config: number of workers, threads of each, their GPUs, tasks until one is replaced, seconds a task may take.
         log: file that takes what the workers print.
+
+    Raises:
+        ConfigError: the main module has registered what cannot be pickled.
     """
 
     def __init__(self, config: ExecutionConfig, log: Path) -> None:
-        self._workers = [Worker(config, log, registered_modules(), number) for number in range(config.workers)]
+        known = Registrations.of_this_process()
+        self._packer = Packer()
+        self._workers = [Worker(config, log, known, number) for number in range(config.workers)]
         self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for worker in self._workers:
             self._idle.put(worker)
         self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="hivenas-worker")
 
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Queues a call of an importable function with arguments that can be pickled."""
-        return self._threads.submit(self._run, functools.partial(fn, *args, **kwargs))
+    def submit(self, task: Task[T]) -> Future[T]:
+        """Queues a task, as it is now.
+
+        Raises:
+            ConfigError: it cannot be pickled.
+        """
+        return self._threads.submit(self._run, self._packer.pack(task))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Ends the workers; with `cancel_futures` at once, in the middle of what they do."""
@@ -64,14 +74,10 @@ class WorkerExecutor(Executor):
         for worker in self._workers:
             worker.retire()
 
-    def __exit__(self, exc_type: object, exc_val: object, exc_tb: object) -> bool | None:
-        self.shutdown(wait=True, cancel_futures=exc_type is not None)
-        return None
-
-    def _run(self, call: functools.partial[T]) -> T:
+    def _run(self, packed: PackedTask[T]) -> T:
         worker = self._idle.get()
         try:
-            return worker.run(call)
+            return worker.run(packed)
         finally:
             self._idle.put(worker)
 
@@ -80,37 +86,41 @@ class Worker:
     """One process at a time, replaced when it has done its share or died.
 
     Args:
-        config: threads, calls until it is replaced, seconds a call may take.
+        config: threads, tasks until it is replaced, seconds a task may take.
         log: file that takes what it prints.
-        modules: imported before its first call, as they register what the user has made.
+        known: what users have registered; it is told before its first task.
         number: among the workers, from 0, by which it gets its GPU where they have one each.
     """
 
-    def __init__(self, config: ExecutionConfig, log: Path, modules: tuple[str, ...], number: int = 0) -> None:
+    def __init__(self, config: ExecutionConfig, log: Path, known: Registrations, number: int = 0) -> None:
         self._config = config
         self._number = number
         self._log = log
-        self._modules = modules
-        self._pool: ProcessPoolExecutor | None = None
-        self._pid = 0
-        self._calls = 0
-        self._began = 0.0  # the present call, once its process is ready
+        self._known = known
+        self._process: _Process | None = None
+        self._tasks = 0
+        self._began = 0.0  # the present task, once its process is ready
         self._stopped = False
 
-    def run(self, call: functools.partial[T]) -> T:
-        """Has a call carried out, by one process after another where they die.
+    @property
+    def pid(self) -> int:
+        """Of the process; 0 while there is none."""
+        return self._process.pid if self._process else 0
+
+    def run(self, task: PackedTask[T]) -> T:
+        """Has a task carried out, by one process after another where they die.
 
         Raises:
-            WorkerDiedError: the last of them died too, the call took too long, or the worker was killed on purpose.
+            WorkerDiedError: the last of them died too, the task took too long, or the worker was killed on purpose.
             ConfigError: a module cannot be imported.
         """
-        limit = None if isinstance(call.func, Unlimited) else self._config.timeout_s
+        limit = self._config.timeout_s if task.timed else None
         written = self._log.stat().st_size if self._log.exists() else 0
         for deaths in range(1, RESUBMISSIONS + 2):
             self._began = time.monotonic()
             try:
-                return self._run(call, limit)
-            except BrokenProcessPool as error:
+                outcome = self._run(task, limit)
+            except _DiedError as error:
                 self._forget()
                 seconds = time.monotonic() - self._began
                 reason = f"the worker process died after {seconds:.1f} s (killed, or crashed in native code)"
@@ -123,101 +133,142 @@ class Worker:
                 elif deaths > 1:
                     reason += f", as {deaths - 1} before it"
                 raise WorkerDiedError(f"{reason}; {self._log} has what it wrote last", self._since(written)) from error
+            result: T = outcome.get()
+            return result
         raise AssertionError("the last death is raised")
 
-    def _run(self, call: functools.partial[T], limit: float | None) -> T:
-        if self._calls >= self._config.recycle_after:
+    def _run(self, task: PackedTask[Any], limit: float | None) -> Outcome:
+        if self._tasks >= self._config.recycle_after:
             self.retire()
         if self._stopped:
             raise WorkerDiedError("the executor was shut down before this call began")
-        if self._pool is None:
+        if self._process is None:
             self._start()
-        assert self._pool is not None
+        assert self._process is not None
         self._began = time.monotonic()
-        self._calls += 1
-        return self._pool.submit(_bounded, call, limit).result()
+        self._tasks += 1
+        return self._process.carry_out(task, limit)
 
     def _note(self, text: str) -> None:
         with contextlib.suppress(OSError), self._log.open("a", encoding="utf-8") as file:
             file.write(f"hivenas: {text}\n")
 
     def _since(self, position: int) -> str:
-        """What was written to the log since then; the end of it, where that is long."""
+        """The text written to the log since then; the end of it, where that is long."""
         with contextlib.suppress(OSError), self._log.open("rb") as file:
             file.seek(max(position, self._log.stat().st_size - _LAST_WORDS))
             return file.read().decode("utf-8", errors="replace")
         return ""
 
     def retire(self) -> None:
-        """Ends the process in order; the next call starts another."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True)
+        """Ends the process in order; the next task starts another."""
+        if self._process is not None:
+            self._process.end()
         self._forget()
 
     def _forget(self) -> None:
-        self._pool, self._pid, self._calls = None, 0, 0
+        self._process, self._tasks = None, 0
 
     def kill(self) -> None:
         """Ends the process, also one that is just starting; no other is started."""
         self._stopped = True
-        if self._pool is not None and self._pid:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
+        process = self._process
+        if process is not None:
+            process.kill()
 
     def _start(self) -> None:
         gpus = worker_gpus(self._config)
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        self._pool = ProcessPoolExecutor(
-            1,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_set_up_process,
-            initargs=(self._config.threads, str(self._log), gpus[self._number] if gpus else None),
-        )
-        self._pid = self._pool.submit(os.getpid).result()
+        self._process = _Process(self._log, self._config.threads)
         if self._stopped:
             self.kill()
         try:
-            self._pool.submit(import_modules, self._modules).result()
+            self._process.set_up(Setup(tuple(sys.argv), gpus[self._number] if gpus else None, self._known))
         except ConfigError:
-            self.retire()  # it knows too little for any call
+            self.retire()  # it knows too little for any task
             raise
+
+
+class _DiedError(Exception):
+    """A process is gone, or went in the middle of a task."""
+
+
+class _Process:
+    """A process that runs `worker.main`, as it is seen from here; one thread at a time talks to it.
+
+    Args:
+        log: takes what it prints.
+        threads: of TensorFlow in it.
+    """
+
+    def __init__(self, log: Path, threads: int) -> None:
+        flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # as multiprocessing does
+        path = json.dumps([each for each in sys.path if isinstance(each, str)])
+        with log.open("ab") as file:
+            self._popen = subprocess.Popen(
+                [os.fsdecode(spawn.get_executable()), *flags, "-c", PROGRAM, path],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                env={"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, **thread_settings(threads)},
+            )
+        assert self._popen.stdin is not None
+        assert self._popen.stdout is not None
+        self._requests, self._answers = self._popen.stdin, self._popen.stdout
+        self._sent: set[str] = set()  # digests of the values that it has
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def set_up(self, setup: Setup) -> None:
+        """Waits until it is ready for tasks."""
+        self._ask(pickle.dumps(setup)).get()
+
+    def carry_out(self, task: PackedTask[Any], limit: float | None) -> Outcome:
+        """Waits for what comes of a task; values that it has been sent before are not sent again."""
+        new = {digest: data for digest, data in task.values.items() if digest not in self._sent}
+        outcome = self._ask(pickle.dumps((replace(task, values=new), limit)))
+        self._sent.update(new)
+        return outcome
+
+    def _ask(self, message: bytes) -> Outcome:
+        try:
+            send(self._requests, message)
+            answer = receive(self._answers)
+        except (EOFError, OSError, ValueError) as error:
+            self.kill()
+            self.end()
+            raise _DiedError from error
+        return _outcome(answer)
+
+    def end(self) -> None:
+        """Takes leave, and waits until it is gone; of one that is dead nothing is left."""
+        with contextlib.suppress(OSError, ValueError):
+            send(self._requests, b"")
+        for stream in (self._requests, self._answers):
+            with contextlib.suppress(OSError):
+                stream.close()
+        self._popen.wait()
+
+    def kill(self) -> None:
+        self._popen.kill()
+
+
+def _outcome(answer: bytes) -> Outcome:
+    """Reads an answer; one that cannot be read here is an outcome too."""
+    try:
+        outcome: Outcome = pickle.loads(answer)
+    except Exception as error:
+        return Outcome(error=error)
+    return outcome
+
+
+def thread_settings(threads: int) -> Mapping[str, str]:
+    """The variables that limit the threads of TensorFlow in a process where it has not been imported yet."""
+    return dict.fromkeys(_THREADS, str(threads))
 
 
 def limit_threads(threads: int) -> None:
     """Limits the threads of TensorFlow in this process; it must not have been imported yet."""
-    for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-        os.environ[variable] = str(threads)
-
-
-def _set_up_process(threads: int, log: str, gpu: str | None) -> None:
-    """Prepares a fresh worker before anything imports TensorFlow."""
-    limit_threads(threads)
-    choose_onednn()
-    limit_gpus(gpu)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    for number in (signal.SIGINT, signal.SIGTERM):  # they may reach the whole group; the driver decides what ends
-        signal.signal(number, signal.SIG_IGN)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(descriptor, stream.fileno())
-    os.close(descriptor)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A driver that was killed leaves no worker behind."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _bounded(call: Callable[[], T], timeout_s: float | None) -> T:
-    """Runs a call; past the time limit the whole process ends, whatever native code it is in."""
-    if timeout_s:
-        faulthandler.dump_traceback_later(timeout_s, exit=True)
-    try:
-        return call()
-    finally:
-        if timeout_s:
-            faulthandler.cancel_dump_traceback_later()
+    os.environ.update(thread_settings(threads))

@@ -1,66 +1,130 @@
-"""What executors are given to call, in whatever process that is."""
+"""The tasks that executors are given, to be carried out in whatever process that is."""
 
 from __future__ import annotations
 
-import functools
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hivenas.config import Config, from_mapping
-from hivenas.core.nas.nas_interface import NASInterface
-from hivenas.core.records import Evaluation, Proposal
-from hivenas.core.tracker import NullTracker
+from hivenas.config import Config
+from hivenas.core.nas.nas_interface import interface_of, run_proposal
+from hivenas.core.objective import ObjectiveInterface
+from hivenas.core.records import Evaluation, Proposal, encode_candidate
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Unlimited(Generic[P, T]):
-    """A call to which `execution.timeout_s` does not apply: the limit is for candidates."""
+class Task(Generic[T]):
+    """Something to be called, and all that an executor must know of it.
 
-    call: Callable[P, T]
+    Args:
+        kind: of work, for logs: `evaluate`, `describe_data`, `full_train`, …
+        call: importable, or a function of the main module or a closure, which travels by value.
+        arguments: of the call.
+        name: names the one task in logs, such as `0017-onlooker input|…|output`; empty for none. A serial search that
+            crashed at a named task does not try it again.
+        needs: file names of the saved states that it starts from.
+        timed: whether `execution.timeout_s` applies; it is for candidates.
+        local: whether it needs this machine's files or stores, which another machine may not have.
+    """
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Calls it."""
-        return self.call(*args, **kwargs)
+    kind: str
+    call: Callable[..., T]
+    arguments: tuple[Any, ...] = ()
+    name: str = ""
+    needs: tuple[str, ...] = ()
+    timed: bool = False
+    local: bool = False
 
-
-class Local(Unlimited[P, T]):
-    """A call that needs this machine's files or stores, which another machine may not have."""
-
-
-@functools.lru_cache(maxsize=1)
-def _interface(config_json: str) -> NASInterface:
-    """The worker's interface: one at a time, so that its data are loaded once."""
-    return NASInterface.from_config(from_mapping(json.loads(config_json)), tracker=NullTracker())
-
-
-def interface_of(config: Config) -> NASInterface:
-    """The interface of this process for a configuration; its data stay loaded between calls."""
-    return _interface(config.model_dump_json(by_alias=True))
-
-
-def run_proposal(config: Config, proposal: Proposal) -> Evaluation:
-    """Evaluates a proposal in the process that this is called in."""
-    return interface_of(config).run(proposal)
+    def run(self) -> T:
+        """Carries it out here and now."""
+        return self.call(*self.arguments)
 
 
-def describe_data(config: Config) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class ByValue(Generic[T]):
+    """A value that many tasks share: `wire.Packer` pickles it once, and a worker unpickles it once."""
+
+    value: T
+
+
+def evaluate(objective: ObjectiveInterface, proposal: Proposal) -> Task[Evaluation]:
+    """The evaluation of a proposal: by the objective's own function for workers, or by the objective itself."""
+    evaluator = objective.evaluator()
+    if evaluator is None:
+        return evaluate_with(objective, proposal)
+    call, arguments = evaluator
+    return Task("evaluate", call, (*arguments, proposal), name=_name(proposal), needs=_needs(proposal), timed=True)
+
+
+def evaluate_network(config: Config, proposal: Proposal) -> Task[Evaluation]:
+    """The evaluation of a proposal by the network that it asks for."""
+    return Task("evaluate", run_proposal, (config, proposal), name=_name(proposal), needs=_needs(proposal), timed=True)
+
+
+def evaluate_with(objective: ObjectiveInterface, proposal: Proposal, timed: bool = True) -> Task[Evaluation]:
+    """The evaluation of a proposal by an objective, which travels by value: pickled once, unpickled once a worker.
+
+    Args:
+        objective: anyone's; `run` is called where the task is carried out.
+        proposal: is carried out.
+        timed: whether `execution.timeout_s` applies.
+    """
+    arguments = (ByValue(objective), proposal)
+    return Task("evaluate", _evaluate_with, arguments, name=_name(proposal), needs=_needs(proposal), timed=timed)
+
+
+def describe_data(config: Config) -> Task[dict[str, Any]]:
     """Loads the data set and says what it is."""
+    return Task("describe_data", _describe_data, (config,))
+
+
+def augmented_examples(config: Config) -> Task[NDArray[np.float32]]:
+    """Training images as they are and augmented, for people to look at."""
+    return Task("augmented_examples", _augmented_examples, (config,))
+
+
+def full_training(config: Config, arch: str, weights_filename: str | None = None) -> Task[Evaluation]:
+    """The full training of an architecture, from scratch or from an h5 file."""
+    needs = (weights_filename,) if weights_filename else ()
+    return Task("full_train", _train_fully, (config, arch, weights_filename), needs=needs)
+
+
+def publish(call: Callable[..., T], model: object, run_id: str, stores: tuple[str, str]) -> Task[T]:
+    """The publication of a model, by a process with Keras, which it is logged with.
+
+    Args:
+        call: publishes, as `tracking.registry.publish` does.
+        model: what is published.
+        run_id: the run that it belongs to.
+        stores: URIs of the tracking and the registry store.
+    """
+    return Task("publish", call, (model, run_id, stores), local=True)
+
+
+def _name(proposal: Proposal) -> str:
+    return f"{proposal.label} {encode_candidate(proposal.candidate)}"
+
+
+def _needs(proposal: Proposal) -> tuple[str, ...]:
+    return tuple(filter(None, (proposal.weights_filename, proposal.inherits)))
+
+
+def _evaluate_with(objective: ByValue[ObjectiveInterface], proposal: Proposal) -> Evaluation:
+    return objective.value.run(proposal)
+
+
+def _describe_data(config: Config) -> dict[str, Any]:
     return interface_of(config).eval_strategy.data.describe()
 
 
-def augmented_examples(config: Config) -> NDArray[np.float32]:
-    """Training images as they are and augmented, for people to look at."""
+def _augmented_examples(config: Config) -> NDArray[np.float32]:
     return interface_of(config).eval_strategy.augmented_examples()
 
 
-def train_arch(config: Config, arch: str, weights_filename: str | None = None) -> Evaluation:
-    """Fully trains a given architecture, from scratch or from an h5 file."""
+def _train_fully(config: Config, arch: str, weights_filename: str | None) -> Evaluation:
     return interface_of(config).fully_train(arch, weights_filename)

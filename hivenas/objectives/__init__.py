@@ -1,1 +1,1 @@
-"""The objectives that come with hivenas, beside networks: numerical functions and recorded tables."""
+"""The objectives beside networks: anyone's function of choices, recorded tables, numerical functions."""

@@ -1,9 +1,10 @@
-"""Which objective a configuration asks for."""
+"""The objective that a configuration asks for."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,81 +13,76 @@ from hivenas.config import Config
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.space.outline import Outliner
 from hivenas.core.objective import ObjectiveInterface
-from hivenas.core.parameters import Parameters
-from hivenas.core.records import decode_candidate
 from hivenas.core.seeds import drawn_seed
-from hivenas.core.tracker import NullTracker, operation_params
+from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError
-from hivenas.objectives.numerical import NumericalObjective, Rosenbrock, Sphere
+from hivenas.objectives.numerical import Rosenbrock, Sphere
 from hivenas.objectives.table import TableObjective
 from hivenas.reports.candidate import CandidatePages
+
+
+def _networks(config: Config, rng: np.random.Generator) -> ObjectiveInterface:
+    return NASInterface.from_config(config, tracker=NullTracker(), rng=rng)
+
+
+def _table(config: Config, rng: np.random.Generator) -> ObjectiveInterface:
+    path = str(config.table.path)
+    return TableObjective(path, rng=rng, noise=config.table.noise, seed=drawn_seed(config.seed))
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveKind:
+    """An objective that a configuration may ask for.
+
+    Args:
+        make: makes it for a configuration, drawing from a generator.
+        pages: words and pictures of its candidates, for a configuration, the objective and its data; None where they
+            are no architectures.
+    """
+
+    make: Callable[[Config, np.random.Generator], ObjectiveInterface]
+    pages: Callable[[Config, Any, Mapping[str, Any]], CandidatePages] | None = None
+
+
+# The values of `objective`.
+OBJECTIVES: Mapping[str, ObjectiveKind] = {
+    "nas": ObjectiveKind(_networks, lambda config, _, data: CandidatePages.of_space(config.space, data)),
+    "sphere_min": ObjectiveKind(lambda _, rng: Sphere(rng=rng)),
+    "sphere_max": ObjectiveKind(lambda _, rng: Sphere(rng=rng, minimize=False)),
+    "rosenbrock": ObjectiveKind(lambda _, rng: Rosenbrock(rng=rng)),
+    "table": ObjectiveKind(
+        _table, lambda _, objective, __: CandidatePages(Outliner({}), objective.table.decode, figure="fitness")
+    ),
+}
 
 
 def make_objective(config: Config, rng: np.random.Generator) -> ObjectiveInterface:
     """The configured objective, drawing from a generator; what it does is not tracked by itself.
 
     Raises:
-        ConfigError: an unknown operation, a space without neighbours, limits to the size that leave next to nothing.
+        ConfigError: an unknown operation, a space without neighbours, limits to the size that leave next to nothing; an
+            objective that Python alone knows.
         DatasetError: a table that is missing or not usable.
     """
-    if config.objective == "sphere_min":
-        return Sphere(rng=rng)
-    if config.objective == "sphere_max":
-        return Sphere(rng=rng, minimize=False)
-    if config.objective == "rosenbrock":
-        return Rosenbrock(rng=rng)
+    if config.objective not in OBJECTIVES:
+        raise ConfigError(
+            f"objective must be one of {', '.join(OBJECTIVES)}, got {config.objective}, which a search from Python was "
+            "given; go on with it there: hivenas.search(…, objective=…, resume=True)"
+        )
     with with_source(config):
-        if config.objective == "table":
-            return TableObjective(
-                str(config.table.path), rng=rng, noise=config.table.noise, seed=drawn_seed(config.seed)
-            )
-        return NASInterface.from_config(config, tracker=NullTracker(), rng=rng)
-
-
-def minimizes(config: Config) -> bool:
-    """Whether the configured objective is better when smaller."""
-    return config.objective in ("sphere_min", "rosenbrock")
-
-
-def run_params(objective: ObjectiveInterface, candidate: str) -> dict[str, str]:
-    """A candidate as parameters of its run."""
-    if isinstance(objective, NASInterface):
-        return objective.operation_params(candidate)
-    if isinstance(objective, TableObjective):
-        chain = objective.table.decode(candidate)
-        return operation_params(chain.operations, chain.skips, objective.table.depth)
-    return {f"x_{i:02d}": repr(value) for i, value in enumerate(decode_candidate(candidate))}
+        return OBJECTIVES[config.objective].make(config, rng)
 
 
 def candidate_pages(config: Config, objective: ObjectiveInterface, data: Mapping[str, Any]) -> CandidatePages | None:
-    """What is said of candidates in words and pictures; None for numerical points.
+    """Words and pictures of candidates; None where they are no architectures.
 
     Args:
         config: the configuration.
         objective: what is searched.
         data: what `Dataset.describe` says; empty where the images are not known.
     """
-    if isinstance(objective, NASInterface):
-        return CandidatePages.of_space(config.space, data)
-    if isinstance(objective, TableObjective):
-        return CandidatePages(Outliner({}), objective.table.decode, figure="fitness")
-    return None
-
-
-def trial_parameters(config: Config) -> Parameters:
-    """A candidate's parameters as Optuna knows them."""
-    objective = None if config.objective == "nas" else make_objective(config, np.random.default_rng())
-    if isinstance(objective, NumericalObjective):
-        return Parameters.of_box(objective.dimensions, objective.bound, minimize=objective.is_minimize)
-    if isinstance(objective, TableObjective):
-        entries, depth = objective.table.entries, objective.table.depth
-        return Parameters.of_positions(entries[:depth], entries[depth:])
-    return Parameters.of_space(config.space)
-
-
-def describe_table(objective: ObjectiveInterface) -> dict[str, Any]:
-    """What a search records of the data that it looks up; empty where it looks up none."""
-    return objective.table.describe() if isinstance(objective, TableObjective) else {}
+    kind = OBJECTIVES.get(config.objective)
+    return kind.pages(config, objective, data) if kind and kind.pages else None
 
 
 @contextlib.contextmanager

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hivenas.core.objective import ObjectiveInterface
-from hivenas.core.records import Candidate
+from hivenas.core.objective import ObjectiveInfo, ObjectiveInterface
+from hivenas.core.parameters import Parameters
+from hivenas.core.records import Candidate, Direction
 
 Point = tuple[float, ...]
 
@@ -37,14 +38,23 @@ class NumericalObjective(ObjectiveInterface):
     ) -> None:
         self.dimensions = dimensions
         self.bound = bound
-        self._rng = rng
+        self.rng = rng
         self._shift = np.broadcast_to(np.asarray(shift, dtype=float), (dimensions,))
         self._minimize = minimize
 
     @property
     def is_minimize(self) -> bool:
-        """Whether a smaller value is better."""
+        """True where a smaller value is better."""
         return self._minimize
+
+    def describe(self) -> ObjectiveInfo:
+        """A function, whose value costs nothing."""
+        return ObjectiveInfo(
+            direction=Direction.of(self._minimize),
+            metric="value",
+            in_workers=False,
+            parameters=Parameters.of_box(self.dimensions, self.bound),
+        )
 
     @abstractmethod
     def value(self, x: NDArray[np.float64]) -> float:
@@ -52,7 +62,7 @@ class NumericalObjective(ObjectiveInterface):
 
     def sample(self) -> Point:
         """A point drawn uniformly within the bounds."""
-        return tuple(self._rng.uniform(-self.bound, self.bound, self.dimensions).tolist())
+        return tuple(self.rng.uniform(-self.bound, self.bound, self.dimensions).tolist())
 
     def evaluate(self, candidate: Point) -> dict[str, Any]:
         """The function's value at a point."""
@@ -69,8 +79,8 @@ class NumericalObjective(ObjectiveInterface):
         Source: Karaboga (2005), TR-06, eq. 2.2.
         """
         point = [float(x) for x in candidate]
-        j = int(self._rng.integers(self.dimensions))
-        moved = point[j] + float(self._rng.uniform(-1.0, 1.0)) * (point[j] - float(partner[j]))
+        j = int(self.rng.integers(self.dimensions))
+        moved = point[j] + float(self.rng.uniform(-1.0, 1.0)) * (point[j] - float(partner[j]))
         point[j] = min(max(moved, -self.bound), self.bound)
         return tuple(point)
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from hivenas.config.text import nearest
-from hivenas.core.objective import ArchitectureObjective
-from hivenas.core.records import Evaluation, Proposal
+from hivenas.core.nas.space.parameters import position_parameters, run_parameters
+from hivenas.core.objective import ArchitectureObjective, ObjectiveInfo
+from hivenas.core.records import Candidate, Direction, Evaluation, Proposal
 from hivenas.core.seeds import derive_seed
 from hivenas.errors import ArchitectureError, ConfigError, DatasetError
 from hivenas.objectives.table_file import Table
@@ -41,7 +42,7 @@ class TableObjective(ArchitectureObjective):
         self, table: str | Path | Table, *, rng: np.random.Generator, noise: bool = False, seed: int = 0
     ) -> None:
         self.table = table if isinstance(table, Table) else Table.read(table)
-        self._rng = rng
+        self.rng = rng
         self._noise = noise
         self._seed = seed
         self._around: dict[str, tuple[str, ...]] = {}
@@ -74,6 +75,22 @@ class TableObjective(ArchitectureObjective):
         """False: fitness is maximised."""
         return False
 
+    def describe(self) -> ObjectiveInfo:
+        """A table, in which looking up costs nothing."""
+        entries, depth = self.table.entries, self.table.depth
+        return ObjectiveInfo(
+            direction=Direction.MAXIMIZE,
+            in_workers=False,
+            parameters=position_parameters(entries[:depth], entries[depth:]),
+            data=self.table.describe(),
+            size=self.size,
+        )
+
+    def run_params(self, candidate: Candidate) -> dict[str, str]:
+        """The candidate's operations as run parameters."""
+        chain = self.table.decode(str(candidate))
+        return run_parameters(chain.operations, chain.skips, self.table.depth)
+
     @property
     def size(self) -> int:
         """The number of architectures."""
@@ -81,10 +98,10 @@ class TableObjective(ArchitectureObjective):
 
     def sample(self) -> str:
         """One of the table's architectures, each equally likely."""
-        return self.table.architectures[int(self._rng.integers(self.size))]
+        return self.table.architectures[int(self.rng.integers(self.size))]
 
     def entries(self) -> tuple[tuple[str, ...], ...]:
-        """What stands at every position of `components` somewhere in the table."""
+        """The components that stand at every position of `components` somewhere in the table."""
         return self.table.entries
 
     def compose(self, components: Sequence[str]) -> str | None:
@@ -126,7 +143,7 @@ class TableObjective(ArchitectureObjective):
             ArchitectureError: not in the table.
         """
         neighbors = self.neighbors(orig_arch) or self._nearest(orig_arch)
-        return neighbors[int(self._rng.integers(len(neighbors)))]
+        return neighbors[int(self.rng.integers(len(neighbors)))]
 
     def _nearest(self, arch: str) -> Sequence[str]:
         row = self._row(arch)
@@ -194,7 +211,7 @@ class TableObjective(ArchitectureObjective):
         return float(self.table.fitness[self._row(arch)])
 
     def regret(self, arch: str) -> float:
-        """How far the true fitness of an architecture is below the best of the table, in the table's unit; ≥ 0."""
+        """The distance of an architecture's true fitness below the best of the table, in the table's unit; ≥ 0."""
         return self.best_fitness - self.true_fitness(arch)
 
     def _row(self, arch: str) -> int:

@@ -73,7 +73,7 @@ class Table:
 
     @functools.cached_property
     def entries(self) -> tuple[tuple[str, ...], ...]:
-        """What occurs at every position, in the order of first occurrence."""
+        """The components that occur at every position, in the order of first occurrence."""
         return tuple(tuple(dict.fromkeys(column)) for column in zip(*self.components, strict=True))
 
     @functools.cached_property
@@ -96,7 +96,7 @@ class Table:
         return decode(arch, [part for part in parts if not part.startswith("sc_")])
 
     def describe(self) -> dict[str, Any]:
-        """What a search records of its table: name, digest, columns and number of rows."""
+        """Describe the table for a search's records: name, digest, columns and number of rows."""
         rows = len(self.architectures)
         return {"name": self.path.name, "digest": self.digest, "columns": list(self.columns), "rows": rows}
 

@@ -1,9 +1,10 @@
 """Tables and pictures of a search, from its records."""
 
 from hivenas.reports.augmentation import draw_augmentation
-from hivenas.reports.overview import Progress, search_note
-from hivenas.reports.plots import BEE_COLOURS, draw_plots
+from hivenas.reports.charts import draw_plots
+from hivenas.reports.overview import search_note
 from hivenas.reports.predictions import draw_predictions
+from hivenas.reports.report_data import Condition, ReportData
 from hivenas.reports.text import (
     Summary,
     as_markdown,
@@ -15,8 +16,8 @@ from hivenas.reports.text import (
 )
 
 __all__ = [
-    "BEE_COLOURS",
-    "Progress",
+    "Condition",
+    "ReportData",
     "Summary",
     "as_markdown",
     "as_text",

@@ -1,4 +1,4 @@
-"""What the page of a candidate says in words and pictures: what came of it, what it changed, how it looks."""
+"""The page of a candidate in words and pictures: its outcome, its changes, its layers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.core.nas.space.operations import reference_space
 from hivenas.core.nas.space.outline import Outline, Outliner, changes
 from hivenas.core.records import Evaluation, Proposal
-from hivenas.core.tracker import Page
+from hivenas.core.tracked import Page
 from hivenas.reports.diagram import as_lines, as_svg
 
 _LONGEST_DRAWING = 5000  # characters, of the 8,000 that MLflow shows of a description
@@ -67,20 +67,26 @@ class CandidatePages:
             proposal: who asked for it.
             evaluation: what came of it.
             origin: the parent, or the training that is continued: its name with a link to its run, see
-                `tracker.link_to`; empty where there is none.
+                `tracked.link_to`; empty where there is none.
         """
         chain = self._decode(str(evaluation.candidate))
         outline = self._outliner.of(chain)
         changed = changes(self._decode(proposal.parent), chain) if proposal and proposal.parent else []
         marked = {int(number) for line in changed for number in re.findall(r"^layer (\d+):", line)}
-        note = _note(proposal, evaluation, self._figure, outline, changed, origin)
+        note = _note(proposal, evaluation, outline, figure=self._figure, changed=changed, origin=origin)
         said = f"orange edge: differs from its parent {_bare(origin)}" if marked else ""
         title = proposal.label if proposal else "full training"
         return Page(note, "; ".join(changed), as_svg(outline, title=title, marked=marked, note=said))
 
 
 def _note(
-    proposal: Proposal | None, evaluation: Evaluation, figure: str, outline: Outline, changed: list[str], origin: str
+    proposal: Proposal | None,
+    evaluation: Evaluation,
+    outline: Outline,
+    *,
+    figure: str,
+    changed: list[str],
+    origin: str,
 ) -> str:
     whence = _whence(proposal, evaluation, origin)
     whence += " Changed: " + "; ".join(_code_around_names(line) for line in changed) + "." if changed else ""
@@ -112,7 +118,7 @@ def _whence(proposal: Proposal | None, evaluation: Evaluation, origin: str) -> s
         before = f" (there {proposal.center_fitness:.4f})" if proposal.center_fitness is not None else ""
         return f"Trained on for {proposal.momentum_epochs} epochs, from the weights of {origin}{before}."
     if not proposal.parent:
-        return "A new food source." if proposal.bee == "scout" else f"A new food source of an {proposal.bee}."
+        return "A new food source." if proposal.role == "scout" else f"A new food source of an {proposal.role}."
     text = f"A neighbour of {origin}" if origin else "A neighbour of a food source"
     if proposal.center_fitness is not None and evaluation.status != "failed":
         gain = f"{evaluation.fitness - proposal.center_fitness:+.4f}".replace("-", "−")
@@ -122,7 +128,7 @@ def _whence(proposal: Proposal | None, evaluation: Evaluation, origin: str) -> s
             f"; {evaluation.inherited:.0%} of its weights were inherited, as they were after "
             f"{evaluation.inherited_epochs} epochs"
         )
-    return f"{text}, visited by an {proposal.bee}." if proposal.bee != "scout" else f"{text}, visited by a scout."
+    return f"{text}, visited by an {proposal.role}." if proposal.role != "scout" else f"{text}, visited by a scout."
 
 
 def as_code(text: str) -> str:

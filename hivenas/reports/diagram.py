@@ -99,7 +99,7 @@ def _count_text(params: int | None) -> str:
 
 
 def _rail(skips: Sequence[Skip], place: int) -> str:
-    """What stands right of a line: the skip connections that begin, pass or end there."""
+    """The marks right of a line: the skip connections that begin, pass or end there."""
     by_lane = list(zip(lanes(skips), skips, strict=True))
     touching = [lane for lane, skip in by_lane if place in (skip.start, skip.end)]
     reach = max(touching, default=-1)

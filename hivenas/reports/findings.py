@@ -1,4 +1,4 @@
-"""What the records of a search say: the figures behind its pictures, whatever draws them."""
+"""The figures behind the charts of a search, from its records."""
 
 from __future__ import annotations
 
@@ -6,20 +6,15 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from hivenas.core.history import ranking
-from hivenas.core.records import Row
+from hivenas.core.history import improvements, ranking
+from hivenas.core.records import Direction, Trial
 
 BEES = ("employee", "onlooker", "scout")
-
-
-@dataclass(frozen=True, slots=True)
-class Incumbent:
-    """The best fitness after an evaluation, and whether that evaluation has raised it."""
-
-    index: int
-    fitness: float
-    improves: bool
+MOST_DRAWN = 2000  # evaluations in one page: a browser draws so many at once
+_BEST_DRAWN = 500
+_QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +43,9 @@ class HeatMap:
     counts: tuple[tuple[int, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
-    """What the bees of a role have contributed.
+    """The contribution of the bees of a role.
 
     Args:
         bee: employee, onlooker or scout.
@@ -58,8 +53,8 @@ class Role:
         failed: how many of these failed.
         improvements: how often one raised the best fitness.
         gain: by how much in sum; what the first evaluation brought is no gain.
-        mean: fitness of those that did not fail; nan without any.
-        best: the best of them; nan without any.
+        best: fitness of the best of those that did not fail; nan without any.
+        quartiles: of these the lowest, the first quartile, the median, the third quartile, the highest; empty without.
     """
 
     bee: str
@@ -67,43 +62,49 @@ class Role:
     failed: int
     improvements: int
     gain: float
-    mean: float
     best: float
+    quartiles: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class LearningCurve:
     """Validation accuracy by epoch of a candidate, its continuations included."""
 
-    row: Row
+    row: Trial
     epochs: tuple[int, ...]
     accuracies: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """What a worker has trained: start and end in seconds since the search's first training, and the record."""
+    """The trainings of a worker: start and end in seconds since the search's first training, and the record."""
 
     worker: str
-    spans: tuple[tuple[float, float, Row], ...]
+    spans: tuple[tuple[float, float, Trial], ...]
 
 
-def succeeded(rows: Sequence[Row]) -> list[Row]:
+def succeeded(rows: Sequence[Trial]) -> list[Trial]:
     """The records that did not fail and have a finite fitness, oldest first."""
     return [row for row in rows if row.status != "failed" and math.isfinite(row.fitness)]
 
 
-def incumbents(rows: Sequence[Row], *, minimize: bool) -> list[Incumbent]:
-    """The best fitness after each evaluation that did not fail."""
-    course: list[Incumbent] = []
-    for row in succeeded(rows):
-        best = course[-1].fitness if course else None
-        improves = best is None or (row.fitness < best if minimize else row.fitness > best)
-        course.append(Incumbent(row.index, row.fitness if improves or best is None else best, improves))
-    return course
+def drawn(rows: Sequence[Trial], direction: Direction) -> list[Trial]:
+    """The evaluations that are listed and drawn, oldest first: all, or of very many the best and some of the others.
+
+    Args:
+        rows: the records.
+        direction: where a better fitness lies.
+    """
+    if len(rows) <= MOST_DRAWN:
+        return list(rows)
+    best = {row.index for row in ranking(rows, direction)[:_BEST_DRAWN]}
+    others = [row for row in rows if row.index not in best]
+    count = MOST_DRAWN - len(best)
+    some = {others[number * len(others) // count].index for number in range(count)}
+    return [row for row in rows if row.index in best or row.index in some]
 
 
-def bands(rows: Sequence[Row]) -> list[Band]:
+def bands(rows: Sequence[Trial]) -> list[Band]:
     """The iterations of the colony, as ranges of evaluations."""
     ranges: dict[int, tuple[int, int]] = {}
     for row in rows:
@@ -121,74 +122,80 @@ def operations_of(candidate: str) -> list[str]:
     return [word for word in inner if not word.startswith("sc_")]
 
 
-def operation_map(rows: Sequence[Row], *, minimize: bool) -> HeatMap:
+def operation_map(rows: Sequence[Trial], direction: Direction) -> HeatMap:
     """Mean fitness by operation and layer, of every candidate's latest evaluation."""
     seen: dict[tuple[str, int], list[float]] = {}
-    for row in succeeded(ranking(rows, minimize)):
-        for layer, operation in enumerate(operations_of(row.candidate)):
+    for row in succeeded(ranking(rows, direction)):
+        for layer, operation in enumerate(operations_of(row.encoded)):
             seen.setdefault((operation, layer), []).append(row.fitness)
     operations = tuple(sorted({operation for operation, _ in seen}))
     layers = max((layer + 1 for _, layer in seen), default=0)
     cells = [[seen.get((operation, layer), []) for layer in range(layers)] for operation in operations]
-    means = tuple(tuple(math.fsum(cell) / len(cell) if cell else math.nan for cell in line) for line in cells)
+    means = tuple(tuple(_mean(cell) for cell in line) for line in cells)
     return HeatMap(operations, layers, means, tuple(tuple(len(cell) for cell in line) for line in cells))
 
 
-def pareto_front(rows: Sequence[Row], *, minimize: bool) -> list[Row]:
+def _mean(values: Sequence[float]) -> float:
+    """The mean, nan of none; divided first, as the sum of huge values may be infinite."""
+    return math.fsum(value / len(values) for value in values) if values else math.nan
+
+
+def pareto_front(rows: Sequence[Trial], direction: Direction) -> list[Trial]:
     """The candidates that no other one equals or beats with as few parameters, smallest first."""
-    front: list[Row] = []
-    best_first = succeeded(ranking(rows, minimize))
-    for row in sorted((row for row in best_first if row.params), key=lambda row: row.params):
-        if not front or (row.fitness < front[-1].fitness if minimize else row.fitness > front[-1].fitness):
-            front.append(row)
-    return front
+    sized = [row for row in ranking(rows, direction) if row.params]
+    return improvements(sorted(sized, key=lambda row: row.params), direction)
 
 
-def roles(rows: Sequence[Row], *, minimize: bool) -> list[Role]:
-    """What employees, onlookers and scouts have contributed; roles that never flew are left out."""
-    before: float | None = None
-    gains: dict[int, float] = {}
-    for incumbent in incumbents(rows, minimize=minimize):
-        if incumbent.improves:
-            gains[incumbent.index] = 0.0 if before is None else abs(incumbent.fitness - before)
-        before = incumbent.fitness
+def roles(rows: Sequence[Trial], direction: Direction) -> list[Role]:
+    """The contributions of every role that has proposed, those of the colony first."""
+    steps = improvements(rows, direction)
+    gains = {row.index: abs(row.fitness - before.fitness) for before, row in pairwise(steps)}
+    gains |= {row.index: 0.0 for row in steps[:1]}
     found = []
-    for bee in BEES:
-        own = [row for row in rows if row.bee == bee]
+    for bee in dict.fromkeys((*BEES, *(row.role for row in rows))):
+        own = [row for row in rows if row.role == bee]
         if not own:
             continue
-        scores = [row.fitness for row in succeeded(own)]
+        fitness = sorted(row.fitness for row in succeeded(own))
         raised = [gains[row.index] for row in own if row.index in gains]
-        mean = math.fsum(scores) / len(scores) if scores else math.nan
-        best = (min if minimize else max)(scores, default=math.nan)
-        found.append(Role(bee, len(own), len(own) - len(scores), len(raised), math.fsum(raised), mean, best))
+        found.append(
+            Role(
+                bee=bee,
+                evaluations=len(own),
+                failed=len(own) - len(fitness),
+                improvements=len(raised),
+                gain=sum(raised),
+                best=max(fitness, key=direction.score, default=math.nan),
+                quartiles=tuple(fitness[round(share * (len(fitness) - 1))] for share in _QUARTERS if fitness),
+            )
+        )
     return found
 
 
-def learning_curves(rows: Sequence[Row], *, minimize: bool, count: int = 10) -> list[LearningCurve]:
+def learning_curves(rows: Sequence[Trial], direction: Direction, *, count: int = 10) -> list[LearningCurve]:
     """The learning curves of the best candidates, best first; none of candidates that were not trained."""
     points: dict[str, dict[int, float]] = {}
     for row in succeeded(rows):
-        points.setdefault(row.candidate, {}).update(row.accuracies())
+        points.setdefault(row.encoded, {}).update(row.accuracies())
     curves = []
-    for row in succeeded(ranking(rows, minimize))[:count]:
-        if points[row.candidate]:
-            epochs, accuracies = zip(*sorted(points[row.candidate].items()), strict=True)
+    for row in succeeded(ranking(rows, direction))[:count]:
+        if points[row.encoded]:
+            epochs, accuracies = zip(*sorted(points[row.encoded].items()), strict=True)
             curves.append(LearningCurve(row, epochs, accuracies))
     return curves
 
 
-def timeline(rows: Sequence[Row]) -> list[Lane]:
-    """What each worker has trained and when, in the order in which workers came; none where nothing was trained."""
+def timeline(rows: Sequence[Trial]) -> list[Lane]:
+    """The trainings of each worker, in the order in which workers came; none where nothing was trained."""
     trained = sorted((row for row in rows if row.started and row.worker), key=lambda row: row.started)
-    lanes: dict[str, list[tuple[float, float, Row]]] = {}
+    lanes: dict[str, list[tuple[float, float, Trial]]] = {}
     for row in trained:
         begin = row.started - trained[0].started
         lanes.setdefault(row.worker, []).append((begin, begin + row.seconds, row))
     return [Lane(worker, tuple(spans)) for worker, spans in lanes.items()]
 
 
-def busy_seconds(rows: Sequence[Row]) -> float:
+def busy_seconds(rows: Sequence[Trial]) -> float:
     """Wall time in which something was trained, in seconds; breaks between two processes do not count."""
     total = end = 0.0
     for row in sorted((row for row in rows if row.started), key=lambda row: row.started):
@@ -197,8 +204,8 @@ def busy_seconds(rows: Sequence[Row]) -> float:
     return total
 
 
-def common_reasons(rows: Sequence[Row], status: str, count: int = 3) -> list[tuple[str, int]]:
-    """Why evaluations failed or were stopped: an example of each reason and how often it was met, most common first."""
+def common_reasons(rows: Sequence[Trial], status: str, count: int = 3) -> list[tuple[str, int]]:
+    """The reasons of failures or stops: an example of each reason and how often it was met, most common first."""
     groups = alike([row.reason for row in rows if row.status == status])
     return [(found[0], len(found)) for found in groups[:count]]
 
@@ -209,3 +216,12 @@ def alike(reasons: Sequence[str]) -> list[list[str]]:
     for reason in reasons:
         groups.setdefault(re.sub(r"\d+(\.\d+)?", "#", reason), []).append(reason)
     return sorted(groups.values(), key=len, reverse=True)
+
+
+def spent_until(rows: Sequence[Trial]) -> dict[int, float]:
+    """Seconds of evaluation that a search had spent by the end of each one, by its index."""
+    total, sums = 0.0, {}
+    for row in rows:
+        total += row.seconds
+        sums[row.index] = total
+    return sums

@@ -1,4 +1,4 @@
-"""What every picture shares: how it is saved, and how raw images are shown."""
+"""Saving of pictures made of pixels, and raw images in them."""
 
 from __future__ import annotations
 

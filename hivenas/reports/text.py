@@ -1,15 +1,19 @@
-"""What is said of a search: tables, descriptions of runs and of models."""
+"""Tables and figures of a search in words, the counts of its records, the description of a model."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hivenas.core.history import ranking
-from hivenas.core.records import Row
+from hivenas.core.records import Direction, Trial
+
+# Control characters, halves of surrogate pairs, marks that turn the direction of text: what reasons and names may hold.
+_UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """The counts of a search: evaluations and continuations, reused records, failures, epochs, wall time in seconds."""
 
@@ -20,16 +24,16 @@ class Summary:
     seconds: float
 
     @classmethod
-    def of(cls, rows: Sequence[Row], *, reused: int, seconds: float) -> Summary:
+    def of(cls, rows: Sequence[Trial], *, reused: int, seconds: float) -> Summary:
         """Counts the records; momentum epochs count once, where they were trained."""
         epochs = 0
         trained: dict[str, int] = {}
         for row in (row for row in rows if row.status != "failed"):
             total = row.epochs + row.momentum_epochs
-            epochs += total - (trained.get(row.candidate, 0) if row.phase == "momentum" else 0)
-            trained[row.candidate] = total
+            epochs += total - (trained.get(row.encoded, 0) if row.phase == "momentum" else 0)
+            trained[row.encoded] = total
         failed = sum(row.status == "failed" for row in rows)
-        return cls(len(rows), reused, failed, epochs, seconds)
+        return cls(evaluations=len(rows), reused=reused, failed=failed, epochs=epochs, seconds=seconds)
 
     def metrics(self) -> dict[str, float]:
         """As metrics of the parent run."""
@@ -42,7 +46,11 @@ class Summary:
 
 
 def best_table(
-    rows: Sequence[Row], *, minimize: bool, count: int = 5, name_of: Callable[[Row], str] = lambda row: row.label
+    rows: Sequence[Trial],
+    direction: Direction,
+    *,
+    count: int = 5,
+    name_of: Callable[[Trial], str] = lambda row: row.label,
 ) -> list[list[str]]:
     """A header and the best candidates: rank, fitness, parameters, epochs, evaluation, architecture.
 
@@ -51,11 +59,11 @@ def best_table(
 
     Args:
         rows: the records.
-        minimize: whether a smaller fitness is better.
+        direction: where a better fitness lies.
         count: how many of them.
         name_of: what an evaluation is called.
     """
-    best = ranking(rows, minimize)[:count]
+    best = ranking(rows, direction)[:count]
     momentum = any(row.momentum_epochs for row in rows)
     inherited = any(row.inherited for row in best)
     further = ["momentum"] * momentum + ["inherited"] * inherited
@@ -63,13 +71,13 @@ def best_table(
     for rank, row in enumerate(best, start=1):
         epochs = str(row.epochs) + (f"+{row.momentum_epochs}" if row.momentum_epochs else "")
         more = [f"{row.momentum:.3f}"] * momentum + [f"{row.inherited:.0%}"] * inherited
-        table.append([str(rank), figure(row), f"{row.params:,}", epochs, *more, name_of(row), short(row.candidate)])
+        table.append([str(rank), figure(row), f"{row.params:,}", epochs, *more, name_of(row), short(row.encoded)])
     return table
 
 
-def figure(row: Row) -> str:
+def figure(row: Trial) -> str:
     """A fitness for people: an accuracy to four places, the value of a numerical objective to six digits."""
-    return f"{row.fitness:.6g}" if row.candidate.startswith("[") else f"{row.fitness:.4f}"
+    return f"{row.fitness:.6g}" if row.encoded.startswith("[") else f"{row.fitness:.4f}"
 
 
 def short(candidate: str, width: int = 0) -> str:
@@ -113,3 +121,8 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {whole % 60} s" if minutes else f"{seconds:.1f} s"
+
+
+def shown_text(text: str) -> str:
+    """A text freed of characters that are not to be seen, or that no XML may hold."""
+    return _UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,31 +1,127 @@
-"""Who is told of a search's progress."""
+"""Callbacks: what is called at the moments of a search, such as views, trackers and whatever a user adds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from hivenas.core.records import Direction, Proposal, Trial
 
 if TYPE_CHECKING:
-    from hivenas.core.records import Proposal, Row
+    from hivenas.run.result import SearchResult
 
 
-class SearchListener:
-    """Is told of progress, in order, and says nothing; subclasses say what they are for."""
+class RunningSearch(Protocol):
+    """A search as its callbacks see it."""
 
-    def started(self, planned: int, done: int) -> None:
-        """A search begins, with so many evaluations planned at the most and so many recorded before."""
+    @property
+    def name(self) -> str:
+        """The search's name."""
+        ...
 
-    def flying(self, proposals: Sequence[Proposal]) -> None:
-        """A phase begins: these are being evaluated, in this order; the first may be of the phase before."""
+    @property
+    def planned(self) -> int:
+        """Evaluations at the most, without continuations."""
+        ...
 
-    def evaluated(self, row: Row, best: Row | None) -> None:
-        """An evaluation was recorded; best is the best so far, None where all have failed."""
+    @property
+    def direction(self) -> Direction:
+        """The side on which a better fitness lies."""
+        ...
 
-    def training(self, candidate: str, epochs: int) -> None:
-        """An architecture is trained fully, for so many epochs; this may take long."""
+    @property
+    def trials(self) -> Sequence[Trial]:
+        """Every trial so far, those of earlier processes included."""
+        ...
 
-    def note(self, text: str) -> None:
-        """Something worth a line."""
+    @property
+    def best(self) -> Trial | None:
+        """The best trial so far; None where all have failed."""
+        ...
 
-    def warn(self, text: str) -> None:
-        """Something that a person should know: a store that does not answer, say, and that it answers again."""
+    def stop(self, reason: str = "") -> None:
+        """Ends the search after the trial at hand; the best candidate is trained fully, as at the planned end.
+
+        Args:
+            reason: said in the log.
+        """
+        ...
+
+
+class Callback:
+    """Is called at the moments of a search, in the driver's process, in order; does nothing.
+
+    Subclasses do what they are for. An exception ends the search in order, as Ctrl-C does: nothing that was recorded is
+    lost, and the search can be resumed.
+    """
+
+    def on_start(self, search: RunningSearch) -> None:
+        """Called before the first proposal of this process."""
+
+    def on_submit(self, proposals: Sequence[Proposal]) -> None:
+        """Called before new proposals are evaluated, those of a phase together."""
+
+    def on_record(self, trial: Trial) -> None:
+        """Called in the transaction that writes a trial: what is written to the ledger here is kept or lost with it."""
+
+    def on_trial(self, trial: Trial) -> None:
+        """Called when a trial is recorded and what it lets the strategy propose is being evaluated: time is cheap.
+
+        Args:
+            trial: as it is recorded, with its run where a tracker has made one.
+        """
+
+    def on_phase_end(self) -> None:
+        """Called after `on_trial` for the last trial of a phase."""
+
+    def on_full_training(self, candidate: str, epochs: int) -> None:
+        """Called before an architecture is trained fully, for so many epochs; this may take long."""
+
+    def on_end(self, result: SearchResult) -> None:
+        """Called when all is done, with what came of it; not where the search ends early."""
+
+
+class CallbackList(Callback):
+    """Calls several callbacks, in their order.
+
+    Args:
+        callbacks: what is called.
+    """
+
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        self._callbacks = tuple(callbacks)
+
+    def on_start(self, search: RunningSearch) -> None:
+        """Calls `on_start` of each."""
+        for callback in self._callbacks:
+            callback.on_start(search)
+
+    def on_submit(self, proposals: Sequence[Proposal]) -> None:
+        """Calls `on_submit` of each."""
+        for callback in self._callbacks:
+            callback.on_submit(proposals)
+
+    def on_record(self, trial: Trial) -> None:
+        """Calls `on_record` of each."""
+        for callback in self._callbacks:
+            callback.on_record(trial)
+
+    def on_trial(self, trial: Trial) -> None:
+        """Calls `on_trial` of each."""
+        for callback in self._callbacks:
+            callback.on_trial(trial)
+
+    def on_phase_end(self) -> None:
+        """Calls `on_phase_end` of each."""
+        for callback in self._callbacks:
+            callback.on_phase_end()
+
+    def on_full_training(self, candidate: str, epochs: int) -> None:
+        """Calls `on_full_training` of each."""
+        for callback in self._callbacks:
+            callback.on_full_training(candidate, epochs)
+
+    def on_end(self, result: SearchResult) -> None:
+        """Calls `on_end` of each."""
+        for callback in self._callbacks:
+            callback.on_end(result)

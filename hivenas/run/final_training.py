@@ -3,137 +3,125 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hivenas.config import Config
 from hivenas.core.folder import ResultsFolder
+from hivenas.core.git import git_tags
 from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.operations import reference_space
+from hivenas.core.nas.space.parameters import run_parameters
 from hivenas.core.nas.training.predictions import TestPredictions
 from hivenas.core.recipe import Recipe
-from hivenas.core.records import Evaluation
+from hivenas.core.records import Evaluation, Trial
 from hivenas.core.seeds import arch_hash
-from hivenas.core.tracker import Published, ServableModel, child_of, operation_params
-from hivenas.errors import (
-    HivenasError,
-    TrackingError,
-    TrackingRefusedError,
-    TrainingError,
-    WorkerDiedError,
-    first_line,
-)
-from hivenas.execution import Local
+from hivenas.core.tracked import Published, RunContext, ServableModel, child_of
+from hivenas.errors import TrainingError
 from hivenas.reports import draw_predictions, model_note
 from hivenas.reports.candidate import CandidatePages
-from hivenas.storage.outbox import Delivered, Letter
+from hivenas.run.result import Trained
+from hivenas.storage import Message, Sent
 
 _LONGEST_TAG = 5000
 
 
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A fully trained model: its record, its run, and what its publication came to (nothing while it waits)."""
-
-    evaluation: Evaluation
-    run_id: str
-    published: Published
-
-
-def letter_of(
-    config: Config,
-    evaluation: Evaluation,
-    *,
-    key: str,
-    register_as: str | None,
-    search_run: str,
-    data: Mapping[str, Any],
-    continues: str = "",
-    stands: bool = False,
-) -> Letter:
-    """What MLflow is told of a full training: the run with its pictures, and the model to log and register.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullTraining:
+    """A full training as MLflow is told of it, beside what came of it.
 
     Args:
-        config: the configuration, with the run's seed.
-        evaluation: what the training came to; a failed one has no model.
         key: names the training, see `Child`.
         register_as: the registered model's name; None to log the model only.
         search_run: id of the search's run; empty where there is none.
         data: what `Dataset.describe` says.
         continues: id of the run whose weights it started from; empty from scratch.
-        stands: whether the letter stands for the training until the search's state does.
+        keep_after_send: whether the message stands for the training until the search's state does.
+    """
+
+    key: str
+    register_as: str | None
+    search_run: str
+    data: Mapping[str, Any]
+    continues: str = ""
+    keep_after_send: bool = False
+
+
+def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -> Message:
+    """The message that tells MLflow of a full training: the run with its pictures, and the model to log and register.
+
+    Args:
+        config: the configuration, with the run's seed.
+        evaluation: what the training came to; a failed one has no model.
+        training: all else that is told.
     """
     chain = decode(str(evaluation.candidate), reference_space(config.space.reference))
     folder = ResultsFolder(config.results.dir, config.name)
-    child = child_of(
-        None,
-        evaluation,
+    context = RunContext(
         search=config.name,
         phase="full_train",
-        params=operation_params(chain.operations, chain.skips, config.space.depth),
+        params=run_parameters(chain.operations, chain.skips, config.space.depth),
         weights=[folder.weights / evaluation.filename],
-        pictures=_draw_answers(evaluation, folder),
-        key=key,
-        continues=continues,
+        pictures=_draw_predictions(evaluation, folder),
+        key=training.key,
+        continues=training.continues,
         recipe=Recipe.of(config, evaluation).to_text(),
-        page=CandidatePages.of_space(config.space, data).of(None, evaluation),
+        page=CandidatePages.of_space(config.space, training.data).of(None, evaluation),
     )
+    child = child_of(None, evaluation, context)
     if evaluation.status == "failed":
-        return Letter(child=child, evaluation=evaluation)
-    origin = _origin(config, evaluation, search_run, data)
+        return Message(child=child, evaluation=evaluation)
+    origin = _origin(config, evaluation, training.search_run, training.data)
     model = ServableModel(
         file=Path(evaluation.extra["model"]),
         example=Path(evaluation.extra["example"]),
-        name=register_as if config.registry.register_model else None,
+        name=training.register_as if config.registry.register_model else None,
         alias=config.registry.alias,
         origin=origin,
         description=model_note(origin, config.to_yaml()),
         promote=config.registry.promote,
-        metadata=_metadata(data),
+        metadata=_metadata(training.data),
     )
-    return Letter(child=child, model=model, evaluation=evaluation, stands=stands)
+    return Message(child=child, model=model, evaluation=evaluation, keep_after_send=training.keep_after_send)
 
 
-def trained_of(letter: Letter, delivered: Sequence[Delivered]) -> Trained:
-    """The training that a letter tells of, with the run and the model's URI where the letter was delivered.
+def trained_of(message: Message, sent: Sequence[Sent]) -> Trained:
+    """The training that a message tells of, with the run and the model's URI where the message was sent.
 
     Raises:
         TrainingError: the training failed; its run says why.
     """
-    assert letter.evaluation
-    assert letter.child
-    if letter.evaluation.status == "failed":
-        raise TrainingError(f"the full training of {letter.evaluation.candidate} failed: {letter.evaluation.reason}")
-    for each in delivered:
-        if each.letter.child and each.letter.child.key == letter.child.key:
-            return Trained(letter.evaluation, each.run_id, each.published)
-    return Trained(letter.evaluation, "", Published())
+    assert message.evaluation
+    assert message.child
+    if message.evaluation.status == "failed":
+        raise TrainingError(f"the full training of {message.evaluation.candidate} failed: {message.evaluation.reason}")
+    for each in sent:
+        if each.message.child and each.message.child.key == message.child.key:
+            return Trained(message.evaluation, each.run_id, each.published)
+    return Trained(message.evaluation, "", Published())
 
 
-def publisher(executor: Executor) -> Callable[[ServableModel, str, tuple[str, str]], Published]:
-    """How the tracker has a model published: by a worker, as Keras is needed to log it."""
-    from hivenas.tracking.registry import publish
+def recorded_full_training(folder: ResultsFolder, ranked: Sequence[Trial]) -> Evaluation | None:
+    """The full training of the best candidate, as its history tells of it; None where it is not on this machine.
 
-    def in_worker(model: ServableModel, run_id: str, stores: tuple[str, str]) -> Published:
-        try:
-            return executor.submit(Local(publish), model, run_id, stores).result()
-        except WorkerDiedError as error:
-            raise TrackingError(f"the model {model.file.name} could not be published: {error}") from error
-        except HivenasError:
-            raise
-        except Exception as error:  # a layer whose module was not imported, say
-            raise TrackingRefusedError(
-                f"the model {model.file.name} cannot be published: {first_line(error)}"
-            ) from error
-
-    return in_worker
+    Args:
+        folder: the results folder.
+        ranked: the trials, best first.
+    """
+    if not ranked:
+        return None
+    file = folder.histories / f"{arch_hash(ranked[0].encoded)}-full.json"
+    try:
+        evaluation = Evaluation.from_json(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return evaluation if "test_accuracy" in evaluation.extra else None
 
 
 def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mapping[str, Any]) -> dict[str, str]:
-    """Where a registered version comes from, as its tags."""
+    """The origin of a registered version, as its tags."""
     figures = evaluation.extra
     return {
         "hivenas.search": config.name,
@@ -154,15 +142,13 @@ def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mappi
 
 def _git_origin() -> dict[str, str]:
     """The commit that the model was trained from, where the working folder is a git checkout."""
-    from hivenas.tracking import git_tags
-
     tags = git_tags()
     commit = tags.pop("mlflow.source.git.commit", "")
     return {"hivenas.git_commit": commit} | tags if commit else {}
 
 
 def _metadata(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What the model's images are, and the names of its classes, for whoever gives it others."""
+    """The properties of the model's images, and the names of its classes, for whoever gives it others."""
     kept = ("name", "shape", "dtype", "lowest", "highest", "class_names")
     return {"hivenas": {key: data[key] for key in kept if key in data}}
 
@@ -173,7 +159,7 @@ def _class_names(data: Mapping[str, Any]) -> str:
     return names if len(names) <= _LONGEST_TAG else f"{data['classes']} classes"
 
 
-def _draw_answers(evaluation: Evaluation, folder: ResultsFolder) -> list[Path]:
+def _draw_predictions(evaluation: Evaluation, folder: ResultsFolder) -> list[Path]:
     if evaluation.status == "failed":
         return []
     answers = TestPredictions.load(Path(evaluation.extra["answers"]))

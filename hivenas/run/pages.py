@@ -1,21 +1,31 @@
-"""What MLflow's pages say of a search and of its candidates: put together from configuration, objective and records."""
+"""The descriptions that MLflow shows of a search and of its candidates."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from hivenas.config import Config
 from hivenas.core.objective import ObjectiveInterface
-from hivenas.core.records import Evaluation, Proposal, Row
-from hivenas.core.tracker import Page, link_to
+from hivenas.core.records import Trial
+from hivenas.core.tracked import Page, Published, link_to
 from hivenas.objectives.factory import candidate_pages
-from hivenas.reports import Progress, Summary, search_note
+from hivenas.reports import Condition, search_note
 from hivenas.reports.candidate import CandidatePages
-from hivenas.storage import SearchStore
+from hivenas.run.report import report_data
+from hivenas.run.result import SearchResult
+from hivenas.storage import Ledger
+
+CONDITIONS: Mapping[str, Condition] = {
+    "RUNNING": "running",
+    "FINISHED": "finished",
+    "FAILED": "failed",
+    "KILLED": "interrupted",
+}
 
 
 class SearchPages:
@@ -24,61 +34,48 @@ class SearchPages:
     Args:
         config: the configuration.
         objective: what is searched.
-        store: the search's record.
+        ledger: the search's record.
         resume: the command with which the search goes on; empty for that of the configuration's file.
     """
 
-    def __init__(self, config: Config, objective: ObjectiveInterface, store: SearchStore, resume: str = "") -> None:
+    def __init__(self, config: Config, objective: ObjectiveInterface, ledger: Ledger, resume: str = "") -> None:
         self._config = config
         self._objective = objective
-        self._store = store
-        file = shlex.quote(config.source or str(store.folder.yaml))
+        self._ledger = ledger
+        file = shlex.quote(config.source or str(ledger.folder.yaml))
         self._resume = resume or f"hivenas search --config {file} --resume"
         self._candidates: CandidatePages | None = candidate_pages(config, objective, {})
 
-    def know(self, data: Mapping[str, Any]) -> None:
+    def set_data(self, data: Mapping[str, Any]) -> None:
         """Takes what the images are: with their shape, layers have sizes."""
         self._candidates = candidate_pages(self._config, self._objective, data)
 
-    def of_candidate(self, proposal: Proposal, evaluation: Evaluation, origin: str) -> Page:
-        """The page of a candidate; that of a numerical point is empty."""
-        return self._candidates.of(proposal, evaluation, origin=origin) if self._candidates else Page()
+    def of_candidate(self, trial: Trial, origin: str) -> Page:
+        """The page of a candidate; empty where candidates are no architectures.
 
-    def of_search(
-        self,
-        rows: Sequence[Row],
-        state: str = "RUNNING",
-        *,
-        reason: str = "",
-        test_accuracy: float | None = None,
-        interval: tuple[float, float] | None = None,
-        model_uri: str = "",
-        verdict: str = "",
-    ) -> str:
-        """The description of the search's run; see `Progress`."""
-        colony = self._config.colony
-        progress = Progress(
-            self._config.name,
-            state,
-            rows,
-            self.summary(rows),
-            colony.size * colony.iterations,
-            self._objective.is_minimize,
-            self._resume,
-            f"{socket.gethostname()}:{os.getcwd()}",
-            reason,
-            test_accuracy,
-            interval,
-            model_uri,
-            verdict,
+        Args:
+            trial: its trial.
+            origin: the name, with a link, of the run that it comes from.
+        """
+        return self._candidates.of(trial.proposal, trial.evaluation, origin=origin) if self._candidates else Page()
+
+    def of_search(self, result: SearchResult, state: str = "RUNNING", published: Published | None = None) -> str:
+        """The description of the search's run.
+
+        Args:
+            result: what came of the search so far.
+            state: RUNNING, FINISHED, FAILED or KILLED.
+            published: the model, or what stands for it until it is published; None without one.
+        """
+        told = replace(
+            report_data(self._config, result, CONDITIONS[state]),
+            resume=self._resume,
+            place=f"{socket.gethostname()}:{os.getcwd()}",
+            model_uri=published.uri if published else "",
+            verdict=published.verdict if published else "",
         )
         drawing = self._candidates.drawing if self._candidates else None
-        return search_note(progress, drawing=drawing, name_of=self._linked_name)
+        return search_note(told, drawing=drawing, name_of=self._linked_name)
 
-    def summary(self, rows: Sequence[Row]) -> Summary:
-        """The counts of the records."""
-        seconds = sum(row.seconds for row in rows)
-        return Summary.of(rows, reused=self._store.state.reused, seconds=seconds)
-
-    def _linked_name(self, row: Row) -> str:
-        return link_to(self._store.key(row.index), row.label)
+    def _linked_name(self, trial: Trial) -> str:
+        return link_to(self._ledger.key(trial.index), trial.label)

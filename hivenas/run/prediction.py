@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 
 _ARCHIVE = ".npz"
 
+logger = logging.getLogger("hivenas")
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a model takes an image for.
+    """The class that a model takes an image for.
 
     Args:
         file: where the image came from, as given.
@@ -53,7 +56,7 @@ class Prediction:
         return [image, self.name, f"{self.probability:.4f}", self.next_name, f"{self.next_probability:.4f}"]
 
 
-def classify(model: TrackedModel, files: Sequence[str], say: Callable[[str], None]) -> list[Prediction]:
+def classify(model: TrackedModel, files: Sequence[str]) -> list[Prediction]:
     """Classifies the images of files, in their order.
 
     Image files are read as a folder of classes is: turned upright, in the model's colours, resized (bilinear) to its
@@ -63,7 +66,6 @@ def classify(model: TrackedModel, files: Sequence[str], say: Callable[[str], Non
     Args:
         model: the classifier.
         files: image files, and npz files with an array `images`, `x_test`, or a single one.
-        say: is told in a line what was done to the images.
 
     Raises:
         DatasetError: a file that cannot be read, or images that the model cannot take.
@@ -71,7 +73,7 @@ def classify(model: TrackedModel, files: Sequence[str], say: Callable[[str], Non
         TrackingError: the MLflow store does not answer.
     """
     pictures = [Path(file) for file in files if Path(file).suffix.lower() != _ARCHIVE]
-    read = iter(_pictures(model, pictures, say)) if pictures else iter(())
+    read = iter(_pictures(model, pictures)) if pictures else iter(())
     images: list[NDArray[Any]] = []
     places: list[tuple[str, int | None]] = []
     for file in files:
@@ -89,19 +91,27 @@ def classify(model: TrackedModel, files: Sequence[str], say: Callable[[str], Non
 
 def _prediction(file: str, index: int | None, row: NDArray[np.float32], names: Sequence[str]) -> Prediction:
     best, second = (int(code) for code in np.argsort(-row, kind="stable")[:2])
-    return Prediction(file, index, names[best], float(row[best]), names[second], float(row[second]))
+    return Prediction(
+        file,
+        index,
+        name=names[best],
+        probability=float(row[best]),
+        next_name=names[second],
+        next_probability=float(row[second]),
+    )
 
 
-def _pictures(model: TrackedModel, files: Sequence[Path], say: Callable[[str], None]) -> NDArray[Any]:
+def _pictures(model: TrackedModel, files: Sequence[Path]) -> NDArray[Any]:
     pixels, resized = read_images(files, model.shape)
     if resized:
         size = f"{model.shape[0]}×{model.shape[1]}"
         some = f"{resized[0]} was" if len(resized) == 1 else f"{len(resized)} images, such as {resized[0]}, were"
-        say(f"{some} resized to {size} (height × width), the size that the model takes")
+        logger.warning("%s resized to %s (height × width), the size that the model takes", some, size)
     if model.dtype == np.uint8 or model.values is None:
         return pixels.astype(model.dtype)
     low, high = model.values
-    say(f"pixels of 0…255 were taken as {low:g}…{high:g}, the values of the images that the model was trained on")
+    values = f"{low:g}…{high:g}"
+    logger.warning("pixels of 0…255 were taken as %s, the values of the images that the model was trained on", values)
     scaled = low + pixels.astype(np.float64) / 255 * (high - low)
     return (np.rint(scaled) if model.dtype.kind in "ui" else scaled).astype(model.dtype)
 

@@ -2,79 +2,68 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from hivenas.config import Config, load
 from hivenas.config.text import without_login
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.history import ranking
-from hivenas.core.records import Row
-from hivenas.core.seeds import arch_hash
 from hivenas.errors import MissingResultsError
-from hivenas.objectives.factory import minimizes
 from hivenas.reports.page import ComparedSearch, Comparison, Condition, ReportData, write_comparison, write_report
-from hivenas.storage import SearchState, condition_of, fixed_keys, read_state
+from hivenas.run.final_training import recorded_full_training
+from hivenas.run.result import SearchResult
+from hivenas.storage import SearchState, condition_of, fixed_keys, read_state, recorded
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a search ends, as the process that runs it knows it.
+def load_results(folder: ResultsFolder) -> SearchResult:
+    """The record in a results folder, of a search in any condition or of evaluations from Python.
+
+    Raises:
+        MissingResultsError: nothing was recorded.
+        ResultsExistError: it is of another version.
+    """
+    state, trials = recorded(folder)
+    state = state or SearchState()
+    ranked = ranking(trials, state.direction)
+    full_training = recorded_full_training(folder, ranked) if state.trained else None
+    store = os.environ.get("MLFLOW_TRACKING_URI", "")
+    return SearchResult.of(folder, state, trials, full_training=full_training, store=store)
+
+
+def write_report_of(config: Config, result: SearchResult, condition: Condition, digest: str) -> Path:
+    """Writes the page of a search that ends, `results/<name>/report.html`.
 
     Args:
-        store: URI of the MLflow store.
-        run_id: the search's run there.
-        test_accuracy: of the fully trained best; None without.
-        test_interval: its confidence interval; None without.
-        model_uri: where the fully trained best is loaded from; empty while it is not published.
-        reason: why it ends early; empty where it is finished.
-    """
-
-    store: str
-    run_id: str
-    test_accuracy: float | None = None
-    test_interval: tuple[float, float] | None = None
-    model_uri: str = ""
-    reason: str = ""
-
-
-def report_ending(config: Config, state: SearchState, rows: Sequence[Row], ending: Ending) -> Path:
-    """Writes the page of a search that ends, `results/<name>/report.html`.
+        config: the configuration.
+        result: what came of it.
+        condition: in which it ends.
+        digest: of its data; empty without.
 
     Raises:
         DiskFullError: there is no space for it.
     """
-    condition: Condition = "ended" if ending.reason else "finished"
-    return write_report(_report_data(config, state, rows, condition, ending), _folder(config).report)
+    return write_report(report_data(config, result, condition, digest), _folder(config).report)
 
 
-def report_recorded(config: Config, rows: Sequence[Row]) -> Path:
+def report_recorded(config: Config) -> tuple[SearchResult, Path]:
     """Writes the page of a recorded search, whatever its condition, `results/<name>/report.html`.
 
     Raises:
         DiskFullError: there is no space for it.
+        MissingResultsError: nothing was recorded.
         ResultsExistError: its state cannot be read.
     """
-    return write_report(report_data_of(config, rows), _folder(config).report)
+    result = load_results(_folder(config))
+    return result, write_report(report_data_of(config, result), _folder(config).report)
 
 
-def report_data_of(config: Config, rows: Sequence[Row]) -> ReportData:
-    """What is to be told of a recorded search, from its folder alone.
-
-    Raises:
-        ResultsExistError: its state cannot be read.
-    """
-    state = read_state(config)
-    condition = condition_of(_folder(config), state)
-    state = state or SearchState()
-    accuracy, interval = _test_figures(_folder(config), rows, minimizes(config)) if state.trained else (None, None)
-    uri = state.model if state.trained else ""
-    store = os.environ.get("MLFLOW_TRACKING_URI", "")
-    return _report_data(config, state, rows, condition, Ending(store, state.run_id, accuracy, interval, uri))
+def report_data_of(config: Config, result: SearchResult) -> ReportData:
+    """All that a page tells of a recorded search."""
+    folder = _folder(config)
+    state = read_state(folder)
+    return report_data(config, result, condition_of(folder, state), state.data if state else "")
 
 
 def compare(one: str, other: str, file: str | None = None) -> tuple[Comparison, Path]:
@@ -115,35 +104,37 @@ def _recorded_config(path: Path) -> Config:
 
 
 def _compared(config: Config, label: str) -> ComparedSearch:
-    rows = _folder(config).rows()
-    if not rows:
-        _folder(config).best()  # says what is missing
     keys = fixed_keys(config) | {"colony.iterations": str(config.colony.iterations)}
-    return ComparedSearch(label, report_data_of(config, rows), keys)
+    return ComparedSearch(label, report_data_of(config, load_results(_folder(config))), keys)
 
 
-def _report_data(
-    config: Config, state: SearchState, rows: Sequence[Row], condition: Condition, ending: Ending
-) -> ReportData:
-    folder = _folder(config)
+def report_data(config: Config, result: SearchResult, condition: Condition, digest: str = "") -> ReportData:
+    """All that is told of a search, by its page and by its run's description.
+
+    Args:
+        config: the configuration.
+        result: what came of it.
+        condition: of the search.
+        digest: of its data; empty without.
+    """
     return ReportData(
         name=config.name,
         objective=config.objective,
         condition=condition,
-        minimize=minimizes(config),
-        rows=tuple(rows),
-        reused=state.reused,
-        planned=0 if condition == "loose" else config.colony.size * config.colony.iterations,
+        direction=result.direction,
+        rows=result.trials,
+        reused=result.summary.reused,
+        planned=0 if condition == "adhoc" else result.planned,
         config_yaml=config.to_yaml(),
-        folder=str(folder.path),
-        data=state.data,
-        reason=ending.reason,
+        folder=str(result.folder),
+        data=digest,
+        reason=result.reason,
         written=time.time(),
-        store=_address(ending.store),
-        run_id=ending.run_id,
-        test_accuracy=ending.test_accuracy,
-        test_interval=ending.test_interval,
-        model_uri=ending.model_uri,
+        store=_address(result.store),
+        run_id=result.run_id,
+        test_accuracy=result.test_accuracy,
+        test_interval=result.test_interval,
+        model_uri=result.model_uri,
     )
 
 
@@ -152,22 +143,5 @@ def _folder(config: Config) -> ResultsFolder:
 
 
 def _address(store: str) -> str:
-    """Where a browser finds the store, without a password; empty for one that is no server."""
+    """The address at which a browser finds the store, without a password; empty for one that is no server."""
     return without_login(store).rstrip("/") if store.startswith(("http://", "https://")) else ""
-
-
-def _test_figures(
-    folder: ResultsFolder, rows: Sequence[Row], minimize: bool
-) -> tuple[float | None, tuple[float, float] | None]:
-    """Test accuracy of the fully trained best and its interval; None where they are not on this machine."""
-    ranked = ranking(rows, minimize)
-    if not ranked:
-        return None, None
-    file = folder.histories / f"{arch_hash(ranked[0].candidate)}-full.json"
-    try:
-        figures = json.loads(file.read_text(encoding="utf-8"))["extra"]
-        accuracy = float(figures["test_accuracy"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None, None
-    interval = figures.get("test_accuracy_low"), figures.get("test_accuracy_high")
-    return accuracy, interval if None not in interval else None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
+import logging
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,15 +12,17 @@ from hivenas.core.folder import ResultsFolder
 from hivenas.core.recipe import Difference, Recipe, different_environment, different_figures
 from hivenas.core.records import EpochFigures, Evaluation, Proposal, StopThreshold
 from hivenas.errors import MissingResultsError, TrainingError
-from hivenas.execution import Unlimited, make_executor, run_proposal, train_arch
+from hivenas.execution import Task, evaluate_network, full_training, make_executor
 
 if TYPE_CHECKING:
     from hivenas.tracking.fetching import TrackedRun
 
+logger = logging.getLogger("hivenas")
+
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """What came of training again.
+    """The outcome of training again.
 
     Args:
         recipe: what was trained.
@@ -36,12 +37,11 @@ class Reproduction:
     environment: list[Difference]
 
 
-def reproduce(run: TrackedRun, say: Callable[[str], None]) -> Reproduction:
+def reproduce(run: TrackedRun) -> Reproduction:
     """Trains the candidate of a run again, from what MLflow has kept of it, in a folder that is removed afterwards.
 
     Args:
         run: the run.
-        say: is told in a line what is being trained.
 
     Raises:
         MissingResultsError: the run has no recipe, or a state that it started from is gone.
@@ -55,12 +55,12 @@ def reproduce(run: TrackedRun, say: Callable[[str], None]) -> Reproduction:
             raise MissingResultsError(
                 f"{recipe.starts_from}, from which the run started, is not in MLflow; it cannot be trained again"
             )
-        say(f"training {recipe.candidate} again: {len(recipe.history)} epochs, seed {config.seed}")
+        logger.info("training %s again: %d epochs, seed %s", recipe.candidate, len(recipe.history), config.seed)
         # On this machine, whatever cluster the search had; whether other GPUs, or none, matter is what is found out.
         kind = "serial" if config.execution.kind == "serial" else "process"
         here = config.execution.model_copy(update={"kind": kind, "workers": 1, "address": None, "gpus": None})
         with make_executor(here, results) as executor:
-            evaluation = executor.submit(Unlimited(_training(recipe, config))).result()
+            evaluation = executor.submit(_training(recipe, config)).result()
     if evaluation.status == "failed":
         raise TrainingError(f"{recipe.candidate} cannot be trained here: {evaluation.reason}")
     figures = different_figures(recipe.history, evaluation.history)
@@ -69,17 +69,19 @@ def reproduce(run: TrackedRun, say: Callable[[str], None]) -> Reproduction:
     )
 
 
-def _training(recipe: Recipe, config: Config) -> Callable[[], Evaluation]:
-    """The call that does again what the recipe tells of."""
+def _training(recipe: Recipe, config: Config) -> Task[Evaluation]:
+    """The task of doing again what the recipe tells of."""
     if recipe.phase == "full_train":
-        return functools.partial(train_arch, config, recipe.candidate, recipe.starts_from or None)
-    proposal = Proposal(0, 0, "employee", 0, recipe.candidate)
+        return full_training(config, recipe.candidate, recipe.starts_from or None)
+    proposal = Proposal(0, 0, role="employee", role_id=0, candidate=recipe.candidate)
     if recipe.phase == "momentum":
         further = replace(proposal, momentum_epochs=recipe.momentum_epochs, weights_filename=recipe.starts_from)
-        return functools.partial(run_proposal, config, further)
+        return _reproduced(config, further)
     # What ended a training early were other candidates; here it ends where it did.
     last = recipe.history[-1].epoch if recipe.history else 0
     thresholds = (StopThreshold(last, float("inf"), "what it was ended by"),) if last < config.evaluation.epochs else ()
-    return functools.partial(
-        run_proposal, config, replace(proposal, inherits=recipe.starts_from, thresholds=thresholds)
-    )
+    return _reproduced(config, replace(proposal, inherits=recipe.starts_from, thresholds=thresholds))
+
+
+def _reproduced(config: Config, proposal: Proposal) -> Task[Evaluation]:
+    return replace(evaluate_network(config, proposal), kind="reproduce", timed=False)

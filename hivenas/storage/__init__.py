@@ -1,23 +1,40 @@
-"""The record of a search: the results folder on the local disk, and Optuna's storage beside it."""
+"""The record of a search: the ledger in its results folder, exports of it, and the mirror in Optuna's storage."""
 
-from hivenas.storage.condition import condition_of
-from hivenas.storage.search_store import (
+from hivenas.storage.database import read_ledger, read_state
+from hivenas.storage.ledger import Ledger, MessageStatus
+from hivenas.storage.opening import (
+    Condition,
     Mirror,
-    SearchState,
-    SearchStore,
+    best_recorded,
+    condition_of,
+    difference,
     fixed_keys,
+    open_adhoc,
     open_folder,
-    open_store,
-    read_state,
+    open_search,
+    recorded,
 )
+from hivenas.storage.outbox import Message, Outbox, Sent
+from hivenas.storage.state import SearchState, Stage
 
 __all__ = [
+    "Condition",
+    "Ledger",
+    "Message",
+    "MessageStatus",
     "Mirror",
+    "Outbox",
     "SearchState",
-    "SearchStore",
+    "Sent",
+    "Stage",
+    "best_recorded",
     "condition_of",
+    "difference",
     "fixed_keys",
+    "open_adhoc",
     "open_folder",
-    "open_store",
+    "open_search",
+    "read_ledger",
     "read_state",
+    "recorded",
 ]

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,13 +18,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hivenas.config import Config, from_mapping
 from hivenas.config.text import masked, parse_yaml
-from hivenas.core.folder import COLUMNS
+from hivenas.core.objective import ObjectiveInfo
 from hivenas.core.parameters import Parameters
 from hivenas.core.recipe import package_version
-from hivenas.core.records import Row
+from hivenas.core.records import Trial
 from hivenas.errors import ConfigError, ResultsExistError, StorageError
+from hivenas.storage.export import COLUMNS, as_columns, from_columns
+from hivenas.storage.opening import difference, fixed_keys
 from hivenas.storage.optuna_storage import open_storage, translate_storage_errors
-from hivenas.storage.search_store import difference, fixed_keys
 
 _PIECE = 10_000  # characters of a text: a column of MySQL holds 65,535 bytes, a character may take six of them
 _LATER = "the results folder has everything, and what is missing here is added once the storage works again"
@@ -36,18 +37,18 @@ _STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "faile
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a study holds of a search.
+    """A search as a study holds it.
 
     Args:
         uid: the search's own id, for `MirrorStudy.begin`.
         state: the search's state as it was last saved; empty where none was.
-        rows: the evaluations, in their order; there may be more than the state knows of.
+        trials: the evaluations, in their order; there may be more than the state knows of.
         config_yaml: the resolved configuration, without a password in `optuna.storage`.
     """
 
     uid: str
     state: dict[str, Any]
-    rows: list[Row]
+    trials: list[Trial]
     config_yaml: str
 
 
@@ -58,16 +59,18 @@ class MirrorStudy:
 
     Args:
         config: the resolved configuration.
-        parameters: how candidates read as parameters.
+        info: how candidates read as parameters, and where a better fitness lies.
         storage: where the study is kept.
     """
 
-    def __init__(self, config: Config, parameters: Parameters, storage: BaseStorage) -> None:
+    def __init__(self, config: Config, info: ObjectiveInfo, storage: BaseStorage) -> None:
         self.name = config.optuna.study or config.name
         self._address = config.optuna.storage or ""
         self.shown = masked(self._address)
         self._config = config
+        parameters = info.parameters or Parameters(lambda candidate: {})
         self._parameters = parameters
+        self._direction = info.direction
         self._storage = storage
         self._distributions = _distributions(parameters)
         self._uid = ""
@@ -76,7 +79,7 @@ class MirrorStudy:
         self._complete = 0  # so many rows, from the first, are known to be held
 
     def recorded(self) -> Recorded | None:
-        """What the study holds; None where there is no study, or none of a search.
+        """The content of the study; None where there is no study, or none of a search.
 
         Raises:
             StorageError: the storage cannot be reached.
@@ -90,7 +93,7 @@ class MirrorStudy:
             trials = study.get_trials(deepcopy=False)
         state = _joined(attributes, _STATE)
         return Recorded(
-            attributes[_UID], json.loads(state) if state else {}, self._rows(trials), _joined(attributes, _CONFIG)
+            attributes[_UID], json.loads(state) if state else {}, self._trials(trials), _joined(attributes, _CONFIG)
         )
 
     def refuse_other(self) -> None:
@@ -133,7 +136,7 @@ class MirrorStudy:
                 optuna.delete_study(study_name=self.name, storage=self._storage)
                 study = None
             if study is None:
-                direction = StudyDirection.MINIMIZE if self._parameters.minimize else StudyDirection.MAXIMIZE
+                direction = StudyDirection[self._direction.name]
                 study = optuna.create_study(study_name=self.name, storage=self._storage, direction=direction)
             # The id comes first: a study that has it is this search's, whatever happens to the rest.
             for key, value in ({_UID: uid, _VERSION: package_version("hivenas")} | self._hashes()).items():
@@ -141,11 +144,11 @@ class MirrorStudy:
             _write(study, _CONFIG, self._config.to_yaml())
         self._uid, self._study, self._held = uid, study, None
 
-    def sync(self, rows: Sequence[Row], state: Mapping[str, Any]) -> int:
+    def sync(self, trials: Sequence[Trial], state: Mapping[str, Any]) -> int:
         """Adds the trials that the study does not hold yet, in order, and then saves the state.
 
         Args:
-            rows: every evaluation of the search so far.
+            trials: every evaluation of the search so far.
             state: the search's state, plain JSON.
 
         Returns:
@@ -158,7 +161,7 @@ class MirrorStudy:
             raise RuntimeError("the study must be begun before it is synchronised; call begin first")
         try:
             with translate_storage_errors(self._address, _LATER):
-                return self._add(self._study, rows, json.dumps(state))
+                return self._add(self._study, trials, json.dumps(state))
         except BaseException:
             self._held = None  # whether the last trial is in, only the study knows
             raise
@@ -169,7 +172,7 @@ class MirrorStudy:
             self._storage.remove_session()
             self._storage.engine.dispose()
 
-    def _add(self, study: Study, rows: Sequence[Row], state: str) -> int:
+    def _add(self, study: Study, trials: Sequence[Trial], state: str) -> int:
         # Read before anything is written: a storage that is away fails here at once, without Optuna's own tries.
         if study.user_attrs.get(_UID) != self._uid:
             raise StorageError(
@@ -177,56 +180,56 @@ class MirrorStudy:
                 "place; choose another study and resume (--set optuna.study=…)"
             )
         if self._held is None:
-            trials = study.get_trials(deepcopy=False)
+            held = study.get_trials(deepcopy=False)
             self._complete = 0
-            self._held = {trial.user_attrs["index"] for trial in trials if _is_of_search(trial)}
-        missing = [row for row in rows[self._complete :] if row.index not in self._held]
-        for row in missing:
-            study.add_trial(self._trial(row))
-            self._held.add(row.index)
-        self._complete = len(rows)
+            self._held = {trial.user_attrs["index"] for trial in held if _is_of_search(trial)}
+        missing = [trial for trial in trials[self._complete :] if trial.index not in self._held]
+        for trial in missing:
+            study.add_trial(self._frozen(trial))
+            self._held.add(trial.index)
+        self._complete = len(trials)
         _write(study, _STATE, state)
         return len(missing)
 
-    def _trial(self, row: Row) -> FrozenTrial:
+    def _frozen(self, trial: Trial) -> FrozenTrial:
         # Optuna takes no NaN for a value, and few databases an infinite one.
-        state = _STATES[row.status] if math.isfinite(row.fitness) else TrialState.FAIL
+        state = _STATES[trial.status] if math.isfinite(trial.fitness) else TrialState.FAIL
         now = datetime.now()
         return FrozenTrial(
             number=-1,
             trial_id=-1,
             state=state,
-            value=None if state is TrialState.FAIL else row.fitness,
-            datetime_start=now - timedelta(seconds=row.seconds),
+            value=None if state is TrialState.FAIL else trial.fitness,
+            datetime_start=now - timedelta(seconds=trial.seconds),
             datetime_complete=now,
-            params=dict(self._parameters.values(row.candidate)),
+            params=dict(self._parameters.values(trial.encoded)),
             distributions=dict(self._distributions),
-            user_attrs={field.name: _plain(getattr(row, field.name), str(field.type)) for field in fields(Row)},
+            user_attrs={name: _plain(value) for name, value in as_columns(trial).items()},
             system_attrs={},
-            intermediate_values={epoch: value for epoch, value in row.accuracies().items() if math.isfinite(value)},
+            intermediate_values={epoch: value for epoch, value in trial.accuracies().items() if math.isfinite(value)},
         )
 
-    def _rows(self, trials: Sequence[FrozenTrial]) -> list[Row]:
-        rows: dict[int, Row] = {}
-        for trial in filter(_is_of_search, trials):
-            if not trial.user_attrs.keys() >= set(COLUMNS):
+    def _trials(self, held: Sequence[FrozenTrial]) -> list[Trial]:
+        trials: dict[int, Trial] = {}
+        for each in filter(_is_of_search, held):
+            if not each.user_attrs.keys() >= set(COLUMNS):
                 raise ResultsExistError(
-                    f"trial {trial.number} of the study {self.name!r} in {self.shown} has other attributes than this "
+                    f"trial {each.number} of the study {self.name!r} in {self.shown} has other attributes than this "
                     "version writes; finish that search with the version that began it, or choose another study "
                     "(--set optuna.study=…)"
                 )
-            row = _row(trial.user_attrs)
-            rows.setdefault(row.index, row)
-        if sorted(rows) != list(range(len(rows))):
-            lacking = next(index for index in range(len(rows)) if index not in rows)
+            trial = from_columns(each.user_attrs)
+            trials.setdefault(trial.index, trial)
+        if sorted(trials) != list(range(len(trials))):
+            lacking = next(index for index in range(len(trials)) if index not in trials)
             raise ResultsExistError(
                 f"the study {self.name!r} in {self.shown} must hold every evaluation of its search, got none with "
                 f"the index {lacking}; choose another study (--set optuna.study=…) or delete it (--overwrite)"
             )
-        return [rows[index] for index in range(len(rows))]
+        return [trials[index] for index in range(len(trials))]
 
     def _is_to_go(self, study: Study, uid: str, overwrite: bool) -> bool:
-        """Whether an existing study is deleted before the search begins; raises where it is neither ours nor to go."""
+        """Tell if an existing study is deleted before the search begins; raises where it is neither ours nor to go."""
         attributes = study.user_attrs
         count = len(study.get_trials(deepcopy=False))
         if _UID not in attributes:
@@ -259,18 +262,18 @@ class MirrorStudy:
         return {_CONFIG_HASH: _digest(keys), _SPACE_HASH: _digest(shape)}
 
 
-def open_study(config: Config, parameters: Parameters) -> MirrorStudy:
+def open_study(config: Config, info: ObjectiveInfo) -> MirrorStudy:
     """Opens the storage that `optuna.storage` names; nothing is written but the tables that Optuna needs.
 
     Args:
         config: the resolved configuration.
-        parameters: how candidates read as parameters.
+        info: how candidates read as parameters, and where a better fitness lies.
 
     Raises:
         ConfigError: no storage, one that cannot be read as an address, or a file that is not Optuna's.
         StorageError: the storage cannot be reached or opened.
     """
-    return MirrorStudy(config, parameters, open_storage(config.optuna.storage or ""))
+    return MirrorStudy(config, info, open_storage(config.optuna.storage or ""))
 
 
 def _told_apart(before: str, now: Config) -> str:
@@ -287,25 +290,15 @@ def _distributions(parameters: Parameters) -> dict[str, BaseDistribution]:
 
 
 def _is_of_search(trial: FrozenTrial) -> bool:
-    """Whether it is a trial of a search; people and tools may add others to a study."""
+    """Tell if it is a trial of a search; people and tools may add others to a study."""
     return trial.state.is_finished() and {"index", "candidate", "run_id"} <= trial.user_attrs.keys()
 
 
-def _plain(value: Any, kind: str) -> str | int | float | None:
+def _plain(value: Any) -> str | int | float | None:
     """A column as an attribute: JSON has no word for infinity."""
-    if kind == "int":
-        return int(value)
-    if kind.startswith("float"):
-        return None if value is None else float(value) if math.isfinite(value) else repr(float(value))
-    return str(value)
-
-
-def _row(attributes: Mapping[str, Any]) -> Row:
-    values = {column: attributes[column] for column in COLUMNS}
-    for field in fields(Row):
-        if str(field.type).startswith("float") and values[field.name] is not None:
-            values[field.name] = float(values[field.name])
-    return Row(**values)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else repr(float(value))
+    return value if value is None or isinstance(value, int) else str(value)
 
 
 def _write(study: Study, key: str, text: str) -> None:

@@ -1,220 +1,232 @@
-"""What MLflow is to be told, kept on the disk until it has been told: an outage or a crash loses none of it."""
+"""A transactional outbox: what MLflow is to be told waits in the ledger until it has been told."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from hivenas.core.files import disk_full_said
-from hivenas.core.folder import write_atomically
 from hivenas.core.outage import Outage
-from hivenas.core.records import Evaluation, Row
-from hivenas.core.tracker import Child, Closing, Published, ServableModel, Tracker
+from hivenas.core.records import Evaluation
+from hivenas.core.tracked import Child, Closing, Published, ServableModel
+from hivenas.core.tracker import Tracker
 from hivenas.errors import TrackingError, TrackingRefusedError, first_line
+from hivenas.storage.ledger import Ledger, MessageStatus
+
+_FRESH = 100
+
+logger = logging.getLogger("hivenas")
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """One thing that MLflow is to be told, and what of the search's records belongs to it.
+class Message:
+    """One thing that MLflow is to be told.
 
     Args:
-        row: the line of the table, for an evaluation.
+        trial: number of the trial that it tells of, whose run it makes; None for another.
         child: the nested run.
         model: what is published on that run, for a full training.
         evaluation: what a full training came to.
-        closing: how the search's parent run ends; nothing else is in such a letter.
-        stands: whether the letter is kept after its delivery, until the search's state says what it says.
+        closing: how the search's parent run ends; nothing else is in such a message.
+        keep_after_send: whether it is kept when it has been sent, until the search's state says what it says.
     """
 
-    row: Row | None = None
+    trial: int | None = None
     child: Child | None = None
     model: ServableModel | None = None
     evaluation: Evaluation | None = None
     closing: Closing | None = None
-    stands: bool = False
+    keep_after_send: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
-    """A letter that MLflow has taken: the run that came of it, and what the publication of its model came to."""
+class Sent:
+    """A message that MLflow has taken: the run that came of it, and what the publication of its model came to."""
 
-    file: Path
-    letter: Letter
+    number: int
+    message: Message
     run_id: str = ""
     published: Published = field(default_factory=Published)
 
 
 class Outbox:
-    """Letters to MLflow in their order, each a file until it is forgotten.
+    """Messages to MLflow in their order.
 
-    A letter is written before its delivery is tried, and forgotten once what depends on the delivery is on the disk
-    too. While the store does not answer, letters wait; what it refuses for good is put aside and said. The files that
-    a letter names are kept beside it as they are when it is written, whatever is written in their place later.
+    A message is posted in the transaction of what it tells, and what came of it (the run of a trial, the model of a
+    search) is written in the transaction that deletes it. While the store does not answer, messages wait; what it
+    refuses for good is put aside and said. The files that a message names are kept beside the ledger as they were when
+    it was posted, whatever is written in their place later.
 
     Args:
-        folder: where the letters lie, `results/<name>/outbox/`.
+        ledger: has the messages; the folder beside it gets second names of their files.
         tracker: takes them.
-        say: is told in a line what a person should know.
     """
 
-    def __init__(self, folder: Path, tracker: Tracker, say: Callable[[str], None]) -> None:
-        self._folder = folder
-        self._aside = folder / "refused"
+    def __init__(self, ledger: Ledger, tracker: Tracker) -> None:
+        self._ledger = ledger
+        self._folder = ledger.folder.attachments
         self._tracker = tracker
-        self._say = say
-        self._waiting = sorted(folder.glob("[0-9]*.json"))
-        numbers = [int(file.stem) for file in (*self._waiting, *self._aside.glob("[0-9]*.json"))]
-        self._next = max(numbers, default=-1) + 1
-        self._tried = {file.name for file in self._waiting}  # perhaps, by the process that wrote them
-        self._opening: Callable[[], None] | None = None
-        self._outage = Outage(say)
-        self._sweep(numbers)
+        self._waiting = [number for number, _ in ledger.messages(MessageStatus.PENDING)]
+        self._tried = set(self._waiting)  # perhaps, by the process that posted them
+        self._fresh: dict[int, Message] = {}  # of this process, the latest few: they need not be read again
+        self._opening: Callable[[], object] | None = None
+        self._outage = Outage()
+        self._sweep()
 
     @property
     def waiting(self) -> int:
-        """Letters that have not been delivered."""
+        """Messages that have not been sent."""
         return len(self._waiting)
 
-    def letters(self) -> list[Letter]:
-        """The letters that have not been delivered, oldest first."""
-        return [letter for file in list(self._waiting) if (letter := self._read(file))]
+    def messages(self) -> list[Message]:
+        """The messages that are pending, or were sent and kept, oldest first."""
+        found = self._ledger.messages(MessageStatus.PENDING, MessageStatus.SENT)
+        return [message for number, content in found if (message := self._read(number, content))]
 
-    def open_with(self, opening: Callable[[], None]) -> None:
-        """Has something done, until it succeeds, before any letter is delivered; it raises as a tracker does."""
+    def open_with(self, opening: Callable[[], object]) -> None:
+        """Has something done, until it succeeds, before any message is sent; it raises as a tracker does."""
         self._opening = opening
 
-    def write(self, letter: Letter) -> None:
-        """Puts a letter on the disk, last in the order.
+    def post(self, message: Message) -> None:
+        """Writes a message, last in the order: in the transaction that is open, or in one of its own.
 
         Raises:
             DiskFullError: there is no space for it.
         """
-        kept = self._moved(letter, functools.partial(self._keep, self._next))
+        kept = self._moved(message, functools.partial(self._keep, self._ledger.next_message))
         packed = _adapter().dump_python(self._moved(kept, lambda _, file: Path(os.path.relpath(file, self._base))))
-        file = self._folder / f"{self._next:08d}.json"
-        write_atomically(file, json.dumps(packed, default=str))  # paths as text
-        self._next += 1
-        self._waiting.append(file)
+        number = self._ledger.post(json.dumps(packed, default=str))  # paths as text
+        self._waiting.append(number)
+        self._fresh[number] = kept
+        if len(self._fresh) > _FRESH:
+            del self._fresh[min(self._fresh)]
 
     def drop_closings(self, *, finished: bool) -> None:
-        """Forgets that a search was to be closed: it goes on.
+        """Deletes messages that the search was to be closed: it goes on.
 
         Args:
-            finished: also where it was finished, as it flies further iterations.
+            finished: also where it was finished, as it runs further iterations.
         """
-        for file in list(self._waiting):
-            letter = self._read(file)
-            if letter and letter.closing and (finished or letter.closing.status != "FINISHED"):
-                self._waiting.remove(file)
-                self._remove(file)
+        for number, content in self._ledger.messages(MessageStatus.PENDING):
+            message = self._read(number, content)
+            if message and message.closing and (finished or message.closing.status != "FINISHED"):
+                self._delete(number)
 
-    def deliver(self, *, force: bool = False) -> list[Delivered]:
-        """Delivers what waits, until the store does not answer.
+    def send(self, *, force: bool = False) -> list[Sent]:
+        """Sends what waits, until the store does not answer.
 
         Args:
             force: try at once; without it there is a pause after a failure.
 
         Returns:
-            What was taken, in order; `forget` it when its traces are on the disk.
+            What was taken, in order; its traces are in the ledger.
 
         Raises:
-            TrackingRefusedError: what is to be done before any letter is refused.
+            TrackingRefusedError: what is to be done before any message is refused.
         """
-        delivered: list[Delivered] = []
+        sent: list[Sent] = []
         started = time.monotonic()
         if not force and self._outage.is_pausing:
-            return delivered
+            return sent
         try:
             if self._opening:
                 self._opening()
                 self._opening = None
             while self._waiting:
-                self._deliver_first(delivered)
+                self._send_first(sent)
         except TrackingRefusedError:
             raise
         except TrackingError as error:
             self._outage.goes_on(
-                f"{error}. Nothing is lost meanwhile: what cannot be tracked waits in {self._folder} until the store "
-                "answers, the search is resumed, or `hivenas sync` is run",
+                f"{error}. Nothing is lost meanwhile: what cannot be tracked waits in {self._ledger.folder.ledger} "
+                "until the store answers, the search is resumed, or `hivenas sync` is run",
                 started,
             )
         else:
-            self._outage.is_over(
-                f"the MLflow store answers again and has taken the {len(delivered)} records that waited"
-            )
-        return delivered
+            self._outage.is_over(f"the MLflow store answers again and has taken the {len(sent)} records that waited")
+        return sent
 
-    def forget(self, delivered: Sequence[Delivered]) -> None:
-        """Removes letters that were delivered."""
-        for each in delivered:
-            self._remove(each.file)
+    def forget_kept(self) -> None:
+        """Deletes messages that were kept after they had been sent: the search's state says what they say."""
+        for number, _ in self._ledger.messages(MessageStatus.SENT):
+            self._delete(number)
 
     def retry_refused(self) -> None:
-        """Has letters that were put aside tried again, in their old places."""
-        for file in sorted(self._aside.glob("[0-9]*.json")):
-            file.replace(self._folder / file.name)
-            self._tried.add(file.name)
-        self._waiting = sorted(self._folder.glob("[0-9]*.json"))
+        """Has messages that were put aside tried again, in their old places."""
+        with self._ledger.transaction():
+            for number, _ in self._ledger.messages(MessageStatus.REFUSED):
+                self._ledger.mark(number, MessageStatus.PENDING)
+                self._tried.add(number)
+        self._waiting = [number for number, _ in self._ledger.messages(MessageStatus.PENDING)]
 
-    def _deliver_first(self, delivered: list[Delivered]) -> None:
-        file = self._waiting[0]
-        letter = self._read(file)
-        if letter is None:
+    def _send_first(self, sent: list[Sent]) -> None:
+        number = self._waiting[0]
+        message = self._fresh.get(number) or self._read(number, self._ledger.content(number))
+        if message is None:
             return
-        # Whether a full training was tracked before another process may know.
-        again = file.name in self._tried or letter.evaluation is not None
-        self._tried.add(file.name)
+        # Another process may know that a full training was tracked before.
+        again = number in self._tried or message.evaluation is not None
+        self._tried.add(number)
         try:
-            delivered.append(self._hand_over(file, letter, again))
+            sent.append(self._sent(number, message, again))
         except TrackingRefusedError as error:
-            self._put_aside(file, str(error))
-        else:
-            self._waiting.pop(0)
+            self._put_aside(number, str(error))
 
-    def _hand_over(self, file: Path, letter: Letter, again: bool) -> Delivered:
+    def _sent(self, number: int, message: Message, again: bool) -> Sent:
         run_id, published = "", Published()
-        if letter.child:
-            run_id = self._tracker.log_child(letter.child, again=again)
-        if letter.model and letter.child:
-            published = self._tracker.publish(letter.model, run_id or letter.child.key)
-        if letter.closing:
-            self._tracker.close_search(letter.closing)
-        return Delivered(file, letter, run_id, published)
+        if message.child:
+            run_id = self._tracker.log_child(message.child, again=again)
+        if message.model and message.child:
+            published = self._tracker.publish(message.model, run_id or message.child.key)
+        if message.closing:
+            self._tracker.close_search(message.closing)
+        with self._ledger.transaction():
+            if message.trial is not None and run_id:
+                self._ledger.set_run_ids({message.trial: run_id})
+            if message.keep_after_send and published.uri:
+                self._ledger.save(model=published.uri)
+            if message.keep_after_send:
+                self._ledger.mark(number, MessageStatus.SENT)
+                self._waiting.remove(number)
+            else:
+                self._delete(number)
+        return Sent(number, message, run_id, published)
 
-    def _put_aside(self, file: Path, reason: str) -> None:
-        self._aside.mkdir(exist_ok=True)
-        file.replace(self._aside / file.name)
-        self._waiting.remove(file)
-        self._say(
-            f"{reason}; what was to be tracked is kept in {self._aside / file.name}, `hivenas sync` tries it again"
-        )
+    def _put_aside(self, number: int, reason: str) -> None:
+        self._ledger.mark(number, MessageStatus.REFUSED)
+        self._waiting.remove(number)
+        logger.warning("%s; what was to be tracked is kept, and `hivenas sync` tries it again", reason)
 
     # -- files ---------------------------------------------------------------------------------------------------
 
     @property
     def _base(self) -> Path:
-        """Files are named from the results folder, so that a folder may be moved with its letters."""
+        """Files are named from the results folder, so that a folder may be moved with its messages."""
         return self._folder.parent
 
-    def _read(self, file: Path) -> Letter | None:
-        """A letter; one that this version cannot read is put aside."""
+    def _read(self, number: int, content: str) -> Message | None:
+        """A message; one that this version cannot read is put aside."""
         try:
-            letter = _adapter().validate_python(json.loads(file.read_text(encoding="utf-8")))
+            message = _adapter().validate_python(json.loads(content))
         except ValueError as error:
-            self._put_aside(file, f"{file} cannot be read: {first_line(error)}")
+            self._put_aside(
+                number, f"message {number} of {self._ledger.folder.ledger} cannot be read: {first_line(error)}"
+            )
             return None
-        return self._moved(letter, lambda _, path: self._base / path)
+        return self._moved(message, lambda _, path: self._base / path)
 
     def _keep(self, number: int, place: int, file: Path) -> Path:
-        """A second name for a file, beside its letter; a copy where the file system has no such names."""
+        """A second name for a file; a copy where the file system has no such names."""
         if not file.is_file():
             return file
         kept = self._attachments(number) / str(place) / file.name
@@ -227,15 +239,15 @@ class Outbox:
                 shutil.copy2(file, kept)
         return kept
 
-    def _moved(self, letter: Letter, move: Callable[[int, Path], Path]) -> Letter:
-        """The letter with each of its files, which are numbered, put to another place."""
-        child, model, closing = letter.child, letter.model, letter.closing
+    def _moved(self, message: Message, move: Callable[[int, Path], Path]) -> Message:
+        """The message with each of its files, which are numbered, put to another place."""
+        child, model, closing = message.child, message.model, message.closing
 
         def named(files: tuple[tuple[Path, str], ...]) -> tuple[tuple[Path, str], ...]:
             return tuple((move(place, file), folder) for place, (file, folder) in enumerate(files, start=2))
 
         return replace(
-            letter,
+            message,
             child=child and replace(child, artifacts=named(child.artifacts)),
             model=model and replace(model, file=move(0, model.file), example=move(1, model.example)),
             closing=closing and replace(closing, artifacts=named(closing.artifacts)),
@@ -244,17 +256,25 @@ class Outbox:
     def _attachments(self, number: int) -> Path:
         return self._folder / f"{number:08d}"
 
-    def _remove(self, file: Path) -> None:
-        file.unlink(missing_ok=True)
-        shutil.rmtree(self._attachments(int(file.stem)), ignore_errors=True)
+    def _delete(self, number: int) -> None:
+        self._ledger.delete([number])
+        self._fresh.pop(number, None)
+        with contextlib.suppress(ValueError):
+            self._waiting.remove(number)
+        shutil.rmtree(self._attachments(number), ignore_errors=True)
+        with contextlib.suppress(OSError):  # others have files there
+            self._folder.rmdir()
 
-    def _sweep(self, numbers: Sequence[int]) -> None:
-        """Removes files of letters that a kill has kept from being written, or that were forgotten."""
+    def _sweep(self) -> None:
+        """Removes files of messages that a kill has kept from being posted, or that were deleted."""
+        if self._ledger.is_new:
+            return  # they are another search's yet
+        numbers = self._ledger.numbers()
         for folder in self._folder.glob("[0-9]*"):
             if folder.is_dir() and int(folder.name) not in numbers:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
 @functools.cache
-def _adapter() -> TypeAdapter[Letter]:
-    return TypeAdapter(Letter)
+def _adapter() -> TypeAdapter[Message]:
+    return TypeAdapter(Message)

@@ -1,6 +1,7 @@
-"""MLflow: nested runs by explicit parent id, the search's parent run, the model registry."""
+"""Trackers: MLflow, with nested runs by explicit parent id, the search's parent run and the model registry; or none; or
+those that users register.
+"""
 
-from hivenas.tracking.runs import MlflowTracker
-from hivenas.tracking.store import current_stores, fail_fast, git_tags, prepare_store
+from hivenas.tracking.kinds import make_tracker, register_tracker
 
-__all__ = ["MlflowTracker", "current_stores", "fail_fast", "git_tags", "prepare_store"]
+__all__ = ["make_tracker", "register_tracker"]

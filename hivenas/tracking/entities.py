@@ -1,4 +1,4 @@
-"""What is tracked, in MLflow's terms."""
+"""The things that are tracked, in MLflow's terms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
 
-from hivenas.core.tracker import Child
+from hivenas.core.tracked import Child
 from hivenas.tracking.registry import LONGEST_TAG
 
 NOTE = "mlflow.note.content"
@@ -20,7 +20,7 @@ def linked(note: str, runs: Mapping[str, str], experiment: str) -> str:
     """A description with its links to other runs filled in, no longer than MLflow keeps.
 
     Args:
-        note: in markdown, with links as `tracker.link_to` makes them.
+        note: in markdown, with links as `tracked.link_to` makes them.
         runs: ids of runs by the keys of their children; a link to another key becomes plain text.
         experiment: id of the experiment that they are in.
     """
@@ -49,7 +49,7 @@ _PROFILE = ("train", "validation", "test", "rows")
 
 
 def dataset_input(data: Mapping[str, Any]) -> DatasetInput:
-    """What `Dataset.describe` or `Table.describe` says."""
+    """Say in MLflow's terms what `Dataset.describe` or `Table.describe` says."""
     dataset = Dataset(
         name=str(data["name"]),
         digest=str(data["digest"]),

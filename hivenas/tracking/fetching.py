@@ -1,4 +1,4 @@
-"""What is read back from MLflow: the files of a run."""
+"""Reading back from MLflow: the files of a run."""
 
 from __future__ import annotations
 

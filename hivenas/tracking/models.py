@@ -64,7 +64,7 @@ class TrackedModel:
         self.class_names = tuple(str(name) for name in known["class_names"]) if "class_names" in known else None
 
     def probabilities(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """What the model answers; it is loaded, with Keras.
+        """Ask the model, which is loaded, with Keras.
 
         Args:
             images: (count, height, width, channels), of the model's own shape and dtype.

@@ -1,4 +1,4 @@
-"""Which version of a registered model bears the alias: a challenger must not be worse on the same test images."""
+"""The choice of the version that bears the alias: a challenger must not be worse on the same test images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
-from hivenas.core.tracker import Published, ServableModel
+from hivenas.core.tracked import Published, ServableModel
 
 PREVIOUS = "previous"
 PROMOTED = "hivenas.promoted"
@@ -17,7 +17,7 @@ _ACCURACY, _TEST_DATA = "hivenas.test_accuracy", "hivenas.test_data"
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """Whether a version is promoted, and why."""
+    """The decision to promote a version or not, and the reason."""
 
     promoted: bool
     reason: str
@@ -45,7 +45,7 @@ def promote(model: ServableModel, number: str) -> Published:
 
 
 def published(client: mlflow.MlflowClient, name: str, number: str) -> Published:
-    """What the publication of a version came to, as the registry has it."""
+    """The outcome of a version's publication, as the registry has it."""
     version = client.get_model_version(name, number)
     alias = next((alias for alias in sorted(version.aliases) if alias != PREVIOUS), "")
     where = f"models:/{name}@{alias}" if alias else f"models:/{name}/{number}"
@@ -85,7 +85,7 @@ def _verdict(model: ServableModel, challenger: ModelVersion, champion: ModelVers
 
 
 def _not_comparable(challenger: ModelVersion, champion: ModelVersion) -> str:
-    """Why two test accuracies say nothing about which version is better; empty where they do."""
+    """The reason why two test accuracies do not say which version is better; empty where they do."""
     missing = [key for key in (_ACCURACY, _TEST_DATA) if key not in champion.tags]
     if missing:
         return f"version {champion.version}, which is, has no tag {' and no tag '.join(missing)}"

@@ -12,7 +12,7 @@ from mlflow.entities import LoggedModelOutput, Metric, Run
 from mlflow.models import Model, infer_signature
 
 from hivenas.core.recipe import package_version
-from hivenas.core.tracker import Published, ServableModel
+from hivenas.core.tracked import Published, ServableModel
 from hivenas.tracking.promotion import promote, published
 from hivenas.tracking.store import translate_mlflow_errors
 
@@ -57,7 +57,7 @@ def publish(model: ServableModel, run_id: str, stores: tuple[str, str]) -> Publi
 
 
 def published_on(run_id: str) -> Published:
-    """What the publication of the model of a full training came to; nothing where it was refused."""
+    """The outcome of publishing the model of a full training; nothing where it was refused."""
     client = mlflow.MlflowClient()
     versions = [v for v in client.search_model_versions(f"run_id = '{run_id}'") if v.status == "READY"]
     if versions:
@@ -108,7 +108,7 @@ def _log(model: ServableModel, run_id: str, torn: str) -> str:
 
 
 def _final_metrics(client: mlflow.MlflowClient, run: Run, model_id: str) -> list[Metric]:
-    """What the run's training came to, as figures of the model."""
+    """The final figures of the run's training, as figures of the model."""
     points = [point for key in run.data.metrics for point in client.get_metric_history(run.info.run_id, key)]
     return [
         Metric(point.key, point.value, point.timestamp, 0, model_id=model_id, run_id=run.info.run_id)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import functools
+import logging
 import math
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import mlflow
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
+from hivenas.core.git import git_tags
 from hivenas.core.recipe import package_version
-from hivenas.core.tracker import Child, Closing, Published, SearchCard, ServableModel, now_ms
+from hivenas.core.tracked import Child, Closing, Published, SearchCard, ServableModel, now_ms
+from hivenas.core.tracker import Publisher
 from hivenas.errors import MissingResultsError, TrackingError, TrackingRefusedError
 from hivenas.tracking.artifacts import drop_weights, keep_files
 from hivenas.tracking.entities import NOTE, dataset_input, linked, metrics_of
@@ -21,7 +24,7 @@ from hivenas.tracking.fetching import download
 from hivenas.tracking.registry import LONGEST_TAG, published_on
 from hivenas.tracking.store import (
     current_stores,
-    git_tags,
+    fail_fast,
     prepare_store,
     shown_store,
     source_tags,
@@ -33,7 +36,8 @@ _LONGEST_PARAM = 6000
 _LARGEST_BATCH = 900  # metrics; parameters count towards MLflow's limit of 1,000 too
 _DIED = "ended with the process that made it"
 
-Publisher = Callable[[ServableModel, str, tuple[str, str]], Published]
+
+logger = logging.getLogger("hivenas")
 
 
 class MlflowTracker:
@@ -47,7 +51,6 @@ class MlflowTracker:
             this process; without it they stand for themselves.
         command: what runs name as their source.
         publisher: carries out `registry.publish`, where networks can be loaded; None where nothing is published.
-        say: is told in a line what a person should know.
     """
 
     def __init__(
@@ -57,13 +60,11 @@ class MlflowTracker:
         home: str = "",
         command: str = "hivenas",
         publisher: Publisher | None = None,
-        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._experiment = experiment
         self._home = home
         self._command = command
         self._publisher = publisher
-        self._say = say
         self._drops = True  # until the store turns out to delete no files
         self._parent: str | None = None
         self.opened = ""  # the parent run that this process has set to RUNNING
@@ -86,21 +87,38 @@ class MlflowTracker:
         return str(found.experiment_id if found else self._client.create_experiment(self._experiment))
 
     def _experiment_of(self, parent: str | None) -> str:
-        """Where children are: beside their parent."""
+        """The experiment of children: beside their parent."""
         if not parent:
             return self._experiment_id
         if parent not in self._experiments:
             self._experiments[parent] = str(self._client.get_run(parent).info.experiment_id)
         return self._experiments[parent]
 
+    @property
+    def store(self) -> str:
+        """The tracking URI."""
+        return current_stores()[0]
+
+    def limit_waiting(self) -> None:
+        """Has MLflow give up a request after seconds; see `store.fail_fast`."""
+        fail_fast()
+
+    def prepare(self) -> None:
+        """Makes sure that the store is there.
+
+        Raises:
+            TrackingError: the store cannot be reached or opened.
+        """
+        prepare_store()
+
     # -- the parent run of a search ----------------------------------------------------------------------------
 
     @property
-    def made(self) -> str:
+    def project_run_id(self) -> str:
         """The run that `mlflow run` has made for this process; empty without one."""
         return os.environ.get("MLFLOW_RUN_ID", "")
 
-    def adopt(self, run_id: str, known: Mapping[str, str]) -> None:
+    def resume_from(self, run_id: str, known: Mapping[str, str]) -> None:
         """Nests what follows under the parent of an earlier process, without asking the store.
 
         Args:
@@ -126,12 +144,12 @@ class MlflowTracker:
         with translate_mlflow_errors():
             if run_id and self.require(run_id) != "active":
                 run_id = ""  # deleted by its owner
-            self._parent = run_id or self._found(card.uid) or self.made or self._created(card)
+            self._parent = run_id or self._found(card.uid) or self.project_run_id or self._created(card)
             self.opened = self._parent
             self._client.update_run(self._parent, status="RUNNING")
             self._describe(card)
-            if self.made and self.made != self._parent:
-                self._client.set_tag(self.made, "hivenas.resumes", self._parent)
+            if self.project_run_id and self.project_run_id != self._parent:
+                self._client.set_tag(self.project_run_id, "hivenas.resumes", self._parent)
             return self._parent
 
     def require(self, run_id: str) -> str:
@@ -169,7 +187,7 @@ class MlflowTracker:
             children = self._search(f"tags.`{_PARENT}` = '{self._parent}' and attributes.status = 'RUNNING'")
             pointers = self._search(f"tags.`hivenas.resumes` = '{self._parent}' and attributes.status = 'RUNNING'")
             dead = [run for run in children if run.data.tags.get("hivenas.key") not in keeps]
-            dead += [run for run in pointers if run.info.run_id != self.made]
+            dead += [run for run in pointers if run.info.run_id != self.project_run_id]
             self._close_as_dead(dead)
             return len(dead)
 
@@ -185,7 +203,7 @@ class MlflowTracker:
         with translate_mlflow_errors():
             for name in names:
                 parent = name if self._exists(name) else self._found(name)
-                if parent and parent != self.made:
+                if parent and parent != self.project_run_id:
                     family = [self._client.get_run(parent), *self._search(f"tags.`{_PARENT}` = '{parent}'")]
                     self._close_as_dead(run for run in family if run.info.status == "RUNNING")
 
@@ -204,7 +222,7 @@ class MlflowTracker:
             for file, folder in closing.artifacts:
                 if file.is_file():
                     self._client.log_artifact(closing.run_id, str(file), folder or None)
-            self._drop(closing.drops)
+            self._drop(closing.delete_weights)
             self._client.set_terminated(closing.run_id, status=closing.status, end_time=closing.end_ms)
             if closing.pointer:
                 self.point_to(closing.run_id, closing.pointer)
@@ -248,7 +266,7 @@ class MlflowTracker:
         tags |= {"hivenas.uid": card.uid} | git_tags()
         tags |= {NOTE: self._linked(card.note, self._parent)} if card.note else {}
         self._client.log_batch(self._parent, params=params, tags=[RunTag(k, v) for k, v in tags.items()])
-        self._client.log_artifact(self._parent, str(card.config_file))
+        self._client.log_text(self._parent, card.config_yaml, f"{card.name}.yaml")
         for picture in card.pictures:
             self._client.log_artifact(self._parent, str(picture), "plots")
         if card.data:
@@ -284,7 +302,7 @@ class MlflowTracker:
             for start in range(_LARGEST_BATCH, len(metrics), _LARGEST_BATCH):
                 self._client.log_batch(run_id, metrics=metrics[start : start + _LARGEST_BATCH])
             keep_files(child, run.info.artifact_uri)
-            self._drop(child.drops)
+            self._drop(child.delete_weights)
             status = "FAILED" if child.failed else "FINISHED"
             self._client.set_terminated(run_id, status=status, end_time=child.end_ms)
             if child.key:
@@ -311,7 +329,7 @@ class MlflowTracker:
             run_id = self._run_of(key) if self._drops else ""
             if run_id and not drop_weights(self._client.get_run(run_id).info.artifact_uri):
                 self._drops = False
-                self._say(
+                logger.warning(
                     "the MLflow store deletes no files, so weights that results.keep_weights does not keep stay there"
                 )
 
@@ -374,4 +392,4 @@ class MlflowTracker:
         active = mlflow.active_run()
         if active:
             return str(active.info.run_id)
-        return self.made or (self._home if self._home and self._exists(self._home) else None)
+        return self.project_run_id or (self._home if self._home and self._exists(self._home) else None)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import getpass
 import logging
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from hivenas.core.interruption import defer_signals
+from hivenas.core.lock import locked
 from hivenas.errors import HivenasError, TrackingError, TrackingRefusedError, first_line
 
 # What MLflow will say again to the same request, however often it is asked.
@@ -96,18 +95,20 @@ def _make_database(uri: str) -> None:
     file = Path(url.database or ":memory:")
     if url.database in {None, "", ":memory:"}:
         return
-    descriptor = os.open(file.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if file.exists() and file.stat().st_size:
+    if _is_made(file):
+        return
+    with locked(file.with_name(f".{file.name}.lock"), wait=True):
+        if _is_made(file):
             return
         new = file.with_name(f".{file.name}.new")
         for left in file.parent.glob(f"{new.name}*"):  # by a process that was killed
             left.unlink()
         mlflow.MlflowClient(url.set(database=str(new)).render_as_string(hide_password=False)).search_experiments()
         new.replace(file)
-    finally:
-        os.close(descriptor)
+
+
+def _is_made(file: Path) -> bool:
+    return file.exists() and file.stat().st_size > 0
 
 
 @contextlib.contextmanager
@@ -159,24 +160,8 @@ def _without_login(text: str) -> str:
     return re.sub(r"://[^/@\s]*@", "://…@", text)
 
 
-def git_tags() -> dict[str, str]:
-    """Commit and dirty-tree flag of the working folder, where it is a git checkout."""
-    commit = _git("rev-parse", "HEAD")
-    if commit is None:
-        return {}
-    return {"mlflow.source.git.commit": commit, "hivenas.git_dirty": str(bool(_git("status", "--porcelain"))).lower()}
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
 def source_tags(command: str) -> dict[str, str]:
-    """What MLflow shows as a run's source and user."""
+    """The tags that MLflow shows as a run's source and user."""
     return {"mlflow.source.name": command, "mlflow.source.type": "LOCAL", "mlflow.user": _user()}
 
 

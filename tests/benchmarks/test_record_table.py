@@ -47,6 +47,7 @@ def recipe(folder: Path) -> str:
     return recipe_of(load_config(folder))
 
 
+@pytest.mark.slow
 def test_a_table_whose_recording_was_killed_is_taken_up(tmp_path: Path) -> None:
     part = tmp_path / "tiny.part.csv"
     whole = f"{HEADER}\n{recipe(tmp_path)},{ARCHITECTURES[0]},3,12.5,170,4688,0.25,\n"

@@ -17,6 +17,8 @@ from search_quality import Job, regrets_of, run
 
 from hivenas.objectives.table import TableObjective
 
+pytestmark = pytest.mark.slow
+
 OPERATIONS = ("a", "b", "c", "d")
 CHEAP = ("abc", "canonical", "random", "evolution", "local_search", "gp_bo")
 
@@ -190,6 +192,7 @@ def test_curves_of_separate_runs_are_merged(file: Path, tmp_path: Path) -> None:
     assert (tmp_path / "p.png").exists()
 
 
+@pytest.mark.process
 def test_noise_is_named_and_several_tables_and_processes_give_the_same(file: Path, tmp_path: Path) -> None:
     other = file.with_name("other.csv")
     other.write_text(file.read_text())

@@ -9,8 +9,9 @@ import yaml
 from click.testing import CliRunner, Result
 
 from hivenas.cli.commands import main
-from hivenas.core.folder import ResultsFolder
-from hivenas.core.records import Evaluation, Proposal, Row
+from hivenas.config import from_mapping
+from hivenas.storage import open_adhoc
+from tests.trials import trial
 
 
 def invoke(*arguments: str) -> Result:
@@ -109,6 +110,15 @@ def test_wrong_calls_are_clear_and_exit_code_2(
     assert not (tmp_path / "mlflow.db").exists()
 
 
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [("guided", "# colony:       3 employees, 5 onlookers"), ("random", "# strategy:     random, random search that")],
+)
+def test_check_says_who_proposes(tmp_path: Path, kind: str, says: str) -> None:
+    file = write(tmp_path, f"colony: {{kind: {kind}, size: 8}}\n")
+    assert says in invoke("check", "--config", file).output
+
+
 @pytest.mark.parametrize("name", ["npz", "image_folder"])
 def test_check_refuses_a_path_that_does_not_exist(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -127,13 +137,12 @@ def test_check_refuses_a_path_that_does_not_exist(tmp_path: Path, name: str, mon
 
 def test_report_needs_neither_data_nor_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    evaluation = Evaluation("input|own|output", "complete", 0.5, 1, 0.1, 0, 10)
-    row = Row.of(Proposal(0, 0, "employee", 0, evaluation.candidate), evaluation)
-    ResultsFolder("results", "gone").append(row)
+    with open_adhoc(from_mapping({"name": "gone"})) as ledger:
+        ledger.record(trial(0, 0.5, "input|own|output", epochs=1, momentum=0.1, params=10))
     text = "name: gone\ndataset: {name: npz, path: gone.npz}\nspace: {max_params: 10, operations: [own, other]}\n"
     result = invoke("report", "--config", write(tmp_path, text))
     assert result.exit_code == 0, result.output
-    assert "wrote results/gone/plots/convergence.png" in result.output
+    assert "wrote results/gone/plots/convergence.svg" in result.output
 
 
 def test_check_prints_the_resolved_configuration_and_the_plan(tmp_path: Path) -> None:
@@ -183,6 +192,7 @@ def test_check_prints_what_share_of_the_space_fits_the_guards(
     assert abs(float(found.group(1)) / 100 - share) < 5 * (share * (1 - share) / 1000) ** 0.5
 
 
+@pytest.mark.slow
 def test_a_numerical_search_from_start_to_report(tmp_path: Path, store: str) -> None:
     file = write(tmp_path, "name: bowl\nobjective: sphere_min\ncolony: {size: 4, iterations: 3}\n")
     result = invoke("search", "--config", file)
@@ -208,7 +218,7 @@ def test_a_numerical_search_from_start_to_report(tmp_path: Path, store: str) -> 
 
     report = invoke("report", "--config", file)
     assert report.exit_code == 0
-    assert (tmp_path / "results/bowl/plots/convergence.png").stat().st_size > 5000
+    assert "<title>Convergence</title>" in (tmp_path / "results/bowl/plots/convergence.svg").read_text()
     assert "wrote results/bowl/report.html" in report.output
     assert "finished" in (tmp_path / "results/bowl/report.html").read_text(encoding="utf-8")
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import pytest
 from click.testing import CliRunner
 
@@ -15,7 +14,6 @@ from hivenas.config import Config, load
 from hivenas.config.legacy import is_ancestral, translate
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.space.operations import PRESETS, REFERENCE_SPACE
-from hivenas.core.nas.training.network import apply_operation, build_network
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError
 
@@ -51,7 +49,12 @@ def test_the_default_file_loads_and_warns_about_exactly_the_keys_without_a_meani
     assert config.evaluation.optimizer.arguments == {"momentum": 0.9, "nesterov": True}
 
 
+@pytest.mark.keras
 def test_every_operation_of_the_default_file_is_a_built_in_one_or_builds() -> None:
+    import keras
+
+    from hivenas.core.nas.training.network import apply_operation
+
     space = NASInterface.from_config(load(FILE), tracker=NullTracker()).search_space
     own = {key: spec for key, spec in space.reference.items() if spec != REFERENCE_SPACE.get(key)}
     # It pads no plain convolution, its global pooling drops the axes, and it has operations inside of its stems.
@@ -66,7 +69,10 @@ def test_every_operation_of_the_default_file_is_a_built_in_one_or_builds() -> No
             )
 
 
+@pytest.mark.keras
 def test_what_the_default_file_samples_builds() -> None:
+    from hivenas.core.nas.training.network import build_network
+
     interface = NASInterface.from_config(load(FILE, ["seed=3"]), tracker=NullTracker())
     space = interface.search_space
     for _ in range(3):

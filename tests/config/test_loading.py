@@ -51,7 +51,7 @@ WRONG_VALUES = [
     ("name: 'a b'", "name", "got 'a b'"),
     ("name: ../up", "name", "got '../up'"),
     ("name: 3", "name", "must be text, got 3"),
-    ("objective: fastest", "objective", "'rosenbrock' or 'table', got 'fastest'"),
+    ("objective: fastest", "objective", "'table' or 'custom', got 'fastest'"),
     ("dataset: {name: mnits}", "dataset.name", "got 'mnits'"),
     ("dataset: {validation_split: 1.0}", "dataset.validation_split", "must be less than 1.0, got 1.0"),
     ("dataset: {validation_split: 0}", "dataset.validation_split", "must be greater than 0.0, got 0"),
@@ -75,6 +75,13 @@ WRONG_VALUES = [
     ("space: {reference: {'a|b': {op: Conv2D}}}", "space.reference", "got 'a|b'"),
     ("space: {reference: {mine: Conv2D}}", "space.reference.mine", "must be a mapping of keys, got 'Conv2D'"),
     ("colony: {size: 0}", "colony.size", "must be at least 1, got 0"),
+    ("colony: {kind: 3}", "colony.kind", "must be text, got 3"),
+    (
+        "colony: {kind: evolutoin}",
+        "colony.kind",
+        "must be one of guided, canonical, random, evolution or registered, got 'evolutoin' (",
+    ),
+    ("colony: {kind: evolutoin}", "colony.kind", "; did you mean 'evolution'?"),
     (
         "colony: {kind: canonical, overlap: 1}",
         "colony.overlap",
@@ -86,7 +93,8 @@ WRONG_VALUES = [
     ("full_train: {enabled: 1}", "full_train.enabled", "must be true or false, got 1"),
     ("registry: {alias: '2nd'}", "registry.alias", "got '2nd'"),
     ("results: {dir: ''}", "results.dir", "must not be empty, got ''"),
-    ("execution: {kind: cluster}", "execution.kind", "'serial', 'process' or 'dask', got 'cluster'"),
+    ("execution: {kind: cluster}", "execution.kind", "serial, process, dask or registered, got 'cluster'"),
+    ("tracking: mlfow", "tracking", "mlflow, none or registered, got 'mlfow' ("),
     ("execution: {kind: dask, address: hub}", "execution.address", "such as tcp://hub:8786, got 'hub'"),
     (
         "execution: {address: 'tcp://hub:8786'}",
@@ -369,6 +377,7 @@ def test_the_documented_defaults_are_the_defaults() -> None:
 _NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_.\-]{0,12}", fullmatch=True)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     name=_NAMES,

@@ -14,13 +14,16 @@ import pytest
 from click.testing import CliRunner
 
 from hivenas.cli.commands import main
-from hivenas.config import ExecutionConfig, registry
+from hivenas.config import ExecutionConfig, from_mapping, registry
 from hivenas.config.registry import import_modules, registered_modules
 from hivenas.core.nas.space.operations import CELLS, LAYERS, OpSpec, register_cell, register_operation
 from hivenas.core.nas.training.network import apply_operation
 from hivenas.errors import ConfigError
-from hivenas.execution import WorkerExecutor
+from hivenas.execution import WorkerExecutor, describe_data
+from tests.executors import task
 from tests.test_end_to_end import run
+
+pytestmark = pytest.mark.keras
 
 MY_OPS = """
 import keras
@@ -71,6 +74,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry.OPERATIONS, "_entries", {})
     monkeypatch.setattr(registry.CELLS, "_entries", {})
     monkeypatch.setattr(registry.DATASETS, "_entries", {})
+    monkeypatch.setattr(registry.STRATEGIES, "_entries", {})
     monkeypatch.setattr(registry, "_imported", {})
     monkeypatch.setattr(sys, "path", list(sys.path))
 
@@ -85,6 +89,8 @@ def my_ops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.modules.pop("my_ops", None)
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_a_search_over_operations_of_ones_own_ends_in_a_model_that_loads(
     store: str, my_ops: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,17 +140,20 @@ def test_a_module_that_cannot_be_imported_is_one_line_and_exit_code_2(
     assert len(result.output.splitlines()) == 1
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_a_worker_imports_the_modules_before_its_first_call(my_ops: Path) -> None:
     import_modules(["my_ops"])
     with WorkerExecutor(ExecutionConfig(), my_ops / "worker.log") as executor:
-        assert executor.submit(registered_modules).result() == ("my_ops",)
-        assert executor.submit(_knows, "Scale", "ScaledConv").result()
+        assert executor.submit(task(registered_modules)).result() == ("my_ops",)
+        assert executor.submit(task(_knows, "Scale", "ScaledConv")).result()
 
 
 PARTS = """
 import functools
 import keras
-from hivenas import register_cell, register_dataset, register_operation
+from hivenas import register_cell, register_dataset, register_operation, register_strategy
+from hivenas.core.strategies.random_search import RandomSearch
 
 
 def pooled(x, name, *, size):
@@ -159,6 +168,7 @@ register_operation("Half", keras.layers.LeakyReLU)
 register_cell("Pooled", functools.partial(pooled, size=2))
 register_cell("Same")(lambda x, name: x)
 register_dataset("drawn", functools.partial(load, count=3))
+register_strategy("mine", RandomSearch)
 """
 
 
@@ -175,10 +185,55 @@ def test_what_a_module_registers_reaches_the_workers_wherever_it_comes_from(
         del sys.modules["my_parts"]
 
 
-def test_the_main_script_is_left_to_the_workers_themselves() -> None:
-    for name in ("__main__", "__mp_main__"):
-        exec("from hivenas import register_operation; register_operation('Mine', print)", {"__name__": name})
+MAIN = """
+from hivenas import register_cell, register_dataset
+
+SIZE = 3
+
+
+def sized(x, name):
+    return SIZE
+
+
+register_cell("Sized", sized)
+register_dataset("sizes", lambda path: {path: SIZE})
+"""
+
+
+@pytest.mark.parametrize("name", ["__main__", "__mp_main__"])
+def test_what_the_main_module_registers_travels_by_value(name: str, tmp_path: Path) -> None:
+    exec(MAIN, {"__name__": name})
     assert registered_modules() == ()
+    with WorkerExecutor(ExecutionConfig(recycle_after=1), tmp_path / "worker.log") as executor:
+        for _ in range(2):  # workers, one after another
+            assert executor.submit(task(_call_what_is_registered)).result() == (3, {"a": 3}, ())
+
+
+def _call_what_is_registered() -> tuple[object, ...]:
+    return registry.CELLS["Sized"](None, "s"), registry.DATASETS["sizes"]("a"), registered_modules()
+
+
+STRATEGY = """
+import hivenas
+from hivenas.core.strategies.random_search import RandomSearch
+hivenas.register_strategy("mine", RandomSearch)
+"""
+
+
+def test_a_worker_need_not_know_a_strategy_of_the_main_module(tmp_path: Path) -> None:
+    exec(STRATEGY, {"__name__": "__main__"})
+    config = from_mapping({"colony": {"kind": "mine"}, "dataset": {"train_limit": 100}})
+    with WorkerExecutor(config.execution, tmp_path / "worker.log") as executor:
+        assert executor.submit(describe_data(config)).result()["name"] == "digits"
+
+
+def test_what_the_main_module_registers_must_be_picklable(tmp_path: Path) -> None:
+    exec(
+        "import threading\nLOCK = threading.Lock()\n" + MAIN.replace("return SIZE", "return LOCK"),
+        {"__name__": "__main__"},
+    )
+    with pytest.raises(ConfigError, match="what the main module registers must be made of what can be pickled, got"):
+        WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log")
 
 
 def _knows(operation: str, cell: str) -> bool:

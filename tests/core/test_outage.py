@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import time
 
 import pytest
@@ -7,9 +8,10 @@ import pytest
 from hivenas.core.outage import Outage
 
 
-def test_a_store_that_does_not_answer_is_left_alone_for_a_while_and_spoken_of_once() -> None:
-    said: list[str] = []
-    outage = Outage(said.append)
+def test_a_store_that_does_not_answer_is_left_alone_for_a_while_and_spoken_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    outage = Outage()
     outage.is_over("back")
     assert not outage.is_pausing
     for _ in range(3):
@@ -18,11 +20,11 @@ def test_a_store_that_does_not_answer_is_left_alone_for_a_while_and_spoken_of_on
     outage.is_over("back")
     assert not outage.is_pausing
     outage.is_over("back")
-    assert said == ["away", "back"]
+    assert caplog.record_tuples == [("hivenas", logging.WARNING, "away"), ("hivenas", logging.WARNING, "back")]
 
 
 def test_a_store_that_is_slow_to_fail_is_asked_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hivenas.core.outage.PAUSE_S", 0.0)
-    outage = Outage(lambda _: None)
+    outage = Outage()
     outage.goes_on("away", time.monotonic() - 100.0)
     assert outage.is_pausing

@@ -14,6 +14,8 @@ from hivenas.core.records import (
     EpochFigures,
     Evaluation,
     Proposal,
+    StopThreshold,
+    Trial,
     decode_candidate,
     encode_candidate,
     mean_momentum,
@@ -133,3 +135,38 @@ def test_records_are_frozen() -> None:
 def test_a_reason_that_is_no_text_is_written_as_text() -> None:
     failed = Evaluation.failure(ARCH, "no file \udc80.png", traceback="\udcff")
     assert (failed.reason, failed.traceback) == ("no file \\udc80.png", "\\udcff")
+
+
+def test_a_reason_of_several_lines_becomes_one() -> None:
+    trial = Trial(Proposal(0, 0, "employee", 0, ARCH), Evaluation.failure(ARCH, "ValueError: a\r\nb\n\n  c"))
+    assert trial.reason == "ValueError: a b c"
+
+
+_FLOATS = st.floats(allow_nan=False)
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    point=st.none() | st.lists(_FLOATS, min_size=1, max_size=4).map(tuple),
+    figures=st.lists(_FLOATS, min_size=5, max_size=5),
+    reason=st.text(st.characters(codec="utf-8"), max_size=30),
+    run_id=st.text("0123456789abcdef", max_size=32),
+)
+def test_a_trial_comes_back_from_json_to_the_last_bit(
+    point: tuple[float, ...] | None, figures: list[float], reason: str, run_id: str
+) -> None:
+    candidate = point or ARCH
+    bars = (StopThreshold(2, figures[0], "the median"),)
+    proposal = Proposal(3, 1, "onlooker", 2, candidate, figures[1], parent="p", inherits="x.h5", thresholds=bars)
+    history = (EpochFigures(1, *figures[:4]), EpochFigures(2, *figures[1:]))
+    evaluation = Evaluation(candidate, "stopped", figures[4], 2, reason=reason, history=history)
+    trial = Trial(proposal, evaluation, run_id)
+    again = Trial.from_json(json.loads(json.dumps(trial.to_json())), run_id)
+    assert again == trial
+    assert repr(again) == repr(trial)  # tells -0.0 from 0.0
+
+
+def test_a_trial_without_what_only_its_run_shows() -> None:
+    failed = Evaluation.failure(ARCH, "ValueError", traceback="a long one")
+    trial = Trial(Proposal(0, 0, "scout", 0, ARCH), failed, "run")
+    assert trial.slim() == Trial(trial.proposal, Evaluation.failure(ARCH, "ValueError"), "run")

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor
 from pathlib import Path
 
 import dask
+import numpy as np
 import pytest
 
 from hivenas.config import ExecutionConfig
 from hivenas.core.folder import ResultsFolder
+from hivenas.core.records import Proposal
 from hivenas.errors import ClusterError, ConfigError, WorkerDiedError
-from hivenas.execution import Local, Unlimited, make_executor
+from hivenas.execution import Task, TaskExecutor, evaluate_with, make_executor
 from hivenas.execution.process import RESUBMISSIONS
 from tests.clusters import Cluster
 from tests.contracts import ExecutorContract
 from tests.execution.test_process import die, nap, thread_settings
+from tests.executors import task, timed
+from tests.processes import SPHERE, Place
+from tests.toy_objectives import TinyObjective
+
+pytestmark = pytest.mark.process
 
 
 def parent() -> int:
@@ -60,7 +67,7 @@ def listening() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TaskExecutor]:
     """Two workers on this machine, for all that leaves them as they are."""
     config = ExecutionConfig(kind="dask", workers=2, threads=3, timeout_s=5.0)
     with make_executor(config, ResultsFolder(tmp_path_factory.mktemp("local"), "local")) as executor:
@@ -69,61 +76,70 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
 
 class TestDaskExecutor(ExecutorContract):
     @pytest.fixture
-    def executor(self, workers: Executor) -> Executor:
+    def executor(self, workers: TaskExecutor) -> TaskExecutor:
         return workers
 
 
-def test_calls_run_in_children_of_two_workers(workers: Executor) -> None:
-    pids = {future.result() for future in [workers.submit(late_parent) for _ in range(4)]}
+def test_calls_run_in_children_of_two_workers(workers: TaskExecutor) -> None:
+    pids = {future.result() for future in [workers.submit(task(late_parent)) for _ in range(4)]}
     assert len(pids) == 2
     assert os.getpid() not in pids
 
 
-def test_children_have_their_threads_set_before_anything_else(workers: Executor) -> None:
-    assert workers.submit(thread_settings).result() == ("3", "3", "3")
+def test_children_have_their_threads_set_before_anything_else(workers: TaskExecutor) -> None:
+    assert workers.submit(task(thread_settings)).result() == ("3", "3", "3")
 
 
-def test_nothing_of_a_cluster_on_this_machine_listens_to_others(workers: Executor) -> None:
-    found = workers.submit(listening).result()
+def test_nothing_of_a_cluster_on_this_machine_listens_to_others(workers: TaskExecutor) -> None:
+    found = workers.submit(task(listening)).result()
     assert found
     assert set(found) == {"0100007F"}
 
 
-def test_an_interruption_is_for_the_driver(workers: Executor) -> None:
-    interrupted = workers.submit(interrupt_worker).result()
-    pids = {future.result() for future in [workers.submit(late_parent) for _ in range(4)]}
+def test_an_interruption_is_for_the_driver(workers: TaskExecutor) -> None:
+    interrupted = workers.submit(task(interrupt_worker)).result()
+    pids = {future.result() for future in [workers.submit(task(late_parent)) for _ in range(4)]}
     assert interrupted in pids
 
 
-def test_what_needs_this_machine_stays_here(workers: Executor) -> None:
-    assert workers.submit(Local(parent)).result() == os.getpid()
+def test_what_needs_this_machine_stays_here(workers: TaskExecutor) -> None:
+    assert workers.submit(Task("test", parent, local=True)).result() == os.getpid()
 
 
-def test_a_call_whose_children_all_die_is_given_up_and_no_other(workers: Executor, tmp_path: Path) -> None:
+def test_an_objective_and_what_a_task_is_made_of_travel_by_value(workers: TaskExecutor) -> None:
+    objective = TinyObjective(np.random.default_rng(1))
+    proposals = [Proposal(index, 0, "scout", 0, objective.sample()) for index in range(4)]
+    futures = [workers.submit(evaluate_with(objective, proposal)) for proposal in proposals]
+    assert [future.result() for future in futures] == [objective.run(proposal) for proposal in proposals]
+    assert workers.submit(task(lambda value: value + len(proposals), 1)).result() == 5
+
+
+def test_a_call_whose_children_all_die_is_given_up_and_no_other(workers: TaskExecutor, tmp_path: Path) -> None:
     deaths = tmp_path / "deaths"
-    dead, other = workers.submit(die, deaths), workers.submit(nap, 0.1)
+    dead, other = workers.submit(task(die, deaths)), workers.submit(task(nap, 0.1))
     with pytest.raises(WorkerDiedError, match=r"died after .*, as 2 before it; .* \(on the dask worker tcp://127"):
         dead.result()
     assert other.result() == 0.1
     assert len(deaths.read_text()) == RESUBMISSIONS + 1
 
 
-def test_a_call_over_its_time_is_ended_once_and_the_limit_is_for_candidates(workers: Executor) -> None:
-    late, unlimited = workers.submit(nap, 60.0), workers.submit(Unlimited(nap), 5.5)
+def test_a_call_over_its_time_is_ended_once_and_the_limit_is_for_candidates(workers: TaskExecutor) -> None:
+    late, unlimited = workers.submit(timed(nap, 60.0)), workers.submit(task(nap, 5.5))
     with pytest.raises(WorkerDiedError, match=r"longer than execution\.timeout_s=5") as caught:
         late.result()
     assert "nap" in caught.value.last_words
     assert unlimited.result() == 5.5
 
 
+@pytest.mark.slow
 def test_a_call_whose_dask_worker_dies_is_run_again_and_three_times_at_the_most(tmp_path: Path) -> None:
     once, always = tmp_path / "once", tmp_path / "always"
     config = ExecutionConfig(kind="dask", workers=1)
     with make_executor(config, ResultsFolder(tmp_path, "killed")) as executor:
-        assert executor.submit(kill_worker, once, times=1).result() == 1
+        assert executor.submit(task(kill_worker, once, 1)).result() == 1
         with pytest.raises(WorkerDiedError, match="3 dask workers died with it"):
-            executor.submit(kill_worker, always).result()
-        assert executor.submit(os.getpid).result() != os.getpid()
+            executor.submit(task(kill_worker, always)).result()
+        assert executor.submit(task(os.getpid)).result() != os.getpid()
     assert len(always.read_text()) == RESUBMISSIONS + 1
 
 
@@ -132,8 +148,8 @@ def test_an_error_inside_the_block_ends_calls_at_once(tmp_path: Path) -> None:
 
     def fail_in_the_middle() -> None:
         with make_executor(ExecutionConfig(kind="dask"), ResultsFolder(tmp_path, "ended")) as executor:
-            pids.append(executor.submit(parent).result())
-            executor.submit(Unlimited(nap), 600.0)
+            pids.append(executor.submit(task(parent)).result())
+            executor.submit(task(nap, 600.0))
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -142,18 +158,19 @@ def test_an_error_inside_the_block_ends_calls_at_once(tmp_path: Path) -> None:
         os.kill(pids[0], 0)
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_goes_away_is_an_error_of_the_cluster_not_of_the_call(tmp_path: Path) -> None:
     with Cluster(tmp_path, workers=1) as cluster, dask.config.set({"distributed.comm.timeouts.connect": "2s"}):
         config = ExecutionConfig(kind="dask", address=cluster.address)
         executor = make_executor(config, ResultsFolder(tmp_path, "lost"))
-        assert executor.submit(nap, 0.1).result() == 0.1
-        future = executor.submit(nap, 600.0)
+        assert executor.submit(task(nap, 0.1)).result() == 0.1
+        future = executor.submit(task(nap, 600.0))
         cluster.scheduler.kill()
         with pytest.raises(ClusterError, match=rf"scheduler {cluster.address} must be reachable"):
             future.result()
         executor.shutdown(cancel_futures=True)
         with pytest.raises(ClusterError, match="must be reachable while a search goes on, got OSError"):
-            make_executor(config, ResultsFolder(tmp_path, "lost")).submit(os.getpid)
+            make_executor(config, ResultsFolder(tmp_path, "lost")).submit(task(os.getpid))
 
 
 def test_a_module_that_a_worker_does_not_have_is_named_with_the_worker(
@@ -166,4 +183,28 @@ def test_a_module_that_a_worker_does_not_have_is_named_with_the_worker(
             make_executor(config, ResultsFolder(tmp_path, "modules")) as executor,
             pytest.raises(ConfigError, match=r"module 'only_here'.*\(on the dask worker tcp://127\.0\.0\.1"),
         ):
-            executor.submit(os.getpid).result()
+            executor.submit(task(os.getpid)).result()
+
+
+SCRIPT = """
+import os, pathlib, signal, sys
+print("the script runs", flush=True)
+from hivenas.config import ExecutionConfig
+from hivenas.core.folder import ResultsFolder
+from hivenas.execution import Task, make_executor
+executor = make_executor(ExecutionConfig(kind="dask", workers=2), ResultsFolder(pathlib.Path.cwd(), "script"))
+print(executor.submit(Task("test", lambda: len(sys.argv))).result(), flush=True)
+if "killed" in sys.argv:
+    os.kill(os.getpid(), signal.SIGKILL)
+executor.shutdown()
+"""
+
+
+@pytest.mark.parametrize(("arguments", "code"), [([], 0), (["killed"], -signal.SIGKILL)])
+def test_a_script_needs_no_guard_and_leaves_no_process_behind(tmp_path: Path, arguments: list[str], code: int) -> None:
+    place = Place(tmp_path, SPHERE.format(name="script", seed=1, iterations=1))
+    (tmp_path / "script.py").write_text(SCRIPT)
+    script = place.run(command=[sys.executable, "script.py", *arguments])
+    assert script.wait() == code, script.output
+    assert script.output.splitlines() == ["the script runs", f"{len(arguments) + 1}"]
+    assert script.group_ends()

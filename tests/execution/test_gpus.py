@@ -10,6 +10,7 @@ from hivenas.config import ExecutionConfig, from_mapping
 from hivenas.errors import ConfigError
 from hivenas.execution import WorkerExecutor
 from hivenas.execution.gpus import present_gpus, worker_gpus
+from tests.executors import task
 
 SEEN = ("CUDA_VISIBLE_DEVICES", "TF_FORCE_GPU_ALLOW_GROWTH")
 
@@ -29,21 +30,25 @@ def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_every_worker_sees_a_gpu_of_its_own_and_takes_memory_as_needed(tmp_path: Path) -> None:
     config = ExecutionConfig(workers=2, gpus=(3, "GPU-5f"), recycle_after=1)
     with WorkerExecutor(config, tmp_path / "worker.log") as executor:
-        calls = [executor.submit(seen) for _ in range(6)]
+        calls = [executor.submit(task(seen)) for _ in range(6)]
         results = [call.result() for call in calls]
     assert {gpu for gpu, _ in results} == {"3", "GPU-5f"}
     assert {growth for _, growth in results} == {"true"}
 
 
+@pytest.mark.process
 def test_without_gpus_workers_see_what_the_driver_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
     with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
-        assert executor.submit(seen).result() == ("7", "true")
+        assert executor.submit(task(seen)).result() == ("7", "true")
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("two_gpus")
 def test_all_are_those_of_the_machine_or_those_that_the_process_may_see(monkeypatch: pytest.MonkeyPatch) -> None:
     assert present_gpus() == ("0", "1")
@@ -54,6 +59,7 @@ def test_all_are_those_of_the_machine_or_those_that_the_process_may_see(monkeypa
     assert present_gpus() == ()
 
 
+@pytest.mark.process
 def test_a_machine_whose_nvidia_smi_fails_has_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "nvidia-smi"
     program.write_text("#!/bin/sh\nexit 9\n")
@@ -63,6 +69,7 @@ def test_a_machine_whose_nvidia_smi_fails_has_no_gpu(tmp_path: Path, monkeypatch
     assert present_gpus() == ()
 
 
+@pytest.mark.process
 @pytest.mark.usefixtures("two_gpus")
 def test_more_workers_than_gpus_are_refused_by_check() -> None:
     api.plan(from_mapping({"execution": {"workers": 2, "gpus": "all"}}))

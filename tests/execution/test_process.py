@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,12 @@ import pytest
 from hivenas.config import ExecutionConfig
 from hivenas.core.onednn import chosen_onednn
 from hivenas.errors import WorkerDiedError
-from hivenas.execution import Unlimited, WorkerExecutor
+from hivenas.execution import TaskExecutor, WorkerExecutor
 from hivenas.execution.process import RESUBMISSIONS
 from tests.contracts import ExecutorContract
+from tests.executors import task, timed
+
+pytestmark = pytest.mark.process
 
 
 def die(deaths: Path, times: int | None = None) -> int:
@@ -48,14 +50,14 @@ def thread_settings() -> tuple[str, ...]:
 
 class TestWorkerExecutor(ExecutorContract):
     @pytest.fixture
-    def executor(self, tmp_path: Path) -> Iterator[Executor]:
+    def executor(self, tmp_path: Path) -> Iterator[TaskExecutor]:
         with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
             yield executor
 
 
 class TestTwoWorkers(ExecutorContract):
     @pytest.fixture
-    def executor(self, tmp_path: Path) -> Iterator[Executor]:
+    def executor(self, tmp_path: Path) -> Iterator[TaskExecutor]:
         with WorkerExecutor(ExecutionConfig(workers=2), tmp_path / "worker.log") as executor:
             yield executor
 
@@ -63,7 +65,7 @@ class TestTwoWorkers(ExecutorContract):
 def test_a_call_whose_workers_all_die_is_given_up_and_no_other(tmp_path: Path) -> None:
     deaths = tmp_path / "deaths"
     with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
-        before, dead, after = executor.submit(os.getpid), executor.submit(die, deaths), executor.submit(os.getpid)
+        before, dead, after = (executor.submit(task(*call)) for call in ((os.getpid,), (die, deaths), (os.getpid,)))
         with pytest.raises(WorkerDiedError, match=r"died after .*, as 2 before it"):
             dead.result()
         assert before.result() != after.result()
@@ -73,7 +75,7 @@ def test_a_call_whose_workers_all_die_is_given_up_and_no_other(tmp_path: Path) -
 def test_a_call_whose_worker_dies_is_given_to_the_next(tmp_path: Path) -> None:
     deaths = tmp_path / "deaths"
     with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
-        assert executor.submit(die, deaths, times=2).result() == 2
+        assert executor.submit(task(die, deaths, 2)).result() == 2
     assert (tmp_path / "worker.log").read_text().count("the call is given to a new one") == 2
 
 
@@ -81,22 +83,23 @@ def test_a_call_over_its_time_ends_with_its_worker(tmp_path: Path) -> None:
     log, begun = tmp_path / "worker.log", tmp_path / "begun"
     with WorkerExecutor(ExecutionConfig(timeout_s=1.0), log) as executor:
         with pytest.raises(WorkerDiedError, match=r"longer than execution\.timeout_s=1") as caught:
-            executor.submit(sleep_long, begun).result()
+            executor.submit(timed(sleep_long, begun)).result()
         assert "sleep_long" in caught.value.last_words
-        assert executor.submit(os.getpid).result() != os.getpid()
+        assert executor.submit(task(os.getpid)).result() != os.getpid()
     assert "sleep_long" in log.read_text()
     assert begun.read_text() == "x"  # what takes too long once is not tried again
 
 
+@pytest.mark.slow
 def test_the_limit_is_for_candidates_not_for_what_comes_after(tmp_path: Path) -> None:
     with WorkerExecutor(ExecutionConfig(timeout_s=0.5), tmp_path / "worker.log") as executor:
-        assert executor.submit(Unlimited(nap), 1.5).result() == 1.5
+        assert executor.submit(task(nap, 1.5)).result() == 1.5
 
 
 def test_workers_that_are_just_starting_are_ended_too(tmp_path: Path) -> None:
     log = tmp_path / "worker.log"
     executor = WorkerExecutor(ExecutionConfig(), log)
-    calls = [executor.submit(sleep_long), executor.submit(sleep_long)]
+    calls = [executor.submit(task(sleep_long)), executor.submit(task(sleep_long))]
     executor.shutdown(cancel_futures=True)
     assert calls[1].cancelled()
     with pytest.raises(WorkerDiedError):
@@ -105,13 +108,13 @@ def test_workers_that_are_just_starting_are_ended_too(tmp_path: Path) -> None:
 
 def test_a_worker_is_replaced_after_its_share_of_calls(tmp_path: Path) -> None:
     with WorkerExecutor(ExecutionConfig(recycle_after=2), tmp_path / "worker.log") as executor:
-        pids = [executor.submit(os.getpid).result() for _ in range(5)]
+        pids = [executor.submit(task(os.getpid)).result() for _ in range(5)]
     assert pids[0] == pids[1] != pids[2] == pids[3] != pids[4]
 
 
 def test_workers_have_their_threads_set_before_anything_else(tmp_path: Path) -> None:
     with WorkerExecutor(ExecutionConfig(threads=3), tmp_path / "worker.log") as executor:
-        assert executor.submit(thread_settings).result() == ("3", "3", "3")
+        assert executor.submit(task(thread_settings)).result() == ("3", "3", "3")
 
 
 @pytest.mark.skipif(platform.machine().lower() not in {"x86_64", "amd64"}, reason="oneDNN is chosen for x86 alone")
@@ -124,7 +127,7 @@ def test_workers_compute_with_onednn_unless_they_are_told_otherwise(
         else:
             monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", before)
         with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
-            assert executor.submit(chosen_onednn).result() == chosen
+            assert executor.submit(task(chosen_onednn)).result() == chosen
 
 
 def test_an_error_inside_the_block_ends_workers_at_once(tmp_path: Path) -> None:
@@ -132,8 +135,8 @@ def test_an_error_inside_the_block_ends_workers_at_once(tmp_path: Path) -> None:
 
     def fail_in_the_middle() -> None:
         with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
-            pids.append(executor.submit(os.getpid).result())
-            executor.submit(sleep_long)
+            pids.append(executor.submit(task(os.getpid)).result())
+            executor.submit(task(sleep_long))
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -146,11 +149,10 @@ def test_a_driver_that_is_killed_leaves_no_worker_behind(tmp_path: Path) -> None
     script = (
         "import os, pathlib, signal, sys\n"
         "from hivenas.config import ExecutionConfig\n"
-        "from hivenas.execution import WorkerExecutor\n"
-        "if __name__ == '__main__':\n"
-        "    executor = WorkerExecutor(ExecutionConfig(), pathlib.Path(sys.argv[1]))\n"
-        "    print(executor.submit(os.getpid).result(), flush=True)\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from hivenas.execution import Task, WorkerExecutor\n"
+        "executor = WorkerExecutor(ExecutionConfig(), pathlib.Path(sys.argv[1]))\n"
+        "print(executor.submit(Task('test', os.getpid)).result(), flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     file = tmp_path / "driver.py"
     file.write_text(script)

@@ -4,18 +4,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import Executor
 from pathlib import Path
 
 import pytest
 
-from hivenas.execution import SerialExecutor
+from hivenas.execution import SerialExecutor, TaskExecutor
 from tests.contracts import ExecutorContract
 
 
 class TestSerialExecutor(ExecutorContract):
     @pytest.fixture
-    def executor(self) -> Iterator[Executor]:
+    def executor(self) -> Iterator[TaskExecutor]:
         with SerialExecutor() as executor:
             yield executor
 
@@ -24,21 +23,22 @@ SERIAL = """
 import faulthandler, os, signal, sys
 from pathlib import Path
 from hivenas.core.records import Proposal
-from hivenas.execution import SerialExecutor
+from hivenas.execution import SerialExecutor, evaluate_with
 
-def evaluate(proposal):
-    if proposal.candidate == "input|crash|output" and "crash" in sys.argv:
-        faulthandler._sigsegv()
-    if proposal.candidate == "input|crash|output" and "kill" in sys.argv:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return proposal.candidate
+class Objective:
+    def run(self, proposal):
+        if proposal.candidate == "input|crash|output" and "crash" in sys.argv:
+            faulthandler._sigsegv()
+        if proposal.candidate == "input|crash|output" and "kill" in sys.argv:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return proposal.candidate
 
 executor = SerialExecutor(Path(sys.argv[1]))
 for index, candidate in enumerate(["input|a|output", "input|crash|output", "input|b|output"]):
-    future = executor.submit(evaluate, Proposal(index, 0, "scout", 0, candidate))
+    future = executor.submit(evaluate_with(Objective(), Proposal(index, 0, "scout", 0, candidate)))
     print(future.exception() or future.result(), flush=True)
     if future.exception():
-        print("evaluate" in future.exception().last_words, flush=True)
+        print(" in run" in future.exception().last_words, flush=True)
 executor.shutdown()
 """
 
@@ -47,6 +47,7 @@ def serial(log: Path, how: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", SERIAL, str(log), how], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.process
 def test_a_candidate_that_crashes_a_serial_search_fails_when_it_is_resumed(tmp_path: Path) -> None:
     crashed = serial(tmp_path / "crash.log", "crash")
     assert crashed.returncode == -signal.SIGSEGV
@@ -61,6 +62,7 @@ def test_a_candidate_that_crashes_a_serial_search_fails_when_it_is_resumed(tmp_p
     ]
 
 
+@pytest.mark.process
 def test_a_candidate_at_which_a_serial_search_was_killed_is_evaluated_again(tmp_path: Path) -> None:
     assert serial(tmp_path / "crash.log", "kill").returncode == -signal.SIGKILL
     resumed = serial(tmp_path / "crash.log", "go on")

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
-import functools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from hivenas.config import Config, from_mapping
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.records import Evaluation, Proposal
-from hivenas.execution import Unlimited, run_proposal, train_arch
-from hivenas.execution.task_results import TaskResult, carry_out, saved_states
+from hivenas.execution import evaluate_network, full_training
+from hivenas.execution.task_results import TaskResult, carry_out
+from hivenas.execution.wire import PackedTask, Packer, Unpacker
+from tests.executors import task
 
 STATE, OTHER = "0a-003.weights.h5", "0b-001.weights.h5"
 
@@ -33,25 +35,23 @@ def make_files(config: Config, fails: bool = False) -> Evaluation:
     return evaluation
 
 
-def call_it(call: functools.partial[Evaluation]) -> Evaluation:
-    return call()
+def run(packed: PackedTask[Evaluation]) -> Evaluation:
+    return Unpacker().unpack(packed).run()
 
 
-def test_the_states_that_a_call_starts_from_are_found_however_it_is_wrapped(tmp_path: Path) -> None:
+def test_a_task_says_which_states_it_starts_from(tmp_path: Path) -> None:
     config = configuration(tmp_path)
-    continued = Proposal(0, 0, "employee", 0, "a", momentum_epochs=2, weights_filename=STATE)
-    heir = Proposal(1, 0, "employee", 0, "a", inherits=OTHER)
-    assert saved_states(functools.partial(functools.partial(run_proposal, config), continued)) == [STATE]
-    assert saved_states(functools.partial(functools.partial(run_proposal, config), heir)) == [OTHER]
-    assert saved_states(functools.partial(Unlimited(functools.partial(train_arch, config, "a", STATE)))) == [STATE]
-    assert saved_states(functools.partial(Unlimited(train_arch), config, "a", weights_filename=STATE)) == [STATE]
-    assert saved_states(functools.partial(Unlimited(train_arch), config, "a")) == []
+    new = Proposal(0, 0, "employee", 0, "a")
+    assert evaluate_network(config, new).needs == ()
+    assert evaluate_network(config, replace(new, momentum_epochs=2, weights_filename=STATE)).needs == (STATE,)
+    assert evaluate_network(config, replace(new, inherits=OTHER)).needs == (OTHER,)
+    assert full_training(config, "a", STATE).needs == (STATE,)
+    assert full_training(config, "a").needs == ()
 
 
 def test_files_come_back_and_paths_lead_to_them(tmp_path: Path) -> None:
     there, here = tmp_path / "worker", configuration(tmp_path / "driver")
-    call = functools.partial(Unlimited(functools.partial(make_files, here)))
-    parcel = carry_out(call_it, call, {STATE: b"started from"}, there)
+    parcel = carry_out(run, Packer().pack(task(make_files, here)), {STATE: b"started from"}, there)
     assert sorted(parcel.files) == ["training_history/new.json", "weights/new.h5", "weights/new.keras"]
     assert not any(file.is_file() for file in there.rglob("*"))
     folder = ResultsFolder(here.results.dir, here.name)
@@ -62,9 +62,9 @@ def test_files_come_back_and_paths_lead_to_them(tmp_path: Path) -> None:
 
 
 def test_a_call_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
-    call = functools.partial(make_files, configuration(tmp_path / "driver"), fails=True)
+    failing = Packer().pack(task(make_files, configuration(tmp_path / "driver"), True))
     try:
-        carry_out(call_it, call, {STATE: b"started from"}, tmp_path / "worker")
+        carry_out(run, failing, {STATE: b"started from"}, tmp_path / "worker")
     except ArithmeticError:
         assert not any(file.is_file() for file in tmp_path.rglob("*"))
     else:

@@ -14,14 +14,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hivenas.cli.commands import main
-from hivenas.config import SpaceConfig, load
+from hivenas.config import SpaceConfig
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.space.search_space import NASSearchSpace
 from hivenas.core.records import Proposal
 from hivenas.errors import ArchitectureError, ConfigError, DatasetError
-from hivenas.objectives.factory import trial_parameters
 from hivenas.objectives.table import TableObjective
 from hivenas.objectives.table_file import Table
+from hivenas.storage import read_ledger
 from tests.contracts import ArchitectureObjectiveContract
 
 OPERATIONS = ("conv", "pool", "none")
@@ -308,10 +308,13 @@ def configure(tmp_path: Path, name: str = "t", more: str = "") -> str:
 
 
 def recorded(name: str) -> list[tuple[object, ...]]:
-    rows = ResultsFolder("results", name).rows()
-    return [(row.index, row.bee, row.candidate, row.fitness, row.params, row.macs, row.seconds) for row in rows]
+    _, trials = read_ledger(ResultsFolder("results", name))
+    return [
+        (each.index, each.role, each.candidate, each.fitness, each.params, each.macs, each.seconds) for each in trials
+    ]
 
 
+@pytest.mark.slow
 def test_a_search_over_a_table_is_recorded_tracked_and_resumed_exactly(store: str, tmp_path: Path, file: Path) -> None:
     import mlflow
 
@@ -387,12 +390,12 @@ def test_a_configuration_that_no_table_fits_is_refused(
 
 
 def test_every_architecture_of_a_table_is_among_optunas_choices(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     architectures = [*skips(), chain("identity"), chain("sc_1", "pool", "identity")]
-    write(tmp_path / "t.csv", only(architectures))
-    parameters = trial_parameters(load(configure(tmp_path), ["table.noise=false"]))
+    objective = TableObjective(write(tmp_path / "t.csv", only(architectures)), rng=rng())
+    parameters = objective.describe().parameters
+    assert parameters
     assert list(parameters.choices) == [*(f"op_{i:02d}" for i in range(3)), *(f"skip_{i:02d}" for i in range(3))]
     values = [parameters.values(arch) for arch in architectures]
     assert len({tuple(each.items()) for each in values}) == len(architectures)

@@ -6,7 +6,7 @@ import pytest
 
 from hivenas.config import SpaceConfig
 from hivenas.core.records import Evaluation, Proposal
-from hivenas.core.tracker import link_to
+from hivenas.core.tracked import link_to
 from hivenas.reports.candidate import CandidatePages, as_code
 
 PAGES = CandidatePages.of_space(SpaceConfig(), {"shape": [8, 8, 1], "classes": 10})
@@ -31,7 +31,7 @@ def test_a_neighbour_says_what_it_changed_and_links_to_where_it_comes_from() -> 
 @pytest.mark.parametrize(
     ("proposal", "evaluation", "said"),
     [
-        (replace(NEIGHBOUR, parent="", bee="scout"), TRAINED, "A new food source."),
+        (replace(NEIGHBOUR, parent="", role="scout"), TRAINED, "A new food source."),
         (NEIGHBOUR, replace(TRAINED, inherited=0.7, inherited_epochs=3), "70% of its weights were inherited"),
         (
             replace(NEIGHBOUR, momentum_epochs=2, parent=""),

@@ -1,19 +1,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from hivenas.core.records import Evaluation, Proposal, Row
+from hivenas.core.records import Direction, Trial
 from hivenas.reports.findings import (
     Band,
-    Incumbent,
     bands,
-    incumbents,
     learning_curves,
     operation_map,
     operations_of,
@@ -21,38 +16,21 @@ from hivenas.reports.findings import (
     roles,
     timeline,
 )
+from tests.trials import changed, trial
 
 
-def row(index: int, fitness: float, candidate: str = "input|a|output", bee: Any = "scout", **changes: Any) -> Row:
-    proposal = Proposal(index, index // 2, bee, 0, candidate)
-    return replace(Row.of(proposal, Evaluation(candidate, "complete", fitness, 1, params=10)), **changes)
+def row(index: int, fitness: float, candidate: str = "input|a|output", role: str = "scout", **changes: Any) -> Trial:
+    made = trial(index, fitness, candidate, iteration=index // 2, role=role, epochs=1, params=10)
+    return changed(made, **changes)
 
 
 SEARCH = [
-    row(0, 0.5, "input|a|b|output", curve="0:0.4 1:0.5", params=30),
+    row(0, 0.5, "input|a|b|output", curve={0: 0.4, 1: 0.5}, params=30),
     row(1, 0.4, "input|b|b|output", params=20),
     row(2, 0.0, "input|b|a|output", "employee", status="failed"),
     row(3, 0.7, "input|sc_1|a|a|output", "onlooker", params=25),
-    row(4, 0.8, "input|a|b|output", "employee", phase="momentum", curve="2:0.8", params=30),
+    row(4, 0.8, "input|a|b|output", "employee", phase="momentum", curve={2: 0.8}, params=30),
 ]
-
-
-def test_the_best_so_far_leaves_failures_out() -> None:
-    assert incumbents(SEARCH, minimize=False) == [
-        Incumbent(0, 0.5, True),
-        Incumbent(1, 0.5, False),
-        Incumbent(3, 0.7, True),
-        Incumbent(4, 0.8, True),
-    ]
-    assert [each.fitness for each in incumbents(SEARCH, minimize=True)] == [0.5, 0.4, 0.4, 0.4]
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
-def test_the_best_so_far_never_falls_and_ends_at_the_best(values: list[float]) -> None:
-    course = incumbents([row(i, value) for i, value in enumerate(values)], minimize=False)
-    best = [each.fitness for each in course]
-    assert best == sorted(best)
-    assert best[-1] == max(values)
 
 
 def test_iterations_are_ranges_of_evaluations() -> None:
@@ -68,7 +46,7 @@ def test_operations_of_a_candidate(candidate: str, operations: list[str]) -> Non
 
 
 def test_mean_fitness_by_operation_and_layer_counts_every_candidate_once() -> None:
-    found = operation_map(SEARCH, minimize=False)
+    found = operation_map(SEARCH, Direction.MAXIMIZE)
     assert (found.operations, found.layers) == (("a", "b"), 2)
     assert found.counts == ((2, 1), (1, 2))
     assert found.means[0] == pytest.approx((0.75, 0.7))
@@ -76,29 +54,30 @@ def test_mean_fitness_by_operation_and_layer_counts_every_candidate_once() -> No
 
 
 def test_an_operation_that_no_candidate_has_in_a_layer_has_no_mean() -> None:
-    found = operation_map([row(0, 0.5, "input|a|b|output")], minimize=False)
+    found = operation_map([row(0, 0.5, "input|a|b|output")], Direction.MAXIMIZE)
     assert math.isnan(found.means[0][1])
     assert found.counts == ((1, 0), (0, 1))
 
 
 def test_the_pareto_front_has_no_candidate_that_another_one_beats() -> None:
-    front = pareto_front(SEARCH, minimize=False)
+    front = pareto_front(SEARCH, Direction.MAXIMIZE)
     assert [(each.params, each.fitness) for each in front] == [(20, 0.4), (25, 0.7), (30, 0.8)]
     better = row(5, 0.9, "input|c|output", params=20)
-    assert pareto_front([*SEARCH, better], minimize=False) == [better]
+    assert pareto_front([*SEARCH, better], Direction.MAXIMIZE) == [better]
 
 
 def test_what_roles_have_contributed() -> None:
-    employee, onlooker, scout = roles(SEARCH, minimize=False)
+    employee, onlooker, scout = roles(SEARCH, Direction.MAXIMIZE)
     assert (employee.evaluations, employee.failed, employee.improvements) == (2, 1, 1)
     assert employee.gain == pytest.approx(0.1)
     assert onlooker.gain == pytest.approx(0.2)
-    assert onlooker.mean == 0.7
+    assert onlooker.quartiles == (0.7,) * 5
+    assert employee.quartiles == (0.8,) * 5
     assert (scout.improvements, scout.gain, scout.best) == (1, 0.0, 0.5)
 
 
 def test_a_learning_curve_goes_on_where_momentum_has_trained_on() -> None:
-    (curve,) = learning_curves(SEARCH, minimize=False)
+    (curve,) = learning_curves(SEARCH, Direction.MAXIMIZE)
     assert (curve.epochs, curve.accuracies) == ((0, 1, 2), (0.4, 0.5, 0.8))
 
 

@@ -1,20 +1,23 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from hivenas.core.records import Evaluation, Proposal, Row
-from hivenas.reports import Progress, Summary, search_note
+from hivenas.core.records import Direction, Trial
+from hivenas.reports import ReportData, search_note
 from hivenas.reports.findings import busy_seconds, common_reasons
+from tests.trials import changed, trial
 
 RESUME = "hivenas search --config conf/digits.yaml --resume"
 
 
-def row(index: int, fitness: float, reason: str = "", *, status: str = "complete", started: float = 0.0) -> Row:
+def row(index: int, fitness: float, reason: str = "", *, status: str = "complete", started: float = 0.0) -> Trial:
     arch = f"input|dropout|op{index}|output"
-    made = Row.of(Proposal(index, 0, "scout", 0, arch), Evaluation(arch, "complete", fitness, 5, params=1234))
-    return replace(made, status=status, reason=reason, started=started, seconds=10.0, worker="host-1")
+    made = trial(index, fitness, arch, status=status, reason=reason, started=started)
+    return changed(made, epochs=5, params=1234, seconds=10.0, worker="host-1")
 
 
 ROWS = [
@@ -26,10 +29,19 @@ ROWS = [
 ]
 
 
-def progress(state: str, rows: list[Row] = ROWS, **more: object) -> Progress:
-    summary = Summary.of(rows, reused=1, seconds=50.0)
-    whole = Progress("digits", state, rows, summary, 24, False, RESUME, "host:/here")
-    return replace(whole, **more)  # type: ignore[arg-type]
+def search(condition: Any, rows: Sequence[Trial] = ROWS, **more: Any) -> ReportData:
+    whole = ReportData(
+        name="digits",
+        objective="nas",
+        condition=condition,
+        direction=Direction.MAXIMIZE,
+        rows=tuple(rows),
+        reused=1,
+        planned=24,
+        resume=RESUME,
+        place="host:/here",
+    )
+    return replace(whole, **more)
 
 
 def drawing(candidate: str) -> list[str]:
@@ -37,7 +49,7 @@ def drawing(candidate: str) -> list[str]:
 
 
 def test_a_finished_search_tells_its_story_in_the_first_lines() -> None:
-    finished = progress("FINISHED", test_accuracy=0.98765, model_uri="models:/digits@champion")
+    finished = search("finished", test_accuracy=0.98765, model_uri="models:/digits@champion")
     note = search_note(finished, drawing=drawing, name_of=lambda row: f"[{row.label}](run:uid:{row.index})")
     assert note.splitlines()[:4] == [
         "**Finished**: the best network, trained fully, has **0.9877** test accuracy.  ",
@@ -53,21 +65,21 @@ def test_a_finished_search_tells_its_story_in_the_first_lines() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "said"),
+    ("condition", "said"),
     [
-        ("RUNNING", "**Running**: 5 of at most 24 evaluations so far"),
-        ("FAILED", "**Failed** after 5 of at most 24 evaluations: `no space`"),
-        ("KILLED", "**Ended early** after 5 of at most 24 evaluations: `no space`"),
+        ("running", "**Running**: 5 of at most 24 evaluations so far"),
+        ("failed", "**Failed** after 5 of at most 24 evaluations: `no space`"),
+        ("interrupted", "**Ended early** after 5 of at most 24 evaluations: `no space`"),
     ],
 )
-def test_a_search_that_is_not_finished_says_how_it_goes_on(state: str, said: str) -> None:
-    note = search_note(progress(state, reason="no space"))
+def test_a_search_that_is_not_finished_says_how_it_goes_on(condition: str, said: str) -> None:
+    note = search_note(search(condition, reason="no space"))
     assert note.startswith(said)
     assert f"`{RESUME}`" in note.partition("\n\n")[0]
 
 
 def test_a_search_that_has_just_begun_has_a_page_too() -> None:
-    note = search_note(progress("RUNNING", []), drawing=drawing)
+    note = search_note(search("running", []), drawing=drawing)
     assert note.startswith("**Running**: 0 of at most 24 evaluations so far")
     assert "none failed" in note
     assert "best" not in note.casefold()
@@ -75,24 +87,24 @@ def test_a_search_that_has_just_begun_has_a_page_too() -> None:
 
 @pytest.mark.parametrize("longest", [500, 900, 1200])
 def test_what_matters_least_is_left_out_where_there_is_no_room(longest: int) -> None:
-    whole = search_note(progress("RUNNING"), drawing=drawing)
-    note = search_note(progress("RUNNING"), drawing=drawing, longest=longest)
+    whole = search_note(search("running"), drawing=drawing)
+    note = search_note(search("running"), drawing=drawing, longest=longest)
     assert len(note) <= longest < len(whole)
     assert note.count("```") % 2 == 0
     assert note.startswith("**Running**")
 
 
 def test_momentum_and_inheritance_stand_in_the_table_where_there_are_any() -> None:
-    rows = [replace(ROWS[0], momentum_epochs=2, momentum=0.25, phase="momentum"), replace(ROWS[1], inherited=0.5)]
-    table = search_note(progress("RUNNING", rows)).partition("## The five best")[2].replace("\N{NO-BREAK SPACE}", "")
+    rows = [changed(ROWS[0], momentum_epochs=2, momentum=0.25, phase="momentum"), changed(ROWS[1], inherited=0.5)]
+    table = search_note(search("running", rows)).partition("## The five best")[2].replace("\N{NO-BREAK SPACE}", "")
     assert "| momentum | inherited |" in table
     assert "| 5+2 | 0.250 | 0% | 0000-momentum |" in table
-    assert "momentum" not in search_note(progress("RUNNING"))
+    assert "momentum" not in search_note(search("running"))
 
 
 def test_breaks_and_what_ran_at_the_same_time_are_no_wall_time() -> None:
     assert busy_seconds(ROWS) == 45.0
-    assert busy_seconds([replace(each, started=0.0) for each in ROWS]) == 0.0
+    assert busy_seconds([changed(each, started=0.0) for each in ROWS]) == 0.0
 
 
 def test_reasons_that_differ_in_figures_are_one() -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ from matplotlib.image import imread
 
 from hivenas.config import AugmentationConfig
 from hivenas.core.nas.training.predictions import TestPredictions as Predictions
-from hivenas.core.records import Evaluation, Proposal, Row
+from hivenas.core.records import Direction, Evaluation, Proposal, Trial
 from hivenas.reports import (
     Summary,
     as_markdown,
@@ -21,17 +20,18 @@ from hivenas.reports import (
     short,
 )
 from hivenas.reports.text import duration
+from tests.trials import changed
 
 ARCH = "input|sep3x3_32|dropout|output"
 
 
-def row(index: int, fitness: float, *, candidate: str = ARCH, epochs: int = 5, momentum_epochs: int = 0) -> Row:
+def row(index: int, fitness: float, *, candidate: str = ARCH, epochs: int = 5, momentum_epochs: int = 0) -> Trial:
     proposal = Proposal(index, 0, "employee", 0, candidate, momentum_epochs=momentum_epochs)
-    return Row.of(proposal, Evaluation(candidate, "complete", fitness, epochs, 0.1, momentum_epochs, 1234))
+    return Trial(proposal, Evaluation(candidate, "complete", fitness, epochs, 0.1, momentum_epochs, 1234))
 
 
 def test_epochs_count_once_where_they_were_trained() -> None:
-    failed = replace(row(3, 0.0, epochs=0), status="failed", phase="momentum")
+    failed = changed(row(3, 0.0, epochs=0), status="failed", phase="momentum")
     rows = [row(0, 0.5), row(1, 0.6, momentum_epochs=2), row(2, 0.7, momentum_epochs=3), failed]
     summary = Summary.of(rows, reused=4, seconds=1.0)
     assert summary.metrics() == {"evaluations": 4.0, "reused": 4.0, "failed": 1.0, "epochs": 8.0}
@@ -47,9 +47,9 @@ def test_figures_are_shown_to_the_places_that_matter(candidate: str, fitness: fl
 
 def test_the_table_has_the_best_first_and_renders_as_text_and_markdown() -> None:
     rows = [row(0, 0.5), row(1, 0.9, candidate="input|dropout|output")]
-    table = best_table(rows, minimize=False, count=5)
+    table = best_table(rows, Direction.MAXIMIZE, count=5)
     assert [line[-1] for line in table] == ["architecture", "dropout", "sep3x3_32|dropout"]
-    assert best_table(rows, minimize=True)[1][-1] == "sep3x3_32|dropout"
+    assert best_table(rows, Direction.MINIMIZE)[1][-1] == "sep3x3_32|dropout"
     assert as_text(table).splitlines()[1].startswith("1  0.9000   1,234       5")
     assert "| 2 | 0.5000 | 1,234 | 5 | 0000-employee | sep3x3_32 → dropout |" in as_markdown(table)
 

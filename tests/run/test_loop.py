@@ -2,54 +2,84 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 
-from hivenas.config import ColonyConfig, Config, from_mapping
-from hivenas.core.colony.canonical import ArtificialBeeColony
-from hivenas.core.colony.guided import GuidedBeeColony
-from hivenas.core.colony.kinds import make_colony
+from hivenas.config import Config, from_mapping
 from hivenas.core.history import History, ranking
 from hivenas.core.objective import ObjectiveInterface
-from hivenas.core.records import Evaluation, Proposal, Row
-from hivenas.core.retention import Retention
-from hivenas.core.tracker import Child, NullTracker
+from hivenas.core.records import Direction, Evaluation, Proposal, Trial
+from hivenas.core.strategies.kinds import make_strategy
+from hivenas.core.tracked import Child
+from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError, DatasetError, SearchFailedError, TrackingError
-from hivenas.execution import SerialExecutor
+from hivenas.execution import SerialExecutor, Task, TaskExecutor
 from hivenas.objectives.numerical import Sphere
 from hivenas.objectives.table import TableObjective
-from hivenas.run.callbacks import SearchListener
-from hivenas.run.loop import Search, settle, take_up
-from hivenas.storage import SearchStore, open_store
-from hivenas.storage.outbox import Outbox
+from hivenas.run.callbacks import Callback
+from hivenas.run.loop import Search
+from hivenas.run.pages import SearchPages
+from hivenas.run.tracked import Tracking
+from hivenas.run.weights import Retention, WeightsKeeper
+from hivenas.storage import Ledger, Outbox, open_search, read_ledger
 from tests.colonies import ends_in_every_way, write_table
+from tests.executors import ThreadExecutor
 from tests.toy_objectives import TinyObjective
 
+T = TypeVar("T")
 
-class Listener(SearchListener):
+
+class Listener(Callback):
     """Keeps what it is told."""
 
     def __init__(self) -> None:
-        self.rows: list[Row] = []
+        self.trials: list[Trial] = []
 
-    def evaluated(self, row: Row, best: Row | None) -> None:
-        self.rows.append(row)
+    def on_trial(self, trial: Trial) -> None:
+        self.trials.append(trial)
 
 
 class CountingTracker(NullTracker):
     """Counts children."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.children: list[Child] = []
 
     def log_child(self, child: Child, *, again: bool = False) -> str:
         self.children.append(child)
         return f"run-{len(self.children)}"
+
+
+class Interrupting:
+    """An objective's evaluations, of which some fail, and before one of which the search is interrupted."""
+
+    def __init__(self, ledger: Ledger, stop_before: int, fail: Collection[int]) -> None:
+        self._ledger = ledger
+        self._stop_before = stop_before
+        self._fail = fail
+
+    def wrap(self, objective: ObjectiveInterface) -> None:
+        run = objective.run
+
+        def interrupted(proposal: Proposal) -> Evaluation:
+            if proposal.index == self._stop_before:
+                raise KeyboardInterrupt
+            if proposal.index in self._fail:
+                raise ValueError(f"layer {proposal.index} does not build")
+            evaluation = run(proposal)
+            if evaluation.filename:
+                self._ledger.folder.weights.mkdir(exist_ok=True)
+                (self._ledger.folder.weights / evaluation.filename).write_text(evaluation.filename)
+            return evaluation
+
+        objective.run = interrupted  # type: ignore[method-assign]
 
 
 def config(tmp_path: Path, iterations: int = 5) -> Config:
@@ -63,17 +93,9 @@ def config(tmp_path: Path, iterations: int = 5) -> Config:
     )
 
 
-def params_of(candidate: str) -> Mapping[str, str]:
-    return {}
-
-
-def states_of(evaluation: Evaluation) -> list[str]:
-    return []
-
-
 def run(
-    store: SearchStore,
-    settings: ColonyConfig,
+    ledger: Ledger,
+    settings: Config,
     *,
     stop_before: int = -1,
     fail: Collection[int] = (),
@@ -81,97 +103,82 @@ def run(
     most_failures: int | None = None,
     make: Callable[[np.random.Generator], ObjectiveInterface] = lambda rng: Sphere(3, rng=rng),
     momentum_epochs: int = 0,
-    executor: Executor | None = None,
-    retention: Retention | None = None,
+    executor: TaskExecutor | None = None,
+    keep: int | None = None,
+    callbacks: Collection[Callback] = (),
 ) -> CountingTracker:
     rng = np.random.default_rng(3)
     objective = make(rng)
-
-    def evaluate(proposal: Proposal) -> Evaluation:
-        if proposal.index == stop_before:
-            raise KeyboardInterrupt
-        if proposal.index in fail:
-            raise ValueError(f"layer {proposal.index} does not build")
-        evaluation = objective.run(proposal)
-        if retention:
-            store.folder.weights.mkdir(exist_ok=True)
-            (store.folder.weights / evaluation.filename).write_text(evaluation.filename)
-        return evaluation
-
+    Interrupting(ledger, stop_before, fail).wrap(objective)
     tracker = tracker or CountingTracker()
-    outbox = Outbox(store.folder.outbox, tracker, print)
-    take_up(store, outbox)
-    settle(store, outbox)
-    colony = make_colony(objective, settings, rng, momentum_epochs=momentum_epochs)
-    assert isinstance(colony, ArtificialBeeColony if isinstance(objective, Sphere) else GuidedBeeColony)
+    outbox = Outbox(ledger, tracker)
+    outbox.send(force=True)
+    direction = objective.describe().direction
+    weights = WeightsKeeper(ledger, objective, Retention(keep, direction), tracker)
+    tracking = Tracking(settings, ledger, objective, outbox, SearchPages(settings, objective, ledger), weights)
     Search(
-        colony,
-        evaluate,
+        make_strategy(objective, settings.colony, rng, momentum_epochs=momentum_epochs),
+        objective,
         executor or SerialExecutor(),
-        store,
-        outbox,
-        Listener(),
-        brief=objective.brief,
-        params_of=params_of,
-        states_of=objective.saved_states if retention else states_of,
-        minimize=objective.is_minimize,
-        most_failures=most_failures,
-        retention=retention,
+        ledger,
+        [weights, tracking, *callbacks],
+        max_consecutive_failures=most_failures,
     ).run()
+    outbox.send(force=True)
     return tracker
 
 
-def figures(rows: list[Row]) -> list[tuple[object, ...]]:
-    return [(row.index, row.iteration, row.bee, row.bee_id, row.candidate, row.fitness, row.status) for row in rows]
+def figures(trials: list[Trial]) -> list[tuple[object, ...]]:
+    return [(t.index, t.iteration, t.role, t.role_id, t.candidate, t.fitness, t.status) for t in trials]
 
 
 def test_every_evaluation_is_recorded_tracked_and_told(tmp_path: Path) -> None:
     settings = config(tmp_path)
-    with open_store(settings, 1) as store:
-        tracker = run(store, settings.colony)
+    with open_search(settings, 1) as ledger:
+        tracker = run(ledger, settings)
         assert (
-            [row.index for row in store.rows]
+            [row.index for row in ledger.trials]
             == list(range(30))
             == [int(c.tags["hivenas.index"]) for c in tracker.children]
         )
-        assert store.rows == store.folder.rows()
-        assert store.rows[4].run_id == "run-5"
+        assert ledger.trials == read_ledger(ledger.folder)[1]
+        assert ledger.trials[4].run_id == "run-5"
 
 
-@pytest.fixture(params=[SerialExecutor, lambda: ThreadPoolExecutor(1), lambda: ThreadPoolExecutor(2)])
-def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
+@pytest.fixture(params=[SerialExecutor, lambda: ThreadExecutor(1), lambda: ThreadExecutor(2)])
+def executor(request: pytest.FixtureRequest) -> Iterator[TaskExecutor]:
     with request.param() as made:
         yield made
 
 
 @pytest.mark.parametrize("stop_before", [0, 1, 3, 4, 6, 17, 29])
 def test_a_search_that_was_stopped_goes_on_to_the_same_records(
-    tmp_path: Path, stop_before: int, executor: Executor
+    tmp_path: Path, stop_before: int, executor: TaskExecutor
 ) -> None:
     whole, stopped = config(tmp_path / "whole"), config(tmp_path / "stopped")
-    with open_store(whole, 1) as store:
-        run(store, whole.colony)
-        expected = figures(store.rows)
-    with pytest.raises(KeyboardInterrupt), open_store(stopped, 1) as store:
-        run(store, stopped.colony, stop_before=stop_before, executor=executor)
-    with open_store(stopped, 1, resume=True) as store:
+    with open_search(whole, 1) as ledger:
+        run(ledger, whole)
+        expected = figures(ledger.trials)
+    with pytest.raises(KeyboardInterrupt), open_search(stopped, 1) as ledger:
+        run(ledger, stopped, stop_before=stop_before, executor=executor)
+    with open_search(stopped, 1, resume=True) as ledger:
         # What is on the disk alone is delivered now: the last record of a phase, that a worker was to follow.
-        rows = len(store.rows)
-        tracker = run(store, stopped.colony, executor=executor)
-        assert figures(store.rows) == expected
-        assert [child.key for child in tracker.children] == [store.key(index) for index in range(rows, 30)]
+        rows = len(ledger.trials)
+        tracker = run(ledger, stopped, executor=executor)
+        assert figures(ledger.trials) == expected
+        assert [child.key for child in tracker.children] == [ledger.key(index) for index in range(rows, 30)]
 
 
-class CountingExecutor(ThreadPoolExecutor):
+class CountingExecutor(ThreadExecutor):
     """Counts what it is given to do."""
 
     def __init__(self) -> None:
         super().__init__(1)
         self.given = 0
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+    def submit(self, task: Task[T]) -> Future[T]:
         self.given += 1
-        return super().submit(fn, *args, **kwargs)
+        return super().submit(task)
 
 
 class WatchingTracker(CountingTracker):
@@ -189,59 +196,45 @@ class WatchingTracker(CountingTracker):
 
 def test_a_worker_has_something_to_do_whenever_the_tracker_is_told(tmp_path: Path) -> None:
     settings = config(tmp_path)  # phases of three
-    with open_store(settings, 1) as store, CountingExecutor() as executor:
+    with open_search(settings, 1) as ledger, CountingExecutor() as executor:
         tracker = WatchingTracker(executor)
-        run(store, settings.colony, tracker=tracker, executor=executor)
+        run(ledger, settings, tracker=tracker, executor=executor)
         assert all(given > told for told, given in enumerate(tracker.given[:-1], start=1))
-        assert [row.run_id for row in store.rows] == [f"run-{number}" for number in range(1, 31)]
-        assert store.rows == store.folder.rows()
+        assert [row.run_id for row in ledger.trials] == [f"run-{number}" for number in range(1, 31)]
+        assert ledger.trials == read_ledger(ledger.folder)[1]
 
 
 def test_a_finished_search_may_fly_further_iterations(tmp_path: Path) -> None:
-    with open_store(config(tmp_path / "long", 5), 1) as store:
-        run(store, config(tmp_path, 5).colony)
-        expected = figures(store.rows)
-    with open_store(config(tmp_path / "grown", 2), 1) as store:
-        run(store, config(tmp_path, 2).colony)
-    with open_store(config(tmp_path / "grown", 5), 1, resume=True) as store:
-        run(store, config(tmp_path, 5).colony)
-        assert figures(store.rows) == expected
+    with open_search(config(tmp_path / "long", 5), 1) as ledger:
+        run(ledger, config(tmp_path, 5))
+        expected = figures(ledger.trials)
+    with open_search(config(tmp_path / "grown", 2), 1) as ledger:
+        run(ledger, config(tmp_path, 2))
+    with open_search(config(tmp_path / "grown", 5), 1, resume=True) as ledger:
+        run(ledger, config(tmp_path, 5))
+        assert figures(ledger.trials) == expected
 
 
 def test_a_candidate_that_fails_is_a_record_and_the_search_goes_on(tmp_path: Path) -> None:
     settings = config(tmp_path)
-    with open_store(settings, 1) as store:
-        tracker = run(store, settings.colony, fail=[7])
-        assert store.rows[7].status == "failed"
-        assert store.rows[7].reason == "ValueError: layer 7 does not build"
-        assert store.rows[7].fitness == float("inf")
-        assert len(store.rows) == 30
+    with open_search(settings, 1) as ledger:
+        tracker = run(ledger, settings, fail=[7])
+        assert ledger.trials[7].status == "failed"
+        assert ledger.trials[7].reason == "ValueError: layer 7 does not build"
+        assert ledger.trials[7].fitness == float("inf")
+        assert len(ledger.trials) == 30
         assert tracker.children[7].failed
         assert "layer 7 does not build" in tracker.children[7].texts["traceback.txt"]
 
 
 def test_wrong_input_ends_the_search(tmp_path: Path) -> None:
+    class Missing(Sphere):
+        def run(self, proposal: Proposal) -> Evaluation:
+            raise DatasetError("no such images")
+
     settings = config(tmp_path)
-    rng = np.random.default_rng(3)
-    sphere = Sphere(3, rng=rng)
-    colony = ArtificialBeeColony(sphere, settings.colony, rng)
-
-    def evaluate(proposal: Proposal) -> Evaluation:
-        raise DatasetError("no such images")
-
-    with open_store(settings, 1) as store, pytest.raises(DatasetError):
-        Search(
-            colony,
-            evaluate,
-            SerialExecutor(),
-            store,
-            Outbox(store.folder.outbox, NullTracker(), print),
-            Listener(),
-            brief=sphere.brief,
-            params_of=params_of,
-            states_of=states_of,
-            minimize=True,
-        ).run()
+    with open_search(settings, 1) as ledger, pytest.raises(DatasetError):
+        run(ledger, settings, make=lambda rng: Missing(3, rng=rng))
 
 
 class KilledTracker(CountingTracker):
@@ -264,21 +257,21 @@ class KilledTracker(CountingTracker):
 @pytest.mark.parametrize("taken", [False, True])
 @pytest.mark.parametrize("at", [0, 5, 29])
 def test_an_evaluation_is_not_repeated_when_the_search_ends_while_it_is_tracked(
-    tmp_path: Path, at: int, taken: bool, executor: Executor
+    tmp_path: Path, at: int, taken: bool, executor: TaskExecutor
 ) -> None:
     whole, settings = config(tmp_path / "whole"), config(tmp_path / "killed")
-    with open_store(whole, 1) as store:
-        run(store, whole.colony)
-        expected = figures(store.rows)
-    with pytest.raises(KeyboardInterrupt), open_store(settings, 1) as store:
-        run(store, settings.colony, tracker=KilledTracker(at, taken), executor=executor)
-    with open_store(settings, 1, resume=True) as store:
-        assert len(store.rows) == at
-        tracker = run(store, settings.colony)
-        assert figures(store.rows) == expected
-        # The interrupted one is handed over again, under the key by which a tracker knows it.
-        assert [child.key for child in tracker.children] == [store.key(index) for index in range(at, 30)]
-        assert all(row.run_id for row in store.rows[at:])
+    with open_search(whole, 1) as ledger:
+        run(ledger, whole)
+        expected = figures(ledger.trials)
+    with pytest.raises(KeyboardInterrupt), open_search(settings, 1) as ledger:
+        run(ledger, settings, tracker=KilledTracker(at, taken), executor=executor)
+    with open_search(settings, 1, resume=True) as ledger:
+        assert len(ledger.trials) == at + 1
+        tracker = run(ledger, settings)
+        assert figures(ledger.trials) == expected
+        # The interrupted one is sent again, under the key by which a tracker knows it.
+        assert [child.key for child in tracker.children] == [ledger.key(index) for index in range(at, 30)]
+        assert all(row.run_id for row in ledger.trials[at:])
 
 
 class DeafTracker(CountingTracker):
@@ -301,29 +294,29 @@ def test_what_could_not_be_tracked_is_delivered_in_order_and_its_runs_written_do
 ) -> None:
     monkeypatch.setattr("hivenas.core.outage.PAUSE_S", 0.0)
     settings = config(tmp_path)
-    with open_store(settings, 1) as store:
-        tracker = run(store, settings.colony, tracker=DeafTracker(range(4, 9)))
+    with open_search(settings, 1) as ledger:
+        tracker = run(ledger, settings, tracker=DeafTracker(range(4, 9)))
         assert [int(child.tags["hivenas.index"]) for child in tracker.children] == list(range(30))
-        assert [row.run_id for row in store.rows] == [f"run-{number}" for number in range(1, 31)]
-        assert store.folder.rows() == store.rows
+        assert [row.run_id for row in ledger.trials] == [f"run-{number}" for number in range(1, 31)]
+        assert read_ledger(ledger.folder)[1] == ledger.trials
 
 
 def test_a_search_in_which_everything_fails_ends_with_the_common_cause(tmp_path: Path) -> None:
     settings = config(tmp_path)
-    with pytest.raises(SearchFailedError) as caught, open_store(settings, 1) as store:
-        run(store, settings.colony, fail=range(3, 30), most_failures=4)
+    with pytest.raises(SearchFailedError) as caught, open_search(settings, 1) as ledger:
+        run(ledger, settings, fail=range(3, 30), most_failures=4)
     assert str(caught.value).startswith("ValueError: layer 3 does not build: so ended 4 of 4 candidates")
-    with open_store(settings, 1, resume=True) as store:
-        assert len(store.rows) == 7
-        run(store, settings.colony, fail=[7, 8, 9], most_failures=4)
-        assert len(store.rows) == 30
+    with open_search(settings, 1, resume=True) as ledger:
+        assert len(ledger.trials) == 7
+        run(ledger, settings, fail=[7, 8, 9], most_failures=4)
+        assert len(ledger.trials) == 30
 
 
 def test_failures_that_do_not_follow_each_other_do_not_end_a_search(tmp_path: Path) -> None:
     settings = config(tmp_path)
-    with open_store(settings, 1) as store:
-        run(store, settings.colony, fail=range(0, 30, 2), most_failures=2)
-        assert len(store.rows) == 30
+    with open_search(settings, 1) as ledger:
+        run(ledger, settings, fail=range(0, 30, 2), most_failures=2)
+        assert len(ledger.trials) == 30
 
 
 # -- a guided search ----------------------------------------------------------------------------------------------
@@ -352,52 +345,53 @@ def guided(tmp_path: Path, name: str, objective: str, settings: dict[str, Any]) 
     return from_mapping(asked), settings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("objective", "settings", "stop_before"), GUIDED)
 def test_a_guided_search_that_was_killed_goes_on_to_the_same_records(
     tmp_path: Path, objective: str, settings: dict[str, Any], stop_before: int
 ) -> None:
     whole, settings = guided(tmp_path, "whole", objective, settings)
-    with open_store(whole, 1) as store:
-        run(store, whole.colony, **settings)
-        expected = figures(store.rows)
+    with open_search(whole, 1) as ledger:
+        run(ledger, whole, **settings)
+        expected = figures(ledger.trials)
     killed = guided(tmp_path, "killed", objective, settings)[0]
-    with pytest.raises(KeyboardInterrupt), open_store(killed, 1) as store:
-        run(store, killed.colony, stop_before=stop_before, **settings)
-    with open_store(killed, 1, resume=True) as store:
-        assert len(store.rows) == stop_before
-        run(store, killed.colony, **settings)
-        assert figures(store.rows) == expected
+    with pytest.raises(KeyboardInterrupt), open_search(killed, 1) as ledger:
+        run(ledger, killed, stop_before=stop_before, **settings)
+    with open_search(killed, 1, resume=True) as ledger:
+        assert len(ledger.trials) == stop_before
+        run(ledger, killed, **settings)
+        assert figures(ledger.trials) == expected
 
 
 def test_the_next_phase_does_not_wait_for_the_flights_of_an_overlap(tmp_path: Path) -> None:
     """The last of every phase takes until one of the next phase has begun; records are as without that."""
     alone, more = guided(tmp_path, "alone", "overlap", {"make": TinyObjective})
-    with open_store(alone, 1) as store:
-        run(store, alone.colony, **more)
-        expected = figures(store.rows)
+    with open_search(alone, 1) as ledger:
+        run(ledger, alone, **more)
+        expected = figures(ledger.trials)
 
-    class Waiting(ThreadPoolExecutor):
+    class Waiting(ThreadExecutor):
         """Lets the last of a phase of 3 or 4 end when the first of the next phase is submitted."""
 
         def __init__(self) -> None:
             super().__init__(4)
             self.begun = [threading.Event() for _ in expected]
 
-        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-            proposal = args[0]
+        def submit(self, task: Task[T]) -> Future[T]:
+            proposal = task.arguments[-1]
             self.begun[proposal.index].set()
-            return super().submit(self.evaluate, fn, proposal)
+            return super().submit(replace(task, call=self.evaluate, arguments=(task, proposal)))
 
-        def evaluate(self, fn: Callable[..., Any], proposal: Proposal) -> Any:
+        def evaluate(self, task: Task[T], proposal: Proposal) -> T:
             follows = proposal.index + 1
             if proposal.index % 7 in (2, 6) and follows < len(expected):
                 assert self.begun[follows].wait(60)
-            return fn(proposal)
+            return task.run()
 
     settings = guided(tmp_path, "overlapped", "overlap", {})[0]
-    with open_store(settings, 1) as store, Waiting() as executor:
-        run(store, settings.colony, executor=executor, **more)
-        assert figures(store.rows) == expected
+    with open_search(settings, 1) as ledger, Waiting() as executor:
+        run(ledger, settings, executor=executor, **more)
+        assert figures(ledger.trials) == expected
 
 
 @pytest.mark.parametrize(("overlap", "stop_before"), [(0, 9), (2, 9), (2, 12), (2, 13), (2, 20)])
@@ -406,18 +400,18 @@ def test_a_proposal_is_briefed_by_what_the_colony_knew_of(tmp_path: Path, overla
     briefed: dict[int, int] = {}
 
     class Briefing(TinyObjective):
-        def brief(self, proposal: Proposal, told: History) -> Proposal:
-            before = briefed.setdefault(proposal.index, len(told))
-            assert len(told) == before == proposal.known
+        def with_context(self, proposal: Proposal, history: History) -> Proposal:
+            before = briefed.setdefault(proposal.index, len(history))
+            assert len(history) == before == proposal.known
             return proposal
 
     settings = from_mapping(
         {"name": "briefs", "colony": {"iterations": 4, "overlap": overlap}, "results": {"dir": str(tmp_path)}}
     )
-    with pytest.raises(KeyboardInterrupt), open_store(settings, 1) as store:
-        run(store, settings.colony, stop_before=stop_before, make=Briefing)
-    with open_store(settings, 1, resume=True) as store:
-        run(store, settings.colony, make=Briefing)
+    with pytest.raises(KeyboardInterrupt), open_search(settings, 1) as ledger:
+        run(ledger, settings, stop_before=stop_before, make=Briefing)
+    with open_search(settings, 1, resume=True) as ledger:
+        run(ledger, settings, make=Briefing)
     phases = [0] * 3 + [3] * 4 + [7] * 3 + [10] * 4 + [14] * 3 + [17] * 4 + [21] * 3 + [24] * 4
     assert [briefed[number] for number in range(28)] == [max(0, begins - overlap) for begins in phases]
 
@@ -427,41 +421,40 @@ def test_who_was_sent_where_before_a_kill_is_not_decided_anew(tmp_path: Path, do
     """As on another machine, whose arithmetic might have a bee fly elsewhere."""
     settings, more = guided(tmp_path, "edited", "tiny", {"make": TinyObjective})
     begins = 14  # employees
-    with pytest.raises(KeyboardInterrupt), open_store(settings, 1) as store:
-        run(store, settings.colony, stop_before=begins + done, **more)
-    with open_store(settings, 1, resume=True) as store:
-        file = store.folder.state
-        state = json.loads(file.read_text(encoding="utf-8"))
-        flights = state["colony"]["flights"]
-        assert [flight["proposal"]["index"] for flight in flights] == [begins, begins + 1, begins + 2]
-        taken = {*(row.candidate for row in store.rows), *(flight["candidate"] for flight in flights)}
+    with pytest.raises(KeyboardInterrupt), open_search(settings, 1) as ledger:
+        run(ledger, settings, stop_before=begins + done, **more)
+    with open_search(settings, 1, resume=True) as ledger:
+        state = json.loads(json.dumps(ledger.state.strategy))
+        flights = [flight for flight in state["flights"] if flight["proposal"]["index"] >= begins + done]
+        assert [flight["proposal"]["index"] for flight in flights] == list(range(begins + done, begins + 3))
+        taken = {*(trial.encoded for trial in ledger.trials), *(flight["candidate"] for flight in flights)}
         space = TinyObjective(np.random.default_rng(1))
-        flight = flights[2]
+        flight = flights[-1]
         other = next(name for name in space.neighbors(flight["proposal"]["parent"]) if name not in taken)
         flight["candidate"] = flight["proposal"]["candidate"] = other
-    file.write_text(json.dumps(state), encoding="utf-8")
-    with open_store(settings, 1, resume=True) as store:
-        before = figures(store.rows)
-        run(store, settings.colony, **more)
-        candidates = [row.candidate for row in store.rows]
-        assert figures(store.rows)[: begins + done] == before
-        assert candidates[begins : begins + 3] == [flight["candidate"] for flight in flights]
+        ledger.save(strategy=state)
+    with open_search(settings, 1, resume=True) as ledger:
+        before = figures(ledger.trials)
+        run(ledger, settings, **more)
+        candidates = [row.candidate for row in ledger.trials]
+        assert figures(ledger.trials)[: begins + done] == before
+        assert candidates[begins + done : begins + 3] == [flight["candidate"] for flight in flights]
         assert candidates[begins + 2] == other
         assert len(set(candidates)) == len(candidates) == 35
 
 
 def test_a_search_goes_on_with_the_kind_of_colony_that_began_it_alone(tmp_path: Path) -> None:
     settings, more = guided(tmp_path, "kinds", "tiny", {"make": TinyObjective})
-    with pytest.raises(KeyboardInterrupt), open_store(settings, 1) as store:
-        run(store, settings.colony, stop_before=9, **more)
+    with pytest.raises(KeyboardInterrupt), open_search(settings, 1) as ledger:
+        run(ledger, settings, stop_before=9, **more)
     canonical = from_mapping(
         {"name": "kinds", "colony": {"iterations": 5, "kind": "canonical"}, "results": {"dir": str(tmp_path)}}
     )
-    with pytest.raises(ConfigError, match=r"colony\.kind"), open_store(canonical, 1, resume=True):
+    with pytest.raises(ConfigError, match=r"colony\.kind"), open_search(canonical, 1, resume=True):
         pytest.fail("another kind of colony must not go on with the search")
-    with open_store(settings, 1, resume=True) as store:
-        run(store, settings.colony, **more)
-        assert len(store.rows) == 35
+    with open_search(settings, 1, resume=True) as ledger:
+        run(ledger, settings, **more)
+        assert len(ledger.trials) == 35
 
 
 def kept_by(children: list[Child]) -> set[str]:
@@ -469,7 +462,7 @@ def kept_by(children: list[Child]) -> set[str]:
     kept: set[str] = set()
     for child in children:
         kept |= {child.key} if any(folder == "weights" for _, folder in child.artifacts) else set()
-        kept -= set(child.drops)
+        kept -= set(child.delete_weights)
     return kept
 
 
@@ -482,31 +475,31 @@ def architectures(tmp_path: Path) -> Config:
 @pytest.mark.parametrize("keep", [0, 3])
 def test_weights_that_fall_out_of_the_best_go_here_and_where_they_are_tracked(tmp_path: Path, keep: int) -> None:
     settings = architectures(tmp_path)
-    with open_store(settings, 1) as store:
-        tracker = run(store, settings.colony, make=TinyObjective, retention=Retention(keep))
-        best = ranking(store.rows)[:keep]
-        assert len(store.rows) > 10
-        assert {file.name for file in store.folder.weights.iterdir()} == {row.weights_filename for row in best}
-        assert kept_by(tracker.children) == {store.key(row.index) for row in best}
+    with open_search(settings, 1) as ledger:
+        tracker = run(ledger, settings, make=TinyObjective, keep=keep)
+        best = ranking(ledger.trials, Direction.MAXIMIZE)[:keep]
+        assert len(ledger.trials) > 10
+        assert {file.name for file in ledger.folder.weights.iterdir()} == {row.weights_filename for row in best}
+        assert kept_by(tracker.children) == {ledger.key(row.index) for row in best}
 
 
-@pytest.mark.parametrize("before", [Retention(3), Retention(None)])
+@pytest.mark.parametrize("before", [3, None])
 def test_a_search_that_is_ended_and_resumed_keeps_the_weights_of_the_best_too(
-    tmp_path: Path, before: Retention
+    tmp_path: Path, before: int | None
 ) -> None:
     """Also where all were to be kept before it was resumed."""
     settings = architectures(tmp_path)
-    with pytest.raises(KeyboardInterrupt), open_store(settings, 1) as store:
+    with pytest.raises(KeyboardInterrupt), open_search(settings, 1) as ledger:
         run(
-            store,
-            settings.colony,
+            ledger,
+            settings,
             make=TinyObjective,
-            retention=before,
+            keep=before,
             tracker=(first := CountingTracker()),
             stop_before=8,
         )
-    with open_store(settings, 1, resume=True) as store:
-        tracker = run(store, settings.colony, make=TinyObjective, retention=Retention(3))
-        best = ranking(store.rows)[:3]
-        assert {file.name for file in store.folder.weights.iterdir()} == {row.weights_filename for row in best}
-        assert kept_by([*first.children, *tracker.children]) == {store.key(row.index) for row in best}
+    with open_search(settings, 1, resume=True) as ledger:
+        tracker = run(ledger, settings, make=TinyObjective, keep=3)
+        best = ranking(ledger.trials, Direction.MAXIMIZE)[:3]
+        assert {file.name for file in ledger.folder.weights.iterdir()} == {row.weights_filename for row in best}
+        assert kept_by([*first.children, *tracker.children]) == {ledger.key(row.index) for row in best}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,26 +10,35 @@ import pytest
 
 from hivenas.config import Config, from_mapping
 from hivenas.core.folder import ResultsFolder
-from hivenas.core.records import Evaluation, Proposal, Row
+from hivenas.core.records import Evaluation
 from hivenas.core.seeds import arch_hash
 from hivenas.errors import ConfigError, MissingResultsError
-from hivenas.run.report import Ending, compare, report_data_of, report_ending, report_recorded
-from hivenas.storage import SearchState, open_store
+from hivenas.reports import Condition, ReportData
+from hivenas.run.report import compare, load_results, report_data_of, report_recorded, write_report_of
+from hivenas.run.result import SearchResult
+from hivenas.storage import Stage, open_adhoc, open_search
 from tests.reports.page.markup import read
+from tests.trials import trial
 
 ARCHS = ("input|a|output", "input|b|output", "input|a|b|output")
 
 
-def recorded(directory: Path, name: str = "bees", stage: Any = "done", model: str = "", **settings: Any) -> Config:
+TRIALS = [
+    trial(index, 0.5 + 0.1 * index, arch, epochs=2, params=10, run_id=f"run{index}") for index, arch in enumerate(ARCHS)
+]
+
+
+def recorded(
+    directory: Path, name: str = "bees", stage: Stage = Stage.DONE, model: str = "", **settings: Any
+) -> Config:
     """A recorded search of three candidates."""
     config = from_mapping({"name": name, "results": {"dir": str(directory)}, **settings})
-    with open_store(config, 3) as store:
-        for index, arch in enumerate(ARCHS):
-            evaluation = Evaluation(arch, "complete", 0.5 + 0.1 * index, 2, params=10)
-            store.append(Row.of(Proposal(index, 0, "scout", index, arch), evaluation, f"run{index}"))
-        store.save(
-            stage=stage, run_id="parent", trained=stage == "done", colony={"reused": 4}, data="1f2e", model=model
-        )
+    is_done = stage == Stage.DONE
+    with open_search(config, 3) as ledger:
+        ledger.save(run_id="parent", planned=105)
+        for each in TRIALS:
+            ledger.record(each, {"reused": 4})
+        ledger.save(stage=stage, trained=is_done, data="1f2e", model=model)
     return config
 
 
@@ -39,21 +49,25 @@ def fully_trained(config: Config, text: str) -> None:
     (folder.histories / f"{arch_hash(ARCHS[-1])}-full.json").write_text(text)
 
 
-def rows_of(config: Config) -> list[Row]:
-    return ResultsFolder(config.results.dir, config.name).rows()
+def result_of(config: Config) -> SearchResult:
+    return load_results(ResultsFolder(config.results.dir, config.name))
+
+
+def data_of(config: Config) -> ReportData:
+    return report_data_of(config, result_of(config))
 
 
 def test_all_is_told_from_the_folder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = recorded(tmp_path, model="models:/bees/3")
-    fully_trained(
-        config, json.dumps({"extra": {"test_accuracy": 0.875, "test_accuracy_low": 0.81, "test_accuracy_high": 0.93}})
-    )
+    figures = {"test_accuracy": 0.875, "test_accuracy_low": 0.81, "test_accuracy_high": 0.93}
+    fully_trained(config, json.dumps(Evaluation(ARCHS[-1], "complete", 0.9, extra=figures).to_json()))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:secret@host/mlflow/")
-    data = report_data_of(config, rows_of(config))
+    data = data_of(config)
     assert (data.condition, data.test_accuracy, data.model_uri) == ("finished", 0.875, "models:/bees/3")
     assert (data.reused, data.data, data.run_id, data.planned) == (4, "1f2e", "parent", 105)
     assert data.store == "https://host/mlflow"
-    file = report_recorded(config, rows_of(config))
+    result, file = report_recorded(config)
+    assert result == result_of(config)
     page = file.read_text(encoding="utf-8")
     assert file == tmp_path / "bees/report.html"
     assert "secret" not in page
@@ -61,29 +75,43 @@ def test_all_is_told_from_the_folder_alone(tmp_path: Path, monkeypatch: pytest.M
     assert "0.8750 0.8100 – 0.9300 (95 %), tested once" in read(page).one("section", id="found").text
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"extra": {"test_accuracy": null}}'])
+UNTESTED = Evaluation(ARCHS[-1], "complete", 0.9, extra={"test_accuracy": None})
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"extra": {}}', json.dumps(UNTESTED.to_json())])
 def test_a_full_training_whose_history_cannot_be_read_has_no_accuracy(tmp_path: Path, text: str) -> None:
     config = recorded(tmp_path)
     fully_trained(config, text)
-    data = report_data_of(config, rows_of(config))
+    data = data_of(config)
     assert (data.test_accuracy, data.model_uri) == (None, "")
 
 
 def test_a_store_that_is_no_server_is_not_linked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = recorded(tmp_path, stage="search")
+    config = recorded(tmp_path, stage=Stage.SEARCH)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@host/mlflow")
-    data = report_data_of(config, rows_of(config))
-    assert (data.condition, data.store) == ("ended", "")
-    assert "secret" not in report_recorded(config, rows_of(config)).read_text(encoding="utf-8")
+    data = data_of(config)
+    assert (data.condition, data.store) == ("interrupted", "")
+    _, file = report_recorded(config)
+    assert "secret" not in file.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("reason", "condition"), [("", "finished"), ("no space left", "ended")])
-def test_a_search_that_ends_says_how(tmp_path: Path, reason: str, condition: str) -> None:
-    config = recorded(tmp_path, stage="search")
-    file = report_ending(config, SearchState(), rows_of(config), Ending("sqlite:///x.db", "parent", 0.9, reason=reason))
+@pytest.mark.parametrize(
+    ("reason", "condition"), [("", "finished"), ("no space left", "failed"), ("stop", "interrupted")]
+)
+def test_a_search_that_ends_says_how(tmp_path: Path, reason: str, condition: Condition) -> None:
+    config = recorded(tmp_path, stage=Stage.SEARCH)
+    file = write_report_of(config, replace(result_of(config), reason=reason), condition, "")
     page = read(file.read_text(encoding="utf-8"))
     assert page.one("h1").all("span")[0].attributes["class"] == f"state {condition}"
     assert reason in page.one("main").text
+
+
+def test_evaluations_that_were_asked_for_from_python_are_told_of_too(tmp_path: Path) -> None:
+    config = from_mapping({"name": "by-hand", "results": {"dir": str(tmp_path)}})
+    with open_adhoc(config) as ledger:
+        ledger.record(TRIALS[0])
+    data = data_of(config)
+    assert (data.condition, data.planned, data.run_id, len(data.rows)) == ("adhoc", 0, "", 1)
 
 
 def test_two_searches_are_compared_by_folder_or_file_wherever_the_folders_lie(tmp_path: Path) -> None:

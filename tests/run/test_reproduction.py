@@ -15,11 +15,11 @@ from click.testing import CliRunner
 
 from hivenas import api
 from hivenas.cli.commands import main
-from hivenas.config import from_mapping
 from hivenas.core.folder import ResultsFolder
-from hivenas.core.records import Row
+from hivenas.core.records import Trial
 from hivenas.errors import MissingResultsError, TrackingError
-from tests.run.test_loop import Listener
+
+pytestmark = [pytest.mark.keras, pytest.mark.slow]
 
 SEARCH: dict[str, Any] = {
     "name": "again",
@@ -44,7 +44,7 @@ SEARCH: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def rows(store_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Row]]:
+def trials(store_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Trial]]:
     """The records of a search whose results folder is gone."""
     folder = tmp_path_factory.mktemp("again")
     with pytest.MonkeyPatch.context() as patch:
@@ -52,38 +52,37 @@ def rows(store_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[l
         patch.setenv("MLFLOW_TRACKING_URI", store_uri)
         patch.delenv("MLFLOW_RUN_ID", raising=False)
         mlflow.set_tracking_uri(store_uri)
-        config = from_mapping(SEARCH | {"results": {"dir": str(folder / "results")}})
-        finished = api.search(config, Listener())
+        finished = api.search(SEARCH | {"results": {"dir": str(folder / "results")}}, progress=False)
         shutil.rmtree(folder / "results")
-        yield list(finished.rows)
+        yield list(finished.trials)
         mlflow.set_tracking_uri(None)
 
 
-def chosen(rows: list[Row], kind: str) -> str:
+def chosen(trials: list[Trial], kind: str) -> str:
     """The run of an evaluation of a kind."""
     if kind == "full_train":
         experiment = mlflow.MlflowClient().get_experiment_by_name("again")
         (run,) = mlflow.MlflowClient().search_runs([experiment.experiment_id], "tags.`hivenas.phase` = 'full_train'")
         return str(run.info.run_id)
-    kinds: dict[str, Callable[[Row], bool]] = {
-        "stopped": lambda row: row.status == "stopped" and not row.inherited,
-        "heir": lambda row: row.status == "complete" and row.inherited > 0,
-        "momentum": lambda row: row.phase == "momentum",
+    kinds: dict[str, Callable[[Trial], bool]] = {
+        "stopped": lambda trial: trial.status == "stopped" and not trial.inherited,
+        "heir": lambda trial: trial.status == "complete" and trial.inherited > 0,
+        "momentum": lambda trial: trial.phase == "momentum",
     }
-    return next(row.run_id for row in rows if kinds[kind](row))
+    return next(trial.run_id for trial in trials if kinds[kind](trial))
 
 
 @pytest.mark.parametrize("kind", ["stopped", "heir", "momentum", "full_train"])
-def test_a_run_is_trained_again_to_the_last_bit(store: str, rows: list[Row], kind: str) -> None:
-    reproduction = api.reproduce(chosen(rows, kind), Listener())
+def test_a_run_is_trained_again_to_the_last_bit(store: str, trials: list[Trial], kind: str) -> None:
+    reproduction = api.reproduce(chosen(trials, kind))
     assert reproduction.figures == []
     assert reproduction.environment == []
     assert [figures.epoch for figures in reproduction.history] == [f.epoch for f in reproduction.recipe.history]
     assert len(reproduction.history) >= 1
 
 
-def test_what_differs_is_said_and_so_is_what_may_be_why(store: str, rows: list[Row], tmp_path: Path) -> None:
-    run_id = chosen(rows, "stopped")
+def test_what_differs_is_said_and_so_is_what_may_be_why(store: str, trials: list[Trial], tmp_path: Path) -> None:
+    run_id = chosen(trials, "stopped")
     client = mlflow.MlflowClient()
     recipe = json.loads(mlflow.artifacts.load_text(f"runs:/{run_id}/recipe.json"))
     first = recipe["history"][0]
@@ -105,10 +104,10 @@ def test_what_cannot_be_reproduced_is_said_in_a_line(
 ) -> None:
     parent = mlflow.MlflowClient().create_run("0").info.run_id
     with pytest.raises(MissingResultsError, match=r"has no recipe\.json; give the run of a candidate"):
-        api.reproduce(parent, Listener())
+        api.reproduce(parent)
     with pytest.raises(MissingResultsError, match="there is no run 'unknown'"):
-        api.reproduce("unknown", Listener())
+        api.reproduce("unknown")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     mlflow.set_tracking_uri("http://127.0.0.1:9")
     with pytest.raises(TrackingError, match="does not answer"):
-        api.reproduce(parent, Listener())
+        api.reproduce(parent)

@@ -10,8 +10,10 @@ import optuna
 from optuna.study import Study
 
 from hivenas.config import Config, from_mapping
-from hivenas.core.parameters import Parameters
-from hivenas.core.records import EpochFigures, Evaluation, Proposal, Row
+from hivenas.core.nas.space.parameters import space_parameters
+from hivenas.core.objective import ObjectiveInfo
+from hivenas.core.records import Direction, EpochFigures, Evaluation, Proposal, Trial
+from hivenas.storage.export import as_columns
 from hivenas.storage.optuna_storage import open_storage
 from hivenas.storage.optuna_study import MirrorStudy, open_study
 
@@ -24,7 +26,7 @@ def _history(*accuracies: float, begin: int = 1) -> tuple[EpochFigures, ...]:
     return tuple(EpochFigures(begin + i, 0.5, 0.5, 0.5, accuracy) for i, accuracy in enumerate(accuracies))
 
 
-def rows_of_a_search() -> list[Row]:
+def rows_of_a_search() -> list[Trial]:
     """A complete, a stopped and a failed evaluation, and a continuation of the first."""
     third = 1 / 3
     evaluations = [
@@ -44,15 +46,15 @@ def rows_of_a_search() -> list[Row]:
             Evaluation(FIRST, "complete", 0.7, 3, 0.2, 2, history=_history(0.6, 0.7, begin=4)),
         ),
     ]  # fmt: skip
-    return [Row.of(proposal, evaluation, f"run{i}") for i, (proposal, evaluation) in enumerate(evaluations)]
+    return [Trial(proposal, evaluation, f"run{i}") for i, (proposal, evaluation) in enumerate(evaluations)]
 
 
-def more_rows(count: int) -> list[Row]:
+def more_rows(count: int) -> list[Trial]:
     """Evaluations of all the architectures in turn, for pictures."""
     operations = [("identity", "dropout")[i // 2 % 2] + "|" + ("identity", "dropout")[i % 2] for i in range(count)]
     architectures = [f"input|{'sc_1|' if i % 3 == 0 else ''}{pair}|output" for i, pair in enumerate(operations)]
     return [
-        Row.of(
+        Trial(
             Proposal(i, i // 4, "onlooker", i % 4, architecture),
             Evaluation(architecture, "stopped" if i % 5 == 4 else "complete", 0.3 + 0.01 * (i * 7 % 12), 2,
                        seconds=1.0, history=_history(0.2, 0.3 + 0.01 * (i * 7 % 12))),
@@ -66,9 +68,19 @@ def config_of(storage: str, **sections: Any) -> Config:
     return from_mapping({"name": "probe", "space": SPACE, "optuna": optuna_section} | sections)
 
 
+def info_of(config: Config) -> ObjectiveInfo:
+    """What a study must know of a search of networks."""
+    return ObjectiveInfo(direction=Direction.MAXIMIZE, parameters=space_parameters(config.space))
+
+
+def columns(trials: Sequence[Trial]) -> list[dict[str, Any]]:
+    """The trials as lines of the table, which is what a study keeps of them."""
+    return [as_columns(trial) for trial in trials]
+
+
 @contextlib.contextmanager
-def opened(config: Config, parameters: Parameters | None = None) -> Iterator[MirrorStudy]:
-    with contextlib.closing(open_study(config, parameters or Parameters.of_space(config.space))) as mirror:
+def opened(config: Config, info: ObjectiveInfo | None = None) -> Iterator[MirrorStudy]:
+    with contextlib.closing(open_study(config, info or info_of(config))) as mirror:
         yield mirror
 
 
@@ -76,14 +88,14 @@ def study_of(storage: str, name: str = "probe") -> Study:
     return optuna.load_study(study_name=name, storage=open_storage(storage))
 
 
-def held(config: Config) -> list[Row]:
+def held(config: Config) -> list[Trial]:
     with opened(config) as mirror:
         recorded = mirror.recorded()
     assert recorded is not None
-    return recorded.rows
+    return recorded.trials
 
 
-def write(config: Config, rows: Sequence[Row], uid: str = "u1") -> None:
+def write(config: Config, rows: Sequence[Trial], uid: str = "u1") -> None:
     with opened(config) as mirror:
         mirror.begin(uid, overwrite=False)
         mirror.sync(rows, STATE)

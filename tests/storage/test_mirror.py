@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from hivenas.config import Config, from_mapping
-from hivenas.core.parameters import Parameters
-from hivenas.core.records import Evaluation, Proposal, Row
+from hivenas.core.records import Evaluation, Proposal, Trial
 from hivenas.errors import ConfigError, MissingResultsError, ResultsExistError, StorageError
-from hivenas.storage import open_store
+from hivenas.storage import Ledger, Stage, open_search, read_ledger
 from hivenas.storage.mirror import OptunaMirror
 from hivenas.storage.optuna_study import open_study
+from tests.storage.studies import columns, info_of
 
 ARCH = "input|identity|dropout|output"
 
@@ -30,76 +30,84 @@ def config(tmp_path: Path, folder: str, depth: int = 2, storage: str | None = No
     )
 
 
-def mirror(settings: Config, said: list[str] | None = None) -> OptunaMirror:
-    say = (said if said is not None else []).append
-    return OptunaMirror(open_study(settings, Parameters.of_space(settings.space)), say)
+def mirror(settings: Config) -> OptunaMirror:
+    return OptunaMirror(open_study(settings, info_of(settings)))
 
 
-def row(index: int, fitness: float = 0.5) -> Row:
-    return Row.of(Proposal(index, 0, "scout", 0, ARCH), Evaluation(ARCH, "complete", fitness), f"run-{index}")
+def trial(index: int, fitness: float = 0.5) -> Trial:
+    return Trial(Proposal(index, 0, "scout", 0, ARCH), Evaluation(ARCH, "complete", fitness), f"run-{index}")
 
 
-def search(settings: Config, rows: range, *, resume: bool = False, said: list[str] | None = None) -> None:
-    with open_store(settings, 7, resume=resume, mirror=mirror(settings, said)) as store:
-        store.save(colony={"evaluations": rows.start}, run_id="parent")
-        for index in rows:
-            store.append(row(index))
-        store.save(colony={"evaluations": rows.stop})
+def strategy(evaluations: int) -> dict[str, int]:
+    return {"evaluations": evaluations, "iteration": 0, "reused": 0}
 
 
-def test_a_search_goes_on_from_the_books_alone(tmp_path: Path) -> None:
+def record(ledger: Ledger, trials: range) -> None:
+    for index in trials:
+        ledger.record(trial(index), strategy(index + 1))
+
+
+def search(settings: Config, trials: range, *, resume: bool = False) -> None:
+    followed = mirror(settings)
+    with open_search(settings, 7, resume=resume, mirror=followed) as ledger:
+        ledger.save(strategy=strategy(trials.start), run_id="parent")
+        record(ledger, trials)
+        followed.sync(ledger)
+
+
+def test_a_search_goes_on_from_the_books_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     search(config(tmp_path, "here"), range(3))
     there = config(tmp_path, "there")
-    said: list[str] = []
-    with open_store(there, 99, resume=True, mirror=mirror(there, said)) as store:
-        assert store.rows == store.folder.rows() == [row(0), row(1), row(2)]
-        assert store.state.colony == {"evaluations": 3}
-        assert (store.state.seed, store.state.run_id) == (7, "parent")
-    assert len(said) == 1
-    assert said[0].startswith("3 evaluations come from the study 'probe'")
+    with open_search(there, 99, resume=True, mirror=mirror(there)) as ledger:
+        assert (
+            columns(ledger.trials) == columns(read_ledger(ledger.folder)[1]) == columns([trial(0), trial(1), trial(2)])
+        )
+        assert ledger.state.strategy == strategy(3)
+        assert (ledger.state.seed, ledger.state.run_id) == (7, "parent")
+    (said,) = (each.getMessage() for each in caplog.records)
+    assert said.startswith("3 evaluations come from the study 'probe'")
 
 
 def test_a_folder_that_was_overtaken_elsewhere_catches_up(tmp_path: Path) -> None:
     here, there = config(tmp_path, "here"), config(tmp_path, "there")
     search(here, range(2))
     search(there, range(2, 5), resume=True)
-    with open_store(here, 7, resume=True, mirror=mirror(here)) as store:
-        assert [each.index for each in store.rows] == [0, 1, 2, 3, 4]
-        assert store.state.colony == {"evaluations": 5}
+    with open_search(here, 7, resume=True, mirror=mirror(here)) as ledger:
+        assert [each.index for each in ledger.trials] == [0, 1, 2, 3, 4]
+        assert ledger.state.strategy == strategy(5)
 
 
 def test_books_that_are_behind_the_folder_are_completed(tmp_path: Path) -> None:
     without = from_mapping(config(tmp_path, "here").to_mapping() | {"optuna": {"storage": None}})
-    with open_store(without, 7) as store:
-        store.save(colony={"evaluations": 2})
-        store.append(row(0))
-        store.append(row(1))
+    with open_search(without, 7) as ledger:
+        ledger.save(strategy=strategy(2))
+        ledger.record(trial(0))
+        ledger.record(trial(1))
     search(config(tmp_path, "here"), range(2, 3), resume=True)
-    recorded = open_study(config(tmp_path, "here"), Parameters.of_space(without.space)).recorded()
+    recorded = open_study(config(tmp_path, "here"), info_of(without)).recorded()
     assert recorded is not None
-    assert [each.index for each in recorded.rows] == [0, 1, 2]
+    assert [each.index for each in recorded.trials] == [0, 1, 2]
 
 
 def test_a_search_that_was_resumed_in_two_places_is_refused(tmp_path: Path) -> None:
     here, there = config(tmp_path, "here"), config(tmp_path, "there")
     search(here, range(2))
     search(there, range(2, 5), resume=True)
-    with open_store(here, 7, resume=True) as store:  # without its mirror
-        store.append(row(5))
-    rows = [*[row(index) for index in range(2)], row(2, fitness=0.25)]
-    store.folder.rewrite(rows)
+    with open_search(here, 7, resume=True) as ledger:  # without its mirror
+        trials = [trial(0), trial(1), trial(2, fitness=0.25)]
+        ledger.take(ledger.state, trials)
     with (
         pytest.raises(ResultsExistError, match=r"evaluation 2 in .* resumed in two places"),
-        open_store(here, 7, resume=True, mirror=mirror(here)),
+        open_search(here, 7, resume=True, mirror=mirror(here)),
     ):
         pass
-    assert store.folder.rows() == rows
+    assert read_ledger(ledger.folder)[1] == trials
 
 
 def test_the_books_of_another_space_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     search(config(tmp_path, "here"), range(2))
     other = config(tmp_path, "there", depth=3)
-    with pytest.raises(ConfigError, match=r"space\.depth=2"), open_store(other, 7, resume=True, mirror=mirror(other)):
+    with pytest.raises(ConfigError, match=r"space\.depth=2"), open_search(other, 7, resume=True, mirror=mirror(other)):
         pass
     assert not list((tmp_path / "there").rglob("*.csv"))
 
@@ -108,7 +116,7 @@ def test_nothing_to_resume_in_either_place_is_said(tmp_path: Path) -> None:
     settings = config(tmp_path, "here")
     with (
         pytest.raises(MissingResultsError, match="nothing to resume"),
-        open_store(settings, 7, resume=True, mirror=mirror(settings)),
+        open_search(settings, 7, resume=True, mirror=mirror(settings)),
     ):
         pass
 
@@ -116,45 +124,49 @@ def test_nothing_to_resume_in_either_place_is_said(tmp_path: Path) -> None:
 def test_a_study_is_overwritten_only_when_asked_for_and_once_the_search_has_begun(tmp_path: Path) -> None:
     search(config(tmp_path, "here"), range(2))
     there = config(tmp_path, "there")
-    with pytest.raises(ResultsExistError, match="--overwrite"), open_store(there, 7, mirror=mirror(there)):
+    with pytest.raises(ResultsExistError, match="--overwrite"), open_search(there, 7, mirror=mirror(there)):
         pass
-    with pytest.raises(KeyError), open_store(there, 7, overwrite=True, mirror=mirror(there)):
+    with pytest.raises(KeyError), open_search(there, 7, overwrite=True, mirror=mirror(there)):
         raise KeyError("no images")
     assert recorded_indices(there) == [0, 1]
-    with open_store(there, 7, overwrite=True, mirror=mirror(there)) as store:
-        store.save(colony={"evaluations": 0})
-        store.append(row(0))
+    followed = mirror(there)
+    with open_search(there, 7, overwrite=True, mirror=followed) as ledger:
+        ledger.save(strategy=strategy(0))
+        ledger.record(trial(0))
+        followed.sync(ledger)
     assert recorded_indices(there) == [0]
 
 
 def test_a_search_that_was_killed_before_it_began_leaves_its_study_to_the_next(tmp_path: Path) -> None:
     settings = config(tmp_path, "here")
-    with open_store(settings, 7, mirror=mirror(settings)):
+    with open_search(settings, 7, mirror=mirror(settings)):
         pass
     search(settings, range(1))
     assert recorded_indices(settings) == [0]
 
 
+@pytest.mark.slow
 def test_storage_that_is_away_holds_up_nothing_and_is_completed_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("hivenas.core.outage.PAUSE_S", 0.0)
     settings = config(tmp_path, "here")
-    said: list[str] = []
-    with open_store(settings, 7, mirror=mirror(settings, said)) as store:
-        store.save(colony={"evaluations": 0})
-        store.append(row(0))
+    followed = mirror(settings)
+    with open_search(settings, 7, mirror=followed) as ledger:
+        ledger.save(strategy=strategy(0))
+        ledger.record(trial(0))
+        assert followed.sync(ledger) == 0
         with sqlite3.connect(tmp_path / "books.db", isolation_level=None) as writer:
             writer.execute("BEGIN EXCLUSIVE")
-            store.append(row(1))
-            assert store.sync_mirror() == 1
+            ledger.record(trial(1))
+            assert followed.sync(ledger, force=True) == 1
             writer.execute("ROLLBACK")
         writer.close()
-        store.append(row(2))
-        assert store.sync_mirror() == 0
+        ledger.record(trial(2))
+        assert followed.sync(ledger, force=True) == 0
     assert recorded_indices(settings) == [0, 1, 2]
-    assert len(said) == 2
-    assert "answers again" in said[1]
+    assert len(caplog.records) == 2
+    assert "answers again" in caplog.records[1].getMessage()
 
 
 def test_storage_that_is_away_at_the_start_is_said_before_anything_is_written(tmp_path: Path) -> None:
@@ -168,42 +180,39 @@ def test_the_seconds_and_runs_of_a_record_may_differ_between_folder_and_books(tm
     here, there = config(tmp_path, "here"), config(tmp_path, "there")
     search(here, range(2))
     search(there, range(2, 3), resume=True)
-    with open_store(here, 7, resume=True) as store:
-        store.folder.rewrite([replace(each, run_id="later", seconds=3.0) for each in store.rows])
-    with open_store(here, 7, resume=True, mirror=mirror(here)) as store:
-        assert len(store.rows) == 3
+    with open_search(here, 7, resume=True) as ledger:
+        later = [replace(each, run_id="later") for each in ledger.trials]
+        slower = [replace(each, evaluation=replace(each.evaluation, seconds=3.0)) for each in later]
+        ledger.take(ledger.state, slower)
+    with open_search(here, 7, resume=True, mirror=mirror(here)) as ledger:
+        assert len(ledger.trials) == 3
 
 
 def recorded_indices(settings: Config) -> list[int]:
-    recorded = open_study(settings, Parameters.of_space(settings.space)).recorded()
+    recorded = open_study(settings, info_of(settings)).recorded()
     assert recorded is not None
-    return [each.index for each in recorded.rows]
+    return [each.index for each in recorded.trials]
 
 
 def test_of_two_records_with_the_same_evaluations_the_one_that_is_further_counts(tmp_path: Path) -> None:
     here, there = config(tmp_path, "here"), config(tmp_path, "there")
     search(here, range(2))
-    with open_store(there, 7, resume=True, mirror=mirror(there)) as store:
-        store.save(stage="done", trained=True)
-    with open_store(here, 7, resume=True, mirror=mirror(here)) as store:
-        assert (store.state.stage, store.state.trained) == ("done", True)
-    with open_store(here, 7, resume=True, mirror=mirror(here)) as store:
-        store.save(stage="done", trained=False)
+    followed = mirror(there)
+    with open_search(there, 7, resume=True, mirror=followed) as ledger:
+        ledger.save(stage=Stage.DONE, trained=True)
+        followed.sync(ledger)
+    with open_search(here, 7, resume=True, mirror=mirror(here)) as ledger:
+        assert (ledger.state.stage, ledger.state.trained) == (Stage.DONE, True)
 
 
 def test_a_kill_between_a_new_search_and_the_end_of_the_study_that_it_replaces(tmp_path: Path) -> None:
     here, there = config(tmp_path, "here"), config(tmp_path, "there")
     search(here, range(2))
-    followed = mirror(there)
-    followed.follow = broken  # type: ignore[method-assign]
-    with open_store(there, 7, overwrite=True, mirror=followed) as store, pytest.raises(StorageError):
-        store.save(colony={"evaluations": 0})
+    with open_search(there, 7, overwrite=True, mirror=mirror(there)) as ledger:
+        ledger.save(strategy=strategy(0))  # and killed before the study follows
     assert recorded_indices(there) == [0, 1]
-    with open_store(there, 7, resume=True, mirror=mirror(there)) as store:
-        store.save(colony={"evaluations": 0})
-        store.append(row(0))
+    followed = mirror(there)
+    with open_search(there, 7, resume=True, mirror=followed) as ledger:
+        ledger.record(trial(0), strategy(1))
+        followed.sync(ledger)
     assert recorded_indices(there) == [0]
-
-
-def broken(*arguments: object, **named: object) -> int:
-    raise StorageError("killed here")

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from hivenas.core.parameters import Parameters
 from hivenas.errors import ConfigError, StorageError
 from hivenas.storage.optuna_storage import open_storage
 from hivenas.storage.optuna_study import MirrorStudy
 from tests.interruptions import ctrl_c_in_a_transaction
-from tests.storage.studies import STATE, config_of, opened, rows_of_a_search, study_of, write
+from tests.storage.studies import STATE, columns, config_of, info_of, opened, rows_of_a_search, study_of, write
 
 BAD_ADDRESSES = [
     ("journal:", "a journal needs a file"),
@@ -78,7 +77,7 @@ def test_a_password_stays_out_of_what_a_database_says(monkeypatch: pytest.Monkey
 def test_the_kept_configuration_has_no_password(tmp_path: Path) -> None:
     config = config_of("postgresql://me:s3cret@localhost/mirror")
     storage = open_storage(f"sqlite:///{tmp_path}/books.db")
-    mirror = MirrorStudy(config, Parameters.of_space(config.space), storage)
+    mirror = MirrorStudy(config, info_of(config), storage)
     mirror.begin("u1", overwrite=False)
     recorded = mirror.recorded()
     assert recorded is not None
@@ -144,6 +143,6 @@ def test_ctrl_c_waits_until_an_evaluation_is_recorded_and_leaves_no_lock(tmp_pat
         assert kept.value.__traceback__
         recorded = other.recorded()
         assert recorded is not None
-        assert recorded.rows == rows_of_a_search()
+        assert columns(recorded.trials) == columns(rows_of_a_search())
         other.begin("u1", overwrite=False)
         assert other.sync(rows_of_a_search(), STATE | {"stage": "done"}) == 0

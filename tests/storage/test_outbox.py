@@ -1,17 +1,21 @@
+"""Messages to MLflow: posted with what they tell, sent in order, kept while the store does not answer."""
+
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from hivenas.config import Config, from_mapping
 from hivenas.core.files import written_whole
-from hivenas.core.records import EpochFigures, Evaluation, Proposal, Row
-from hivenas.core.tracker import Child, Closing, NullTracker, Published, ServableModel, child_of
+from hivenas.core.records import EpochFigures, Evaluation, Proposal, Trial
+from hivenas.core.tracked import Child, Closing, Published, RunContext, ServableModel, child_of
+from hivenas.core.tracker import NullTracker
 from hivenas.errors import TrackingError, TrackingRefusedError
-from hivenas.storage.outbox import Letter, Outbox
+from hivenas.storage import Ledger, Message, MessageStatus, Outbox, open_search, read_ledger
 
 ARCH = "input|identity|output"
 
@@ -20,6 +24,7 @@ class Reader(NullTracker):
     """Keeps what it is told; does not answer, or refuses, as it is told to."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.children: list[tuple[Child, bool]] = []
         self.closings: list[Closing] = []
         self.models: list[tuple[ServableModel, str]] = []
@@ -41,23 +46,32 @@ class Reader(NullTracker):
         return Published("models:/name@alias", "version 1 of name is the alias")
 
 
-def letter(folder: Path, index: int, fitness: float = 0.1 + 0.2) -> Letter:
+def config(folder: Path) -> Config:
+    return from_mapping({"name": "s", "results": {"dir": str(folder)}})
+
+
+def trial(index: int, fitness: float = 0.1 + 0.2) -> Trial:
     history = (EpochFigures(1, 1 / 3, 0.5, float("inf"), fitness),)
     evaluation = Evaluation(ARCH, "complete", fitness, 1, filename="a.h5", history=history)
-    proposal = Proposal(index, 0, "scout", 0, ARCH)
-    weights = folder / "weights" / "a.h5"
+    return Trial(Proposal(index, 0, "scout", 0, ARCH), evaluation)
+
+
+def message(ledger: Ledger, index: int, fitness: float = 0.1 + 0.2) -> Message:
+    weights = ledger.folder.weights / "a.h5"
     weights.parent.mkdir(exist_ok=True)
     weights.write_bytes(b"weights")
-    child = child_of(
-        proposal,
-        evaluation,
-        search="s",
-        phase="evaluate",
-        params={"op_00": "identity"},
-        weights=[weights],
-        key=f"s:{index}",
+    context = RunContext(
+        search="s", phase="evaluate", params={"op_00": "identity"}, weights=[weights], key=f"s:{index}"
     )
-    return Letter(row=Row.of(proposal, evaluation), child=child)
+    told = trial(index, fitness)
+    return Message(trial=index, child=child_of(told.proposal, told.evaluation, context))
+
+
+def post(ledger: Ledger, outbox: Outbox, index: int) -> None:
+    """Records a trial with its message, as a search does."""
+    with ledger.transaction():
+        ledger.record(trial(index), {"evaluations": index + 1, "iteration": 0, "reused": 0})
+        outbox.post(message(ledger, index))
 
 
 @pytest.fixture
@@ -66,165 +80,181 @@ def reader() -> Reader:
 
 
 @pytest.fixture
-def said() -> list[str]:
-    return []
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with open_search(config(tmp_path), 1) as opened:
+        opened.save(strategy={"evaluations": 0, "iteration": 0, "reused": 0})
+        yield opened
 
 
 @pytest.fixture
-def open_outbox(tmp_path: Path, reader: Reader, said: list[str]) -> Callable[[], Outbox]:
-    return lambda: Outbox(tmp_path / "outbox", reader, said.append)
+def open_outbox(ledger: Ledger, reader: Reader) -> Callable[[], Outbox]:
+    return lambda: Outbox(ledger, reader)
 
 
-def test_a_letter_comes_back_exactly_in_another_process(tmp_path: Path, open_outbox: Callable[[], Outbox]) -> None:
-    written = [letter(tmp_path, 0), letter(tmp_path, 1, float("inf"))]
-    model = ServableModel(
-        tmp_path / "weights/m.keras", tmp_path / "weights/m.npy", None, "champion", {"a": "b"}, "text"
-    )
-    closing = Closing(
-        "run", "FINISHED", {"evaluations": 2.0}, "# note", artifacts=((tmp_path / "s.csv", ""),), end_ms=7
-    )
-    written += [Letter(child=written[0].child, model=model), Letter(closing=closing)]
+def attached(ledger: Ledger) -> list[str]:
+    return sorted(path.name for path in ledger.folder.attachments.glob("*"))
+
+
+def test_a_message_comes_back_exactly_in_another_process(ledger: Ledger, open_outbox: Callable[[], Outbox]) -> None:
+    folder = ledger.folder.path
+    first = message(ledger, 0)
+    model = ServableModel(folder / "weights/m.keras", folder / "weights/m.npy", None, "champion", {"a": "b"}, "text")
+    closing = Closing("run", "FINISHED", {"evaluations": 2.0}, "# note", artifacts=((folder / "s.csv", ""),), end_ms=7)
+    posted = [first, message(ledger, 1, float("inf"))]
+    posted += [Message(child=first.child, model=model), Message(closing=closing)]
     outbox = open_outbox()
-    for each in written:
-        outbox.write(each)
-    read = open_outbox().letters()
-    assert [without_files(each) for each in read] == [without_files(each) for each in written]
+    for each in posted:
+        outbox.post(each)
+    read = open_outbox().messages()
+    assert [without_files(each) for each in read] == [without_files(each) for each in posted]
     assert read[2].model
-    assert read[2].model.file == tmp_path / "weights/m.keras"
+    assert read[2].model.file == folder / "weights/m.keras"
     assert read[3].closing
-    assert read[3].closing.artifacts == ((tmp_path / "s.csv", ""),)
+    assert read[3].closing.artifacts == ((folder / "s.csv", ""),)
 
 
-def without_files(each: Letter) -> Letter:
+def without_files(each: Message) -> Message:
     return replace(each, child=each.child and replace(each.child, artifacts=()))
 
 
-def test_a_letters_files_are_kept_as_they_were_whatever_takes_their_place(
-    tmp_path: Path, reader: Reader, open_outbox: Callable[[], Outbox]
+def test_a_messages_files_are_kept_as_they_were_whatever_takes_their_place(
+    ledger: Ledger, reader: Reader, open_outbox: Callable[[], Outbox]
 ) -> None:
-    (tmp_path / "m.keras").write_bytes(b"first model")
-    model = ServableModel(tmp_path / "m.keras", tmp_path / "none.npy", None, "alias", {}, "")
+    file = ledger.folder.path / "m.keras"
+    file.write_bytes(b"first model")
+    model = ServableModel(file, ledger.folder.path / "none.npy", None, "alias", {}, "")
     outbox = open_outbox()
-    outbox.write(Letter(child=letter(tmp_path, 0).child, model=model))
-    for file in (tmp_path / "m.keras", tmp_path / "weights" / "a.h5"):
-        with written_whole(file) as temporary:
+    outbox.post(Message(child=message(ledger, 0).child, model=model))
+    for each in (file, ledger.folder.weights / "a.h5"):
+        with written_whole(each) as temporary:
             temporary.write_bytes(b"second")
-    delivered = open_outbox().deliver()
-    ((child, _),) = reader.children
-    assert [(file.name, file.read_bytes(), folder) for file, folder in child.artifacts] == [
-        ("a.h5", b"weights", "weights")
-    ]
-    ((told, _),) = reader.models
-    assert told.file.name == "m.keras"
-    assert told.file.read_bytes() == b"first model"
-    outbox.forget(delivered)
-    assert list((tmp_path / "outbox").iterdir()) == []
+    seen: list[bytes] = []
+    reader.publish = lambda model, run: seen.append(model.file.read_bytes()) or Published()  # type: ignore[method-assign,func-returns-value]
+    reader.log_child = lambda child, *, again=False: seen.extend(f.read_bytes() for f, _ in child.artifacts) or "r"  # type: ignore[method-assign,func-returns-value]
+    assert len(open_outbox().send()) == 1
+    assert seen == [b"weights", b"first model"]
+    assert attached(ledger) == []
 
 
-def test_files_of_a_letter_that_a_kill_kept_from_being_written_are_removed(
-    tmp_path: Path, open_outbox: Callable[[], Outbox]
+def test_a_trial_and_its_message_are_written_together_or_not_at_all(
+    ledger: Ledger, open_outbox: Callable[[], Outbox]
 ) -> None:
     outbox = open_outbox()
-    outbox.write(letter(tmp_path, 0))
-    outbox.write(letter(tmp_path, 1))
-    (tmp_path / "outbox" / "00000001.json").unlink()
-    open_outbox()
-    assert {path.name for path in (tmp_path / "outbox").iterdir()} == {"00000000", "00000000.json"}
+
+    def torn() -> None:
+        with ledger.transaction():
+            ledger.record(trial(0), {"evaluations": 1, "iteration": 0, "reused": 0})
+            outbox.post(message(ledger, 0))
+            raise KeyError("killed here")
+
+    with pytest.raises(KeyError):
+        torn()
+    assert ledger.trials == read_ledger(ledger.folder)[1] == []
+    assert ledger.state.strategy == {"evaluations": 0, "iteration": 0, "reused": 0}
+    assert ledger.messages(*MessageStatus) == []
+    open_outbox()  # finds a folder of a message that was never posted
+    assert attached(ledger) == []
 
 
-def test_letters_are_delivered_once_in_their_order(
-    tmp_path: Path, reader: Reader, open_outbox: Callable[[], Outbox]
+def test_the_run_of_a_trial_is_written_with_the_end_of_its_message(
+    ledger: Ledger, open_outbox: Callable[[], Outbox]
 ) -> None:
     outbox = open_outbox()
     for index in range(3):
-        outbox.write(letter(tmp_path, index))
-    delivered = outbox.deliver()
-    assert [each.run_id for each in delivered] == ["run-0", "run-1", "run-2"]
-    assert outbox.deliver() == []
+        post(ledger, outbox, index)
+    outbox.send()
+    assert [each.run_id for each in ledger.trials] == ["run-0", "run-1", "run-2"]
+    assert read_ledger(ledger.folder)[1] == ledger.trials
+    assert ledger.messages(*MessageStatus) == []
+
+
+def test_messages_are_sent_once_in_their_order(
+    ledger: Ledger, reader: Reader, open_outbox: Callable[[], Outbox]
+) -> None:
+    outbox = open_outbox()
+    for index in range(3):
+        post(ledger, outbox, index)
+    assert [each.run_id for each in outbox.send()] == ["run-0", "run-1", "run-2"]
+    assert outbox.send() == []
     assert [again for _, again in reader.children] == [False] * 3
-    outbox.forget(delivered)
     assert open_outbox().waiting == 0
 
 
-def test_a_letter_that_was_delivered_but_not_forgotten_is_handed_over_as_a_repetition(
-    tmp_path: Path, reader: Reader, open_outbox: Callable[[], Outbox]
+def test_what_another_process_may_have_sent_is_sent_as_a_repetition(
+    ledger: Ledger, reader: Reader, open_outbox: Callable[[], Outbox]
 ) -> None:
-    outbox = open_outbox()
-    outbox.write(letter(tmp_path, 0))
-    outbox.deliver()
+    post(ledger, open_outbox(), 0)
     after = open_outbox()
-    after.write(letter(tmp_path, 1))
-    after.deliver()
-    assert [(child.step, again) for child, again in reader.children] == [(0, False), (0, True), (1, False)]
+    post(ledger, after, 1)
+    after.send()
+    assert [(child.step, again) for child, again in reader.children] == [(0, True), (1, False)]
 
 
-def test_what_cannot_be_delivered_waits_and_is_said_once(
-    tmp_path: Path, reader: Reader, said: list[str], open_outbox: Callable[[], Outbox]
+def test_what_cannot_be_sent_waits_and_is_said_once(
+    ledger: Ledger, reader: Reader, open_outbox: Callable[[], Outbox], caplog: pytest.LogCaptureFixture
 ) -> None:
     outbox = open_outbox()
     reader.fails = TrackingError("the store does not answer")
     for index in range(3):
-        outbox.write(letter(tmp_path, index))
-        assert outbox.deliver(force=True) == []
+        post(ledger, outbox, index)
+        assert outbox.send(force=True) == []
     assert outbox.waiting == 3
-    assert len(said) == 1
+    assert len(caplog.records) == 1
     reader.fails = None
-    assert outbox.deliver() == [], "there is a pause after a failure"
-    assert [each.run_id for each in outbox.deliver(force=True)] == ["run-0", "run-1", "run-2"]
+    assert outbox.send() == [], "there is a pause after a failure"
+    assert [each.run_id for each in outbox.send(force=True)] == ["run-0", "run-1", "run-2"]
     # Only what was tried may be there already, and has to be looked for.
     assert [again for _, again in reader.children] == [True, False, False]
-    assert len(said) == 2
-    assert "taken the 3 records" in said[1]
+    assert len(caplog.records) == 2
+    assert "taken the 3 records" in caplog.text
 
 
 def test_what_is_refused_for_good_is_put_aside_and_holds_nothing_up(
-    tmp_path: Path, reader: Reader, said: list[str], open_outbox: Callable[[], Outbox]
+    ledger: Ledger, reader: Reader, open_outbox: Callable[[], Outbox], caplog: pytest.LogCaptureFixture
 ) -> None:
     outbox = open_outbox()
     reader.fails = TrackingRefusedError("no such run")
-    outbox.write(letter(tmp_path, 0))
-    assert outbox.deliver() == []
+    post(ledger, outbox, 0)
+    assert outbox.send() == []
     reader.fails = None
-    outbox.write(letter(tmp_path, 1))
-    assert [each.run_id for each in outbox.deliver()] == ["run-1"]
-    assert (tmp_path / "outbox" / "refused" / "00000000.json").exists()
-    assert "no such run" in said[0]
-    assert "refused/00000000.json" in said[0]
+    post(ledger, outbox, 1)
+    assert [each.run_id for each in outbox.send()] == ["run-1"]
+    assert len(ledger.messages(MessageStatus.REFUSED)) == 1
+    assert "no such run" in caplog.text
+    assert attached(ledger), "its files are kept"
 
 
 def test_what_was_refused_is_tried_again_in_its_place_when_asked_for(
-    tmp_path: Path, reader: Reader, open_outbox: Callable[[], Outbox]
+    ledger: Ledger, reader: Reader, open_outbox: Callable[[], Outbox]
 ) -> None:
     outbox = open_outbox()
     reader.fails = TrackingRefusedError("no such run")
-    outbox.write(letter(tmp_path, 0))
-    outbox.deliver()
+    post(ledger, outbox, 0)
+    outbox.send()
     later = open_outbox()
-    later.write(letter(tmp_path, 1))
-    later.deliver()
-    assert {file.name for file in (tmp_path / "outbox" / "refused").iterdir()} == {"00000000.json", "00000001.json"}
+    post(ledger, later, 1)
+    later.send()
+    assert len(ledger.messages(MessageStatus.REFUSED)) == 2
     reader.fails = None
-    later.write(letter(tmp_path, 2))
+    post(ledger, later, 2)
     later.retry_refused()
-    assert [each.run_id for each in later.deliver()] == ["run-0", "run-1", "run-2"]
+    assert [each.run_id for each in later.send()] == ["run-0", "run-1", "run-2"]
     assert [again for _, again in reader.children] == [True, True, False]
 
 
-def test_a_letter_of_another_version_is_put_aside(
-    tmp_path: Path, reader: Reader, said: list[str], open_outbox: Callable[[], Outbox]
+def test_a_message_of_another_version_is_put_aside(
+    ledger: Ledger, open_outbox: Callable[[], Outbox], caplog: pytest.LogCaptureFixture
 ) -> None:
-    outbox = open_outbox()
-    outbox.write(letter(tmp_path, 0))
-    outbox.write(letter(tmp_path, 1))
-    (tmp_path / "outbox" / "00000000.json").write_text('{"row": {"colour": "red"}}')
+    ledger.post('{"child": {"colour": "red"}}')
+    post(ledger, open_outbox(), 0)
     after = open_outbox()
-    assert len(after.letters()) == 1
-    assert [each.run_id for each in after.deliver()] == ["run-1"]
-    assert "00000000.json cannot be read" in said[0]
+    assert len(after.messages()) == 1
+    assert [each.run_id for each in after.send()] == ["run-0"]
+    assert "cannot be read" in caplog.text
 
 
-def test_what_comes_before_any_letter_is_done_once_the_store_answers(
-    tmp_path: Path, reader: Reader, said: list[str], open_outbox: Callable[[], Outbox]
+def test_what_comes_before_any_message_is_done_once_the_store_answers(
+    ledger: Ledger, reader: Reader, open_outbox: Callable[[], Outbox]
 ) -> None:
     done: list[str] = []
     answers = False
@@ -236,45 +266,53 @@ def test_what_comes_before_any_letter_is_done_once_the_store_answers(
 
     outbox = open_outbox()
     outbox.open_with(opening)
-    outbox.write(letter(tmp_path, 0))
-    assert outbox.deliver(force=True) == []
+    post(ledger, outbox, 0)
+    assert outbox.send(force=True) == []
     assert reader.children == []
     answers = True
-    assert len(outbox.deliver(force=True)) == 1
-    outbox.deliver(force=True)
+    assert len(outbox.send(force=True)) == 1
+    outbox.send(force=True)
     assert done == ["opened"]
 
 
-@pytest.mark.parametrize(("finished", "delivered"), [(False, ["FINISHED"]), (True, [])])
+@pytest.mark.parametrize(("finished", "sent"), [(False, ["FINISHED"]), (True, [])])
 def test_a_search_that_goes_on_is_not_closed_by_what_an_earlier_end_left(
-    reader: Reader, open_outbox: Callable[[], Outbox], finished: bool, delivered: list[str]
+    reader: Reader, open_outbox: Callable[[], Outbox], finished: bool, sent: list[str]
 ) -> None:
     outbox = open_outbox()
     for status in ("KILLED", "FINISHED", "FAILED"):
-        outbox.write(Letter(closing=Closing("run", status, {}, "")))
+        outbox.post(Message(closing=Closing("run", status, {}, "")))
     outbox.drop_closings(finished=finished)
-    outbox.deliver()
-    assert [closing.status for closing in reader.closings] == delivered
+    outbox.send()
+    assert [closing.status for closing in reader.closings] == sent
 
 
-def test_a_model_is_published_on_the_run_of_its_training(
-    tmp_path: Path, reader: Reader, open_outbox: Callable[[], Outbox]
+def test_a_model_is_published_on_the_run_of_its_training_and_its_message_kept(
+    ledger: Ledger, reader: Reader, open_outbox: Callable[[], Outbox]
 ) -> None:
-    model = ServableModel(tmp_path / "m.keras", tmp_path / "m.npy", "name", "alias", {}, "")
+    model = ServableModel(ledger.folder.path / "m.keras", ledger.folder.path / "m.npy", "name", "alias", {}, "")
     outbox = open_outbox()
-    outbox.write(Letter(child=letter(tmp_path, 5).child, model=model))
-    (delivered,) = outbox.deliver()
-    assert (delivered.run_id, delivered.published.uri) == ("run-5", "models:/name@alias")
-    assert reader.models == [(model, "run-5")]
+    outbox.post(Message(child=message(ledger, 5).child, model=model, keep_after_send=True))
+    (sent,) = outbox.send()
+    assert (sent.run_id, sent.published.uri) == ("run-5", "models:/name@alias")
+    assert ledger.state.model == "models:/name@alias"
+    assert [told for told, _ in reader.models] == [model]
+    again = open_outbox()
+    assert again.waiting == 0
+    assert [each.model for each in again.messages()] == [model]
+    again.forget_kept()
+    assert ledger.messages(*MessageStatus) == []
 
 
-def test_a_results_folder_may_be_moved_with_its_letters(tmp_path: Path, reader: Reader) -> None:
+def test_a_results_folder_may_be_moved_with_its_messages(tmp_path: Path, reader: Reader) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
-    here.mkdir()
-    Outbox(here / "outbox", reader, print).write(letter(here, 0))
+    with open_search(config(here), 1) as ledger:
+        ledger.save(strategy={"evaluations": 0, "iteration": 0, "reused": 0})
+        post(ledger, Outbox(ledger, reader), 0)
     shutil.move(here, there)
-    Outbox(there / "outbox", reader, print).deliver()
-    ((child, _),) = reader.children
-    ((file, folder_),) = child.artifacts
+    seen: list[Path] = []
+    reader.log_child = lambda child, *, again=False: seen.extend(file for file, _ in child.artifacts) or "r"  # type: ignore[method-assign,func-returns-value]
+    with open_search(config(there), 1, resume=True) as ledger:
+        Outbox(ledger, reader).send()
+    (file,) = seen
     assert file.resolve().is_relative_to(there)
-    assert (file.name, file.read_bytes(), folder_) == ("a.h5", b"weights", "weights")

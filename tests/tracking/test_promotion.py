@@ -7,7 +7,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from hivenas.core.tracker import Published, ServableModel
+from hivenas.core.tracked import Published, ServableModel
 from hivenas.tracking.promotion import promote
 
 Register = Callable[..., str]

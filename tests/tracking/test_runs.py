@@ -11,35 +11,34 @@ from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
+from hivenas.core.nas.space.parameters import run_parameters
 from hivenas.core.records import EpochFigures, Evaluation, Proposal
 from hivenas.core.seeds import arch_hash
-from hivenas.core.tracker import (
+from hivenas.core.tracked import (
     MODEL_URI,
     MODEL_VERDICT,
     Child,
     Closing,
     Page,
     Published,
+    RunContext,
     SearchCard,
     child_of,
     link_to,
-    operation_params,
 )
 from hivenas.errors import MissingResultsError, TrackingError, TrackingRefusedError
-from hivenas.tracking import MlflowTracker
+from hivenas.tracking.runs import MlflowTracker
 from tests.interruptions import ctrl_c_in_a_transaction
 
 ARCH = "input|sc_1|sep3x3_32|dropout|output"
 
 
 def card(tmp_path: Path, name: str) -> SearchCard:
-    file = tmp_path / f"{name}.yaml"
-    file.write_text(f"name: {name}\n")
     data: dict[str, Any] = {"name": "digits", "digest": "abc", "shape": [8, 8, 1], "dtype": "float32", "classes": 10}
     data |= {"class_names": list("0123456789"), "train": 8, "validation": 1, "test": 1}
     picture = tmp_path / f"{name}.png"
     picture.write_bytes(b"a picture")
-    return SearchCard(name, {"name": name, "evaluation.epochs": "2"}, file, data, [picture])
+    return SearchCard(name, {"name": name, "evaluation.epochs": "2"}, f"name: {name}\n", data, [picture])
 
 
 def evaluation(tmp_path: Path, status: str = "complete", fitness: float = 0.65) -> Evaluation:
@@ -61,16 +60,15 @@ def evaluation(tmp_path: Path, status: str = "complete", fitness: float = 0.65) 
 
 
 def child(tmp_path: Path, outcome: Evaluation, index: int = 17, *, best: float | None = None, **more: Any) -> Child:
-    return child_of(
-        Proposal(index, 2, "onlooker", 3, ARCH, 0.6),
-        outcome,
+    context = RunContext(
         search="bees",
         phase="evaluate",
-        params=operation_params(("sep3x3_32", "dropout"), (1, 0), 3),
+        params=run_parameters(("sep3x3_32", "dropout"), (1, 0), 3),
         weights=[tmp_path / "weights.h5"],
         progress={} if best is None else {"fitness": outcome.fitness, "best_fitness": best},
         **more,
     )
+    return child_of(Proposal(index, 2, "onlooker", 3, ARCH, 0.6), outcome, context)
 
 
 def log_child(tracker: MlflowTracker, tmp_path: Path, outcome: Evaluation, **more: Any) -> str:
@@ -86,7 +84,8 @@ def test_a_search_is_one_parent_run_with_its_configuration_and_data(store: str, 
     run_id = tracker.open_search(card(tmp_path, "bees"))
     log_child(tracker, tmp_path, evaluation(tmp_path, fitness=0.5), index=0, best=0.5)
     log_child(tracker, tmp_path, evaluation(tmp_path, fitness=0.4), index=1, best=0.5)
-    artifacts = ((tmp_path / "bees.yaml", "plots"),)
+    (tmp_path / "bees.csv").write_text("index\n")
+    artifacts = ((tmp_path / "bees.csv", ""),)
     tracker.close_search(Closing(run_id, "FINISHED", {"evaluations": 2.0}, "# Search", artifacts=artifacts, end_ms=5))
 
     run = run_of(run_id)
@@ -100,7 +99,8 @@ def test_a_search_is_one_parent_run_with_its_configuration_and_data(store: str, 
     assert [(m.step, m.value) for m in client.get_metric_history(run_id, "fitness")] == [(0, 0.5), (1, 0.4)]
     assert [m.value for m in client.get_metric_history(run_id, "best_fitness")] == [0.5, 0.5]
     assert run.inputs.dataset_inputs[0].dataset.name == "digits"
-    assert {file.path for file in client.list_artifacts(run_id)} == {"bees.yaml", "plots"}
+    assert {file.path for file in client.list_artifacts(run_id)} == {"bees.csv", "bees.yaml", "plots"}
+    assert mlflow.artifacts.load_text(f"runs:/{run_id}/bees.yaml") == "name: bees\n"
 
 
 def test_an_evaluation_is_a_nested_run_with_everything_on_it(store: str, tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_a_child_that_is_told_again_by_another_process_is_completed_not_doubled(
     client.update_run(run_id, status="RUNNING")  # as a kill before the last call leaves it
 
     second = MlflowTracker("again")
-    second.adopt(parent, {})
+    second.resume_from(parent, {})
     assert second.log_child(told, again=True) == run_id
     assert points(run_id) == before
     assert points(parent) == curve
@@ -255,7 +255,7 @@ def test_links_between_children_are_ids_also_where_only_their_keys_were_known(st
     parent = tracker.open_search(card(tmp_path, "links"))
     first = log_child(tracker, tmp_path, evaluation(tmp_path), index=0, key="links:0000")
     second = MlflowTracker("links")
-    second.adopt(parent, {})
+    second.resume_from(parent, {})
     run_id = log_child(second, tmp_path, evaluation(tmp_path), index=1, key="links:0001", continues="links:0000")
     assert run_of(run_id).data.tags["hivenas.continues"] == first
 
@@ -302,7 +302,7 @@ def test_a_file_is_fetched_from_a_run_by_its_key(store: str, tmp_path: Path) -> 
     parent = tracker.open_search(card(tmp_path, "fetch"))
     log_child(tracker, tmp_path, evaluation(tmp_path), key="fetch:0017")
     elsewhere = MlflowTracker("fetch")
-    elsewhere.adopt(parent, {})
+    elsewhere.resume_from(parent, {})
     assert elsewhere.fetch("fetch:0017", "weights/weights.h5", tmp_path / "other")
     assert (tmp_path / "other" / "weights.h5").read_bytes() == b"weights"
     assert not elsewhere.fetch("fetch:0017", "weights/none.h5", tmp_path / "other")
@@ -313,7 +313,7 @@ def test_what_mlflow_refuses_and_a_store_that_is_away_are_told_apart(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tracker = MlflowTracker("refused")
-    tracker.adopt("0123456789abcdef0123456789abcdef", {})
+    tracker.resume_from("0123456789abcdef0123456789abcdef", {})
     with pytest.raises(TrackingRefusedError, match="refuses"):
         log_child(tracker, tmp_path, evaluation(tmp_path))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -395,20 +395,20 @@ def test_a_description_is_cut_to_what_mlflow_keeps(store: str, tmp_path: Path) -
     assert len(run_of(parent).data.tags["mlflow.note.content"]) == 8000
 
 
-def test_weights_that_are_dropped_go_with_later_children_and_the_end(store: str, tmp_path: Path) -> None:
-    tracker = MlflowTracker("drops")
-    parent = tracker.open_search(card(tmp_path, "drops"))
+def test_weights_that_are_not_kept_go_with_later_children_and_the_end(store: str, tmp_path: Path) -> None:
+    tracker = MlflowTracker("kept")
+    parent = tracker.open_search(card(tmp_path, "kept"))
     runs = [
         tracker.log_child(
-            replace(child(tmp_path, evaluation(tmp_path), i, key=f"uid:{i:04d}"), drops=("uid:0000",) if i else ())
+            child(tmp_path, evaluation(tmp_path), i, key=f"uid:{i:04d}", delete_weights=("uid:0000",) if i else ())
         )
         for i in range(3)
     ]
     assert [kept(run_id) for run_id in runs] == [[], ["weights/weights.h5"], ["weights/weights.h5"]]
-    # History again by a process that does not know what the first one has dropped.
-    another = MlflowTracker("drops")
-    another.adopt(parent, {})
-    another.close_search(Closing(parent, "FINISHED", {}, "", drops=("uid:0000", "uid:0001", "uid:0099")))
+    # History again by a process that does not know what the first one has deleted.
+    another = MlflowTracker("kept")
+    another.resume_from(parent, {})
+    another.close_search(Closing(parent, "FINISHED", {}, "", delete_weights=("uid:0000", "uid:0001", "uid:0099")))
     assert [kept(run_id) for run_id in runs] == [[], [], ["weights/weights.h5"]]
 
 
@@ -423,19 +423,20 @@ class KeepsAll(LocalArtifactRepository):  # type: ignore[misc]
     delete_artifacts = ArtifactRepository.delete_artifacts
 
 
-def test_a_store_that_deletes_no_files_is_told_of_once(store: str, tmp_path: Path) -> None:
+def test_a_store_that_deletes_no_files_is_told_of_once(
+    store: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     _artifact_repository_registry.register("keepsall", lambda uri, **_: KeepsAll(uri.replace("keepsall", "file")))
     try:
         client = mlflow.MlflowClient()
         client.create_experiment("keeps", artifact_location=f"keepsall://{tmp_path}/kept")
-        said: list[str] = []
-        tracker = MlflowTracker("keeps", say=said.append)
+        tracker = MlflowTracker("keeps")
         parent = tracker.open_search(card(tmp_path, "keeps"))
         run_id = tracker.log_child(child(tmp_path, evaluation(tmp_path), 0, key="uid:0000"))
         for _ in range(2):
-            tracker.close_search(Closing(parent, "FINISHED", {}, "", drops=("uid:0000",)))
-        assert len(said) == 1
-        assert "deletes no files" in said[0]
+            tracker.close_search(Closing(parent, "FINISHED", {}, "", delete_weights=("uid:0000",)))
+        (said,) = caplog.messages
+        assert "deletes no files" in said
         assert kept(run_id) == ["weights/weights.h5"]
     finally:
         del _artifact_repository_registry._registry["keepsall"]

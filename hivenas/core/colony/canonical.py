@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from hivenas.config import ColonyConfig
-from hivenas.core.colony.bee_colony import BeeColony, Flight
+from hivenas.core.colony.bee_colony import BeeColony
 from hivenas.core.colony.food_source import FoodSource
 from hivenas.core.colony.selection import Selection, onlooker_probabilities, spread
 from hivenas.core.objective import ObjectiveInterface
-from hivenas.core.records import Bee, Candidate, Evaluation, Proposal
+from hivenas.core.records import Candidate, Evaluation
+from hivenas.core.strategies.flight import Flight, Found
 from hivenas.errors import ConfigError
-
-_REDRAWS = 50  # tries to find a candidate that the hive does not know yet before a record is reused
 
 
 class ArtificialBeeColony(BeeColony):
@@ -76,25 +75,20 @@ class ArtificialBeeColony(BeeColony):
 
     # -- state -------------------------------------------------------------------------------------------------
 
-    def _own_state(self) -> dict[str, Any]:
-        return {}
-
     def _take_state(self, state: Mapping[str, Any]) -> None:
         if len(state["sources"]) != self._config.employees:
             raise ConfigError(
                 f"the saved search has {len(state['sources'])} employees, the configuration {self._config.employees}; "
                 "resume with the configuration that it was started with"
             )
+        super()._take_state(state)
 
     # -- a phase: who flies where ------------------------------------------------------------------------------
 
     def _plan(self) -> list[Flight]:
         flights: list[Flight] = []
-        taken: set[Candidate] = set()
-        for bee_id, source in enumerate(self._followed() if self._phase == "onlookers" else range(len(self.sources))):
-            flight = self._fly(bee_id, source, taken, self._next_index(flights))
-            taken.add(flight.candidate)
-            flights.append(flight)
+        for index in self._followed() if self._phase == "onlookers" else range(len(self.sources)):
+            flights.append(self._fly(flights, index))
         return flights
 
     def _followed(self) -> list[int]:
@@ -102,20 +96,13 @@ class ArtificialBeeColony(BeeColony):
         probabilities = onlooker_probabilities(fitness, self._objective.is_minimize, self._selection)
         return spread(self._config.onlookers, probabilities, self._rng)
 
-    def _fly(self, bee_id: int, index: int, taken: set[Candidate], number: int) -> Flight:
+    def _fly(self, before: Sequence[Flight], index: int) -> Flight:
         source = self.sources[index]
-        bee: Bee = "onlooker" if self._phase == "onlookers" else "employee" if source.fitness is not None else "scout"
-        if bee == "scout":
-            candidate = self._unknown(source.candidate, taken, self._objective.sample)
-        else:
-            candidate = self._unknown(None, taken, self._neighbor_of(index))
-        if self._is_known(candidate, taken):
-            return Flight(bee, index, candidate, None)
-        parent = str(source.candidate) if isinstance(candidate, str) and bee != "scout" else ""
-        proposal = Proposal(
-            number, self.iteration, bee, bee_id, candidate, source.fitness, parent=parent, known=self._learned
-        )
-        return Flight(bee, index, candidate, proposal)
+        if self._phase == "employees" and source.fitness is None:
+            return self._seek(before, "scout", self._objective.sample, first=source.candidate, source=index)
+        role = "onlooker" if self._phase == "onlookers" else "employee"
+        origin = Found(source.candidate, source.fitness)
+        return self._seek(before, role, self._neighbor_of(index), source=index, origin=origin)
 
     def _neighbor_of(self, index: int) -> Callable[[], Candidate]:
         """Draws neighbours of a source, towards one other source where there is one."""
@@ -126,23 +113,10 @@ class ArtificialBeeColony(BeeColony):
         partner = self.sources[other + (other >= index)].candidate
         return lambda: self._objective.get_neighbor_toward(source, partner)
 
-    def _unknown(self, first: Candidate | None, taken: set[Candidate], draw: Callable[[], Candidate]) -> Candidate:
-        """The first draw that the hive has no record of; after many tries the last one all the same."""
-        candidate = draw() if first is None else first
-        for _ in range(_REDRAWS):
-            if not self._is_known(candidate, taken):
-                break
-            candidate = draw()
-        return candidate
-
-    def _is_known(self, candidate: Candidate, taken: set[Candidate]) -> bool:
-        """Whether evaluating it would repeat work; numerical points cost nothing and are not remembered."""
-        return isinstance(candidate, str) and (candidate in self._memory or candidate in taken)
-
     def _learn(self, flight: Flight, evaluation: Evaluation) -> None:
         """The greedy choice between a source and the candidate that a bee has visited."""
         source = self.sources[flight.source]
-        if flight.bee == "scout":
+        if flight.role == "scout":
             cut_at_once = evaluation.status == "stopped" and evaluation.epochs == 1
             trials = self._config.abandonment_limit if cut_at_once else 0
             self.sources[flight.source] = FoodSource(evaluation.candidate, evaluation.fitness, trials)

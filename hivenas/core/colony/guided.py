@@ -11,12 +11,13 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from hivenas.config import ColonyConfig
-from hivenas.core.colony.bee_colony import BeeColony, Flight
+from hivenas.core.colony.bee_colony import BeeColony
 from hivenas.core.colony.encoding import Codes, Encoding
 from hivenas.core.colony.food_source import FoodSource
 from hivenas.core.colony.surrogate import KERNELS, Surrogate, Vector, normal_scores
 from hivenas.core.objective import ArchitectureObjective
-from hivenas.core.records import Bee, Evaluation, Proposal
+from hivenas.core.records import Evaluation, Role
+from hivenas.core.strategies.flight import Flight
 
 FIRST = 7  # records by scouts alone before a model is asked: fewer know too little, more are spent blindly
 DANCED = 10  # best records around which onlookers look
@@ -31,7 +32,7 @@ REMEMBERED = 100  # best records that may be sources; records whose neighbours a
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """What a bee may choose from.
+    """The choice that a bee has.
 
     Args:
         source: number of its own food source; −1 for none.
@@ -39,7 +40,7 @@ class _Choice:
     """
 
     source: int
-    visits: Mapping[str, tuple[Bee, str]]
+    visits: Mapping[str, tuple[Role, str]]
 
 
 class GuidedBeeColony(BeeColony):
@@ -76,7 +77,7 @@ class GuidedBeeColony(BeeColony):
         >>> rng = np.random.default_rng(0)
         >>> interface = NASInterface({"depth": 3}, {"seed": 0}, rng=rng)
         >>> colony = GuidedBeeColony(interface, ColonyConfig(size=7), rng)
-        >>> [proposal.bee for proposal in colony.ask()]
+        >>> [proposal.role for proposal in colony.ask()]
         ['scout', 'scout', 'scout']
     """
 
@@ -90,7 +91,7 @@ class GuidedBeeColony(BeeColony):
         rng: np.random.Generator,
         *,
         momentum_epochs: int = 0,
-        without: frozenset[Bee] = frozenset(),
+        without: frozenset[Role] = frozenset(),
     ) -> None:
         super().__init__(objective, config, rng, momentum_epochs=momentum_epochs)
         self._space = objective
@@ -104,9 +105,10 @@ class GuidedBeeColony(BeeColony):
     # -- state -------------------------------------------------------------------------------------------------
 
     def _own_state(self) -> dict[str, Any]:
-        return {"trials": dict(self._trials), "scouting": self._scouting}
+        return {**super()._own_state(), "trials": dict(self._trials), "scouting": self._scouting}
 
     def _take_state(self, state: Mapping[str, Any]) -> None:
+        super()._take_state(state)
         self._trials = dict(state["trials"])
         self._scouting = state["scouting"]
 
@@ -120,7 +122,7 @@ class GuidedBeeColony(BeeColony):
     def _plan_phase(self) -> list[Flight]:
         is_employees = self._phase == "employees"
         bees = self._config.employees if is_employees else self._config.onlookers
-        if len(self._memory) + len(self._air) < FIRST:
+        if len(self._memory) + len(self._in_flight) < FIRST:
             return self._spread_out(bees)
         ranked = self._ranked(max(REMEMBERED, STUDIED // 2))
         if is_employees:
@@ -140,23 +142,23 @@ class GuidedBeeColony(BeeColony):
             for i, source in enumerate(self.sources)
         ]
 
-    def _shared(self, ranked: Sequence[Evaluation]) -> dict[str, tuple[Bee, str]]:
-        """What is open to every bee: the neighbours of what is danced for, and what scouts come across."""
+    def _shared(self, ranked: Sequence[Evaluation]) -> dict[str, tuple[Role, str]]:
+        """Visits open to every bee: the neighbours of what is danced for, and what scouts come across."""
         best = [str(evaluation.candidate) for evaluation in ranked[:DANCED]]
-        bee: Bee = "onlooker"
+        role: Role = "onlooker"
         danced = best
         if "onlooker" in self._without:
-            bee, danced = "employee", [str(source.candidate) for source in self.sources]
-        visits: dict[str, tuple[Bee, str]] = {}
+            role, danced = "employee", [str(source.candidate) for source in self.sources]
+        visits: dict[str, tuple[Role, str]] = {}
         for record in danced:
-            visits |= {name: (bee, record) for name in self._unvisited(record) if name not in visits}
+            visits |= {name: (role, record) for name in self._unvisited(record) if name not in visits}
         if "scout" not in self._without:
             found = [*(str(self._space.sample()) for _ in range(SAMPLED)), *self._crossed(best)]
             visits |= {name: ("scout", "") for name in found if self._is_new(name) and name not in visits}
         return visits
 
     def _send(
-        self, choices: Sequence[_Choice], open_to_all: Mapping[str, tuple[Bee, str]], surrogate: Surrogate
+        self, choices: Sequence[_Choice], open_to_all: Mapping[str, tuple[Role, str]], surrogate: Surrogate
     ) -> list[Flight]:
         """Sends the bees of a phase off one after the other, each to where most is expected of its own choice.
 
@@ -176,7 +178,7 @@ class GuidedBeeColony(BeeColony):
             for number in range(len(names), len(names) + len(away)):
                 acquisition.assume(number)
         flights: list[Flight] = []
-        for bee, choice in enumerate(choices):
+        for choice in choices:
             if acquisition is None or not place:
                 flights.append(self._reuse(flights))
                 continue
@@ -192,22 +194,12 @@ class GuidedBeeColony(BeeColony):
             acquisition.assume(chosen)
             name = names[chosen]
             del place[name]
-            flights.append(self._flight(bee, source, name, *visits[name], flights))
+            flights.append(self._flight(flights, source, name, *visits[name]))
         return flights
 
-    def _flight(self, bee_id: int, source: int, name: str, bee: Bee, parent: str, before: Sequence[Flight]) -> Flight:
+    def _flight(self, before: Sequence[Flight], source: int, name: str, role: Role, parent: str) -> Flight:
         center = self._memory[parent].fitness if parent else None
-        proposal = Proposal(
-            self._next_index(before),
-            self.iteration,
-            bee,
-            bee_id,
-            name,
-            center,
-            parent=parent,
-            known=self._learned,
-        )
-        return Flight(bee, source, name, proposal)
+        return Flight(role, source, name, self._propose(before, role, candidate=name, center=center, parent=parent))
 
     def _spread_out(self, bees: int) -> list[Flight]:
         """Scouts of the first iteration: each takes, of some samples, the one whose components were seen least.
@@ -216,7 +208,7 @@ class GuidedBeeColony(BeeColony):
         """
         seen = self._encode([*self._memory, *self._away()])
         flights: list[Flight] = []
-        for bee in range(bees):
+        for _ in range(bees):
             drawn = dict.fromkeys(str(self._space.sample()) for _ in range(DRAWN))
             names = [name for name in drawn if self._is_new(name) and all(name != f.candidate for f in flights)]
             if not names:
@@ -228,7 +220,7 @@ class GuidedBeeColony(BeeColony):
             crowd = (alike.sum(axis=1) ** 2).sum(axis=1)
             chosen = int(np.argmin(crowd))
             seen = np.concatenate([seen, codes[chosen : chosen + 1]])
-            flights.append(self._flight(bee, -1, names[chosen], "scout", "", flights))
+            flights.append(self._flight(flights, -1, name=names[chosen], role="scout", parent=""))
         return flights
 
     def _reuse(self, before: Sequence[Flight]) -> Flight:
@@ -237,6 +229,10 @@ class GuidedBeeColony(BeeColony):
         return Flight("scout", -1, known, None)
 
     # -- what the hive knows -----------------------------------------------------------------------------------
+
+    def _away(self) -> list[str]:
+        """The places that bees of the phase before are still on their way to."""
+        return [str(flight.candidate) for flight in self._in_flight]
 
     def _ranked(self, count: int | None = None) -> list[Evaluation]:
         """The best records, so many or all, best first; failed ones last, the earlier of two equals first."""
@@ -278,8 +274,8 @@ class GuidedBeeColony(BeeColony):
         return [fresh[i] for i in sorted(self._rng.choice(len(fresh), LARGEST_AROUND, replace=False).tolist())]
 
     def _is_new(self, name: str) -> bool:
-        """Whether no bee has visited it, or is on its way there."""
-        return name not in self._memory and all(flight.candidate != name for flight in self._air)
+        """True where no bee has visited it, nor is on its way there."""
+        return name not in self._memory and all(flight.candidate != name for flight in self._in_flight)
 
     def _crossed(self, best: Sequence[str]) -> Iterator[str]:
         """Architectures crossed of two good ones, position by position; half of them with one more change.

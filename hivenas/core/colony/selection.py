@@ -1,4 +1,4 @@
-"""How onlookers choose among the employees' food sources."""
+"""The choice of onlookers among the employees' food sources."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def onlooker_probabilities(fitness: Sequence[float], minimize: bool, selection: 
 
 
 def spread(count: int, probabilities: NDArray[np.float64], rng: np.random.Generator) -> list[int]:
-    """Which source each of `count` onlookers follows: stochastic universal sampling.
+    """The source that each of `count` onlookers follows: stochastic universal sampling.
 
     The expectations are those of independent draws, without their variance: a source with probability p gets
     ⌊count·p⌋ or ⌈count·p⌉ onlookers. That keeps the onlookers of one phase, who fly at the same time, apart.

@@ -1,4 +1,4 @@
-"""What the hive expects of architectures that it has not visited: Gaussian processes that share the say."""
+"""The hive's expectation of architectures that it has not visited: Gaussian processes that share the say."""
 
 from __future__ import annotations
 
@@ -100,12 +100,12 @@ class Surrogate:
         self.incumbent = float(scores.max())
 
     def acquisition(self, codes: Codes) -> Acquisition:
-        """What is expected of unvisited architectures (m, positions)."""
+        """The expectation of unvisited architectures (m, positions)."""
         return Acquisition(self, self._fits, codes)
 
 
 class Acquisition:
-    """What the hive expects of the candidates of a phase, the bees already on their way counted in.
+    """The hive's expectation of the candidates of a phase, the bees already on their way counted in.
 
     As the bees of a phase fly at the same time, a bee assumes that those before it will find just what is expected
     (kriging believer): what they will have explored is certain then, and the next bee flies elsewhere.

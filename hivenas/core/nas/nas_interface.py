@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import functools
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from hivenas.config import Config, from_mapping
-from hivenas.core.folder import ResultsFolder, weights_name
+from hivenas.core.folder import weights_name
 from hivenas.core.history import History
 from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.operations import OpSpec
+from hivenas.core.nas.space.parameters import run_parameters, space_parameters
 from hivenas.core.nas.space.search_space import Image, NASSearchSpace
 from hivenas.core.nas.space.sizes import Shape, Size
 from hivenas.core.nas.training.inheritance import inherited_age, inherited_state
 from hivenas.core.nas.training.rules import first_look_thresholds, median_thresholds
-from hivenas.core.objective import ArchitectureObjective
+from hivenas.core.objective import ArchitectureObjective, ObjectiveInfo
 from hivenas.core.onednn import choose_onednn
-from hivenas.core.recipe import Recipe
-from hivenas.core.records import Evaluation, Phase, Proposal, Row
+from hivenas.core.records import Candidate, Direction, Evaluation, Proposal
 from hivenas.core.seeds import derive_seed, drawn_seed
-from hivenas.core.tracker import Tracker, child_of, link_to, operation_params
-from hivenas.errors import ConfigError, TrackingError, TrainingError
-from hivenas.reports.candidate import CandidatePages
+from hivenas.core.tracker import NullTracker, Tracker
+from hivenas.errors import ConfigError, TrainingError
 
 if TYPE_CHECKING:
     from hivenas.core.nas.training.evaluation_strategy import NASEval
+    from hivenas.run.direct import DirectCalls
 
 _OWN_KEYS = ("dataset", "full_train", "results", "name", "seed")
 
@@ -39,7 +39,8 @@ class NASInterface(ArchitectureObjective):
 
     What `evaluate`, `momentum_eval` and the full trainings do is recorded in the results folder and tracked as a
     run: under the active MLflow run, if there is one, else in the experiment of the configuration's name. They train
-    in the calling process, with its number of threads. Models are logged and registered by the commands, not here.
+    in the calling process, with its number of threads, one after another. Models are logged and registered by the
+    commands, not here. A results folder that holds a search is not written to: such calls need a name of their own.
 
     Args:
         space_config: keys of the configuration's `space` section; what is missing takes its default.
@@ -87,7 +88,7 @@ class NASInterface(ArchitectureObjective):
         self._config = config
         self._seed = seed
         self._tracker = tracker
-        self._results = ResultsFolder(config.results.dir, config.name)
+        self._calls = threading.RLock()
         self.search_space = NASSearchSpace(
             config.space,
             rng or np.random.default_rng(derive_seed(seed, "search")),
@@ -103,10 +104,36 @@ class NASInterface(ArchitectureObjective):
 
         return NASEval(self.search_space, self._config, self._seed)
 
+    @functools.cached_property
+    def _direct(self) -> DirectCalls:
+        # The one place where the core knows of what is above it: calls from Python are recorded without further ado.
+        from hivenas.run.direct import DirectCalls
+
+        return DirectCalls(self._config.model_copy(update={"seed": self._seed}), self, self._tracker)
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """Generator of samples and neighbours."""
+        return self.search_space.rng
+
+    @rng.setter
+    def rng(self, rng: np.random.Generator) -> None:
+        self.search_space.rng = rng
+
     @property
     def is_minimize(self) -> bool:
         """False: accuracy is maximised."""
         return False
+
+    def describe(self) -> ObjectiveInfo:
+        """Networks, whose validation accuracy is maximised."""
+        return ObjectiveInfo(
+            direction=Direction.MAXIMIZE,
+            metric="validation accuracy",
+            trains=True,
+            parameters=space_parameters(self._config.space),
+            size=self.search_space.size,
+        )
 
     def sample(self) -> str:
         """A new random candidate architecture, string-encoded."""
@@ -129,7 +156,7 @@ class NASInterface(ArchitectureObjective):
         return self.search_space.components(arch)
 
     def entries(self) -> tuple[tuple[str, ...], ...]:
-        """What may stand at every position of `components`."""
+        """The components that may stand at every position of `components`."""
         return self.search_space.entries()
 
     def compose(self, components: Sequence[str]) -> str | None:
@@ -157,8 +184,10 @@ class NASInterface(ArchitectureObjective):
         Raises:
             ArchitectureError: malformed, or not in the space.
             DatasetError: the data cannot be loaded.
+            ResultsExistError: the results folder holds a search, or another process is at work there.
         """
-        return self._recorded(self.eval_strategy.evaluate(candidate), "evaluate").as_result()
+        with self._calls:
+            return self._direct.evaluate(candidate).as_result()
 
     def momentum_eval(self, candidate: str, weights_filename: str, m_epochs: int) -> dict[str, Any]:
         """Continues an evaluated candidate's training exactly, by m_epochs epochs.
@@ -173,14 +202,12 @@ class NASInterface(ArchitectureObjective):
 
         Raises:
             MissingResultsError: no such weights (a FileNotFoundError).
+            ResultsExistError: the results folder holds a search, or another process is at work there.
         """
         if m_epochs < 1:
             raise ConfigError(f"m_epochs must be at least 1, got {m_epochs}; leave the candidate as it is instead")
-        before = [r for r in self._results.rows() if r.candidate == candidate and r.status != "failed"]
-        evaluation = self.eval_strategy.momentum_eval(candidate, weights_filename, m_epochs)
-        return self._recorded(
-            evaluation, "momentum", m_epochs=m_epochs, previous=before[-1] if before else None
-        ).as_result()
+        with self._calls:
+            return self._direct.momentum_eval(candidate, weights_filename, m_epochs).as_result()
 
     def fully_train_best_model(self, from_arch: bool = True) -> dict[str, Any]:
         """Fully trains the best recorded candidate and tests it once.
@@ -195,7 +222,8 @@ class NASInterface(ArchitectureObjective):
             MissingResultsError: no results, or no h5 file where one is needed (a FileNotFoundError).
             TrainingError: the training failed.
         """
-        return self._full_result(self.fully_train_best(from_arch=from_arch, resume=False))
+        with self._calls:
+            return self._full_result(self._direct.fully_train_best(from_arch=from_arch))
 
     def train_custom_arch(self, arch_str: str) -> dict[str, Any]:
         """Fully trains a given architecture, of any depth over the reference operations.
@@ -207,25 +235,20 @@ class NASInterface(ArchitectureObjective):
             ArchitectureError: malformed.
             TrainingError: the training failed.
         """
-        return self._full_result(self.fully_train(arch_str, resume=False))
-
-    def fully_train_best(self, *, from_arch: bool = True, resume: bool = True) -> Evaluation:
-        """`fully_train_best_model` with the whole record, untracked: for executors, where a killed one goes on."""
-        best = self._results.best()
-        weights = None if from_arch else best.weights_filename
-        return self.eval_strategy.fully_train(best.candidate, weights, resume=resume)
+        with self._calls:
+            return self._full_result(self._direct.fully_train(arch_str))
 
     def fully_train(self, arch_str: str, weights_filename: str | None = None, *, resume: bool = True) -> Evaluation:
         """`train_custom_arch` with the whole record, untracked: for executors; from scratch or from an h5 file."""
         return self.eval_strategy.fully_train(arch_str, weights_filename, resume=resume)
 
-    def brief(self, proposal: Proposal, told: History) -> Proposal:
+    def with_context(self, proposal: Proposal, history: History) -> Proposal:
         """Adds the thresholds that the records set to a candidate, and the state from which it inherits."""
         if proposal.momentum_epochs:
             return proposal
         config = self._config.evaluation
-        parent = told.trained(proposal.parent)
-        thresholds = median_thresholds(told.curves, config) if config.stopping == "median" else []
+        parent = history.trained(proposal.parent)
+        thresholds = median_thresholds(history.curves, config) if config.stopping == "median" else []
         thresholds += first_look_thresholds(parent, config)
         return replace(proposal, thresholds=tuple(thresholds), inherits=inherited_state(parent, config))
 
@@ -246,66 +269,50 @@ class NASInterface(ArchitectureObjective):
             candidate, inherits=proposal.inherits, thresholds=proposal.thresholds, resume=True
         )
 
-    def operation_params(self, candidate: str) -> dict[str, str]:
+    def evaluator(self) -> tuple[Callable[..., Evaluation], tuple[Any, ...]]:
+        """The function that carries out proposals by the interface which each worker makes for itself."""
+        return run_proposal, (self._config,)
+
+    def run_params(self, candidate: Candidate) -> dict[str, str]:
         """The candidate's operations as run parameters."""
-        chain = decode(candidate, self.search_space.reference)
-        return operation_params(chain.operations, chain.skips, self.search_space.depth)
+        chain = decode(str(candidate), self.search_space.reference)
+        return run_parameters(chain.operations, chain.skips, self.search_space.depth)
 
     def _full_result(self, evaluation: Evaluation) -> dict[str, Any]:
-        self._track(None, evaluation, "full_train")
-        self._results.drop_checkpoints(str(evaluation.candidate))
         if evaluation.status == "failed":
             raise TrainingError(f"the full training of {evaluation.candidate} failed: {evaluation.reason}")
         figures = {key: evaluation.extra[key] for key in ("test_accuracy", "test_loss")}
         return evaluation.as_result() | figures
 
-    def _recorded(
-        self, evaluation: Evaluation, phase: Phase, *, m_epochs: int = 0, previous: Row | None = None
-    ) -> Evaluation:
-        proposal = Proposal(
-            len(self._results.rows()),
-            0,
-            "employee",
-            0,
-            evaluation.candidate,
-            previous.fitness if previous else None,
-            m_epochs,
-        )
-        run_id = self._track(proposal, evaluation, phase, continues=previous.run_id if previous else "")
-        self._results.append(Row.of(proposal, evaluation, run_id))
-        self._results.drop_checkpoints(str(evaluation.candidate))
-        return evaluation
 
-    def _track(self, proposal: Proposal | None, evaluation: Evaluation, phase: Phase, *, continues: str = "") -> str:
-        if self._tracker is None:
-            # The one place where the core knows of MLflow: direct calls are tracked without further ado.
-            from hivenas.tracking import MlflowTracker
+def interface_of(config: Config) -> NASInterface:
+    """The interface of this process for a configuration; its data stay loaded between calls."""
+    return _interface(_Compared(config.model_dump_json(by_alias=True), config))
 
-            self._tracker = MlflowTracker(self._config.name)
-        origin = link_to(continues, "an earlier training") if continues else "an earlier training"
-        data = self.eval_strategy.data
-        pages = CandidatePages.of_space(self._config.space, {"shape": data.shape, "classes": data.classes})
-        child = child_of(
-            proposal,
-            evaluation,
-            search=self._config.name,
-            phase=phase,
-            params=self.operation_params(str(evaluation.candidate)),
-            weights=[self._results.weights / name for name in self.saved_states(evaluation)],
-            continues=continues,
-            recipe=Recipe.of(self._config.model_copy(update={"seed": self._seed}), evaluation, proposal).to_text(),
-            page=pages.of(proposal, evaluation, origin=origin),
-        )
-        try:
-            return self._tracker.log_child(child)
-        except TrackingError as error:
-            # An hour of training is not thrown away because nobody could be told of it.
-            warnings.warn(f"{error}; {child.name} is recorded in {self._results.path}, untracked", stacklevel=4)
-            return ""
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A configuration compared by its text.
+
+    It is not read from that again: a worker does not know the strategies that the main module has registered.
+    """
+
+    text: str
+    config: Config = field(compare=False)
+
+
+@functools.lru_cache(maxsize=1)
+def _interface(compared: _Compared) -> NASInterface:
+    return NASInterface.from_config(compared.config, tracker=NullTracker())
+
+
+def run_proposal(config: Config, proposal: Proposal) -> Evaluation:
+    """Evaluates a proposal in the process that this is called in."""
+    return interface_of(config).run(proposal)
 
 
 def _image(config: Config, seed: int) -> Image | None:
-    """What limits to the size need to know of the data, for which these may have to be read."""
+    """The image that limits to the size need to know, for which the data may have to be read."""
     if config.space.max_params is None and config.space.max_macs is None:
         return None
     from hivenas.core.nas.data.datasets import image_shape_and_classes

@@ -2,7 +2,7 @@
 
 from hivenas.reports.page.comparison import ComparedSearch, Comparison, comparison_page, write_comparison
 from hivenas.reports.page.document import report_page, write_report
-from hivenas.reports.page.report_data import Condition, ReportData
+from hivenas.reports.report_data import Condition, ReportData
 
 __all__ = [
     "ComparedSearch",

@@ -1,22 +1,18 @@
-"""Two searches side by side: what they came to, what they cost, and how soon each was as good as the other."""
+"""Two searches side by side: results, costs, and how soon each was as good as the other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from markupsafe import Markup
-
 from hivenas.core.files import written_whole
-from hivenas.core.records import Row
-from hivenas.reports.findings import incumbents
-from hivenas.reports.page.charts import NARROW, course, fitness_title, plane
+from hivenas.core.records import Trial
+from hivenas.reports.charts import Chart, Runner, races
+from hivenas.reports.findings import spent_until
 from hivenas.reports.page.document import CONDITIONS, render
-from hivenas.reports.page.drawing import Panel
-from hivenas.reports.page.report_data import ReportData
-from hivenas.reports.page.scales import Scale, scale_of, spreads
-from hivenas.reports.page.tables import components_of, spent_until
+from hivenas.reports.page.tables import components_of
+from hivenas.reports.report_data import ReportData
 from hivenas.reports.text import as_text, duration, figure, short
 
 _LONGEST_VALUE = 48  # of a key's value in the terminal
@@ -28,8 +24,8 @@ class ComparedSearch:
     """One of the two searches.
 
     Args:
-        label: how it is called beside the other.
-        data: what its records tell.
+        label: its name beside the other.
+        data: its records and facts.
         keys: dotted keys and values that decide what it finds.
     """
 
@@ -47,17 +43,17 @@ class Comparison:
 
     @property
     def report_data(self) -> tuple[ReportData, ReportData]:
-        """What the records of both tell."""
+        """The records and facts of both."""
         return self.one.data, self.other.data
 
     @property
     def shares_axis(self) -> bool:
-        """Whether the fitness of both is of one kind."""
+        """The fitness of both is of one kind."""
         return self.one.data.objective == self.other.data.objective
 
     @property
     def shares_data(self) -> bool:
-        """Whether both have looked at the same data, as far as is known."""
+        """Both have looked at the same data, as far as is known."""
         known = {data.data for data in self.report_data} - {""}
         return len(known) < 2 and not any(key.startswith("dataset.") for key, _, _ in self.differing())
 
@@ -71,7 +67,7 @@ class Comparison:
         ]
 
     def warnings(self) -> list[str]:
-        """Why figures of the two are not, or not quite, comparable; empty where they are."""
+        """Reasons for which figures of the two are not, or not quite, comparable; empty where they are."""
         one, other = self.report_data
         keys = [key for key, _, _ in self.differing()]
         if not self.shares_axis:
@@ -85,7 +81,7 @@ class Comparison:
         return []
 
     def table(self) -> list[list[str]]:
-        """A header and what both came to and cost."""
+        """A header, then the results and the costs of both."""
         lines = [["", self.one.label, self.other.label]]
         for what, of in _FIGURES.items():
             pair = [of(data) for data in self.report_data]
@@ -132,45 +128,9 @@ def comparison_page(comparison: Comparison) -> str:
     )
 
 
-def _charts(comparison: Comparison) -> list[tuple[str, str, Markup]]:
-    counted = [{row.index: float(n) for n, row in enumerate(s.rows, start=1)} for s in comparison.report_data]
-    spent = [spent_until(data.rows) for data in comparison.report_data]
-    longest = max((max(times.values(), default=0.0) for times in spent), default=0.0)
-    unit, name = next(((u, n) for u, n in ((3600.0, "hours"), (60.0, "minutes")) if longest > 3 * u), (1.0, "seconds"))
-    scaled = [{index: seconds / unit for index, seconds in times.items()} for times in spent]
-    drawn = [
-        ("by-evaluation", "By evaluation", _race(comparison, counted, "evaluations")),
-        ("by-time", "By time spent", _race(comparison, scaled, f"{name} of evaluation")),
-    ]
-    return [(key, title, picture) for key, title, picture in drawn if picture]
-
-
-def _race(comparison: Comparison, places: Sequence[Mapping[int, float]], title: str) -> Markup:
-    """The best fitness of both so far, along one axis."""
-    report_data = comparison.report_data
-    courses = [incumbents(data.rows, minimize=data.minimize) for data in report_data]
-    values = [each.fitness for steps in courses for each in steps]
-    if not values:
-        return Markup()
-    (left, right), ys, _ = plane(NARROW, "")
-    x = Scale(0.0, max(*(max(of.values(), default=0.0) for of in places), 1e-3), left, right - 16)
-    label = f"Best fitness so far of {comparison.one.label} and of {comparison.other.label}, by {title}"
-    y = scale_of(values, *ys, log=spreads(values))
-    panel = Panel(NARROW, label, x, y, (title, fitness_title(report_data[0].minimize)), "still")
-    panel.axes()
-    for letter, data, of, steps in zip("ab", report_data, places, courses, strict=True):
-        if not steps:
-            continue
-        last = max(of.values())
-        course(data, of, panel, class_=f"course {letter}", until=last)
-        for step in (each for each in steps if each.improves):
-            panel.add(
-                "use", href=f"#b-{'e' if letter == 'a' else 'o'}", x=x(of[step.index]), y=y(step.fitness), class_=letter
-            )
-        panel.text(
-            x(last) + 6, y(steps[-1].fitness) + (4 if letter == "a" else 16), letter.upper(), class_=f"end {letter}"
-        )
-    return panel.markup()
+def _charts(comparison: Comparison) -> list[Chart]:
+    one, other = (Runner(label=each.label, rows=each.data.rows) for each in (comparison.one, comparison.other))
+    return races((one, other), comparison.one.data.direction)
 
 
 def _until(data: ReportData, other: ReportData) -> tuple[str, str]:
@@ -178,14 +138,15 @@ def _until(data: ReportData, other: ReportData) -> tuple[str, str]:
     ranked = other.ranked
     if not ranked:
         return _NONE, _NONE
-    goal, spent = ranked[0].fitness, spent_until(data.rows)
+    score = data.direction.score
+    goal, spent = score(ranked[0].fitness), spent_until(data.rows)
     for number, row in enumerate(data.rows, start=1):
-        if row.status != "failed" and (row.fitness <= goal if data.minimize else row.fitness >= goal):
+        if row.status != "failed" and score(row.fitness) >= goal:
             return str(number), duration(spent[row.index])
     return "never", _NONE
 
 
-def _best(data: ReportData) -> Row | None:
+def _best(data: ReportData) -> Trial | None:
     return next(iter(data.ranked), None)
 
 

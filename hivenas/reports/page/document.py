@@ -5,28 +5,27 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-import re
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hivenas.core.folder import write_atomically
-from hivenas.reports.page.charts import charts
-from hivenas.reports.page.report_data import MOST_SHOWN, ReportData
-from hivenas.reports.page.tables import chain_of, components_of, contributions, heat, lines
-from hivenas.reports.text import duration, figure
+from hivenas.reports.charts import charts, role_names, style, symbols
+from hivenas.reports.findings import MOST_DRAWN
+from hivenas.reports.page.tables import chain_of, components_of, lines
+from hivenas.reports.report_data import ReportData
+from hivenas.reports.text import duration, figure, shown_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-# Control characters, halves of surrogate pairs, and marks that turn the direction of text: what reasons may hold.
-_UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 CONDITIONS = {
     "finished": ("✓", "finished"),
     "running": ("●", "running"),
-    "ended": ("■", "ended early"),
-    "loose": ("◇", "asked for from Python"),
+    "failed": ("■", "failed"),
+    "interrupted": ("■", "ended early"),
+    "adhoc": ("◇", "asked for from Python"),
 }
 
 
@@ -34,7 +33,7 @@ def write_report(data: ReportData, file: Path) -> Path:
     """Writes the report of a search as one HTML file that works from the disk.
 
     Args:
-        data: what it tells.
+        data: the search.
         file: where it goes; an older one is replaced, whole or not at all.
 
     Returns:
@@ -50,24 +49,21 @@ def write_report(data: ReportData, file: Path) -> Path:
 def report_page(data: ReportData) -> str:
     """The report of a search as HTML."""
     ranked = data.ranked
-    operations, cells = heat(data)
     table = lines(data)
     return render(
         "report.html",
         data=data,
         parts_of=components_of,
         best=ranked[0] if ranked else None,
-        chain=chain_of(ranked[0].candidate) if ranked else [],
+        chain=chain_of(ranked[0].encoded) if ranked else [],
         summary=data.summary,
         stopped=sum(row.status == "stopped" for row in data.rows),
         continued=sum(row.phase == "momentum" for row in data.rows),
-        charts=charts(data),
-        operations=operations,
-        heat=cells,
-        shares=contributions(data),
+        charts=charts(data.rows, data.direction),
         lines=table,
         kinds={letter for line in table for letter in line.kind.split()},
-        most_shown=MOST_SHOWN,
+        roles=role_names(data.rows),
+        most_shown=MOST_DRAWN,
         condition=CONDITIONS[data.condition],
     )
 
@@ -79,9 +75,9 @@ def render(template: str, **context: Any) -> str:
     html = (
         _environment()
         .get_template(template)
-        .render(style=_source("page.css"), script=script, script_digest=digest, **context)
+        .render(style=style() + _source("page.css"), symbols=symbols(), script=script, script_digest=digest, **context)
     )
-    return _UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", html)
+    return shown_text(html)
 
 
 @functools.cache

@@ -1,23 +1,20 @@
-"""The tables of a report: every evaluation, operations by layer, what roles have contributed."""
+"""The table of a report: every evaluation in a line."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hivenas.core.records import Row, decode_candidate
-from hivenas.reports.findings import BEES, Role, operation_map, roles, succeeded
-from hivenas.reports.page.drawing import SYMBOLS, bee_class
-from hivenas.reports.page.report_data import ReportData, shown
-from hivenas.reports.page.scales import brief
+from hivenas.core.records import Trial, decode_candidate
+from hivenas.reports.charts import bee_class, symbol_of
+from hivenas.reports.findings import drawn, succeeded
+from hivenas.reports.report_data import ReportData
 from hivenas.reports.text import figure, short
 
-LEVELS = 10  # of colour in the map of operations; the style sheet has as many
 _MOST_COORDINATES = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """An evaluation as the table of a report shows it.
 
@@ -30,7 +27,7 @@ class Line:
         title: the evaluation in one line.
     """
 
-    row: Row
+    row: Trial
     rank: int
     fitness: str
     share: int
@@ -45,7 +42,7 @@ class Line:
     @property
     def symbol(self) -> str:
         """The symbol of its role."""
-        return SYMBOLS.get(self.row.bee, "s")
+        return symbol_of(self.row.role)
 
     @property
     def epochs(self) -> str:
@@ -54,68 +51,16 @@ class Line:
         return f"{own}+{more}" if more else str(own) if own else "–"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """Mean fitness of candidates with an operation in a layer, of how many, and its level of colour."""
-
-    mean: float
-    count: int
-    level: int
-
-    @property
-    def text(self) -> str:
-        """The mean, short."""
-        size = abs(self.mean)
-        return f"{self.mean:.2f}" if size < 10 else f"{self.mean:.1f}" if size < 1000 else brief(self.mean)
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What a role has contributed, and its shares in percent."""
-
-    role: Role
-    evaluations: int
-    improvements: int
-    gain: int
-
-
 def lines(data: ReportData) -> list[Line]:
     """The evaluations of the table, best first, those that failed last; of very many as many as a page can hold."""
-    rows = shown(data.rows, minimize=data.minimize)
-    good = sorted(succeeded(rows), key=lambda row: row.fitness if data.minimize else -row.fitness)
+    rows = drawn(data.rows, data.direction)
+    good = sorted(succeeded(rows), key=lambda row: data.direction.score(row.fitness), reverse=True)
     known = {row.index for row in good}
     listed = [*good, *(row for row in rows if row.index not in known)]
     worst, best = (good[-1].fitness, good[0].fitness) if good else (0.0, 0.0)
     return [
         _line(row, rank, _percent(row.fitness / 2 - worst / 2, best / 2 - worst / 2) if row.index in known else 0)
         for rank, row in enumerate(listed, start=1)
-    ]
-
-
-def heat(data: ReportData) -> tuple[tuple[str, ...], list[list[Cell | None]]]:
-    """The operations, and for each of them a line of cells, None where no candidate has it; nothing of points."""
-    found = operation_map(data.rows, minimize=data.minimize)
-    means = [mean for line in found.means for mean in line if not math.isnan(mean)]
-    low, high = min(means, default=0.0), max(means, default=0.0)
-
-    def cell(mean: float, count: int) -> Cell | None:
-        if math.isnan(mean):
-            return None
-        share = (mean - low) / (high - low) if high > low else 0.5
-        return Cell(mean, count, min(int((1 - share if data.minimize else share) * LEVELS), LEVELS - 1))
-
-    cells = [[cell(*pair) for pair in zip(*line, strict=True)] for line in zip(found.means, found.counts, strict=True)]
-    return found.operations, cells
-
-
-def contributions(data: ReportData) -> list[Share]:
-    """What each role has contributed, in the order in which a colony sends them."""
-    found = roles(data.rows, minimize=data.minimize)
-    evaluations, improvements = sum(r.evaluations for r in found), sum(r.improvements for r in found)
-    gain = math.fsum(r.gain for r in found)
-    return [
-        Share(r, _percent(r.evaluations, evaluations), _percent(r.improvements, improvements), _percent(r.gain, gain))
-        for r in sorted(found, key=lambda r: BEES.index(r.bee))
     ]
 
 
@@ -136,20 +81,12 @@ def chain_of(candidate: str) -> list[tuple[str, str]]:
     ]
 
 
-def _line(row: Row, rank: int, share: int) -> Line:
+def _line(row: Trial, rank: int, share: int) -> Line:
     fitness = "–" if row.status == "failed" else figure(row)
-    title = f"evaluation {row.index}, {row.bee}{', continued' if row.phase == 'momentum' else ''}"
-    return Line(row, rank, fitness, share, components_of(row.candidate), title)
+    title = f"evaluation {row.index}, {row.role}{', continued' if row.phase == 'momentum' else ''}"
+    components = components_of(row.encoded)
+    return Line(row=row, rank=rank, fitness=fitness, share=share, components=components, title=title)
 
 
 def _percent(part: float, whole: float) -> int:
     return round(100 * (part / whole)) if whole and math.isfinite(whole) else 0
-
-
-def spent_until(rows: Sequence[Row]) -> dict[int, float]:
-    """Seconds of evaluation that a search had spent by the end of each one, by its index."""
-    total, sums = 0.0, {}
-    for row in rows:
-        total += row.seconds
-        sums[row.index] = total
-    return sums

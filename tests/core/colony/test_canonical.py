@@ -18,11 +18,13 @@ import pytest
 from hivenas.config import ColonyConfig, SpaceConfig
 from hivenas.core.colony.canonical import ArtificialBeeColony
 from hivenas.core.colony.food_source import FoodSource
+from hivenas.core.strategies.flight import Found
 from hivenas.errors import ConfigError
 from hivenas.objectives.numerical import Rosenbrock, Sphere
 from tests.colonies import Make, answer, ends_in_every_way, evaluations_of, fly
 from tests.colony_contract import ColonyContract
 from tests.contracts import ArchitectureObjectiveContract
+from tests.strategy_contract import PointsContract
 from tests.toy_objectives import EPOCHS, SMALL_SPACE, TinyObjective
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "colony_run.json"
@@ -33,18 +35,11 @@ class TestTinyObjectiveContract(ArchitectureObjectiveContract):
         return TinyObjective(rng)
 
 
-class TestArtificialBeeColonyContract(ColonyContract):
-    def make_colony(
+class TestArtificialBeeColonyContract(ColonyContract, PointsContract):
+    def make_strategy(
         self, objective: Any, config: ColonyConfig, rng: np.random.Generator, *, momentum_epochs: int = 0
     ) -> ArtificialBeeColony:
         return ArtificialBeeColony(objective, config, rng, momentum_epochs=momentum_epochs)
-
-    @pytest.mark.parametrize("minimize", [True, False])
-    def test_a_restored_run_over_points_goes_on_like_an_uninterrupted_one(self, minimize: bool) -> None:
-        self.check_that_it_goes_on(
-            lambda rng: Sphere(3, rng=rng, minimize=minimize),
-            ColonyConfig(size=6, employee_ratio=0.5, iterations=6, abandonment_limit=1 + 2 * minimize),
-        )
 
 
 def _colony(make: Make, config: ColonyConfig, seed: int = 1, *, momentum: int = 0) -> tuple[Any, ArtificialBeeColony]:
@@ -65,7 +60,7 @@ def test_the_first_phase_evaluates_a_scouts_source_for_every_employee() -> None:
     sources = [source.candidate for source in colony.sources]
     proposals = colony.ask()
     assert [p.candidate for p in proposals] == sources
-    assert [(p.index, p.iteration, p.bee, p.bee_id, p.center_fitness) for p in proposals] == [
+    assert [(p.index, p.iteration, p.role, p.role_id, p.center_fitness) for p in proposals] == [
         (0, 0, "scout", 0, None),
         (1, 0, "scout", 1, None),
         (2, 0, "scout", 2, None),
@@ -77,7 +72,7 @@ def test_onlookers_fly_after_the_employees_around_sources_of_known_fitness() -> 
     answer(colony, 0.1, 0.2, 0.3)
     sources = {source.fitness: source.candidate for source in colony.sources}
     proposals = colony.ask()
-    assert [(p.index, p.bee, p.bee_id) for p in proposals] == [(i + 3, "onlooker", i) for i in range(4)]
+    assert [(p.index, p.role, p.role_id) for p in proposals] == [(i + 3, "onlooker", i) for i in range(4)]
     for proposal in proposals:
         assert proposal.candidate in objective.space.neighbors(sources[proposal.center_fitness])
 
@@ -123,21 +118,21 @@ def test_a_source_is_abandoned_at_the_limit_and_a_scouts_sample_evaluated_in_the
     sample = colony.sources[0].candidate
     assert sample != first.candidate
     assert colony.sources == [FoodSource(sample)]
-    assert (proposal.bee, proposal.candidate, proposal.iteration) == ("scout", sample, limit + 1)
+    assert (proposal.role, proposal.candidate, proposal.iteration) == ("scout", sample, limit + 1)
     assert proposal.center_fitness is None
     answer(colony, 0.1)
     assert colony.sources == [FoodSource(sample, 0.1, 0)]
-    assert colony.best == FoodSource(first.candidate, 0.5)
+    assert colony.best == Found(first.candidate, 0.5)
 
 
 def test_a_source_whose_own_candidate_is_stopped_in_its_first_epoch_is_abandoned_at_once() -> None:
     _, colony = _colony(TinyObjective, ColonyConfig(size=1, employee_ratio=1.0, abandonment_limit=5, iterations=5))
     (first,) = answer(colony, 0.2, status="stopped", epochs=1)
     (second,) = colony.ask()
-    assert second.bee == "scout"
+    assert second.role == "scout"
     assert second.candidate != first.candidate
     assert colony.sources == [FoodSource(second.candidate)]
-    assert colony.best == FoodSource(first.candidate, 0.2)
+    assert colony.best == Found(first.candidate, 0.2)
 
 
 def test_a_source_stopped_later_is_kept() -> None:
@@ -163,7 +158,7 @@ def test_a_failed_evaluation_never_replaces_a_source_nor_becomes_the_best(minimi
     # A fitness that would win, so that only the status can keep it out.
     answer(colony, told, status="failed")
     assert colony.sources == [FoodSource(first.candidate, 0.5, 1)]
-    assert colony.best == FoodSource(first.candidate, 0.5)
+    assert colony.best == Found(first.candidate, 0.5)
 
 
 def test_a_new_source_that_fails_is_not_the_best_and_the_next_success_takes_its_place() -> None:
@@ -172,7 +167,7 @@ def test_a_new_source_that_fails_is_not_the_best_and_the_next_success_takes_its_
     assert colony.best is None
     (second,) = answer(colony, 0.1)
     assert colony.sources == [FoodSource(second.candidate, 0.1, 0)]
-    assert colony.best == FoodSource(second.candidate, 0.1)
+    assert colony.best == Found(second.candidate, 0.1)
 
 
 # -- a whole run --------------------------------------------------------------------------------------------------
@@ -268,7 +263,7 @@ def test_a_failed_continuation_leaves_the_record_as_it_was() -> None:
     (continued,) = answer(colony, 0.0, status="failed")
     assert (continued.candidate, continued.momentum_epochs) == (first.candidate, 2)
     assert colony.sources == [FoodSource(first.candidate, 0.5, 0)]
-    assert colony.best == FoodSource(first.candidate, 0.5)
+    assert colony.best == Found(first.candidate, 0.5)
     answer(colony, 0.4)
     (again,) = colony.ask()
     assert (again.candidate, again.center_fitness, again.weights_filename) == (first.candidate, 0.5, "first.h5")

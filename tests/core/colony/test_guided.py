@@ -20,14 +20,11 @@ import pytest
 
 from hivenas.config import ColonyConfig, SpaceConfig
 from hivenas.core.colony import guided
-from hivenas.core.colony.canonical import ArtificialBeeColony
 from hivenas.core.colony.guided import DANCED, FIRST, GuidedBeeColony
-from hivenas.core.colony.kinds import make_colony
 from hivenas.core.colony.surrogate import Acquisition, Surrogate
 from hivenas.core.nas.space.search_space import NASSearchSpace
 from hivenas.core.objective import ArchitectureObjective
-from hivenas.core.records import Bee, Evaluation, Proposal, Status
-from hivenas.objectives.numerical import Sphere
+from hivenas.core.records import Evaluation, Proposal, Role, Status
 from hivenas.objectives.table import TableObjective
 from tests.colonies import (
     History,
@@ -48,15 +45,16 @@ CONFIG = ColonyConfig(size=10, iterations=6)  # four employees, six onlookers
 Make = Callable[[np.random.Generator], ArchitectureObjective]
 
 
+@pytest.mark.slow
 class TestGuidedBeeColonyContract(ColonyContract):
-    def make_colony(
+    def make_strategy(
         self, objective: Any, config: ColonyConfig, rng: np.random.Generator, *, momentum_epochs: int = 0
     ) -> GuidedBeeColony:
         return GuidedBeeColony(objective, config, rng, momentum_epochs=momentum_epochs)
 
 
 def _colony(
-    make: Make, config: ColonyConfig, seed: int = 1, *, momentum: int = 0, without: frozenset[Bee] = frozenset()
+    make: Make, config: ColonyConfig, seed: int = 1, *, momentum: int = 0, without: frozenset[Role] = frozenset()
 ) -> tuple[Any, GuidedBeeColony]:
     rng = np.random.default_rng(seed)
     objective = make(rng)
@@ -84,7 +82,7 @@ def test_the_first_records_are_scouted_and_a_model_is_asked_from_then_on(config:
     known, phases = 0, 0
     while known < 40:
         proposals = colony.ask()
-        blind = [p for p in proposals if p.bee == "scout" and p.center_fitness is None and not p.parent]
+        blind = [p for p in proposals if p.role == "scout" and p.center_fitness is None and not p.parent]
         if known < FIRST:
             assert blind == proposals
             phases += 1
@@ -93,7 +91,7 @@ def test_the_first_records_are_scouted_and_a_model_is_asked_from_then_on(config:
         if known >= 40:
             break
     assert phases >= 2
-    assert any(p.bee != "scout" for p in colony.ask())
+    assert any(p.role != "scout" for p in colony.ask())
 
 
 def test_the_first_scouts_are_farther_apart_than_samples_are() -> None:
@@ -140,15 +138,15 @@ def _check_roles(make: Make, config: ColonyConfig, *, minimize: bool = False) ->
                 ]
                 # The best that are open, a source each; fewer where employees of abandoned ones fly as scouts.
                 assert sources == open_to[: len(sources)]
-                scouts = sum(p.bee == "scout" for p in proposals)
+                scouts = sum(p.role == "scout" for p in proposals)
                 assert config.employees - scouts <= len(sources) <= config.employees or not sources
             for proposal in proposals:
                 _check_flight(objective, proposal, phase, fitness, colony, ranked)
-                flights[f"{phase}: {proposal.bee}"] = flights.get(f"{phase}: {proposal.bee}", 0) + 1
+                flights[f"{phase}: {proposal.role}"] = flights.get(f"{phase}: {proposal.role}", 0) + 1
         evaluations = [objective.run(proposal) for proposal in proposals]
         colony.tell(evaluations)
         for proposal, evaluation in zip(proposals, evaluations, strict=True):
-            if proposal.bee == "employee":
+            if proposal.role == "employee":
                 gain = evaluation.fitness - fitness[proposal.parent]
                 better = evaluation.status != "failed" and (gain < 0 if minimize else gain > 0)
                 trials[proposal.parent] = 0 if better else trials.get(proposal.parent, 0) + 1
@@ -165,14 +163,14 @@ def _check_flight(
     ranked: list[Evaluation],
 ) -> None:
     assert proposal.candidate not in fitness
-    if proposal.bee == "scout":
+    if proposal.role == "scout":
         assert (proposal.parent, proposal.center_fitness) == ("", None)
         return
     assert proposal.candidate in objective.neighbors(proposal.parent)
     assert proposal.center_fitness == fitness[proposal.parent]
-    if proposal.bee == "employee":
+    if proposal.role == "employee":
         assert phase == "employees"
-        source = colony.sources[proposal.bee_id]
+        source = colony.sources[proposal.role_id]
         assert (source.candidate, source.fitness) == (proposal.parent, proposal.center_fitness)
     else:
         # Where fewer than ten did not fail, those that did are danced for too.
@@ -198,10 +196,11 @@ def test_every_bee_keeps_to_its_role_over_a_table(tmp_path: Path) -> None:
     assert flights["employees: employee"] > 3
 
 
+@pytest.mark.slow
 def test_scouts_compete_with_onlookers_for_the_flights_of_their_phase() -> None:
     objective, colony = _colony(lambda rng: TinyObjective(rng, LARGE), ColonyConfig(size=10, iterations=8))
     told = [phase for phase in fly(objective, colony)[2:] if phase.phase == "onlookers"]
-    bees = {p.bee for phase in told for p in phase.proposals}
+    bees = {p.role for phase in told for p in phase.proposals}
     assert bees == {"onlooker", "scout"}
 
 
@@ -224,12 +223,12 @@ def test_a_source_is_abandoned_for_good_after_so_many_flights_that_do_not_better
     best, second = first[7].candidate, first[5].candidate
     for trial in range(limit):
         proposals = colony.ask()
-        assert [(p.bee, p.parent) for p in proposals] == [("employee", best), ("employee", second)]
+        assert [(p.role, p.parent) for p in proposals] == [("employee", best), ("employee", second)]
         assert [source.trials for source in colony.sources] == [trial, 0]
         # Nothing betters the best; the other source is bettered every time, but does not come up to it.
         second = answer(colony, 0.01, 0.22 + (trial + 1) / 1000)[1].candidate
     proposals = colony.ask()
-    assert {(p.bee, p.parent, p.center_fitness is None) for p in proposals} == {
+    assert {(p.role, p.parent, p.center_fitness is None) for p in proposals} == {
         ("scout", "", True),
         ("employee", second, False),
     }
@@ -253,6 +252,7 @@ def test_a_flight_that_betters_its_source_resets_its_trials() -> None:
     assert colony.sources[0].fitness == 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("employees", "size"),
     [
@@ -271,12 +271,12 @@ def test_the_employees_of_abandoned_sources_are_the_scouts_of_the_next_iteration
     while proposals := colony.ask():
         if colony.state()["phase"] == "employees":
             if colony.evaluations >= FIRST:
-                assert sum(p.bee == "scout" for p in proposals) == abandoned
-                assert sum(p.bee == "employee" for p in proposals) == employees - abandoned
+                assert sum(p.role == "scout" for p in proposals) == abandoned
+                assert sum(p.role == "employee" for p in proposals) == employees - abandoned
                 scouts += abandoned
             evaluations = [objective.run(proposal) for proposal in proposals]
             abandoned = sum(
-                p.bee == "employee" and p.center_fitness is not None and e.fitness <= p.center_fitness
+                p.role == "employee" and p.center_fitness is not None and e.fitness <= p.center_fitness
                 for p, e in zip(proposals, evaluations, strict=True)
             )
         else:
@@ -291,6 +291,7 @@ def test_an_abandoned_source_stays_abandoned_where_few_trials_are_kept(monkeypat
     _check_roles(TinyObjective, CONFIG.model_copy(update={"iterations": 12, "abandonment_limit": 1}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("staying", [0.0, 0.5, 1.0])
 def test_an_employee_leaves_a_source_that_promises_too_little(staying: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what is expected where it flies, and anywhere, by a model that is asked again."""
@@ -307,7 +308,7 @@ def test_an_employee_leaves_a_source_that_promises_too_little(staying: float, mo
             names = list(dict.fromkeys([str(proposal.candidate), *around, *elsewhere]))
             expected = colony._surrogate(records).acquisition(colony._encode(names)).improvement()
             own = max(expected[names.index(name)] for name in around)
-            if proposal.bee == "employee":
+            if proposal.role == "employee":
                 assert expected[0] == pytest.approx(own)
                 assert own >= staying * expected.max() * (1 - 1e-9)
                 stayed += 1
@@ -329,11 +330,11 @@ def test_an_employee_leaves_a_source_that_promises_too_little(staying: float, mo
         "scout",
     ],
 )
-def test_without_a_role_nobody_flies_in_it_and_the_search_goes_on(role: Bee) -> None:
+def test_without_a_role_nobody_flies_in_it_and_the_search_goes_on(role: Role) -> None:
     objective, colony = _colony(TinyObjective, ColonyConfig(size=10, iterations=8), without=frozenset([role]))
     told = fly(objective, colony)
     assert colony.evaluations == 80
-    flown = [p.bee for p in proposals_of(told) if p.index >= 10]
+    flown = [p.role for p in proposals_of(told) if p.index >= 10]
     assert role not in flown
     assert len(set(flown)) == 2
 
@@ -362,6 +363,7 @@ class _Bounded(TinyObjective):
         self.space = NASSearchSpace(space, rng, image=((7, 5, 3), 10))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "limits", [{"max_params": 3000}, {"max_macs": 120_000, "skip_rate": 0.3}, {"max_params": 2500, "max_macs": 90_000}]
 )
@@ -408,6 +410,7 @@ class _Boasting(TinyObjective):
         return replace(evaluation, fitness=1.0) if evaluation.status == "failed" else evaluation
 
 
+@pytest.mark.slow
 def test_what_fails_is_kept_away_from() -> None:
     """Architectures with an operation that never builds are visited less and less."""
 
@@ -462,6 +465,7 @@ def _flights_to(best: float, told: list[History]) -> int:
     return next((i for i, each in enumerate(fitness, start=1) if each == best), len(fitness))
 
 
+@pytest.mark.slow
 def test_the_best_of_a_table_is_found_in_a_fraction_of_what_random_search_takes(tmp_path: Path) -> None:
     file = write_table(tmp_path / "t.csv", layers=5)
     flights = []
@@ -476,6 +480,7 @@ def test_the_best_of_a_table_is_found_in_a_fraction_of_what_random_search_takes(
     assert np.mean(flights) < 122 / 2.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("minimize", [False, True])
 def test_the_best_architecture_is_found_in_a_fraction_of_what_random_search_takes(minimize: bool) -> None:
     tiny = TinyObjective(np.random.default_rng(1))
@@ -487,28 +492,6 @@ def test_the_best_architecture_is_found_in_a_fraction_of_what_random_search_take
         flights.append(_flights_to(best, fly(objective, colony)))
     # Runs that did not find it count as 42; random search takes n + 1 by one more than how many are best.
     assert np.mean(flights) < (len(fitness) + 1) / (1 + fitness.count(best)) / 3
-
-
-# -- which colony -------------------------------------------------------------------------------------------------
-
-
-def test_a_guided_colony_is_made_over_architectures_and_a_canonical_one_over_points_or_when_asked_for() -> None:
-    rng = np.random.default_rng(1)
-    asked = ColonyConfig(kind="canonical")
-    assert type(make_colony(TinyObjective(rng), ColonyConfig(), rng)) is GuidedBeeColony
-    assert type(make_colony(TinyObjective(rng), asked, rng)) is ArtificialBeeColony
-    assert type(make_colony(Sphere(2, rng=rng), ColonyConfig(kind="guided"), rng)) is ArtificialBeeColony
-    assert type(make_colony(Sphere(2, rng=rng), asked, rng)) is ArtificialBeeColony
-
-
-@pytest.mark.parametrize("kind", ["guided", "canonical"])
-def test_the_colony_that_is_made_hands_out_the_epochs_of_the_momentum_phase(kind: Any) -> None:
-    rng = np.random.default_rng(1)
-    objective = TinyObjective(rng)
-    colony = make_colony(objective, ColonyConfig(kind=kind, iterations=2), rng, momentum_epochs=4)
-    told = fly(objective, colony)
-    assert [phase.phase for phase in told] == ["employees", "onlookers", "momentum"] * 2
-    assert colony.kind == colony.state()["kind"] == kind
 
 
 # -- corners ------------------------------------------------------------------------------------------------------

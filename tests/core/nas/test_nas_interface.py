@@ -13,6 +13,7 @@ from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
 from hivenas.core.seeds import arch_hash
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ArchitectureError, ConfigError
+from hivenas.storage import read_ledger
 
 SPACE = {"depth": 2}
 ARCH = "input|sep3x3_32|dropout|output"
@@ -92,8 +93,8 @@ def test_evaluate_and_momentum_eval_give_the_five_results_and_are_recorded(tiny:
     second = interface.momentum_eval(ARCH, first["filename"], 2)
     assert set(second) == FIVE
     assert second["epochs"] == 2
-    rows = ResultsFolder(tiny["results"]["dir"], "tiny").rows()
-    assert [(row.phase, row.epochs, row.momentum_epochs, row.fitness) for row in rows] == [
+    _, trials = read_ledger(ResultsFolder(tiny["results"]["dir"], "tiny"))
+    assert [(trial.phase, trial.epochs, trial.momentum_epochs, trial.fitness) for trial in trials] == [
         ("evaluate", 3, 0, first["fitness"]),
         ("momentum", 3, 2, second["fitness"]),
     ]
@@ -125,6 +126,14 @@ def test_any_architecture_over_the_reference_operations_can_be_trained_fully(tin
         interface.train_custom_arch("input|conv9x9_8|output")
 
 
+def test_what_is_no_architecture_is_refused_before_anything_is_written(tiny: dict[str, Any]) -> None:
+    interface = NASInterface(SPACE, tiny, tracker=NullTracker())
+    for call in (interface.evaluate, lambda arch: interface.momentum_eval(arch, "x", 1), interface.train_custom_arch):
+        with pytest.raises(ArchitectureError, match="conv9x9_8"):
+            call("input|conv9x9_8|dropout|output")
+    assert not Path(tiny["results"]["dir"]).exists()
+
+
 def test_a_call_from_python_is_a_nested_run_under_the_active_one(tiny: dict[str, Any], store: str) -> None:
     interface = NASInterface(SPACE, tiny | {"epochs": 3})
     with mlflow.start_run() as parent:
@@ -135,9 +144,9 @@ def test_a_call_from_python_is_a_nested_run_under_the_active_one(tiny: dict[str,
     by_phase = {run.data.tags["hivenas.phase"]: run for run in runs}
     assert set(by_phase) == {"evaluate", "momentum"}
     assert by_phase["evaluate"].data.metrics["fitness"] == result["fitness"]
-    rows = ResultsFolder(tiny["results"]["dir"], "tiny").rows()
-    assert [by_phase[row.phase].data.metrics["macs"] for row in rows] == [row.macs for row in rows]
-    assert rows[0].macs > 0
+    _, trials = read_ledger(ResultsFolder(tiny["results"]["dir"], "tiny"))
+    assert [by_phase[trial.phase].data.metrics["macs"] for trial in trials] == [trial.macs for trial in trials]
+    assert trials[0].macs > 0
     assert by_phase["momentum"].data.tags["hivenas.continues"] == by_phase["evaluate"].info.run_id
     assert by_phase["momentum"].data.metrics["fitness_before"] == result["fitness"]
     assert by_phase["momentum"].data.metrics["momentum_epochs"] == 1

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hivenas.core.records import Direction
 from hivenas.reports.page import ComparedSearch, Comparison, comparison_page, write_comparison
 from tests.reports.page.markup import read
 from tests.reports.page.test_document import HOSTILE, data, row
@@ -40,7 +41,8 @@ def test_it_says_when_each_was_as_good_as_the_other() -> None:
 
 
 def test_less_is_better_where_it_is_minimized() -> None:
-    one, other = (side(name, rows, minimize=True, objective="sphere_min") for name, rows in (("a", SLOW), ("b", FAST)))
+    less: dict[str, Any] = {"direction": Direction.MINIMIZE, "objective": "sphere_min"}
+    one, other = side("a", SLOW, **less), side("b", FAST, **less)
     assert figures(Comparison(one, other))["evaluations until the other's best"] == ["1", "never"]
 
 
@@ -100,3 +102,9 @@ def test_a_search_of_failures_alone_has_no_course(tmp_path: Path) -> None:
     page = read(file.read_text(encoding="utf-8"))
     assert [p.attributes["class"] for p in page.all("svg", role="img")[0].all("path")] == ["course b"]
     assert not read(comparison_page(Comparison(failed, failed))).all("svg", role="img")
+
+
+def test_where_no_time_is_known_there_is_no_race_by_time() -> None:
+    timeless = tuple(replace(each, evaluation=replace(each.evaluation, seconds=0.0)) for each in SLOW)
+    page = read(comparison_page(Comparison(side("a", timeless), side("b", timeless))))
+    assert [svg.attributes["aria-label"].rpartition("by ")[2] for svg in page.all("svg", role="img")] == ["evaluations"]

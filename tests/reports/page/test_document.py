@@ -9,34 +9,42 @@ from typing import Any
 
 import pytest
 
-from hivenas.core.records import Evaluation, Proposal, Row
+from hivenas.core.records import Direction, Trial
+from hivenas.reports.findings import MOST_DRAWN
 from hivenas.reports.page import ReportData, report_page, write_report
-from hivenas.reports.page.report_data import MOST_SHOWN
 from tests.reports.page.markup import Element, read
+from tests.trials import changed, trial
 
 BEES = ("scout", "employee", "onlooker")
 HOSTILE = "</script><script>alert(1)</script>\x1b[31m\u202e\x00 '\"><img src=x onerror=alert(1)> {{ 7*7 }}"
 
 
-def row(index: int, fitness: float = 0.5, candidate: str = "", **changes: Any) -> Row:
+def row(index: int, fitness: float = 0.5, candidate: str = "", **changes: Any) -> Trial:
     text = candidate or f"input|sc_1|conv{index % 3}|pool{index % 2}|output"
-    proposal = Proposal(index, index // 4, BEES[index % 3], 0, text)  # type: ignore[arg-type]
-    made = Row.of(proposal, Evaluation(text, "complete", fitness, 3, params=100 + 10 * index, seconds=2.0))
-    return replace(made, **changes)
+    made = trial(index, fitness, text, iteration=index // 4, role=BEES[index % 3])
+    return changed(made, **{"epochs": 3, "params": 100 + 10 * index, "seconds": 2.0} | changes)
 
 
 NETWORKS = (
-    row(0, 0.5, curve="1:0.3 2:0.4 3:0.5", started=100.0, worker="host-1"),
+    row(0, 0.5, curve={1: 0.3, 2: 0.4, 3: 0.5}, started=100.0, worker="host-1"),
     row(1, 0.0, status="failed", reason="out of memory", params=0),
-    row(2, 0.7, status="stopped", curve="1:0.7", started=101.0, worker="host-2", run_id="abc"),
-    row(3, 0.6, curve="1:0.2 2:0.5 3:0.6", started=104.0, worker="host-1"),
+    row(2, 0.7, status="stopped", curve={1: 0.7}, started=101.0, worker="host-2", run_id="abc"),
+    row(3, 0.6, curve={1: 0.2, 2: 0.5, 3: 0.6}, started=104.0, worker="host-1"),
     row(4, 0.0, status="failed", reason="out of memory", params=0),
-    row(5, 0.8, row(3).candidate, phase="momentum", momentum_epochs=2, curve="4:0.7 5:0.8"),
+    row(5, 0.8, row(3).encoded, phase="momentum", momentum_epochs=2, curve={4: 0.7, 5: 0.8}),
 )
 
 
-def data(rows: tuple[Row, ...] = NETWORKS, **changes: Any) -> ReportData:
-    return replace(ReportData("bees", "nas", "finished", False, rows, folder="results/bees"), **changes)
+def data(rows: tuple[Trial, ...] = NETWORKS, **changes: Any) -> ReportData:
+    whole = ReportData(
+        name="bees",
+        objective="nas",
+        condition="finished",
+        direction=Direction.MAXIMIZE,
+        rows=rows,
+        folder="results/bees",
+    )
+    return replace(whole, **changes)
 
 
 def table(page: Element) -> list[list[str]]:
@@ -55,14 +63,16 @@ def test_every_evaluation_has_a_line_best_first_and_failures_last() -> None:
 def test_every_picture_is_there_and_every_mark_has_its_line() -> None:
     page = read(report_page(data()))
     sections = {section.attributes.get("id") for section in page.all("section")}
-    assert {"convergence", "operations", "parameters", "learning", "roles", "timeline"} <= sections
+    assert {"convergence", "operations", "parameters", "learning_curves", "roles", "timeline"} <= sections
     numbers = {use.attributes["data-i"] for use in page.all("use") if "data-i" in use.attributes}
     assert numbers == {"0", "1", "2", "3", "4", "5"}
     symbols = {symbol.attributes["id"] for symbol in page.one("defs").children}
     assert {use.attributes["href"][1:] for use in page.all("use")} <= symbols
     pictures = [svg for svg in page.all("svg") if "chart" in svg.attributes.get("class", "")]
-    assert len(pictures) == 6  # two of them twice, for wide and for narrow screens
-    assert all(svg.attributes["aria-label"] and svg.attributes["tabindex"] == "0" for svg in pictures)
+    assert len(pictures) == 9  # three of them twice, for wide and for narrow screens
+    assert all(svg.attributes["aria-label"] for svg in pictures)
+    with_marks = [svg for svg in pictures if any("data-i" in use.attributes for use in svg.all("use"))]
+    assert all(svg.attributes["tabindex"] == "0" for svg in with_marks)
 
 
 def test_the_head_tells_what_was_found_spent_and_failed() -> None:
@@ -95,20 +105,21 @@ def test_the_head_tells_what_was_found_spent_and_failed() -> None:
     [
         ("finished", "✓ finished", "hivenas train --config 'my results/bees/bees.yaml'"),
         ("running", "● running", "hivenas report --config 'my results/bees/bees.yaml'"),
-        ("ended", "■ ended early", "hivenas search --config 'my results/bees/bees.yaml' --resume"),
-        ("loose", "◇ asked for from Python", "hivenas train --config 'my results/bees/bees.yaml'"),
+        ("failed", "■ failed", "hivenas search --config 'my results/bees/bees.yaml' --resume"),
+        ("interrupted", "■ ended early", "hivenas search --config 'my results/bees/bees.yaml' --resume"),
+        ("adhoc", "◇ asked for from Python", "hivenas train --config 'my results/bees/bees.yaml'"),
     ],
 )
 def test_each_condition_is_said_in_words_with_the_way_on(condition: Any, said: str, way: str) -> None:
     page = read(report_page(data(condition=condition, reason="no space", folder="my results/bees")))
     assert said in page.one("h1").text
     assert way in page.one("section", id="next").text
-    assert ("no space" in page.one("main").text) == (condition == "ended")
+    assert ("no space" in page.one("main").text) == (condition in ("failed", "interrupted"))
 
 
 def test_nothing_breaks_out_of_the_page() -> None:
     hostile = (
-        row(0, 0.5, f"input|{HOSTILE}|output", curve="1:0.5", started=1.0, worker=f"{HOSTILE}-1"),
+        row(0, 0.5, f"input|{HOSTILE}|output", curve={1: 0.5}, started=1.0, worker=f"{HOSTILE}-1"),
         row(1, 0.0, status="failed", reason=HOSTILE),
         row(2, 0.4, run_id=HOSTILE),
     )
@@ -117,7 +128,7 @@ def test_nothing_breaks_out_of_the_page() -> None:
             data(
                 hostile,
                 name=HOSTILE,
-                condition="ended",
+                condition="interrupted",
                 reason=HOSTILE,
                 config_yaml=f"key: {HOSTILE}\n",
                 folder=HOSTILE,
@@ -152,16 +163,16 @@ def test_candidates_lead_to_their_runs_where_the_store_is_a_server() -> None:
 
 def test_points_have_neither_layers_nor_sizes() -> None:
     rows = tuple(row(i, 10.0**-i, f"[{i}.25, -1.5, 2.0, 3.0, 4.0, 5.0]", params=0, epochs=0) for i in range(5))
-    page = read(report_page(data(rows, objective="sphere_min", minimize=True)))
+    page = read(report_page(data(rows, objective="sphere_min", direction=Direction.MINIMIZE)))
     sections = {section.attributes.get("id") for section in page.all("section")}
-    assert not sections & {"operations", "parameters", "learning", "timeline"}
+    assert not sections & {"operations", "parameters", "learning_curves", "timeline"}
     assert page.one("p", class_="point").text == "x = (4.25, -1.5, 2, 3, … 6 in all)"
     assert [line[1] for line in table(page)] == ["0.0001", "0.001", "0.01", "0.1", "1"]
     assert [h.text for h in page.all("th") if h.attributes.get("aria-sort") == "ascending"] == ["fitness"]
 
 
 def test_a_search_of_failures_alone_says_why() -> None:
-    page = read(report_page(data((row(0, 0.0, status="failed", reason="boom"),), condition="ended")))
+    page = read(report_page(data((row(0, 0.0, status="failed", reason="boom"),), condition="interrupted")))
     assert "No candidate was evaluated without failing." in page.one("main").text
     assert "1 × boom" in page.one("section", id="failed").text
 
@@ -176,10 +187,10 @@ def test_a_fitness_that_has_no_place_is_listed_all_the_same(fitness: float) -> N
 
 
 def test_of_very_many_evaluations_the_best_and_some_others_are_shown() -> None:
-    rows = tuple(row(i, (i * 7919 % 5003) / 5003) for i in range(MOST_SHOWN * 2))
+    rows = tuple(row(i, (i * 7919 % 5003) / 5003) for i in range(MOST_DRAWN * 2))
     page = read(report_page(data(rows)))
     lines = table(page)
-    assert len(lines) == MOST_SHOWN
+    assert len(lines) == MOST_DRAWN
     assert lines[0][1] == f"{max(each.fitness for each in rows):.4f}"
     assert "2,000 of 4,000 evaluations are listed" in page.one("section", id="candidates").text
 
@@ -190,7 +201,7 @@ def test_few_weak_candidates_do_not_take_most_of_a_picture() -> None:
     picture = next(svg for svg in page.one("section", id="convergence").all("svg"))
     ticks = [float(text.text) for text in picture.all("text", class_="tick", text_anchor="end")]
     assert min(ticks) > 0.85
-    assert "The 5 weakest stand at the picture's foot." in page.one("section", id="convergence").text
+    assert "The 5 weakest stand at the picture's edge." in page.one("section", id="convergence").text
     evenly = tuple(row(i, i / 60) for i in range(60))
     assert "weakest" not in read(report_page(data(evenly))).one("section", id="convergence").text
 

@@ -71,7 +71,7 @@ class Dataset:
         return _digest(self.x_test, self.y_test, np.array(self.class_names, dtype=np.str_))
 
     def describe(self) -> dict[str, Any]:
-        """What a search records of its data: name, digests, images and their values, classes, sizes of the splits."""
+        """Describe the data for the records: name, digests, images and their values, classes, size of each split."""
         return {
             "name": self.name,
             "digest": self.digest(),
@@ -217,7 +217,7 @@ def load_dataset(config: DatasetConfig, seed: int) -> Dataset:
     else:
         kept = len(x) - math.ceil(len(x) * TEST_SHARE)
         x, y, x_test, y_test = _stratified(
-            x, y, kept, TEST_SEED, names, f"add images to {origin} or give it a test split"
+            x, y, size=kept, seed=TEST_SEED, names=names, way_out=f"add images to {origin} or give it a test split"
         )
     split_seed = derive_seed(seed, "validation split")
     keys = (
@@ -225,13 +225,25 @@ def load_dataset(config: DatasetConfig, seed: int) -> Dataset:
         f"validation_split={config.validation_split}"
     )
     if config.train_limit and config.train_limit < len(x):
-        x, y = _stratified(x, y, config.train_limit, split_seed, names, keys, rest_is_used=False)[:2]
+        x, y = _stratified(
+            x, y, size=config.train_limit, seed=split_seed, names=names, way_out=keys, rest_is_used=False
+        )[:2]
     if "val" in given.images:
         x_val, y_val = given.images["val"], given.labels["val"]
     else:
         kept = len(x) - max(1, round(len(x) * config.validation_split))
-        x, y, x_val, y_val = _stratified(x, y, kept, split_seed, names, keys)
-    return Dataset(config.name, x, y, x_val, y_val, x_test, y_test, len(names), names)
+        x, y, x_val, y_val = _stratified(x, y, size=kept, seed=split_seed, names=names, way_out=keys)
+    return Dataset(
+        config.name,
+        x,
+        y_train=y,
+        x_val=x_val,
+        y_val=y_val,
+        x_test=x_test,
+        y_test=y_test,
+        classes=len(names),
+        class_names=names,
+    )
 
 
 def image_shape_and_classes(config: DatasetConfig, seed: int) -> tuple[tuple[int, int, int], int]:

@@ -96,7 +96,7 @@ def _member(file: Path, archive: Mapping[str, Any], name: str) -> NDArray[Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """What a file says of its image before its pixels are decoded."""
+    """The head of an image file: all that it says of its image before the pixels are decoded."""
 
     size: tuple[int, int]
     grey: bool
@@ -205,7 +205,7 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What is not hidden in a folder, by code point: the order must not depend on the machine."""
+    """The entries of a folder that are not hidden, by code point: the order must not depend on the machine."""
     try:
         return sorted((e for e in folder.iterdir() if not e.name.startswith(".")), key=lambda entry: entry.name)
     except OSError as error:

@@ -33,10 +33,10 @@ class Chain:
         return "|".join([*parts, "output"])
 
     def components(self, *, with_skips: bool, depth: int = 0) -> tuple[str, ...]:
-        """What stands at every position: the operations, then with skip connections `sc_k` or "" a layer.
+        """List the components, position by position: the operations, then with skip connections `sc_k` or "" a layer.
 
         Args:
-            with_skips: whether the space has skip connections.
+            with_skips: true where the space has skip connections.
             depth: layers of the space's deepest architecture; this one is filled up with "".
         """
         missing = ("",) * (depth - len(self.operations))

@@ -128,8 +128,9 @@ def register_operation(name: str, layer: None = None) -> Callable[[F], F]: ...
 def register_operation(name: str, layer: F | None = None) -> F | Callable[[F], F]:
     """Makes a layer available to configurations as `!Operation {op: name, …}`; also a decorator.
 
-    Register at the top level of a module: worker processes know the name because they import that module. Commands
-    import it with `--import MODULE`. Names of built-in layers and cells cannot be taken.
+    Register at the top level of a module: worker processes know the name because they import that module, or, where it
+    is the main module, because what it registers is sent to them. Commands import it with `--import MODULE`. Names of
+    built-in layers and cells cannot be taken.
 
     Args:
         name: letters, digits and _.
@@ -157,8 +158,9 @@ def register_cell(name: str, builder: None = None) -> Callable[[F], F]: ...
 def register_cell(name: str, builder: F | None = None) -> F | Callable[[F], F]:
     """Makes a cell, several layers that form one operation, available as `!Operation {op: name, …}`; also a decorator.
 
-    Register at the top level of a module: worker processes know the name because they import that module. Commands
-    import it with `--import MODULE`. Names of built-in layers and cells cannot be taken.
+    Register at the top level of a module: worker processes know the name because they import that module, or, where it
+    is the main module, because what it registers is sent to them. Commands import it with `--import MODULE`. Names of
+    built-in layers and cells cannot be taken.
 
     Args:
         name: letters, digits and _.

@@ -103,13 +103,21 @@ class Outliner:
             spec = self._reference.get(key)
             size = _size(spec, (found[-1] if found else before).shape)
             kind = spec.op if spec else ""
-            found.append(Layer(key, part, kind, size.shape, size.params) if size else Layer(key, part, kind))
+            found.append(
+                Layer(key, part, kind=kind, shape=size.shape, params=size.params) if size else Layer(key, part, kind)
+            )
         return found
 
     def _head(self, before: Layer) -> Layer:
         if before.shape is None or not self._classes:
             return Layer("softmax" if self._reference else "output", "classes")
-        return Layer("softmax", "classes", "Dense", (self._classes,), (math.prod(before.shape) + 1) * self._classes)
+        return Layer(
+            "softmax",
+            "classes",
+            kind="Dense",
+            shape=(self._classes,),
+            params=(math.prod(before.shape) + 1) * self._classes,
+        )
 
 
 def _size(spec: OpSpec | None, shape: Shape | None) -> Size | None:
@@ -133,7 +141,7 @@ def _skip(layers: Sequence[Layer], start: int, end: int) -> Skip:
 
 
 def changes(before: Chain, after: Chain) -> list[str]:
-    """What makes one architecture another, a line each; layers are counted from 1.
+    """List the changes that make one architecture another, a line each; layers are counted from 1.
 
     Example:
         >>> changes(Chain(("dropout", "identity"), (0, 0)), Chain(("dropout", "max_pool3x3"), (2, 0)))

@@ -62,7 +62,7 @@ class NASSearchSpace:
         self.operations = config.operations or PRESETS[config.preset or "layerwise"]
         self.input_stem = config.input_stem
         self.output_stem = config.output_stem
-        self._rng = rng
+        self.rng = rng
         check_keys("space.operations", self.operations, self.reference)
         check_keys("space.input_stem", self.input_stem, self.reference)
         check_keys("space.output_stem", self.output_stem, self.reference)
@@ -112,7 +112,7 @@ class NASSearchSpace:
 
     @property
     def bounded(self) -> bool:
-        """Whether `space.max_params` or `space.max_macs` leaves architectures out that `size` counts."""
+        """True where `space.max_params` or `space.max_macs` leaves architectures out that `size` counts."""
         return self._guards is not None
 
     @property
@@ -135,8 +135,8 @@ class NASSearchSpace:
         With limits, drawn anew until it is within them and has a neighbour that is.
         """
         if self._guards:
-            return self._draw_within(self._guards, self._rng, _LATER_DRAWS).encode()
-        return self._draw(self._rng).encode()
+            return self._draw_within(self._guards, self.rng, _LATER_DRAWS).encode()
+        return self._draw(self.rng).encode()
 
     def _draw(self, rng: np.random.Generator) -> Chain:
         operations, skips = [], []
@@ -177,7 +177,7 @@ class NASSearchSpace:
             raise ArchitectureError(
                 f"an architecture needs a neighbour within {self._guards}, got {arch!r}; raise the limit"
             )
-        return neighbors[int(self._rng.integers(len(neighbors)))]
+        return neighbors[int(self.rng.integers(len(neighbors)))]
 
     def neighbors(self, arch: str) -> list[str]:
         """Every architecture of the space exactly one component away, in a fixed order.
@@ -187,11 +187,11 @@ class NASSearchSpace:
         return [chain.encode() for chain in self._changed(self.parse(arch)) if self._admits(chain)]
 
     def components(self, arch: str) -> tuple[str, ...]:
-        """What stands at every position: the operations, and where skip connections are on `sc_k` or "" a layer."""
+        """List the components by position: the operations, and where skip connections are on `sc_k` or "" a layer."""
         return self.parse(arch).components(with_skips=self.skip_rate > 0)
 
     def entries(self) -> tuple[tuple[str, ...], ...]:
-        """What may stand at every position of `components`: the operations, then the legal spans of a layer."""
+        """The choices at every position of `components`: the operations, then the legal spans of a layer."""
         layers = range(self.depth) if self.skip_rate else ()
         spans = tuple(("", *(f"sc_{span}" for span in range(1, self.depth - layer + 1))) for layer in layers)
         return (tuple(self.operations),) * self.depth + spans

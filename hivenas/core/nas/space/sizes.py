@@ -1,4 +1,4 @@
-"""How large a network is, computed without building it: trainable parameters and multiply-adds. No Keras here.
+"""The size of a network, computed without building it: trainable parameters and multiply-adds. No Keras here.
 
 A multiply-add (MAC) is one multiplication with its addition in a convolution or a dense layer, for one image.
 Normalisation, activation, pooling, resizing and additions count 0, and so do biases. Parameters are the trainable ones:
@@ -22,7 +22,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What an operation, or everything up to and with it, comes to.
+    """The size of an operation, or of everything up to and with it.
 
     Args:
         shape: of what it gives for one image: height, width and channels, or features alone.
@@ -84,7 +84,7 @@ def _conv(
     groups: int = 1,
     use_bias: bool = True,
 ) -> Size:
-    rows, columns = _window(shape, kernel_size, strides, padding, dilation_rate)
+    rows, columns = _window(shape, kernel_size, strides=strides, padding=padding, dilation=dilation_rate)
     if shape[2] % _whole(groups) or _whole(filters) % groups:
         raise DoesNotBuildError
     if max(_pair(strides)) > 1 and max(_pair(dilation_rate)) > 1:
@@ -103,7 +103,7 @@ def _depthwise_conv(
     dilation_rate: Any = 1,
     use_bias: bool = True,
 ) -> Size:
-    rows, columns = _window(shape, kernel_size, strides, padding, dilation_rate)
+    rows, columns = _window(shape, kernel_size, strides=strides, padding=padding, dilation=dilation_rate)
     channels = shape[2] * _whole(depth_multiplier)
     kernel = math.prod(_pair(kernel_size)) * channels
     return Size((rows, columns, channels), kernel + channels * bool(use_bias), kernel * rows * columns)
@@ -353,7 +353,7 @@ class SizeGuards:
     max_macs: int | None
 
     def admits(self, chain: Chain) -> bool:
-        """Whether an architecture builds and is within the limits."""
+        """True where an architecture builds and is within the limits."""
         try:
             size = self.sizes.of(chain)
         except ArchitectureError:

@@ -41,5 +41,5 @@ class TerminateOnThreshold:
         return base + room - 1 / (1 / room + self.diminishing_factor * (epoch - 1))
 
     def stops(self, epoch: int, accuracy: float) -> bool:
-        """Whether training ends after epoch ε (from 1) with this accuracy."""
+        """True where training ends after epoch ε (from 1) with this accuracy."""
         return self.threshold_multiplier > 0 and accuracy < self.threshold(epoch)

@@ -119,7 +119,7 @@ class Affine(NamedTuple):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to every training batch: affine, then saturation and contrast, then cutout.
+    """The changes made to every training batch: affine, then saturation and contrast, then cutout.
 
     Args:
         config: what is on, and how probable it is for an image.
@@ -191,7 +191,7 @@ class Augmentation:
         return tf.reshape(tf.minimum(tf.maximum(rows, lowest), highest), (-1, height, width, channels))
 
     def _to_grey(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What turns standardised pixels, as row vectors, into those of their grey: a matrix and an offset."""
+        """The map of standardised pixels, as row vectors, to those of their grey: a matrix and an offset."""
         channels = len(self.standardisation.mean)
         if not self._is_colour:
             return np.eye(channels, dtype=np.float32), np.zeros(channels, np.float32)
@@ -260,7 +260,7 @@ def _cut(images: Any, probability: float, seed: Any) -> Any:
 
 
 def _stretch(places: NDArray[np.float32], side: int, size_draw: Any, place_draw: Any) -> Any:
-    """Which places lie in a stretch of 10–20 % of a side."""
+    """Tell of each place if it lies in a stretch of 10–20 % of a side."""
     shortest = -(-side // 10)
     longest = max(shortest, side // 5)
     size = shortest + tf.floor(size_draw * (longest - shortest + 1))

@@ -21,7 +21,7 @@ from hivenas.core.records import EpochFigures
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What an h5 file says of itself, beside weights and optimizer state: `history` is that of the weights."""
+    """An h5 file's word on itself, beside weights and optimizer state: `history` is that of the weights."""
 
     candidate: str
     epochs: int
@@ -47,7 +47,7 @@ def save_state(network: keras.Model, path: Path, saved: Saved) -> None:
 
 
 def read_saved(path: Path) -> Saved:
-    """What an h5 file says of itself."""
+    """Read the description that an h5 file holds of itself."""
     with h5py.File(path, "r") as file:
         return Saved.of(json.loads(file.attrs["hivenas"]))
 

@@ -211,7 +211,7 @@ class NASEval:
         return replace(evaluation, seconds=seconds, started=began, worker=worker, environment=where)
 
     def _checkpoint(self, candidate: str, purpose: Purpose, **start: Any) -> Checkpoint:
-        """Where a training keeps its state; `start` is what it starts from and all else that is its own."""
+        """The place where a training keeps its state; `start` is what it starts from and all else that is its own."""
 
         def mark() -> str:
             # Threads are left out: another machine goes on with the same state, if not with the same last bits.
@@ -250,17 +250,13 @@ class NASEval:
             checkpoint.keep(network, so_far(own))
 
         history, stopped = loop.run(
-            len(past) + 1,
-            config.epochs,
-            lambda epoch, accuracy: bool(rule.verdict(epoch, accuracy)),
-            after,
-            done,
+            len(past) + 1, config.epochs, lambda *at: bool(rule.stop_reason(*at)), after=after, done=done
         )
         evaluation = self._evaluation(network, so_far(history), len(history))
         if stopped:
             last = history[-1]
-            verdict = rule.verdict(last.epoch, last.val_accuracy)
-            reason = f"validation accuracy {last.val_accuracy:.4f} {verdict}"
+            below = rule.stop_reason(last.epoch, last.val_accuracy)
+            reason = f"validation accuracy {last.val_accuracy:.4f} {below}"
             evaluation = replace(evaluation, status="stopped", reason=reason)
         self.results.write_history(evaluation.filename.removesuffix(WEIGHTS_SUFFIX), evaluation)
         return evaluation
@@ -282,7 +278,9 @@ class NASEval:
         parent = self.instantiate_network(saved.candidate)
         parent.load_weights(donor)
         share = copy_matching_weights(parent, network)
-        return Saved(candidate, 0, 0, saved.history, share, len(saved.history)) if share else scratch
+        if not share:
+            return scratch
+        return replace(scratch, history=saved.history, inherited=share, inherited_epochs=len(saved.history))
 
     def _continue(self, candidate: str, *, path: Path, saved: Saved, m_epochs: int, resume: bool) -> Evaluation:
         network = self.instantiate_network(candidate)
@@ -383,7 +381,7 @@ class NASEval:
         }
 
     def _answers(self, serving: keras.Model) -> TestPredictions:
-        """What the very model that is served answers to the raw images of the test split."""
+        """The answers of the very model that is served to the raw images of the test split."""
         images = self.data.x_test
         batches = [serving(images[i : i + 256], training=False).numpy() for i in range(0, len(images), 256)]
         return TestPredictions.of(np.concatenate(batches), self.data.y_test, images, self.data.class_names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hivenas.config import EvaluationConfig
 from hivenas.core.folder import weights_name
-from hivenas.core.records import Row
+from hivenas.core.records import Trial
 
 
 def inherited_age(config: EvaluationConfig) -> int:
@@ -16,7 +16,7 @@ def inherited_age(config: EvaluationConfig) -> int:
     return config.epochs - config.inherit_epochs
 
 
-def inherited_state(parent: Row | None, config: EvaluationConfig) -> str:
+def inherited_state(parent: Trial | None, config: EvaluationConfig) -> str:
     """The h5 file from which a neighbour inherits; empty where it trains from scratch.
 
     A food source that has inherited itself passes nothing on: at the age of its saved state the operation in which it
@@ -30,4 +30,4 @@ def inherited_state(parent: Row | None, config: EvaluationConfig) -> str:
     if not config.inherit or parent is None or parent.status != "complete" or parent.inherited:
         return ""
     age = inherited_age(config)
-    return weights_name(parent.candidate, age) if age in parent.accuracies() else ""
+    return weights_name(parent.encoded, age) if age in parent.accuracies() else ""

@@ -43,7 +43,13 @@ class Arrays:
         """Standardises with the training split's mean and deviation of every channel."""
         standardisation = Standardisation.of(data)
         x_train, x_val = (tf.constant(standardisation.standardise(x)) for x in (data.x_train, data.x_val))
-        return cls(x_train, tf.constant(data.y_train), x_val, tf.constant(data.y_val), standardisation)
+        return cls(
+            x_train,
+            tf.constant(data.y_train),
+            x_val=x_val,
+            y_val=tf.constant(data.y_val),
+            standardisation=standardisation,
+        )
 
 
 def learning_rate(config: EvaluationConfig, epoch: int, epochs: int) -> float | None:
@@ -117,6 +123,7 @@ class TrainingLoop:
         first: int,
         last: int,
         stops: Callable[[int, float], bool] | None = None,
+        *,
         after: Callable[[Sequence[EpochFigures]], None] | None = None,
         done: Sequence[EpochFigures] = (),
     ) -> tuple[list[EpochFigures], bool]:

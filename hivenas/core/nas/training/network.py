@@ -76,6 +76,13 @@ def apply_operation(spec: OpSpec, x: Tensor, name: str) -> Tensor:
     return getattr(layers, spec.op)(**spec.arguments, name=name)(x)
 
 
+def register_layers(classes: Mapping[str, type]) -> None:
+    """Tells Keras of classes, by the names under which another process has registered them there."""
+    for name, each in classes.items():
+        package, _, short = name.rpartition(">")
+        keras.saving.register_keras_serializable(package or "Custom", short)(each)
+
+
 def _registered_layer(factory: Callable[..., Any], arguments: Mapping[str, Any], name: str) -> Any:
     """A layer of the user's, named by its place also where the factory takes no name: weights are found by it."""
     parameters = inspect.signature(factory).parameters.values()

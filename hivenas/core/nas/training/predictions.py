@@ -1,4 +1,4 @@
-"""What a fully trained network answered on the test split: its accuracy, its confusions, its worst mistakes."""
+"""The answers of a fully trained network on the test split: its accuracy, its confusions, its worst mistakes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class TestPredictions:
         wrong = np.flatnonzero(answers != labels)
         surest = np.argsort(-probabilities[wrong, answers[wrong]], kind="stable")
         mistakes = wrong[surest[:_MISTAKES]].astype(np.int64)
-        return cls(probabilities, labels, tuple(class_names), mistakes, images[mistakes])
+        return cls(probabilities, labels, class_names=tuple(class_names), mistakes=mistakes, pictures=images[mistakes])
 
     @property
     def accuracy(self) -> float:
@@ -86,7 +86,7 @@ class TestPredictions:
         return float(-np.log(np.maximum(given, _SMALLEST)).mean())
 
     def confusion(self) -> NDArray[np.int64]:
-        """How often a class (row) was answered as another (column)."""
+        """Count the images of a class (row) that were answered as another (column)."""
         classes = len(self.class_names)
         pairs = self.labels.astype(np.int64) * classes + self.probabilities.argmax(axis=1)
         return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes).astype(np.int64)
@@ -107,4 +107,10 @@ class TestPredictions:
         """Reads what `save` wrote."""
         with np.load(path, allow_pickle=False) as file:
             names = tuple(str(name) for name in file["class_names"])
-            return cls(file["probabilities"], file["labels"], names, file["mistakes"], file["pictures"])
+            return cls(
+                file["probabilities"],
+                file["labels"],
+                class_names=names,
+                mistakes=file["mistakes"],
+                pictures=file["pictures"],
+            )

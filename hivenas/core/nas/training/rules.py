@@ -1,4 +1,4 @@
-"""Which candidates are not trained on: the rules that end a training early."""
+"""The rules that end a training early: candidates that are not trained on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hivenas.config import EvaluationConfig
 from hivenas.core.history import Curves
 from hivenas.core.nas.training.act import TerminateOnThreshold
-from hivenas.core.records import Row, StopThreshold
+from hivenas.core.records import StopThreshold, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class StoppingRule:
     cutoff: TerminateOnThreshold | None = None
     thresholds: Sequence[StopThreshold] = ()
 
-    def verdict(self, epoch: int, accuracy: float) -> str:
-        """Why the training ends after this epoch (from 1) with this validation accuracy; empty where it goes on."""
+    def stop_reason(self, epoch: int, accuracy: float) -> str:
+        """The reason to stop after this epoch (from 1) with this validation accuracy; empty where training goes on."""
         if self.cutoff and self.cutoff.stops(epoch, accuracy):
             return f"below the threshold {self.cutoff.threshold(epoch):.4f} after epoch {epoch}"
         for bar in self.thresholds:
@@ -60,7 +60,7 @@ def median_thresholds(curves: Curves, config: EvaluationConfig) -> list[StopThre
     return thresholds
 
 
-def first_look_thresholds(parent: Row | None, config: EvaluationConfig) -> list[StopThreshold]:
+def first_look_thresholds(parent: Trial | None, config: EvaluationConfig) -> list[StopThreshold]:
     """The first look: a neighbour goes on only if it is not worse than its food source was at the same age.
 
     Fitness is compared at equal training age alone: a neighbour's first epochs against its food source's whole

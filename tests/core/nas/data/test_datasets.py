@@ -215,6 +215,7 @@ def test_a_class_that_only_the_test_folder_has_is_named(tmp_path: Path) -> None:
         load_dataset(config, seed=1)
 
 
+@pytest.mark.keras
 def test_a_candidate_is_trained_on_a_folder(tmp_path: Path, tiny: dict[str, Any]) -> None:
     data = {"name": "image_folder", "path": image_folder(tmp_path / "colours", 60).path}
     interface = NASInterface({"depth": 1}, tiny | {"dataset": data, "batch_size": 8}, tracker=NullTracker())
@@ -388,6 +389,8 @@ def load_fashion(home: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_fashion_mnist_is_found_offline(tmp_path: Path) -> None:
     written = fashion_files(tmp_path / "datasets/fashion-mnist")
     done = load_fashion(tmp_path)
@@ -402,6 +405,8 @@ def test_fashion_mnist_is_found_offline(tmp_path: Path) -> None:
     assert np.bincount(loaded["y_val"]).tolist() == [2] * 10
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_where_the_files_belong_is_said_where_nothing_can_be_downloaded(tmp_path: Path) -> None:
     done = load_fashion(tmp_path)
     assert done.returncode == 1

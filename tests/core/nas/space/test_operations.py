@@ -6,7 +6,6 @@ import inspect
 import re
 from typing import Any
 
-import keras
 import pytest
 
 from hivenas.config.text import nearest
@@ -151,8 +150,10 @@ LEFT_OUT = {"name", "lora_rank", "lora_alpha", "quantization_config", "renorm_cl
 OF_SOME_RELEASES = {"renorm", "renorm_momentum", "alpha"}
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("op", LAYERS)
 def test_the_arguments_of_layers_are_those_of_keras(op: str) -> None:
+    import keras
 
     needed, optional = LAYER_ARGUMENTS[op]
     parameters = inspect.signature(getattr(keras.layers, op)).parameters.values()
@@ -165,8 +166,10 @@ def test_the_arguments_of_layers_are_those_of_keras(op: str) -> None:
     assert len(needed + optional) == len({*needed, *optional})
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("op", [op for op in LAYERS if "trainable" in LAYER_ARGUMENTS[op][1]])
 def test_every_layer_takes_what_it_inherits(op: str) -> None:
+    import keras
 
     sizes: dict[str, Any] = {"activation": "relu", "rate": 0.5, "stddev": 0.5}
     needed = {name: sizes.get(name, 2) for name in LAYER_ARGUMENTS[op][0]}

@@ -204,6 +204,7 @@ def test_a_guarded_space_is_what_a_filter_leaves(config: SpaceConfig) -> None:
                 space.parse(arch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", GUARDED, ids=str)
 def test_samples_cover_a_guarded_space_but_for_what_has_no_neighbor(config: SpaceConfig) -> None:
     space, within = _space(config), _within(config)

@@ -29,6 +29,8 @@ from hivenas.core.nas.space.sizes import (
 from hivenas.core.nas.training.network import apply_operation, build_network, count_macs, measure_operation
 from hivenas.errors import ArchitectureError, ConfigError
 
+pytestmark = pytest.mark.keras
+
 SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (7, 5, 3)]
 STEMS: dict[str, Any] = {"input_stem": ("conv3x3_32bnrelu",), "output_stem": ("global_avg_pool",)}
 

@@ -13,6 +13,8 @@ from hivenas.config import AugmentationConfig
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.training.augmentation import LUMA, Affine, Augmentation, Standardisation, augmented_examples
 
+pytestmark = pytest.mark.keras
+
 SHAPES = [(8, 8, 1), (28, 28, 1), (20, 32, 3), (9, 5, 3)]
 SEED = (11, 3)
 ALL: dict[str, Any] = {"affine": True, "cutout": 1.0, "saturation": 1.0, "contrast": 1.0}

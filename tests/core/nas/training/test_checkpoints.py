@@ -26,9 +26,12 @@ from hivenas.core.nas.training.checkpoints import Checkpoint, Saved
 from hivenas.core.nas.training.evaluation_strategy import NASEval
 from hivenas.core.nas.training.loop import TrainingLoop, make_optimizer
 from hivenas.core.nas.training.rules import StoppingRule
-from hivenas.core.records import EpochFigures, Evaluation, Proposal, StopThreshold
+from hivenas.core.records import EpochFigures, Evaluation, Proposal, StopThreshold, Trial
 from hivenas.core.tracker import NullTracker
-from hivenas.execution import WorkerExecutor, run_proposal
+from hivenas.execution import WorkerExecutor, evaluate_network
+from hivenas.storage import open_adhoc
+
+pytestmark = pytest.mark.keras
 
 ARCH = "input|sep3x3_32|dropout|output"
 CHILD = "input|sep3x3_64|dropout|output"
@@ -127,6 +130,7 @@ CASES: list[tuple[Training, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("training", "settings"), CASES, ids=[f"{t.__name__}-{s['optimizer']['op']}" for t, s in CASES]
 )
@@ -157,7 +161,7 @@ def test_a_kill_between_the_checkpoint_and_the_verdict_does_not_change_the_verdi
 ) -> None:
     thresholds = [StopThreshold(1, 0.0, "nothing"), StopThreshold(2, 1.1, "everything")]
     killed, whole = (strategy(tiny, name=name, epochs=4) for name in ("killed", "whole"))
-    verdict = StoppingRule.verdict
+    verdict = StoppingRule.stop_reason
 
     def dying(rule: StoppingRule, epoch: int, accuracy: float) -> str:
         if epoch == 2:
@@ -165,7 +169,7 @@ def test_a_kill_between_the_checkpoint_and_the_verdict_does_not_change_the_verdi
         return verdict(rule, epoch, accuracy)
 
     with killing(monkeypatch) as patched:
-        patched.setattr(StoppingRule, "verdict", dying)
+        patched.setattr(StoppingRule, "stop_reason", dying)
         killed.evaluate(ARCH, thresholds=thresholds, resume=True)
     with monkeypatch.context() as patched:
         kill_in_epoch(patched, 3)
@@ -174,6 +178,7 @@ def test_a_kill_between_the_checkpoint_and_the_verdict_does_not_change_the_verdi
     assert_same(resumed, whole.evaluate(ARCH, thresholds=thresholds), killed, whole)
 
 
+@pytest.mark.slow
 def test_an_heir_goes_on_with_what_it_inherited_and_its_parent_has_kept_its_state(
     tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,18 +209,20 @@ def test_an_heir_goes_on_with_what_it_inherited_and_its_parent_has_kept_its_stat
     assert_same(resumed, whole.evaluate(CHILD, inherits=state), killed, whole)
 
 
+@pytest.mark.process
+@pytest.mark.slow
 def test_a_worker_that_was_killed_is_taken_over_by_the_next(tiny: dict[str, Any], tmp_path: Path) -> None:
     proposal = Proposal(0, 0, "scout", 0, ARCH)
     config, other = (configuration(tiny, name=name, epochs=30) for name in ("killed", "whole"))
     evaluator = NASInterface.from_config(config, tracker=NullTracker()).eval_strategy
     with WorkerExecutor(config.execution, tmp_path / "worker.log") as executor:
-        future = executor.submit(run_proposal, config, proposal)
+        future = executor.submit(evaluate_network(config, proposal))
         while not evaluator.results.checkpoint(ARCH, "train").exists() and not future.done():
             time.sleep(0.005)
         kept_epochs = len(content(evaluator.results.checkpoint(ARCH, "train"))["hivenas"]["history"])
-        os.kill(executor._workers[0]._pid, signal.SIGKILL)
+        os.kill(executor._workers[0].pid, signal.SIGKILL)
         resumed = future.result()
-        whole = executor.submit(run_proposal, other, proposal).result()
+        whole = executor.submit(evaluate_network(other, proposal)).result()
     assert "the call is given to a new one" in (tmp_path / "worker.log").read_text()
     assert 0 < kept_epochs < 30
     assert_same(resumed, whole, evaluator, strategy(tiny, name="whole"))
@@ -288,6 +295,7 @@ SAME_TRAININGS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_epoch")
 def test_the_state_of_the_same_training_alone_is_taken_up(tiny: dict[str, Any]) -> None:
     def begins(resume: bool = True, **changes: Any) -> int:
@@ -301,6 +309,7 @@ def test_the_state_of_the_same_training_alone_is_taken_up(tiny: dict[str, Any]) 
         assert begins(**changes) == 1, changes
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_epoch")
 def test_a_training_that_starts_from_something_else_is_another_one(tiny: dict[str, Any]) -> None:
     evaluator = strategy(tiny, full_train={"epochs": 3})
@@ -344,17 +353,18 @@ def test_commands_and_searches_take_up_what_was_kept_and_direct_calls_do_not(tin
     interface = NASInterface.from_config(config, tracker=NullTracker())
     filename = weights_name(ARCH, 3)
     save_trained(interface.eval_strategy, filename)
-    interface._recorded(Evaluation(ARCH, "complete", 0.4, epochs=3, filename=filename), "evaluate")
     new = Proposal(0, 0, "scout", 0, ARCH)
+    with open_adhoc(config) as ledger:
+        ledger.record(Trial(new, Evaluation(ARCH, "complete", 0.4, epochs=3, filename=filename)))
     further = replace(new, momentum_epochs=2, weights_filename=filename)
     calls: list[tuple[Callable[[], Any], Callable[[], Any]]] = [
         (lambda: interface.evaluate(ARCH), lambda: interface.run(new)),
         (lambda: interface.momentum_eval(ARCH, filename, 2), lambda: interface.run(further)),
         (lambda: interface.train_custom_arch(ARCH), lambda: interface.fully_train(ARCH)),
-        (interface.fully_train_best_model, interface.fully_train_best),
+        (interface.fully_train_best_model, lambda: interface.fully_train(ARCH)),
         (
             lambda: interface.fully_train_best_model(from_arch=False),
-            lambda: interface.fully_train_best(from_arch=False),
+            lambda: interface.fully_train(ARCH, filename),
         ),
     ]
     for direct, driven in calls:

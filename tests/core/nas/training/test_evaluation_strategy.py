@@ -18,6 +18,8 @@ from hivenas.core.records import StopThreshold, mean_momentum
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ArchitectureError, MissingResultsError
 
+pytestmark = pytest.mark.keras
+
 ARCH = "input|sc_2|sep3x3_32|dropout|max_pool3x3|output"
 LARGE = "input|sep3x3_64|dropout|max_pool3x3|output"
 SPACE = {"depth": 3, "skip_rate": 0.2}
@@ -44,6 +46,7 @@ def test_the_fitness_is_the_last_epochs_validation_accuracy(tiny: dict[str, Any]
     )
 
 
+@pytest.mark.slow
 def test_every_training_records_parameters_and_multiply_adds(tiny: dict[str, Any]) -> None:
     evaluator = strategy(tiny)
     space = evaluator._space
@@ -78,6 +81,7 @@ def test_training_learns(tiny: dict[str, Any]) -> None:
     assert evaluation.history[-1].loss < evaluation.history[0].loss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", [True, False])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: str(optimizer["op"]))
 def test_continuing_equals_never_having_stopped_to_the_last_bit(
@@ -89,6 +93,7 @@ def test_continuing_equals_never_having_stopped_to_the_last_bit(
     check_continuing(tiny, {"optimizer": optimizer, "epochs": 3, "augmentation": augmentation, **rates})
 
 
+@pytest.mark.slow
 def test_continuing_is_exact_in_mixed_precision_too(tiny: dict[str, Any]) -> None:
     check_continuing(tiny, {"optimizer": OPTIMIZERS[1], "epochs": 3, "initial_lr": 0.01, "mixed_precision": True})
 
@@ -126,6 +131,7 @@ def test_mixed_precision_is_of_the_network_alone_and_its_answers_are_float32(tin
     assert keras.config.dtype_policy().name == before
 
 
+@pytest.mark.slow
 def test_mixed_precision_learns_what_single_precision_learns(tiny: dict[str, Any]) -> None:
     settings = {"dataset": {"name": "digits"}, "epochs": 3, "batch_size": 16, "initial_lr": 0.05, "final_lr": 0.01}
     assert strategy(tiny | settings, mixed_precision=True).evaluate(ARCH).fitness > 0.8
@@ -155,6 +161,7 @@ def test_augmentation_with_every_probability_zero_is_no_augmentation(tiny: dict[
     assert others == [plain, plain]
 
 
+@pytest.mark.slow
 def test_weights_are_found_by_the_sha1_alone(tiny: dict[str, Any]) -> None:
     evaluator = strategy(tiny)
     filename = evaluator.evaluate(ARCH).filename
@@ -165,6 +172,7 @@ def test_weights_are_found_by_the_sha1_alone(tiny: dict[str, Any]) -> None:
     assert evaluator.momentum_eval(ARCH, filename[:40], 1).history == by_name.history
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_what_was_trained_before(tiny: dict[str, Any]) -> None:
     alone = strategy(tiny, name="alone").evaluate(ARCH)
     busy = strategy(tiny, name="busy")
@@ -229,6 +237,7 @@ def test_keeping_a_state_for_heirs_changes_nothing_and_the_state_continues_exact
     assert rest.history == whole.history[2:]
 
 
+@pytest.mark.slow
 def test_inheriting_is_exact_and_continues_exactly(tiny: dict[str, Any]) -> None:
     first, second = inheriting(tiny, "first"), inheriting(tiny, "second")
     for evaluator in (first, second):
@@ -284,6 +293,7 @@ def test_a_full_training_is_tested_through_the_model_that_is_served(tiny: dict[s
     assert np.load(evaluation.extra["example"]).dtype == evaluator.data.x_test.dtype
 
 
+@pytest.mark.slow
 def test_a_full_training_may_start_from_saved_weights(tiny: dict[str, Any]) -> None:
     evaluator = strategy(tiny, epochs=3)
     filename = evaluator.evaluate(ARCH).filename

@@ -16,6 +16,8 @@ from hivenas.core.records import Proposal
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import DiskFullError
 
+pytestmark = pytest.mark.keras
+
 GOOD = "input|identity|output"
 BAD = "input|bad|output"
 
@@ -127,6 +129,7 @@ def test_a_full_disk_ends_the_work_and_what_was_kept_goes_on_when_there_is_space
     assert interface.run(proposal).status == "complete"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("free", [0, 100, 180])
 def test_a_full_training_on_a_full_disk_is_no_failed_one(tiny: dict[str, Any], small_disk: Path, free: int) -> None:
     interface = on_the_disk(tiny, small_disk)

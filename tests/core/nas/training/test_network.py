@@ -20,6 +20,8 @@ from hivenas.core.nas.training.network import (
     serving_model,
 )
 
+pytestmark = pytest.mark.keras
+
 SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3)]
 
 

@@ -14,7 +14,7 @@ from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.training.act import TerminateOnThreshold
 from hivenas.core.nas.training.inheritance import inherited_state
 from hivenas.core.nas.training.rules import StoppingRule, first_look_thresholds, judged_epochs, median_thresholds
-from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal, Row, Status, StopThreshold
+from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal, Status, StopThreshold, Trial
 from hivenas.core.tracker import NullTracker
 
 ARCH = "input|dropout|output"
@@ -22,10 +22,10 @@ ARCH = "input|dropout|output"
 
 def record(
     *accuracies: float, first: int = 1, status: Status = "complete", phase: Phase = "evaluate", inherited: float = 0.0
-) -> Row:
+) -> Trial:
     history = tuple(EpochFigures(first + i, 1.0, 0.5, 1.0, accuracy) for i, accuracy in enumerate(accuracies))
     evaluation = Evaluation(ARCH, status, accuracies[-1], inherited=inherited, history=history)
-    return Row.of(Proposal(0, 0, "scout", 0, ARCH, momentum_epochs=int(phase == "momentum")), evaluation)
+    return Trial(Proposal(0, 0, "scout", 0, ARCH, momentum_epochs=int(phase == "momentum")), evaluation)
 
 
 def settings(**evaluation: Any) -> EvaluationConfig:
@@ -53,7 +53,7 @@ EARLIER = [record(0.1 * i, 0.1 * i + 0.01, 0.1 * i + 0.02) for i in range(5)]
     ],
 )
 def test_the_median_rule_judges_by_what_earlier_candidates_had_at_that_epoch(
-    told: list[Row], changes: dict[str, Any], thresholds: dict[int, float]
+    told: list[Trial], changes: dict[str, Any], thresholds: dict[int, float]
 ) -> None:
     found = median_thresholds(History(told).curves, settings(**changes))
     assert {bar.epoch: bar.accuracy for bar in found} == pytest.approx(thresholds)
@@ -91,7 +91,7 @@ def test_at_most_half_of_equal_candidates_lie_below_the_median() -> None:
     ],
 )
 def test_a_first_look_compares_with_the_food_source_at_the_same_age(
-    parent: Row | None, look: int | None, thresholds: list[tuple[int, float]]
+    parent: Trial | None, look: int | None, thresholds: list[tuple[int, float]]
 ) -> None:
     assert [(bar.epoch, bar.accuracy) for bar in first_look_thresholds(parent, settings(first_look=look))] == thresholds
 
@@ -108,7 +108,7 @@ def test_a_first_look_compares_with_the_food_source_at_the_same_age(
     ],
 )
 def test_a_neighbour_inherits_from_a_source_that_was_trained_from_scratch_to_that_age(
-    parent: Row | None, changes: dict[str, Any], inherits: bool
+    parent: Trial | None, changes: dict[str, Any], inherits: bool
 ) -> None:
     assert inherited_state(parent, settings(**changes)) == (weights_name(ARCH, 3) if inherits else "")
 
@@ -117,22 +117,22 @@ def test_the_judge_says_which_rule_ended_a_training() -> None:
     rule = StoppingRule(
         TerminateOnThreshold(n_classes=10), [StopThreshold(3, 0.9, "the median of 7 earlier candidates")]
     )
-    assert rule.verdict(1, 0.5) == ""
-    assert rule.verdict(1, 0.3) == "below the threshold 0.3250 after epoch 1"
-    assert rule.verdict(3, 0.8) == "below the median of 7 earlier candidates, 0.9000, after epoch 3"
-    assert rule.verdict(3, 0.9) == ""
-    assert rule.verdict(4, 0.8) == ""
-    assert StoppingRule().verdict(1, 0.0) == ""
+    assert rule.stop_reason(1, 0.5) == ""
+    assert rule.stop_reason(1, 0.3) == "below the threshold 0.3250 after epoch 1"
+    assert rule.stop_reason(3, 0.8) == "below the median of 7 earlier candidates, 0.9000, after epoch 3"
+    assert rule.stop_reason(3, 0.9) == ""
+    assert rule.stop_reason(4, 0.8) == ""
+    assert StoppingRule().stop_reason(1, 0.0) == ""
 
 
-def test_a_brief_depends_on_what_was_told_alone() -> None:
+def test_the_context_of_a_proposal_depends_on_what_was_told_alone() -> None:
     rules = {"stopping": "median", "median": {"from_epoch": 2}, "first_look": 3}
     evaluation = {"epochs": 4, "inherit": True, "inherit_epochs": 2, "seed": 1}
     interface = NASInterface({"depth": 1}, evaluation | rules, tracker=NullTracker())
     proposal = Proposal(5, 1, "employee", 0, "input|identity|output", 0.4, parent=ARCH)
-    briefed = interface.brief(proposal, History(EARLIER))
-    assert briefed == interface.brief(proposal, History(EARLIER))
-    assert [(bar.epoch, round(bar.accuracy, 6)) for bar in briefed.thresholds] == [(2, 0.21), (3, 0.22), (3, 0.42)]
-    assert briefed.inherits == weights_name(ARCH, 2)
+    told = interface.with_context(proposal, History(EARLIER))
+    assert told == interface.with_context(proposal, History(EARLIER))
+    assert [(bar.epoch, round(bar.accuracy, 6)) for bar in told.thresholds] == [(2, 0.21), (3, 0.22), (3, 0.42)]
+    assert told.inherits == weights_name(ARCH, 2)
     continuation = Proposal(5, 1, "employee", 0, ARCH, 0.4, momentum_epochs=1, weights_filename="x")
-    assert interface.brief(continuation, History(EARLIER)) == continuation
+    assert interface.with_context(continuation, History(EARLIER)) == continuation

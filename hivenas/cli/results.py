@@ -1,0 +1,273 @@
+"""The results of commands: as text, in a line for people in a hurry, and as fields for programs."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from hivenas.config import Config
+    from hivenas.core.records import Evaluation, Trial
+    from hivenas.run.plan import Plan
+    from hivenas.run.prediction import Prediction
+    from hivenas.run.reproduction import Reproduction
+    from hivenas.run.result import SearchResult, Trained
+
+
+_SHOWN_DIFFERENCES = 10
+_LEAST_SHOWN = 24  # characters of an architecture, before other columns give way
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The outcome of a command.
+
+    Args:
+        line: all of it in one line, as `--quiet` prints it.
+        fields: of the last object that `--json` prints, plain data.
+    """
+
+    line: str
+    fields: Mapping[str, Any]
+
+
+def of_search(result: SearchResult) -> Outcome:
+    """The best candidate, the counts, and the model where one was trained."""
+    from hivenas.reports import figure, short
+
+    summary, best = result.summary, result.best
+    line = f"{result.name}: {summary.evaluations} evaluations, {summary.failed} failed"
+    if best:
+        line += f", best {figure(best)} {short(best.encoded)}"
+    if result.test_accuracy is not None:
+        line += f", {_model_line(result.test_accuracy, result.model_uri)}"
+    if result.waiting:
+        line += f", {result.waiting} records wait for hivenas sync"
+    counts = {name: getattr(summary, name) for name in ("evaluations", "epochs", "failed", "reused", "seconds")}
+    fields = {
+        "name": result.name,
+        "best": best and candidate_fields(best),
+        "run_id": result.run_id,
+        **counts,
+        "waiting": result.waiting,
+        "test_accuracy": result.test_accuracy,
+        "model_uri": result.model_uri,
+        "registered": result.registered,
+    }
+    return Outcome(line, fields)
+
+
+def of_training(trained: Trained) -> Outcome:
+    """The accuracies of a full training, its run and its model."""
+    evaluation = trained.evaluation
+    accuracy = evaluation.extra["test_accuracy"]
+    fields = {
+        "candidate": evaluation.candidate,
+        "fitness": finite(evaluation.fitness),
+        "epochs": evaluation.epochs,
+        "params": evaluation.params,
+        "run_id": trained.run_id,
+        "test_accuracy": accuracy,
+        "model_uri": trained.published.uri,
+        "registered": trained.published.verdict,
+    }
+    return Outcome(f"{evaluation.candidate}: {_model_line(accuracy, trained.published.uri)}", fields)
+
+
+def of_reproduction(run_id: str, reproduction: Reproduction) -> Outcome:
+    """The answer whether a training came out as it was, and what differs."""
+    figures, environment = reproduction.figures, reproduction.environment
+    epochs = len(reproduction.recipe.history)
+    said = f"{len(figures)} figures of {epochs} epochs differ" if figures else f"{epochs} epochs equal to the last bit"
+    fields = {
+        "run_id": run_id,
+        "exact": not figures,
+        "epochs": epochs,
+        "figures": [asdict(each) for each in figures],
+        "environment": [asdict(each) for each in environment],
+    }
+    return Outcome(f"{run_id}: {said}", fields)
+
+
+def of_sync(taken: int, waiting: int) -> Outcome:
+    """The number of records that were sent, and of those that still wait."""
+    return Outcome(f"{taken} records taken, {waiting} still waiting", {"taken": taken, "waiting": waiting})
+
+
+def of_plan(config: Config, plan: Plan) -> Outcome:
+    """The work that a configuration asks for."""
+    size = "a continuous space" if plan.space_size is None else f"{plan.space_size:,} architectures"
+    work = f"{plan.evaluations:,} evaluations" + (f" and {plan.epochs:,} epochs" if plan.epochs else "")
+    fields = {
+        "name": config.name,
+        "configuration": config.to_mapping(),
+        "warnings": list(config.warnings),
+        "space_size": plan.space_size,
+        "share_within": plan.share_within,
+        "evaluations": plan.evaluations,
+        "epochs": plan.epochs,
+    }
+    return Outcome(f"{config.name}: {work} at the most, in {size}", fields)
+
+
+def candidate_fields(row: Trial) -> dict[str, Any]:
+    """A recorded candidate as plain data."""
+    return {
+        "candidate": row.encoded,
+        "fitness": finite(row.fitness),
+        "epochs": row.epochs + row.momentum_epochs,
+        "params": row.params,
+        "index": row.index,
+        "run_id": row.run_id,
+    }
+
+
+def finite(value: float) -> float | None:
+    """The value, None where it is no number: JSON has no word for infinity."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _model_line(accuracy: float, uri: str) -> str:
+    return f"test accuracy {accuracy:.4f}" + (f", {uri}" if uri else "")
+
+
+def print_search(config: Config, result: SearchResult) -> None:
+    """Says what a search has found and spent, and what can be done next."""
+    from hivenas.reports import as_text, best_table
+
+    summary = result.summary
+    table = best_table(result.trials, result.direction)
+    click.echo(
+        f"\n{summary.evaluations} evaluations, {summary.epochs} epochs, {summary.failed} failed, "
+        f"{summary.reused} reused, {summary.seconds:.0f} s of evaluation\n"
+    )
+    click.echo(as_text(fitted(table, shutil.get_terminal_size().columns) if sys.stdout.isatty() else table))
+    if result.full_training:
+        _print_model(result.full_training, result.model_uri, result.registered)
+    click.echo("\nNext:")
+    if result.waiting:
+        file = shlex.quote(config.source or "FILE")
+        click.echo(f"  tell MLflow        hivenas sync --config {file}    ({result.waiting} records wait for it)")
+    if result.store:
+        click.echo(f"  see every run      {_ui_command(result.store)}")
+    click.echo(f"  draw the report    hivenas report --config {shlex.quote(config.source or 'FILE')}")
+
+
+def fitted(table: list[list[str]], width: int) -> list[list[str]]:
+    """A table cut to a window: of its columns those between the second and the last give way, from the right."""
+    wanted = min(_LEAST_SHOWN, max(len(line[-1]) for line in table))
+    while (room := _room(table, width)) < wanted and len(table[0]) > 3:
+        table = [[*line[:-2], line[-1]] for line in table]
+    room = max(4, room)
+    return [[*line[:-1], line[-1] if len(line[-1]) <= room else f"{line[-1][: room - 1]}…"] for line in table]
+
+
+def _room(table: list[list[str]], width: int) -> int:
+    """The space that is left of a window for the last column of a table."""
+    return width - sum(max(map(len, column)) + 2 for column in list(zip(*table, strict=True))[:-1])
+
+
+def _ui_command(store: str) -> str:
+    from hivenas.config.text import without_login
+
+    if store.startswith(("http:", "https:")):
+        return f"open {without_login(store)} and choose Model training"
+    at_home = store == "sqlite:///mlflow.db" or store == f"sqlite:///{os.getcwd()}/mlflow.db"
+    # A store elsewhere may have a password in its URI, which does not belong on a screen.
+    command = "mlflow ui" if at_home else 'mlflow ui --backend-store-uri "$MLFLOW_TRACKING_URI"'
+    return f"{command}    (then open http://127.0.0.1:5000 and choose Model training)"
+
+
+def print_reproduction(reproduction: Reproduction) -> None:
+    """Says whether a training came out as it was, and what differs."""
+    from hivenas.reports import as_text
+
+    for now in reproduction.history:
+        click.echo(f"epoch {now.epoch:>3}: loss {now.loss!r}, val_accuracy {now.val_accuracy!r}")
+    epochs = len(reproduction.recipe.history)
+    if not reproduction.figures:
+        click.echo(f"every figure of {epochs} epochs is equal to the last bit")
+    else:
+        click.echo(f"\n{len(reproduction.figures)} figures of {epochs} epochs differ, such as\n")
+        lines = [[d.what, d.before, d.now] for d in reproduction.figures[:_SHOWN_DIFFERENCES]]
+        click.echo(as_text([["", "then", "now"], *lines]))
+    if reproduction.environment:
+        click.echo("\nnot as it was then:\n")
+        click.echo(as_text([["", "then", "now"], *([d.what, d.before, d.now] for d in reproduction.environment)]))
+    elif reproduction.figures:
+        click.echo("\nversions, threads, processor and data are those of then")
+
+
+def print_predictions(predictions: Sequence[Prediction], *, as_json: bool) -> None:
+    """Prints what images were taken for: a table, or a line of JSON for each."""
+    from hivenas.reports import as_text
+
+    if as_json:
+        for prediction in predictions:
+            click.echo(prediction.to_json())
+    else:
+        head = ["image", "class", "probability", "next best", "probability"]
+        click.echo(as_text([head, *(prediction.cells() for prediction in predictions)]))
+
+
+def print_trained(trained: Trained) -> None:
+    """Says what a full training came to."""
+    _print_model(trained.evaluation, trained.published.uri, trained.published.verdict)
+
+
+def _print_model(evaluation: Evaluation, uri: str, verdict: str) -> None:
+    figures = evaluation.extra
+    click.echo(
+        f"\nfully trained: test accuracy {figures['test_accuracy']:.4f} (95 %: {figures['test_accuracy_low']:.4f} … "
+        f"{figures['test_accuracy_high']:.4f}, {figures['test_images']} images), "
+        f"validation accuracy {evaluation.fitness:.4f}"
+    )
+    if verdict:
+        click.echo(f"registered: {verdict}")
+    if uri:
+        click.echo(f"  load the model     python -c \"import mlflow; model = mlflow.pyfunc.load_model('{uri}')\"")
+        click.echo(f"  classify images    hivenas predict {shlex.quote(uri)} FILES…")
+
+
+def _proposers(config: Config, plan: Plan) -> str:
+    """The strategy, and how many candidates it proposes at a time."""
+    from hivenas.config import STRATEGY_KINDS
+
+    kind = STRATEGY_KINDS.get(config.colony.kind)
+    if kind and kind.has_roles:
+        return f"colony:       {plan.employees} employees, {plan.onlookers} onlookers"
+    return f"strategy:     {config.colony.kind}" + (f", {kind.description}" if kind else "")
+
+
+def print_plan(config: Config, plan: Plan) -> None:
+    """Prints a configuration with its defaults, and what a search would do."""
+    click.echo(config.to_yaml())
+    size = "continuous" if plan.space_size is None else f"{plan.space_size:,} architectures"
+    bounded = plan.share_within is not None
+    click.echo(f"# space:        {'at most ' if bounded else ''}{size}")
+    if plan.share_within is not None:
+        share = f"{100 * plan.share_within:.3g}" if plan.share_within else "under 0.1"
+        limits = " and ".join(
+            f"{key}={limit:,}" for key in ("max_params", "max_macs") if (limit := getattr(config.space, key))
+        )
+        click.echo(f"# guards:       {share} % of {size} fit {limits}")
+    click.echo(f"# {_proposers(config, plan)}")
+    click.echo(f"# evaluations:  {plan.evaluations:,} at the most")
+    if plan.epochs:
+        click.echo(f"# epochs:       {plan.epochs:,} at the most")
+    if plan.epochs:
+        epochs = f"after epochs {plan.judged[0]} to {plan.judged[-1]}" if plan.judged else "judges no epoch"
+        click.echo(f"# stopping:     {config.evaluation.stopping}, {epochs}")
+    if plan.epochs and config.evaluation.momentum_epochs:
+        click.echo(f"# momentum:     {config.evaluation.momentum_epochs} of them in every iteration")
+    if plan.epochs and config.full_train.enabled:
+        click.echo(f"# then:         {config.full_train.epochs} epochs of full training")
+    click.echo(f"# results:      {config.results.dir}/{config.name}/")

@@ -1,0 +1,1 @@
+"""Search strategies: what they share, those without bees, and the table of all of them."""

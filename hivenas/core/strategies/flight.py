@@ -1,0 +1,60 @@
+"""The candidates that a strategy holds: those that it chose and has not learned from yet, and the best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hivenas.core.records import Candidate, Proposal, Role, plain_candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A candidate and its fitness.
+
+    Args:
+        candidate: the candidate.
+        fitness: its fitness; None where it failed.
+    """
+
+    candidate: Candidate
+    fitness: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; `from_json` reads it back exactly."""
+        return {"candidate": self.candidate, "fitness": self.fitness}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Found:
+        """The inverse of `to_json`; JSON knows no tuples."""
+        return cls(plain_candidate(data["candidate"]), data["fitness"])
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A candidate in flight: chosen, and not learned from yet.
+
+    Args:
+        role: what it was chosen as.
+        source: number of what it was made from, among what the strategy holds; −1 for none.
+        candidate: the candidate.
+        proposal: what is to be evaluated; None where a record is reused.
+    """
+
+    role: Role
+    source: int
+    candidate: Candidate
+    proposal: Proposal | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; `from_json` reads it back exactly."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Flight:
+        """The inverse of `to_json`; JSON knows no tuples."""
+        candidate = plain_candidate(data["candidate"])
+        plain = data["proposal"]
+        proposal = plain and Proposal(**{**plain, "candidate": candidate, "thresholds": ()})
+        return cls(data["role"], data["source"], candidate, proposal)

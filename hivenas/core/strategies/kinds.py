@@ -1,0 +1,77 @@
+"""From `colony.kind` to a strategy: hivenas' own, and those that users register."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+import numpy as np
+
+from hivenas.config import STRATEGY_KINDS, ColonyConfig
+from hivenas.config.registry import STRATEGIES, ClassRule
+from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
+from hivenas.core.strategy import Strategy
+from hivenas.errors import ConfigError
+
+S = TypeVar("S", bound=type[Any])
+_RULE = ClassRule(
+    kind="strategy",
+    methods=("ask", "tell", "state", "restore"),
+    constructor="(objective, config, rng, *, momentum_epochs=0)",
+    accepts=(((None, None, None), {"momentum_epochs": 0}), ((None, None, None), {})),
+    way_out="add them, or derive from a strategy that has them",
+)
+
+
+def make_strategy(
+    objective: ObjectiveInterface, config: ColonyConfig, rng: np.random.Generator, *, momentum_epochs: int = 0
+) -> Strategy:
+    """The strategy of the configured kind; where that needs components and the objective has none, its fallback.
+
+    Args:
+        objective: what is searched.
+        config: the `colony` section of a configuration.
+        rng: the generator of every draw, the objective's too.
+        momentum_epochs: epochs by which recorded candidates are continued in every iteration; 0 for none.
+    """
+    made: Strategy = _class_for(config.kind, objective)(objective, config, rng, momentum_epochs=momentum_epochs)
+    return made
+
+
+def _class_for(name: str, objective: ObjectiveInterface) -> Callable[..., Any]:
+    if name in STRATEGIES:
+        return STRATEGIES[name]
+    kind = STRATEGY_KINDS[name]
+    if kind.needs_components and not isinstance(objective, ArchitectureObjective):
+        kind = STRATEGY_KINDS[kind.fallback]
+    module, _, attribute = kind.path.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+@overload
+def register_strategy(name: str) -> Callable[[S], S]: ...
+@overload
+def register_strategy(name: str, strategy: S) -> S: ...
+def register_strategy(name: str, strategy: S | None = None) -> S | Callable[[S], S]:
+    """Makes a strategy of one's own known as `colony.kind`; without a class, a decorator of one.
+
+    Args:
+        name: letters, digits and _.
+        strategy: a class with the methods of `Strategy`, whose constructor takes `(objective, config, rng, *,
+            momentum_epochs=0)`: see `StrategyClass`.
+
+    Returns:
+        The class.
+
+    Raises:
+        ConfigError: not a name, one that is taken, or not such a class.
+    """
+    if not isinstance(name, str):
+        raise ConfigError(f"a strategy must be registered by name, got {name!r}; write @register_strategy('my_name')")
+    if strategy is None:
+        return lambda decorated: register_strategy(name, decorated)
+    _RULE.check(name, strategy)
+    STRATEGIES.add(name, strategy, taken=tuple(STRATEGY_KINDS))
+    return strategy

@@ -1,0 +1,386 @@
+"""The machine of strategies that propose a phase at a time: asking and telling, what is in flight, the saved state."""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hivenas.config import ColonyConfig
+from hivenas.core.objective import ObjectiveInterface
+from hivenas.core.records import Candidate, Direction, Evaluation, Proposal, Role
+from hivenas.core.strategies.flight import Flight, Found
+from hivenas.core.strategies.momentum import allocate_epochs
+from hivenas.core.strategies.ranking import Ranking
+from hivenas.errors import ConfigError
+
+STATE_VERSION = 3  # the second called roles bees
+REDRAWS = 50  # tries to find a candidate that is not known yet before a record is reused
+MOMENTUM = "momentum"  # the phase of continuations
+
+
+class PhasedStrategy(ABC):
+    """A `Strategy` that proposes a phase at a time; subclasses say what a phase proposes.
+
+    An iteration has the phases of its kind and, where it is on, a momentum phase after them. `ask` gives the proposals
+    of a phase, all at once, so that they can be evaluated in any order and place; `tell` takes what came of them, in
+    the order of the proposals, one or several at a time.
+
+    With an overlap a phase is planned while the last flights of the phase before it, so many, are still on their way.
+    Whoever waits for nothing else keeps all workers busy; what is known when a phase is planned depends on the order
+    of the proposals alone, never on which was evaluated first.
+
+    Encoded architectures are remembered and never proposed twice but to be continued; numerical points are not.
+
+    Args:
+        objective: what is searched.
+        config: the `colony` section of a configuration.
+        rng: the generator of every draw; share it with the objective, so that the saved state covers both.
+        momentum_epochs: epochs handed out by the momentum phase of every iteration; 0 switches it off.
+
+    Attributes:
+        iteration: the current iteration, from 0.
+        reused: flights that found a record and were not evaluated.
+    """
+
+    kind: ClassVar[str]
+    phases: ClassVar[tuple[str, ...]]  # of an iteration, without the one of continuations
+    continues_as: ClassVar[Role]  # the role of continuations
+    overlaps: ClassVar[bool] = False  # whether a phase may be planned before all of the phase before is told
+
+    def __init__(
+        self,
+        objective: ObjectiveInterface,
+        config: ColonyConfig,
+        rng: np.random.Generator,
+        *,
+        momentum_epochs: int = 0,
+    ) -> None:
+        self._objective = objective
+        self._direction = Direction.of(objective.is_minimize)
+        self._config = config
+        self._rng = rng
+        self._momentum_epochs = momentum_epochs
+        self.iteration = 0
+        self.reused = 0
+        self._overlap = config.overlap if self.overlaps else 0
+        self._best: Found | None = None
+        self._memory: dict[str, Evaluation] = {}
+        self._ranking = Ranking(Direction.of(objective.is_minimize))
+        self._learned = 0  # evaluations
+        self._in_flight: list[Flight] = []  # in order
+        self._told: list[Evaluation] = []  # of the first of them
+        self._late = 0  # so many flights of the latest phase the next one does not wait for
+        self._phase = self.phases[0]
+
+    # -- what a kind of strategy decides -------------------------------------------------------------------------
+
+    # The hooks below `_plan` may be left as they are.
+
+    @abstractmethod
+    def _plan(self) -> list[Flight]:
+        """Chooses the flights of the current phase, which is one of `phases`."""
+
+    def _learn(self, flight: Flight, evaluation: Evaluation) -> None:  # noqa: B027
+        """Learns from a flight; the best and the records are kept already."""
+
+    def _end_iteration(self) -> None:  # noqa: B027
+        """Does what is due between two iterations."""
+
+    def _own_state(self) -> dict[str, Any]:
+        """The kind's own part of a saved state, as small JSON data."""
+        return {}
+
+    def _take_state(self, state: Mapping[str, Any]) -> None:  # noqa: B027
+        """Takes the kind's own part of a saved state.
+
+        Raises:
+            ConfigError: it does not fit the configuration.
+        """
+
+    # -- asking and telling ------------------------------------------------------------------------------------
+
+    @property
+    def is_done(self) -> bool:
+        """True once every iteration has been planned, and told."""
+        return self.iteration >= self._config.iterations and not self._untold()
+
+    @property
+    def evaluations(self) -> int:
+        """Proposals told so far."""
+        return self._learned + len(self._told)
+
+    @property
+    def best(self) -> Found | None:
+        """The best candidate that was told, None before the first."""
+        if not self._told:
+            return self._best
+        # History, but not learned from yet; a continuation takes the place of its candidate's record.
+        late = {str(e.candidate): e for e in self._told if e.status != "failed" or str(e.candidate) not in self._memory}
+        ranked = (self._memory[name] for name in self._ranking.best(len(late) + 1) if name not in late)
+        best: Found | None = None
+        for evaluation in (*itertools.islice(ranked, 1), *late.values()):
+            if evaluation.status != "failed" and self._is_better(evaluation.fitness, best.fitness if best else None):
+                best = Found(evaluation.candidate, evaluation.fitness)
+        return best
+
+    def ask(self) -> list[Proposal]:
+        """The proposals that are not told yet, in order: the same until more is told, none once the search is done.
+
+        Beside those of the current phase they are the ones of the phase before for which it did not wait.
+        """
+        while self._is_due() and self.iteration < self._config.iterations:
+            flights = self._plan_momentum() if self._phase == MOMENTUM else self._plan()
+            proposed = sum(flight.proposal is not None for flight in flights)
+            if not proposed:
+                for flight in flights:
+                    self._learn_of(flight, None)
+                self._advance()
+                continue
+            self._late = min(self._overlap, proposed - 1)
+            self._in_flight += flights
+            self._settle()
+        return self._untold()
+
+    def tell(self, evaluations: Sequence[Evaluation]) -> None:
+        """Takes the evaluations of the first so many proposals that `ask` gave, in their order.
+
+        Raises:
+            ValueError: evaluations that do not match the proposals.
+        """
+        proposals = self.ask()
+        told = [evaluation.candidate for evaluation in evaluations]
+        if told != [proposal.candidate for proposal in proposals[: len(told)]]:
+            raise ValueError(
+                f"tell takes evaluations of the first of the {len(proposals)} proposals that ask gave, in their "
+                f"order, got {len(evaluations)} for {told}"
+            )
+        self._told += evaluations
+        self._settle()
+
+    # -- the saved state -----------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """The strategy as small JSON data: restored, it asks for the same proposals again.
+
+        Proposals that it has not learned from yet are part of it, told or not: they are asked for again. The records of
+        evaluated candidates are not: `restore` takes them.
+        """
+        return {
+            "version": STATE_VERSION,
+            "kind": self.kind,
+            "iteration": self.iteration,
+            "phase": self._phase,
+            "evaluations": self._learned,
+            "reused": self.reused,
+            "best": self._best.to_json() if self._best else None,
+            "flights": [flight.to_json() for flight in self._in_flight],
+            "late": self._late,
+            "rng": self._rng.bit_generator.state,
+            **self._own_state(),
+        }
+
+    def restore(self, state: Mapping[str, Any], evaluations: Iterable[Evaluation]) -> None:
+        """Puts the strategy back to a saved state.
+
+        Args:
+            state: what `state` gave.
+            evaluations: everything that it had learned from (`state["evaluations"]`), in that order; the latest of a
+                candidate counts.
+
+        Raises:
+            ConfigError: a state of another version, of another kind of strategy or one that does not fit.
+        """
+        self._check_state(state)
+        self._take_state(state)
+        self.iteration = state["iteration"]
+        self._learned = state["evaluations"]
+        self.reused = state["reused"]
+        self._phase = state["phase"]
+        self._best = Found.from_json(state["best"]) if state["best"] else None
+        self._in_flight = [Flight.from_json(flight) for flight in state["flights"]]
+        self._told = []
+        self._late = state["late"]
+        self._rng.bit_generator.state = state["rng"]
+        self._memory = {}
+        self._ranking = Ranking(Direction.of(self._objective.is_minimize))
+        for evaluation in evaluations:
+            self._remember(evaluation)
+
+    def _check_state(self, state: Mapping[str, Any]) -> None:
+        if state.get("version") != STATE_VERSION:
+            raise ConfigError(
+                f"the saved state has version {state.get('version')}, this hivenas reads {STATE_VERSION}; finish the "
+                "search with the version that began it"
+            )
+        if state["kind"] != self.kind:
+            raise ConfigError(
+                f"the saved search is of the kind {state['kind']}, the configuration asks for {self.kind}; resume with "
+                f"colony.kind: {state['kind']}"
+            )
+
+    # -- choosing ------------------------------------------------------------------------------------------------
+
+    def _seek(
+        self,
+        before: Sequence[Flight],
+        role: Role,
+        draw: Callable[[], Candidate],
+        *,
+        first: Candidate | None = None,
+        source: int = -1,
+        origin: Found | None = None,
+    ) -> Flight:
+        """A flight to an unknown candidate; where every draw is known, to a record, which is reused.
+
+        Args:
+            before: the flights of the phase so far.
+            role: what the candidate is chosen as.
+            draw: draws a candidate.
+            first: what is tried before the first draw.
+            source: see `Flight`.
+            origin: what the candidate is made from; None where it is from nothing.
+        """
+        taken = {flight.candidate for flight in (*self._in_flight, *before)}
+        candidate = self._unknown(draw, taken, first)
+        if self._is_known(candidate, taken):
+            return Flight(role, source, self._recorded(candidate, before), None)
+        center = origin.fitness if origin else None
+        parent = str(origin.candidate) if origin and isinstance(candidate, str) else ""
+        return Flight(
+            role, source, candidate, self._propose(before, role, candidate=candidate, center=center, parent=parent)
+        )
+
+    def _propose(
+        self,
+        before: Sequence[Flight],
+        role: Role,
+        candidate: Candidate,
+        center: float | None = None,
+        parent: str = "",
+    ) -> Proposal:
+        """The proposal of a candidate after the flights of the phase so far."""
+        index = self._learned + sum(flight.proposal is not None for flight in (*self._in_flight, *before))
+        return Proposal(
+            index,
+            self.iteration,
+            role=role,
+            role_id=len(before),
+            candidate=candidate,
+            center_fitness=center,
+            parent=parent,
+            known=self._learned,
+        )
+
+    def _unknown(
+        self, draw: Callable[[], Candidate], taken: Collection[Candidate], first: Candidate | None
+    ) -> Candidate:
+        """The first draw that there is no record of; after many tries the last one all the same."""
+        candidate = draw() if first is None else first
+        for _ in range(REDRAWS):
+            if not self._is_known(candidate, taken):
+                break
+            candidate = draw()
+        return candidate
+
+    def _is_known(self, candidate: Candidate, taken: Collection[Candidate]) -> bool:
+        """True where evaluating it would repeat work; numerical points cost nothing and are not remembered."""
+        return isinstance(candidate, str) and (candidate in self._memory or candidate in taken)
+
+    def _recorded(self, candidate: Candidate, before: Iterable[Flight]) -> Candidate:
+        """The candidate, or the best record where it would have none by the time that it is learned from."""
+        there_in_time = candidate in self._memory or any(flight.candidate == candidate for flight in before)
+        return candidate if there_in_time else self._ranking.best(1)[0]
+
+    def _plan_momentum(self) -> list[Flight]:
+        away = {flight.candidate for flight in self._in_flight}  # may be being continued already
+        known = [e for e in self._memory.values() if e.status != "failed" and e.filename and e.candidate not in away]
+        given = allocate_epochs(self._momentum_epochs, [e.momentum for e in known], [e.age for e in known], self._rng)
+        flights: list[Flight] = []
+        for evaluation, epochs in zip(known, given, strict=True):
+            if epochs:
+                proposal = self._propose(flights, self.continues_as, evaluation.candidate, evaluation.fitness)
+                proposal = replace(proposal, momentum_epochs=epochs, weights_filename=evaluation.filename)
+                flights.append(Flight(self.continues_as, -1, evaluation.candidate, proposal))
+        return flights
+
+    # -- what came of a flight ---------------------------------------------------------------------------------
+
+    def _open(self) -> list[Proposal]:
+        """The proposals that are not learned from yet."""
+        return [flight.proposal for flight in self._in_flight if flight.proposal]
+
+    def _untold(self) -> list[Proposal]:
+        return self._open()[len(self._told) :]
+
+    def _is_due(self) -> bool:
+        """True once everything is known that the next phase waits for."""
+        return len(self._open()) <= self._late
+
+    def _settle(self) -> None:
+        """Learns from what was told, but from nothing for which the next phase does not wait until that is planned."""
+        while self._told and not self._is_due():
+            self._learn_reused()
+            self._learn_of(self._in_flight.pop(0), self._told.pop(0))
+            self._learn_reused()
+            if self._is_due():
+                self._advance()
+
+    def _learn_reused(self) -> None:
+        """Learns from flights that found a record, in their turn."""
+        while self._in_flight and self._in_flight[0].proposal is None:
+            self._learn_of(self._in_flight.pop(0), None)
+
+    def _learn_of(self, flight: Flight, evaluation: Evaluation | None) -> None:
+        if evaluation is None:
+            self.reused += 1
+            evaluation = self._memory[str(flight.candidate)]
+        else:
+            self._learned += 1
+            self._remember(evaluation)
+        if flight.proposal and flight.proposal.momentum_epochs:
+            if evaluation.status != "failed":
+                self._refresh(evaluation)
+            return
+        self._learn(flight, evaluation)
+        self._keep_best(evaluation)
+
+    def _refresh(self, evaluation: Evaluation) -> None:
+        """Updates the fitness of a continued candidate wherever it is held."""
+        if self._best and self._best.candidate == evaluation.candidate:
+            self._best = Found(evaluation.candidate, evaluation.fitness)
+            # It may have become worse than another record.
+            for record in self._memory.values():
+                self._keep_best(record)
+        else:
+            self._keep_best(evaluation)
+
+    def _keep_best(self, evaluation: Evaluation) -> None:
+        best = self._best.fitness if self._best else None
+        if evaluation.status != "failed" and self._is_better(evaluation.fitness, best):
+            self._best = Found(evaluation.candidate, evaluation.fitness)
+
+    def _remember(self, evaluation: Evaluation) -> None:
+        if not isinstance(evaluation.candidate, str):
+            return
+        known = self._memory.get(evaluation.candidate)
+        if known is None or evaluation.status != "failed":
+            self._memory[evaluation.candidate] = evaluation
+            self._ranking.put(evaluation.candidate, evaluation)
+
+    def _is_better(self, fitness: float, than: float | None) -> bool:
+        return self._direction.is_better(fitness, than)
+
+    def _advance(self) -> None:
+        """Goes on to the next phase, that of continuations where it is on, or to the next iteration."""
+        order = (*self.phases, MOMENTUM) if self._momentum_epochs else self.phases
+        if self._phase in order[:-1]:
+            self._phase = order[order.index(self._phase) + 1]
+            return
+        self._end_iteration()
+        self._phase = self.phases[0]
+        self.iteration += 1

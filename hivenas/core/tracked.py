@@ -1,0 +1,295 @@
+"""The records that a tracker is given: nested runs, the search's own run, a model to publish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hivenas.core.recipe import RECIPE_FILE
+from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal
+from hivenas.core.seeds import arch_hash
+
+DIAGRAM_FILE = "architecture.svg"
+# What a note says of a model before it is published, a line each.
+MODEL_URI, MODEL_VERDICT = "{model_uri}", "{model_verdict}"
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A nested run: one evaluation, continuation or full training.
+
+    Args:
+        name: such as `0017-onlooker`.
+        tags, params, metrics: as they are shown; a metric that is not finite is left out.
+        history: figures of every epoch.
+        artifacts: local files and the folders under which they are kept; files that are gone are left out.
+        texts: further artifacts by path, as text.
+        failed: whether the run is closed as FAILED.
+        key: names it among all children, so that it is tracked once however often that is tried; may be empty.
+        links: tags whose values are ids of other runs, each given as such an id or as the key of that child.
+        progress: points that the parent's curves get, at `step`.
+        step: number of the evaluation within the search.
+        end_ms: when it ended, in milliseconds since 1970; every figure carries this time, so that tracking it again
+            adds nothing.
+        note: its description, in markdown; see `link_to`.
+        overview: the parent's description from now on, in markdown; empty to leave that as it is.
+        delete_weights: keys of children whose weights are not to be kept any longer.
+    """
+
+    name: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    history: tuple[EpochFigures, ...] = ()
+    artifacts: tuple[tuple[Path, str], ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+    failed: bool = False
+    key: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
+    progress: Mapping[str, float] = field(default_factory=dict)
+    step: int = 0
+    end_ms: int = 0
+    note: str = ""
+    overview: str = ""
+    delete_weights: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The words and pictures of a candidate on its nested run.
+
+    Args:
+        note: its description, in markdown.
+        changed: in what it differs from its parent; empty without one.
+        diagram: the architecture as a picture (SVG); empty for none.
+    """
+
+    note: str = ""
+    changed: str = ""
+    diagram: str = ""
+
+
+def link_to(run: str, text: str) -> str:
+    """A link to another run, by its id or the key of its child, for descriptions; the tracker fills in the address."""
+    return f"[{text}](run:{run})"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchCard:
+    """The parent run of a search as it is from its first minute on.
+
+    Args:
+        name: the search's name.
+        params: the configuration, flattened.
+        config_yaml: the resolved configuration.
+        data: what `Dataset.describe` or `Table.describe` says; empty for numerical objectives.
+        pictures: files to keep under `plots/`.
+        uid: names the search, so that its run is found again where its id was lost.
+        note: the description, in markdown, until there is more to say.
+    """
+
+    name: str
+    params: Mapping[str, str]
+    config_yaml: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Sequence[Path] = ()
+    uid: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The end of a search's parent run.
+
+    Args:
+        run_id: of the parent.
+        status: FINISHED, FAILED or KILLED.
+        metrics: final figures.
+        note: the description, in markdown.
+        reason: why it did not finish; empty otherwise.
+        artifacts: local files and the folders under which they are kept.
+        pointer: the run that was made for a resumption and is closed as a pointer to the parent; empty without one.
+        end_ms: when it ended, in milliseconds since 1970.
+        step: evaluations that were recorded; the figures are kept as of then.
+        trained: key of the full training whose model the note names by `MODEL_URI` and `MODEL_VERDICT`, which are
+            known only when it has been published; empty without one.
+        delete_weights: keys of children whose weights are not to be kept any longer.
+    """
+
+    run_id: str
+    status: str
+    metrics: Mapping[str, float]
+    note: str
+    reason: str = ""
+    artifacts: tuple[tuple[Path, str], ...] = ()
+    pointer: str = ""
+    end_ms: int = 0
+    step: int = 0
+    trained: str = ""
+    delete_weights: tuple[str, ...] = ()
+
+    def named(self, published: Published) -> str:
+        """The note with what a model's publication came to; lines that would name nothing are left out."""
+        note = self.note
+        for placeholder, text in ((MODEL_URI, published.uri), (MODEL_VERDICT, published.verdict)):
+            if not text:
+                note = "".join(line for line in note.splitlines(keepends=True) if placeholder not in line)
+            note = note.replace(placeholder, text)
+        return note
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The outcome of publishing a model.
+
+    Args:
+        uri: where to load it from; empty where there is no model.
+        verdict: whether it has become the champion, and why, in a line; empty where it is not registered.
+    """
+
+    uri: str = ""
+    verdict: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServableModel:
+    """A fully trained model to log and register.
+
+    Args:
+        file: Keras model from raw images to probabilities.
+        example: `.npy` file with a few raw images.
+        name: of the registered model; None to log it only.
+        alias: of the registered version, once it is promoted.
+        origin: where it came from, as tags of the version.
+        description: the same in markdown.
+        promote: when the alias moves to it: `better` (than the version that has it, on the same test images),
+            `always` or `never`.
+        metadata: what whoever loads it should know of its images and classes; kept in the model.
+    """
+
+    file: Path
+    example: Path
+    name: str | None
+    alias: str
+    origin: Mapping[str, str]
+    description: str
+    promote: str = "better"
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def now_ms() -> int:
+    """The time in milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """All that a nested run shows beside what was proposed and what came of it.
+
+    Args:
+        search: the search's name.
+        phase: evaluate, momentum or full_train.
+        params: the candidate as parameters, see `ObjectiveInterface.run_params`.
+        weights: h5 files to keep under `weights/`; what does not exist is left out.
+        continues: id or key of the run that a momentum evaluation continues.
+        parent: id or key of the run of the candidate of which this one is a neighbour.
+        pictures: files to keep under `plots/`.
+        key: names the child, see `Child`.
+        progress: points of the parent's curves.
+        recipe: text from which the evaluation can be done again, see `Recipe`; empty for none.
+        page: what is said of the candidate in words and pictures.
+        overview: the parent's description from now on; empty to leave that as it is.
+        delete_weights: keys of children whose weights are not to be kept any longer.
+    """
+
+    search: str
+    phase: Phase
+    params: Mapping[str, str]
+    weights: Sequence[Path] = ()
+    continues: str = ""
+    parent: str = ""
+    pictures: Sequence[Path] = ()
+    key: str = ""
+    progress: Mapping[str, float] = field(default_factory=dict)
+    recipe: str = ""
+    page: Page = Page()
+    overview: str = ""
+    delete_weights: tuple[str, ...] = ()
+
+
+def child_of(proposal: Proposal | None, evaluation: Evaluation, context: RunContext) -> Child:
+    """The nested run of an evaluation.
+
+    Args:
+        proposal: who asked for it; None for a full training.
+        evaluation: what came of it.
+        context: all else that the run shows.
+    """
+    candidate = str(evaluation.candidate)
+    page = context.page
+    texts = {RECIPE_FILE: context.recipe, "traceback.txt": evaluation.traceback, DIAGRAM_FILE: page.diagram}
+    weights = ((file, "weights") for file in context.weights if file.is_file())
+    links = (("hivenas.continues", context.continues), ("hivenas.parent", context.parent))
+    changed = {"hivenas.changed": page.changed} if page.changed else {}
+    return Child(
+        name=proposal.label if proposal else f"{context.phase}-{arch_hash(candidate)[:8]}",
+        tags=_tags(proposal, evaluation, context.search, context.phase) | changed,
+        params=context.params,
+        metrics=_metrics(proposal, evaluation, context.phase),
+        history=evaluation.history,
+        artifacts=(*weights, *((picture, "plots") for picture in context.pictures)),
+        texts={name: text for name, text in texts.items() if text},
+        failed=evaluation.status == "failed",
+        key=context.key,
+        links={tag: run for tag, run in links if run},
+        progress=context.progress,
+        step=proposal.index if proposal else 0,
+        end_ms=now_ms(),
+        note=page.note,
+        overview=context.overview,
+        delete_weights=context.delete_weights,
+    )
+
+
+def _tags(proposal: Proposal | None, evaluation: Evaluation, search: str, phase: Phase) -> dict[str, str]:
+    candidate = str(evaluation.candidate)
+    tags = {
+        "hivenas.search": search,
+        "hivenas.phase": phase,
+        "hivenas.candidate": candidate,
+        "hivenas.arch_hash": arch_hash(candidate),
+        "hivenas.status": evaluation.status,
+    }
+    if proposal:
+        tags |= {
+            "hivenas.index": str(proposal.index),
+            "hivenas.iteration": str(proposal.iteration),
+            "hivenas.bee": proposal.role,
+            "hivenas.bee_id": str(proposal.role_id),
+        }
+    if evaluation.reason:
+        tags["hivenas.reason"] = evaluation.reason
+    if proposal and proposal.parent:
+        tags["hivenas.parent_candidate"] = proposal.parent
+    return tags
+
+
+def _metrics(proposal: Proposal | None, evaluation: Evaluation, phase: Phase) -> dict[str, float]:
+    metrics: dict[str, float] = {
+        "fitness": evaluation.fitness,
+        "epochs": float(evaluation.epochs),
+        "param_count": float(evaluation.params),
+        "macs": float(evaluation.macs),
+        "momentum": evaluation.momentum,
+        "inherited": evaluation.inherited,
+        "seconds": evaluation.seconds,
+    }
+    metrics |= {key: value for key, value in evaluation.extra.items() if isinstance(value, float)}
+    if phase == "momentum":
+        metrics["momentum_epochs"] = float(evaluation.momentum_epochs)
+        if proposal and proposal.center_fitness is not None:
+            metrics["fitness_before"] = proposal.center_fitness
+    return metrics

@@ -1,0 +1,36 @@
+"""The port to executors: tasks in, futures out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from concurrent.futures import Future
+from typing import ClassVar, Self, TypeVar
+
+from hivenas.execution.tasks import Task
+
+T = TypeVar("T")
+
+
+class TaskExecutor(ABC):
+    """Carries out tasks somewhere; as a context manager it ends with its block, at once where that fails.
+
+    Attributes:
+        runs_at_once: whether `submit` returns only when the task has been carried out, so that nothing else is done
+            meanwhile.
+    """
+
+    runs_at_once: ClassVar[bool] = False
+
+    @abstractmethod
+    def submit(self, task: Task[T]) -> Future[T]:
+        """Takes a task; whatever it raises is raised by the future."""
+
+    @abstractmethod
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Ends it: in order, or, with `cancel_futures`, in the middle of whatever it does."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, exc_type: object, exc_val: object, exc_tb: object) -> None:
+        self.shutdown(wait=True, cancel_futures=exc_type is not None)

@@ -1,0 +1,75 @@
+"""The chart of operations by layer: the mean fitness of the candidates that have one there."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+
+from hivenas.core.records import Direction, Trial
+from hivenas.reports.charts.chart import Chart
+from hivenas.reports.charts.drawing import Drawing
+from hivenas.reports.charts.scales import brief
+from hivenas.reports.findings import HeatMap, operation_map
+
+LEVELS = 10  # of colour; the style sheet has as many
+_ON_DARK = 6  # the level from where on colours are so strong that text on them is light
+_CELL, _LINE, _HEAD = 48.0, 36.0, 22.0
+_LETTER = 7.3  # the width of a letter of an operation's name
+_LONGEST_NAME = 26
+
+
+def operations(rows: Sequence[Trial], direction: Direction) -> Chart | None:
+    """A line an operation, a column a layer; None where candidates are no architectures."""
+    found = operation_map(rows, direction)
+    if not found.operations:
+        return None
+    names = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in found.operations]
+    left = 10 + _LETTER * max(9, *map(len, names))
+    label = f"Mean fitness of {len(found.operations)} operations in {found.layers} layers"
+    size = left + _CELL * found.layers, _HEAD + _LINE * len(names)
+    drawing = Drawing(*size, label, "table")
+    drawing.text(0, 14, "operation", class_="tick")
+    for layer in range(found.layers):
+        drawing.text(left + _CELL * (layer + 0.5), 14, str(layer + 1), class_="tick", anchor="middle")
+    for line, name in enumerate(names):
+        drawing.text(0, _HEAD + _LINE * line + 22, name, class_="name")
+    _cells(drawing, found, direction, left)
+    note = "Mean fitness of the candidates that have an operation in a layer, and how many these are; "
+    note += "the stronger the colour, the better."
+    return Chart(key="operations", title="Operations by layer", note=note, drawings=(drawing,))
+
+
+def _cells(drawing: Drawing, found: HeatMap, direction: Direction, left: float) -> None:
+    level = _levels(found, direction)
+    for line, operation in enumerate(found.operations):
+        for layer, (mean, count) in enumerate(zip(found.means[line], found.counts[line], strict=True)):
+            x, y = left + _CELL * layer, _HEAD + _LINE * line
+            cell = functools.partial(drawing.add, "rect", x=x + 1, y=y + 1, width=_CELL - 2, height=_LINE - 2, rx=4)
+            if not count:
+                cell(class_="none")
+                continue
+            several = "s" if count != 1 else ""
+            tip = f"{operation} in layer {layer + 1}: mean fitness {mean:.5g} of {count} candidate{several}"
+            cell(class_=f"l{level(mean)}", tip=tip)
+            dark = " on" if level(mean) >= _ON_DARK else ""
+            drawing.text(x + _CELL / 2, y + 16, _short(mean), class_=f"mean{dark}", anchor="middle")
+            drawing.text(x + _CELL / 2, y + 29, str(count), class_=f"count{dark}", anchor="middle")
+
+
+def _levels(found: HeatMap, direction: Direction) -> Callable[[float], int]:
+    """The level of colour of a mean, the best being the strongest."""
+    scores = [direction.score(mean) for line in found.means for mean in line if not math.isnan(mean)]
+    low, high = min(scores), max(scores)
+
+    def level(mean: float) -> int:
+        # Divided first: the difference of two huge values may be infinite.
+        share = (direction.score(mean) / 2 - low / 2) / (high / 2 - low / 2) if high > low else 0.5
+        return min(int(share * LEVELS), LEVELS - 1)
+
+    return level
+
+
+def _short(mean: float) -> str:
+    size = abs(mean)
+    return f"{mean:.2f}" if size < 10 else f"{mean:.1f}" if size < 1000 else brief(mean)

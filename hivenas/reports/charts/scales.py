@@ -1,0 +1,107 @@
+"""From figures to places in a picture: scales, their ticks, and figures as people write them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_MOST_DECADES = 7
+_MOST = 1.7e308
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """An axis: it gives a value its place.
+
+    Args:
+        low, high: the values at its ends, low < high; both > 0 where it is logarithmic.
+        start, end: the places of these ends, in units of the picture.
+        log: equal factors, not equal differences, are equally long.
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+    log: bool = False
+
+    def __call__(self, value: float) -> float:
+        """The place of a value; what lies beyond an end stands at that end."""
+        low, high, at = self.low, self.high, min(max(value, self.low), self.high)
+        if self.log:
+            low, high, at = math.log(low), math.log(high), math.log(at)
+        # Divided first: the difference of two huge values may be infinite.
+        share = (at / 2 - low / 2) / (high / 2 - low / 2)
+        return self.start + share * (self.end - self.start)
+
+    def ticks(self, count: int = 5) -> list[tuple[float, str]]:
+        """About so many round values between the ends, with their labels."""
+        if self.log and self.high / self.low >= 10:
+            return self._decades()
+        span = self.high - self.low
+        if not math.isfinite(span):
+            return [(self.low, brief(self.low)), (self.high, brief(self.high))]
+        step = _round_step(span / count)
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        places = max(0, -math.floor(math.log10(step) + 1e-9))
+        return [(number * step, _label(number * step, places)) for number in range(first, last + 1)]
+
+    def _decades(self) -> list[tuple[float, str]]:
+        first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
+        stride = 1 + (last - first) // _MOST_DECADES
+        factors, begin = ((1.0, 3.0), first - 1) if last - first < 2 else ((1.0,), first)
+        values = (factor * 10.0**power for power in range(begin, last + 1, stride) for factor in factors)
+        return [(value, brief(value)) for value in values if self.low <= value * (1 + 1e-9) and value <= self.high]
+
+
+def scale_of(
+    values: Iterable[float], start: float, end: float, *, log: bool = False, margin: float = 0.05, zero: bool = False
+) -> Scale:
+    """A scale on which all values have room.
+
+    Args:
+        values: what is to be shown; those that are not finite are left out.
+        start: the place of its lower end.
+        end: the place of its upper end.
+        log: logarithmic, where every value is above 0.
+        margin: room beyond the outermost values, as a share.
+        zero: whether 0 is on it.
+    """
+    finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
+    # Clipped, so that there is room beyond the largest that a float can be.
+    low, high = (max(min(value, _MOST / 1.07), -_MOST / 1.07) for value in (min(finite), max(finite)))
+    if zero:
+        low, high = min(low, 0.0), max(high, 0.0)
+    if log and low > 0:
+        room = max((high / low) ** margin, 1.05)
+        return Scale(max(low / room, 5e-324), min(high * room, _MOST), start, end, log=True)
+    room = max((high - low) * margin, abs(high) * 1e-6, 1e-12) if high > low else max(abs(high) * 0.1, 0.1)
+    return Scale(low if zero and low == 0 else max(low - room, -_MOST), min(high + room, _MOST), start, end)
+
+
+def spreads(values: Iterable[float]) -> bool:
+    """Say if values are seen better by their factors than by their differences: all above 0, over two decades."""
+    finite = [value for value in values if math.isfinite(value)]
+    return bool(finite) and min(finite) > 0 and max(finite) / min(finite) > 100
+
+
+def brief(value: float) -> str:
+    """A figure in few characters: 950, 12k, 3.4M, 1e-07."""
+    size = abs(value)
+    for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if limit <= size < 1e12:
+            return f"{value / limit:.3g}{letter}"
+    return f"{value:.3g}"
+
+
+def _round_step(step: float) -> float:
+    power = 10.0 ** math.floor(math.log10(step))
+    return min((factor * power for factor in (1, 2, 5, 10)), key=lambda near: abs(math.log(near / step)))
+
+
+def _label(value: float, places: int) -> str:
+    if abs(value) >= 10_000:
+        return brief(value)
+    text = f"{value:.{places}f}" if places <= 4 else f"{value:.3g}"
+    return "0" if float(text) == 0 else text

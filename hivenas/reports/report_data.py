@@ -1,0 +1,90 @@
+"""The facts of a search that its page, its description in MLflow and comparisons tell."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from hivenas.core.history import ranking
+from hivenas.core.records import Direction, Trial
+from hivenas.reports.findings import succeeded
+from hivenas.reports.text import Summary
+
+Condition = Literal["finished", "running", "failed", "interrupted", "adhoc"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportData:
+    """A search as it is told of.
+
+    Args:
+        name: of the search.
+        objective: as configured.
+        condition: `finished`, `running` (a process is at work), `failed` (by an error), `interrupted` (before it was
+            finished, by a person, a kill, or nobody knows by what) or `adhoc` (evaluations asked for from Python).
+        direction: where a better fitness lies.
+        rows: the records, oldest first.
+        reused: how often a record was used again in place of an evaluation.
+        planned: evaluations at the most, continuations not counted; 0 where that is not known.
+        config_yaml: the resolved configuration.
+        folder: the results folder.
+        data: digest of the images or of the table; empty without.
+        reason: the cause of an early end; empty where there was none, or where nobody knows.
+        resume: the command with which it goes on; empty where that is not known.
+        place: the host and the folder where that is to be given; empty likewise.
+        written: the moment of writing, in seconds since 1970.
+        store: address of the MLflow server, http or https; empty where there is none to link to.
+        run_id: the search's run there.
+        test_accuracy: of the fully trained best; None without.
+        test_interval: its confidence interval of 95 %; None without.
+        model_uri: of the registered model; empty without.
+        verdict: a sentence on whether that has become the champion; empty without.
+    """
+
+    name: str
+    objective: str
+    condition: Condition
+    direction: Direction
+    rows: tuple[Trial, ...]
+    reused: int = 0
+    planned: int = 0
+    config_yaml: str = ""
+    folder: str = ""
+    data: str = ""
+    reason: str = ""
+    resume: str = ""
+    place: str = ""
+    written: float = 0.0
+    store: str = ""
+    run_id: str = ""
+    test_accuracy: float | None = None
+    test_interval: tuple[float, float] | None = None
+    model_uri: str = ""
+    verdict: str = ""
+
+    @property
+    def ranked(self) -> list[Trial]:
+        """The latest record of every candidate that did not fail, best first."""
+        return succeeded(ranking(self.rows, self.direction))
+
+    @property
+    def summary(self) -> Summary:
+        """The counts of its records."""
+        return Summary.of(self.rows, reused=self.reused, seconds=math.fsum(row.seconds for row in self.rows))
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds from the first training's start to the last one's end, pauses included; 0 where none is known."""
+        trained = [row for row in self.rows if row.started]
+        ends = (row.started + row.seconds for row in trained)
+        return max(ends, default=0.0) - min((row.started for row in trained), default=0.0)
+
+    @property
+    def failures(self) -> list[tuple[str, list[Trial]]]:
+        """The reasons of failures and the evaluations that had them, the most frequent first."""
+        found: dict[str, list[Trial]] = {}
+        for row in self.rows:
+            if row.status == "failed":
+                found.setdefault(row.reason or "no reason was recorded", []).append(row)
+        return sorted(found.items(), key=lambda each: len(each[1]), reverse=True)

@@ -1,0 +1,185 @@
+"""A search as it goes on, in a few lines at the bottom of a terminal of any width."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console, ConsoleRenderable, Group, RenderableType
+from rich.control import Control
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.segment import ControlType, Segment
+from rich.table import Table
+from rich.text import Text
+
+from hivenas.core.records import Candidate
+from hivenas.reports import figure, short
+from hivenas.run.callbacks import Callback, RunningSearch
+
+if TYPE_CHECKING:
+    from hivenas.core.records import Proposal, Trial
+
+_WIDEST_BAR, _NARROWEST_BAR = 30, 5
+_REDRAWN = 2  # times a second, so that the time goes on
+
+
+class _Reflowing(Live):
+    """A region that is taken away whole also where the window has become narrower since it was drawn.
+
+    Terminals then break its lines, so that it takes more rows than it had. The few that do not break lines, as xterm,
+    lose as many rows of what was said above.
+    """
+
+    _lengths: Sequence[int] = ()  # of the lines as they were last drawn
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """Takes the rows away that have come of broken lines, beside those that were drawn."""
+        drawn = super().process_renderables(renderables)
+        if not self.console.is_interactive:  # nothing is drawn anew in files, and notebooks have a widget for it
+            return drawn
+        first, *rest = drawn
+        width = max(1, self.console.width)
+        broken = sum(max(0, length - 1) // width for length in self._lengths)
+        self._lengths = [Segment.get_line_length(line) for line in self.console.render_lines(rest[-1], pad=False)]
+        up = Control(*((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2)) * broken)
+        return [first, up, *rest]
+
+
+class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
+    """Shows how far a search is, its best candidate, the one in training, failures and the time left.
+
+    The lines are cut to the window, whatever its width, and drawn anew; what is said for good scrolls away above them:
+    a candidate that is better than all before it, a failure, notes.
+
+    Args:
+        console: where it is shown; by default the standard output.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False)
+        self._planned = self._done = self._before = self._failed = 0
+        self._since = self._latest = time.monotonic()
+        self._pending: list[Proposal] = []
+        self._best: Trial | None = None
+        self._search: RunningSearch | None = None
+        self._training = ""
+        # It asks for what is to be drawn at once.
+        self._live = _Reflowing(
+            get_renderable=self._drawn,
+            console=self._console,
+            refresh_per_second=_REDRAWN,
+            transient=True,
+            vertical_overflow="crop",
+        )
+
+    def __enter__(self) -> LiveView:
+        self._live.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._live.refresh()  # in the width that the window has now, in which it is then taken away
+        self._live.stop()
+
+    def on_start(self, search: RunningSearch) -> None:
+        """Begins to count, and to measure the time."""
+        self._search = search
+        self._planned = search.planned
+        self._done = self._before = sum(trial.phase == "evaluate" for trial in search.trials)
+        self._since = self._latest = time.monotonic()
+
+    def on_submit(self, proposals: Sequence[Proposal]) -> None:
+        """Shows the first of them as in training."""
+        self._pending += proposals
+
+    def on_trial(self, trial: Trial) -> None:
+        """Counts it; says so where it is the new best, or has failed."""
+        self._done += trial.phase == "evaluate"
+        self._latest = time.monotonic()
+        self._pending = [proposal for proposal in self._pending if proposal.index > trial.index]
+        self._best = self._search.best if self._search else None
+        if trial.failed:
+            self._failed += 1
+            self._say(f"{trial.index:>4} failed: {trial.reason}  {_shown(trial.candidate)}", "yellow")
+        elif self._best and self._best.index == trial.index:
+            role = _role(trial.phase, trial.role)
+            self._say(f"{trial.index:>4} {role} {figure(trial)} is the best  {_shown(trial.candidate)}")
+
+    def on_full_training(self, candidate: str, epochs: int) -> None:
+        """Shows how long it has taken so far."""
+        self._training = f"trained fully for {epochs} epochs"
+        self._since = time.monotonic()
+        self._say(f"training fully for {epochs} epochs: {short(candidate)}")
+
+    def note(self, text: str) -> None:
+        """Says it above."""
+        self._say(text)
+
+    def warn(self, text: str) -> None:
+        """Says it above, in another colour."""
+        self._say(text, "yellow")
+
+    def _say(self, text: str, style: str = "") -> None:
+        # The terminal breaks the line, not we: it can be copied whole.
+        self._console.print(Text(text, style), soft_wrap=True)
+
+    # -- what is drawn ---------------------------------------------------------------------------------------------
+
+    def _drawn(self) -> RenderableType:
+        if self._training:
+            return _cut(f"{self._training} · {_clock(time.monotonic() - self._since)}")
+        if not self._planned:
+            return Text("")
+        lines: list[RenderableType] = [self._head()]
+        if self._best:
+            lines.append(_cut(f"best {figure(self._best)}  {_shown(self._best.candidate)}", "green"))
+        if self._pending:
+            now = self._pending[0]
+            more = f" (+{len(self._pending) - 1})" if len(self._pending) > 1 else ""
+            candidate = _shown(now.candidate)
+            phase = "momentum" if now.momentum_epochs else "evaluate"
+            lines.append(_cut(f"now  iteration {now.iteration + 1}, {_role(phase, now.role)}{more}  {candidate}"))
+        return Group(*lines)
+
+    def _head(self) -> RenderableType:
+        """The bar and the counts; the bar gives way first, then the failures."""
+        parts = [f"{self._done}/{self._planned}", self._left()]
+        if self._failed:
+            parts.append(f"{self._failed} failed")
+        text = "  ".join(parts)
+        room = self._console.width - len(text) - 2
+        if room < _NARROWEST_BAR:
+            return _cut(text)
+        line = Table.grid(padding=(0, 2, 0, 0))
+        bar = ProgressBar(total=self._planned, completed=self._done, width=min(room, _WIDEST_BAR))
+        line.add_row(bar, Text(text, no_wrap=True))
+        return line
+
+    def _left(self) -> str:
+        """The time left if the candidates to come are like those so far; not the full training."""
+        now, counted = time.monotonic(), self._done - self._before
+        if not counted:
+            return f"{_clock(now - self._since)} so far"
+        each = (self._latest - self._since) / counted
+        return f"{_clock(max(0.0, each * (self._planned - self._done) - (now - self._latest)))} left"
+
+
+def _shown(point: Candidate) -> str:
+    """An architecture without its ends, a point with few digits."""
+    return short(point) if isinstance(point, str) else " ".join(f"{x:.3g}" for x in point)
+
+
+def _cut(text: str, style: str = "") -> Text:
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
+
+
+def _role(phase: str, role: str) -> str:
+    return "momentum" if phase == "momentum" else role
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,84 @@
+"""The plan of a configuration: what a search would do, checked as far as that is possible before it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hivenas.config import Config
+from hivenas.core.nas.data.datasets import check_path
+from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.core.nas.training.rules import judged_epochs
+from hivenas.core.objective import ObjectiveInterface
+from hivenas.core.tracker import NullTracker
+from hivenas.execution.gpus import worker_gpus
+from hivenas.objectives.factory import make_objective, with_source
+
+_GUARD_DRAWS = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The work of a search at the most: size of the space, evaluations and epochs, and who proposes.
+
+    `share_within` is the estimated share of the space that `space.max_params` and `max_macs` admit; None without them.
+    `judged` are the epochs after which a stopping rule may end a candidate's training.
+    """
+
+    space_size: int | None
+    evaluations: int
+    epochs: int = 0
+    employees: int
+    onlookers: int
+    share_within: float | None = None
+    judged: range = range(0)
+
+
+def plan(config: Config, objective: ObjectiveInterface | None = None) -> Plan:
+    """Checks a configuration beyond its file and says what a search would do.
+
+    Args:
+        config: the configuration.
+        objective: what is searched, where it is made already; None for the configured one.
+
+    Raises:
+        ConfigError: an unknown operation, a space without neighbours, limits to the size that leave next to nothing,
+            more workers than GPUs.
+        DatasetError: a `dataset.path` that does not exist; with such limits also data that cannot be used; a table that
+            cannot.
+    """
+    colony = config.colony
+    evaluations = colony.size * colony.iterations
+    check_inputs(config)
+    made = objective or make_objective(config, np.random.default_rng(0))
+    info = made.describe()
+    if not info.trains:
+        return Plan(
+            space_size=info.size, evaluations=evaluations, employees=colony.employees, onlookers=colony.onlookers
+        )
+    space = NASInterface.from_config(config, tracker=NullTracker()).search_space
+    share = space.share_within(_GUARD_DRAWS, np.random.default_rng(0)) if space.bounded else None
+    momentum = config.evaluation.momentum_epochs * colony.iterations
+    return Plan(
+        space_size=info.size,
+        evaluations=evaluations,
+        epochs=evaluations * config.evaluation.epochs + momentum,
+        employees=colony.employees,
+        onlookers=colony.onlookers,
+        share_within=share,
+        judged=judged_epochs(config.evaluation),
+    )
+
+
+def check_inputs(config: Config) -> None:
+    """Refuses what is wrong with a configuration's data and devices, before an objective is made.
+
+    Raises:
+        DatasetError: a `dataset.path` that does not exist.
+        ConfigError: more workers than GPUs.
+    """
+    if config.objective == "nas":
+        check_path(config.dataset)
+        with with_source(config):
+            worker_gpus(config.execution)

@@ -1,0 +1,149 @@
+"""The result of a search: one record for the terminal, for programs, for MLflow, for the report and for Python."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hivenas.core.folder import ResultsFolder
+from hivenas.core.history import ranking
+from hivenas.core.records import Direction, Evaluation, Trial
+from hivenas.core.tracked import Published
+from hivenas.reports import Summary
+from hivenas.storage import SearchState
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A fully trained model: its record, its run, and what its publication came to (nothing while it waits)."""
+
+    evaluation: Evaluation
+    run_id: str
+    published: Published
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """All that came of a search, finished or not.
+
+    Args:
+        name: the search's name.
+        folder: its results folder.
+        trials: every evaluation, in order.
+        direction: where a better fitness lies.
+        metric: what fitness is, for people.
+        summary: counts of the trials.
+        run_id: of the search's run in MLflow; empty where it is not tracked.
+        store: URI of the MLflow store; empty where it is not tracked.
+        model_uri: where the fully trained best is loaded from; empty where there is none, or it is not published.
+        registered: whether it has become the champion, and why, in a line; empty where it is not registered.
+        full_training: what the full training came to; None without one.
+        reason: why the search ended early; empty otherwise.
+        waiting: records that MLflow, or Optuna's storage, has not taken yet.
+        planned: evaluations at the most, continuations not counted.
+    """
+
+    name: str
+    folder: Path
+    trials: tuple[Trial, ...]
+    direction: Direction
+    metric: str
+    summary: Summary
+    run_id: str = ""
+    store: str = ""
+    model_uri: str = ""
+    registered: str = ""
+    full_training: Evaluation | None = None
+    reason: str = ""
+    waiting: int = 0
+    planned: int = 0
+
+    @classmethod
+    def of(cls, folder: ResultsFolder, state: SearchState, trials: Sequence[Trial], **more: Any) -> SearchResult:
+        """The result of what is recorded.
+
+        Args:
+            folder: the results folder.
+            state: the search's state.
+            trials: every trial.
+            more: further fields, in place of those that the state gives.
+        """
+        seconds = math.fsum(trial.seconds for trial in trials)
+        fields: dict[str, Any] = {
+            "name": folder.name,
+            "folder": folder.path,
+            "trials": tuple(trials),
+            "direction": state.direction,
+            "metric": state.metric,
+            "summary": Summary.of(trials, reused=state.reused, seconds=seconds),
+            "run_id": state.run_id,
+            "model_uri": state.model if state.trained else "",
+            "planned": state.planned,
+        }
+        return cls(**fields | more)
+
+    @property
+    def best(self) -> Trial | None:
+        """The best candidate's latest trial, with `candidate` and `fitness`; None where every trial failed."""
+        return next(iter(self.ranked), None)
+
+    @property
+    def ranked(self) -> list[Trial]:
+        """The latest trial of every candidate that did not fail, best first."""
+        return ranking(self.trials, self.direction)
+
+    @property
+    def failed(self) -> Sequence[Trial]:
+        """The trials that failed; each says why in `reason`."""
+        return [trial for trial in self.trials if trial.failed]
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """Accuracy of the fully trained best on the test split; None without a full training."""
+        return self._figure("test_accuracy")
+
+    @property
+    def test_loss(self) -> float | None:
+        """Loss of the fully trained best on the test split; None without a full training."""
+        return self._figure("test_loss")
+
+    @property
+    def test_interval(self) -> tuple[float, float] | None:
+        """The 95 % confidence interval of the test accuracy; None without a full training."""
+        low, high = self._figure("test_accuracy_low"), self._figure("test_accuracy_high")
+        return None if low is None or high is None else (low, high)
+
+    @property
+    def model_file(self) -> Path | None:
+        """The Keras file of the fully trained best, from raw images to probabilities; None without one here."""
+        file = Path(self.full_training.extra.get("model", "")) if self.full_training else Path()
+        return file if file.is_file() else None
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The trials as a table with the columns of `<name>.csv`, and the proposed candidate as it was.
+
+        Returns:
+            A pandas.DataFrame, a row a trial; pandas is imported only here.
+        """
+        import pandas
+
+        from hivenas.storage.export import as_columns
+
+        rows: list[dict[str, Any]] = [as_columns(trial) | {"candidate": trial.candidate} for trial in self.trials]
+        return pandas.DataFrame(rows)
+
+    def __repr__(self) -> str:
+        """The best, the counts and the model in one line."""
+        best = f"best {self.best.fitness:.6g} {self.best.encoded}" if self.best else "no candidate succeeded"
+        model = f", {self.model_uri}" if self.model_uri else ""
+        return f"<SearchResult {self.name}: {best}, {len(self.trials)} trials{model}>"
+
+    def _figure(self, name: str) -> float | None:
+        value = self.full_training.extra.get(name) if self.full_training else None
+        return None if value is None else float(value)

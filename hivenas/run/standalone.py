@@ -1,0 +1,72 @@
+"""A full training outside a search: with the seed and under the run of the recorded search, if there is one."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from hivenas.config import Config
+from hivenas.core.seeds import drawn_seed
+from hivenas.errors import TrackingError
+from hivenas.execution import make_executor, tasks
+from hivenas.run.final_training import FullTraining, message_of, trained_of
+from hivenas.run.result import Trained
+from hivenas.run.tracked import open_tracker, publisher, send_all
+from hivenas.storage import Outbox, open_folder
+from hivenas.tracking import make_tracker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandaloneTraining:
+    """A full training that is asked for by itself.
+
+    Args:
+        arch: the architecture.
+        weights_filename: the h5 file that it starts from; None from scratch.
+        register_as: the registered model's name; None to log the model only.
+        continues: id of the run whose weights it starts from; empty from scratch.
+    """
+
+    arch: str
+    weights_filename: str | None = None
+    register_as: str | None = None
+    continues: str = ""
+
+
+def train_alone(config: Config, training: StandaloneTraining) -> Trained:
+    """Trains an architecture fully, tracks it and publishes the model.
+
+    Raises:
+        TrackingError: what a search left to be told was not taken, so that its run is not known.
+        TrainingError: the training failed.
+    """
+    with open_folder(config, make=True) as ledger, make_executor(config.execution, ledger.folder) as executor:
+        tracker = open_tracker(config, ledger, executor, "train")
+        tracker.prepare()
+        outbox = Outbox(ledger, tracker)
+        send_all(ledger, outbox, tracker)
+        if outbox.waiting:
+            raise TrackingError("the MLflow store has not taken what waits for it; train when it answers")
+        run_id = ledger.state.run_id
+        recorded = ledger.state.seed if ledger.state.has_begun and config.seed is None else config.seed
+        seeded = config.model_copy(update={"seed": drawn_seed(recorded)})
+        data = executor.submit(tasks.describe_data(seeded)).result()
+        task = tasks.full_training(seeded, training.arch, training.weights_filename)
+        evaluation = executor.submit(task).result()
+        message = message_of(
+            seeded,
+            evaluation,
+            FullTraining(
+                key=f"{uuid.uuid4().hex}:full",
+                register_as=training.register_as,
+                search_run=run_id,
+                data=data,
+                continues=training.continues,
+            ),
+        )
+        under = make_tracker(config, home=run_id, command="hivenas train", publisher=publisher(executor))
+        outbox = Outbox(ledger, under)
+        outbox.post(message)
+        sent = outbox.send(force=True)
+        ledger.folder.drop_checkpoints(str(evaluation.candidate))
+        return trained_of(message, sent)

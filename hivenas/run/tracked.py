@@ -1,0 +1,157 @@
+"""Tracking: what MLflow is told of a search, and when."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from hivenas.config import Config
+from hivenas.core.objective import ObjectiveInterface
+from hivenas.core.recipe import Recipe
+from hivenas.core.records import Trial
+from hivenas.core.tracked import Published, RunContext, ServableModel, child_of, link_to
+from hivenas.core.tracker import Publisher, Tracker
+from hivenas.errors import HivenasError, TrackingError, TrackingRefusedError, WorkerDiedError, first_line
+from hivenas.execution import TaskExecutor, tasks
+from hivenas.run.callbacks import Callback, RunningSearch
+from hivenas.run.pages import SearchPages
+from hivenas.run.result import SearchResult
+from hivenas.run.weights import WeightsKeeper
+from hivenas.storage import Ledger, Message, Outbox, Sent, Stage
+from hivenas.tracking import make_tracker
+
+_OVERVIEW_S = 10.0  # so far apart are the parent's descriptions at the least: making one walks over all trials
+
+
+class Tracking(Callback):
+    """Posts a message for every trial in its transaction, and sends what waits while workers train.
+
+    Args:
+        config: the configuration, with the run's seed.
+        ledger: the search's record.
+        objective: what is searched.
+        outbox: takes the messages.
+        pages: what is said of the search and of its candidates.
+        weights: says whose saved states go.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        ledger: Ledger,
+        objective: ObjectiveInterface,
+        outbox: Outbox,
+        pages: SearchPages,
+        weights: WeightsKeeper,
+    ) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._objective = objective
+        self._outbox = outbox
+        self._pages = pages
+        self._weights = weights
+        self._trains = objective.describe().trains
+        self._search: RunningSearch | None = None
+        self._latest: dict[str, str] = {}  # by candidate: the key of its latest evaluation, and of its first training
+        self._trained: dict[str, str] = {}
+        self._overview = ""
+        self._overview_at = time.monotonic()
+
+    def on_start(self, search: RunningSearch) -> None:
+        """Notes the keys of earlier trials."""
+        self._search = search
+        for trial in search.trials:
+            self._note_key(trial)
+
+    def on_record(self, trial: Trial) -> None:
+        """Posts what MLflow is to be told of a trial, and of whose saved states go because of it."""
+        proposal = trial.proposal
+        continues = self._latest.get(trial.encoded, "") if proposal.momentum_epochs else ""
+        parent = self._trained.get(proposal.parent, "")
+        evicted = self._weights.evicted
+        is_evicted = any(each.index == trial.index for each in evicted)
+        states = () if is_evicted else self._objective.saved_states(trial.evaluation)
+        best = self._search.best if self._search else None
+        context = RunContext(
+            search=self._config.name,
+            phase=trial.phase,
+            params=self._objective.run_params(trial.candidate),
+            weights=[self._ledger.folder.weights / name for name in states],
+            continues=continues,
+            parent=parent,
+            key=self._ledger.key(trial.index),
+            progress={"fitness": trial.fitness, "best_fitness": best.fitness} if best else {},
+            recipe=Recipe.of(self._config, trial.evaluation, proposal).to_text() if self._trains else "",
+            page=self._pages.of_candidate(trial, self._link(continues or parent)),
+            overview=self._overview,
+            delete_weights=tuple(self._ledger.key(each.index) for each in evicted if each.index != trial.index),
+        )
+        self._outbox.post(Message(trial=trial.index, child=child_of(proposal, trial.evaluation, context)))
+        self._overview = ""
+        self._note_key(trial)
+
+    def on_trial(self, trial: Trial) -> None:
+        """Sends what waits."""
+        self._outbox.send()
+
+    def on_phase_end(self) -> None:
+        """Makes the description of the search's run, which goes with the next trial, now and then."""
+        if time.monotonic() - self._overview_at >= _OVERVIEW_S:
+            result = SearchResult.of(self._ledger.folder, self._ledger.state, self._ledger.trials)
+            self._overview = self._pages.of_search(result)
+            self._overview_at = time.monotonic()
+
+    def _link(self, key: str) -> str:
+        """The name of an earlier evaluation, with a link to its run; empty without one."""
+        return link_to(key, self._ledger.trials[int(key.rpartition(":")[2])].label) if key else ""
+
+    def _note_key(self, trial: Trial) -> None:
+        if trial.failed:
+            return
+        self._latest[trial.encoded] = self._ledger.key(trial.index)
+        if trial.phase == "evaluate":
+            self._trained.setdefault(trial.encoded, self._ledger.key(trial.index))
+
+
+def open_tracker(config: Config, ledger: Ledger, executor: TaskExecutor, command: str = "search") -> Tracker:
+    """The tracker of a search, which knows the runs that the ledger names; it does not ask its store yet."""
+    tracker = make_tracker(config, command=f"hivenas {command}", publisher=publisher(executor))
+    tracker.limit_waiting()
+    known = {ledger.key(trial.index): trial.run_id for trial in ledger.trials if trial.run_id}
+    tracker.resume_from(ledger.state.run_id, known)
+    return tracker
+
+
+def publisher(executor: TaskExecutor) -> Publisher:
+    """The function that publishes a model in a worker, as Keras is needed to log it."""
+
+    def in_worker(model: ServableModel, run_id: str, stores: tuple[str, str]) -> Published:
+        from hivenas.tracking.registry import publish
+
+        try:
+            return executor.submit(tasks.publish(publish, model, run_id, stores)).result()
+        except WorkerDiedError as error:
+            raise TrackingError(f"the model {model.file.name} could not be published: {error}") from error
+        except HivenasError:
+            raise
+        except Exception as error:  # a layer whose module was not imported, say
+            raise TrackingRefusedError(
+                f"the model {model.file.name} cannot be published: {first_line(error)}"
+            ) from error
+
+    return in_worker
+
+
+def send_all(ledger: Ledger, outbox: Outbox, tracker: Tracker) -> Sequence[Sent]:
+    """Sends everything that waits, of a search that does not run; what a finished one kept is deleted.
+
+    Raises:
+        MissingResultsError: the search's parent run is not in this store.
+    """
+    if outbox.waiting and ledger.state.run_id:
+        outbox.open_with(lambda: tracker.require(ledger.state.run_id))
+    sent = outbox.send(force=True)
+    if ledger.state.stage == Stage.DONE:
+        outbox.forget_kept()
+        ledger.folder.clear_checkpoints()
+    return sent

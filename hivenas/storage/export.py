@@ -1,0 +1,123 @@
+"""A search's records as files for people and other tools: `<name>.csv` and `state.json`, written from the ledger."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hivenas.core.folder import write_atomically
+from hivenas.core.records import EpochFigures, Evaluation, Proposal, Trial, decode_candidate
+
+_SHARE = 0.02  # of the time goes into the table at the most, however long it has become
+
+# The columns of the table in their order: what each holds of a trial, and how its text is read.
+_COLUMNS: tuple[tuple[str, Callable[[Trial], Any], Callable[[str], Any]], ...] = (
+    ("index", lambda trial: trial.index, int),
+    ("iteration", lambda trial: trial.iteration, int),
+    ("bee", lambda trial: trial.role, str),
+    ("bee_id", lambda trial: trial.role_id, int),
+    ("candidate", lambda trial: trial.encoded, str),
+    ("status", lambda trial: trial.status, str),
+    ("fitness", lambda trial: trial.fitness, float),
+    ("center_fitness", lambda trial: trial.center_fitness, float),
+    ("epochs", lambda trial: trial.epochs, int),
+    ("momentum", lambda trial: trial.momentum, float),
+    ("momentum_epochs", lambda trial: trial.momentum_epochs, int),
+    ("params", lambda trial: trial.params, int),
+    ("weights_filename", lambda trial: trial.weights_filename, str),
+    ("seconds", lambda trial: round(trial.seconds, 3), float),
+    ("run_id", lambda trial: trial.run_id, str),
+    ("reason", lambda trial: trial.reason, str),
+    ("phase", lambda trial: trial.phase, str),
+    ("parent", lambda trial: trial.parent, str),
+    ("inherited", lambda trial: trial.inherited, float),
+    ("inherited_epochs", lambda trial: trial.inherited_epochs, int),
+    ("macs", lambda trial: trial.macs, int),
+    ("curve", lambda trial: " ".join(f"{epoch}:{value!r}" for epoch, value in trial.accuracies().items()), str),
+    ("started", lambda trial: round(trial.started, 3), float),
+    ("worker", lambda trial: trial.worker, str),
+)
+COLUMNS = tuple(name for name, _, _ in _COLUMNS)
+# The columns in which two runs of the same search differ: ids, times, and where they ran.
+CIRCUMSTANCES = frozenset({"run_id", "seconds", "started", "worker"})
+
+
+def as_columns(trial: Trial) -> dict[str, Any]:
+    """A trial as a line of the table: numbers and texts by the names of their columns; None for what it lacks."""
+    return {name: of(trial) for name, of, _ in _COLUMNS}
+
+
+def from_columns(columns: Mapping[str, Any]) -> Trial:
+    """The trial of a line of the table: of its epochs only the validation accuracy is known.
+
+    Args:
+        columns: numbers, or their texts, by the names of the columns.
+    """
+    known: dict[str, Any] = {
+        name: None if columns[name] is None or (columns[name] == "" and read is float) else read(columns[name])
+        for name, _, read in _COLUMNS
+    }
+    candidate = decode_candidate(known["candidate"])
+    pairs = (point.split(":") for point in known["curve"].split())
+    history = tuple(
+        EpochFigures(
+            int(epoch), float("nan"), accuracy=float("nan"), val_loss=float("nan"), val_accuracy=float(accuracy)
+        )
+        for epoch, accuracy in pairs
+    )
+    # The epochs of all continuations, of which this may be one that failed.
+    momentum_epochs = max(1, known["momentum_epochs"]) if known["phase"] == "momentum" else 0
+    proposal = Proposal(
+        known["index"],
+        known["iteration"],
+        role=known["bee"],
+        role_id=known["bee_id"],
+        candidate=candidate,
+        center_fitness=known["center_fitness"],
+        momentum_epochs=momentum_epochs,
+        parent=known["parent"],
+    )
+    kept = ("fitness", "epochs", "momentum", "momentum_epochs", "params", "macs", "inherited", "inherited_epochs")
+    figures = {name: known[name] for name in (*kept, "seconds", "started", "worker", "reason", "status")}
+    evaluation = Evaluation(candidate, filename=known["weights_filename"], history=history, **figures)
+    return Trial(proposal, evaluation, known["run_id"])
+
+
+def as_csv(trials: Iterable[Trial]) -> str:
+    """The whole table."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for trial in trials:
+        writer.writerow(["" if value is None else value for value in as_columns(trial).values()])
+    return text.getvalue()
+
+
+class TableExport:
+    """Writes a search's table whole, again and again, without that costing more the longer the table is.
+
+    Args:
+        file: the csv file.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._not_before = 0.0
+
+    def write(self, trials: Sequence[Trial], *, force: bool = False) -> None:
+        """Writes the table, unless the last time took long and was a moment ago.
+
+        Args:
+            trials: every trial.
+            force: write it in any case.
+        """
+        started = time.monotonic()
+        if started < self._not_before and not force:
+            return
+        write_atomically(self._file, as_csv(trials), sync=False)
+        taken = time.monotonic() - started
+        self._not_before = time.monotonic() + taken / _SHARE

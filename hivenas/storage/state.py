@@ -1,0 +1,77 @@
+"""All of a search that its trials do not hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from hivenas.core.records import Direction
+
+
+class Stage(StrEnum):
+    """The work of a search that is still to be done, in its order."""
+
+    SEARCH = "search"
+    FULL_TRAIN = "full_train"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchState:
+    """All of a search that its trials do not hold.
+
+    Args:
+        stage: what is still to be done.
+        run_id: of the parent run.
+        seed: the run's seed, also where the configuration leaves it open.
+        strategy: the strategy's state; None before its first proposals.
+        trained: whether the best candidate of what was evaluated has been trained fully.
+        model: where the best candidate's model is loaded from, once it has been trained fully and published.
+        data: digest of the images or the table that the search began with; empty for numerical objectives.
+        uid: names the search wherever it is recorded.
+        abandoned: names of searches in this folder that were given up for this one, or ids of their parent runs; those
+            that a kill has left running are still to be closed.
+        replaces: name of the search whose mirror this one's replaces; empty for none.
+        pruned: whether saved states that further iterations may start from are gone, see `results.keep_weights`.
+        direction: where a better fitness lies.
+        metric: what fitness is, for people.
+        planned: evaluations at the most, continuations not counted.
+    """
+
+    stage: Stage = Stage.SEARCH
+    run_id: str = ""
+    seed: int = 0
+    strategy: dict[str, Any] | None = None
+    trained: bool = False
+    model: str = ""
+    data: str = ""
+    uid: str = ""
+    abandoned: tuple[str, ...] = ()
+    replaces: str = ""
+    pruned: bool = False
+    direction: Direction = Direction.MAXIMIZE
+    metric: str = "fitness"
+    planned: int = 0
+
+    def __post_init__(self) -> None:
+        # JSON knows neither tuples nor enumerations.
+        object.__setattr__(self, "stage", Stage(self.stage))
+        object.__setattr__(self, "abandoned", tuple(self.abandoned))
+        object.__setattr__(self, "direction", Direction(self.direction))
+
+    @property
+    def progress(self) -> tuple[int, int, int]:
+        """Grows as the search goes on: what was evaluated, what was told, and what is done after that."""
+        strategy = self.strategy or {}
+        return strategy.get("evaluations", -1), strategy.get("iteration", -1), list(Stage).index(self.stage)
+
+    @property
+    def reused(self) -> int:
+        """The number of times that the strategy came back to a candidate whose record was used again."""
+        return self.strategy["reused"] if self.strategy else 0
+
+    @property
+    def has_begun(self) -> bool:
+        """True where there is anything to go on with: a process killed before its first proposals leaves nothing."""
+        return self.strategy is not None or self.stage != Stage.SEARCH

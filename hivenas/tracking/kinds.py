@@ -1,0 +1,78 @@
+"""From `tracking` to a tracker: hivenas' own, and those that users register."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, overload
+
+from hivenas.config import TRACKER_KINDS, Config
+from hivenas.config.registry import TRACKERS, ClassRule
+from hivenas.core.tracker import NullTracker, Publisher, Tracker
+from hivenas.errors import ConfigError
+
+T = TypeVar("T", bound=type[Any])
+
+# Where the class is, which is imported when it is used.
+_KINDS: Mapping[str, str] = {
+    "mlflow": "hivenas.tracking.runs:MlflowTracker",
+    "none": "hivenas.core.tracker:NullTracker",
+}
+_RULE = ClassRule(
+    kind="tracker",
+    methods=tuple(name for name, each in vars(NullTracker).items() if inspect.isfunction(each) and name[0] != "_"),
+    constructor="(name, *, home, command, publisher)",
+    accepts=((("",), {"home": "", "command": "", "publisher": None}),),
+    way_out="add them, or derive from hivenas.NullTracker",
+)
+
+
+def make_tracker(
+    config: Config, *, home: str = "", command: str = "hivenas", publisher: Publisher | None = None
+) -> Tracker:
+    """The configured tracker of a search, or of single calls from Python.
+
+    Args:
+        config: names the kind of tracker (`tracking`) and the search.
+        home: run under which children are nested where there is no other parent; empty for none.
+        command: what runs name as their source.
+        publisher: publishes a model where networks can be loaded; None where nothing is published.
+    """
+    tracker: Tracker = _class_for(config.tracking)(config.name, home=home, command=command, publisher=publisher)
+    return tracker
+
+
+def _class_for(name: str) -> Callable[..., Any]:
+    if name in TRACKERS:
+        return TRACKERS[name]
+    module, _, attribute = _KINDS[name].partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+@overload
+def register_tracker(name: str) -> Callable[[T], T]: ...
+@overload
+def register_tracker(name: str, tracker: T) -> T: ...
+def register_tracker(name: str, tracker: T | None = None) -> T | Callable[[T], T]:
+    """Makes a tracker of one's own known as `tracking`; without a class, a decorator of one.
+
+    Args:
+        name: letters, digits and _.
+        tracker: a class with the methods of `Tracker`, whose constructor takes `(name, *, home, command, publisher)`;
+            one derived from `NullTracker` needs only those that it is for.
+
+    Returns:
+        The class.
+
+    Raises:
+        ConfigError: not a name, one that is taken, or not such a class.
+    """
+    if not isinstance(name, str):
+        raise ConfigError(f"a tracker must be registered by name, got {name!r}; write @register_tracker('my_name')")
+    if tracker is None:
+        return lambda decorated: register_tracker(name, decorated)
+    _RULE.check(name, tracker)
+    TRACKERS.add(name, tracker, taken=TRACKER_KINDS)
+    return tracker

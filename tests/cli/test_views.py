@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from hivenas.cli.commands import main
+from hivenas.cli.views import JsonLines, Terminal
+from tests.processes import SPHERE, Place
+from tests.running import Running
+from tests.trials import trial
+
+LAST_LINE = r"16/16 (employee|onlooker|scout)"
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    """One JSON object a line, and nothing else."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture
+def bowl(tmp_path: Path, store: str) -> str:
+    file = tmp_path / "bowl.yaml"
+    file.write_text("name: bowl\nobjective: sphere_min\ncolony: {size: 4, iterations: 3}\n")
+    return str(file)
+
+
+@pytest.mark.process
+def test_json_is_an_object_a_line_from_start_to_end(bowl: str) -> None:
+    done = invoke("search", "--config", bowl, "--json")
+    assert done.exit_code == 0, done.output
+    started, *evaluated, finished = objects(done.stdout)
+    assert started == {"event": "started", "planned": 12, "done": 0}
+    assert [each["index"] for each in evaluated] == list(range(12))
+    assert {each["event"] for each in evaluated} == {"evaluated"}
+    assert {len(each["run_id"]) for each in evaluated} == {32}
+    assert evaluated[-1]["best_fitness"] == min(each["fitness"] for each in evaluated) == finished["best"]["fitness"]
+    assert evaluated[-1]["best_candidate"] == finished["best"]["candidate"]
+    assert (finished["event"], finished["command"]) == ("finished", "search")
+    assert [finished[count] for count in ("evaluations", "failed", "waiting")] == [12, 0, 0]
+    assert len(finished["run_id"]) == 32
+
+    note, again = objects(invoke("search", "--config", bowl, "--json", "--resume").stdout)
+    assert (note["event"], note["level"]) == ("note", "info")
+    assert again["best"] == finished["best"]
+
+    refused = invoke("search", "--config", bowl, "--json")
+    (failed,) = objects(refused.stdout)
+    assert refused.exit_code == failed["exit_code"] == 2
+    assert (failed["event"], failed["resume"]) == ("failed", "")
+    assert refused.stderr == f"hivenas: {failed['reason']}\n"
+
+    (synced,) = objects(invoke("sync", "--config", bowl, "--json").stdout)
+    assert synced == {"event": "finished", "command": "sync", "taken": 0, "waiting": 0}
+
+
+@pytest.mark.process
+def test_quiet_is_the_result_in_one_line(bowl: str) -> None:
+    done = invoke("search", "--config", bowl, "--quiet")
+    assert done.exit_code == 0, done.output
+    assert re.fullmatch(r"bowl: 12 evaluations, 0 failed, best \S+ \(.*\)\n", done.output)
+    assert invoke("sync", "--config", bowl, "-q").output == "0 records taken, 0 still waiting\n"
+
+
+def test_check_in_one_line_and_as_an_object(bowl: str) -> None:
+    assert invoke("check", "--config", bowl, "-q").output == "bowl: 12 evaluations at the most, in a continuous space\n"
+    (checked,) = objects(invoke("check", "--config", bowl, "--json").stdout)
+    assert checked["configuration"]["colony"]["size"] == 4
+    assert (checked["evaluations"], checked["space_size"]) == (12, None)
+    both = invoke("check", "--config", bowl, "--json", "-q")
+    assert both.exit_code == 2
+    assert "exclude each other" in both.output
+
+
+def test_a_figure_that_is_no_number_is_null(capsys: pytest.CaptureFixture[str]) -> None:
+    view = JsonLines("search")
+    failed = trial(0, float("inf"), (1.0, 2.0), status="failed", reason="ValueError: \x1b[31mred")
+    view.on_start(Running(1, [failed]))
+    view.on_trial(failed)
+    _, line = objects(capsys.readouterr().out)
+    assert (line["fitness"], line["best_fitness"], line["status"]) == (None, None, "failed")
+
+
+def test_what_others_print_does_not_get_between_the_objects(capsys: pytest.CaptureFixture[str]) -> None:
+    with JsonLines("search") as view:
+        print("a library")
+        view.note("a note")
+    print("after")
+    captured = capsys.readouterr()
+    assert captured.err == "a library\n"
+    assert captured.out == '{"event": "note", "level": "info", "text": "a note"}\nafter\n'
+
+
+def test_lines_for_files_have_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    with Terminal() as view:
+        view.on_start(Running(2))
+        view.on_trial(trial(0, 0.0, status="failed", reason="ValueError: \x1b[31mred\x1b[0m \x07"))
+        view.warn("\x1b[1mbold")
+    out = capsys.readouterr().out
+    assert "   1/2 scout    failed: ValueError: �[31mred�[0m �" in out
+    assert not CONTROLS.search(out)
+
+
+def in_a_terminal(place: Place, **variables: str) -> str:
+    """What a search writes to a terminal of its own."""
+    ours, its = pty.openpty()
+    command = [sys.executable, "-m", "hivenas", "search", "--config", str(place.config)]
+    environment = {**os.environ, **place.environment, "TERM": "xterm-256color", "COLUMNS": "40", **variables}
+    process = subprocess.Popen(command, cwd=place.folder, env=environment, stdout=its, stderr=its)
+    os.close(its)
+    written = b""
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # Linux says so that nobody has the other end any more
+            break
+        if not piece:
+            break
+        written += piece
+    os.close(ours)
+    assert process.wait() == 0, written.decode()
+    return written.decode()
+
+
+@pytest.mark.process
+@pytest.mark.slow
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_a_real_terminal_is_drawn_in_unless_it_is_not_to_be(tmp_path: Path, template: Path, no_color: str) -> None:
+    place = Place(tmp_path, SPHERE.format(name="sphere", seed=5, iterations=2))
+    place.share_store(template)
+    place.environment = {"MLFLOW_TRACKING_URI": place.store_uri}
+    written = in_a_terminal(place, NO_COLOR=no_color)
+    if no_color:
+        assert not CONTROLS.search(written.replace("\r\n", "\n"))
+        assert re.search(LAST_LINE, written)
+    else:
+        assert "\x1b[1A\x1b[2K" in written
+        assert written.count("is the best") > 0
+        assert not re.search(LAST_LINE, written)
+    assert "16 evaluations" in written

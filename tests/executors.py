@@ -1,0 +1,34 @@
+"""An executor for tests, and the tasks that executors are tested with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from hivenas.execution import Task, TaskExecutor
+
+T = TypeVar("T")
+
+
+class ThreadExecutor(TaskExecutor):
+    """Carries out tasks in threads of this process."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = ThreadPoolExecutor(threads)
+
+    def submit(self, task: Task[T]) -> Future[T]:
+        return self._threads.submit(task.run)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._threads.shutdown(wait, cancel_futures=cancel_futures)
+
+
+def task(call: Callable[..., T], *arguments: Any) -> Task[T]:
+    """A call that may take as long as it likes."""
+    return Task("test", call, arguments)
+
+
+def timed(call: Callable[..., T], *arguments: Any) -> Task[T]:
+    """A call to which the time limit applies."""
+    return Task("test", call, arguments, timed=True)

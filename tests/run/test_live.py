@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import io
+import re
+import signal
+
+import pytest
+from rich.console import Console
+
+from hivenas.cli.errors import _orderly_end
+from hivenas.core.records import Proposal, Trial
+from hivenas.run.live import LiveView
+from tests.running import Running
+from tests.trials import trial
+
+LONG = "input|sep3x3_64|max_pool3x3|conv3x3_32bnrelu|dropout|identity|output"
+
+
+def made(index: int, fitness: float = 0.5, reason: str = "") -> Trial:
+    status = "failed" if reason else "complete"
+    return trial(index, fitness, LONG, iteration=1, role="onlooker", status=status, reason=reason)
+
+
+def console_of(width: int) -> Console:
+    environment = {"TERM": "xterm-256color"}
+    return Console(
+        file=io.StringIO(), force_terminal=True, width=width, height=24, highlight=False, _environ=environment
+    )
+
+
+def text_of(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def frame(view: LiveView, console: Console) -> list[str]:
+    """The lines that are drawn now, without colours."""
+    with console.capture() as captured:
+        console.print(view._drawn())
+    return re.sub(r"\x1b\[[0-9;]*m", "", captured.get()).splitlines()
+
+
+def busy_view(console: Console) -> LiveView:
+    view = LiveView(console)
+    search = Running(120, [made(index) for index in range(30)])
+    view.on_start(search)
+    view.on_submit([Proposal(index, 1, "onlooker", index, LONG) for index in range(40, 44)])
+    for each in (made(40, 0.9), made(41, 0.0, "ValueError: too small")):
+        search.trials.append(each)
+        view.on_trial(each)
+    return view
+
+
+@pytest.mark.parametrize("width", [8, 15, 24, 40, 80, 140])
+def test_no_line_is_wider_than_the_window(width: int) -> None:
+    console = console_of(width)
+    lines = frame(busy_view(console), console)
+    assert len(lines) == 3
+    assert max(map(len, lines)) <= width
+    assert "32/120"[:width] in lines[0]
+
+
+def test_best_present_failures_and_what_is_left_are_shown() -> None:
+    console = console_of(140)
+    head, best, now = frame(busy_view(console), console)
+    assert re.search(r"━ +32/120  \d:\d\d left  1 failed", head)
+    assert best == "best 0.9000  sep3x3_64|max_pool3x3|conv3x3_32bnrelu|dropout|identity"
+    assert now.startswith("now  iteration 2, onlooker (+1)  sep3x3_64|")
+
+
+def test_a_best_and_a_failure_are_said_for_good_and_nothing_in_between() -> None:
+    console = console_of(140)
+    with busy_view(console) as view:
+        view.on_trial(made(42, 0.1))
+    said = text_of(console)
+    assert said.count("40 onlooker 0.9000 is the best") == 1
+    assert "41 failed: ValueError: too small" in said
+    assert "42 onlooker" not in said
+
+
+def test_what_is_said_is_not_broken_by_us() -> None:
+    """A command that is broken by the terminal can be copied; one that is broken by us cannot."""
+    console = console_of(20)
+    with LiveView(console) as view:
+        view.note("hivenas sync --config a_long_name.yaml")
+    assert "hivenas sync --config a_long_name.yaml\n" in text_of(console)
+
+
+def test_what_is_said_is_said_where_nothing_is_drawn_too() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    with busy_view(console) as view:
+        view.warn("a warning")
+    said = text_of(console)
+    assert "40 onlooker 0.9000 is the best" in said
+    assert said.endswith("a warning\n")
+
+
+def test_a_point_is_shown_with_few_digits() -> None:
+    console = console_of(80)
+    view = LiveView(console)
+    view.on_start(Running(8))
+    view.on_submit([Proposal(0, 0, "scout", 0, (51.26386513101792, -0.20588, 7.0))])
+    assert frame(view, console)[-1] == "now  iteration 1, scout  51.3 -0.206 7"
+
+
+def test_what_a_signal_says_is_said_above_the_view(capsys: pytest.CaptureFixture[str]) -> None:
+    console = console_of(80)
+    with pytest.raises(KeyboardInterrupt), _orderly_end(), busy_view(console):
+        signal.raise_signal(signal.SIGTERM)
+    assert "ending in order; once more ends at once" in text_of(console)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_full_training_takes_the_place_of_the_search() -> None:
+    console = console_of(80)
+    view = busy_view(console)
+    view.on_full_training(LONG, 30)
+    assert frame(view, console) == ["trained fully for 30 epochs · 0:00"]
+
+
+@pytest.mark.parametrize("width", [80, 38, 20])
+def test_rows_that_a_narrower_window_makes_of_the_lines_are_taken_away(width: int) -> None:
+    console = console_of(80)
+    view = busy_view(console)
+    lengths = [len(line) for line in frame(view, console)]
+    with view:
+        view._live.refresh()
+        before = len(text_of(console))
+        console.width = width
+        view._live.refresh()
+        redrawn = text_of(console)[before:]
+    rows = sum(-(-length // width) for length in lengths)
+    assert redrawn.count("\x1b[1A") == rows - 1
+    assert rows == 3 or width < 80

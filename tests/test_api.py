@@ -1,0 +1,291 @@
+"""Searches that are called from Python: whatever the configuration comes as, and whatever is searched."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pytest
+
+import hivenas
+from hivenas import api
+from hivenas.core.seeds import arch_hash
+from hivenas.errors import ConfigError, MissingResultsError, ResultsExistError
+from hivenas.objectives import factory
+from hivenas.run.callbacks import RunningSearch
+from tests.processes import ROOT
+
+SPHERE: dict[str, Any] = {
+    "name": "bowl",
+    "objective": "sphere_min",
+    "tracking": "none",
+    "colony": {"size": 4, "iterations": 3},
+}
+YAML = "name: bowl\nobjective: sphere_min\ntracking: none\ncolony: {size: 4, iterations: 3}\n"
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def candidates(result: hivenas.SearchResult) -> list[object]:
+    return [(trial.index, trial.role, trial.candidate, trial.fitness) for trial in result.trials]
+
+
+def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A program in a process of its own, of which nothing is configured."""
+    path = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+# -- the configuration -----------------------------------------------------------------------------------------
+
+
+def from_file(folder: Path) -> Path:
+    (folder / "bowl.yaml").write_text(YAML)
+    return folder / "bowl.yaml"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda _: SPHERE,
+        from_file,
+        lambda folder: str(from_file(folder)),
+        lambda folder: hivenas.load(from_file(folder)),
+    ],
+    ids=["mapping", "path", "text", "Config"],
+)
+def test_a_configuration_may_come_as_anything_and_be_overridden(tmp_path: Path, given: Callable[[Path], Any]) -> None:
+    config = given(tmp_path)
+    plain = hivenas.search(config)
+    changed = hivenas.search(config, "colony.iterations=2 name=other", "seed=7")
+    assert (plain.name, len(plain.trials), plain.folder) == ("bowl", 12, Path("results/bowl"))
+    assert (changed.name, len(changed.trials)) == ("other", 8)
+    assert candidates(plain)[:8] != candidates(changed)
+    assert candidates(hivenas.search(SPHERE | {"name": "again"})) == candidates(plain)
+    with pytest.raises(ConfigError, match=r"colony\.sise.*did you mean colony\.size"):
+        hivenas.search(config, "colony.sise=2")
+
+
+def test_an_error_names_the_file_of_a_configuration_that_was_loaded(tmp_path: Path) -> None:
+    config = hivenas.load(from_file(tmp_path))
+    with pytest.raises(ConfigError, match=r"bowl\.yaml"):
+        hivenas.search(config, "objective=nas", "space.operations=[identity]")
+
+
+def test_a_recorded_search_is_neither_overwritten_nor_lost_in_silence() -> None:
+    first = hivenas.search(SPHERE)
+    with pytest.raises(ResultsExistError, match="finished search of 12 evaluations"):
+        hivenas.search(SPHERE)
+    assert candidates(hivenas.search(SPHERE, resume=True)) == candidates(first)
+    assert candidates(hivenas.load_results("results/bowl")) == candidates(first)
+    other = hivenas.search(SPHERE, "seed=3", overwrite=True)
+    assert candidates(hivenas.load_results("results/bowl")) == candidates(other) != candidates(first)
+
+
+def test_the_objective_is_made_once_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+
+    def counted(*arguments: Any) -> hivenas.ObjectiveInterface:
+        made.append(factory_make(*arguments))
+        return made[-1]  # type: ignore[return-value]
+
+    factory_make = factory.make_objective
+    monkeypatch.setattr(factory, "make_objective", counted)
+    hivenas.search(SPHERE)
+    assert len(made) == 1
+
+
+# -- what a program sees ---------------------------------------------------------------------------------------
+
+
+def test_a_search_that_is_not_tracked_imports_no_tracker(tmp_path: Path) -> None:
+    code = (
+        f"import sys, hivenas; result = hivenas.search({SPHERE}); "
+        "print(result.run_id == result.store == '', *{'mlflow', 'optuna', 'keras', 'pandas'} & set(sys.modules))"
+    )
+    assert run(code, tmp_path).stdout == "True\n"
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_warnings_reach_a_caller_who_configured_nothing(tmp_path: Path) -> None:
+    (tmp_path / "old.yaml").write_text("OPTIMIZATION_OBJECTIVE: Sphere_min\nSCOUTS_COUNT: 3\n")
+    code = "import hivenas; hivenas.search('old.yaml', 'tracking=none', 'colony.size=4', 'colony.iterations=1')"
+    done = run(code, tmp_path)
+    assert done.stderr.startswith("SCOUTS_COUNT is ignored (old.yaml); ")
+    assert done.stdout == ""
+
+
+class StopsAt(hivenas.Callback):
+    """Stops once a trial is good enough."""
+
+    def __init__(self, target: float) -> None:
+        self.target = target
+        self.moments: list[str] = []
+
+    def on_start(self, search: RunningSearch) -> None:
+        self.moments.append(f"start {search.name} {search.planned} {len(search.trials)}")
+        self.search = search
+
+    def on_submit(self, proposals: Sequence[hivenas.Proposal]) -> None:
+        self.moments.append("submit")
+
+    def on_trial(self, trial: hivenas.Trial) -> None:
+        assert self.search.best
+        if self.search.best.fitness <= self.target:
+            self.search.stop("it is good enough")
+
+    def on_end(self, result: hivenas.SearchResult) -> None:
+        self.moments.append(f"end {len(result.trials)}")
+
+
+def test_a_callback_stops_a_search_at_a_target() -> None:
+    whole = hivenas.search(SPHERE | {"name": "whole"})
+    target = whole.trials[5].fitness
+    count = next(i for i, trial in enumerate(whole.trials) if trial.fitness <= target) + 1
+    callback = StopsAt(target)
+    stopped = hivenas.search(SPHERE, callbacks=[callback])
+    assert candidates(stopped) == candidates(whole)[:count]
+    assert callback.moments[0] == "start bowl 12 0"
+    assert callback.moments[-1] == f"end {count}"
+    assert candidates(hivenas.search(SPHERE, resume=True)) == candidates(whole)
+
+
+# -- objectives of one's own -----------------------------------------------------------------------------------
+
+
+class Line(hivenas.ObjectiveInterface):
+    """Numbers around 3, of which the nearest is looked for; it is not among those of hivenas."""
+
+    def __init__(self) -> None:
+        self.rng = np.random.default_rng()
+
+    @property
+    def is_minimize(self) -> bool:
+        return True
+
+    def sample(self) -> tuple[float, ...]:
+        return (float(self.rng.uniform(-9, 9)),)
+
+    def get_neighbor(self, orig_arch: tuple[float, ...]) -> tuple[float, ...]:
+        return (orig_arch[0] + float(self.rng.normal()),)
+
+    def evaluate(self, candidate: tuple[float, ...]) -> dict[str, Any]:
+        return {"fitness": abs(candidate[0] - 3.0)}
+
+    def momentum_eval(self, candidate: tuple[float, ...], weights_filename: str, m_epochs: int) -> dict[str, Any]:
+        return self.evaluate(candidate)
+
+
+def worth(kernel: int, filters: int, pool: str) -> float:
+    if kernel == 7 and pool == "none":
+        raise ValueError("it does not fit")
+    return kernel * filters + (0.5 if pool == "max" else 0.25) + int(arch_hash(f"{kernel}{filters}")[:2], 16)
+
+
+def function() -> hivenas.FunctionObjective:
+    pools = ["max", "mean", "none"]
+    choices: dict[str, Sequence[Any]] = {"kernel": [1, 3, 5, 7], "filters": [8, 16, 32, 64], "pool": pools}
+    return hivenas.FunctionObjective(worth, choices, metric="worth")
+
+
+class InterruptsAt(hivenas.Callback):
+    """Ctrl-C after so many trials."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def on_trial(self, trial: hivenas.Trial) -> None:
+        if trial.index + 1 == self.count:
+            raise KeyboardInterrupt
+
+
+OWN = {"tracking": "none", "execution": {"kind": "serial"}, "colony": {"size": 6, "iterations": 4}}
+MAKERS: list[tuple[Callable[[], hivenas.ObjectiveInterface], str]] = [(Line, "canonical"), (function, "guided")]
+
+
+@pytest.mark.parametrize(("make", "kind"), MAKERS, ids=["Line", "FunctionObjective"])
+@pytest.mark.parametrize("count", [1, 8])
+def test_an_objective_of_ones_own_is_searched_and_resumed_to_the_same_candidates(
+    make: Callable[[], hivenas.ObjectiveInterface], kind: str, count: int
+) -> None:
+    config = OWN | {"name": "own"}
+    more = f"colony.kind={kind}"
+    whole = hivenas.search(OWN | {"name": "whole"}, more, objective=make())
+    with pytest.raises(KeyboardInterrupt):
+        hivenas.search(config, more, objective=make(), callbacks=[InterruptsAt(count)])
+    assert candidates(hivenas.load_results("results/own")) == candidates(whole)[:count]
+    resumed = hivenas.search(config, more, objective=make(), resume=True)
+    assert candidates(resumed) == candidates(whole)
+    assert len(whole.trials) > 12
+    read = hivenas.load_results("results/own")
+    assert candidates(read) == candidates(whole)
+    assert (read.best, read.metric, read.direction) == (resumed.best, resumed.metric, resumed.direction)
+    assert read.best
+    scores = [whole.direction.score(trial.fitness) for trial in whole.trials if not trial.failed]
+    assert read.direction.score(read.best.fitness) == max(scores)
+    with pytest.raises(ConfigError, match=r"hivenas\.search\(…, objective=…, resume=True\)"):
+        hivenas.search(config, more, "objective=custom", resume=True)
+
+
+def test_what_a_function_raises_is_a_failed_candidate() -> None:
+    result = hivenas.search(OWN | {"name": "own"}, objective=function())
+    assert {trial.reason for trial in result.failed} <= {"ValueError: it does not fit"}
+    assert result.best
+    assert result.best.encoded.startswith("kernel=")
+    assert result.metric == "worth"
+
+
+def test_a_function_is_evaluated_in_workers_by_default() -> None:
+    result = hivenas.search({"name": "own", "tracking": "none"}, "colony.iterations=1", objective=function())
+    assert result.trials
+    serial = hivenas.search(OWN | {"name": "serial", "colony": {"iterations": 1}}, objective=function())
+    assert candidates(result) == candidates(serial)
+
+
+def test_an_objective_of_ones_own_is_tracked_and_reported_like_any_other(store: str) -> None:
+    result = hivenas.search(
+        {"name": "own-runs", "execution": {"kind": "serial"}, "colony": {"size": 3, "iterations": 1}},
+        objective=function(),
+    )
+    assert (result.store, result.waiting) == (store, 0)
+    client = mlflow.MlflowClient()
+    assert client.get_run(result.run_id).info.status == "FINISHED"
+    for trial in result.trials:
+        run = client.get_run(trial.run_id)
+        assert run.data.params == function().run_params(trial.candidate)
+        assert run.data.tags["mlflow.parentRunId"] == result.run_id
+        assert run.data.metrics["fitness"] == trial.fitness
+    again, (page, *charts) = api.report("results/own-runs/own-runs.yaml")
+    assert candidates(again) == candidates(result)
+    assert "own-runs" in page.read_text(encoding="utf-8")
+    assert all(chart.is_file() for chart in charts)
+
+
+# -- direct calls beside a search ------------------------------------------------------------------------------
+
+
+def test_a_direct_call_beside_a_search_of_the_same_name_is_refused_with_the_way_out() -> None:
+    hivenas.search(SPHERE)
+    before = hivenas.load_results("results/bowl")
+    interface = hivenas.NASInterface({"depth": 1}, {"name": "bowl"}, tracker=hivenas.NullTracker())
+    with pytest.raises(ResultsExistError, match=r"holds a search.*another name \(eval_config: name=bowl-by-hand"):
+        interface.evaluate("input|identity|output")
+    assert hivenas.load_results("results/bowl") == before
+
+
+def test_what_was_never_recorded_cannot_be_loaded() -> None:
+    with pytest.raises(MissingResultsError, match="no results at"):
+        hivenas.load_results("results/none")
+    assert not Path("results").exists()

@@ -80,7 +80,7 @@ class OptunaMirror:
         # A search that was killed before it evaluated anything has left a study without any content.
         is_empty = recorded is not None and not recorded.trials
         if other and (overwrite or is_empty or other == replaces):
-            return other
+            return "" if is_empty else other  # what is empty may be replaced without being named
         self._study.begin(uid, overwrite=False)
         self._begun = True
         return ""

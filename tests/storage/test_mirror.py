@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from hivenas.config import Config, from_mapping
+from hivenas.core.folder import ResultsFolder
 from hivenas.core.records import Evaluation, Proposal, Trial
 from hivenas.errors import ConfigError, MissingResultsError, ResultsExistError, StorageError
-from hivenas.storage import Ledger, Stage, open_search, read_ledger
+from hivenas.storage import Ledger, Stage, open_search, read_ledger, read_state
 from hivenas.storage.mirror import OptunaMirror
 from hivenas.storage.optuna_study import open_study
 from tests.storage.studies import columns, info_of
@@ -143,6 +144,9 @@ def test_a_search_that_was_killed_before_it_began_leaves_its_study_to_the_next(t
         pass
     search(settings, range(1))
     assert recorded_indices(settings) == [0]
+    state = read_state(ResultsFolder(tmp_path / "here", "probe"))
+    assert state
+    assert state.replaces == ""
 
 
 @pytest.mark.slow

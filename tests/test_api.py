@@ -110,6 +110,7 @@ def test_the_objective_is_made_once_a_search(monkeypatch: pytest.MonkeyPatch) ->
 # -- what a program sees ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.process
 def test_a_search_that_is_not_tracked_imports_no_tracker(tmp_path: Path) -> None:
     code = (
         f"import sys, hivenas; result = hivenas.search({SPHERE}); "
@@ -119,6 +120,7 @@ def test_a_search_that_is_not_tracked_imports_no_tracker(tmp_path: Path) -> None
     assert not (tmp_path / "mlflow.db").exists()
 
 
+@pytest.mark.process
 def test_warnings_reach_a_caller_who_configured_nothing(tmp_path: Path) -> None:
     (tmp_path / "old.yaml").write_text("OPTIMIZATION_OBJECTIVE: Sphere_min\nSCOUTS_COUNT: 3\n")
     code = "import hivenas; hivenas.search('old.yaml', 'tracking=none', 'colony.size=4', 'colony.iterations=1')"
@@ -247,6 +249,7 @@ def test_what_a_function_raises_is_a_failed_candidate() -> None:
     assert result.metric == "worth"
 
 
+@pytest.mark.process
 def test_a_function_is_evaluated_in_workers_by_default() -> None:
     result = hivenas.search({"name": "own", "tracking": "none"}, "colony.iterations=1", objective=function())
     assert result.trials

@@ -46,6 +46,7 @@ def test_of_many_threads_one_at_a_time_holds_it(tmp_path: Path) -> None:
         assert list(threads.map(hold, range(32))) == list(range(32))
 
 
+@pytest.mark.process
 def test_the_lock_of_a_process_that_was_killed_is_free_though_its_file_is_left(tmp_path: Path) -> None:
     path = tmp_path / ".lock"
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True) as holder:

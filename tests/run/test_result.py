@@ -92,6 +92,7 @@ def test_the_frame_of_no_trials_is_empty() -> None:
 
 
 @pytest.mark.parametrize(("work", "imported"), [("repr(result)", "False"), ("result.to_frame()", "True")])
+@pytest.mark.process
 def test_only_the_frame_needs_pandas(tmp_path: Path, work: str, imported: str) -> None:
     config = {"name": "x", "objective": "sphere_min", "tracking": "none", "colony": {"size": 2, "iterations": 1}}
     code = f"import sys, hivenas; result = hivenas.search({config}); {work}; print('pandas' in sys.modules)"

@@ -84,6 +84,7 @@ def test_the_seed_decides_samples_and_neighbours() -> None:
     assert draws(1) == draws(1) != draws(2)
 
 
+@pytest.mark.keras
 def test_evaluate_and_momentum_eval_give_the_five_results_and_are_recorded(tiny: dict[str, Any]) -> None:
     interface = NASInterface(SPACE, tiny | {"epochs": 3}, tracker=NullTracker())
     first = interface.evaluate(ARCH)
@@ -100,6 +101,8 @@ def test_evaluate_and_momentum_eval_give_the_five_results_and_are_recorded(tiny:
     ]
 
 
+@pytest.mark.keras
+@pytest.mark.slow
 def test_the_best_recorded_candidate_is_trained_fully(tiny: dict[str, Any]) -> None:
     interface = NASInterface(SPACE, tiny, tracker=NullTracker())
     with pytest.raises(FileNotFoundError, match="no results at"):
@@ -118,6 +121,7 @@ def test_the_best_recorded_candidate_is_trained_fully(tiny: dict[str, Any]) -> N
         interface.fully_train_best_model(from_arch=False)
 
 
+@pytest.mark.keras
 def test_any_architecture_over_the_reference_operations_can_be_trained_fully(tiny: dict[str, Any]) -> None:
     interface = NASInterface(SPACE, tiny, tracker=NullTracker())
     result = interface.train_custom_arch("input|sc_1|conv3x3_8|output")
@@ -134,6 +138,8 @@ def test_what_is_no_architecture_is_refused_before_anything_is_written(tiny: dic
     assert not Path(tiny["results"]["dir"]).exists()
 
 
+@pytest.mark.keras
+@pytest.mark.slow
 def test_a_call_from_python_is_a_nested_run_under_the_active_one(tiny: dict[str, Any], store: str) -> None:
     interface = NASInterface(SPACE, tiny | {"epochs": 3})
     with mlflow.start_run() as parent:
@@ -152,6 +158,7 @@ def test_a_call_from_python_is_a_nested_run_under_the_active_one(tiny: dict[str,
     assert by_phase["momentum"].data.metrics["momentum_epochs"] == 1
 
 
+@pytest.mark.keras
 def test_without_an_active_run_it_stands_in_the_experiment_of_its_name(tiny: dict[str, Any], store: str) -> None:
     NASInterface(SPACE, tiny | {"name": "alone"}).evaluate(ARCH)
     client = mlflow.MlflowClient()

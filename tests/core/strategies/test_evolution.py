@@ -21,6 +21,7 @@ from tests.toy_objectives import SMALL_SPACE, TinyObjective
 DEEP = SMALL_SPACE.model_copy(update={"depth": 6})
 
 
+@pytest.mark.slow  # the colony goes through the same contract in the fast lane
 class TestRegularizedEvolutionContract(PhasedContract, PointsContract):
     visits_all = False  # what is far from the fittest may never be visited
 

@@ -184,6 +184,7 @@ def test_a_strategy_is_registered_by_name() -> None:
         register_strategy(Walk)  # type: ignore[call-overload]
 
 
+@pytest.mark.slow  # the colony goes through the same contract in the fast lane
 class TestWalkContract(PointsContract):
     """The contract is anyone's: it asks for nothing but the protocol."""
 

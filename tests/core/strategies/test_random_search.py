@@ -18,6 +18,7 @@ from tests.toy_objectives import TinyObjective
 EIGHT = SpaceConfig(depth=3, operations=("identity", "dropout"))
 
 
+@pytest.mark.slow  # the colony goes through the same contract in the fast lane
 class TestRandomSearchContract(PhasedContract, PointsContract):
     def make_strategy(
         self, objective: Any, config: ColonyConfig, rng: np.random.Generator, *, momentum_epochs: int = 0

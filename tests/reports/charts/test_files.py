@@ -192,6 +192,7 @@ def test_candidates_beyond_an_axis_are_counted_by_one_rule_in_every_chart() -> N
     assert not any("weakest" in " ".join(texts(picture, "note")) for picture in drawn(evenly).values())
 
 
+@pytest.mark.slow
 def test_of_very_many_evaluations_some_are_drawn() -> None:
     rows = [changed(search(trained=False)[0], index=i, fitness=(i * 7919 % 5003) / 5003) for i in range(2 * MOST_DRAWN)]
     assert len(marks(drawn(rows)["convergence"])) == MOST_DRAWN

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from hivenas.config.text import cut
 from hivenas.errors import ConfigError, first_line
@@ -33,6 +33,8 @@ class ClassRule:
         constructor: its arguments, for people.
         accepts: calls that the constructor must take: the arguments by position, and those by name.
         way_out: what to do where methods are missing.
+        base: the class that it must be derived from.
+        base_name: that class for people; empty where any class will do.
     """
 
     kind: str
@@ -40,6 +42,8 @@ class ClassRule:
     constructor: str
     accepts: tuple[tuple[tuple[Any, ...], Mapping[str, Any]], ...]
     way_out: str
+    base: type = object
+    base_name: str = ""
 
     def check(self, name: str, entry: object) -> None:
         """Refuses what is not such a class.
@@ -47,6 +51,10 @@ class ClassRule:
         Raises:
             ConfigError: the rule, what was given, and the way out.
         """
+        if self.base_name and not (isinstance(entry, type) and issubclass(entry, self.base)):
+            raise ConfigError(
+                f"the {self.kind} {name!r} must be a class derived from {self.base_name}, got {entry!r}; derive it"
+            )
         if not isinstance(entry, type):
             raise ConfigError(f"the {self.kind} {name!r} must be a class, got {entry!r}; pass the class itself")
         missing = [method for method in self.methods if not callable(getattr(entry, method, None))]
@@ -71,10 +79,12 @@ class Registry(Mapping[str, Callable[..., Any]]):
 
     Args:
         kind: what is registered, for errors.
+        decorator: the public function that registers, for errors.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, decorator: str) -> None:
         self._kind = kind
+        self._decorator = decorator
         self._entries: dict[str, tuple[Callable[..., Any], str]] = {}
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
@@ -85,6 +95,33 @@ class Registry(Mapping[str, Callable[..., Any]]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def register(
+        self, name: str, entry: F | None, taken: tuple[str, ...], check: Callable[[str, F], object]
+    ) -> F | Callable[[F], F]:
+        """Registers an entry, or gives the decorator that does where there is none yet.
+
+        Args:
+            name: of the entry.
+            entry: what stands for the name; None for a decorator.
+            taken: names that are built in.
+            check: called with the name and the entry before it is registered; raises ConfigError to refuse it.
+
+        Returns:
+            The entry as it was given, or the decorator.
+
+        Raises:
+            ConfigError: not a name, a name that is taken, or an entry that was refused.
+        """
+        if not isinstance(name, str):  # a decorator without its brackets
+            raise ConfigError(
+                f"{self._kind} must be registered by name, got {name!r}; write @{self._decorator}('my_name')"
+            )
+        if entry is None:
+            return lambda decorated: cast(F, self.register(name, decorated, taken, check))
+        check(name, entry)
+        self.add(name, entry, taken)
+        return entry
 
     def add(self, name: str, entry: Callable[..., Any], taken: tuple[str, ...]) -> None:
         """Registers a callable for the module that called hivenas to do it, wherever the callable itself comes from.
@@ -131,13 +168,13 @@ def _calling_module() -> str:
     return "__main__"
 
 
-OPERATIONS = Registry("an operation")
-CELLS = Registry("a cell")
-DATASETS = Registry("a data set")
-STRATEGIES = Registry("a strategy")
+OPERATIONS = Registry("an operation", "register_operation")
+CELLS = Registry("a cell", "register_cell")
+DATASETS = Registry("a data set", "register_dataset")
+STRATEGIES = Registry("a strategy", "register_strategy")
 # Of the driver's process alone: no worker has to know them.
-TRACKERS = Registry("a tracker")
-EXECUTORS = Registry("an executor")
+TRACKERS = Registry("a tracker", "register_tracker")
+EXECUTORS = Registry("an executor", "register_executor")
 
 
 # In the order in which they were asked for: one may use what an earlier one registers.
@@ -167,6 +204,17 @@ def register_entries(entries: Iterable[Mapping[str, Callable[..., Any]]]) -> Non
     """Registers what `main_entries` has given in another process."""
     for registry, each in zip((OPERATIONS, CELLS, DATASETS), entries, strict=False):
         registry.take(each)
+
+
+def import_callable(path: str) -> Callable[..., Any]:
+    """A callable of hivenas' own, imported when it is used.
+
+    Args:
+        path: its module and its name there, as in `package.module:Name`.
+    """
+    module, _, attribute = path.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return found
 
 
 def import_modules(names: Iterable[str]) -> None:

@@ -53,6 +53,8 @@ _RULE = ClassRule(
     constructor="(config, folder)",
     accepts=(((None, None), {}),),
     way_out="add them",
+    base=TaskExecutor,
+    base_name="hivenas.TaskExecutor",
 )
 
 
@@ -74,14 +76,4 @@ def register_executor(name: str, executor: E | None = None) -> E | Callable[[E],
     Raises:
         ConfigError: not a name, one that is taken, or not such a class.
     """
-    if not isinstance(name, str):
-        raise ConfigError(f"an executor must be registered by name, got {name!r}; write @register_executor('my_name')")
-    if executor is None:
-        return lambda decorated: register_executor(name, decorated)
-    if not (isinstance(executor, type) and issubclass(executor, TaskExecutor)):
-        raise ConfigError(
-            f"the executor {name!r} must be a class derived from hivenas.TaskExecutor, got {executor!r}; derive it"
-        )
-    _RULE.check(name, executor)
-    EXECUTORS.add(name, executor, taken=EXECUTOR_KINDS)
-    return executor
+    return EXECUTORS.register(name, executor, EXECUTOR_KINDS, _RULE.check)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
 
 from hivenas.config import TRACKER_KINDS, Config
-from hivenas.config.registry import TRACKERS, ClassRule
+from hivenas.config.registry import TRACKERS, ClassRule, import_callable
 from hivenas.core.tracker import NullTracker, Publisher, Tracker
-from hivenas.errors import ConfigError
 
 T = TypeVar("T", bound=type[Any])
 
@@ -44,11 +42,7 @@ def make_tracker(
 
 
 def _class_for(name: str) -> Callable[..., Any]:
-    if name in TRACKERS:
-        return TRACKERS[name]
-    module, _, attribute = _KINDS[name].partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-    return found
+    return TRACKERS[name] if name in TRACKERS else import_callable(_KINDS[name])
 
 
 @overload
@@ -69,10 +63,4 @@ def register_tracker(name: str, tracker: T | None = None) -> T | Callable[[T], T
     Raises:
         ConfigError: not a name, one that is taken, or not such a class.
     """
-    if not isinstance(name, str):
-        raise ConfigError(f"a tracker must be registered by name, got {name!r}; write @register_tracker('my_name')")
-    if tracker is None:
-        return lambda decorated: register_tracker(name, decorated)
-    _RULE.check(name, tracker)
-    TRACKERS.add(name, tracker, taken=TRACKER_KINDS)
-    return tracker
+    return TRACKERS.register(name, tracker, TRACKER_KINDS, _RULE.check)

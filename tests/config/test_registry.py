@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keras
@@ -16,6 +17,7 @@ from click.testing import CliRunner
 from hivenas.cli.commands import main
 from hivenas.config import ExecutionConfig, from_mapping, registry
 from hivenas.config.registry import import_modules, registered_modules
+from hivenas.core.nas.data.datasets import register_dataset
 from hivenas.core.nas.space.operations import CELLS, LAYERS, OpSpec, register_cell, register_operation
 from hivenas.core.nas.training.network import apply_operation
 from hivenas.errors import ConfigError
@@ -256,6 +258,23 @@ def test_the_same_name_stands_for_one_thing() -> None:
             register_cell(name, apply_operation)
     with pytest.raises(ConfigError, match="must be letters, digits and _, got 'a b'"):
         register_operation("a b", keras.layers.ReLU)
+
+
+@pytest.mark.parametrize(
+    ("register", "name"),
+    [(register_operation, "an operation"), (register_cell, "a cell"), (register_dataset, "a data set")],
+)
+def test_a_decorator_without_a_name_is_refused(register: Callable[..., object], name: str) -> None:
+    way_out = re.escape(f"write @{register.__name__}('my_name')")
+    with pytest.raises(ConfigError, match=f"{name} must be registered by name, got <function .*>; {way_out}"):
+
+        @register
+        def mine(x: object, name: str) -> object:
+            return x
+
+    assert not any((registry.OPERATIONS, registry.CELLS, registry.DATASETS))
+    with pytest.raises(ConfigError, match=r"'mine' must .* a function (that makes layers|of a path), got 3; pass one"):
+        register("mine", 3)
 
 
 def test_a_decorator_gives_back_what_it_registers_and_errors_list_it() -> None:

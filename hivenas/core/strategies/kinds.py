@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 import numpy as np
 
 from hivenas.config import STRATEGY_KINDS, ColonyConfig
-from hivenas.config.registry import STRATEGIES, ClassRule
+from hivenas.config.registry import STRATEGIES, ClassRule, import_callable
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
 from hivenas.core.strategy import Strategy
-from hivenas.errors import ConfigError
 
 S = TypeVar("S", bound=type[Any])
 _RULE = ClassRule(
@@ -45,9 +43,7 @@ def _class_for(name: str, objective: ObjectiveInterface) -> Callable[..., Any]:
     kind = STRATEGY_KINDS[name]
     if kind.needs_components and not isinstance(objective, ArchitectureObjective):
         kind = STRATEGY_KINDS[kind.fallback]
-    module, _, attribute = kind.path.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-    return found
+    return import_callable(kind.path)
 
 
 @overload
@@ -68,10 +64,4 @@ def register_strategy(name: str, strategy: S | None = None) -> S | Callable[[S],
     Raises:
         ConfigError: not a name, one that is taken, or not such a class.
     """
-    if not isinstance(name, str):
-        raise ConfigError(f"a strategy must be registered by name, got {name!r}; write @register_strategy('my_name')")
-    if strategy is None:
-        return lambda decorated: register_strategy(name, decorated)
-    _RULE.check(name, strategy)
-    STRATEGIES.add(name, strategy, taken=tuple(STRATEGY_KINDS))
-    return strategy
+    return STRATEGIES.register(name, strategy, tuple(STRATEGY_KINDS), _RULE.check)

@@ -185,15 +185,13 @@ def register_dataset(name: str, loader: L | None = None) -> L | Callable[[L], L]
     Raises:
         ConfigError: not a name, one that is taken, or not a function.
     """
-    if not isinstance(name, str):
-        raise ConfigError(f"a data set must be registered by name, got {name!r}; write @register_dataset('my_name')")
-    if loader is None:
-        return lambda decorated: register_dataset(name, decorated)
+    return DATASETS.register(name, loader, (*BUILT_IN_DATASETS, *FILE_DATASETS), _check_loader)
+
+
+def _check_loader(name: str, loader: object) -> None:
     if not callable(loader):
         raise ConfigError(f"the loader of data set {name!r} must be a function of a path, got {loader!r}; pass one")
-    DATASETS.add(name, loader, taken=(*BUILT_IN_DATASETS, *FILE_DATASETS))
     _loaded_size.cache_clear()  # an interactive session may register another loader under the name
-    return loader
 
 
 def load_dataset(config: DatasetConfig, seed: int) -> Dataset:

@@ -181,13 +181,15 @@ def register_cell(name: str, builder: F | None = None) -> F | Callable[[F], F]:
 def _register(
     registry: registry.Registry, other: registry.Registry, name: str, entry: F | None
 ) -> F | Callable[[F], F]:
-    def register(given: F) -> F:
+    def check(name: str, given: F) -> None:
         if name in other:
             raise ConfigError(f"{name!r} is registered already, as an operation or as a cell; choose another name")
-        registry.add(name, given, LAYERS + CELLS)
-        return given
+        if not callable(given):
+            raise ConfigError(
+                f"{name!r} must stand for a class or a function that makes layers, got {given!r}; pass one"
+            )
 
-    return register if entry is None else register(entry)
+    return registry.register(name, entry, LAYERS + CELLS, check)
 
 
 def _spec(op: str, **arguments: Any) -> OpSpec:

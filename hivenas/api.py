@@ -17,6 +17,7 @@ from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.seeds import derive_seed, drawn_seed
 from hivenas.errors import ConfigError
 from hivenas.run.callbacks import Callback
+from hivenas.run.data_summary import describe_data
 from hivenas.run.plan import Plan, check_inputs, plan
 
 if TYPE_CHECKING:
@@ -26,7 +27,19 @@ if TYPE_CHECKING:
     from hivenas.run.result import SearchResult, Trained
     from hivenas.storage import Mirror
 
-__all__ = ["Plan", "load_results", "plan", "predict", "report", "reproduce", "search", "sync", "train", "train_custom"]
+__all__ = [
+    "Plan",
+    "describe_data",
+    "load_results",
+    "plan",
+    "predict",
+    "report",
+    "reproduce",
+    "search",
+    "sync",
+    "train",
+    "train_custom",
+]
 
 Configuration = str | os.PathLike[str] | Mapping[str, Any] | Config
 OWN_OBJECTIVE = "custom"
@@ -149,12 +162,18 @@ def train_custom(config: Configuration, arch: str, *overrides: str, callbacks: S
     return train_alone(settings, StandaloneTraining(arch=arch))
 
 
-def predict(model: str, files: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Prediction]:
+def predict(
+    model: str,
+    files: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    scale: tuple[float, float] | None = None,
+) -> list[Prediction]:
     """Classifies image files, or the images of npz files, by a trained model.
 
     Args:
         model: what `TrackedModel` takes: a URI of the registry, a registered name, a run's id.
         files: one file, or several.
+        scale: the values that stand for the bytes 0 and 255 of image files; None for those recorded with the model.
 
     Returns:
         A prediction an image, with the class's name and its probability.
@@ -168,9 +187,11 @@ def predict(model: str, files: str | os.PathLike[str] | Iterable[str | os.PathLi
     from hivenas.tracking.models import TrackedModel
     from hivenas.tracking.store import fail_fast
 
+    if scale and not scale[0] < scale[1]:
+        raise ConfigError(f"scale must be the values of the bytes 0 and 255, the lower first, got {scale}; turn them")
     fail_fast()
     named = [files] if isinstance(files, str | os.PathLike) else list(files)
-    return classify(TrackedModel(model), [os.fspath(file) for file in named])
+    return classify(TrackedModel(model), [os.fspath(file) for file in named], scale)
 
 
 def load_results(folder: str | os.PathLike[str]) -> SearchResult:

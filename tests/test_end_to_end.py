@@ -25,6 +25,7 @@ from sklearn.datasets import load_digits
 from hivenas.cli.commands import main
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.storage.export import CIRCUMSTANCES
+from hivenas.tracking.models import TrackedModel
 
 pytestmark = [pytest.mark.keras, pytest.mark.process, pytest.mark.slow]
 
@@ -205,7 +206,7 @@ def test_two_processes_two_workers_and_optunas_books_alone_give_the_same_bits(st
 IMAGE_FOLDER = """
 name: flags
 seed: 3
-dataset: {{name: image_folder, path: {path}}}
+dataset: {{name: image_folder, path: {path}, background: black}}
 space: {{depth: 2, operations: [sep3x3_32, max_pool3x3, identity], max_params: 2_500}}
 evaluation:
   epochs: 2
@@ -239,6 +240,9 @@ def test_a_folder_of_images_becomes_a_registered_model(store: str, tmp_path: Pat
     model = mlflow.pyfunc.load_model("models:/flags@champion")
     poppy = np.asarray(Image.open(tmp_path / "images/poppy/0.png"))[np.newaxis]
     assert model.predict(poppy).argmax() == 1
+    assert "data: image_folder: 51 images to train, 13 to validate, 16 to test, 12×10×3" in done.stdout
+    kept = TrackedModel("flags")
+    assert (kept.scale, kept.background) == ((0, 255), (0, 0, 0))
     parent = training.data.tags["mlflow.parentRunId"]
     assert "plots/augmentation.png" in {artifact.path for artifact in client.list_artifacts(parent, "plots")}
 

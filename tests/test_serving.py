@@ -152,6 +152,17 @@ def test_files_become_values_as_those_of_the_training(stored: Colours) -> None:
     )
 
 
+def test_transparent_images_are_laid_over_white_and_a_scale_may_be_given(stored: Colours) -> None:
+    Image.fromarray(np.dstack([picture(0), np.zeros((6, 5), np.uint8)])).save("clear.png")
+    laid = predict("bytes", "clear.png")
+    assert "clear.png was laid over white where transparent; the model does not say over what" in laid.stderr
+    assert "0.3333" in laid.stdout
+    halved = predict("floats", "red.png", "--scale", "0", "0.5", "--json")
+    assert "pixels of 0…255 were taken as 0…0.5" in halved.stderr
+    assert json.loads(halved.stdout)["class"] == "red"
+    assert predict("floats", "red.png", "--scale", "1", "0").exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -217,11 +228,11 @@ def test_a_model_with_layers_that_are_not_known_here_says_how_they_become_known(
     run = client.create_run(client.get_experiment_by_name("colours").experiment_id).info.run_id
     publish(model, run, (stored.store, stored.store))
     mlflow.set_registry_uri(None)
-    known = predict("own", "green.png", "--json")
+    known = predict("own", "green.png", "--json", "--scale", "0", "255")  # nor what bytes are
     assert json.loads(known.stdout)["class"] == "1"  # it does not say what its classes are called
     del sys.modules["own_layers"]
     Path("own_layers.py").unlink()
-    command = [sys.executable, "-m", "hivenas", "predict", "own", "green.png"]
+    command = [sys.executable, "-m", "hivenas", "predict", "own", "green.png", "--scale", "0", "255"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "models:/own@champion cannot be loaded here" in done.stderr

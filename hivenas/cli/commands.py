@@ -138,8 +138,8 @@ def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]
         from hivenas import api
 
         config = _load(config_path, overrides, modules)
-        plan = api.plan(config)
-        view.conclude(results.of_plan(config, plan), lambda: results.print_plan(config, plan))
+        plan, data = api.plan(config), api.describe_data(config)
+        view.conclude(results.of_plan(config, plan, data), lambda: results.print_plan(config, plan, data))
 
 
 @main.command()
@@ -183,8 +183,21 @@ def sync(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...],
 @click.argument("model", metavar="MODEL")
 @click.argument("files", metavar="FILES…", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="A line of JSON for each image.")
+@click.option(
+    "--scale",
+    type=(float, float),
+    metavar="LOW HIGH",
+    help="The values that stood for the bytes 0 and 255 in the training, where the model does not say; 0 255: as they "
+    "are.",
+)
 @import_option
-def predict(model: str, files: tuple[str, ...], as_json: bool, modules: tuple[str, ...]) -> None:
+def predict(
+    model: str,
+    files: tuple[str, ...],
+    as_json: bool,
+    scale: tuple[float, float] | None,
+    modules: tuple[str, ...],
+) -> None:
     """Classify image files (png, jpg …) or the images of npz files.
 
     MODEL is models:/NAME@ALIAS, the NAME of a registered model for its champion, or the id of a run.
@@ -194,7 +207,7 @@ def predict(model: str, files: tuple[str, ...], as_json: bool, modules: tuple[st
 
         _import(modules)
         with View():
-            predictions = api.predict(model, files)
+            predictions = api.predict(model, files, scale=scale)
         results.print_predictions(predictions, as_json=as_json)
 
 

@@ -102,8 +102,8 @@ def of_sync(taken: int, waiting: int) -> Outcome:
     return Outcome(f"{taken} records taken, {waiting} still waiting", {"taken": taken, "waiting": waiting})
 
 
-def of_plan(config: Config, plan: Plan) -> Outcome:
-    """The work that a configuration asks for."""
+def of_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> Outcome:
+    """The work that a configuration asks for, and its data, see `describe_data`."""
     size = "a continuous space" if plan.space_size is None else f"{plan.space_size:,} architectures"
     work = f"{plan.evaluations:,} evaluations" + (f" and {plan.epochs:,} epochs" if plan.epochs else "")
     fields = {
@@ -114,6 +114,7 @@ def of_plan(config: Config, plan: Plan) -> Outcome:
         "share_within": plan.share_within,
         "evaluations": plan.evaluations,
         "epochs": plan.epochs,
+        "data": dict(data),
     }
     return Outcome(f"{config.name}: {work} at the most, in {size}", fields)
 
@@ -247,9 +248,15 @@ def _proposers(config: Config, plan: Plan) -> str:
     return f"strategy:     {config.colony.kind}" + (f", {kind.description}" if kind else "")
 
 
-def print_plan(config: Config, plan: Plan) -> None:
-    """Prints a configuration with its defaults, and what a search would do."""
+def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
+    """Prints a configuration with its defaults, its data, and what a search would do."""
+    from hivenas.run.data_summary import oddities, summary
+
     click.echo(config.to_yaml())
+    if data:
+        click.echo(f"# data:         {summary(data)}")
+        for oddity in oddities(data):
+            click.echo(f"# warning:      {oddity}")
     size = "continuous" if plan.space_size is None else f"{plan.space_size:,} architectures"
     bounded = plan.share_within is not None
     click.echo(f"# space:        {'at most ' if bounded else ''}{size}")

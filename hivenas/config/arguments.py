@@ -83,6 +83,56 @@ def check_size(value: object) -> object:
     return value
 
 
+def check_colour(value: object) -> object:
+    """Refuses what is no colour: a name, #rrggbb or [red, green, blue]; numbers are left to their type.
+
+    Raises:
+        ValueError: the rule and the value.
+    """
+    if isinstance(value, str):
+        rgb_of(value)
+        return value
+    if value is None:
+        raise ValueError("must be a colour, got null; a # begins a comment, so write '#rrggbb' in quotes")
+    is_byte = [isinstance(part, int) and 0 <= part <= 255 for part in value] if isinstance(value, list | tuple) else []
+    if is_byte != [True] * 3:
+        raise ValueError(f"must be the name of a colour, '#rrggbb' or [red, green, blue] of 0…255, got {shown(value)}")
+    assert isinstance(value, list | tuple)
+    return tuple(value)
+
+
+def rgb_of(colour: str) -> tuple[int, int, int]:
+    """Red, green and blue of a colour that is given by its name or as #rrggbb.
+
+    Raises:
+        ValueError: no such colour.
+    """
+    from PIL import ImageColor
+
+    try:
+        return ImageColor.getrgb(colour)[:3]
+    except ValueError:
+        raise ValueError(
+            f"must be the name of a colour, '#rrggbb' or [red, green, blue] of 0…255, got {shown(colour)}"
+            f"{nearest(colour.lower(), tuple(ImageColor.colormap))}"
+        ) from None
+
+
+def check_scale(value: object) -> object:
+    """Refuses what are not two finite numbers, the second the greater; other types are left to their type.
+
+    Raises:
+        ValueError: the rule and the value.
+    """
+    if not isinstance(value, list | tuple) or len(value) != 2 or not all(_is_finite(each) for each in value):
+        raise ValueError(
+            f"must be [lowest, highest], the values that stand for the bytes 0 and 255, got {shown(value)}"
+        )
+    if value[0] >= value[1]:
+        raise ValueError(f"must be [lowest, highest] with lowest < highest, got {shown(value)}")
+    return value
+
+
 def check_address(value: str | None, info: ValidationInfo) -> str | None:
     """Refuses what is no scheduler's address, and one where candidates are not trained on a dask cluster.
 

@@ -10,11 +10,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from hivenas.config.arguments import (
     check_address,
+    check_colour,
     check_gpus,
     check_operation,
     check_optimizer,
+    check_scale,
     check_size,
     check_time_limit,
+    rgb_of,
 )
 from hivenas.config.registry import DATASETS, EXECUTORS, STRATEGIES
 from hivenas.config.strategies import STRATEGY_KINDS
@@ -59,8 +62,18 @@ class DatasetConfig(Section):
     name: str = "digits"
     path: str | None = None
     image_size: Annotated[tuple[Pixels, Pixels], Field(strict=False), BeforeValidator(check_size)] | None = None
+    background: Annotated[str | tuple[int, int, int], BeforeValidator(check_colour)] = "white"
+    unread_images: Literal["refuse", "leave_out"] = "refuse"
+    scale: Annotated[tuple[float, float], Field(strict=False), BeforeValidator(check_scale)] | None = None
     validation_split: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     train_limit: Annotated[int, Field(ge=10, le=_MOST)] | None = None
+
+    @property
+    def background_rgb(self) -> tuple[int, int, int]:
+        """Red, green and blue of the background."""
+        if self.background == "white":
+            return 255, 255, 255
+        return rgb_of(self.background) if isinstance(self.background, str) else self.background
 
     @field_validator("name")
     @classmethod
@@ -82,6 +95,16 @@ class DatasetConfig(Section):
             raise ValueError(
                 f"dataset.image_size is for dataset.name=image_folder, got {list(self.image_size)} with {self.name}; "
                 "leave it null"
+            )
+        if self.unread_images != "refuse" and self.name != "image_folder":
+            raise ValueError(
+                f"dataset.unread_images is for dataset.name=image_folder, got {self.unread_images} with {self.name}; "
+                "leave it at refuse"
+            )
+        if self.scale is not None and (self.name in BUILT_IN_DATASETS or self.name == "image_folder"):
+            raise ValueError(
+                f"dataset.scale is for arrays, got {list(self.scale)} with {self.name}, whose values are known; leave "
+                "it null"
             )
         return self
 

@@ -149,7 +149,7 @@ def _git_origin() -> dict[str, str]:
 
 def _metadata(data: Mapping[str, Any]) -> dict[str, Any]:
     """The properties of the model's images, and the names of its classes, for whoever gives it others."""
-    kept = ("name", "shape", "dtype", "lowest", "highest", "class_names")
+    kept = ("name", "shape", "dtype", "lowest", "highest", "scale", "background", "class_names")
     return {"hivenas": {key: data[key] for key in kept if key in data}}
 
 

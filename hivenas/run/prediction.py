@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from hivenas.core.nas.data.image_arrays import checked_images
 from hivenas.core.nas.data.image_files import read_images, read_unlabelled
+from hivenas.core.nas.data.values import BYTES, Scale, is_whole
 from hivenas.errors import DatasetError
 
 if TYPE_CHECKING:
     from hivenas.tracking.models import TrackedModel
 
 _ARCHIVE = ".npz"
+_WHITE = (255, 255, 255)
 
 logger = logging.getLogger("hivenas")
 
@@ -56,24 +58,27 @@ class Prediction:
         return [image, self.name, f"{self.probability:.4f}", self.next_name, f"{self.next_probability:.4f}"]
 
 
-def classify(model: TrackedModel, files: Sequence[str]) -> list[Prediction]:
+def classify(model: TrackedModel, files: Sequence[str], scale: Scale | None = None) -> list[Prediction]:
     """Classifies the images of files, in their order.
 
-    Image files are read as a folder of classes is: turned upright, in the model's colours, resized (bilinear) to its
-    size; where the model was trained on other values than bytes, 0…255 becomes the range of those values. Arrays of an
-    npz file are taken as they are.
+    Image files are read as a folder of classes is: turned upright, laid over the background of the training, in the
+    model's colours, resized (bilinear) to its size. Their bytes are taken as they are where the model was trained on
+    bytes, and become the values that stood for them where that is recorded. Arrays of an npz file are taken as they
+    are.
 
     Args:
         model: the classifier.
         files: image files, and npz files with an array `images`, `x_test`, or a single one.
+        scale: the values that stand for the bytes 0 and 255; None for those that are recorded with the model.
 
     Raises:
-        DatasetError: a file that cannot be read, or images that the model cannot take.
+        DatasetError: a file that cannot be read, images that the model cannot take, or a model that does not say what
+            bytes are among its values.
         MissingResultsError: the model cannot be loaded here.
         TrackingError: the MLflow store does not answer.
     """
     pictures = [Path(file) for file in files if Path(file).suffix.lower() != _ARCHIVE]
-    read = iter(_pictures(model, pictures)) if pictures else iter(())
+    read = iter(_pictures(model, pictures, scale)) if pictures else iter(())
     images: list[NDArray[Any]] = []
     places: list[tuple[str, int | None]] = []
     for file in files:
@@ -101,19 +106,56 @@ def _prediction(file: str, index: int | None, row: NDArray[np.float32], names: S
     )
 
 
-def _pictures(model: TrackedModel, files: Sequence[Path]) -> NDArray[Any]:
-    pixels, resized = read_images(files, model.shape)
+def _pictures(model: TrackedModel, files: Sequence[Path], scale: Scale | None) -> NDArray[Any]:
+    pixels, resized, transparent = read_images(files, model.shape, model.background or _WHITE)
     if resized:
         size = f"{model.shape[0]}×{model.shape[1]}"
-        some = f"{resized[0]} was" if len(resized) == 1 else f"{len(resized)} images, such as {resized[0]}, were"
-        logger.warning("%s resized to %s (height × width), the size that the model takes", some, size)
-    if model.dtype == np.uint8 or model.values is None:
-        return pixels.astype(model.dtype)
-    low, high = model.values
+        logger.warning("%s resized to %s (height × width), the size that the model takes", _some(resized), size)
+    if transparent and model.background is None:
+        logger.warning("%s laid over white where transparent; the model does not say over what", _some(transparent))
+    low, high = _known_scale(model, files[0], scale)
+    if (low, high) == BYTES:
+        return _bytes(model, files, pixels)
     values = f"{low:g}…{high:g}"
     logger.warning("pixels of 0…255 were taken as %s, the values of the images that the model was trained on", values)
     scaled = low + pixels.astype(np.float64) / 255 * (high - low)
-    return (np.rint(scaled) if model.dtype.kind in "ui" else scaled).astype(model.dtype)
+    converted: NDArray[Any] = (np.rint(scaled) if model.dtype.kind in "ui" else scaled).astype(model.dtype)
+    return converted
+
+
+def _known_scale(model: TrackedModel, file: Path, given: Scale | None) -> Scale:
+    """The values that stand for the bytes 0 and 255: those that were given, or else recorded with the model."""
+    scale = given or model.scale
+    if scale is None:
+        trained = f"{model.values[0]:g}…{model.values[1]:g} of " if model.values else ""
+        raise DatasetError(
+            f"{file}: the model {model.uri} was trained on values {trained}{model.dtype}, and what the bytes 0…255 of "
+            "image files are among them is not recorded; give the values of 0 and 255 with --scale LOW HIGH (0 255: as "
+            "they are), or the arrays in an npz file; for models to come set dataset.scale"
+        )
+    return scale
+
+
+def _bytes(model: TrackedModel, files: Sequence[Path], pixels: NDArray[np.uint8]) -> NDArray[Any]:
+    """Pixels as they are; what the model's type cannot hold, or has never seen the like of, is not passed over."""
+    highest = int(pixels.max())
+    if model.dtype.kind in "ui" and highest > np.iinfo(model.dtype).max:
+        raise DatasetError(
+            f"{files[0]}: pixels must be at most {np.iinfo(model.dtype).max}, as the model takes {model.dtype}, got "
+            f"{highest}; give the values of the bytes 0 and 255 with --scale LOW HIGH"
+        )
+    if model.values and model.values[1] < BYTES[1] / 2 and highest > 2 * model.values[1]:
+        logger.warning(
+            "pixels of up to %d were taken as they are, where those of the training images end at %g; if other values "
+            "stood for 0 and 255 there, give them with --scale LOW HIGH",
+            highest,
+            model.values[1],
+        )
+    return pixels.astype(model.dtype)
+
+
+def _some(files: Sequence[Path]) -> str:
+    return f"{files[0]} was" if len(files) == 1 else f"{len(files)} images, such as {files[0]}, were"
 
 
 def _array(model: TrackedModel, file: str) -> NDArray[Any]:
@@ -131,7 +173,24 @@ def _array(model: TrackedModel, file: str) -> NDArray[Any]:
             f"{file}: {name} must hold whole numbers {limits.min}…{limits.max}, as the model was trained on, got "
             f"{images.min():g}…{images.max():g} of dtype {images.dtype}; give the images as they were for training"
         )
+    _check_values(model, file, name, images)
     return kept
+
+
+def _check_values(model: TrackedModel, file: str, name: str, images: NDArray[Any]) -> None:
+    """Refuses arrays that are bytes where the model was trained on scaled values, or the other way round."""
+    if model.scale is None:
+        return
+    low, high = model.scale
+    if model.scale == BYTES:
+        are_others = float(images.max()) <= 1 and not is_whole(images)
+    else:
+        are_others = float(images.max()) > high + (high - low)
+    if are_others:
+        raise DatasetError(
+            f"{file}: {name} must hold values of {low:g}…{high:g}, as the model was trained on, got "
+            f"{images.min():g}…{images.max():g} of dtype {images.dtype}; give the images as they were for training"
+        )
 
 
 def _by(shape: Sequence[int]) -> str:

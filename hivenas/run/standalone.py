@@ -9,6 +9,7 @@ from hivenas.config import Config
 from hivenas.core.seeds import drawn_seed
 from hivenas.errors import TrackingError
 from hivenas.execution import make_executor, tasks
+from hivenas.run.data_summary import say
 from hivenas.run.final_training import FullTraining, message_of, trained_of
 from hivenas.run.result import Trained
 from hivenas.run.tracked import open_tracker, publisher, send_all
@@ -51,6 +52,7 @@ def train_alone(config: Config, training: StandaloneTraining) -> Trained:
         recorded = ledger.state.seed if ledger.state.has_begun and config.seed is None else config.seed
         seeded = config.model_copy(update={"seed": drawn_seed(recorded)})
         data = executor.submit(tasks.describe_data(seeded)).result()
+        say(data)
         task = tasks.full_training(seeded, training.arch, training.weights_filename)
         evaluation = executor.submit(task).result()
         message = message_of(

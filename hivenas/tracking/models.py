@@ -35,6 +35,8 @@ class TrackedModel:
         shape: height, width and channels of an image.
         dtype: of its images.
         values: the lowest and the highest value of the images that it was trained on; None where it does not say.
+        scale: the values that stand for the bytes 0 and 255 of image files; None where only its maker can tell.
+        background: what transparent pixels became in its training; None where it does not say.
         class_names: in the order of its probabilities; None where it does not say.
 
     Raises:
@@ -61,6 +63,8 @@ class TrackedModel:
         self.dtype = np.dtype(inputs[0].type)
         known: Mapping[str, Any] = (info.metadata or {}).get("hivenas", {})
         self.values = (float(known["lowest"]), float(known["highest"])) if "lowest" in known else None
+        self.scale = _scale(known, self.dtype)
+        self.background: tuple[int, int, int] | None = tuple(known["background"]) if "background" in known else None
         self.class_names = tuple(str(name) for name in known["class_names"]) if "class_names" in known else None
 
     def probabilities(self, images: NDArray[Any]) -> NDArray[np.float32]:
@@ -100,6 +104,19 @@ class TrackedModel:
                     f"{self.uri} cannot be loaded here ({first_line(error)}); import the module that registers its "
                     "operations (--import), with the versions of its requirements installed"
                 ) from error
+
+
+def _scale(known: Mapping[str, Any], dtype: np.dtype[Any]) -> tuple[float, float] | None:
+    """The scale that is recorded; of models without a record, those that leave no doubt."""
+    if "scale" in known:
+        return (float(known["scale"][0]), float(known["scale"][1])) if known["scale"] else None
+    if dtype == np.uint8:
+        return 0.0, 255.0
+    if known.get("name") == "digits":
+        return 0.0, 16.0
+    if dtype.kind == "f" and "lowest" in known and 0 <= known["lowest"] <= known["highest"] <= 1:
+        return 0.0, 1.0
+    return None
 
 
 @contextlib.contextmanager

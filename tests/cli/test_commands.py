@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from hivenas.cli.commands import main
 from hivenas.config import from_mapping
@@ -36,6 +38,22 @@ WRONG = [
     ("name: !!python/object:os.system {}", "!!python/object:os.system is not allowed"),
     ("name: !!python/object/apply:os.system [ls]", "!!python/object/apply:os.system is not allowed"),
     ("- a list", "must be a mapping of keys"),
+    ("dataset: {background: blakc}", "'#rrggbb' or [red, green, blue] of 0…255, got 'blakc'"),
+    ("dataset: {background: blakc}", "did you mean 'black'?"),
+    ("dataset: {background: [0, 0, 256]}", "dataset.background must be the name of a colour, '#rrggbb' or [red, green"),
+    ("dataset: {background: [0.5, 0, 0]}", "dataset.background must be the name of a colour, '#rrggbb' or [red, green"),
+    (
+        "dataset:\n  background: #ff0000",
+        "; a # begins a comment, so write '#rrggbb' in quotes",
+    ),
+    ("dataset: {unread_images: ignore}", "dataset.unread_images must be one of 'refuse' or 'leave_out', got 'ignore'"),
+    ("dataset: {unread_images: leave_out}", "dataset.unread_images is for dataset.name=image_folder, got leave_out"),
+    ("dataset: {scale: [0, 16]}", "dataset.scale is for arrays, got [0.0, 16.0] with digits"),
+    (
+        "dataset: {name: npz, path: x.npz, scale: [1, 0]}",
+        "dataset.scale must be [lowest, highest] with lowest < highest",
+    ),
+    ("dataset: {name: npz, path: x.npz, scale: 1}", "the values that stand for the bytes 0 and 255, got 1"),
     ("registry: {alias: latest}", "registry.alias must not be latest"),
     ("registry: {alias: V2}", "registry.alias must not be latest or v1"),
     ("registry: {alias: previous}", "registry.alias must not be previous, which the version before it gets"),
@@ -122,8 +140,11 @@ def test_check_says_who_proposes(tmp_path: Path, kind: str, says: str) -> None:
 @pytest.mark.parametrize("name", ["npz", "image_folder"])
 def test_check_refuses_a_path_that_does_not_exist(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "file.npz").write_bytes(b"not looked into")
+    images = np.arange(12 * 16, dtype=np.uint8).reshape(12, 4, 4)
+    np.savez(tmp_path / "file.npz", x_train=images, y_train=["a", "b"] * 6)
+    for index, pixels in enumerate(images):
+        (tmp_path / f"folder/{index % 2}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / f"folder/{index % 2}/{index}.png")
     right, wrong = ("file.npz", "folder") if name == "npz" else ("folder", "file.npz")
     for path, says in ((wrong, f"got {wrong!r} in {tmp_path}"), ("gone", "got 'gone'"), ("/gone", "got '/gone'; cor")):
         file = write(tmp_path, f"dataset: {{name: {name}, path: {path}}}\n")
@@ -132,7 +153,52 @@ def test_check_refuses_a_path_that_does_not_exist(tmp_path: Path, name: str, mon
         assert result.output.startswith("hivenas: dataset.path must be an existing ")
         assert says in result.output
         assert len(result.output.splitlines()) == 1
-    assert invoke("check", "--config", file, "--set", f"dataset.path={right}").exit_code == 0
+    checked = invoke("check", "--config", file, "--set", f"dataset.path={right}")
+    assert checked.exit_code == 0
+    assert f"# data:         {name}: 7 images to train, 2 to validate, 3 to test, 4×4×1 (height" in checked.output
+
+
+@pytest.mark.parametrize(
+    ("path", "settings", "says"),
+    [
+        ("empty", "", "hivenas: empty: there must be class folders in it, got none, it is empty; put the images"),
+        ("icons", "", "40 with transparency, laid over white\n"),
+        (
+            "icons",
+            ", background: black",
+            "hivenas: image_folder icons: the training images must differ in some pixel, got",
+        ),
+        (
+            "phone",
+            "",
+            "hivenas: phone/a/0.heic: images must be png, jpg, jpeg, jpe, jfif, bmp, gif, ico, webp, tif, tiff,",
+        ),
+        ("phone", ", unread_images: leave_out", "; left out: 2 .heic, 1 hidden\n"),
+        ("table", "", "table/a: a class folder must hold images"),
+        ("table/a/labels.csv", "", "labels are not read from a table: put the images of each class into a folder"),
+    ],
+)
+def test_check_looks_at_the_images(
+    tmp_path: Path, path: str, settings: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    for label, shape in (("a", np.tri(6)), ("b", np.eye(6))):
+        for folder in ("icons", "phone", "table"):
+            Path(folder, label).mkdir(parents=True)
+        ink = np.zeros((6, 6, 4), np.uint8)
+        ink[..., 3] = 255 * shape
+        for index in range(20):
+            ink[0, 5, 3] = index
+            Image.fromarray(ink).save(f"icons/{label}/{index}.png")
+            Image.fromarray(ink[..., 3]).save(f"phone/{label}/{index}.jpg")
+        Path("phone", label, "0.heic").touch()
+        Path("table", label, "labels.csv").touch()
+    Path("phone/.DS_Store").touch()
+    result = invoke("check", "--config", write(tmp_path, f"dataset: {{name: image_folder, path: {path}{settings}}}\n"))
+    assert says in result.output
+    assert result.exit_code == (2 if says.startswith("hivenas:") or path.startswith("table") else 0)
+    assert len(result.output.splitlines()) == 1 or result.exit_code == 0
 
 
 def test_report_needs_neither_data_nor_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

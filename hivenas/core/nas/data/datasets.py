@@ -5,10 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
-import math
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar, overload
@@ -18,15 +17,23 @@ from numpy.typing import NDArray
 
 from hivenas.config import BUILT_IN_DATASETS, FILE_DATASETS, DatasetConfig
 from hivenas.config.registry import DATASETS
+from hivenas.core.nas.data.class_folders import folder_way_out
 from hivenas.core.nas.data.image_arrays import ARRAYS, Images, LabelledImages, Labels, check_names
 from hivenas.core.nas.data.image_files import read_image_folder, read_npz
-from hivenas.core.seeds import derive_seed
+from hivenas.core.nas.data.splits import split
+from hivenas.core.nas.data.values import (
+    BYTES,
+    Scale,
+    are_alike,
+    check_scale,
+    classes_alike,
+    known_scale,
+    refuse_alike,
+)
 from hivenas.errors import ConfigError, DatasetError, first_line
 
 Loader = Callable[[str | None], Mapping[str, Any]]
 L = TypeVar("L", bound=Loader)
-TEST_SHARE = 0.2
-TEST_SEED = 0  # one test split for every run of every user, or test accuracies could not be compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,10 @@ class Dataset:
         y_train, y_val, y_test: classes as whole numbers from 0.
         classes: number of classes.
         class_names: what the source calls them, in their order.
+        scale: the values that stand for the bytes 0 and 255 in image files; None where nobody has said.
+        background: what transparent pixels of image files become.
+        left_out: how many files were not read, by the reason.
+        transparent: how many images were laid over the background.
     """
 
     name: str
@@ -50,6 +61,10 @@ class Dataset:
     y_test: Labels
     classes: int
     class_names: tuple[str, ...]
+    scale: Scale | None = None
+    background: tuple[int, int, int] = (255, 255, 255)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    transparent: int = 0
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -85,7 +100,18 @@ class Dataset:
             "train": len(self.x_train),
             "validation": len(self.x_val),
             "test": len(self.x_test),
+            "scale": self.scale and list(self.scale),
+            "background": list(self.background),
+            "left_out": dict(self.left_out),
+            "transparent": self.transparent,
+            "alike": self._alike(),
         }
+
+    def _alike(self) -> list[str]:
+        """Splits, and classes of the training split, in which all of several images are one picture."""
+        splits = {"validation": self.x_val, "test": self.x_test}
+        found = [f"the {name} split" for name, x in splits.items() if len(x) > 1 and are_alike(x)]
+        return found + [f"class {self.class_names[code]!r}" for code in classes_alike(self.x_train, self.y_train)]
 
 
 def _digest(*arrays: NDArray[Any]) -> str:
@@ -151,6 +177,11 @@ SIZES: Mapping[str, tuple[tuple[int, int, int], int]] = MappingProxyType(
         "cifar10": ((32, 32, 3), 10),
     }
 )
+_SCALES: Mapping[str, Scale] = MappingProxyType({"digits": (0.0, 16.0)})  # the others hold bytes
+# Images to train and validate with, and to test with.
+_COUNTS: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {"digits": (1_437, 360), "mnist": (60_000, 10_000), "fashion_mnist": (60_000, 10_000), "cifar10": (50_000, 10_000)}
+)
 CLASS_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "fashion_mnist": (
@@ -205,43 +236,49 @@ def load_dataset(config: DatasetConfig, seed: int) -> Dataset:
         DatasetError: data that cannot be found, or cannot be trained on.
     """
     origin = config.name if config.path is None else f"{config.name} {config.path}"
-    given = LabelledImages.checked(origin, _arrays(config))
+    read = _read(config)
+    given = LabelledImages.checked(origin, read.arrays)
     names = given.class_names
     if config.name in CLASS_NAMES:
         names = tuple(CLASS_NAMES[config.name][int(label)] for label in names)
-    x, y = given.images["train"], given.labels["train"]
-    if "test" in given.images:
-        x_test, y_test = given.images["test"], given.labels["test"]
-    else:
-        kept = len(x) - math.ceil(len(x) * TEST_SHARE)
-        x, y, x_test, y_test = _stratified(
-            x, y, size=kept, seed=TEST_SEED, names=names, way_out=f"add images to {origin} or give it a test split"
-        )
-    split_seed = derive_seed(seed, "validation split")
-    keys = (
-        f"add images of it or change dataset.train_limit={config.train_limit} or "
-        f"validation_split={config.validation_split}"
-    )
-    if config.train_limit and config.train_limit < len(x):
-        x, y = _stratified(
-            x, y, size=config.train_limit, seed=split_seed, names=names, way_out=keys, rest_is_used=False
-        )[:2]
-    if "val" in given.images:
-        x_val, y_val = given.images["val"], given.labels["val"]
-    else:
-        kept = len(x) - max(1, round(len(x) * config.validation_split))
-        x, y, x_val, y_val = _stratified(x, y, size=kept, seed=split_seed, names=names, way_out=keys)
+    train, val, test = split(origin, config, given, names, seed=seed)
+    refuse_alike(origin, train[0], str(config.background) if read.transparent else "")
+    if config.scale:
+        check_scale(origin, train[0], config.scale)
     return Dataset(
         config.name,
-        x,
-        y_train=y,
-        x_val=x_val,
-        y_val=y_val,
-        x_test=x_test,
-        y_test=y_test,
+        *train,
+        x_val=val[0],
+        y_val=val[1],
+        x_test=test[0],
+        y_test=test[1],
         classes=len(names),
         class_names=names,
+        scale=read.scale or known_scale(train[0]),
+        background=config.background_rgb,
+        left_out=read.left_out,
+        transparent=read.transparent,
     )
+
+
+def describe_dataset(config: DatasetConfig, seed: int) -> dict[str, Any]:
+    """Describe a data set for people; built-in ones are not loaded, of them the counts are given.
+
+    Args:
+        config: the `dataset` section of a configuration.
+        seed: the run's seed.
+
+    Raises:
+        DatasetError: data that cannot be found, or cannot be trained on.
+    """
+    if config.name not in SIZES:
+        return load_dataset(config, seed).describe()
+    shape, classes = SIZES[config.name]
+    count, test = _COUNTS[config.name]
+    used = min(count, config.train_limit or count)
+    validation = max(1, round(used * config.validation_split))
+    sizes = {"train": used - validation, "validation": validation, "test": test}
+    return {"name": config.name, "shape": list(shape), "classes": classes, **sizes}
 
 
 def image_shape_and_classes(config: DatasetConfig, seed: int) -> tuple[tuple[int, int, int], int]:
@@ -275,19 +312,40 @@ def check_path(config: DatasetConfig) -> None:
     path = Path(str(config.path)).expanduser()
     if not (path.is_file() if config.name == "npz" else path.is_dir()):
         origin = "" if path.is_absolute() else f" in {Path.cwd()}, where the command runs"
+        way_out = "correct the path" if config.name == "npz" else folder_way_out(path)
         raise DatasetError(
-            f"dataset.path must be an existing {FILE_DATASETS[config.name]}, got {config.path!r}{origin}; correct "
-            "the path"
+            f"dataset.path must be an existing {FILE_DATASETS[config.name]}, got {config.path!r}{origin}; {way_out}"
         )
 
 
-def _arrays(config: DatasetConfig) -> Mapping[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """All that was read of a data set.
+
+    Args:
+        arrays: x_train, y_train and those of other splits.
+        scale: the values that stand for the bytes 0 and 255 in image files, where the source says so.
+        left_out: how many files were not read, by the reason.
+        transparent: how many images were laid over the background.
+    """
+
+    arrays: Mapping[str, Any]
+    scale: Scale | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    transparent: int = 0
+
+
+def _read(config: DatasetConfig) -> _Read:
     if config.name in SOURCES:
-        return SOURCES[config.name]()
-    if config.name in FILE_DATASETS:
-        path = str(config.path)
-        return read_npz(path) if config.name == "npz" else read_image_folder(path, config.image_size)
-    return _registered_arrays(config)
+        return _Read(SOURCES[config.name](), _SCALES.get(config.name, BYTES))
+    if config.name == "image_folder":
+        leave_out = config.unread_images == "leave_out"
+        folder = read_image_folder(
+            str(config.path), config.image_size, background=config.background_rgb, leave_out=leave_out
+        )
+        return _Read(folder.arrays, BYTES, left_out=folder.left_out, transparent=folder.transparent)
+    arrays = read_npz(str(config.path)) if config.name == "npz" else _registered_arrays(config)
+    return _Read(arrays, config.scale)
 
 
 def _registered_arrays(config: DatasetConfig) -> Mapping[str, Any]:
@@ -310,36 +368,3 @@ def _registered_arrays(config: DatasetConfig) -> Mapping[str, Any]:
         )
     check_names(origin, arrays)
     return arrays
-
-
-def _stratified(
-    x: Images, y: Labels, size: int, seed: int, names: Sequence[str], way_out: str, *, rest_is_used: bool = True
-) -> tuple[Images, Labels, Images, Labels]:
-    """So many random images and their labels, with the shares of the classes kept, and the others."""
-    if not rest_is_used and len(x) - size < len(names) <= size:
-        # Too few are left over for scikit-learn, which wants every class among them.
-        chosen = _all_but_a_few(y, size, seed)
-        return x[chosen], y[chosen], x[:0], y[:0]
-    from sklearn.model_selection import train_test_split
-
-    counts = np.bincount(y)
-    message = (
-        f"{len(x)} images of {len(counts)} classes cannot be split {size} to {len(x) - size} with every class on both "
-        f"sides, got {counts.min()} of class {names[int(counts.argmin())]!r}; {way_out}"
-    )
-    try:
-        x_first, x_rest, y_first, y_rest = train_test_split(x, y, train_size=size, stratify=y, random_state=seed)
-    except ValueError as error:
-        raise DatasetError(message) from error
-    # scikit-learn rounds the shares of rare classes to nothing.
-    for part in (y_first, y_rest) if rest_is_used else (y_first,):
-        if len(np.unique(part)) < len(counts):
-            raise DatasetError(message)
-    return x_first, y_first, x_rest, y_rest
-
-
-def _all_but_a_few(y: Labels, size: int, seed: int) -> NDArray[np.intp]:
-    """Positions of so many random labels, every class among them."""
-    order = np.random.default_rng(seed).permutation(len(y))
-    firsts = np.unique(y[order], return_index=True)[1]
-    return np.concatenate([order[firsts], np.delete(order, firsts)])[:size]

@@ -101,10 +101,18 @@ def checked_images(origin: str, name: str, given: Any) -> Images:
     x = x[..., np.newaxis] if x.ndim == 3 else x
     if x.ndim != 4 or x.shape[3] not in (1, 3):
         channels_first = x.ndim == 4 and x.shape[1] in (1, 3)
+        blended = x.ndim == 4 and x.shape[3] == 4
+        way_out = "blend the fourth where it is transparency (rgb * a + 255 * (1 - a)), or leave it out"
         raise DatasetError(
             f"{origin}: {name} must be images (count, height, width) or (count, height, width, channels) with 1 or 3 "
             f"channels, got shape {x.shape}; "
-            + (f"move the channels last: {name}.transpose(0, 2, 3, 1)" if channels_first else "reshape it")
+            + (
+                f"move the channels last: {name}.transpose(0, 2, 3, 1)"
+                if channels_first
+                else way_out
+                if blended
+                else "reshape it"
+            )
         )
     if 0 in x.shape:
         raise DatasetError(f"{origin}: {name} must hold at least one image of one pixel, got shape {x.shape}; add some")

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFile, ImageOps
 
-from hivenas.config.text import nearest
+from hivenas.core.nas.data.class_folders import LEAVE_OUT, list_images
+from hivenas.core.nas.data.decoding import Colour, Header, Target, read_header, read_pixels
 from hivenas.core.nas.data.image_arrays import check_names
 from hivenas.errors import DatasetError, first_line
 
-SPLIT_FOLDERS: Mapping[str, str] = MappingProxyType(
-    {"train": "train", "val": "val", "validation": "val", "test": "test"}
-)
-EXTENSIONS = ("png", "jpg", "jpeg", "jpe", "jfif", "bmp", "gif", "webp", "tif", "tiff")
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
-# Images that are not read: left out without a word, they would be missing from their class.
-_OTHER_EXTENSIONS = ("avif", "heic", "heif", "ico", "jp2", "jxl", "pbm", "pgm", "pnm", "ppm", "psd", "svg", "tga")
 _UNLABELLED = ("images", "x_test")
-_GREY_MODES = ("1", "L", "LA")
-_COLOUR_MODES = ("P", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
+_NPY = b"\x93NUMPY"
 
 
 def read_npz(path: str) -> dict[str, NDArray[Any]]:
@@ -67,6 +61,9 @@ def _archive(file: Path, what: str) -> Iterator[Mapping[str, Any]]:
     try:
         # Opened here, as numpy leaves a broken file open.
         with file.open("rb") as stream:
+            if stream.peek(len(_NPY))[: len(_NPY)] != _NPY and not zipfile.is_zipfile(stream):
+                raise ValueError("it is no zip archive")  # numpy would say that it holds pickled data
+            stream.seek(0)
             archive = np.load(stream, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise TypeError("it holds a single array")
@@ -95,139 +92,107 @@ def _member(file: Path, archive: Mapping[str, Any], name: str) -> NDArray[Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Header:
-    """The head of an image file: all that it says of its image before the pixels are decoded."""
+class FolderImages:
+    """The images of class folders.
 
-    size: tuple[int, int]
-    grey: bool
+    Args:
+        arrays: uint8 images x_<split> (count, height, width, channels), one channel where every image is grey and three
+            otherwise, and their folders' names y_<split>.
+        left_out: how many files were not read, by the reason.
+        transparent: how many images were laid over the background.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
+    left_out: Mapping[str, int]
+    transparent: int
 
 
-def read_image_folder(path: str, image_size: tuple[int, int] | None) -> dict[str, NDArray[Any]]:
+def read_image_folder(
+    path: str,
+    image_size: tuple[int, int] | None,
+    *,
+    background: Colour = (255, 255, 255),
+    leave_out: bool = False,
+) -> FolderImages:
     """Reads class folders of images, or train[, val, test] with class folders in each, in alphabetical order.
 
     Args:
-        path: the folder. Hidden files and those that are no images by their extension are ignored; images are turned
-            as their EXIF data say.
+        path: the folder, see `list_images`; images are turned as their EXIF data say.
         image_size: height and width in pixels to which images are resized (bilinear); None: all must be of one size.
-
-    Returns:
-        uint8 images x_<split> (count, height, width, channels), one channel where every image is grey and three
-        otherwise, and their folders' names y_<split>.
+        background: what transparent pixels become.
+        leave_out: whether images that cannot be read are left out instead of refused.
 
     Raises:
         DatasetError: folders of another layout, an image that cannot be read, images of several sizes.
     """
-    root = Path(path).expanduser()
-    files = {split: _class_files(folder) for split, folder in _split_folders(root).items()}
-    headers = {file: _header(file) for labelled in files.values() for file, _ in labelled}
-    size = image_size or _common_size(headers)
-    mode = "L" if all(header.grey for header in headers.values()) else "RGB"
+    listing = list_images(Path(path).expanduser(), leave_out=leave_out)
+    left_out = Counter(listing.left_out)
+    headers: dict[Path, Header] = {}
+    for file, _ in itertools.chain.from_iterable(listing.files.values()):
+        with _left_out(left_out, leave_out):
+            headers[file] = read_header(file)
+    left_out["further frames or pages"] += sum(header.frames - 1 for header in headers.values())
+    size = image_size or (_common_size(headers) if headers else (1, 1))
+    target = Target(size, all(header.grey for header in headers.values()), background)
     arrays: dict[str, NDArray[Any]] = {}
-    for split, labelled in files.items():
-        arrays[f"x_{split}"] = _pixels([file for file, _ in labelled], size, mode)
-        arrays[f"y_{split}"] = np.array([label for _, label in labelled], dtype=np.str_)
-    return arrays
+    transparent = 0
+    for split, labelled in listing.files.items():
+        pixels = np.empty((len(labelled), *target.shape), np.uint8)
+        labels: list[str] = []
+        for file, label in labelled:
+            with _left_out(left_out, leave_out):
+                if file in headers:
+                    pixels[len(labels)], was_transparent = read_pixels(file, target)
+                    transparent += was_transparent
+                    labels.append(label)
+        read = set(labels)
+        emptied = next((file.parent for file, label in labelled if label not in read), None)
+        if emptied:
+            raise DatasetError(
+                f"{emptied}: a class folder must hold an image that can be read, got none; replace some or remove it"
+            )
+        arrays[f"x_{split}"], arrays[f"y_{split}"] = pixels[: len(labels)], np.array(labels, dtype=np.str_)
+    return FolderImages(arrays, +left_out, transparent)
 
 
-def read_images(files: Sequence[Path], shape: tuple[int, int, int]) -> tuple[NDArray[np.uint8], list[Path]]:
+def read_images(
+    files: Sequence[Path], shape: tuple[int, int, int], background: Colour
+) -> tuple[NDArray[np.uint8], list[Path], list[Path]]:
     """Reads single images as those of class folders are read: turned upright, in given colours and size.
 
     Args:
         files: the images.
         shape: height and width in pixels, and 1 channel for grey or 3 for RGB.
+        background: what transparent pixels become.
 
     Returns:
-        The images (count, height, width, channels), and the files whose images were resized (bilinear).
+        The images (count, height, width, channels), the files whose images were resized (bilinear), and those that
+        were laid over the background.
 
     Raises:
         DatasetError: an image that cannot be read.
     """
-    size, mode = (shape[0], shape[1]), "L" if shape[2] == 1 else "RGB"
-    resized = [file for file in files if _header(file).size != size]
-    return _pixels(files, size, mode), resized
+    target = Target((shape[0], shape[1]), shape[2] == 1, background)
+    resized = [file for file in files if read_header(file).size != target.size]
+    pixels, transparent = np.empty((len(files), *target.shape), np.uint8), []
+    for index, file in enumerate(files):
+        pixels[index], was_transparent = read_pixels(file, target)
+        transparent += [file] if was_transparent else []
+    return pixels, resized, transparent
 
 
-def _split_folders(root: Path) -> dict[str, Path]:
-    folders = _subfolders(root)
-    # A class may be called train: only folders of folders are splits.
-    if not (root / "train" in folders and _subfolders(root / "train")):
-        return {"train": root}
-    names = [folder.name for folder in folders]
-    for name in names:
-        if name not in SPLIT_FOLDERS:
-            raise DatasetError(
-                f"{root}: beside train there may be {', '.join(list(SPLIT_FOLDERS)[1:])}, got the folder {name!r}"
-                f"{nearest(name, SPLIT_FOLDERS)}; rename it or move it away"
-            )
-    if {"val", "validation"} <= set(names):
-        raise DatasetError(f"{root}: there must be one validation split, got val and validation; remove one of them")
-    return {SPLIT_FOLDERS[folder.name]: folder for folder in folders}
-
-
-def _class_files(folder: Path) -> list[tuple[Path, str]]:
-    """The image files of every class folder, with its name."""
-    classes = _subfolders(folder)
-    if not classes:
-        raise DatasetError(
-            f"{folder}: there must be class folders in it, got none; put the images of each class into a folder of its "
-            "own"
-        )
-    return [(file, sub.name) for sub in classes for file in _image_files(sub)]
-
-
-def _image_files(folder: Path) -> list[Path]:
-    entries = _entries(folder)
-    inner = [entry.name for entry in entries if entry.is_dir()]
-    if inner:
-        raise DatasetError(
-            f"{folder}: a class folder must hold images, got the folder {inner[0]!r} in it; move its images up, or "
-            "name the folders of the splits train, val and test"
-        )
-    for entry in entries:
-        if _extension(entry) in _OTHER_EXTENSIONS:
-            raise DatasetError(
-                f"{entry}: images must be {', '.join(EXTENSIONS)}, got {entry.suffix}; convert it or move it away"
-            )
-    files = [entry for entry in entries if _extension(entry) in EXTENSIONS]
-    if not files:
-        raise DatasetError(
-            f"{folder}: a class folder must hold images ({', '.join(EXTENSIONS)}), got none; add some or remove it"
-        )
-    return files
-
-
-def _extension(file: Path) -> str:
-    return file.suffix.lower().lstrip(".")
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return [entry for entry in _entries(folder) if entry.is_dir()]
-
-
-def _entries(folder: Path) -> list[Path]:
-    """The entries of a folder that are not hidden, by code point: the order must not depend on the machine."""
+@contextlib.contextmanager
+def _left_out(counts: Counter[str], leave_out: bool) -> Iterator[None]:
+    """Counts an image that cannot be read, where it is to be left out."""
     try:
-        return sorted((e for e in folder.iterdir() if not e.name.startswith(".")), key=lambda entry: entry.name)
-    except OSError as error:
-        raise DatasetError(
-            f"{folder}: dataset.path must be a folder that can be read, got {error.strerror}; correct the path"
-        ) from error
+        yield
+    except DatasetError as error:
+        if not leave_out:
+            raise DatasetError(f"{error}, or leave out what cannot be read with {LEAVE_OUT}") from error
+        counts["that cannot be read"] += 1
 
 
-def _header(file: Path) -> _Header:
-    with _opened(file) as image:
-        # Pillow would silently keep the upper 8 bits of a colour PNG or TIFF of 16 bits.
-        sixteen = any(";16" in str(tile[3]) for tile in image.tile)
-        if sixteen or image.mode not in _GREY_MODES + _COLOUR_MODES:
-            raise DatasetError(
-                f"{file}: images must have 8 bits a channel, got {'16 bits' if sixteen else f'mode {image.mode}'}; "
-                "convert it, or give the pixels as they are in an npz file"
-            )
-        _turn_upright(image)
-        return _Header((image.height, image.width), image.mode in _GREY_MODES)
-
-
-def _common_size(headers: Mapping[Path, _Header]) -> tuple[int, int]:
+def _common_size(headers: Mapping[Path, Header]) -> tuple[int, int]:
     (first, header), *others = headers.items()
     for file, other in others:
         if other.size != header.size:
@@ -240,36 +205,3 @@ def _common_size(headers: Mapping[Path, _Header]) -> tuple[int, int]:
 
 def _by(size: tuple[int, int]) -> str:
     return f"{size[0]}×{size[1]}"
-
-
-def _pixels(files: Sequence[Path], size: tuple[int, int], mode: str) -> NDArray[np.uint8]:
-    pixels = np.empty((len(files), *size, 1 if mode == "L" else 3), np.uint8)
-    for target, file in zip(pixels, files, strict=True):
-        with _opened(file) as opened:
-            _turn_upright(opened)
-            # A palette may hold transparency, which only RGBA can take over.
-            image = (opened.convert("RGBA") if opened.mode == "P" else opened).convert(mode)
-            if (image.height, image.width) != size:
-                image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-            target[...] = np.asarray(image).reshape(target.shape)
-    return pixels
-
-
-def _turn_upright(image: ImageFile.ImageFile) -> None:
-    """Turns the pixels as the file's EXIF data say that the camera was held."""
-    # Pillow would decode a whole PNG to look for EXIF data behind its pixels.
-    if image.format == "PNG" and "exif" not in image.info:
-        return
-    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-        ImageOps.exif_transpose(image, in_place=True)
-
-
-@contextlib.contextmanager
-def _opened(file: Path) -> Iterator[ImageFile.ImageFile]:
-    try:
-        with Image.open(file, formats=_FORMATS) as image:
-            yield image
-    except DatasetError:
-        raise
-    except Exception as error:  # what a decoder raises depends on where the file is broken
-        raise DatasetError(f"{file}: the image cannot be read ({first_line(error)}); replace or remove it") from error

@@ -18,11 +18,20 @@ from sklearn.datasets import load_digits
 
 from hivenas.config import BUILT_IN_DATASETS, DatasetConfig
 from hivenas.config.registry import DATASETS
-from hivenas.core.nas.data.datasets import SIZES, SOURCES, image_shape_and_classes, load_dataset, register_dataset
+from hivenas.core.nas.data.datasets import (
+    SIZES,
+    SOURCES,
+    describe_dataset,
+    image_shape_and_classes,
+    load_dataset,
+    register_dataset,
+)
 from hivenas.core.nas.data.image_arrays import Images
 from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.core.seeds import derive_seed
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError, DatasetError
+from hivenas.run.data_summary import oddities
 
 
 def test_digits_are_split_without_overlap_and_stratified() -> None:
@@ -142,25 +151,115 @@ def test_train_limit_spares_a_validation_split_that_is_given(tmp_path: Path) -> 
     [
         ([0] * 30 + [1], (), r"31 images of 2 classes .* got 1 of class '1'; add images to npz .*mine.npz or give"),
         ([0] * 98 + [1] * 2, (), "100 images of 2 classes cannot be split 80 to 20 .* got 2 of class '1'"),
-        ([0] * 98 + [1] * 2, ("test",), "got 2 of class '1'; add images of it or change dataset.train_limit"),
+        ([0] * 98 + [1] * 2, ("val",), None),
+        ([0] * 98 + [1] * 2, ("test",), None),
+        ([0] * 99 + [1], ("test",), "got 1 of class '1'; add images of it or change dataset.train_limit"),
+        ([0] * 90 + [1, 1, 2, 3, 4, 5, 6, 7, 8], (), "got 1 of class '2', .*, 1 of class '6' and 3 more classes; add"),
         ([0] * 30, ("val", "test"), r"y_train must have two classes or more, got \[0\]"),
     ],
 )
 def test_a_class_too_small_to_be_split_is_named(
-    tmp_path: Path, labels: list[int], given: tuple[str, ...], message: str
+    tmp_path: Path, labels: list[int], given: tuple[str, ...], message: str | None
 ) -> None:
     y = np.array(labels)
     pair = (labelled(len(y))[0], y)
+    config = npz(tmp_path, train=pair, **dict.fromkeys(given, pair))
+    if message is None:
+        assert len(np.unique(load_dataset(config, seed=1).y_val)) == 2
+        return
     with pytest.raises(DatasetError, match=message):
-        load_dataset(npz(tmp_path, train=pair, **dict.fromkeys(given, pair)), seed=1)
+        load_dataset(config, seed=1)
 
 
-def test_a_limit_that_would_drop_a_class_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("limit", "rare"), [(20, 1), (390, 3)])
+def test_a_limit_never_drops_a_class(tmp_path: Path, limit: int, rare: int) -> None:
     pair = (labelled(400)[0], np.array([0] * 397 + [1] * 3))
-    config = npz(tmp_path, train=pair, val=pair, test=pair)
-    with pytest.raises(DatasetError, match=r"cannot be split 20 to 380 .* class '1'; .*train_limit=20"):
-        load_dataset(config.model_copy(update={"train_limit": 20}), seed=1)
-    assert load_dataset(config.model_copy(update={"train_limit": 390}), seed=1).classes == 2
+    config = npz(tmp_path, train=pair, val=pair, test=pair).model_copy(update={"train_limit": limit})
+    assert np.bincount(load_dataset(config, seed=1).y_train).tolist() == [limit - rare, rare]
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [[5] * 8, [3] * 8, [6] * 100, [1000, *[4] * 10], [1000, *[5] * 10], [3, 500], [3, 3], [400, 90, 20, 7, 4, 3, 3]],
+    ids=str,
+)
+@pytest.mark.parametrize(("share", "limit"), [(0.2, None), (0.01, None), (0.9, None), (0.2, 0.7)])
+def test_every_class_is_in_every_split_wherever_it_has_three_images(
+    tmp_path: Path, counts: list[int], share: float, limit: float | None
+) -> None:
+    y = np.repeat(np.arange(len(counts)), counts)
+    train_limit = max(10, 2 * len(counts), int(limit * len(y))) if limit else None
+    config = npz(tmp_path, train=(labelled(len(y))[0], y)).model_copy(
+        update={"validation_split": share, "train_limit": train_limit}
+    )
+    data, other = load_dataset(config, seed=1), load_dataset(config, seed=2)
+    for labels in (data.y_train, data.y_val, data.y_test):
+        assert len(np.unique(labels)) == len(counts)
+    together = [data.x_train, data.x_val, data.x_test]
+    assert len(rows(*together)) == sum(map(len, together))  # no image is in two splits
+    assert train_limit or sum(map(len, together)) == len(y)
+    assert np.array_equal(data.x_test, other.x_test)
+    assert data.digest() == load_dataset(config, seed=1).digest()
+
+
+def test_splits_that_always_worked_stay_as_they_were() -> None:
+    data = load_dataset(DatasetConfig(validation_split=0.1), seed=3)
+    from sklearn.model_selection import train_test_split
+
+    digits = load_digits()
+    x, y = digits.images.astype(np.float32)[..., np.newaxis], digits.target
+    x, _, y, _ = train_test_split(x, y, train_size=1437, stratify=y, random_state=0)
+    seed = derive_seed(3, "validation split")
+    x_train, x_val, _, y_val = train_test_split(x, y, train_size=1437 - 144, stratify=y, random_state=seed)
+    assert np.array_equal(data.x_train, x_train)
+    assert np.array_equal(data.x_val, x_val)
+    assert np.array_equal(data.y_val, y_val)
+
+
+# -- what there is to learn from ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64"])
+@pytest.mark.parametrize(
+    ("picture", "got"),
+    [
+        (np.zeros((5, 4, 3)), r"\[0(\.0)?, 0(\.0)?, 0(\.0)?\] in all of"),
+        (np.ones((5, 4, 3)) * [9, 8, 7], r"\[9(\.0)?, 8.* in all of"),
+        (np.full((5, 4, 1), 7), r"7(\.0)? in all of"),
+        (np.arange(60).reshape(5, 4, 3), "times the same picture"),
+    ],
+)
+def test_training_images_that_are_all_alike_are_refused(
+    tmp_path: Path, picture: NDArray[Any], got: str, dtype: str
+) -> None:
+    images = np.repeat(picture[np.newaxis], 300, axis=0).astype(dtype)
+    y = labelled(300)[1]
+    with pytest.raises(DatasetError, match=f"the training images must differ in some pixel, got .*{got}"):
+        load_dataset(npz(tmp_path, train=(images, y)), seed=1)
+    images[:, 0, 0, 0] = np.arange(300) % 100
+    assert load_dataset(npz(tmp_path, train=(images, y)), seed=1).classes == 3
+
+
+def test_classes_and_splits_of_one_picture_are_named(tmp_path: Path) -> None:
+    x, y = labelled(90)
+    x[y == "bee"] = 5
+    blank = (np.zeros((6, 5, 4, 3), np.uint8), labelled(6)[1])
+    data = load_dataset(npz(tmp_path, train=(x, y), val=labelled(9, seed=1), test=blank), seed=1).describe()
+    assert data["alike"] == ["the test split", "class 'bee'"]
+    (said,) = oddities(data)
+    assert "all images of the test split, class 'bee' are the same picture" in said
+    assert load_dataset(npz(tmp_path, train=labelled(90)), seed=1).describe()["alike"] == []
+
+
+@pytest.mark.parametrize("name", BUILT_IN_DATASETS)
+def test_counts_of_built_in_data_are_known_without_loading(name: str) -> None:
+    config = DatasetConfig(name=name, train_limit=500)
+    said = describe_dataset(config, 1)
+    assert said["train"] + said["validation"] == 500
+    if name == "digits":
+        loaded = load_dataset(config, 1).describe()
+        assert said == {key: loaded[key] for key in said}
+        assert loaded["scale"] == [0, 16]
 
 
 @pytest.mark.parametrize("limit", [1427, 1428, 1430, 1436, 1437])

@@ -80,6 +80,10 @@ BAD_PIXEL = np.where(np.arange(X.size).reshape(X.shape) == 7, np.nan, X).astype(
         ({"x_train": X[:0], "y_train": Y[:0]}, r"x_train must hold at least one image of one pixel, got shape \(0, 6"),
         ({"x_train": X[:, :0]}, r"at least one image of one pixel, got shape \(4, 0"),
         ({"x_train": X[..., :2]}, r"1 or 3 channels, got shape \(4, 6, 5, 2\); reshape it"),
+        (
+            {"x_train": X[..., [0, 1, 2, 2]]},
+            r"1 or 3 channels, got shape \(4, 6, 5, 4\); blend the fourth where it is tr",
+        ),
         ({"x_train": np.moveaxis(X, 3, 1)}, r"got shape \(4, 3, 6, 5\); .* x_train.transpose\(0, 2, 3, 1\)"),
         ({"x_train": X.reshape(4, -1)}, r"must be images .* got shape \(4, 90\)"),
         ({"x_train": X > 0}, "x_train must hold numbers .* got dtype bool"),

@@ -117,7 +117,7 @@ def test_class_folders_are_read_in_alphabetical_order(tmp_path: Path) -> None:
     for ignored in ("cats/notes.txt", "cats/.hidden.png", ".git/x.png", "readme.md"):
         (tmp_path / ignored).parent.mkdir(exist_ok=True)
         (tmp_path / ignored).write_text("no image")
-    arrays = read_image_folder(str(tmp_path), None)
+    arrays = read_image_folder(str(tmp_path), None).arrays
     assert arrays["y_train"].tolist() == ["cats", "cats", "dogs", "dogs"]
     assert arrays["x_train"].shape == (4, 6, 5, 1)
     assert arrays["x_train"].dtype == np.uint8
@@ -128,7 +128,7 @@ def test_class_folders_are_read_in_alphabetical_order(tmp_path: Path) -> None:
 def test_folders_of_splits_are_told_apart(tmp_path: Path, validation: str) -> None:
     for colour, split in enumerate(("train", validation, "test")):
         two_classes(tmp_path / split, colour=colour)
-    arrays = read_image_folder(str(tmp_path), None)
+    arrays = read_image_folder(str(tmp_path), None).arrays
     assert set(arrays) == {"x_train", "y_train", "x_val", "y_val", "x_test", "y_test"}
     assert [int(arrays[f"x_{split}"].max()) for split in ("train", "val", "test")] == [0, 1, 2]
     assert all(arrays[f"y_{split}"].tolist() == ["a", "a", "b", "b"] for split in ("train", "val", "test"))
@@ -137,7 +137,7 @@ def test_folders_of_splits_are_told_apart(tmp_path: Path, validation: str) -> No
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     image(tmp_path / "train/1.png")
     image(tmp_path / "plane/1.png")
-    assert read_image_folder(str(tmp_path), None)["y_train"].tolist() == ["plane", "train"]
+    assert read_image_folder(str(tmp_path), None).arrays["y_train"].tolist() == ["plane", "train"]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_images_stay_grey_only_where_every_one_is(tmp_path: Path, modes: tuple[s
     for mode in modes:
         image(tmp_path / f"a/{mode}.png", mode=mode, colour=255)
         image(tmp_path / f"b/{mode}.png", mode=mode, colour=255)
-    x = read_image_folder(str(tmp_path), None)["x_train"]
+    x = read_image_folder(str(tmp_path), None).arrays["x_train"]
     assert x.shape == (2 * len(modes), 6, 5, channels)
     assert (x[: len(modes) - 1] == 255).all()
 
@@ -158,7 +158,7 @@ def test_images_stay_grey_only_where_every_one_is(tmp_path: Path, modes: tuple[s
 def test_every_format_gives_the_colours_that_were_saved(tmp_path: Path, extension: str) -> None:
     for label in "ab":
         image(tmp_path / f"{label}/1.{extension}", colour=(200, 100, 50))
-    x = read_image_folder(str(tmp_path), None)["x_train"]
+    x = read_image_folder(str(tmp_path), None).arrays["x_train"]
     assert x.shape == (2, 6, 5, 3)
     assert np.abs(x.astype(int) - (200, 100, 50)).max() <= 4  # JPEG and WebP are lossy
 
@@ -184,7 +184,7 @@ def test_images_are_turned_as_their_exif_data_say(tmp_path: Path, extension: str
         8: quadrants.T[::-1],
     }[orientation]
     for size in (None, (turned.shape[0], turned.shape[1])):
-        x = read_image_folder(str(tmp_path), size)["x_train"]
+        x = read_image_folder(str(tmp_path), size).arrays["x_train"]
         assert x.shape == (2, *turned.shape, 3)
         assert np.abs(x[0, :, :, 0].astype(int) - turned).max() <= 6  # JPEG and WebP are lossy
 
@@ -196,8 +196,16 @@ def test_palettes_with_transparency_alpha_and_cmyk_become_rgb(tmp_path: Path) ->
     palette.save(tmp_path / "a/palette.png", transparency=bytes([0, 128]))
     Image.new("L", (5, 6), 7).save(tmp_path / "a/grey.png", transparency=7)
     Image.new("CMYK", (5, 6), (0, 0, 0, 0)).save(tmp_path / "b/white.jpg")
-    x = read_image_folder(str(tmp_path), None)["x_train"]
-    assert x[:, 0, 0].tolist() == [*[[10, 20, 30]] * 2, [7, 7, 7], *[[10, 20, 30]] * 3, [255, 255, 255]]
+    images = read_image_folder(str(tmp_path), None)
+    halfway = [132, 137, 142]
+    assert images.arrays["x_train"][:, 0, 0].tolist() == [
+        *[[255, 255, 255]] * 3,
+        halfway,
+        *[[255, 255, 255]] * 3,
+    ]
+    assert images.transparent == 6
+    black = read_image_folder(str(tmp_path), None, background=(0, 0, 0)).arrays["x_train"]
+    assert black[:, 0, 0].tolist() == [*[[0, 0, 0]] * 3, [5, 10, 15], *[[0, 0, 0]] * 2, [255, 255, 255]]
 
 
 def test_the_first_frame_of_a_gif_is_read(tmp_path: Path) -> None:
@@ -205,18 +213,18 @@ def test_the_first_frame_of_a_gif_is_read(tmp_path: Path) -> None:
     for label in "ab":
         (tmp_path / label).mkdir()
         frames[0].save(tmp_path / label / "1.gif", save_all=True, append_images=frames[1:])
-    assert (read_image_folder(str(tmp_path), None)["x_train"] == (250, 0, 0)).all()
+    assert (read_image_folder(str(tmp_path), None).arrays["x_train"] == (250, 0, 0)).all()
 
 
 def test_images_are_resized_to_height_and_width(tmp_path: Path) -> None:
     two_classes(tmp_path, size=(12, 4), colour=(9, 8, 7))
     image(tmp_path / "b/large.png", size=(50, 70), colour=(9, 8, 7))
-    x = read_image_folder(str(tmp_path), (6, 8))["x_train"]
+    x = read_image_folder(str(tmp_path), (6, 8)).arrays["x_train"]
     assert x.shape == (5, 6, 8, 3)
     assert (x == (9, 8, 7)).all()
     ramp = np.repeat(np.array([[0, 100]], np.uint8), 2, axis=0)
     Image.fromarray(ramp).convert("RGB").save(tmp_path / "a/0.png")
-    assert read_image_folder(str(tmp_path), (2, 4))["x_train"][0, 0, :, 0].tolist() == [0, 25, 75, 100]
+    assert read_image_folder(str(tmp_path), (2, 4)).arrays["x_train"][0, 0, :, 0].tolist() == [0, 25, 75, 100]
 
 
 def nested(root: Path) -> None:

@@ -1,0 +1,285 @@
+"""Class folders: the images in them, and a count of whatever else is there: nothing is left out without a word."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from hivenas.config.text import nearest
+from hivenas.core.nas.data.decoding import EXTENSIONS, sniffed_format
+from hivenas.errors import DatasetError
+
+SPLIT_FOLDERS: Mapping[str, str] = MappingProxyType(
+    {"train": "train", "val": "val", "validation": "val", "test": "test"}
+)
+ARCHIVES = ("zip", "tar", "tgz", "gz", "bz2", "xz", "zst", "7z", "rar")
+TABLES = ("csv", "tsv", "json", "jsonl", "parquet", "xls", "xlsx", "xml", "txt")
+# Images and arrays that are not read: left out without a word, they would be missing from their class.
+_OTHER_EXTENSIONS = frozenset(
+    (
+        *("apng", "avif", "avifs", "heic", "heif", "hif", "jxl", "jp2", "j2k", "jpf", "jpx", "svg", "svgz", "psd"),
+        *("tga", "pbm", "pgm", "pnm", "ppm", "pfm", "pcx", "dds", "exr", "hdr", "qoi", "sgi", "xbm", "xpm", "eps"),
+        *("dcm", "dicom", "nii", "mha", "nrrd", "fits", "svs", "ndpi", "czi", "raw", "dng", "cr2", "cr3", "nef", "arw"),
+        *("orf", "rw2", "raf"),
+    )
+)
+# Images within class folders, and beside them what the folders were unpacked from or what is known of them.
+_ARRAYS = ("npy", "npz", "h5", "hdf5", "mat", "tfrecord")
+_OF_SYSTEMS = frozenset(
+    (
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "#recycle", "$recycle.bin"),
+        *("system volume information", "lost+found", "__pycache__"),
+    )
+)
+_BESIDE, _NESTED, _BROKEN = "beside the class folders", "in folders within class folders", "broken link"
+LEAVE_OUT = "dataset.unread_images: leave_out"
+_OWN_FOLDERS = "put the images of each class into a folder of its own"
+_SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The images of class folders.
+
+    Args:
+        files: by split, the image files with the names of their folders, in alphabetical order.
+        left_out: how many files are not read, by the reason.
+    """
+
+    files: Mapping[str, list[tuple[Path, str]]]
+    left_out: Mapping[str, int]
+
+
+def list_images(root: Path, *, leave_out: bool = False) -> Listing:
+    """Lists the images of class folders, or of train[, val, test] with class folders in each.
+
+    Args:
+        root: the folder. Hidden files, those of operating systems and those that are no images are counted and ignored.
+        leave_out: whether images that are not read are counted and left out, too, instead of refused.
+
+    Raises:
+        DatasetError: folders of another layout, an empty class, images that would not be read.
+    """
+    survey = _Survey()
+    splits = _split_folders(root)
+    files = {split: survey.class_files(folder) for split, folder in splits.items()}
+    if root not in splits.values():
+        survey.look_beside(root)
+    if survey.unread and not leave_out:
+        raise _refusal(survey.unread)
+    if survey.empty:
+        folder, others = survey.empty[0]
+        raise DatasetError(
+            f"{folder}: a class folder must hold images ({', '.join(EXTENSIONS)}), got none{_but(others)}; add some or "
+            "remove it"
+        )
+    return Listing(files, Counter(each.kind for each in survey.unread) + survey.ignored)
+
+
+def folder_way_out(path: Path) -> str:
+    """The advice to whoever gave a path at which there is no folder."""
+    if path.is_file() and _extension(path) in ARCHIVES:
+        return "unpack it and give the folder"
+    if path.is_file() and _extension(path) in TABLES:
+        return f"labels are not read from a table: {_OWN_FOLDERS}, and give the folder of these"
+    return "correct the path"
+
+
+def counted(kinds: Mapping[str, int]) -> str:
+    """Counts with their kinds in a line, the most frequent first."""
+    ranked = sorted(kinds.items(), key=lambda item: (-item[1], item[0]))
+    shown = [f"{count:,} {kind}" for kind, count in ranked[:_SHOWN]]
+    rest = sum(count for _, count in ranked[_SHOWN:])
+    return ", ".join([*shown, f"{rest:,} others"] if rest else shown)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """A file that looks like an image and would not be read.
+
+    Args:
+        file: where it is.
+        kind: what it is, as it is counted.
+        within: for one in a folder within a class folder, the class folder.
+        alone: whether that is the only one.
+    """
+
+    file: Path
+    kind: str
+    within: Path | None = None
+    alone: bool = False
+
+
+@dataclass(slots=True)
+class _Survey:
+    """Notes what is in folders beside the images that are read.
+
+    Args:
+        unread: files that look like images.
+        ignored: how many others there are of each kind.
+        empty: class folders without an image that is read, and what is in them instead.
+    """
+
+    unread: list[_Unread] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+    empty: list[tuple[Path, Mapping[str, int]]] = field(default_factory=list)
+
+    def class_files(self, folder: Path) -> list[tuple[Path, str]]:
+        """The image files of every class folder, with its name."""
+        classes = _subfolders(folder)
+        if not classes:
+            raise _without_classes(folder)
+        self.look_beside(folder)
+        return [(file, sub.name) for sub in classes for file in self._image_files(sub, alone=len(classes) == 1)]
+
+    def look_beside(self, folder: Path) -> None:
+        """Notes what is in a folder beside the folders that belong there."""
+        for entry in _entries(folder):
+            if not _is_users(entry):
+                self.ignored[_named(entry)] += 1
+            elif not entry.is_dir():
+                gathered, readable = (_extension(entry) in names for names in ((*ARCHIVES, *_ARRAYS), EXTENSIONS))
+                kind = "" if gathered or readable else _kind_of_unread(entry)
+                self._note(_Unread(entry, _BESIDE if readable or kind not in ("", _BROKEN) else kind))
+
+    def _image_files(self, folder: Path, *, alone: bool) -> list[Path]:
+        before, files = self.ignored.copy(), []
+        for entry in _entries(folder):
+            if not _is_users(entry):
+                self.ignored[_named(entry)] += 1
+            elif entry.is_dir():
+                for file in _files_below(entry):
+                    is_image = _extension(file) in EXTENSIONS or _kind_of_unread(file)
+                    self._note(_Unread(file, _NESTED if is_image else "", folder, alone))
+            elif _extension(entry) in EXTENSIONS:
+                files.append(entry)
+            else:
+                self._note(_Unread(entry, _kind_of_unread(entry)))
+        if not files:
+            self.empty.append((folder, self.ignored - before))
+        return files
+
+    def _note(self, each: _Unread) -> None:
+        if each.kind:
+            self.unread.append(each)
+        else:
+            self.ignored[_named(each.file)] += 1
+
+
+def _refusal(unread: list[_Unread]) -> DatasetError:
+    """The images that would not be read, in one line."""
+    first = unread[0]
+    kinds = counted(Counter(each.kind for each in unread))
+    way_out = f"or leave out what is not read ({kinds}) with {LEAVE_OUT}"
+    if first.kind == _BESIDE:
+        return DatasetError(
+            f"{first.file}: images must be in class folders, got one beside them; move it into that of its class, "
+            f"{way_out}"
+        )
+    if first.within is None:
+        return DatasetError(
+            f"{first.file}: images must be {', '.join(EXTENSIONS)}, got {first.kind}; convert it, rename it or move it "
+            f"away, {way_out}"
+        )
+    inner = first.file.relative_to(first.within).parts[0]
+    path = f", set dataset.path to {first.within}" if first.alone else ""
+    return DatasetError(
+        f"{first.within}: a class folder must hold images, got the folder {inner!r} in it; move its images up{path}, "
+        f"name the folders of the splits train, val and test, {way_out}"
+    )
+
+
+def _without_classes(folder: Path) -> DatasetError:
+    there = _entries(folder)
+    archives = [entry.name for entry in there if _extension(entry) in ARCHIVES]
+    tables = [entry.name for entry in there if _extension(entry) in TABLES]
+    way_out = _OWN_FOLDERS
+    if archives:
+        way_out = f"unpack {archives[0]}, and {way_out}"
+    elif tables:
+        way_out += f"; labels are not read from a table such as {tables[0]}"
+    found = _but(Counter(map(_named, there))) if there else ", it is empty"
+    return DatasetError(f"{folder}: there must be class folders in it, got none{found}; {way_out}")
+
+
+def _kind_of_unread(file: Path) -> str:
+    """The kind of image data in a file that is not read for its name; empty for other files."""
+    if _extension(file) in (*_OTHER_EXTENSIONS, *ARCHIVES, *_ARRAYS):
+        return _shown_suffix(file)
+    if not file.is_file():
+        return _BROKEN if file.is_symlink() else ""
+    try:
+        found = sniffed_format(file)
+    except OSError as error:
+        raise DatasetError(
+            f"{file}: every file in the folder must be readable, got {error.strerror}; allow it or move it away"
+        ) from error
+    return found and f"{found} data {f'named {_shown_suffix(file)}' if file.suffix else 'without an extension'}"
+
+
+def _named(entry: Path) -> str:
+    """What a file that is ignored is called where it is counted."""
+    if entry.name.startswith("."):
+        return "hidden"
+    if not _is_users(entry):
+        return "of the operating system"
+    return _shown_suffix(entry).lower() or "without an extension"
+
+
+def _shown_suffix(file: Path) -> str:
+    """The extension, also where its bytes are no Unicode, which no record could hold."""
+    return file.suffix.encode("utf-8", "backslashreplace").decode()
+
+
+def _but(others: Mapping[str, int]) -> str:
+    return f" but {counted(others)}" if others else ""
+
+
+def _extension(file: Path) -> str:
+    return file.suffix.lower().lstrip(".")
+
+
+def _is_users(entry: Path) -> bool:
+    """False for hidden entries and those that operating systems make."""
+    return not entry.name.startswith(".") and entry.name.lower() not in _OF_SYSTEMS
+
+
+def _split_folders(root: Path) -> dict[str, Path]:
+    folders = _subfolders(root)
+    # A class may be called train: only folders of folders are splits.
+    if not (root / "train" in folders and _subfolders(root / "train")):
+        return {"train": root}
+    names = [folder.name for folder in folders]
+    for name in names:
+        if name not in SPLIT_FOLDERS:
+            raise DatasetError(
+                f"{root}: beside train there may be {', '.join(list(SPLIT_FOLDERS)[1:])}, got the folder {name!r}"
+                f"{nearest(name, SPLIT_FOLDERS)}; rename it or move it away"
+            )
+    if {"val", "validation"} <= set(names):
+        raise DatasetError(f"{root}: there must be one validation split, got val and validation; remove one of them")
+    return {SPLIT_FOLDERS[folder.name]: folder for folder in folders}
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return [entry for entry in _entries(folder) if _is_users(entry) and entry.is_dir()]
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if _is_users(Path(name)))
+        yield from (Path(place, name) for name in sorted(names))
+
+
+def _entries(folder: Path) -> list[Path]:
+    """The entries of a folder, by code point: the order must not depend on the machine."""
+    try:
+        return sorted(folder.iterdir(), key=lambda entry: entry.name)
+    except OSError as error:
+        raise DatasetError(
+            f"{folder}: dataset.path must be a folder that can be read, got {error.strerror}; correct the path"
+        ) from error

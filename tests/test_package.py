@@ -174,8 +174,8 @@ def test_every_entry_point_has_a_command_of_the_program() -> None:
     project = yaml.safe_load((ROOT / "MLproject").read_text())
     assert set(project["entry_points"]) == {"main", "train", "arch"}
     assert {"config", "set", "resume"} <= set(project["entry_points"]["main"]["parameters"])
-    assert set(project["entry_points"]["train"]["parameters"]) == {"config", "set", "from_weights"}
-    assert set(project["entry_points"]["arch"]["parameters"]) == {"arch", "config", "set"}
+    assert set(project["entry_points"]["train"]["parameters"]) == {"config", "set", "folder", "from_weights"}
+    assert set(project["entry_points"]["arch"]["parameters"]) == {"arch", "config", "set", "folder"}
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.stem)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
@@ -190,6 +191,56 @@ def test_what_cannot_be_classified_is_one_clear_line(stored: Colours, arguments:
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stdout == ""
+
+
+IMAGES = np.stack([picture(1), picture(0)])
+# Forms of a request as docs/models.md has them, and whether they are taken.
+FORMS = [
+    ({"inputs": IMAGES.tolist()}, True),
+    ({"instances": IMAGES.tolist()}, True),
+    ({"inputs": {"image": IMAGES.tolist()}}, False),
+    ({"instances": [{"image": image.tolist()} for image in IMAGES]}, False),
+    ({"dataframe_split": {"columns": ["image"], "data": [[image.tolist()] for image in IMAGES]}}, False),
+    ({"dataframe_split": {"columns": [*range(90)], "data": IMAGES.reshape(2, 90).tolist()}}, False),
+    ({"dataframe_records": [{"image": image.tolist()} for image in IMAGES]}, False),
+    (IMAGES.tolist(), False),
+    ({"inputs": IMAGES[0].tolist()}, False),
+    ({"inputs": IMAGES[..., 0].tolist()}, False),
+    ({"inputs": IMAGES.reshape(2, 90).tolist()}, False),
+]
+
+
+@pytest.mark.parametrize("name", ["bytes", "floats"])
+def test_the_forms_of_a_request_that_are_taken_are_those_that_the_documentation_names(
+    stored: Colours, name: str
+) -> None:
+    from mlflow.pyfunc import scoring_server
+
+    model = mlflow.pyfunc.load_model(f"models:/{name}@champion")
+    for form, taken in FORMS:
+        try:
+            answer = scoring_server.invocations(
+                json.dumps(form), "application/json", model, model.metadata.get_input_schema()
+            )
+        except mlflow.MlflowException:
+            assert not taken, form
+            continue
+        assert taken == (answer.status == 200), form
+        assert np.argmax(json.loads(answer.response)["predictions"], axis=1).tolist() == [1, 0]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # what pandas says of how MLflow calls it
+def test_mlflow_evaluates_answers_beside_labels(stored: Colours) -> None:
+    model = mlflow.pyfunc.load_model("models:/bytes@champion")
+    images = np.stack([picture(channel) for channel in (0, 1, 2, 0, 1, 2)])
+    answers = pd.DataFrame({"label": [0, 1, 2, 0, 1, 1], "prediction": model.predict(images).argmax(axis=1)})
+    with mlflow.start_run() as run:
+        result = mlflow.models.evaluate(
+            data=answers, predictions="prediction", targets="label", model_type="classifier"
+        )
+    assert result.metrics["accuracy_score"] == pytest.approx(5 / 6)
+    assert mlflow.get_run(run.info.run_id).data.metrics["accuracy_score"] == pytest.approx(5 / 6)
 
 
 def test_a_name_without_a_champion_is_told_what_else_there_is(stored: Colours) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import click
 
 from hivenas.cli import results
 from hivenas.cli.errors import FAILED, ResumeHint, errors
+from hivenas.cli.invocation import Invocation, import_named, work_in
 from hivenas.cli.views import View, output_options
 
 if TYPE_CHECKING:
@@ -43,8 +43,18 @@ def switch(name: str, help_text: str) -> Callable[[Any], Any]:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="hivenas")
-def main() -> None:
+@click.option(
+    "-C",
+    "--folder",
+    type=click.Path(exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="Work in FOLDER: results are written there, and relative paths start from there. A configuration or data that "
+    "are not there are looked for where hivenas was started. So `mlflow run` starts it in a project.",
+)
+@click.pass_context
+def main(context: click.Context, folder: str | None) -> None:
     """Neural architecture search for Keras: an Artificial Bee Colony drives, MLflow sees everything."""
+    context.obj = work_in(folder) if folder else None
 
 
 @main.command()
@@ -79,16 +89,17 @@ def search(
     view: View,
 ) -> None:
     """Search, train the best candidate fully, test it, register it."""
-    hint = ResumeHint(config_path, overrides, modules)
+    given = _given(config_path, overrides, modules)
+    hint = ResumeHint(given)
     with errors(hint, view):
         from hivenas import api
 
-        config = hint.config = _load(config_path, overrides, modules)
+        config = hint.config = given.load()
         with view:
             result = api.search(
                 config, resume=resume, overwrite=overwrite, callbacks=[view], progress=False, go_on=hint.command
             )
-        view.conclude(results.of_search(result), lambda: results.print_search(config, result))
+        view.conclude(results.of_search(result), lambda: results.print_search(given, result))
 
 
 @main.command()
@@ -151,7 +162,7 @@ def reproduce(run_id: str, modules: tuple[str, ...], view: View) -> None:
     with errors(view=view):
         from hivenas import api
 
-        _import(modules)
+        import_named(modules)
         with view:
             reproduction = api.reproduce(run_id)
         view.conclude(results.of_reproduction(run_id, reproduction), lambda: results.print_reproduction(reproduction))
@@ -205,7 +216,7 @@ def predict(
     with errors():
         from hivenas import api
 
-        _import(modules)
+        import_named(modules)
         with View():
             predictions = api.predict(model, files, scale=scale)
         results.print_predictions(predictions, as_json=as_json)
@@ -241,24 +252,15 @@ def compare(one: str, other: str, out: str | None, modules: tuple[str, ...]) -> 
     with errors():
         from hivenas.run.report import compare as compare_searches
 
-        _import(modules)
+        import_named(modules)
         comparison, page = compare_searches(one, other, out)
         click.echo(comparison.as_text())
         click.echo(f"\nwrote {page}")
 
 
-def _import(modules: tuple[str, ...]) -> None:
-    from hivenas.config.registry import import_modules
-
-    named = (*modules, *os.environ.get("HIVENAS_IMPORT", "").split(","))
-    import_modules(name.strip() for name in named if name.strip())
+def _given(path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> Invocation:
+    return Invocation(path, overrides, modules, project=click.get_current_context().obj)
 
 
 def _load(path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> Config:
-    from hivenas.config import load
-
-    _import(modules)
-    config = load(path, overrides)
-    for warning in config.warnings:
-        click.echo(f"hivenas: warning: {warning}", err=True)
-    return config
+    return _given(path, overrides, modules).load()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shlex
 import shutil
 import signal
 import sys
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 import click
 
 if TYPE_CHECKING:
+    from hivenas.cli.invocation import Invocation
     from hivenas.config import Config
 
 FAILED, WRONG_INPUT = 1, 2
@@ -87,13 +87,11 @@ class ResumeHint:
     """The way to go on with a search, as text: once there is something to go on with.
 
     Args:
-        path, overrides, modules: as they were given.
+        given: the command that searches.
     """
 
-    def __init__(self, path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> None:
-        self._path = path
-        self._overrides = overrides
-        self._modules = modules
+    def __init__(self, given: Invocation) -> None:
+        self._given = given
         self.config: Config | None = None
 
     def __str__(self) -> str:
@@ -103,13 +101,7 @@ class ResumeHint:
     @property
     def command(self) -> str:
         """The command, whether or not there is anything to go on with; without a password."""
-        from hivenas.config.text import masked
-
-        given = [override for override in self._overrides if override.strip()]
-        shown = [masked(each) if "optuna.storage" in each else each for each in given]
-        sets = "".join(f" --set {shlex.quote(each)}" for each in shown)
-        imports = "".join(f" --import {shlex.quote(module)}" for module in self._modules)
-        return f"hivenas search --config {shlex.quote(self._path)}{sets}{imports} --resume"
+        return self._given.command("search", "--resume")
 
     def offer(self) -> str:
         """The command; empty while there is nothing to go on with."""

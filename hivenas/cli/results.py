@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from hivenas.cli.invocation import Invocation
     from hivenas.config import Config
     from hivenas.core.records import Evaluation, Trial
     from hivenas.run.plan import Plan
@@ -140,7 +141,7 @@ def _model_line(accuracy: float, uri: str) -> str:
     return f"test accuracy {accuracy:.4f}" + (f", {uri}" if uri else "")
 
 
-def print_search(config: Config, result: SearchResult) -> None:
+def print_search(given: Invocation, result: SearchResult) -> None:
     """Says what a search has found and spent, and what can be done next."""
     from hivenas.reports import as_text, best_table
 
@@ -155,11 +156,10 @@ def print_search(config: Config, result: SearchResult) -> None:
         _print_model(result.full_training, result.model_uri, result.registered)
     click.echo("\nNext:")
     if result.waiting:
-        file = shlex.quote(config.source or "FILE")
-        click.echo(f"  tell MLflow        hivenas sync --config {file}    ({result.waiting} records wait for it)")
+        click.echo(f"  tell MLflow        {given.command('sync')}    ({result.waiting} records wait for it)")
     if result.store:
         click.echo(f"  see every run      {_ui_command(result.store)}")
-    click.echo(f"  draw the report    hivenas report --config {shlex.quote(config.source or 'FILE')}")
+    click.echo(f"  draw the report    {given.command('report')}")
 
 
 def fitted(table: list[list[str]], width: int) -> list[list[str]]:

@@ -27,6 +27,7 @@ _LARGEST: Mapping[str, int] = {
     "depth_multiplier": 1024,
     "kernel_size": 1024,
     "pool_size": 1024,
+    "pool_strides": 1024,
     "strides": 1024,
     "dilation_rate": 1024,
 }

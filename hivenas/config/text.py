@@ -189,12 +189,23 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(f"cannot read the configuration {path}: {reason}; give an existing YAML file") from error
-    data = parse_yaml(text, str(path))
+    data = parse_yaml(_spaced(text), str(path))
     if data is None:
         return {}
     if not isinstance(data, dict):
         raise ConfigError(f"a configuration must be a mapping of keys, got a {type(data).__name__} ({path})")
     return data
+
+
+def _spaced(text: str) -> str:
+    """A text with spaces for the tabs that PyYAML refuses although they part words only; those that indent stay."""
+    lines = text.splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        words = line.lstrip()
+        if "\t" in line and not re.search("[\"']", words.partition("#")[0]):
+            indent = line[: len(line) - len(words)] if words and not words.startswith("#") else ""
+            lines[number] = indent + line[len(indent) :].replace("\t", " ")
+    return "".join(lines)
 
 
 def dump_yaml(data: dict[str, Any]) -> str:

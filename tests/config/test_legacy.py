@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from hivenas.cli.commands import main
-from hivenas.config import Config, load
+from hivenas.config import Config, load, registry
 from hivenas.config.legacy import is_ancestral, translate
 from hivenas.core.nas.nas_interface import NASInterface
-from hivenas.core.nas.space.operations import PRESETS, REFERENCE_SPACE
+from hivenas.core.nas.space.operations import PRESETS, REFERENCE_SPACE, reference_space
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError
 
@@ -139,7 +139,62 @@ KEYS: list[tuple[str, str, Any]] = [
     ("MOMENTUM_EPOCHS: 9", "evaluation.momentum_epochs", 9),
     ("TERMINATION_THRESHOLD_FACTOR: 0", "evaluation.act.beta", 0.0),
     ("TERMINATION_DIMINISHING_FACTOR: 0.9", "evaluation.act.zeta", 0.9),
-    ("EPOCHS: 9", "evaluation.stopping", "act"),
+    ("EPOCHS: 9", "evaluation.stopping", "none"),
+    ("TERMINATION_DIMINISHING_FACTOR: 0.5", "evaluation.stopping", "none"),
+    ("TERMINATION_THRESHOLD_FACTOR: 0.25", "evaluation.stopping", "act"),
+    # Spellings.
+    ("OPTIMIZATION_OBJECTIVE: HIVENAS", "objective", "nas"),
+    ("OPTIMIZATION_OBJECTIVE: HiveNAS", "objective", "nas"),
+    ("OPTIMIZATION_OBJECTIVE: sphere-min", "objective", "sphere_min"),
+    ("OPTIMIZATION_OBJECTIVE: SphereMax", "objective", "sphere_max"),
+    ("OPTIMIZATION_OBJECTIVE: ROSENBROCK", "objective", "rosenbrock"),
+    ("DATASET: CIFAR-10", "dataset.name", "cifar10"),
+    ("DATASET: Fashion MNIST", "dataset.name", "fashion_mnist"),
+    ("RESULTS_FILE_PATH: there/", "results.dir", "there/"),
+    ("Epochs: 9", "evaluation.epochs", 9),
+    # Numbers and switches as texts, and what YAML takes a comment after a tab for.
+    ('EPOCHS: "9"', "evaluation.epochs", 9),
+    ("INITIAL_LR: '1e-3'", "evaluation.initial_lr", 0.001),
+    ("SEED_VALUE: '-1'", "seed", None),
+    ("AFFINE_TRANSFORMATIONS_ENABLED: 'True'", "evaluation.augmentation.affine", True),
+    ("EPOCHS: 9\t# of every candidate", "evaluation.epochs", 9),
+    ("DATASET: MNIST\t# or CIFAR10", "dataset.name", "mnist"),
+    ("CONFIG_VERSION: mine\t# a name", "name", "mine"),
+    ("RESULTS_BASE_PATH: there/\t# results", "results.dir", "there/"),
+    # Learning rates: LR stands above that of the optimizer, and both are constant.
+    ("LR: 0.1", "evaluation.optimizer.arguments", {"momentum": 0.9, "nesterov": True, "learning_rate": 0.1}),
+    ("LR: 0.001\nOPTIMIZER: Adam", "evaluation.optimizer.arguments", {"learning_rate": 0.001}),
+    ("LR: 0.01\nOPTIMIZER: RMSprop", "evaluation.initial_lr", 0.0),
+    ("LR: 0\nOPTIMIZER: Adam", "evaluation.optimizer.arguments", {}),
+    ("LR: 0\nOPTIMIZER: Adam", "evaluation.initial_lr", 0.0),
+    (
+        "LR: 0.1\nOPTIMIZER: {op: SGD, learning_rate: 0.5}",
+        "evaluation.optimizer.arguments",
+        {"learning_rate": 0.1},
+    ),
+    ("OPTIMIZER: {op: SGD, lr: 0.5}", "evaluation.optimizer.arguments", {"learning_rate": 0.5}),
+    ("OPTIMIZER: {op: SGD, learning_rate: '5e-1'}", "evaluation.initial_lr", 0.0),
+    ("OPTIMIZER: {op: SGD, decay: 0.0}", "evaluation.optimizer.arguments", {}),
+    (
+        "INITIAL_LR: 0.0\nFINAL_LR: 0.01\nOPTIMIZER: {op: SGD, learning_rate: 0.5}",
+        "evaluation.optimizer.arguments",
+        {"learning_rate": 0.5},
+    ),
+    ("INITIAL_LR: 0.0\nLR: 0.5\nOPTIMIZER: RMSProp", "evaluation.optimizer.arguments", {"learning_rate": 0.5}),
+    (
+        "INITIAL_LR: 0.08\nFINAL_LR: 0.01\nOPTIMIZER: {op: SGD, learning_rate: 0.08}",
+        "evaluation.optimizer.arguments",
+        {},
+    ),
+    # The search space as a mapping, with and without what its keys stand for.
+    ("OPERATIONS: {search_space: {a: {op: ReLU}, b: {op: Flatten}}}", "space.operations", ("a", "b")),
+    ("OPERATIONS: {search_space: {a: {op: ReLU}}}", "space.reference", {"a": {"op": "ReLU"}}),
+    ("OPERATIONS: {search_space: {dropout: , identity: }}", "space.operations", ("dropout", "identity")),
+    (
+        "OPERATIONS: {search_space: {a: {op: Activation, activation: linear}}, reference_space: {a: {op: Activation}}}",
+        "space.reference",
+        {"a": {"op": "Activation", "activation": "linear"}},
+    ),
 ]
 
 
@@ -152,18 +207,18 @@ def test_a_key_means_what_it_meant(tmp_path: Path, text: str, key: str, value: A
     assert config == value
 
 
-def test_a_file_changes_what_its_keys_name_and_keeps_the_ancestors_stopping_rule(tmp_path: Path) -> None:
+def test_a_file_changes_what_its_keys_name_and_is_not_stopped_by_a_rule_that_it_does_not_name(tmp_path: Path) -> None:
     before = Config().flat()
     after = load(write(tmp_path, "EPOCHS: 9\nCOLONY_SIZE: 8\n")).flat()
-    assert after == before | {"evaluation.epochs": "9", "colony.size": "8", "evaluation.stopping": "act"}
+    assert after == before | {"evaluation.epochs": "9", "colony.size": "8", "evaluation.stopping": "none"}
 
 
 INSTEAD = [
     ("RESUME_FROM_RESULTS_FILE: false", "--resume"),
-    ("LR: 0.1", "learning_rate"),
     ("SCOUTS_COUNT: 2", "colony.abandonment_limit"),
     ("LOG_FILES_SUBPATH: logs", "results folder"),
     ("RESULTS_FILE_NAME: x.csv", "<name>.csv"),
+    ("SE_RATIO: 0.25", "never"),
 ]
 
 
@@ -180,15 +235,30 @@ WRONG = [
     ("EPOCHS: many", "EPOCHS must be a whole number, got 'many'", ""),
     ("CONFIG_VERSION: a b", "CONFIG_VERSION must match", "got 'a b'"),
     ("SEED_VALUE: 1.5", "SEED_VALUE must be a whole number, got 1.5", ""),
-    ("OPTIMIZATION_OBJECTIVE: Ackley", "OPTIMIZATION_OBJECTIVE must be one of 'nas'", "got 'ackley'"),
-    ("DATASET: IMAGENET", "DATASET must be one of digits", "got 'imagenet'"),
+    ("OPTIMIZATION_OBJECTIVE: Ackley", "OPTIMIZATION_OBJECTIVE must be one of 'nas'", "got 'Ackley'"),
+    ("DATASET: IMAGENET", "DATASET must be one of digits", "got 'IMAGENET'"),
     ("COLONY_SIZE: [7]", "COLONY_SIZE must be a whole number, got [7]", ""),
     ("RESIDUAL_BLOCKS_RATE: 2", "RESIDUAL_BLOCKS_RATE must be at most 1.0, got 2", ""),
     ("STOCHASTIC_SC_RATE: 2", "STOCHASTIC_SC_RATE must be at most 1.0, got 2", ""),
     ("TERMINATION_THRESHOLD_FACTOR: 2", "TERMINATION_THRESHOLD_FACTOR must be at most 1.0", ""),
     ("CUTOUT_PROB: 2", "CUTOUT_PROB must be at most 1.0", ""),
     ("OPTIMIZER: Adagrad", "OPTIMIZER.op must be one of 'SGD', 'Adam' or 'RMSprop', got 'Adagrad'", ""),
-    ("OPTIMIZER: !Operation {op: SGD, lr: 1}", "OPTIMIZER has no argument 'lr' for SGD", "learning_rate"),
+    ("OPTIMIZER: !Operation {op: SGD, rate: 1}", "OPTIMIZER has no argument 'rate' for SGD", "learning_rate"),
+    (
+        "OPERATIONS: {a: {op: ConvBnReLU, conv_filt: 8, filters: 8}}",
+        "OPERATIONS.a.filters and OPERATIONS.a.conv_filt",
+        "",
+    ),
+    (
+        "OPERATIONS: {a: {op: ResidualConvBnReLU, reg_filters: 0}}",
+        "OPERATIONS.a.reg_filters must be at least 1",
+        "got 0",
+    ),
+    ("OPTIMIZER: {op: SGD, lr: 1, learning_rate: 1}", "OPTIMIZER.lr and OPTIMIZER.learning_rate are one", "both"),
+    ("LR: many", "LR must be a finite number", "got 'many'"),
+    ("EPOCHS: '5.5'", "EPOCHS must be a whole number, got 5.5", ""),
+    ("EPOCHS: 3\nEpochs: 4", "EPOCHS and Epochs are one setting", "remove one"),
+    ("RESULTS_BASE_PATH: a\nRESULTS_FILE_PATH: b", "RESULTS_BASE_PATH and RESULTS_FILE_PATH are one", "both"),
     ("OPTIMIZER: 3", "OPTIMIZER must be a mapping of keys, got 3", ""),
     ("INPUT_STEM: conv3x3_8", "INPUT_STEM must be a list, got 'conv3x3_8'", ""),
     ("INPUT_STEM: [!Operation {op: Conv2D, filters: .nan}]", "INPUT_STEM[0].filters must be text", "got nan"),
@@ -218,6 +288,98 @@ def test_a_wrong_value_is_refused_under_the_key_that_the_file_has(
     assert message.startswith(begins)
     assert says in message
     assert f"({tmp_path / 'old.yaml'})" in message
+
+
+# What a file says, and what the operation is today.
+OLD_OPERATIONS: list[tuple[str, dict[str, Any]]] = [
+    ("{op: ConvBnReLU, conv_kern: 5, conv_filt: 16}", {"op": "ConvBnReLU", "filters": 16, "kernel_size": (5, 5)}),
+    ("{op: ConvBnReLU}", {"op": "ConvBnReLU", "filters": 32, "kernel_size": (3, 3)}),
+    ("{op: convbnrelu, conv_filter: '8'}", {"op": "ConvBnReLU", "filters": 8, "kernel_size": (3, 3)}),
+    ("{op: ConvBnReLU, conv_kernel: 5, filters: 8}", {"op": "ConvBnReLU", "filters": 8, "kernel_size": (5, 5)}),
+    ("{op: ConvBnReLU, conv_kern: [3, 5], conv_stride: 1}", {"op": "ConvBnReLU", "filters": 32, "kernel_size": [3, 5]}),
+    ("{op: ConvBnReLU, filters: 8, kernel_size: 5}", {"op": "ConvBnReLU", "filters": 8, "kernel_size": 5}),
+    (
+        "{op: ConvBnReLUAvgPool, conv_filt: 64, pool_size: 2, pool_stride: 2}",
+        {"op": "ConvBnReLUAvgPool", "filters": 64, "kernel_size": (3, 3)},
+    ),
+    (
+        "{op: ConvBnReLUAvgPool, pool_size: 3, pool_stride: 1}",
+        {"op": "ConvBnReLUAvgPool", "filters": 32, "kernel_size": (3, 3), "pool_size": 3, "pool_strides": 1},
+    ),
+    (
+        "{op: ResidualConvBnReLU}",
+        {"op": "ResidualConvBnReLU", "filters": 32, "kernel_size": (3, 3), "reg_filters": 32, "block_count": 2},
+    ),
+    (
+        "{op: ResidualConvBnReLU, conv_filt: 64, reg_identity: false, reg_filters: 16, block_count: 1}",
+        {"op": "ResidualConvBnReLU", "filters": 64, "kernel_size": (3, 3), "block_count": 1},
+    ),
+    (
+        "{op: ResidualConvBnReLU, conv_filt: 64, reg_identity: true, reg_filters: 16, block_count: 0}",
+        {"op": "ResidualConvBnReLU", "filters": 64, "kernel_size": (3, 3), "reg_filters": 16, "block_count": 1},
+    ),
+    ("{op: Activation}", {"op": "Activation", "activation": "linear"}),
+    ("{op: Activation, activation: linear}", {"op": "Activation", "activation": "linear"}),
+    ("{op: Activation, activation: relu}", {"op": "Activation", "activation": "relu"}),
+    ("{op: AveragePooling2D}", {"op": "AveragePooling2D", "pool_size": (2, 2)}),
+    ("{op: flatten}", {"op": "Flatten"}),
+    ("{op: MaxPool2D}", {"op": "MaxPooling2D"}),
+    ("{op: Batch_Normalization}", {"op": "BatchNormalization"}),
+    ("{op: Dense, units: '1024'}", {"op": "Dense", "units": 1024}),
+    (
+        "{op: Conv2D, filters: 8, kernel_size: '(3, 5)', activation: None}",
+        {"op": "Conv2D", "filters": 8, "kernel_size": [3, 5], "activation": None},
+    ),
+]
+PLACES = [
+    ("OPERATIONS: {{search_space: [a], reference_space: {{a: !Operation {} }} }}", "a"),
+    ("OPERATIONS: {{search_space: {{a: {} }} }}", "a"),
+    ("OPERATIONS: {{a: {} }}", "a"),
+    ("INPUT_STEM: [{}]", "input_stem_1"),
+    ("OUTPUT_STEM: [!Operation {}]", "output_stem_1"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), OLD_OPERATIONS, ids=[text for text, _ in OLD_OPERATIONS])
+def test_an_operation_means_what_it_meant_wherever_it_stands(
+    tmp_path: Path, text: str, expected: dict[str, Any]
+) -> None:
+    for place, key in PLACES:
+        config = load(write(tmp_path, place.format(text)))
+        assert config.warnings == ()
+        assert config.space.reference == {key: expected}
+        assert reference_space(config.space.reference)[key].op == expected["op"]
+
+
+# Text, the key that is named, and what is said of it.
+UNCLEAR = [
+    ("OPERATIONS: {a: {op: Dropout}}", "OPERATIONS.a.rate", "taken to be 0.15"),
+    ("OUTPUT_STEM: [{op: Dropout}]", "OUTPUT_STEM[0].rate", "taken to be 0.15"),
+    ("OPERATIONS: {a: {op: ConvBnReLU, conv_stride: 2}}", "OPERATIONS.a.conv_stride", "never used it"),
+    ("OPTIMIZER: {op: SGD, decay: 0.0005}", "OPTIMIZER.decay", "final_lr"),
+    ("OPTIMIZER: {op: SGD, learning_rate: 0.1}\nINITIAL_LR: 0.08", "OPTIMIZER.learning_rate", "overrules"),
+    ("LR: 0.1\nINITIAL_LR: 0.08\nFINAL_LR: 0.01", "LR", "overrules"),
+    (
+        "OPERATIONS: {search_space: {a: {op: Dropout, rate: 0.2}}, reference_space: {a: {op: Dropout, rate: 0.1}}}",
+        "OPERATIONS.search_space.a",
+        "OPERATIONS.reference_space.a differs and is what is built",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "key", "says"), UNCLEAR, ids=[text for text, _, _ in UNCLEAR])
+def test_what_is_not_taken_as_it_stands_is_named(tmp_path: Path, text: str, key: str, says: str) -> None:
+    (warning,) = load(write(tmp_path, text)).warnings
+    assert warning.startswith(f"{key} is ")
+    assert says in warning
+    assert f"({tmp_path / 'old.yaml'})" in warning
+
+
+def test_registered_names_are_what_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.OPERATIONS._entries, "relu", (dict, __name__))
+    assert load(write(tmp_path, "OPERATIONS: {a: {op: relu}}")).space.reference == {"a": {"op": "relu"}}
+    monkeypatch.setitem(registry.DATASETS._entries, "MyIcons", (dict, __name__))
+    assert load(write(tmp_path, "DATASET: MyIcons")).dataset.name == "MyIcons"
 
 
 def test_momentum_with_too_few_epochs_is_refused_in_the_files_own_words(tmp_path: Path) -> None:

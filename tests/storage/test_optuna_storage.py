@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from hivenas.errors import ConfigError, StorageError
-from hivenas.storage.optuna_storage import open_storage
+from hivenas.storage.optuna_storage import _PACKAGES, open_storage
 from hivenas.storage.optuna_study import MirrorStudy
 from tests.interruptions import ctrl_c_in_a_transaction
 from tests.storage.studies import STATE, columns, config_of, info_of, opened, rows_of_a_search, study_of, write
@@ -40,6 +42,7 @@ def test_an_address_that_is_none_is_refused(address: str, says: str) -> None:
     ("scheme", "module", "package"),
     [
         ("postgresql+psycopg2", "psycopg2", "psycopg2-binary"),
+        ("postgresql+psycopg", "psycopg", r"psycopg[binary]"),
         ("mysql", "MySQLdb", "mysqlclient"),
         ("mysql+pymysql", "pymysql", "pymysql"),
     ],
@@ -146,3 +149,13 @@ def test_ctrl_c_waits_until_an_evaluation_is_recorded_and_leaves_no_lock(tmp_pat
         assert columns(recorded.trials) == columns(rows_of_a_search())
         other.begin("u1", overwrite=False)
         assert other.sync(rows_of_a_search(), STATE | {"stage": "done"}) == 0
+
+
+def test_the_documentation_names_the_driver_that_the_pinned_sqlalchemy_chooses() -> None:
+    root = Path(__file__).parents[2]
+    (pinned,) = re.findall(r"^SQLAlchemy==(\d+\.\d+)", (root / "constraints.txt").read_text(), re.MULTILINE)
+    if not sqlalchemy.__version__.startswith(f"{pinned}."):
+        pytest.skip(f"SQLAlchemy {pinned} is pinned, {sqlalchemy.__version__} is installed")
+    driver = sqlalchemy.make_url("postgresql://bees@db.example/books").get_dialect().driver
+    (command,) = re.findall(r"^pip install (.*)$", (root / "docs/how-to/stores.md").read_text(), re.MULTILINE)
+    assert _PACKAGES[driver] in command

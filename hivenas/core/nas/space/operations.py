@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 CELL_ARGUMENTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyType(
     {
         "ConvBnReLU": (("filters", "kernel_size"), ()),
-        "ConvBnReLUAvgPool": (("filters", "kernel_size"), ()),
+        "ConvBnReLUAvgPool": (("filters", "kernel_size"), ("pool_size", "pool_strides")),
         "ResidualConvBnReLU": (("filters", "kernel_size"), ("reg_filters", "block_count")),
     }
 )

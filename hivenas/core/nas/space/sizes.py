@@ -156,9 +156,11 @@ def _conv_bn_relu(shape: Shape, *, filters: int, kernel_size: Any) -> Size:
     return conv.then(_normalization(conv.shape))
 
 
-def _conv_bn_relu_avg_pool(shape: Shape, *, filters: int, kernel_size: Any) -> Size:
+def _conv_bn_relu_avg_pool(
+    shape: Shape, *, filters: int, kernel_size: Any, pool_size: Any = 2, pool_strides: Any = 2
+) -> Size:
     block = _conv_bn_relu(shape, filters=filters, kernel_size=kernel_size)
-    return block.then(_pooling(block.shape, pool_size=2, strides=2, padding="same"))
+    return block.then(_pooling(block.shape, pool_size=pool_size, strides=pool_strides, padding="same"))
 
 
 def _residual_conv_bn_relu(

@@ -31,10 +31,18 @@ def conv_bn_relu(x: Tensor, name: str, *, filters: int, kernel_size: int | Seque
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def conv_bn_relu_avg_pool(x: Tensor, name: str, *, filters: int, kernel_size: int | Sequence[int]) -> Tensor:
+def conv_bn_relu_avg_pool(
+    x: Tensor,
+    name: str,
+    *,
+    filters: int,
+    kernel_size: int | Sequence[int],
+    pool_size: int | Sequence[int] = 2,
+    pool_strides: int | Sequence[int] = 2,
+) -> Tensor:
     """ConvBnReLU → AveragePooling2D (2, stride 2, same)."""
     x = conv_bn_relu(x, name, filters=filters, kernel_size=kernel_size)
-    return layers.AveragePooling2D(2, strides=2, padding="same", name=f"{name}_pool")(x)
+    return layers.AveragePooling2D(pool_size, strides=pool_strides, padding="same", name=f"{name}_pool")(x)
 
 
 def residual_conv_bn_relu(

@@ -131,6 +131,7 @@ OPERATIONS: list[tuple[str, dict[str, Any]]] = [
     ("SpatialDropout2D", {"rate": 0.5}),
     ("ConvBnReLU", {"filters": 6, "kernel_size": [3, 2]}),
     ("ConvBnReLUAvgPool", {"filters": 6, "kernel_size": [3, 3]}),
+    ("ConvBnReLUAvgPool", {"filters": 6, "kernel_size": [3, 3], "pool_size": 3, "pool_strides": (1, 3)}),
     ("ResidualConvBnReLU", {"filters": 6, "kernel_size": [3, 3], "block_count": 3}),
     ("ResidualConvBnReLU", {"filters": 6, "kernel_size": [3, 3], "block_count": 0, "reg_filters": 2}),
 ]

@@ -17,7 +17,7 @@ from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.seeds import derive_seed, drawn_seed
 from hivenas.errors import ConfigError
 from hivenas.run.callbacks import Callback
-from hivenas.run.data_summary import describe_data
+from hivenas.run.data import describe_data
 from hivenas.run.plan import Plan, check_inputs, plan
 
 if TYPE_CHECKING:

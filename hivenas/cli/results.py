@@ -60,6 +60,7 @@ def of_search(result: SearchResult) -> Outcome:
         **counts,
         "waiting": result.waiting,
         "test_accuracy": result.test_accuracy,
+        "never_named": list(result.never_named),
         "model_uri": result.model_uri,
         "registered": result.registered,
     }
@@ -250,13 +251,14 @@ def _proposers(config: Config, plan: Plan) -> str:
 
 def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
     """Prints a configuration with its defaults, its data, and what a search would do."""
-    from hivenas.run.data_summary import oddities, summary
+    from hivenas.core.nas.data.memory import WorkerMemory
+    from hivenas.run.data_summary import summary
 
     click.echo(config.to_yaml())
     if data:
         click.echo(f"# data:         {summary(data)}")
-        for oddity in oddities(data):
-            click.echo(f"# warning:      {oddity}")
+        for remark in data["remarks"]:
+            click.echo(f"# warning:      {remark}")
     size = "continuous" if plan.space_size is None else f"{plan.space_size:,} architectures"
     bounded = plan.share_within is not None
     click.echo(f"# space:        {'at most ' if bounded else ''}{size}")
@@ -277,4 +279,6 @@ def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
         click.echo(f"# momentum:     {config.evaluation.momentum_epochs} of them in every iteration")
     if plan.epochs and config.full_train.enabled:
         click.echo(f"# then:         {config.full_train.epochs} epochs of full training")
+    if data:
+        click.echo(f"# memory:       {WorkerMemory.of(data)}")
     click.echo(f"# results:      {config.results.dir}/{config.name}/")

@@ -254,6 +254,12 @@ def child_of(proposal: Proposal | None, evaluation: Evaluation, context: RunCont
     )
 
 
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """Names of classes for a line or a tag: the first ten, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def _tags(proposal: Proposal | None, evaluation: Evaluation, search: str, phase: Phase) -> dict[str, str]:
     candidate = str(evaluation.candidate)
     tags = {
@@ -272,6 +278,8 @@ def _tags(proposal: Proposal | None, evaluation: Evaluation, search: str, phase:
         }
     if evaluation.reason:
         tags["hivenas.reason"] = evaluation.reason
+    if never := evaluation.extra.get("never_named"):
+        tags["hivenas.never_named"] = listed(never)
     if proposal and proposal.parent:
         tags["hivenas.parent_candidate"] = proposal.parent
     return tags

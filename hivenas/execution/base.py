@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from concurrent.futures import Future
-from typing import ClassVar, Self, TypeVar
+from typing import Self, TypeVar
 
 from hivenas.execution.tasks import Task
 
@@ -19,7 +19,7 @@ class TaskExecutor(ABC):
             meanwhile.
     """
 
-    runs_at_once: ClassVar[bool] = False
+    runs_at_once: bool = False
 
     @abstractmethod
     def submit(self, task: Task[T]) -> Future[T]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config import Config
+from hivenas.core.nas.data.datasets import load_dataset
 from hivenas.core.nas.nas_interface import interface_of, run_proposal
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Evaluation, Proposal, encode_candidate
@@ -83,6 +84,25 @@ def describe_data(config: Config) -> Task[dict[str, Any]]:
     return Task("describe_data", _describe_data, (config,))
 
 
+def digest_data(config: Config) -> Task[str]:
+    """Loads the data set, whether or not the process has it already, and gives its digest."""
+    return Task("digest_data", _digest_data, (config,))
+
+
+def on_data(task: Task[T], config: Config, digest: str) -> Task[T]:
+    """A task that is refused, with a DatasetError, by a process whose data are not those of a digest.
+
+    Args:
+        task: to be carried out.
+        config: the configuration, with the run's seed, of the data; a task of others stays as it is.
+        digest: of the data.
+    """
+    own = next((each for each in task.arguments if isinstance(each, Config)), None)
+    if own is None or (own.dataset, own.seed) != (config.dataset, config.seed):
+        return task
+    return replace(task, call=_on_data, arguments=(digest, task.call, *task.arguments))
+
+
 def augmented_examples(config: Config) -> Task[NDArray[np.float32]]:
     """Training images as they are and augmented, for people to look at."""
     return Task("augmented_examples", _augmented_examples, (config,))
@@ -120,6 +140,17 @@ def _evaluate_with(objective: ByValue[ObjectiveInterface], proposal: Proposal) -
 
 def _describe_data(config: Config) -> dict[str, Any]:
     return interface_of(config).eval_strategy.data.describe()
+
+
+def _digest_data(config: Config) -> str:
+    assert config.seed is not None
+    return load_dataset(config.dataset, config.seed).digest()
+
+
+def _on_data(digest: str, call: Callable[..., T], *arguments: Any) -> T:
+    config = next(each for each in arguments if isinstance(each, Config))
+    interface_of(config).eval_strategy.refuse_other_data(digest)
+    return call(*arguments)
 
 
 def _augmented_examples(config: Config) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.core.nas.space.operations import reference_space
 from hivenas.core.nas.space.outline import Outline, Outliner, changes
 from hivenas.core.records import Evaluation, Proposal
-from hivenas.core.tracked import Page
+from hivenas.core.tracked import Page, listed
 from hivenas.reports.diagram import as_lines, as_svg
 
 _LONGEST_DRAWING = 5000  # characters, of the 8,000 that MLflow shows of a description
@@ -108,6 +108,8 @@ def _outcome(evaluation: Evaluation, figure: str) -> str:
         text += f" after {evaluation.age} epochs"
     if evaluation.params:
         text += f", {evaluation.params:,} parameters"
+    never = evaluation.extra.get("never_named")
+    text += f". It never answers {as_code(listed(never))}" if never else ""
     return text + (f". Stopped early: {evaluation.reason}." if evaluation.status == "stopped" else ".")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from hivenas.core.history import ranking
 from hivenas.core.records import Trial
+from hivenas.core.tracked import listed
 from hivenas.reports.candidate import as_code
 from hivenas.reports.findings import busy_seconds, common_reasons
 from hivenas.reports.report_data import ReportData
@@ -81,7 +82,8 @@ def _standing(data: ReportData) -> str:
         low_high = data.test_interval
         between = f" (95 % confidence: {low_high[0]:.4f} … {low_high[1]:.4f})" if low_high else ""
         accuracy = f"**{data.test_accuracy:.4f}** test accuracy{between}"
-        return f"**Finished**: the best network, trained fully, has {accuracy}."
+        never = f"; it never answers {as_code(listed(data.never_named))}" if data.never_named else ""
+        return f"**Finished**: the best network, trained fully, has {accuracy}{never}."
     how = "Failed" if data.condition == "failed" else "Ended early"
     return f"**{how}** after {counted}: {as_code(data.reason)}"
 

@@ -38,6 +38,7 @@ class ReportData:
         run_id: the search's run there.
         test_accuracy: of the fully trained best; None without.
         test_interval: its confidence interval of 95 %; None without.
+        never_named: classes of the test split that it takes no image for.
         model_uri: of the registered model; empty without.
         verdict: a sentence on whether that has become the champion; empty without.
     """
@@ -60,6 +61,7 @@ class ReportData:
     run_id: str = ""
     test_accuracy: float | None = None
     test_interval: tuple[float, float] | None = None
+    never_named: tuple[str, ...] = ()
     model_uri: str = ""
     verdict: str = ""
 

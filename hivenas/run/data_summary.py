@@ -6,31 +6,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from hivenas.config import Config
 from hivenas.core.nas.data.class_folders import counted
-from hivenas.core.nas.data.datasets import describe_dataset
-from hivenas.core.seeds import drawn_seed
-
-_NAMED = 3
 
 logger = logging.getLogger("hivenas")
-
-
-def describe_data(config: Config) -> dict[str, Any]:
-    """Reads a configuration's data, as every process that trains will, and describes them.
-
-    Data sets that come with hivenas are not read: their sizes are known.
-
-    Args:
-        config: the configuration.
-
-    Returns:
-        As `Dataset.describe`, of built-in data its counts alone; empty where nothing is trained.
-
-    Raises:
-        DatasetError: data that cannot be found, or cannot be trained on.
-    """
-    return describe_dataset(config.dataset, drawn_seed(config.seed)) if config.objective == "nas" else {}
 
 
 def summary(data: Mapping[str, Any]) -> str:
@@ -55,20 +33,11 @@ def summary(data: Mapping[str, Any]) -> str:
     return text
 
 
-def oddities(data: Mapping[str, Any]) -> list[str]:
-    """Warnings of what nothing can be learnt from."""
-    alike = data.get("alike", ())
-    if not alike:
-        return []
-    more = f" and {len(alike) - _NAMED} more" if len(alike) > _NAMED else ""
-    return [f"all images of {', '.join(alike[:_NAMED])}{more} are the same picture; look at what was saved in them"]
-
-
 def say(data: Mapping[str, Any]) -> None:
-    """Logs the summary, and a warning for each oddity."""
+    """Logs the summary, and a warning for each remark."""
     logger.info("data: %s", summary(data))
-    for oddity in oddities(data):
-        logger.warning("%s", oddity)
+    for remark in data["remarks"]:
+        logger.warning("%s", remark)
 
 
 def _colour(rgb: list[int]) -> str:

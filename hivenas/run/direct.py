@@ -17,7 +17,7 @@ from hivenas.core.tracked import Child, RunContext, child_of, link_to
 from hivenas.core.tracker import Tracker
 from hivenas.errors import TrackingError
 from hivenas.reports.candidate import CandidatePages
-from hivenas.storage import Ledger, best_recorded, open_adhoc, open_folder
+from hivenas.storage import Ledger, best_recorded, open_adhoc, open_folder, recorded_digest
 
 logger = logging.getLogger("hivenas")
 
@@ -102,6 +102,8 @@ class DirectCalls:
 
     def _fully_train(self, train: Callable[[], Evaluation]) -> Evaluation:
         with open_folder(self._config, make=True) as ledger:
+            if digest := recorded_digest(ledger, self._config):
+                self._interface.eval_strategy.refuse_other_data(digest)
             evaluation = train()
             self._track(self._child(None, evaluation))
             ledger.folder.drop_checkpoints(str(evaluation.candidate))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from hivenas.core.nas.training.predictions import TestPredictions
 from hivenas.core.recipe import Recipe
 from hivenas.core.records import Evaluation, Trial
 from hivenas.core.seeds import arch_hash
-from hivenas.core.tracked import Published, RunContext, ServableModel, child_of
+from hivenas.core.tracked import Published, RunContext, ServableModel, child_of, listed
 from hivenas.errors import TrainingError
 from hivenas.reports import draw_predictions, model_note
 from hivenas.reports.candidate import CandidatePages
@@ -26,6 +27,8 @@ from hivenas.run.result import Trained
 from hivenas.storage import Message, Sent
 
 _LONGEST_TAG = 5000
+
+logger = logging.getLogger("hivenas")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,14 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
     """
     chain = decode(str(evaluation.candidate), reference_space(config.space.reference))
     folder = ResultsFolder(config.results.dir, config.name)
+    if never := evaluation.extra.get("never_named"):
+        logger.warning(
+            "the fully trained network never answers %s, %s of the test split's classes: its accuracy hides that, its "
+            "confusion matrix in %s shows it",
+            listed(never),
+            len(never),
+            folder.plots,
+        )
     context = RunContext(
         search=config.name,
         phase="full_train",
@@ -136,6 +147,7 @@ def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mappi
         "hivenas.test_data": data["test_digest"],
         "hivenas.classes": _class_names(data),
         "hivenas.seed": str(config.seed),
+        **({"hivenas.never_named": listed(figures["never_named"])} if "never_named" in figures else {}),
         **_git_origin(),
     }
 

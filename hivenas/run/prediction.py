@@ -89,7 +89,7 @@ def classify(model: TrackedModel, files: Sequence[str], scale: Scale | None = No
         else:
             images.append(next(read))
             places.append((file, None))
-    probabilities = model.probabilities(np.stack(images))
+    probabilities = model.probabilities(images)
     names = model.class_names or tuple(str(code) for code in range(probabilities.shape[1]))
     return [_prediction(*place, row, names) for place, row in zip(places, probabilities, strict=True)]
 
@@ -118,9 +118,16 @@ def _pictures(model: TrackedModel, files: Sequence[Path], scale: Scale | None) -
         return _bytes(model, files, pixels)
     values = f"{low:g}…{high:g}"
     logger.warning("pixels of 0…255 were taken as %s, the values of the images that the model was trained on", values)
-    scaled = low + pixels.astype(np.float64) / 255 * (high - low)
-    converted: NDArray[Any] = (np.rint(scaled) if model.dtype.kind in "ui" else scaled).astype(model.dtype)
-    return converted
+    return _scaled(pixels, low, high, model.dtype)
+
+
+def _scaled(pixels: NDArray[np.uint8], low: float, high: float, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Pixels with the values low…high in the place of 0…255; one image at a time is held in 64 bits."""
+    images = np.empty(pixels.shape, dtype)
+    for target, image in zip(images, pixels, strict=True):
+        scaled = low + image.astype(np.float64) / 255 * (high - low)
+        target[...] = np.rint(scaled) if dtype.kind in "ui" else scaled
+    return images
 
 
 def _known_scale(model: TrackedModel, file: Path, given: Scale | None) -> Scale:

@@ -134,6 +134,7 @@ def report_data(config: Config, result: SearchResult, condition: Condition, dige
         run_id=result.run_id,
         test_accuracy=result.test_accuracy,
         test_interval=result.test_interval,
+        never_named=result.never_named,
         model_uri=result.model_uri,
     )
 

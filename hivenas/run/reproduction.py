@@ -12,7 +12,7 @@ from hivenas.core.folder import ResultsFolder
 from hivenas.core.recipe import Difference, Recipe, different_environment, different_figures
 from hivenas.core.records import EpochFigures, Evaluation, Proposal, StopThreshold
 from hivenas.errors import MissingResultsError, TrainingError
-from hivenas.execution import Task, evaluate_network, full_training, make_executor
+from hivenas.execution import Task, evaluate_network, full_training, make_executor, on_data
 
 if TYPE_CHECKING:
     from hivenas.tracking.fetching import TrackedRun
@@ -44,6 +44,7 @@ def reproduce(run: TrackedRun) -> Reproduction:
         run: the run.
 
     Raises:
+        DatasetError: the data are not those that the run was trained on.
         MissingResultsError: the run has no recipe, or a state that it started from is gone.
         TrainingError: it cannot be trained here.
     """
@@ -59,8 +60,11 @@ def reproduce(run: TrackedRun) -> Reproduction:
         # On this machine, whatever cluster the search had; whether other GPUs, or none, matter is what is found out.
         kind = "serial" if config.execution.kind == "serial" else "process"
         here = config.execution.model_copy(update={"kind": kind, "workers": 1, "address": None, "gpus": None})
+        task = _training(recipe, config)
+        if digest := recipe.environment.get("data", ""):
+            task = on_data(task, config, digest)
         with make_executor(here, results) as executor:
-            evaluation = executor.submit(_training(recipe, config)).result()
+            evaluation = executor.submit(task).result()
     if evaluation.status == "failed":
         raise TrainingError(f"{recipe.candidate} cannot be trained here: {evaluation.reason}")
     figures = different_figures(recipe.history, evaluation.history)

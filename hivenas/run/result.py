@@ -120,6 +120,11 @@ class SearchResult:
         return None if low is None or high is None else (low, high)
 
     @property
+    def never_named(self) -> tuple[str, ...]:
+        """Classes of the test split that the fully trained best takes no image for; none without a full training."""
+        return tuple(self.full_training.extra.get("never_named", ())) if self.full_training else ()
+
+    @property
     def model_file(self) -> Path | None:
         """The Keras file of the fully trained best, from raw images to probabilities; None without one here."""
         file = Path(self.full_training.extra.get("model", "")) if self.full_training else Path()

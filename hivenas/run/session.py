@@ -21,7 +21,7 @@ from hivenas.errors import DatasetError, MissingResultsError, RunError, Tracking
 from hivenas.execution import TaskExecutor, make_executor, tasks
 from hivenas.reports import draw_augmentation, draw_plots
 from hivenas.run.callbacks import Callback, CallbackList
-from hivenas.run.data_summary import say
+from hivenas.run.data import first_digest, settle_data
 from hivenas.run.final_training import FullTraining, message_of, recorded_full_training, trained_of
 from hivenas.run.loop import Search
 from hivenas.run.pages import CONDITIONS, SearchPages
@@ -146,10 +146,12 @@ class Session:
 
     def _open(self) -> Mapping[str, Any]:
         """Looks at the data, then opens the parent run; returns what the data are."""
+        new = self.info.trains and not self.ledger.state.data
+        first = first_digest(self.config, self.executor, self.ledger.folder) if new else ""
         data = self._describe_data()
         self._refuse_other_data(data)
         if self.info.trains:
-            say(data)
+            self.executor = settle_data(self.config, self.executor, data, first)
         pictures = self._draw_augmentation() if self.info.trains else []
         self.pages.set_data(data if self.info.trains else {})
         card = SearchCard(

@@ -9,11 +9,11 @@ from hivenas.config import Config
 from hivenas.core.seeds import drawn_seed
 from hivenas.errors import TrackingError
 from hivenas.execution import make_executor, tasks
-from hivenas.run.data_summary import say
+from hivenas.run.data import first_digest, settle_data
 from hivenas.run.final_training import FullTraining, message_of, trained_of
 from hivenas.run.result import Trained
 from hivenas.run.tracked import open_tracker, publisher, send_all
-from hivenas.storage import Outbox, open_folder
+from hivenas.storage import Outbox, open_folder, recorded_digest
 from hivenas.tracking import make_tracker
 
 
@@ -38,6 +38,7 @@ def train_alone(config: Config, training: StandaloneTraining) -> Trained:
     """Trains an architecture fully, tracks it and publishes the model.
 
     Raises:
+        DatasetError: the data are not those of the search, or others whenever they are loaded.
         TrackingError: what a search left to be told was not taken, so that its run is not known.
         TrainingError: the training failed.
     """
@@ -51,10 +52,10 @@ def train_alone(config: Config, training: StandaloneTraining) -> Trained:
         run_id = ledger.state.run_id
         recorded = ledger.state.seed if ledger.state.has_begun and config.seed is None else config.seed
         seeded = config.model_copy(update={"seed": drawn_seed(recorded)})
+        first = recorded_digest(ledger, seeded) or first_digest(seeded, executor, ledger.folder)
         data = executor.submit(tasks.describe_data(seeded)).result()
-        say(data)
         task = tasks.full_training(seeded, training.arch, training.weights_filename)
-        evaluation = executor.submit(task).result()
+        evaluation = settle_data(seeded, executor, data, first).submit(task).result()
         message = message_of(
             seeded,
             evaluation,

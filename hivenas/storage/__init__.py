@@ -13,6 +13,7 @@ from hivenas.storage.opening import (
     open_folder,
     open_search,
     recorded,
+    recorded_digest,
 )
 from hivenas.storage.outbox import Message, Outbox, Sent
 from hivenas.storage.state import SearchState, Stage
@@ -37,4 +38,5 @@ __all__ = [
     "read_ledger",
     "read_state",
     "recorded",
+    "recorded_digest",
 ]

@@ -187,6 +187,19 @@ def best_recorded(folder: ResultsFolder) -> Trial:
     return ranked[0]
 
 
+def recorded_digest(ledger: Ledger, config: Config) -> str:
+    """The digest of the data that a folder's search began with.
+
+    Returns:
+        Empty where that is not known, or where the configuration, with the run's seed, asks for other data.
+    """
+    if not ledger.state.data or not ledger.config_yaml or ledger.state.seed != config.seed:
+        return ""
+    before = parse_yaml(ledger.config_yaml, str(ledger.folder.ledger)) or {}
+    same = from_mapping({"dataset": before.get("dataset", {})}).dataset == config.dataset
+    return ledger.state.data if same else ""
+
+
 def condition_of(folder: ResultsFolder, state: SearchState | None) -> Condition:
     """The condition of what is recorded: `finished`, `running`, `interrupted` in whatever way, or no search at all.
 

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import mlflow
@@ -67,11 +67,11 @@ class TrackedModel:
         self.background: tuple[int, int, int] | None = tuple(known["background"]) if "background" in known else None
         self.class_names = tuple(str(name) for name in known["class_names"]) if "class_names" in known else None
 
-    def probabilities(self, images: NDArray[Any]) -> NDArray[np.float32]:
+    def probabilities(self, images: Sequence[NDArray[Any]] | NDArray[Any]) -> NDArray[np.float32]:
         """Ask the model, which is loaded, with Keras.
 
         Args:
-            images: (count, height, width, channels), of the model's own shape and dtype.
+            images: (count, height, width, channels), or a list of so many, of the model's own shape and dtype.
 
         Returns:
             (count, classes)
@@ -80,7 +80,7 @@ class TrackedModel:
             MissingResultsError: it cannot be loaded here.
             TrackingError: the MLflow store does not answer.
         """
-        batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
+        batches = (np.asarray(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH))
         with _quiet():
             network = self._loaded()
             answers = np.concatenate([np.asarray(network(batch, training=False)) for batch in batches])

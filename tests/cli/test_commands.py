@@ -201,6 +201,20 @@ def test_check_looks_at_the_images(
     assert len(result.output.splitlines()) == 1 or result.exit_code == 0
 
 
+def test_check_says_what_the_data_take_and_where_they_mislead(tmp_path: Path) -> None:
+    labels = np.array(["sound"] * 95 + ["torn"] * 5)
+    images = np.random.default_rng(0).integers(0, 256, (100, 4, 4, 3), dtype=np.uint8)
+    np.savez(tmp_path / "rare.npz", x_train=images, y_train=labels)
+    file = write(tmp_path, f"dataset: {{name: npz, path: {tmp_path / 'rare.npz'}}}\n")
+    output = invoke("check", "--config", file).output
+    assert re.search(r"# memory: +about 0\.6 GiB a worker: 1 MiB for the images \(1 MiB as they are\)", output)
+    assert re.search(r"# warning: +95\.\d % of the training images are of class 'sound', rare are 'torn'", output)
+    assert yaml.safe_load(output)["dataset"]["name"] == "npz"
+    built_in = invoke("check", "--config", write(tmp_path, "dataset: {name: cifar10}\n")).output
+    assert "# memory:       about 1.3 GiB a worker: 0.7 GiB for the images (0.2 GiB as they are)" in built_in
+    assert "# memory" not in invoke("check", "--config", write(tmp_path, "objective: sphere_min\n")).output
+
+
 def test_report_needs_neither_data_nor_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with open_adhoc(from_mapping({"name": "gone"})) as ledger:

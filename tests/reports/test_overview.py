@@ -64,6 +64,15 @@ def test_a_finished_search_tells_its_story_in_the_first_lines() -> None:
     assert RESUME in note
 
 
+def test_classes_that_the_model_never_names_are_told_with_its_accuracy() -> None:
+    named = search("finished", test_accuracy=0.95, never_named=tuple(f"c{number}" for number in range(12)))
+    first = search_note(named, drawing=drawing).splitlines()[0]
+    assert first.startswith(
+        "**Finished**: the best network, trained fully, has **0.9500** test accuracy; it never answers `c0, c1"
+    )
+    assert "c9 and 2 more`." in first
+
+
 @pytest.mark.parametrize(
     ("condition", "said"),
     [

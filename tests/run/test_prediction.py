@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -32,8 +33,8 @@ class Remembered:
     class_names: tuple[str, ...] = ("a", "b")
     images: list[NDArray[Any]] = field(default_factory=list)
 
-    def probabilities(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        self.images.append(images)
+    def probabilities(self, images: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+        self.images.append(np.stack(images))
         return np.tile(np.array([0.75, 0.25], np.float32), (len(images), 1))
 
     def asked(self, files: list[Path], scale: Scale | None = None) -> NDArray[Any]:

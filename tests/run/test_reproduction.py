@@ -17,7 +17,7 @@ from hivenas import api
 from hivenas.cli.commands import main
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.records import Trial
-from hivenas.errors import MissingResultsError, TrackingError
+from hivenas.errors import DatasetError, MissingResultsError, TrackingError
 
 pytestmark = [pytest.mark.keras, pytest.mark.slow]
 
@@ -97,6 +97,16 @@ def test_what_differs_is_said_and_so_is_what_may_be_why(store: str, trials: list
     assert repr(first["loss"]) in done.output
     assert "keras  2.0" in done.output
     assert not ResultsFolder(tmp_path / "results", "again").path.exists()
+
+
+def test_a_run_of_other_data_is_not_trained_again(store: str, trials: list[Trial]) -> None:
+    recipe = json.loads(mlflow.artifacts.load_text(f"runs:/{chosen(trials, 'stopped')}/recipe.json"))
+    recipe["environment"]["data"] = "0123456789abcdef"
+    client = mlflow.MlflowClient()
+    forged = client.create_run("0").info.run_id
+    client.log_text(forged, json.dumps(recipe), "recipe.json")
+    with pytest.raises(DatasetError, match=r"digest 0123456789abcdef first and \w+ now; other files of it lie on this"):
+        api.reproduce(forged)
 
 
 def test_what_cannot_be_reproduced_is_said_in_a_line(

@@ -63,6 +63,9 @@ def test_figures_of_a_full_training_are_there_where_there_was_one(tmp_path: Path
     trained = Evaluation("input|a|output", "complete", 0.8, extra=figures | {"model": str(model)})
     found = result(full_training=trained)
     assert (found.test_accuracy, found.test_loss, found.test_interval) == (0.9, 0.3, (0.85, 0.94))
+    assert (without.never_named, found.never_named) == ((), ())
+    told = result(full_training=Evaluation("input|a|output", "complete", 0.8, extra=figures | {"never_named": ["x"]}))
+    assert told.never_named == ("x",)
     assert found.model_file is None
     model.touch()
     assert found.model_file == model

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hivenas.core.folder import write_atomically
+from hivenas.core.tracked import listed
 from hivenas.reports.charts import charts, role_names, style, symbols
 from hivenas.reports.findings import MOST_DRAWN
 from hivenas.reports.page.tables import chain_of, components_of, lines
@@ -91,7 +92,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"duration": duration, "moment": _moment, "figure": figure, "quoted": shlex.quote}
+    made.filters |= {"duration": duration, "moment": _moment, "figure": figure, "quoted": shlex.quote, "listed": listed}
     return made
 
 

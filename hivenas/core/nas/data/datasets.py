@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib
 import os
 from collections.abc import Callable, Mapping
@@ -20,25 +19,20 @@ from hivenas.config.registry import DATASETS
 from hivenas.core.nas.data.class_folders import folder_way_out
 from hivenas.core.nas.data.image_arrays import ARRAYS, Images, LabelledImages, Labels, check_names
 from hivenas.core.nas.data.image_files import read_image_folder, read_npz
+from hivenas.core.nas.data.moments import channel_moments
+from hivenas.core.nas.data.remarks import LabelledSplit, remarks
+from hivenas.core.nas.data.sameness import digest_of, other_data, unchanged
 from hivenas.core.nas.data.splits import split
-from hivenas.core.nas.data.values import (
-    BYTES,
-    Scale,
-    are_alike,
-    check_scale,
-    classes_alike,
-    known_scale,
-    refuse_alike,
-)
+from hivenas.core.nas.data.values import BYTES, Scale, check_scale, known_scale, refuse_alike
 from hivenas.errors import ConfigError, DatasetError, first_line
 
 Loader = Callable[[str | None], Mapping[str, Any]]
 L = TypeVar("L", bound=Loader)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Dataset:
-    """Raw images and labels, split; what is computed from them comes from the training split alone.
+    """Raw images and labels, split; what is computed from them comes from the training split alone, and once.
 
     Args:
         name: as in the configuration.
@@ -74,16 +68,24 @@ class Dataset:
 
     def statistics(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Mean and variance of every channel over the training split."""
-        pixels = self.x_train.reshape(-1, self.shape[2]).astype(np.float64)
-        return pixels.mean(axis=0).astype(np.float32), pixels.var(axis=0).astype(np.float32)
+        return self._moments
 
     def digest(self) -> str:
         """A hash of every image and label, in order: the same data give the same digest on every machine."""
-        return _digest(self.x_train, self.y_train, self.x_val, self.y_val, self.x_test, self.y_test)
+        return self._digest
 
     def test_digest(self) -> str:
         """A hash of the test split and the classes: models of equal ones are comparable by their test accuracy."""
-        return _digest(self.x_test, self.y_test, np.array(self.class_names, dtype=np.str_))
+        return digest_of(self.x_test, self.y_test, np.array(self.class_names, dtype=np.str_))
+
+    @functools.cached_property
+    def _moments(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        mean, variance = channel_moments(self.x_train)
+        return mean.astype(np.float32), variance.astype(np.float32)
+
+    @functools.cached_property
+    def _digest(self) -> str:
+        return digest_of(self.x_train, self.y_train, self.x_val, self.y_val, self.x_test, self.y_test)
 
     def describe(self) -> dict[str, Any]:
         """Describe the data for the records: name, digests, images and their values, classes, size of each split."""
@@ -104,22 +106,15 @@ class Dataset:
             "background": list(self.background),
             "left_out": dict(self.left_out),
             "transparent": self.transparent,
-            "alike": self._alike(),
+            "remarks": self.remarks(),
         }
 
-    def _alike(self) -> list[str]:
-        """Splits, and classes of the training split, in which all of several images are one picture."""
-        splits = {"validation": self.x_val, "test": self.x_test}
-        found = [f"the {name} split" for name, x in splits.items() if len(x) > 1 and are_alike(x)]
-        return found + [f"class {self.class_names[code]!r}" for code in classes_alike(self.x_train, self.y_train)]
-
-
-def _digest(*arrays: NDArray[Any]) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()[:16]
+    def remarks(self) -> list[str]:
+        """Lines on what may mislead whoever trains on the data; none of those that everybody knows."""
+        if self.name in SOURCES:
+            return []
+        train, val = LabelledSplit(self.x_train, self.y_train), LabelledSplit(self.x_val, self.y_val)
+        return remarks(train, val, LabelledSplit(self.x_test, self.y_test), self.class_names)
 
 
 def _digits() -> dict[str, Any]:
@@ -208,7 +203,8 @@ def register_dataset(name: str, loader: L | None = None) -> L | Callable[[L], L]
         loader: takes `dataset.path` (None where it is not given) and returns a mapping of arrays named as in an npz
             file: x_train, y_train[, x_val, y_val, x_test, y_test]. Where val is given it is the validation split;
             where test is missing a fifth of each class becomes the test split. It is called in every process that
-            trains, so it must return the same arrays every time.
+            trains, and once before them all, so it must return the same arrays in the same order every time: other
+            ones are refused.
 
     Returns:
         The loader.
@@ -236,8 +232,9 @@ def load_dataset(config: DatasetConfig, seed: int) -> Dataset:
         DatasetError: data that cannot be found, or cannot be trained on.
     """
     origin = config.name if config.path is None else f"{config.name} {config.path}"
-    read = _read(config)
-    given = LabelledImages.checked(origin, read.arrays)
+    with unchanged(config):
+        read = _read(config)
+        given = LabelledImages.checked(origin, read.arrays)
     names = given.class_names
     if config.name in CLASS_NAMES:
         names = tuple(CLASS_NAMES[config.name][int(label)] for label in names)
@@ -269,16 +266,20 @@ def describe_dataset(config: DatasetConfig, seed: int) -> dict[str, Any]:
         seed: the run's seed.
 
     Raises:
-        DatasetError: data that cannot be found, or cannot be trained on.
+        DatasetError: data that cannot be found, or cannot be trained on; a loader that gives others when it is called
+            again.
     """
     if config.name not in SIZES:
-        return load_dataset(config, seed).describe()
+        data = load_dataset(config, seed)
+        if config.name in DATASETS and (again := load_dataset(config, seed).digest()) != data.digest():
+            raise other_data(config, first=data.digest(), now=again)
+        return data.describe()
     shape, classes = SIZES[config.name]
     count, test = _COUNTS[config.name]
     used = min(count, config.train_limit or count)
     validation = max(1, round(used * config.validation_split))
     sizes = {"train": used - validation, "validation": validation, "test": test}
-    return {"name": config.name, "shape": list(shape), "classes": classes, **sizes}
+    return {"name": config.name, "shape": list(shape), "classes": classes, **sizes, "remarks": []}
 
 
 def image_shape_and_classes(config: DatasetConfig, seed: int) -> tuple[tuple[int, int, int], int]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config.text import nearest
+from hivenas.core.nas.data.labels import plain_labels
 from hivenas.errors import DatasetError
 
 Images = NDArray[Any]
@@ -47,7 +48,10 @@ class LabelledImages:
         """
         splits = [split for split in SPLITS if f"x_{split}" in arrays]
         images = {split: checked_images(origin, f"x_{split}", arrays[f"x_{split}"]) for split in splits}
-        given = {split: _plain_labels(origin, f"y_{split}", arrays[f"y_{split}"]) for split in splits}
+        given = {
+            split: plain_labels(origin, name, _array(origin, name, arrays[name]), images=len(images[split]))
+            for split, name in ((split, f"y_{split}") for split in splits)
+        }
         for split in splits:
             _check_split(origin, split, images, len(given[split]))
         known = np.unique(given["train"]).tolist()
@@ -138,46 +142,6 @@ def _check_split(origin: str, split: str, images: Mapping[str, Images], labels: 
             raise DatasetError(
                 f"{origin}: x_{split} must have the {what} of x_train, {wanted}, got {found}; prepare both alike"
             )
-
-
-def _plain_labels(origin: str, name: str, given: Any) -> NDArray[Any]:
-    """Labels (count,) of whole numbers, truth values or text."""
-    y = _column(origin, name, _array(origin, name, given))
-    # Objects, as pandas gives text, and numpy's StringDType.
-    if y.dtype.kind in "OT" and len({type(label) for label in y}) == 1:
-        y = np.array(y.tolist())
-    if y.dtype.kind == "S":
-        try:
-            y = np.strings.decode(y, "utf-8")
-        except UnicodeDecodeError as error:
-            raise DatasetError(f"{origin}: {name} must be UTF-8 where it is bytes, got {error}; decode it") from error
-    if y.dtype.kind == "f":
-        whole = np.isfinite(y) & (np.floor(y) == y) & (np.abs(y) < 2.0**63)
-        if not whole.all():
-            raise DatasetError(
-                f"{origin}: {name} must hold whole numbers or text, got {y[~whole][0]}; labels are classes: round "
-                "or bin what was measured"
-            )
-        y = y.astype(np.int64)
-    if y.dtype.kind not in "buiU":
-        raise DatasetError(
-            f"{origin}: {name} must hold whole numbers or text, got dtype {y.dtype}; convert it, such as with "
-            f"{name}.astype(str)"
-        )
-    return y
-
-
-def _column(origin: str, name: str, y: NDArray[Any]) -> NDArray[Any]:
-    if y.ndim == 2 and y.shape[1] == 1:
-        return y[:, 0]
-    if y.ndim == 2 and y.dtype.kind in "buif" and bool(((y == 0) | (y == 1)).all()):
-        raise DatasetError(
-            f"{origin}: {name} must hold one label for each image, got one-hot rows of shape {y.shape}; use "
-            f"{name}.argmax(axis=1)"
-        )
-    if y.ndim != 1:
-        raise DatasetError(f"{origin}: {name} must hold one label for each image, got shape {y.shape}; flatten it")
-    return y
 
 
 def _encoded(origin: str, name: str, y: NDArray[Any], codes: Mapping[Any, int]) -> Labels:

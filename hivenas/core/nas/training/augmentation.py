@@ -52,7 +52,9 @@ class Standardisation:
 
     def standardise(self, raw: NDArray[Any]) -> NDArray[np.float32]:
         """From raw pixels (…, channels) of any type."""
-        standardised: NDArray[np.float32] = (raw.astype(np.float32) - self.mean) / self.deviation
+        standardised = raw.astype(np.float32)
+        standardised -= self.mean
+        standardised /= self.deviation
         return standardised
 
     def limits(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -20,6 +20,7 @@ from hivenas.config import Config
 from hivenas.core.files import written_whole
 from hivenas.core.folder import WEIGHTS_SUFFIX, Purpose, ResultsFolder, weights_name
 from hivenas.core.nas.data.datasets import Dataset, load_dataset
+from hivenas.core.nas.data.sameness import other_data
 from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.core.nas.space.search_space import NASSearchSpace
 from hivenas.core.nas.training.act import TerminateOnThreshold
@@ -72,9 +73,14 @@ class NASEval:
         """
         return load_dataset(self._config.dataset, self._seed)
 
-    @functools.cached_property
-    def _data_digest(self) -> str:
-        return self.data.digest()
+    def refuse_other_data(self, digest: str) -> None:
+        """Refuses to train on other data than those of a digest.
+
+        Raises:
+            DatasetError: this process has loaded others; names what may be why.
+        """
+        if (now := self.data.digest()) != digest:
+            raise other_data(self._config.dataset, first=digest, now=now)
 
     @functools.cached_property
     def _arrays(self) -> Arrays:
@@ -142,8 +148,9 @@ class NASEval:
 
         The trained network is saved with its standardisation in front as `weights/<sha1>-full.keras`; the
         evaluation's `extra` has test_accuracy with the ends test_accuracy_low and test_accuracy_high of its confidence
-        interval, test_images, test_loss, that file's path as model, as example that of an array of raw images, and as
-        answers that of what it answered on the test split (see `TestPredictions`).
+        interval, test_images, test_loss, that file's path as model, as example that of an array of raw images, as
+        answers that of what it answered on the test split (see `TestPredictions`) and, where there are any, as
+        never_named the classes that no image was taken for.
 
         Args:
             candidate: an architecture of any depth over the reference operations.
@@ -206,7 +213,7 @@ class NASEval:
             raise  # nothing that the candidate is to blame for
         except Exception as error:
             evaluation = Evaluation.failure(candidate, first_line(error), traceback=traceback.format_exc())
-        where = environment(self._data_digest) | accelerators()
+        where = environment(self.data.digest()) | accelerators()
         seconds, worker = time.monotonic() - started, f"{socket.gethostname()}-{os.getpid()}"
         return replace(evaluation, seconds=seconds, started=began, worker=worker, environment=where)
 
@@ -222,7 +229,7 @@ class NASEval:
                 "space": self._config.space.model_dump(mode="json", include=stems_and_reference),
             }
             own = {"seed": self._seed, "candidate": candidate, "purpose": purpose, "start": start}
-            return fingerprint({**config, **own, "data": self._data_digest})
+            return fingerprint({**config, **own, "data": self.data.digest()})
 
         return Checkpoint(self.results.checkpoint(candidate, purpose), mark, self._config.execution.checkpoint_s)
 
@@ -378,7 +385,7 @@ class NASEval:
             "model": str(model),
             "example": str(example),
             "answers": str(answered),
-        }
+        } | ({"never_named": list(answers.never_named)} if answers.never_named else {})
 
     def _answers(self, serving: keras.Model) -> TestPredictions:
         """The answers of the very model that is served to the raw images of the test split."""

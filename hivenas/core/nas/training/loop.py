@@ -17,11 +17,14 @@ import tensorflow as tf
 
 from hivenas.config import EvaluationConfig, OptimizerConfig
 from hivenas.core.nas.data.datasets import Dataset
+from hivenas.core.nas.data.image_arrays import Images
 from hivenas.core.nas.training.augmentation import Augmentation, Standardisation
 from hivenas.core.records import EpochFigures
 from hivenas.core.seeds import derive_seed
 
 _VALIDATION_BATCH = 512  # bounds memory only; whole batches of any size give the same figures
+
+_BLOCK = 2**20  # values that are standardised at a time
 
 
 class NotFiniteError(ArithmeticError):
@@ -42,7 +45,7 @@ class Arrays:
     def of(cls, data: Dataset) -> Arrays:
         """Standardises with the training split's mean and deviation of every channel."""
         standardisation = Standardisation.of(data)
-        x_train, x_val = (tf.constant(standardisation.standardise(x)) for x in (data.x_train, data.x_val))
+        x_train, x_val = (_on_device(standardisation, x) for x in (data.x_train, data.x_val))
         return cls(
             x_train,
             tf.constant(data.y_train),
@@ -50,6 +53,17 @@ class Arrays:
             y_val=tf.constant(data.y_val),
             standardisation=standardisation,
         )
+
+
+def _on_device(standardisation: Standardisation, images: Images) -> Any:
+    """Images as one standardised tensor, made in blocks: whole copies on the way to it would be thrice as large."""
+    block = max(1, _BLOCK // images[0].size)
+    tensor = tf.raw_ops.Empty(shape=images.shape, dtype=tf.float32)
+    for start in range(0, len(images), block):
+        part = standardisation.standardise(images[start : start + block])
+        rows = tf.range(start, start + len(part))
+        tensor = tf.raw_ops.InplaceUpdate(x=tensor, i=rows, v=tf.constant(part))
+    return tensor
 
 
 def learning_rate(config: EvaluationConfig, epoch: int, epochs: int) -> float | None:

@@ -80,6 +80,12 @@ class TestPredictions:
         return wilson_interval(int((self.probabilities.argmax(axis=1) == self.labels).sum()), len(self.labels))
 
     @property
+    def never_named(self) -> tuple[str, ...]:
+        """The classes that the split has and that no image was taken for."""
+        named = np.unique(self.probabilities.argmax(axis=1))
+        return tuple(self.class_names[code] for code in np.setdiff1d(self.labels, named))
+
+    @property
     def loss(self) -> float:
         """Mean cross-entropy."""
         given = self.probabilities[np.arange(len(self.labels)), self.labels]

@@ -31,7 +31,6 @@ from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.seeds import derive_seed
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError, DatasetError
-from hivenas.run.data_summary import oddities
 
 
 def test_digits_are_split_without_overlap_and_stratified() -> None:
@@ -245,10 +244,9 @@ def test_classes_and_splits_of_one_picture_are_named(tmp_path: Path) -> None:
     x[y == "bee"] = 5
     blank = (np.zeros((6, 5, 4, 3), np.uint8), labelled(6)[1])
     data = load_dataset(npz(tmp_path, train=(x, y), val=labelled(9, seed=1), test=blank), seed=1).describe()
-    assert data["alike"] == ["the test split", "class 'bee'"]
-    (said,) = oddities(data)
-    assert "all images of the test split, class 'bee' are the same picture" in said
-    assert load_dataset(npz(tmp_path, train=labelled(90)), seed=1).describe()["alike"] == []
+    (said,) = data["remarks"]
+    assert said.startswith("all images of the test split, class 'bee' are the same picture")
+    assert load_dataset(npz(tmp_path, train=labelled(90)), seed=1).describe()["remarks"] == []
 
 
 @pytest.mark.parametrize("name", BUILT_IN_DATASETS)

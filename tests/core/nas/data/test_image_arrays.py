@@ -99,7 +99,6 @@ BAD_PIXEL = np.where(np.arange(X.size).reshape(X.shape) == 7, np.nan, X).astype(
         ({"y_train": Y + 0.5}, r"whole numbers or text, got 0\.5; .* round or bin"),
         ({"y_train": [0, 1, np.nan, 1]}, "whole numbers or text, got nan"),
         ({"y_train": np.eye(4)}, r"got one-hot rows of shape \(4, 4\); use y_train.argmax\(axis=1\)"),
-        ({"y_train": np.array([[3, 4]] * 4)}, r"one label for each image, got shape \(4, 2\); flatten it"),
         ({"y_train": np.array([0, "a", None, 1], dtype=object)}, "whole numbers or text, got dtype object"),
         ({"y_train": np.array([b"\xff", b"a", b"a", b"a"])}, "y_train must be UTF-8"),
         ({"x_val": X[:, :3], "y_val": Y}, r"x_val must have the shape of x_train, \(6, 5, 3\), got \(3, 5, 3\)"),

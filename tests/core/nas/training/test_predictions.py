@@ -43,6 +43,21 @@ def test_the_surest_mistake_comes_first_with_its_raw_image(answers: Predictions)
     assert np.array_equal(answers.pictures, IMAGES[[3, 2]])
 
 
+@pytest.mark.parametrize(
+    ("named", "labels", "never"),
+    [
+        ([0, 0, 0], [0, 1, 2], ("dog", "owl")),
+        ([0, 1, 2], [2, 1, 0], ()),
+        ([0, 0, 0], [0, 0, 0], ()),  # the split has no others
+        ([1, 1, 2], [0, 1, 1], ("cat",)),
+    ],
+)
+def test_classes_that_no_image_is_taken_for_are_named(named: list[int], labels: list[int], never: tuple[str]) -> None:
+    probabilities = np.eye(3, dtype=np.float32)[named]
+    answers = Predictions.of(probabilities, np.array(labels, np.int32), IMAGES[:3], NAMES)
+    assert answers.never_named == never
+
+
 def test_a_certain_mistake_has_a_finite_loss() -> None:
     sure = Predictions.of(np.array([[1.0, 0.0]], np.float32), np.array([1], np.int32), IMAGES[:1], NAMES[:2])
     assert np.isfinite(sure.loss)

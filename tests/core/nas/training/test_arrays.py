@@ -1,0 +1,49 @@
+"""Images on their way to the device: the values that they would have if they went there in one piece."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from hivenas.core.nas.data.datasets import Dataset
+from hivenas.core.nas.training import loop
+from hivenas.core.nas.training.loop import Arrays
+
+pytestmark = pytest.mark.keras
+
+
+def dataset(images: np.ndarray) -> Dataset:
+    labels = (np.arange(len(images)) % 2).astype(np.int32)
+    few = images[:7], labels[:7]
+    return Dataset("mine", images, labels, *few, *few, classes=2, class_names=("a", "b"))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(8, 8, 1), (5, 9, 3)])
+@pytest.mark.parametrize("block", [1, 1000, 10**6])
+def test_images_are_standardised_in_blocks_to_the_last_bit(
+    shape: tuple[int, int, int], dtype: str, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_BLOCK", block)
+    data = dataset((np.random.default_rng(1).random((53, *shape)) * 255).astype(dtype))
+    arrays = Arrays.of(data)
+    pixels = data.x_train.reshape(-1, shape[2]).astype(np.float64)
+    deviation = np.sqrt(pixels.var(axis=0).astype(np.float32))
+    for tensor, raw in ((arrays.x_train, data.x_train), (arrays.x_val, data.x_val)):
+        whole = (raw.astype(np.float32) - pixels.mean(axis=0).astype(np.float32)) / deviation
+        assert np.array_equal(tensor.numpy(), whole)
+
+
+def test_beside_the_images_and_their_standardised_form_there_is_next_to_nothing() -> None:
+    data = dataset(np.random.default_rng(1).integers(0, 256, (3000, 64, 64, 3), dtype=np.uint8))
+    tracemalloc.start()  # of numpy's arrays; those that TensorFlow makes are not seen
+    try:
+        data.digest()
+        data.remarks()
+        Arrays.of(data)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < data.x_train.nbytes

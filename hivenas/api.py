@@ -302,6 +302,10 @@ def _open_mirror(config: Config, info: ObjectiveInfo) -> Mirror | None:
     from hivenas.storage.mirror import OptunaMirror
     from hivenas.storage.optuna_study import open_study
 
+    if config.tracking == "mlflow":
+        from hivenas.tracking.store import refuse_shared
+
+        refuse_shared(config.optuna.storage)
     return OptunaMirror(open_study(config, info))
 
 

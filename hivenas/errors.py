@@ -10,8 +10,12 @@ HivenasError
 └── RunError                     the work itself failed: exit code 1
     ├── TrainingError            a full training that failed
     ├── TrackingError            the MLflow store cannot be reached
-    │   └── TrackingRefusedError the MLflow store refuses what it is told, and would again
+    │   ├── TrackingRefusedError the MLflow store refuses what it is told, and would again
+    │   └── TrackingDeniedError  the MLflow store takes nothing until somebody allows it: no login, no right, no space
+    │       └── TrackingConfigError  what the tracking URI names is no MLflow store (also a ConfigError)
     ├── StorageError             the ledger, or Optuna's storage, could not be reached or failed while it was written
+    │   └── StorageDeniedError   Optuna's storage takes nothing until somebody allows it
+    │       └── StorageConfigError  what optuna.storage names is no storage of Optuna's (also a ConfigError)
     ├── SearchFailedError        so many candidates failed in a row that the search was ended
     ├── WorkerDiedError          worker processes ended in the middle of a candidate
     ├── ClusterError             the dask cluster cannot be reached, or went away
@@ -65,12 +69,28 @@ class TrackingRefusedError(TrackingError):
     """The MLflow store refuses what it is told; trying again would not help."""
 
 
+class TrackingDeniedError(TrackingError):
+    """The MLflow store takes nothing for lack of a login, a right or space; waiting is no help."""
+
+
+class TrackingConfigError(TrackingDeniedError, ConfigError):
+    """The tracking URI names something that is no MLflow store, or none of this version."""
+
+
 class SearchFailedError(RunError):
     """So many candidates failed in a row that the search was ended; its records are kept."""
 
 
 class StorageError(RunError):
     """Optuna's storage could not be reached or opened before anything was trained, or failed while it was written."""
+
+
+class StorageDeniedError(StorageError):
+    """Optuna's storage takes nothing for lack of a login, a right or space; waiting is no help."""
+
+
+class StorageConfigError(StorageDeniedError, ConfigError):
+    """The setting `optuna.storage` names something that is no storage of Optuna's, or none of this version."""
 
 
 class WorkerDiedError(RunError):

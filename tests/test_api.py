@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -15,10 +16,12 @@ import pytest
 import hivenas
 from hivenas import api
 from hivenas.core.seeds import arch_hash
-from hivenas.errors import ConfigError, MissingResultsError, ResultsExistError
+from hivenas.errors import ConfigError, MissingResultsError, ResultsExistError, TrackingDeniedError
 from hivenas.objectives import factory
 from hivenas.run.callbacks import RunningSearch
 from tests.processes import ROOT
+from tests.rights import ordinary_rights
+from tests.servers import answering
 
 SPHERE: dict[str, Any] = {
     "name": "bowl",
@@ -46,6 +49,60 @@ def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
     assert done.returncode == 0, done.stderr
     return done
+
+
+# -- stores that refuse ----------------------------------------------------------------------------------------
+
+TRACKED = SPHERE | {"tracking": "mlflow", "execution": {"kind": "serial"}}
+
+
+def test_a_search_that_is_refused_by_its_store_has_left_nothing_and_begins_when_it_may(
+    store: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with answering(403, "Permission denied") as uri:
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        with pytest.raises(TrackingDeniedError, match="refuses it"):
+            hivenas.search(TRACKED)
+    assert not caplog.records
+    assert not Path("results/bowl/bowl.csv").exists()
+    mlflow.set_tracking_uri(store)
+    mlflow.set_registry_uri(store)
+    assert len(hivenas.search(TRACKED).trials) == 12
+
+
+def test_a_store_that_refuses_in_the_middle_is_told_of_everything_by_sync(
+    store: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    shutil.copy(store.removeprefix("sqlite:///"), folder / "mlflow.db")
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    mlflow.set_registry_uri(f"sqlite:///{folder}/mlflow.db")
+
+    class Closing(hivenas.Callback):
+        def on_trial(self, trial: hivenas.Trial) -> None:
+            folder.chmod(0o555)
+
+    with ordinary_rights():
+        result = hivenas.search(TRACKED, callbacks=[Closing()])
+        assert (len(result.trials), result.waiting) == (12, 12)  # eleven of them, and the end
+        (said,) = (each.getMessage() for each in caplog.records if each.levelname == "WARNING")
+        assert "have this user allowed to write to that file or folder" in said
+        with pytest.raises(TrackingDeniedError):
+            api.sync(TRACKED)
+    folder.chmod(0o755)
+    assert api.sync(TRACKED) == (12, 0)
+
+
+def test_one_fresh_database_for_both_records_stays_fresh(store: str, tmp_path: Path) -> None:
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/one.db")
+    mlflow.set_registry_uri(f"sqlite:///{tmp_path}/one.db")
+    with pytest.raises(ConfigError, match=r"optuna\.storage must be another database than MLflow's"):
+        hivenas.search(TRACKED, f"optuna.storage=sqlite:///{tmp_path}/one.db")
+    assert not Path("one.db").exists()
+    assert not Path("results").exists()
 
 
 # -- the configuration -----------------------------------------------------------------------------------------

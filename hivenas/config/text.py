@@ -284,7 +284,8 @@ def cut(text: str) -> str:
 
 def without_login(address: str) -> str:
     """A server's address as a browser is given it: without user and password."""
-    return re.sub("//[^/@]*@", "//", address)
+    # A password may have a / in it; an @ behind a host and its port is part of a path.
+    return re.sub(r"//(?:[^/@]*@|[^/@:]*:(?!\d*/)[^@]*@)", "//", address)
 
 
 def masked(address: str) -> str:

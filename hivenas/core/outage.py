@@ -1,8 +1,9 @@
-"""A store that does not answer: another try after a pause, and one word to the user."""
+"""A store that does not answer, or refuses: another try after a pause, or none, and one word to the user."""
 
 from __future__ import annotations
 
 import logging
+import math
 import time
 
 PAUSE_S = 15.0  # between tries at the least, so that an outage costs a candidate seconds at most
@@ -35,6 +36,17 @@ class Outage:
         if not self._is_on:
             logger.warning("%s", text)
         self._is_on = True
+
+    def is_final(self, text: str) -> None:
+        """Notes that the store refuses what it is asked: another try would be refused too, unless somebody asks for it.
+
+        Args:
+            text: the warning, for the first time; empty where the user knows.
+        """
+        if text and not (self._is_on and math.isinf(self._retry_at)):
+            logger.warning("%s", text)
+        self._is_on = True
+        self._retry_at = math.inf
 
     def is_over(self, text: str) -> None:
         """Notes that a try has succeeded; the text is said where others had failed before."""

@@ -17,7 +17,7 @@ from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Proposal, Trial
 from hivenas.core.strategies.kinds import make_strategy
 from hivenas.core.tracked import MODEL_URI, MODEL_VERDICT, Closing, Published, SearchCard, now_ms
-from hivenas.errors import DatasetError, MissingResultsError, RunError, TrackingError, first_line
+from hivenas.errors import DatasetError, MissingResultsError, RunError, TrackingDeniedError, TrackingError, first_line
 from hivenas.execution import TaskExecutor, make_executor, tasks
 from hivenas.reports import draw_augmentation, draw_plots
 from hivenas.run.callbacks import Callback, CallbackList
@@ -313,12 +313,16 @@ class Session:
                 return
             self.ledger.read()
             self.outbox = Outbox(self.ledger, self.tracker)
+            if isinstance(error, TrackingDeniedError):
+                self.outbox.is_refused()
             if self.ledger.state.stage != Stage.DONE:  # else nothing was left but to tell others of it
                 self.outbox.post(Message(closing=self._closing(status, None, reason=reason)))
             self.outbox.send(force=True)
             if self.mirror:
                 self.mirror.sync(self.ledger, force=True)
         except (OSError, RunError) as second:
+            if isinstance(error, TrackingDeniedError):
+                return  # for the same reason
             logger.warning("the search's run in MLflow could not be closed: %s", first_line(second))
 
     def _closing(

@@ -1,4 +1,4 @@
-"""Optuna's mirror follows the ledger: an outage of its storage holds up nothing and loses nothing."""
+"""Optuna's mirror follows the ledger: an outage of its storage, or a refusal, holds up nothing and loses nothing."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from typing import Any
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.outage import Outage
 from hivenas.core.records import Trial
-from hivenas.errors import ResultsExistError, StorageError
+from hivenas.errors import ResultsExistError, StorageDeniedError, StorageError
 from hivenas.storage.export import CIRCUMSTANCES, as_columns
 from hivenas.storage.ledger import Ledger
 from hivenas.storage.opening import Recovered
 from hivenas.storage.optuna_study import MirrorStudy, Recorded
 from hivenas.storage.state import SearchState
+
+_KEPT = (
+    "Nothing is lost meanwhile: the results folder has everything, and what is missing there is added when the search "
+    "ends, is resumed, or `hivenas sync` is run"
+)
 
 logger = logging.getLogger("hivenas")
 
@@ -47,7 +52,7 @@ class OptunaMirror:
 
         Raises:
             ConfigError: the study is of another space or configuration.
-            ResultsExistError: folder and study have gone different ways.
+            ResultsExistError: folder and study have gone different ways, or are still going in another folder.
             StorageError: the storage cannot be reached.
         """
         recorded = self._study.recorded()
@@ -59,6 +64,7 @@ class OptunaMirror:
         news = len(recorded.trials) - len(trials)
         if state is not None and (news < 0 or (news == 0 and restored.progress <= state.progress)):
             return None
+        self._study.refuse_running()
         logger.warning(
             "%d evaluations come from the study %r in %s, which %s does not have",
             news,
@@ -72,32 +78,34 @@ class OptunaMirror:
         """Makes ready to follow a search; see `opening.Mirror`.
 
         Raises:
-            ResultsExistError: the study is another search's and not to be overwritten.
+            ResultsExistError: the study is another search's and not to be overwritten, or its search is running.
             StorageError: the storage cannot be reached.
         """
         recorded = self._study.recorded()
-        other = recorded.uid if recorded is not None and recorded.uid != uid else ""
-        # A search that was killed before it evaluated anything has left a study without any content.
-        is_empty = recorded is not None and not recorded.trials
-        if other and (overwrite or is_empty or other == replaces):
-            return "" if is_empty else other  # what is empty may be replaced without being named
-        self._study.begin(uid, overwrite=False)
+        if recorded is not None and recorded.trials and recorded.uid != uid and (overwrite or recorded.uid == replaces):
+            self._study.refuse_running()
+            return recorded.uid
+        self._study.begin(uid, overwrite=False, replaces=recorded.uid if recorded and overwrite else replaces)
         self._begun = True
         return ""
 
     def sync(self, ledger: Ledger, state: Mapping[str, Any] | None = None, *, force: bool = False) -> int:
         """Takes over what is new, unless the storage was away a moment ago; see `opening.Mirror`."""
+        if not ledger.state.uid:
+            return 0  # no search is in the folder
         if force or not self._outage.is_pausing:
             started = time.monotonic()
             try:
                 if not self._begun:
-                    self._study.begin(ledger.state.uid, overwrite=True)
+                    self._study.begin(ledger.state.uid, overwrite=False, replaces=ledger.state.replaces)
                     self._begun = True
                 self._study.sync(ledger.trials, state or asdict(ledger.state))
                 self._recorded = len(ledger.trials)
                 self._outage.is_over(
                     f"Optuna's storage answers again; the study {self._study.name!r} has every evaluation"
                 )
+            except (StorageDeniedError, ResultsExistError) as error:
+                self._outage.is_final(f"{error}. {_KEPT}")
             except StorageError as error:
                 self._outage.goes_on(str(error), started)
         return len(ledger.trials) - self._recorded

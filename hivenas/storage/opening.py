@@ -150,6 +150,10 @@ def open_folder(config: Config, mirror: Mirror | None = None, *, make: bool = Fa
         raise MissingResultsError(f"no results in {folder.path}; give the results.dir and name of a search")
     with _locked(folder), _opened(folder, False) as ledger:
         state = ledger.read()
+        if not make and state is None and not ledger.trials and not ledger.numbers():
+            raise MissingResultsError(
+                f"nothing was recorded in {folder.path}; give the results.dir and name of a search"
+            )
         if mirror and state:
             mirror.open(state.uid, overwrite=False, replaces=state.replaces)
         yield ledger

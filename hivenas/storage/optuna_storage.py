@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import re
+import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import optuna
 import sqlalchemy
-from optuna.exceptions import OptunaError
+from optuna.exceptions import DuplicatedStudyError, OptunaError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
-from hivenas.config.text import PASSWORD, cut, masked
+from hivenas.config.text import masked
+from hivenas.core.faults import Store, fault_of, refuse_misquoted, refuse_unusable_file
 from hivenas.core.files import cut_torn_line
 from hivenas.core.interruption import defer_signals
-from hivenas.errors import ConfigError, HivenasError, StorageError, first_line
+from hivenas.core.lock import locked
+from hivenas.errors import ConfigError, HivenasError, StorageConfigError, StorageDeniedError, StorageError
 
 _JOURNAL = "journal:"
 # What a line of Optuna's journal begins with; nothing else is taken for one, and cut where it is torn.
 _JOURNAL_LINE = b'{"op_code"'
 _CONNECT_S = 5  # that a connection to a server may take, in which the search waits
+_CLAIM_S = 10.0  # that nobody takes who begins a study
+_POLL_S = 0.05
+_TOKEN = "hivenas.token"
 _BUSY_S = 2  # that sqlite waits for another writer; Optuna itself tries five times
-_PACKAGES = {"MySQLdb": "mysqlclient", "psycopg2": "psycopg2-binary", "psycopg": "psycopg[binary]"}
+_ERRORS = {"away": StorageError, "refused": StorageDeniedError, "misconfigured": StorageConfigError}
 
 _START_IT = "start it, correct optuna.storage, or set it to null"
 
@@ -52,6 +59,7 @@ def _journal(address: str) -> BaseStorage:
     # Optuna never sees the age, and waits for a process that died with the lock for ever.
     path = Path(name).resolve()
     _refuse_missing_folder(path, address)
+    refuse_unusable_file(path)
     if path.is_file() and path.stat().st_size:
         with path.open("rb") as file:
             begin = file.read(len(_JOURNAL_LINE))
@@ -83,23 +91,91 @@ class _MendingLock(JournalFileSymlinkLock):
 def _database(address: str) -> BaseStorage:
     try:
         url = sqlalchemy.make_url(address)
-        url.get_dialect()
+        dialect = url.get_dialect()
     except (ArgumentError, ValueError):
+        refuse_misquoted(address, "optuna.storage")
         raise ConfigError(
             f"optuna.storage must be sqlite:///books.db, journal:books.log or the URL of a database, got "
             f"{masked(address)!r}; correct it or set it to null"
         ) from None
+    try:
+        refuse_misquoted(address, "optuna.storage")
+    except ConfigError:
+        dialect.import_dbapi()  # a driver that is missing comes first
+        raise
     is_sqlite = url.get_backend_name() == "sqlite"
     if is_sqlite and url.database in (None, "", ":memory:"):
         raise ConfigError(f"optuna.storage: sqlite needs a file, got {address!r}; write sqlite:///books.db")
-    if is_sqlite and url.database and not url.database.startswith("file:"):
-        _refuse_missing_folder(Path(url.database), address)
     # A connection may have been closed while a candidate was trained for hours.
     options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_S}} if is_sqlite else {"pool_pre_ping": True}
     if url.get_backend_name() in {"postgresql", "mysql"}:
         options["connect_args"] = {"connect_timeout": _CONNECT_S}
+    if not is_sqlite or not url.database or url.database.startswith("file:"):
+        return _with_tables(url, address, options)
+    file = Path(url.database)
+    _refuse_missing_folder(file, address)
+    refuse_unusable_file(file)
+    if file.exists() and file.stat().st_size:
+        return _with_tables(url, address, options)
+    # Of two that make the tables at the same time one would fail in the middle.
+    with locked(file.with_name(f".{file.name}.lock"), wait=True):
+        return _with_tables(url, address, options)
+
+
+def _with_tables(url: sqlalchemy.URL, address: str, options: dict[str, Any]) -> RDBStorage:
+    """Opens a database, and makes Optuna's tables where there are none; on a server another may be doing the same."""
     _refuse_mlflow(sqlalchemy.create_engine(url, **options), address)
-    return RDBStorage(address, engine_kwargs=options)
+    try:
+        return RDBStorage(address, engine_kwargs=options)
+    except (IntegrityError, ProgrammingError, OperationalError) as error:
+        if not re.search("already exists|duplicate", str(error.orig), re.IGNORECASE):
+            raise
+        time.sleep(_BUSY_S)
+        return RDBStorage(address, engine_kwargs=options)
+
+
+@contextmanager
+def claimed(storage: BaseStorage, name: str) -> Iterator[None]:
+    """Holds the right to make or to replace the study of a name; others wait.
+
+    Storages have no locks, but of two that make a study of one name they let exactly one pass: such a study, of a name
+    beside the other and for a moment only, is the lock.
+
+    Args:
+        storage: where the study is.
+        name: the study's.
+    """
+    beside, token = f"{name} (being begun by hivenas)", uuid.uuid4().hex
+    _take(storage, beside, token)
+    try:
+        yield
+    finally:
+        if _holder(storage, beside) == token:
+            optuna.delete_study(study_name=beside, storage=storage)
+
+
+def _take(storage: BaseStorage, name: str, token: str) -> None:
+    holder, since = "", time.monotonic()
+    while True:
+        try:
+            optuna.create_study(study_name=name, storage=storage).set_user_attr(_TOKEN, token)
+            return
+        except DuplicatedStudyError:
+            time.sleep(_POLL_S)
+        now, found = time.monotonic(), _holder(storage, name)
+        if found != holder:
+            holder, since = found, now
+        elif now - since > _CLAIM_S:  # it was killed with the lock
+            with suppress(KeyError):
+                optuna.delete_study(study_name=name, storage=storage)
+
+
+def _holder(storage: BaseStorage, name: str) -> str:
+    """The token of who holds a lock; empty while it is not known, or for nobody."""
+    try:
+        return str(optuna.load_study(study_name=name, storage=storage).user_attrs.get(_TOKEN, ""))
+    except KeyError:
+        return ""
 
 
 def _refuse_missing_folder(path: Path, address: str) -> None:
@@ -130,10 +206,10 @@ def translate_storage_errors(address: str, way_out: str = _START_IT) -> Iterator
 
     Args:
         address: of the storage.
-        way_out: what can be done.
+        way_out: what can be done while it is away.
 
     Raises:
-        StorageError: for every error that the storage raises.
+        StorageError: for every error that the storage raises, of the sort that `core.faults` tells.
     """
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))
@@ -142,28 +218,19 @@ def translate_storage_errors(address: str, way_out: str = _START_IT) -> Iterator
             yield
     except HivenasError:
         raise
-    except ImportError as error:
-        cause = error.__cause__ if isinstance(error.__cause__, ImportError) else error
-        module = cause.name or "a database driver"
-        raise StorageError(
-            f"Optuna's storage {masked(address)} needs the module {module}, which is not installed; pip "
-            f"install {_PACKAGES.get(module, module)}, or set optuna.storage to null"
-        ) from None
     # What a storage raises: the database's errors, those of files, and of contents or records that are not as expected.
-    except (OptunaError, SQLAlchemyError, OSError, ValueError, LookupError, RuntimeError) as error:
-        raise StorageError(
-            f"Optuna's storage {masked(address)} failed ({_reason(error, address)}); {way_out}"
-        ) from None
+    except (OptunaError, SQLAlchemyError, OSError, ValueError, LookupError, RuntimeError, ImportError) as error:
+        store = Store(
+            name=f"Optuna's storage {masked(address)}",
+            address=address,
+            setting="optuna.storage",
+            start=way_out,
+            another="set optuna.storage to null",
+            login="the user in optuna.storage",
+            upgrade="bring older tables up to date (optuna storage upgrade), or Optuna where it is older than they are",
+            away="failed ({})",
+        )
+        fault = fault_of(error, store)
+        raise _ERRORS[fault.kind](fault.text) from None
     finally:
         optuna.logging.set_verbosity(verbosity)
-
-
-def _reason(error: BaseException, address: str) -> str:
-    """The first line of the first cause; what Optuna makes of it says nothing of what happened."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    text = cut(first_line(error))
-    if secret := re.match(PASSWORD, address):
-        for word in filter(None, (secret[2], secret[2].partition("@")[0])):
-            text = text.replace(word, "***")
-    return text

@@ -18,20 +18,23 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hivenas.config import Config, from_mapping
 from hivenas.config.text import masked, parse_yaml
+from hivenas.core.folder import ResultsFolder
 from hivenas.core.objective import ObjectiveInfo
 from hivenas.core.parameters import Parameters
 from hivenas.core.recipe import package_version
 from hivenas.core.records import Trial
-from hivenas.errors import ConfigError, ResultsExistError, StorageError
+from hivenas.errors import ConfigError, ResultsExistError, StorageDeniedError
 from hivenas.storage.export import COLUMNS, as_columns, from_columns
 from hivenas.storage.opening import difference, fixed_keys
-from hivenas.storage.optuna_storage import open_storage, translate_storage_errors
+from hivenas.storage.optuna_storage import claimed, open_storage, translate_storage_errors
+from hivenas.storage.owner import Owner, OwnerCondition, condition_of
 
 _PIECE = 10_000  # characters of a text: a column of MySQL holds 65,535 bytes, a character may take six of them
 _LATER = "the results folder has everything, and what is missing here is added once the storage works again"
 
 _UID, _STATE, _CONFIG = "hivenas.uid", "hivenas.state", "hivenas.config"
 _CONFIG_HASH, _SPACE_HASH, _VERSION = "hivenas.config_hash", "hivenas.space_hash", "hivenas.version"
+_FOLDER = "hivenas.folder"
 _STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
 
 
@@ -68,6 +71,7 @@ class MirrorStudy:
         self._address = config.optuna.storage or ""
         self.shown = masked(self._address)
         self._config = config
+        self._folder = ResultsFolder(config.results.dir, config.name)
         parameters = info.parameters or Parameters(lambda candidate: {})
         self._parameters = parameters
         self._direction = info.direction
@@ -119,12 +123,15 @@ class MirrorStudy:
             "another study (--set optuna.study=…)"
         )
 
-    def begin(self, uid: str, *, overwrite: bool) -> None:
+    def begin(self, uid: str, *, overwrite: bool, replaces: str = "") -> None:
         """Makes the study of a search, or goes on with it where it is this search's.
+
+        Of two searches that begin a study at the same time exactly one gets it.
 
         Args:
             uid: the search's own id.
-            overwrite: delete a study of another search first.
+            overwrite: delete a study of another search first, unless that is seen to be running.
+            replaces: id of the one other search whose study may be deleted in any case; empty for none.
 
         Raises:
             ResultsExistError: the study is another search's and not to be overwritten, or not of hivenas at all.
@@ -132,17 +139,42 @@ class MirrorStudy:
         """
         with translate_storage_errors(self._address):
             study = self._find()
-            if study is not None and self._is_to_go(study, uid, overwrite):
-                optuna.delete_study(study_name=self.name, storage=self._storage)
-                study = None
-            if study is None:
-                direction = StudyDirection[self._direction.name]
-                study = optuna.create_study(study_name=self.name, storage=self._storage, direction=direction)
-            # The id comes first: a study that has it is this search's, whatever happens to the rest.
-            for key, value in ({_UID: uid, _VERSION: package_version("hivenas")} | self._hashes()).items():
-                study.set_user_attr(key, value)
-            _write(study, _CONFIG, self._config.to_yaml())
+            if study is None or overwrite or study.user_attrs.get(_UID) != uid:
+                with claimed(self._storage, self.name):
+                    study = self._claim(uid, overwrite, replaces)
+            else:
+                self._refuse_running(study.user_attrs)
+                self._describe(study, uid)
         self._uid, self._study, self._held = uid, study, None
+
+    def refuse_running(self) -> None:
+        """Refuses a study whose search is seen to be running in another folder.
+
+        Raises:
+            ResultsExistError: names the folder.
+            StorageError: the storage cannot be reached.
+        """
+        with translate_storage_errors(self._address):
+            if study := self._find():
+                self._refuse_running(study.user_attrs)
+
+    def _claim(self, uid: str, overwrite: bool, replaces: str) -> Study:
+        study = self._find()
+        if study is not None and self._is_to_go(study, uid, overwrite, replaces):
+            optuna.delete_study(study_name=self.name, storage=self._storage)
+            study = None
+        if study is None:
+            direction = StudyDirection[self._direction.name]
+            study = optuna.create_study(study_name=self.name, storage=self._storage, direction=direction)
+        self._describe(study, uid)
+        return study
+
+    def _describe(self, study: Study, uid: str) -> None:
+        # The id comes first: a study that has it is this search's, whatever happens to the rest.
+        described = {_UID: uid, _FOLDER: Owner.of(self._folder).text(), _VERSION: package_version("hivenas")}
+        for key, value in (described | self._hashes()).items():
+            study.set_user_attr(key, value)
+        _write(study, _CONFIG, self._config.to_yaml())
 
     def sync(self, trials: Sequence[Trial], state: Mapping[str, Any]) -> int:
         """Adds the trials that the study does not hold yet, in order, and then saves the state.
@@ -174,10 +206,15 @@ class MirrorStudy:
 
     def _add(self, study: Study, trials: Sequence[Trial], state: str) -> int:
         # Read before anything is written: a storage that is away fails here at once, without Optuna's own tries.
-        if study.user_attrs.get(_UID) != self._uid:
-            raise StorageError(
-                f"the study {self.name!r} in {self.shown} must be this search's ({self._uid}), got another in its "
-                "place; choose another study and resume (--set optuna.study=…)"
+        try:
+            uid = study.user_attrs.get(_UID)
+        except KeyError:
+            uid = None
+        if uid != self._uid:
+            raise StorageDeniedError(
+                f"the study {self.name!r} in {self.shown} must be this search's ({self._uid}), got "
+                f"{'another in its place' if uid else 'none, as it was deleted'}; choose another study and resume "
+                "(--set optuna.study=…)"
             )
         if self._held is None:
             held = study.get_trials(deepcopy=False)
@@ -228,7 +265,7 @@ class MirrorStudy:
             )
         return [trials[index] for index in range(len(trials))]
 
-    def _is_to_go(self, study: Study, uid: str, overwrite: bool) -> bool:
+    def _is_to_go(self, study: Study, uid: str, overwrite: bool, replaces: str) -> bool:
         """Tell if an existing study is deleted before the search begins; raises where it is neither ours nor to go."""
         attributes = study.user_attrs
         count = len(study.get_trials(deepcopy=False))
@@ -239,15 +276,27 @@ class MirrorStudy:
                 f"{self.shown} holds a study {self.name!r} of {count} trials that is not of hivenas, which is never "
                 "overwritten; choose another (--set optuna.study=…) or delete it with Optuna"
             )
-        if overwrite:
-            return True
+        condition = self._refuse_running(attributes)
+        # Who has no evaluations and is gone leaves no trace.
+        if overwrite or attributes[_UID] == replaces or (not count and condition in {"own", "left"}):
+            return overwrite or attributes[_UID] != uid
         if attributes[_UID] != uid:
             raise ResultsExistError(
-                f"{self.shown} holds the study {self.name!r} of another search with {count} evaluations, which is "
-                "not overwritten in silence; go on with it (--resume), choose another study (--set optuna.study=…) or "
-                "delete it (--overwrite)"
+                f"{self.shown} holds the study {self.name!r} of another search with {count} evaluations"
+                f"{'' if count else f', begun in {_home(attributes)} and perhaps running'}, which is not overwritten "
+                "in silence; go on with it (--resume), choose another study (--set optuna.study=…) or delete it "
+                "(--overwrite)"
             )
         return False
+
+    def _refuse_running(self, attributes: Mapping[str, Any]) -> OwnerCondition:
+        condition = condition_of(Owner.read(attributes.get(_FOLDER, "")), self._folder)
+        if condition == "running":
+            raise ResultsExistError(
+                f"{self.shown} holds the study {self.name!r} of a search that runs in {_home(attributes)}, which is "
+                "not taken from it; wait for its end, or choose another study (--set optuna.study=…)"
+            )
+        return condition
 
     def _find(self) -> Study | None:
         try:
@@ -274,6 +323,11 @@ def open_study(config: Config, info: ObjectiveInfo) -> MirrorStudy:
         StorageError: the storage cannot be reached or opened.
     """
     return MirrorStudy(config, info, open_storage(config.optuna.storage or ""))
+
+
+def _home(attributes: Mapping[str, Any]) -> str:
+    owner = Owner.read(attributes.get(_FOLDER, ""))
+    return owner.shown() if owner else "an unknown folder"
 
 
 def _told_apart(before: str, now: Config) -> str:

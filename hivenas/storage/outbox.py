@@ -20,7 +20,7 @@ from hivenas.core.outage import Outage
 from hivenas.core.records import Evaluation
 from hivenas.core.tracked import Child, Closing, Published, ServableModel
 from hivenas.core.tracker import Tracker
-from hivenas.errors import TrackingError, TrackingRefusedError, first_line
+from hivenas.errors import TrackingDeniedError, TrackingError, TrackingRefusedError, first_line
 from hivenas.storage.ledger import Ledger, MessageStatus
 
 _FRESH = 100
@@ -63,9 +63,9 @@ class Outbox:
     """Messages to MLflow in their order.
 
     A message is posted in the transaction of what it tells, and what came of it (the run of a trial, the model of a
-    search) is written in the transaction that deletes it. While the store does not answer, messages wait; what it
-    refuses for good is put aside and said. The files that a message names are kept beside the ledger as they were when
-    it was posted, whatever is written in their place later.
+    search) is written in the transaction that deletes it. While the store does not answer, or takes nothing at all,
+    messages wait; one that it refuses for good is put aside and said. The files that a message names are kept beside
+    the ledger as they were when it was posted, whatever is written in their place later.
 
     Args:
         ledger: has the messages; the folder beside it gets second names of their files.
@@ -80,6 +80,7 @@ class Outbox:
         self._tried = set(self._waiting)  # perhaps, by the process that posted them
         self._fresh: dict[int, Message] = {}  # of this process, the latest few: they need not be read again
         self._opening: Callable[[], object] | None = None
+        self._was_tried = False  # the opening
         self._outage = Outage()
         self._sweep()
 
@@ -95,7 +96,7 @@ class Outbox:
 
     def open_with(self, opening: Callable[[], object]) -> None:
         """Has something done, until it succeeds, before any message is sent; it raises as a tracker does."""
-        self._opening = opening
+        self._opening, self._was_tried = opening, False
 
     def post(self, message: Message) -> None:
         """Writes a message, last in the order: in the transaction that is open, or in one of its own.
@@ -126,35 +127,48 @@ class Outbox:
         """Sends what waits, until the store does not answer.
 
         Args:
-            force: try at once; without it there is a pause after a failure.
+            force: try at once; without it there is a pause after a failure, and no further try after a refusal.
 
         Returns:
             What was taken, in order; its traces are in the ledger.
 
         Raises:
-            TrackingRefusedError: what is to be done before any message is refused.
+            TrackingDeniedError: the store takes nothing, which was found when it was first asked, before any message.
+            TrackingRefusedError: as little does it take what is to be done before any message.
         """
         sent: list[Sent] = []
         started = time.monotonic()
         if not force and self._outage.is_pausing:
             return sent
+        is_first, self._was_tried = self._opening is not None and not self._was_tried, True
         try:
             if self._opening:
                 self._opening()
                 self._opening = None
+            is_first = False
             while self._waiting:
                 self._send_first(sent)
-        except TrackingRefusedError:
-            raise
+        except (TrackingDeniedError, TrackingRefusedError) as error:
+            if is_first:
+                raise
+            self._outage.is_final(self._kept(error, "the search ends, is resumed, or `hivenas sync` is run"))
         except TrackingError as error:
             self._outage.goes_on(
-                f"{error}. Nothing is lost meanwhile: what cannot be tracked waits in {self._ledger.folder.ledger} "
-                "until the store answers, the search is resumed, or `hivenas sync` is run",
-                started,
+                self._kept(error, "the store answers, the search is resumed, or `hivenas sync` is run"), started
             )
         else:
             self._outage.is_over(f"the MLflow store answers again and has taken the {len(sent)} records that waited")
         return sent
+
+    def _kept(self, error: TrackingError, until: str) -> str:
+        return (
+            f"{error}. Nothing is lost meanwhile: what cannot be tracked waits in {self._ledger.folder.ledger} until "
+            f"{until}"
+        )
+
+    def is_refused(self) -> None:
+        """Notes that the user has been told already that the store takes nothing."""
+        self._outage.is_final("")
 
     def forget_kept(self) -> None:
         """Deletes messages that were kept after they had been sent: the search's state says what they say."""

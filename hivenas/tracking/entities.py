@@ -8,7 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
+from mlflow.exceptions import MlflowException
 
 from hivenas.core.tracked import Child
 from hivenas.tracking.registry import LONGEST_TAG
@@ -59,3 +61,14 @@ def dataset_input(data: Mapping[str, Any]) -> DatasetInput:
         profile=json.dumps({key: data[key] for key in _PROFILE if key in data}),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
+
+
+def make_experiment(client: MlflowClient, name: str) -> str:
+    """Makes an experiment, unless another search of this name has been quicker; returns its id."""
+    try:
+        return str(client.create_experiment(name))
+    except MlflowException as error:
+        made = client.get_experiment_by_name(name)
+        if error.error_code != "RESOURCE_ALREADY_EXISTS" or made is None:
+            raise
+        return str(made.experiment_id)

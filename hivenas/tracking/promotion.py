@@ -37,9 +37,7 @@ def promote(model: ServableModel, number: str) -> Published:
     assert model.name
     version = client.get_model_version(model.name, number)
     if PROMOTED not in version.tags:
-        aliases = client.get_registered_model(model.name).aliases
-        bearer = str(aliases[model.alias]) if model.alias in aliases else ""
-        promoted = bearer == number or _settle(client, model, version, bearer)
+        promoted = _settle(client, model, version)
         client.set_model_version_tag(model.name, number, PROMOTED, str(promoted).lower())
     return published(client, model.name, number)
 
@@ -52,17 +50,30 @@ def published(client: mlflow.MlflowClient, name: str, number: str) -> Published:
     return Published(where, f"version {number} of {name} is {version.tags.get(_VERDICT, 'registered')}")
 
 
-def _settle(client: mlflow.MlflowClient, model: ServableModel, version: ModelVersion, bearer: str) -> bool:
+def _settle(client: mlflow.MlflowClient, model: ServableModel, version: ModelVersion) -> bool:
     """Moves the aliases where the version is to be promoted; returns whether it is."""
-    champion = client.get_model_version(model.name, bearer) if bearer else None
-    verdict = _verdict(model, version, champion)
-    said = f"{'the' if verdict.promoted else 'not the'} {model.alias}: {verdict.reason}"
-    client.set_model_version_tag(model.name, version.version, _VERDICT, said)
-    if verdict.promoted:
-        if champion:
-            client.set_registered_model_alias(model.name, PREVIOUS, bearer)
-        client.set_registered_model_alias(model.name, model.alias, version.version)
-    return verdict.promoted
+    bearer = _bearer(client, model)
+    while bearer != str(version.version):
+        champion = client.get_model_version(model.name, bearer) if bearer else None
+        verdict = _verdict(model, version, champion)
+        said = f"{'the' if verdict.promoted else 'not the'} {model.alias}: {verdict.reason}"
+        client.set_model_version_tag(model.name, version.version, _VERDICT, said)
+        if not verdict.promoted:
+            return False
+        # Another search may have promoted its own in the meantime: then the comparison is with that one.
+        before, bearer = bearer, _bearer(client, model)
+        if bearer == before:
+            if champion:
+                client.set_registered_model_alias(model.name, PREVIOUS, bearer)
+            client.set_registered_model_alias(model.name, model.alias, version.version)
+            return True
+    return True
+
+
+def _bearer(client: mlflow.MlflowClient, model: ServableModel) -> str:
+    """The version that has the alias; empty for none."""
+    aliases = client.get_registered_model(model.name).aliases
+    return str(aliases[model.alias]) if model.alias in aliases else ""
 
 
 def _verdict(model: ServableModel, challenger: ModelVersion, champion: ModelVersion | None) -> _Verdict:

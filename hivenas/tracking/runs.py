@@ -19,7 +19,7 @@ from hivenas.core.tracked import Child, Closing, Published, SearchCard, Servable
 from hivenas.core.tracker import Publisher
 from hivenas.errors import MissingResultsError, TrackingError, TrackingRefusedError
 from hivenas.tracking.artifacts import drop_weights, keep_files
-from hivenas.tracking.entities import NOTE, dataset_input, linked, metrics_of
+from hivenas.tracking.entities import NOTE, dataset_input, linked, make_experiment, metrics_of
 from hivenas.tracking.fetching import download
 from hivenas.tracking.registry import LONGEST_TAG, published_on
 from hivenas.tracking.store import (
@@ -84,7 +84,7 @@ class MlflowTracker:
                 f"the experiment {self._experiment!r} was deleted in MLflow; restore it (mlflow experiments restore "
                 f"-x {found.experiment_id}) or choose another name (--set name=…)"
             )
-        return str(found.experiment_id if found else self._client.create_experiment(self._experiment))
+        return str(found.experiment_id) if found else make_experiment(self._client, self._experiment)
 
     def _experiment_of(self, parent: str | None) -> str:
         """The experiment of children: beside their parent."""
@@ -219,11 +219,13 @@ class MlflowTracker:
             if closing.reason:
                 tags.append(RunTag("hivenas.reason", closing.reason[:LONGEST_TAG]))
             self._client.log_batch(closing.run_id, metrics=final, tags=tags)
-            for file, folder in closing.artifacts:
-                if file.is_file():
-                    self._client.log_artifact(closing.run_id, str(file), folder or None)
-            self._drop(closing.delete_weights)
-            self._client.set_terminated(closing.run_id, status=closing.status, end_time=closing.end_ms)
+            try:
+                for file, folder in closing.artifacts:
+                    if file.is_file():
+                        self._client.log_artifact(closing.run_id, str(file), folder or None)
+                self._drop(closing.delete_weights)
+            finally:  # where no files can be written the run is closed nevertheless
+                self._client.set_terminated(closing.run_id, status=closing.status, end_time=closing.end_ms)
             if closing.pointer:
                 self.point_to(closing.run_id, closing.pointer)
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hivenas.config import from_mapping, load
-from hivenas.config.text import MAX_CHARACTERS, MAX_DEPTH, MAX_NODES, parse_yaml
+from hivenas.config.text import MAX_CHARACTERS, MAX_DEPTH, MAX_NODES, parse_yaml, without_login
 from hivenas.errors import ConfigError
 
 
@@ -212,3 +212,17 @@ def test_no_text_raises_anything_but_a_configuration_error(text: str) -> None:
 def test_a_number_without_digits_is_refused_with_its_line(number: str) -> None:
     with pytest.raises(ConfigError, match=rf"'{re.escape(number)}' is no number; .* \(FILE, line 2\)$"):
         parse_yaml(f"a: 1\nb: [{number}]\n", "FILE")
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://me:s3cret@host:5000/x", "http://host:5000/x"),
+        ("http://me@host/x", "http://host/x"),
+        ("postgresql://me:s3/cr?et#@host/x", "postgresql://host/x"),
+        ("http://host:5000/teams/@me", "http://host:5000/teams/@me"),
+        ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
+    ],
+)
+def test_an_address_is_shown_without_its_login(address: str, shown: str) -> None:
+    assert without_login(address) == shown

@@ -28,3 +28,16 @@ def test_a_store_that_is_slow_to_fail_is_asked_less_often(monkeypatch: pytest.Mo
     outage = Outage()
     outage.goes_on("away", time.monotonic() - 100.0)
     assert outage.is_pausing
+
+
+def test_a_store_that_refuses_is_not_asked_again_and_spoken_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    outage = Outage()
+    outage.goes_on("away", time.monotonic())
+    for _ in range(3):
+        outage.is_final("refused")
+        assert outage.is_pausing
+    outage.is_over("back")
+    assert not outage.is_pausing
+    outage.is_final("")  # the user knows
+    outage.is_final("refused")
+    assert [each.getMessage() for each in caplog.records] == ["away", "refused", "back"]

@@ -12,9 +12,10 @@ from hivenas.config import Config, from_mapping
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.records import Evaluation, Proposal, Trial
 from hivenas.errors import ConfigError, MissingResultsError, ResultsExistError, StorageError
-from hivenas.storage import Ledger, Stage, open_search, read_ledger, read_state
+from hivenas.storage import Ledger, Stage, open_folder, open_search, read_ledger, read_state
 from hivenas.storage.mirror import OptunaMirror
 from hivenas.storage.optuna_study import open_study
+from tests.rights import ordinary_rights
 from tests.storage.studies import columns, info_of
 
 ARCH = "input|identity|dropout|output"
@@ -220,3 +221,72 @@ def test_a_kill_between_a_new_search_and_the_end_of_the_study_that_it_replaces(t
         ledger.record(trial(0), strategy(1))
         followed.sync(ledger)
     assert recorded_indices(there) == [0]
+
+
+def test_of_two_searches_of_one_name_the_second_is_refused_before_it_begins(tmp_path: Path) -> None:
+    journal = f"journal:{tmp_path}/books.log"
+    here, there = (config(tmp_path, name, storage=journal) for name in ("here", "there"))
+    followed = mirror(here)
+    with open_search(here, 7, mirror=followed) as ledger:
+        for overwrite in (False, True):
+            with (
+                pytest.raises(ResultsExistError, match=r"a search that runs in .*here/probe.*optuna\.study"),
+                open_search(there, 7, overwrite=overwrite, mirror=mirror(there)),
+            ):
+                pass
+        ledger.save(strategy=strategy(0))
+        record(ledger, range(2))
+        assert followed.sync(ledger) == 0
+    assert recorded_indices(here) == [0, 1]
+    with open_folder(here, mirror(here)) as ledger:
+        assert mirror(here).sync(ledger, force=True) == 0
+    with pytest.raises(MissingResultsError, match="nothing was recorded"), open_folder(there, mirror(there)):
+        pass
+    assert recorded_indices(here) == [0, 1]
+
+
+def test_of_two_that_replace_one_study_the_first_to_record_gets_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = f"journal:{tmp_path}/books.log"
+    old, here, there = (config(tmp_path, name, storage=journal) for name in ("old", "here", "there"))
+    search(old, range(2))
+    first, second = mirror(here), mirror(there)
+    with (
+        open_search(here, 7, overwrite=True, mirror=first) as one,
+        open_search(there, 7, overwrite=True, mirror=second) as other,
+    ):
+        for ledger, followed, waiting in ((one, first, 0), (other, second, 1), (other, second, 2)):
+            ledger.save(strategy=strategy(0))
+            record(ledger, range(waiting - 1 if waiting else 0, waiting or 1))
+            assert followed.sync(ledger) == waiting
+    (said,) = (each.getMessage() for each in caplog.records)
+    assert "choose another study" in said
+    assert "Nothing is lost meanwhile" in said
+    with pytest.raises(ResultsExistError, match="of another search"), open_folder(there, mirror(there)):
+        pass
+
+
+@pytest.mark.slow
+def test_a_storage_that_refuses_is_said_once_and_told_when_it_takes_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = config(tmp_path, "here")
+    followed = mirror(settings)
+    with open_search(settings, 7, mirror=followed) as ledger:
+        ledger.save(strategy=strategy(0))
+        record(ledger, range(1))
+        assert followed.sync(ledger) == 0
+        tmp_path.chmod(0o555)
+        with ordinary_rights():
+            for index in (1, 2):
+                record(ledger, range(index, index + 1))
+                assert followed.sync(ledger) == index
+        tmp_path.chmod(0o755)
+        assert followed.sync(ledger) == 2  # not asked again of its own accord
+        assert followed.sync(ledger, force=True) == 0
+    assert [("refuses it" in each.getMessage(), each.levelname) for each in caplog.records] == [
+        (True, "WARNING"),
+        (False, "WARNING"),
+    ]
+    assert recorded_indices(settings) == [0, 1, 2]

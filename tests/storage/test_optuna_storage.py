@@ -6,15 +6,20 @@ import importlib.util
 import json
 import os
 import re
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import optuna
 import pytest
 import sqlalchemy
 
-from hivenas.errors import ConfigError, StorageError
-from hivenas.storage.optuna_storage import _PACKAGES, open_storage
+from hivenas.core.faults import _PACKAGES
+from hivenas.errors import ConfigError, StorageConfigError, StorageDeniedError, StorageError
+from hivenas.storage.optuna_storage import open_storage
 from hivenas.storage.optuna_study import MirrorStudy
 from tests.interruptions import ctrl_c_in_a_transaction
+from tests.rights import ordinary_rights
 from tests.storage.studies import STATE, columns, config_of, info_of, opened, rows_of_a_search, study_of, write
 
 BAD_ADDRESSES = [
@@ -117,6 +122,46 @@ def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path, text: str) -> N
     with pytest.raises(ConfigError, match="must be a journal of Optuna, got another file"):
         open_storage(f"journal:{file}")
     assert file.read_text() == text
+
+
+@pytest.mark.parametrize("address", ["sqlite:///{}", "journal:{}"])
+def test_a_place_that_may_not_be_written_is_refused_at_once(tmp_path: Path, address: str) -> None:
+    closed, file = tmp_path / "closed", tmp_path / "left"
+    closed.mkdir(mode=0o555)
+    file.touch(mode=0o444)
+    with ordinary_rights():
+        for each in (closed / "books", file):
+            with pytest.raises(StorageDeniedError, match=r"refuses it: PermissionError.*optuna\.storage"):
+                open_storage(address.format(each))
+    with pytest.raises(StorageConfigError, match=r"cannot be used: IsADirectoryError.*optuna\.storage"):
+        open_storage(address.format(closed))
+
+
+def test_tables_of_another_version_are_no_outage(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path}/books.db"
+    open_storage(address)
+    with sqlite3.connect(tmp_path / "books.db") as db:
+        db.execute("UPDATE alembic_version SET version_num = 'v1.3.0.a'")
+    db.close()
+    with pytest.raises(StorageConfigError, match=r"cannot be used: .*optuna storage upgrade.*optuna\.storage"):
+        open_storage(address)
+
+
+@pytest.mark.parametrize("password", ["s3cret@1", "s3cret@1:x/y%d"])
+def test_a_password_that_splits_the_address_is_refused(password: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sqlalchemy.dialects.postgresql.psycopg.PGDialect_psycopg.import_dbapi", lambda: None)
+    with pytest.raises(ConfigError, match=r"optuna\.storage must have the characters .* quoted") as caught:
+        open_storage(f"postgresql+psycopg://me:{password}@127.0.0.1:9/mirror")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_two_that_make_the_tables_at_the_same_time_both_get_them(tmp_path: Path) -> None:
+    verbosity = optuna.logging.get_verbosity()  # of the whole process
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with ThreadPoolExecutor(2) as both:
+        made = list(both.map(open_storage, [f"sqlite:///{tmp_path}/books.db"] * 2))
+    optuna.logging.set_verbosity(verbosity)
+    assert [each.get_all_studies() for each in made] == [[], []]
 
 
 def test_the_lock_of_a_journal_leads_to_it_from_wherever_it_was_named(

@@ -8,6 +8,7 @@ import math
 import sqlite3
 import subprocess
 import sys
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,13 +19,15 @@ import pytest
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from hivenas.config import load
+from hivenas.config import Config, load
+from hivenas.core.folder import ResultsFolder
+from hivenas.core.lock import locked
 from hivenas.core.nas.space.parameters import space_parameters
 from hivenas.core.objective import ObjectiveInfo
 from hivenas.core.parameters import Parameters
 from hivenas.core.records import Direction, Evaluation, Proposal, Trial
-from hivenas.errors import ConfigError, ResultsExistError, RunError, StorageError
-from hivenas.storage.optuna_storage import open_storage
+from hivenas.errors import ConfigError, ResultsExistError, RunError, StorageDeniedError, StorageError
+from hivenas.storage.optuna_storage import claimed, open_storage
 from tests.storage.studies import (
     FIRST,
     SPACE,
@@ -37,6 +40,14 @@ from tests.storage.studies import (
     study_of,
     write,
 )
+
+
+def elsewhere(storage: str, folder: Path) -> Config:
+    """A search of the same name in another results folder."""
+    config = config_of(storage, results={"dir": str(folder)})
+    (folder / config.name).mkdir(parents=True)
+    (folder / config.name / ".lock").touch()
+    return config
 
 
 class BooksContract(ABC):
@@ -345,6 +356,109 @@ class BooksContract(ABC):
             with pytest.raises(StorageError):
                 mirror.sync(rows_of_a_search(), STATE)
         assert columns(held(config)) == columns([])
+
+    def test_a_study_that_was_deleted_is_not_written_to_and_that_is_said(self, storage: str) -> None:
+        config = config_of(storage)
+        with opened(config) as mirror:
+            mirror.begin("u1", overwrite=False)
+            optuna.delete_study(study_name="probe", storage=open_storage(storage))
+            with pytest.raises(StorageDeniedError, match=r"got none, as it was deleted; choose another study"):
+                mirror.sync(rows_of_a_search()[:1], STATE)
+
+    def test_of_two_that_begin_at_the_same_time_the_second_waits_and_is_refused(
+        self, storage: str, tmp_path: Path
+    ) -> None:
+        """The first is held up between its look and its study, where the second looks too."""
+        first, second = elsewhere(storage, tmp_path / "first"), elsewhere(storage, tmp_path / "second")
+        held_up, go_on = threading.Event(), threading.Event()
+        create, outcomes = optuna.create_study, {}
+
+        def create_later(*, study_name: str, **options: Any) -> Study:
+            if study_name == "probe":
+                held_up.set()
+                assert go_on.wait(30)
+            return create(study_name=study_name, **options)
+
+        def begin(config: Config, uid: str) -> None:
+            with opened(config) as mirror:
+                try:
+                    mirror.begin(uid, overwrite=False)
+                    outcomes[uid] = "owns"
+                except ResultsExistError as error:
+                    outcomes[uid] = str(error)
+
+        verbosity = optuna.logging.get_verbosity()  # of the whole process
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        with locked(ResultsFolder(first.results.dir, "probe").lock), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(optuna, "create_study", create_later)
+            threads = [threading.Thread(target=begin, args=each) for each in ((first, "u1"), (second, "u2"))]
+            threads[0].start()
+            assert held_up.wait(30)
+            threads[1].start()
+            threads[1].join(0.3)  # as far as it gets
+            go_on.set()
+            for thread in threads:
+                thread.join()
+        optuna.logging.set_verbosity(verbosity)
+        assert outcomes["u1"] == "owns"
+        assert "of a search that runs in" in outcomes["u2"]
+        assert "choose another study (--set optuna.study=…)" in outcomes["u2"]
+        assert study_of(storage).user_attrs["hivenas.uid"] == "u1"
+        assert optuna.get_all_study_names(storage=open_storage(storage)) == ["probe"]
+
+    def test_who_was_killed_while_it_began_holds_nobody_up_for_ever(
+        self, storage: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("hivenas.storage.optuna_storage._CLAIM_S", 0.1)
+        killed = claimed(open_storage(storage), "probe")
+        killed.__enter__()
+        write(config_of(storage), rows_of_a_search()[:1])
+        assert len(study_of(storage).trials) == 1
+        killed.__exit__(None, None, None)
+        assert optuna.get_all_study_names(storage=open_storage(storage)) == ["probe"]
+
+    @pytest.mark.parametrize(("trials", "overwrite"), [(0, True), (2, False)])
+    def test_the_study_of_a_search_that_is_running_is_not_taken_from_it(
+        self, storage: str, tmp_path: Path, trials: int, overwrite: bool
+    ) -> None:
+        running, other = elsewhere(storage, tmp_path / "running"), elsewhere(storage, tmp_path / "other")
+        with locked(ResultsFolder(running.results.dir, "probe").lock):
+            write(running, rows_of_a_search()[:trials])
+            for uid in ("u1", "u2"):  # of a search that was resumed in another folder, and of another
+                with (
+                    opened(other) as mirror,
+                    pytest.raises(ResultsExistError, match=r"a search that runs in .*running"),
+                ):
+                    mirror.begin(uid, overwrite=overwrite)
+        assert len(study_of(storage).trials) == trials
+        with opened(other) as mirror:
+            mirror.begin("u2", overwrite=True)
+
+    @pytest.mark.parametrize(
+        ("changed", "is_taken"), [({}, True), ({"host": "elsewhere"}, False), ({"inode": 1}, False)]
+    )
+    def test_a_study_without_evaluations_is_left_where_its_search_may_be_running(
+        self, storage: str, tmp_path: Path, changed: dict[str, Any], is_taken: bool
+    ) -> None:
+        first, second = elsewhere(storage, tmp_path / "first"), elsewhere(storage, tmp_path / "second")
+        write(first, [])
+        home = json.loads(study_of(storage).user_attrs["hivenas.folder"]) | changed
+        study_of(storage).set_user_attr("hivenas.folder", json.dumps(home))
+        with opened(second) as mirror, contextlib.ExitStack() as stack:
+            if not is_taken:
+                stack.enter_context(pytest.raises(ResultsExistError, match=r"perhaps running.*--overwrite"))
+            mirror.begin("u2", overwrite=False)
+        assert study_of(storage).user_attrs["hivenas.uid"] == ("u2" if is_taken else "u1")
+
+    def test_only_the_study_that_was_to_be_replaced_is(self, storage: str) -> None:
+        config = config_of(storage)
+        write(config, rows_of_a_search()[:1], "u1")
+        with opened(config) as first, opened(config) as second:
+            first.begin("u2", overwrite=False, replaces="u1")
+            first.sync(rows_of_a_search()[:1], STATE)
+            with pytest.raises(ResultsExistError, match="of another search"):
+                second.begin("u3", overwrite=False, replaces="u1")
+        assert study_of(storage).user_attrs["hivenas.uid"] == "u2"
 
     def test_syncing_before_begin_is_a_mistake_of_the_caller(self, storage: str) -> None:
         with opened(config_of(storage)) as mirror, pytest.raises(RuntimeError, match="call begin first"):

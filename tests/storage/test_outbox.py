@@ -14,7 +14,7 @@ from hivenas.core.files import written_whole
 from hivenas.core.records import EpochFigures, Evaluation, Proposal, Trial
 from hivenas.core.tracked import Child, Closing, Published, RunContext, ServableModel, child_of
 from hivenas.core.tracker import NullTracker
-from hivenas.errors import TrackingError, TrackingRefusedError
+from hivenas.errors import TrackingConfigError, TrackingDeniedError, TrackingError, TrackingRefusedError
 from hivenas.storage import Ledger, Message, MessageStatus, Outbox, open_search, read_ledger
 
 ARCH = "input|identity|output"
@@ -273,6 +273,45 @@ def test_what_comes_before_any_message_is_done_once_the_store_answers(
     assert len(outbox.send(force=True)) == 1
     outbox.send(force=True)
     assert done == ["opened"]
+
+
+@pytest.mark.parametrize("refusal", [TrackingDeniedError, TrackingConfigError])
+def test_a_store_that_takes_nothing_is_said_once_and_keeps_every_message(
+    ledger: Ledger,
+    reader: Reader,
+    open_outbox: Callable[[], Outbox],
+    refusal: type[TrackingError],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    outbox = open_outbox()
+    reader.fails = refusal("refuses it")
+    for index in range(3):
+        post(ledger, outbox, index)
+        assert outbox.send(force=index == 2) == []
+    assert outbox.waiting == 3
+    (said,) = (each.getMessage() for each in caplog.records)
+    assert said.startswith("refuses it. Nothing is lost meanwhile")
+    reader.fails = None
+    assert outbox.send() == []  # not asked again of its own accord
+    assert [each.number for each in outbox.send(force=True)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("refusal", [TrackingDeniedError, TrackingRefusedError])
+def test_a_refusal_ends_a_search_before_it_has_begun_and_not_after(
+    ledger: Ledger, open_outbox: Callable[[], Outbox], refusal: type[TrackingError]
+) -> None:
+    says: list[TrackingError] = [refusal("no"), TrackingError("away"), refusal("no")]
+
+    def opening() -> None:
+        raise says.pop(0)
+
+    first, later = open_outbox(), open_outbox()
+    first.open_with(opening)
+    with pytest.raises(refusal):
+        first.send(force=True)
+    later.open_with(opening)
+    assert later.send(force=True) == []
+    assert later.send(force=True) == []
 
 
 @pytest.mark.parametrize(("finished", "sent"), [(False, ["FINISHED"]), (True, [])])

@@ -154,3 +154,27 @@ def test_what_was_decided_is_not_decided_again_whoever_moves_the_alias_afterward
     mlflow.MlflowClient().set_registered_model_alias(name, "champion", first)
     assert promote(model(name), second).uri == f"models:/{name}/2"
     assert aliases(name) == {"champion": "1", "previous": "1"}
+
+
+@pytest.mark.parametrize(("quicker", "promoted"), [("0.970000", False), ("0.920000", True)])
+def test_of_two_that_are_promoted_at_the_same_time_the_better_one_is_the_champion(
+    name: str, register: Register, monkeypatch: pytest.MonkeyPatch, quicker: str, promoted: bool
+) -> None:
+    """The quicker one is promoted when the slower one has decided, against the one before, and not moved it yet."""
+    promote(model(name), register("0.900000"))
+    slow, quick = register("0.950000"), register(quicker)
+    set_tag = mlflow.MlflowClient.set_model_version_tag
+    waiting = [quick]
+
+    def decide(client: mlflow.MlflowClient, of: str, version: object, key: str, value: str) -> None:
+        set_tag(client, of, str(version), key, value)
+        if str(version) == slow and waiting:
+            promote(model(name), waiting.pop())
+
+    monkeypatch.setattr(mlflow.MlflowClient, "set_model_version_tag", decide)
+    outcome = promote(model(name), slow)
+    assert tags(name, slow)[0] == str(promoted).lower()
+    assert f"of version {quick}" in outcome.verdict
+    assert aliases(name) == (
+        {"champion": slow, "previous": quick} if promoted else {"champion": quick, "previous": "1"}
+    )

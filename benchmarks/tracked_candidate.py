@@ -233,7 +233,7 @@ def steps_of(config: Config, candidate: str) -> dict[str, float]:
     history = [step("first epoch, graph prepared", lambda: loop._one(1))]
     for epoch in range(2, epochs + 1):
         history.append(step("the other epochs", functools.partial(loop._one, epoch)))
-    step("look for weights not finite", loop._check_weights)
+    step("look for weights not finite", lambda: loop._check_weights(1))
     path = strategy.results.weights / "profile.weights.h5"
     step("save h5", lambda: save_state(network, path, Saved(candidate, epochs, 0, tuple(history))))
     return seconds

@@ -285,13 +285,12 @@ def _resolved(config: Configuration, overrides: Sequence[str], objective: Object
     """
     if isinstance(config, str | os.PathLike):
         read = load(config, overrides)
-        for warning in read.warnings:
-            logger.warning("%s", warning)
     elif isinstance(config, Config):
-        data = config.model_dump(mode="json", by_alias=True)
-        read = from_mapping(data, overrides, source=config.source) if overrides else config
+        read = from_mapping(config.given(), overrides, source=config.source) if overrides else config
     else:
         read = from_mapping(config, overrides)
+    for warning in read.warnings if read is not config else ():
+        logger.warning("%s", warning)
     return read if objective is None else read.model_copy(update={"objective": OWN_OBJECTIVE})
 
 

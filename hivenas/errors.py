@@ -9,6 +9,7 @@ HivenasError
 │   └── MissingResultsError      results or weights that do not exist (also a FileNotFoundError)
 └── RunError                     the work itself failed: exit code 1
     ├── TrainingError            a full training that failed
+    │   └── RepeatableTrainingError  … and would fail again in the same way
     ├── TrackingError            the MLflow store cannot be reached
     │   ├── TrackingRefusedError the MLflow store refuses what it is told, and would again
     │   └── TrackingDeniedError  the MLflow store takes nothing until somebody allows it: no login, no right, no space
@@ -59,6 +60,31 @@ class RunError(HivenasError):
 
 class TrainingError(RunError):
     """A full training failed; a failed candidate of a search is a record instead."""
+
+
+class RepeatableTrainingError(TrainingError):
+    """A full training that failed, and would fail again in the same way; the message says what to change.
+
+    Args:
+        message: the reason and the way out.
+        changes: keys with other values, as `--set` takes them, with which it may not fail; none where what failed was
+            a program, which is to be mended.
+    """
+
+    def __init__(self, message: str, changes: tuple[str, ...] = ()) -> None:
+        super().__init__(message, changes)
+        self.changes = changes
+
+    def __str__(self) -> str:
+        """The message alone."""
+        return str(self.args[0])
+
+    def way_on(self, command: str) -> str:
+        """The command that trains with these changes, made of the one that would do the same again."""
+        if not self.changes:
+            return command
+        trains = command.replace("hivenas search", "hivenas train", 1).removesuffix(" --resume")
+        return " ".join([trains, *(f"--set {change}" for change in self.changes)])
 
 
 class TrackingError(RunError):

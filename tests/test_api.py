@@ -151,6 +151,13 @@ def test_a_recorded_search_is_neither_overwritten_nor_lost_in_silence() -> None:
     assert candidates(hivenas.load_results("results/bowl")) == candidates(other) != candidates(first)
 
 
+def test_a_key_of_a_mapping_that_nothing_reads_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    hivenas.search(SPHERE | {"optuna": {"study": "mine"}})
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        "optuna.study=mine is not used with optuna.storage=null; it is for optuna.storage other than null"
+    ]
+
+
 def test_the_objective_is_made_once_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
 

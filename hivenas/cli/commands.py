@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,8 @@ set_option = click.option(
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Overrides a key, such as evaluation.epochs=2; repeatable, and one text may hold several.",
+    help="Overrides a key, such as evaluation.epochs=2; repeatable, and one text may hold several. "
+    "Of two for one key the last counts.",
 )
 import_option = click.option(
     "--import",
@@ -112,10 +114,12 @@ def train(
     config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], from_weights: bool, view: View
 ) -> None:
     """Train the best recorded candidate fully, test it, register it."""
-    with errors(view=view):
+    given = _given(config_path, overrides, modules)
+    hint = ResumeHint(given, "train --from-weights" if from_weights else "train")
+    with errors(hint, view):
         from hivenas import api
 
-        config = _load(config_path, overrides, modules)
+        config = given.load()
         with view:
             trained = api.train(config, from_weights=from_weights, callbacks=[view])
         view.conclude(results.of_training(trained), lambda: results.print_trained(trained))
@@ -129,10 +133,12 @@ def train(
 @output_options
 def arch(architecture: str, config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], view: View) -> None:
     """Train a given architecture fully, such as 'input|sep3x3_32|max_pool3x3|output'."""
-    with errors(view=view):
+    given = _given(config_path, overrides, modules)
+    hint = ResumeHint(given, f"arch {shlex.quote(architecture)}")
+    with errors(hint, view):
         from hivenas import api
 
-        config = _load(config_path, overrides, modules)
+        config = given.load()
         with view:
             trained = api.train_custom(config, architecture, callbacks=[view])
         view.conclude(results.of_training(trained), lambda: results.print_trained(trained))

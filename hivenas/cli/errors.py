@@ -18,6 +18,7 @@ import click
 if TYPE_CHECKING:
     from hivenas.cli.invocation import Invocation
     from hivenas.config import Config
+    from hivenas.errors import RepeatableTrainingError
 
 FAILED, WRONG_INPUT = 1, 2
 
@@ -32,7 +33,7 @@ class Listener(Protocol):
 @contextlib.contextmanager
 def errors(resume_hint: ResumeHint | None = None, view: Listener | None = None) -> Iterator[None]:
     """One clear line for what went wrong, and its exit code: 2 for wrong input, 1 for failed work."""
-    from hivenas.errors import HivenasError, InputError
+    from hivenas.errors import HivenasError, InputError, RepeatableTrainingError
 
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -41,16 +42,26 @@ def errors(resume_hint: ResumeHint | None = None, view: Listener | None = None) 
             yield
     except InputError as error:
         _fail(str(error), WRONG_INPUT, view)
+    except RepeatableTrainingError as error:
+        _fail(str(error), FAILED, view, resume_hint, error)
     except HivenasError as error:
         _fail(str(error), FAILED, view, resume_hint)
     except KeyboardInterrupt as error:
         _fail(f"{error or 'interrupted'}; what was finished is kept", FAILED, view, resume_hint)
 
 
-def _fail(reason: str, code: int, view: Listener | None, resume_hint: ResumeHint | None = None) -> NoReturn:
+def _fail(
+    reason: str,
+    code: int,
+    view: Listener | None,
+    hint: ResumeHint | None = None,
+    error: RepeatableTrainingError | None = None,
+) -> NoReturn:
+    command = hint.offer(error) if hint else ""
     if view:
-        view.failed(reason, code, resume_hint.offer() if resume_hint else "")
-    complain(f"{reason}{resume_hint or ''}")
+        view.failed(reason, code, command)
+    lead = "Go on with" if error is None else "Train it so with" if error.changes else "Once that is mended, go on with"
+    complain(f"{reason}. {lead}\n  {command}" if command else reason)
     sys.exit(code)
 
 
@@ -84,30 +95,34 @@ def _orderly_end() -> Iterator[None]:
 
 
 class ResumeHint:
-    """The way to go on with a search, as text: once there is something to go on with.
+    """The way to go on with a search, once there is something to go on with, or with a full training that failed.
 
     Args:
         given: the command that searches.
+        verb: the command, with what else it was given.
     """
 
-    def __init__(self, given: Invocation) -> None:
+    def __init__(self, given: Invocation, verb: str = "search") -> None:
         self._given = given
+        self._verb = verb
         self.config: Config | None = None
-
-    def __str__(self) -> str:
-        command = self.offer()
-        return f". Go on with\n  {command}" if command else ""
 
     @property
     def command(self) -> str:
         """The command, whether or not there is anything to go on with; without a password."""
-        return self._given.command("search", "--resume")
+        return self._given.command(self._verb, *(["--resume"] if self._verb == "search" else []))
 
-    def offer(self) -> str:
-        """The command; empty while there is nothing to go on with."""
+    def offer(self, error: RepeatableTrainingError | None = None) -> str:
+        """The command; empty while there is nothing to go on with.
+
+        Args:
+            error: the full training that failed and would again, where it is that.
+        """
         from hivenas.core.folder import ResultsFolder
         from hivenas.storage import read_state
 
+        if error:
+            return error.way_on(self.command)
         if self.config is None:
             return ""
         state = read_state(ResultsFolder(self.config.results.dir, self.config.name))

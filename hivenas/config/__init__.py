@@ -1,6 +1,6 @@
 """The configuration: its sections, read from a file or a mapping, refused in words that a person can act on."""
 
-from hivenas.config.loading import Config, from_mapping, load
+from hivenas.config.loading import Config, from_mapping, from_record, load
 from hivenas.config.schema import (
     BUILT_IN_DATASETS,
     EXECUTOR_KINDS,
@@ -48,5 +48,6 @@ __all__ = [
     "StrategyKind",
     "TableConfig",
     "from_mapping",
+    "from_record",
     "load",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationInfo
@@ -16,7 +17,11 @@ OPTIMIZER_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "Adam": ("learning_rate", "beta_1", "beta_2", "epsilon", "amsgrad"),
     "RMSprop": ("learning_rate", "rho", "momentum", "epsilon", "centered"),
 }
-COMMON_OPTIMIZER_ARGUMENTS = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm")
+_CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")
+COMMON_OPTIMIZER_ARGUMENTS = ("weight_decay", *_CLIPPING)
+# The rates of Keras, for an optimizer that is given none.
+OWN_RATES: Mapping[str, float] = {"SGD": 0.01, "Adam": 0.001, "RMSprop": 0.001}
+INITIAL_RATE, FINAL_RATE = 0.08, 0.01
 
 # Sizes beyond which a network could not be built, whatever it is for.
 _LARGEST: Mapping[str, int] = {
@@ -49,6 +54,60 @@ def check_optimizer(op: str, arguments: Mapping[str, Any]) -> None:
             )
         if not _is_finite(value):
             raise ValueError(f"evaluation.optimizer.{key} must be a finite number or true or false, got {shown(value)}")
+    for key in ("learning_rate", *_CLIPPING):  # Keras takes what is not positive for nothing at all
+        if key in arguments and (arguments[key] is True or arguments[key] <= 0):
+            raise ValueError(
+                f"evaluation.optimizer.{key} must be a number greater than 0, got {shown(arguments[key])}; leave it "
+                "out for none of it"
+            )
+    if arguments.get("nesterov") and not arguments.get("momentum"):
+        raise ValueError(
+            "evaluation.optimizer.momentum must be greater than 0 with nesterov: true, which changes nothing without, "
+            f"got {shown(arguments.get('momentum'))}; give a momentum, or set nesterov: false"
+        )
+    if len(clipping := [key for key in _CLIPPING if key in arguments]) > 1:
+        raise ValueError(
+            f"evaluation.optimizer.{clipping[0]} must be the only one of {', '.join(_CLIPPING)}, got {clipping[1]} "
+            "beside it; leave one of them out"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The learning rates of a training: decaying from `initial` to `final`, or, where these are 0, the optimizer's."""
+
+    initial: float
+    final: float
+    own: float | None
+
+
+def one_rate(op: str, own: float | None, *, initial: float | None, final: float | None) -> Rates:
+    """The learning rates that three keys come to, of which any may be left out.
+
+    A rate decays unless one that is constant is asked for. An end of the decay that is left out follows the other as
+    the defaults do: the rate falls to an eighth of where it begins, and never rises.
+
+    Args:
+        op: the optimizer.
+        own: its `learning_rate`; None where it is not given. Alone it is the rate of every epoch.
+        initial: `initial_lr`; None where it is not given, 0 for the optimizer's own rate.
+        final: `final_lr`, likewise.
+
+    Raises:
+        ValueError: they say different things.
+    """
+    if 0 in (initial, final) or (own is not None and initial is None and final is None):
+        return Rates(0.0, 0.0, OWN_RATES[op] if own is None else own)
+    if own is not None and initial not in (None, own):
+        raise ValueError(
+            f"evaluation.optimizer.learning_rate must be evaluation.initial_lr={initial:g}, from where the rate "
+            f"decays, got {own:g}; leave learning_rate out, or set evaluation.initial_lr: 0 to train at it all the time"
+        )
+    if initial is None:
+        initial = max(INITIAL_RATE, final or 0.0) if own is None else own
+    if final is None:
+        final = initial * (FINAL_RATE / INITIAL_RATE) or initial
+    return Rates(initial, final, own)
 
 
 def check_operation(key: str, arguments: Mapping[str, Any]) -> None:

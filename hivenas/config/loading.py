@@ -29,6 +29,7 @@ from hivenas.config.schema import (
     known,
 )
 from hivenas.config.text import as_text, dump_yaml, leaves, masked, put, read_mapping, split_overrides
+from hivenas.config.unused import unused_keys
 from hivenas.errors import ConfigError
 
 
@@ -101,6 +102,14 @@ class Config(Section):
             data["optuna"]["storage"] = masked(self.optuna.storage)
         return data
 
+    def given(self) -> dict[str, Any]:
+        """The keys that were given, without what follows from them or is default; `from_mapping` takes them."""
+        data: dict[str, Any] = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        optimizer = data.get("evaluation", {}).get("optimizer", {})
+        if "learning_rate" not in self.evaluation.optimizer.model_fields_set:
+            optimizer.pop("learning_rate", None)
+        return data
+
     def to_yaml(self) -> str:
         """The resolved configuration as YAML that `load` reads back."""
         return dump_yaml(self.to_mapping())
@@ -124,7 +133,7 @@ def load(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Config:
     data = read_mapping(Path(path))
     old = translate(data, str(path)) if is_ancestral(data) else Translation(data)
     config = from_mapping(old.data, overrides, source=str(path), old_keys=old.old_keys)
-    config._warnings = old.warnings
+    config._warnings = (*old.warnings, *config.warnings)
     return config
 
 
@@ -157,15 +166,41 @@ def from_mapping(
         raise ConfigError(explain(error, source, origins=origins, known=known, old_keys=kept)) from None
     config._source = source
     config._old_keys = kept
+    place = f" ({source})" if source else ""
+    config._warnings = tuple(
+        in_old_words(line.replace(";", f"{place};", 1), kept) for line in unused_keys(config.flat(), Config().flat())
+    )
     return config
 
 
+def from_record(data: Mapping[str, Any]) -> Config:
+    """A configuration as hivenas has written it down for itself, in an earlier version perhaps.
+
+    Earlier versions wrote down an optimizer's `learning_rate` beside the decay that took its place.
+
+    Raises:
+        ConfigError: this version does not take it.
+    """
+    recorded = copy.deepcopy(dict(data))
+    evaluation = recorded.get("evaluation")
+    if isinstance(evaluation, dict) and evaluation.get("initial_lr") and evaluation.get("final_lr"):
+        optimizer = evaluation.get("optimizer")
+        if isinstance(optimizer, dict) and optimizer.get("learning_rate") != evaluation["initial_lr"]:
+            optimizer.pop("learning_rate", None)
+    return from_mapping(recorded)
+
+
 def _overridden(data: Mapping[str, Any], overrides: Sequence[str]) -> tuple[Mapping[str, Any], dict[str, str]]:
-    """The data with other values for some keys, and for these what to name in errors."""
-    pairs = split_overrides(overrides)
+    """The data with other values for some keys, of two for one the last, and for these what to name in errors."""
+    pairs = list(split_overrides(overrides))
     changed = copy.deepcopy(dict(data)) if pairs else dict(data)
-    origins = {}
+    origins: dict[str, str] = {}
     for key, value in pairs:
+        if lost := [earlier for earlier in origins if earlier.startswith(f"{key}.")]:
+            raise ConfigError(
+                f"--set {key} must stand before --set {lost[0]}, which is part of it, got it after that; give the "
+                "whole first, then its parts"
+            )
         put(changed, key.split("."), value, f"--set {key}={value}")
         origins[key] = f"--set {key}={as_text(value)}"
     return changed, origins

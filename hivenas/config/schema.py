@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from hivenas.config.arguments import (
+    FINAL_RATE,
+    INITIAL_RATE,
     check_address,
     check_colour,
     check_gpus,
@@ -17,6 +19,7 @@ from hivenas.config.arguments import (
     check_scale,
     check_size,
     check_time_limit,
+    one_rate,
     rgb_of,
 )
 from hivenas.config.registry import DATASETS, EXECUTORS, STRATEGIES
@@ -148,12 +151,21 @@ class SpaceConfig(Section):
         return self
 
 
+_OPTIMIZER: Mapping[str, Any] = {"op": "SGD", "momentum": 0.9, "nesterov": True}
+
+
 class OptimizerConfig(BaseModel):
     """`evaluation.optimizer`: the name of a Keras optimizer and its arguments."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     op: Literal["SGD", "Adam", "RMSprop"] = "SGD"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_unless_named(cls, data: Any) -> Any:
+        """Arguments without a name are those in which the default differs, as everywhere in a configuration."""
+        return {**_OPTIMIZER, **data} if isinstance(data, Mapping) and "op" not in data else data
 
     @model_validator(mode="after")
     def _known_arguments(self) -> Self:
@@ -164,6 +176,15 @@ class OptimizerConfig(BaseModel):
     def arguments(self) -> dict[str, Any]:
         """The optimizer's keyword arguments."""
         return dict(self.model_extra or {})
+
+    def at(self, rate: float | None) -> Self:
+        """The optimizer with a learning rate, where there is one; `model_fields_set` has it only where it was given."""
+        if rate is None:
+            return self
+        known = self.model_copy()
+        assert known.model_extra is not None  # as unknown keys are allowed
+        known.model_extra["learning_rate"] = rate
+        return known
 
 
 class ActConfig(Section):
@@ -200,11 +221,9 @@ class EvaluationConfig(Section):
     epochs: Epochs = 5
     batch_size: Count = 128
     mixed_precision: bool = False
-    optimizer: OptimizerConfig = Field(
-        default_factory=lambda: OptimizerConfig.model_validate({"op": "SGD", "momentum": 0.9, "nesterov": True})
-    )
-    initial_lr: Annotated[float, Field(ge=0.0)] = 0.08
-    final_lr: Annotated[float, Field(ge=0.0)] = 0.01
+    optimizer: OptimizerConfig = Field(default_factory=lambda: OptimizerConfig.model_validate(_OPTIMIZER))
+    initial_lr: Annotated[float, Field(ge=0.0)] = INITIAL_RATE
+    final_lr: Annotated[float, Field(ge=0.0)] = FINAL_RATE
     momentum_epochs: Annotated[int, Field(ge=0, le=100_000)] = 0
     stopping: Literal["act", "median", "none"] = "median"
     act: ActConfig = ActConfig()
@@ -213,6 +232,17 @@ class EvaluationConfig(Section):
     inherit: bool = False
     inherit_epochs: Epochs = 2
     augmentation: AugmentationConfig = AugmentationConfig()
+
+    @model_validator(mode="after")
+    def _one_learning_rate(self) -> Self:
+        """Resolves the three keys that make the learning rate to what is trained at, which is what is recorded."""
+        initial, final = (
+            getattr(self, key) if key in self.model_fields_set else None for key in ("initial_lr", "final_lr")
+        )
+        rates = one_rate(self.optimizer.op, self.optimizer.arguments.get("learning_rate"), initial=initial, final=final)
+        # Not by assignment: which of them were given stays known, for overrides that come later.
+        self.__dict__.update(initial_lr=rates.initial, final_lr=rates.final, optimizer=self.optimizer.at(rates.own))
+        return self
 
     @model_validator(mode="after")
     def _momentum_has_epochs(self) -> Self:

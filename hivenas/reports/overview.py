@@ -138,6 +138,8 @@ def _resume(data: ReportData) -> str:
     command = f"```sh\n{data.resume}\n```"
     if data.condition == "finished":
         how = "Nothing is left to do; with a larger `colony.iterations` the search flies on"
+    elif data.obstacle:
+        how = as_code(data.obstacle)
     else:
         how = "It goes on where it was, to the last bit"
     return f"## Go on\n\n{how}{place}:\n\n{command}"

@@ -32,6 +32,7 @@ class ReportData:
         data: digest of the images or of the table; empty without.
         reason: the cause of an early end; empty where there was none, or where nobody knows.
         resume: the command with which it goes on; empty where that is not known.
+        obstacle: the reason why it would end again as it did, unless that command changes it; empty without one.
         place: the host and the folder where that is to be given; empty likewise.
         written: the moment of writing, in seconds since 1970.
         store: address of the MLflow server, http or https; empty where there is none to link to.
@@ -55,6 +56,7 @@ class ReportData:
     data: str = ""
     reason: str = ""
     resume: str = ""
+    obstacle: str = ""
     place: str = ""
     written: float = 0.0
     store: str = ""

@@ -15,12 +15,12 @@ from hivenas.core.git import git_tags
 from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.operations import reference_space
 from hivenas.core.nas.space.parameters import run_parameters
+from hivenas.core.nas.training.failures import failed_training
 from hivenas.core.nas.training.predictions import TestPredictions
 from hivenas.core.recipe import Recipe
 from hivenas.core.records import Evaluation, Trial
 from hivenas.core.seeds import arch_hash
 from hivenas.core.tracked import Published, RunContext, ServableModel, child_of, listed
-from hivenas.errors import TrainingError
 from hivenas.reports import draw_predictions, model_note
 from hivenas.reports.candidate import CandidatePages
 from hivenas.run.result import Trained
@@ -98,7 +98,7 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
     return Message(child=child, model=model, evaluation=evaluation, keep_after_send=training.keep_after_send)
 
 
-def trained_of(message: Message, sent: Sequence[Sent]) -> Trained:
+def trained_of(config: Config, message: Message, sent: Sequence[Sent]) -> Trained:
     """The training that a message tells of, with the run and the model's URI where the message was sent.
 
     Raises:
@@ -107,7 +107,7 @@ def trained_of(message: Message, sent: Sequence[Sent]) -> Trained:
     assert message.evaluation
     assert message.child
     if message.evaluation.status == "failed":
-        raise TrainingError(f"the full training of {message.evaluation.candidate} failed: {message.evaluation.reason}")
+        raise failed_training(config, message.evaluation)
     for each in sent:
         if each.message.child and each.message.child.key == message.child.key:
             return Trained(message.evaluation, each.run_id, each.published)

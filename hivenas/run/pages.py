@@ -16,6 +16,7 @@ from hivenas.core.tracked import Page, Published, link_to
 from hivenas.objectives.factory import candidate_pages
 from hivenas.reports import Condition, search_note
 from hivenas.reports.candidate import CandidatePages
+from hivenas.run.repeated_failure import failure_told
 from hivenas.run.report import report_data
 from hivenas.run.result import SearchResult
 from hivenas.storage import Ledger
@@ -67,9 +68,10 @@ class SearchPages:
             state: RUNNING, FINISHED, FAILED or KILLED.
             published: the model, or what stands for it until it is published; None without one.
         """
+        failure = failure_told(self._config, result.failure)
         told = replace(
             report_data(self._config, result, CONDITIONS[state]),
-            resume=self._resume,
+            resume=failure.way_on(self._resume) if failure else self._resume,
             place=f"{socket.gethostname()}:{os.getcwd()}",
             model_uri=published.uri if published else "",
             verdict=published.verdict if published else "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hivenas.core.history import ranking
 from hivenas.errors import MissingResultsError
 from hivenas.reports.page import ComparedSearch, Comparison, Condition, ReportData, write_comparison, write_report
 from hivenas.run.final_training import recorded_full_training
+from hivenas.run.repeated_failure import failure_told
 from hivenas.run.result import SearchResult
 from hivenas.storage import SearchState, condition_of, fixed_keys, read_state, recorded
 
@@ -117,6 +119,8 @@ def report_data(config: Config, result: SearchResult, condition: Condition, dige
         condition: of the search.
         digest: of its data; empty without.
     """
+    failure = failure_told(config, result.failure)
+    command = f"hivenas search --config {shlex.quote(str(_folder(config).yaml))} --resume"
     return ReportData(
         name=config.name,
         objective=config.objective,
@@ -136,6 +140,8 @@ def report_data(config: Config, result: SearchResult, condition: Condition, dige
         test_interval=result.test_interval,
         never_named=result.never_named,
         model_uri=result.model_uri,
+        resume=failure.way_on(command) if failure else "",
+        obstacle=str(failure or ""),
     )
 
 

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hivenas.config import Config, from_mapping
+from hivenas.config import Config, from_record
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.recipe import Difference, Recipe, different_environment, different_figures
 from hivenas.core.records import EpochFigures, Evaluation, Proposal, StopThreshold
@@ -50,7 +50,7 @@ def reproduce(run: TrackedRun) -> Reproduction:
     """
     recipe = Recipe.from_text(run.recipe())
     with tempfile.TemporaryDirectory(prefix="hivenas-") as folder:
-        config = from_mapping({**recipe.config, "results": {"dir": folder}})
+        config = from_record({**recipe.config, "results": {"dir": folder}})
         results = ResultsFolder(folder, config.name)
         if recipe.starts_from and not run.fetch_start(recipe.starts_from, recipe.phase, results.weights):
             raise MissingResultsError(
@@ -66,7 +66,8 @@ def reproduce(run: TrackedRun) -> Reproduction:
         with make_executor(here, results) as executor:
             evaluation = executor.submit(task).result()
     if evaluation.status == "failed":
-        raise TrainingError(f"{recipe.candidate} cannot be trained here: {evaluation.reason}")
+        then = "" if recipe.history else "; its training had failed when it was recorded, too"
+        raise TrainingError(f"{recipe.candidate} cannot be trained here: {evaluation.reason}{then}")
     figures = different_figures(recipe.history, evaluation.history)
     return Reproduction(
         recipe, evaluation.history, figures, different_environment(recipe.environment, evaluation.environment)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from hivenas.core.history import ranking
 from hivenas.core.records import Direction, Evaluation, Trial
 from hivenas.core.tracked import Published
 from hivenas.reports import Summary
-from hivenas.storage import SearchState
+from hivenas.storage import SearchState, Stage
 
 if TYPE_CHECKING:
     import pandas
@@ -47,6 +47,7 @@ class SearchResult:
         reason: why the search ended early; empty otherwise.
         waiting: records that MLflow, or Optuna's storage, has not taken yet.
         planned: evaluations at the most, continuations not counted.
+        failure: a full training that failed and would fail again, see `SearchState`; None without one.
     """
 
     name: str
@@ -63,6 +64,7 @@ class SearchResult:
     reason: str = ""
     waiting: int = 0
     planned: int = 0
+    failure: Mapping[str, str] | None = None
 
     @classmethod
     def of(cls, folder: ResultsFolder, state: SearchState, trials: Sequence[Trial], **more: Any) -> SearchResult:
@@ -85,6 +87,7 @@ class SearchResult:
             "run_id": state.run_id,
             "model_uri": state.model if state.trained else "",
             "planned": state.planned,
+            "failure": state.failure if state.stage == Stage.FULL_TRAIN else None,
         }
         return cls(**fields | more)
 

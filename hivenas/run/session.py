@@ -17,7 +17,15 @@ from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Proposal, Trial
 from hivenas.core.strategies.kinds import make_strategy
 from hivenas.core.tracked import MODEL_URI, MODEL_VERDICT, Closing, Published, SearchCard, now_ms
-from hivenas.errors import DatasetError, MissingResultsError, RunError, TrackingDeniedError, TrackingError, first_line
+from hivenas.errors import (
+    DatasetError,
+    MissingResultsError,
+    RepeatableTrainingError,
+    RunError,
+    TrackingDeniedError,
+    TrackingError,
+    first_line,
+)
 from hivenas.execution import TaskExecutor, make_executor, tasks
 from hivenas.reports import draw_augmentation, draw_plots
 from hivenas.run.callbacks import Callback, CallbackList
@@ -25,6 +33,7 @@ from hivenas.run.data import first_digest, settle_data
 from hivenas.run.final_training import FullTraining, message_of, recorded_full_training, trained_of
 from hivenas.run.loop import Search
 from hivenas.run.pages import CONDITIONS, SearchPages
+from hivenas.run.repeated_failure import failure_of, repeated_failure
 from hivenas.run.report import write_report_of
 from hivenas.run.result import SearchResult, Trained
 from hivenas.run.tracked import Tracking, open_tracker, send_all
@@ -116,6 +125,9 @@ class Session:
                 self.ledger.save(stage=Stage.SEARCH, trained=False, model="")
             if self._is_done():
                 return self._nothing_left()
+            if self.ledger.state.stage == Stage.FULL_TRAIN and (error := self._repeated_failure()):
+                self._tell_the_rest()
+                raise error
             self.messages = self.outbox.messages()
             self.outbox.drop_closings(finished=self.ledger.state.stage == Stage.SEARCH)
             if not self.ledger.state.run_id:
@@ -132,15 +144,20 @@ class Session:
 
     def _nothing_left(self) -> SearchResult:
         logger.info("%s holds a finished search; nothing is left to do", self.ledger.folder.path)
+        self._tell_the_rest(prunes=True)
+        return self._result(None)
+
+    def _tell_the_rest(self, *, prunes: bool = False) -> None:
+        """Tells others what they have not heard yet, where nothing is to be trained."""
         try:
-            self._weights().prune()
+            if prunes:
+                self._weights().prune()
             send_all(self.ledger, self.outbox, self.tracker)
             self.tracker.point_to(self.ledger.state.run_id, self.tracker.project_run_id)
             self.tracker.close_abandoned(self.ledger.state.abandoned)
             self.ledger.save(abandoned=())
         except TrackingError as error:
             logger.warning("%s", error)
-        return self._result(None)
 
     # -- the beginning ---------------------------------------------------------------------------------------------
 
@@ -235,7 +252,7 @@ class Session:
         self.sent += self.outbox.send(force=True)
         self.outbox.forget_kept()
         self.ledger.folder.clear_checkpoints()
-        return trained_of(message, self.sent) if message else None
+        return trained_of(self.config, message, self.sent) if message else None
 
     def _weights(self) -> WeightsKeeper:
         evaluation = self.config.evaluation
@@ -268,6 +285,8 @@ class Session:
         for message in self.messages:
             if message.child and message.child.key == key and message.model:
                 return message
+        if error := self._repeated_failure():
+            raise error
         best = self._best()
         self.listeners.on_full_training(best.encoded, self.config.full_train.epochs)
         evaluation = self.executor.submit(tasks.full_training(self.config, best.encoded)).result()
@@ -282,11 +301,21 @@ class Session:
                 keep_after_send=True,
             ),
         )
-        self.outbox.post(message)
+        failure = failure_of(self.config, evaluation) if evaluation.status == "failed" else None
+        with self.ledger.transaction():
+            self.outbox.post(message)
+            if failure != self.ledger.state.failure:
+                self.ledger.save(failure=failure)
         if evaluation.status == "failed":
             self.outbox.send(force=True)
-            trained_of(message, ())
+            trained_of(self.config, message, ())
         return message
+
+    def _repeated_failure(self) -> RepeatableTrainingError | None:
+        """The error of the full training, where that has failed and nothing on which it depends has changed since."""
+        if not self._trains() or self.ledger.state.failure is None:
+            return None
+        return repeated_failure(self.config, self.ledger.state, self._best().encoded)
 
     def _best(self) -> Trial:
         """The best candidate, as it stands after its latest evaluation."""

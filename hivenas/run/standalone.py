@@ -72,4 +72,4 @@ def train_alone(config: Config, training: StandaloneTraining) -> Trained:
         outbox.post(message)
         sent = outbox.send(force=True)
         ledger.folder.drop_checkpoints(str(evaluation.candidate))
-        return trained_of(message, sent)
+        return trained_of(seeded, message, sent)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
-from hivenas.config import Config, from_mapping
+from hivenas.config import Config, from_record
 from hivenas.config.text import parse_yaml
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.history import ranking
@@ -200,7 +200,7 @@ def recorded_digest(ledger: Ledger, config: Config) -> str:
     if not ledger.state.data or not ledger.config_yaml or ledger.state.seed != config.seed:
         return ""
     before = parse_yaml(ledger.config_yaml, str(ledger.folder.ledger)) or {}
-    same = from_mapping({"dataset": before.get("dataset", {})}).dataset == config.dataset
+    same = from_record({"dataset": before.get("dataset", {})}).dataset == config.dataset
     return ledger.state.data if same else ""
 
 
@@ -326,7 +326,7 @@ def _refuse_other_search(config: Config, ledger: Ledger) -> None:
     text = ledger.config_yaml
     if not text:
         return
-    before = from_mapping(parse_yaml(text, str(ledger.folder.ledger)) or {})
+    before = from_record(parse_yaml(text, str(ledger.folder.ledger)) or {})
     if changed := difference(before, config):
         raise ConfigError(
             f"the search in {ledger.folder.path} was started with {changed}; resume with {ledger.folder.yaml}, or "

@@ -16,7 +16,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from hivenas.config import Config, from_mapping
+from hivenas.config import Config, from_record
 from hivenas.config.text import masked, parse_yaml
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.objective import ObjectiveInfo
@@ -333,7 +333,7 @@ def _home(attributes: Mapping[str, Any]) -> str:
 def _told_apart(before: str, now: Config) -> str:
     """The first key in which the configuration of a study differs; of one that cannot be read nothing can be told."""
     try:
-        return difference(from_mapping(parse_yaml(before, "the study") or {}), now)
+        return difference(from_record(parse_yaml(before, "the study") or {}), now)
     except ConfigError:
         return "a configuration that this version does not read"
 

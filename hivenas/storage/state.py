@@ -37,6 +37,8 @@ class SearchState:
         direction: where a better fitness lies.
         metric: what fitness is, for people.
         planned: evaluations at the most, continuations not counted.
+        failure: the full training that failed and would again: `candidate`, `reason`, `cause`, and as `mark` a hash of
+            all that it depends on; None without one.
     """
 
     stage: Stage = Stage.SEARCH
@@ -53,6 +55,7 @@ class SearchState:
     direction: Direction = Direction.MAXIMIZE
     metric: str = "fitness"
     planned: int = 0
+    failure: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
         # JSON knows neither tuples nor enumerations.

@@ -138,9 +138,8 @@ KEYS: list[tuple[str, str, Any]] = [
     ("CONTRAST_AUG_PROB: 0.9", "evaluation.augmentation.contrast", 0.9),
     ("MOMENTUM_EPOCHS: 9", "evaluation.momentum_epochs", 9),
     ("TERMINATION_THRESHOLD_FACTOR: 0", "evaluation.act.beta", 0.0),
-    ("TERMINATION_DIMINISHING_FACTOR: 0.9", "evaluation.act.zeta", 0.9),
+    ("TERMINATION_THRESHOLD_FACTOR: 0.2\nTERMINATION_DIMINISHING_FACTOR: 0.9", "evaluation.act.zeta", 0.9),
     ("EPOCHS: 9", "evaluation.stopping", "none"),
-    ("TERMINATION_DIMINISHING_FACTOR: 0.5", "evaluation.stopping", "none"),
     ("TERMINATION_THRESHOLD_FACTOR: 0.25", "evaluation.stopping", "act"),
     # Spellings.
     ("OPTIMIZATION_OBJECTIVE: HIVENAS", "objective", "nas"),
@@ -165,7 +164,7 @@ KEYS: list[tuple[str, str, Any]] = [
     ("LR: 0.1", "evaluation.optimizer.arguments", {"momentum": 0.9, "nesterov": True, "learning_rate": 0.1}),
     ("LR: 0.001\nOPTIMIZER: Adam", "evaluation.optimizer.arguments", {"learning_rate": 0.001}),
     ("LR: 0.01\nOPTIMIZER: RMSprop", "evaluation.initial_lr", 0.0),
-    ("LR: 0\nOPTIMIZER: Adam", "evaluation.optimizer.arguments", {}),
+    ("LR: 0\nOPTIMIZER: Adam", "evaluation.optimizer.arguments", {"learning_rate": 0.001}),  # Keras' own
     ("LR: 0\nOPTIMIZER: Adam", "evaluation.initial_lr", 0.0),
     (
         "LR: 0.1\nOPTIMIZER: {op: SGD, learning_rate: 0.5}",
@@ -357,6 +356,11 @@ UNCLEAR = [
     ("OUTPUT_STEM: [{op: Dropout}]", "OUTPUT_STEM[0].rate", "taken to be 0.15"),
     ("OPERATIONS: {a: {op: ConvBnReLU, conv_stride: 2}}", "OPERATIONS.a.conv_stride", "never used it"),
     ("OPTIMIZER: {op: SGD, decay: 0.0005}", "OPTIMIZER.decay", "final_lr"),
+    (
+        "TERMINATION_DIMINISHING_FACTOR: 0.5",
+        "TERMINATION_DIMINISHING_FACTOR=0.5",
+        "not used with evaluation.stopping=none",
+    ),
     ("OPTIMIZER: {op: SGD, learning_rate: 0.1}\nINITIAL_LR: 0.08", "OPTIMIZER.learning_rate", "overrules"),
     ("LR: 0.1\nINITIAL_LR: 0.08\nFINAL_LR: 0.01", "LR", "overrules"),
     (

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from hivenas.config import ColonyConfig, Config, from_mapping, load
+from hivenas.config import ColonyConfig, Config, from_mapping, from_record, load
 from hivenas.errors import ConfigError, InputError
 
 
@@ -37,6 +38,28 @@ WRONG_VALUES = [
     ("evaluation: {initial_lr: .nan}", "evaluation.initial_lr", "must be a finite number, got nan"),
     ("evaluation: {initial_lr: .inf}", "evaluation.initial_lr", "must be a finite number, got inf"),
     ("evaluation: {act: {beta: 1.1}}", "evaluation.act.beta", "must be at most 1.0, got 1.1"),
+    ("evaluation: {optimizer: {learning_rate: 0}}", "evaluation.optimizer.learning_rate", "greater than 0, got 0 ("),
+    ("evaluation: {optimizer: {op: Adam, clipnorm: -1}}", "evaluation.optimizer.clipnorm", "greater than 0, got -1 ("),
+    (
+        "evaluation: {optimizer: {op: SGD, nesterov: true}}",
+        "evaluation.optimizer.momentum",
+        "must be greater than 0 with nesterov: true, which changes nothing without, got None (",
+    ),
+    (
+        "evaluation: {optimizer: {clipnorm: 1.0, clipvalue: 0.5}}",
+        "evaluation.optimizer.clipnorm",
+        "must be the only one of clipnorm, clipvalue, global_clipnorm, got clipvalue beside it (",
+    ),
+    (
+        "evaluation: {optimizer: {op: Adam, learning_rate: 0.001}, initial_lr: 0.08}",
+        "evaluation.optimizer.learning_rate",
+        "must be evaluation.initial_lr=0.08, from where the rate decays, got 0.001 (",
+    ),
+    (
+        "evaluation: {optimizer: {op: RMSprop, learning_rate: 0.01}, initial_lr: 0.08, final_lr: 0.01}",
+        "evaluation.optimizer.learning_rate",
+        "set evaluation.initial_lr: 0 to train at it all the time",
+    ),
     ("evaluation: {optimizer: Adam}", "evaluation.optimizer", "must be a mapping of keys, got 'Adam'"),
     ("evaluation: {optimizer: {op: SDG}}", "evaluation.optimizer.op", "'SGD', 'Adam' or 'RMSprop', got 'SDG'"),
     ("evaluation: {optimizer: {momentum: big}}", "evaluation.optimizer.momentum", "got 'big'"),
@@ -236,6 +259,10 @@ BAD_OVERRIDES = [
     ("name.first=1", "name is a single value and has no key first (--set name.first=1)"),
     ("colony.size=0 seed=1", "colony.size must be at least 1, got 0 (--set colony.size=0)"),
     ("name=[1", "(--set name=[1, line 1)"),
+    (
+        "evaluation.optimizer.momentum=0.5 evaluation.optimizer={op: SGD}",
+        "--set evaluation.optimizer must stand before --set evaluation.optimizer.momentum, which is part of it",
+    ),
     ("name=!!python/name:os.system", "the tag !!python/name:os.system is not allowed"),
 ]
 
@@ -262,7 +289,7 @@ OVERRIDES: list[tuple[list[str], dict[str, str]]] = [
     (["space.operations=[identity, dropout] space.depth=2"], {"space.operations": "identity, dropout"}),
     (["results.dir=a folder"], {"results.dir": "a folder"}),
     (["evaluation.optimizer={op: Adam, beta_1: 0.8}"], {"evaluation.optimizer.op": "Adam"}),
-    (["evaluation.initial_lr=1e-3"], {"evaluation.initial_lr": "0.001"}),
+    (["evaluation.initial_lr=1e-3 evaluation.final_lr=1e-4"], {"evaluation.initial_lr": "0.001"}),
     (["full_train.enabled=false"], {"full_train.enabled": "false"}),
     ([""], {}),
     ([], {}),
@@ -279,6 +306,100 @@ def test_overrides_change_what_they_name_and_nothing_else(
     named = {part.partition("=")[0] for text in overrides for part in text.split() if "=" in part}
     changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
     assert all(any(key == n or key.startswith(n + ".") for n in named) for key in changed)
+
+
+OFF = (0.0, 0.0)
+ADAM = "optimizer: {op: Adam, learning_rate: 0.002}"
+# What the section `evaluation` says, where the rate begins and ends (0: it is the optimizer's), and that.
+LEARNING_RATES: list[tuple[str, tuple[float, float], float | None]] = [
+    ("", (0.08, 0.01), None),
+    ("optimizer: {op: Adam}", (0.08, 0.01), None),
+    ("initial_lr: 0.08", (0.08, 0.01), None),
+    ("initial_lr: 0.001", (0.001, 0.000125), None),
+    ("initial_lr: 2", (2.0, 0.25), None),
+    ("final_lr: 0.001", (0.08, 0.001), None),
+    ("final_lr: 0.5", (0.5, 0.5), None),
+    ("initial_lr: 0.001, final_lr: 0.1", (0.001, 0.1), None),
+    (ADAM, OFF, 0.002),
+    (f"{ADAM}, initial_lr: 0", OFF, 0.002),
+    (f"{ADAM}, initial_lr: 0.1, final_lr: 0", OFF, 0.002),
+    (f"{ADAM}, initial_lr: 0.002", (0.002, 0.00025), 0.002),
+    (f"{ADAM}, final_lr: 0.0001", (0.002, 0.0001), 0.002),
+    ("initial_lr: 0", OFF, 0.01),
+    ("final_lr: 0, optimizer: {op: Adam}", OFF, 0.001),
+    ("optimizer: {op: RMSprop}, initial_lr: 0", OFF, 0.001),
+    ("optimizer: {learning_rate: 1}", OFF, 1),
+]
+
+
+@pytest.mark.parametrize(("text", "ends", "own"), LEARNING_RATES, ids=[text for text, _, _ in LEARNING_RATES])
+def test_three_keys_make_one_learning_rate_which_is_what_is_recorded(
+    tmp_path: Path, text: str, ends: tuple[float, float], own: float | None
+) -> None:
+    config = load(_write(tmp_path, f"evaluation: {{{text}}}"))
+    evaluation = config.evaluation
+    assert (evaluation.initial_lr, evaluation.final_lr) == pytest.approx(ends, rel=1e-12)
+    assert evaluation.optimizer.arguments.get("learning_rate") == own
+    assert config.flat().get("evaluation.optimizer.learning_rate") == (None if own is None else str(own))
+    assert from_mapping(config.to_mapping()).to_mapping() == config.to_mapping()
+    assert from_mapping(config.given()).to_mapping() == config.to_mapping()
+
+
+def test_what_follows_from_what_was_given_is_no_hindrance_to_an_override() -> None:
+    config = from_mapping({"evaluation": {"optimizer": {"op": "Adam"}, "initial_lr": 0}})
+    later = from_mapping(config.given(), ["evaluation.initial_lr=0.004"]).evaluation
+    assert (later.initial_lr, later.final_lr, later.optimizer.arguments) == (0.004, 0.0005, {})
+    constant = from_mapping(Config().given(), ["evaluation.optimizer.learning_rate=0.02"]).evaluation
+    assert (constant.initial_lr, constant.optimizer.arguments["learning_rate"]) == (0.0, 0.02)
+
+
+@pytest.mark.parametrize("optimizer", [{"learning_rate": 0.02}, {"weight_decay": 0.1}, {"momentum": 0.5}])
+def test_arguments_without_an_optimizers_name_change_the_default_one(optimizer: dict[str, Any]) -> None:
+    changed = from_mapping({"evaluation": {"optimizer": optimizer}}).evaluation.optimizer
+    assert (changed.op, changed.arguments) == ("SGD", {"momentum": 0.9, "nesterov": True} | optimizer)
+    named = from_mapping({"evaluation": {"optimizer": {"op": "SGD"} | optimizer}}).evaluation.optimizer
+    assert named.arguments == optimizer
+
+
+# What is given, the key that is not read, and the one that would have it read.
+UNUSED = [
+    ("evaluation: {act: {beta: 0.5}}", "evaluation.act.beta=0.5", "evaluation.stopping: act"),
+    ("evaluation: {stopping: act, median: {candidates: 3}}", "evaluation.median.candidates=3", "stopping: median"),
+    ("evaluation: {inherit_epochs: 3}", "evaluation.inherit_epochs=3", "evaluation.inherit: true"),
+    ("space: {preset: cells, operations: [dropout, identity]}", "space.preset=cells", "space.operations: null"),
+    ("colony: {kind: random, employee_ratio: 0.3}", "colony.employee_ratio=0.3", "colony.kind other than random"),
+    ("colony: {kind: evolution, abandonment_limit: 9}", "colony.abandonment_limit=9", "colony.kind other than"),
+    ("registry: {register: false, alias: best}", "registry.alias=best", "registry.register: true"),
+    ("tracking: none\nregistry: {model: mine}", "registry.model=mine", "tracking other than none"),
+    ("colony: {kind: random}\nevaluation: {first_look: 2}", "evaluation.first_look=2", "colony.kind other than random"),
+    ("optuna: {study: mine}", "optuna.study=mine", "optuna.storage other than null"),
+    ("execution: {kind: serial, workers: 2}", "execution.workers=2", "execution.kind other than serial"),
+    ("execution: {kind: serial, threads: 2}", "execution.threads=2", "execution.kind other than serial"),
+    ("execution: {kind: dask, address: 'tcp://hub:1', workers: 2}", "execution.workers=2", "execution.address: null"),
+]
+
+
+@pytest.mark.parametrize(("text", "key", "way"), UNUSED, ids=[text for text, _, _ in UNUSED])
+def test_a_key_that_nothing_reads_is_named_with_what_it_is_for(tmp_path: Path, text: str, key: str, way: str) -> None:
+    (warning,) = load(_write(tmp_path, text)).warnings
+    assert warning.startswith(f"{key} is not used with ")
+    assert way in warning
+    assert f"({tmp_path / 'experiment.yaml'}); it is for " in warning
+
+
+@pytest.mark.parametrize("override", ["evaluation.stopping=act", "evaluation.act.beta=0.25"])
+def test_a_key_that_is_read_or_says_what_is_so_anyway_is_not_named(tmp_path: Path, override: str) -> None:
+    assert load(_write(tmp_path, "evaluation: {act: {beta: 0.5}}"), [override]).warnings == ()
+    assert load(Path(__file__).parents[2] / "conf" / "default.yaml", ["evaluation.stopping=none"]).warnings == ()
+
+
+def test_a_record_of_an_earlier_version_means_what_it_meant() -> None:
+    record = Config().to_mapping()
+    record["evaluation"]["optimizer"]["learning_rate"] = 0.5
+    assert from_record(record) == Config()
+    record["evaluation"] |= {"initial_lr": 0.0}
+    assert from_record(record).evaluation.optimizer.arguments["learning_rate"] == 0.5
+    assert record["evaluation"]["optimizer"]["learning_rate"] == 0.5
 
 
 def test_an_override_may_open_a_section_that_the_file_leaves_out_or_empty(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from hivenas.core.nas.space.operations import OpSpec
 from hivenas.core.nas.space.parameters import run_parameters, space_parameters
 from hivenas.core.nas.space.search_space import Image, NASSearchSpace
 from hivenas.core.nas.space.sizes import Shape, Size
+from hivenas.core.nas.training.failures import failed_training
 from hivenas.core.nas.training.inheritance import inherited_age, inherited_state
 from hivenas.core.nas.training.rules import first_look_thresholds, median_thresholds
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInfo
@@ -25,7 +26,7 @@ from hivenas.core.onednn import choose_onednn
 from hivenas.core.records import Candidate, Direction, Evaluation, Proposal
 from hivenas.core.seeds import derive_seed, drawn_seed
 from hivenas.core.tracker import NullTracker, Tracker
-from hivenas.errors import ConfigError, TrainingError
+from hivenas.errors import ConfigError
 
 if TYPE_CHECKING:
     from hivenas.core.nas.training.evaluation_strategy import NASEval
@@ -280,7 +281,7 @@ class NASInterface(ArchitectureObjective):
 
     def _full_result(self, evaluation: Evaluation) -> dict[str, Any]:
         if evaluation.status == "failed":
-            raise TrainingError(f"the full training of {evaluation.candidate} failed: {evaluation.reason}")
+            raise failed_training(self._config, evaluation)
         figures = {key: evaluation.extra[key] for key in ("test_accuracy", "test_loss")}
         return evaluation.as_result() | figures
 

@@ -105,6 +105,13 @@ def _check_arguments(key: str, op: str, arguments: Mapping[str, Any]) -> None:
     known = LAYER_ARGUMENTS.get(op) or CELL_ARGUMENTS.get(op)
     if known is None:
         return
+    if "seed" in arguments:
+        raise ConfigError(
+            f"space.reference.{key}.seed must not be given, got {arguments['seed']}: what {op} draws follows from the "
+            "configuration's seed, the candidate and the epoch; remove it"
+        )
+    if {"alpha", "negative_slope"} <= arguments.keys():
+        raise ConfigError(f"space.reference.{key}.negative_slope is alpha by another name, got both; remove alpha")
     needed, optional = known
     for argument in arguments:
         if argument not in needed + optional:

@@ -26,8 +26,9 @@ from hivenas.core.nas.space.search_space import NASSearchSpace
 from hivenas.core.nas.training.act import TerminateOnThreshold
 from hivenas.core.nas.training.augmentation import augmented_examples
 from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, fingerprint, read_saved, save_state
+from hivenas.core.nas.training.failures import CAUSE
 from hivenas.core.nas.training.inheritance import inherited_age
-from hivenas.core.nas.training.loop import Arrays, TrainingLoop, accelerators
+from hivenas.core.nas.training.loop import Arrays, TrainingLoop, accelerators, cause_of
 from hivenas.core.nas.training.network import (
     build_network,
     copy_matching_weights,
@@ -212,7 +213,8 @@ class NASEval:
         except (DatasetError, MissingResultsError, DiskFullError):
             raise  # nothing that the candidate is to blame for
         except Exception as error:
-            evaluation = Evaluation.failure(candidate, first_line(error), traceback=traceback.format_exc())
+            failed = Evaluation.failure(candidate, first_line(error), traceback=traceback.format_exc())
+            evaluation = replace(failed, extra={CAUSE: cause_of(error)})
         where = environment(self.data.digest()) | accelerators()
         seconds, worker = time.monotonic() - started, f"{socket.gethostname()}-{os.getpid()}"
         return replace(evaluation, seconds=seconds, started=began, worker=worker, environment=where)

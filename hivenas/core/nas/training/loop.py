@@ -6,8 +6,11 @@ epoch, validation) and keeps metric objects up to date at every step. Here one g
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,16 +22,36 @@ from hivenas.config import EvaluationConfig, OptimizerConfig
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.data.image_arrays import Images
 from hivenas.core.nas.training.augmentation import Augmentation, Standardisation
+from hivenas.core.nas.training.failures import DIVERGED, MACHINE, PROGRAM, NotFiniteError
 from hivenas.core.records import EpochFigures
 from hivenas.core.seeds import derive_seed
 
+_NO_MEMORY = r"OOM|[Oo]ut of memory|[Ff]ailed to allocate|ALLOC_FAILED"
 _VALIDATION_BATCH = 512  # bounds memory only; whole batches of any size give the same figures
 
 _BLOCK = 2**20  # values that are standardised at a time
 
 
-class NotFiniteError(ArithmeticError):
-    """Loss or weights became NaN or infinite."""
+_OF_MACHINE = (
+    MemoryError,
+    OSError,
+    tf.errors.ResourceExhaustedError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.UnknownError,
+)
+
+
+def cause_of(error: BaseException) -> str:
+    """The cause of a failure, as `failures` names it; Keras wraps what a layer raises."""
+    chain = [error]
+    while (before := chain[-1].__cause__ or chain[-1].__context__) is not None and before not in chain:
+        chain.append(before)
+    if any(isinstance(each, NotFiniteError) for each in chain):
+        return DIVERGED
+    lacks = any(isinstance(each, _OF_MACHINE) or re.search(_NO_MEMORY, str(each)) for each in chain)
+    return MACHINE if lacks else PROGRAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +107,41 @@ def learning_rate(config: EvaluationConfig, epoch: int, epochs: int) -> float | 
 
 
 def make_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
-    """The configured Keras optimizer."""
-    optimizer: keras.optimizers.Optimizer = getattr(keras.optimizers, config.op)(**config.arguments)
+    """The configured Keras optimizer, which takes floats alone where it takes numbers."""
+    arguments = {key: float(value) if type(value) is int else value for key, value in config.arguments.items()}
+    optimizer: keras.optimizers.Optimizer = getattr(keras.optimizers, config.op)(**arguments)
     return optimizer
+
+
+def total_of(loss: Any) -> Any:
+    """A loss that a layer or regulariser adds, of any shape and type, as `model.fit` counts it: its sum, in float32."""
+    entries = tf.convert_to_tensor(loss)
+    if entries.dtype == tf.float32 and entries.shape.rank == 0:
+        return entries
+    return tf.reduce_sum(tf.cast(entries, tf.float32))
+
+
+@contextlib.contextmanager
+def _activities_in_float32(network: keras.Model) -> Iterator[None]:
+    """Has layers of half precision regularise their activities in float32, while a graph is traced.
+
+    A sum over a batch of activities is soon more than float16 can hold. The layers are as they were afterwards, since
+    they are saved with their regularisers.
+    """
+    layers = network._flatten_layers(include_self=False)  # also those inside of others, as Keras finds their losses
+    found = [layer for layer in layers if layer.activity_regularizer and "16" in str(layer.compute_dtype)]
+    before = [layer.activity_regularizer for layer in found]
+    try:
+        for layer, regulariser in zip(found, before, strict=True):
+            layer.activity_regularizer = functools.partial(_regularised, regulariser)
+        yield
+    finally:
+        for layer, regulariser in zip(found, before, strict=True):
+            layer.activity_regularizer = regulariser
+
+
+def _regularised(regulariser: Callable[[Any], Any], activity: Any) -> Any:
+    return regulariser(tf.cast(activity, tf.float32))
 
 
 def accelerators() -> dict[str, str]:
@@ -130,7 +185,8 @@ class TrainingLoop:
         self._dropout_states = [v for v in network.variables if v.name == "seed_generator_state"]
         # Asked for its concrete graph, tf.function does not warn that every candidate brings a new one.
         order, augmentation_seed = tf.TensorSpec((len(arrays.x_train),), tf.int32), tf.TensorSpec((), tf.int32)
-        self._epoch = tf.function(self._train_and_validate).get_concrete_function(order, augmentation_seed)
+        with _activities_in_float32(network):
+            self._epoch = tf.function(self._train_and_validate).get_concrete_function(order, augmentation_seed)
 
     def run(
         self,
@@ -170,7 +226,7 @@ class TrainingLoop:
             if after is not None and history[-1].epoch < last:
                 after(history)
             stopped = ends()
-        self._check_weights()
+        self._check_weights(history[-1].epoch if history else first - 1)
         return history, stopped
 
     def _one(self, epoch: int) -> EpochFigures:
@@ -186,14 +242,18 @@ class TrainingLoop:
         figures = EpochFigures(epoch, *(float(value) for value in values))
         if not math.isfinite(figures.loss) or not math.isfinite(figures.val_loss):
             raise NotFiniteError(
-                f"the loss is not finite in epoch {epoch} (training {figures.loss}, validation {figures.val_loss})"
+                f"the loss is not finite in epoch {epoch} (training {figures.loss:g}, validation {figures.val_loss:g}, "
+                f"learning rate {float(self._optimizer.learning_rate):g})"
             )
         return figures
 
-    def _check_weights(self) -> None:
+    def _check_weights(self, epoch: int) -> None:
         for weight in self.network.weights:
             if not np.isfinite(weight.numpy()).all():
-                raise NotFiniteError(f"the weight {weight.path} is not finite after training")
+                raise NotFiniteError(
+                    f"the weight {weight.path} is not finite after epoch {epoch} "
+                    f"(learning rate {float(self._optimizer.learning_rate):g})"
+                )
 
     # The two methods below are traced into one graph; loops over tensors become graph loops.
 
@@ -226,6 +286,6 @@ class TrainingLoop:
         """Mean loss with the regularisation terms, and the number of right answers."""
         probabilities = self.network(x, training=training)
         losses = keras.losses.sparse_categorical_crossentropy(y, probabilities)
-        loss = tf.add_n([tf.reduce_mean(losses), *self.network.losses])
+        loss = tf.add_n([tf.reduce_mean(losses), *map(total_of, self.network.losses)])
         answers = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
         return loss, tf.reduce_sum(tf.cast(tf.equal(answers, y), tf.float32))

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hivenas.core.nas.training.failures import NotFiniteError
+
 _MISTAKES = 25
 _SMALLEST = 1e-7  # a probability of 0 has an infinite loss
 _TWO_SIDED_95 = 1.959963984540054  # quantile 0.975 of the normal distribution
@@ -62,7 +64,13 @@ class TestPredictions:
         images: NDArray[Any],
         class_names: Sequence[str],
     ) -> TestPredictions:
-        """Finds the mistakes in what was answered for the raw images."""
+        """Finds the mistakes in what was answered for the raw images.
+
+        Raises:
+            NotFiniteError: probabilities that are none.
+        """
+        if broken := int((~np.isfinite(probabilities).all(axis=1)).sum()):
+            raise NotFiniteError(f"the answers to {broken} of {len(labels)} test images are not finite")
         answers = probabilities.argmax(axis=1)
         wrong = np.flatnonzero(answers != labels)
         surest = np.argsort(-probabilities[wrong, answers[wrong]], kind="stable")

@@ -137,6 +137,9 @@ def test_only_registered_names_may_be_built(mapping: dict[str, Any], says: str) 
         ({"op": "ReLU", "max": 6}, r"no argument 'max' for ReLU; .*choose among max_value, negative_slope, threshold"),
         ({"op": "Conv2D", "filters": 24}, r"space\.reference\.mine\.kernel_size must be given for Conv2D; add it"),
         ({"op": "SpatialDropout2D", "rate": 0.1, "trainable": True}, "no argument 'trainable' for SpatialDropout2D"),
+        ({"op": "Dropout", "rate": 0.5, "seed": 1}, "mine.seed must not be given, got 1: what Dropout draws follows"),
+        ({"op": "GaussianNoise", "stddev": 0.5, "seed": 1}, "mine.seed must not be given"),
+        ({"op": "LeakyReLU", "alpha": 0.1, "negative_slope": 0.2}, "is alpha by another name, got both; remove alpha"),
     ],
 )
 def test_arguments_that_a_layer_does_not_have_or_needs_are_refused(mapping: dict[str, Any], says: str) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from hivenas.core.nas.training.failures import NotFiniteError
 from hivenas.core.nas.training.predictions import TestPredictions as Predictions
 from hivenas.core.nas.training.predictions import wilson_interval
 
@@ -62,6 +63,12 @@ def test_a_certain_mistake_has_a_finite_loss() -> None:
     sure = Predictions.of(np.array([[1.0, 0.0]], np.float32), np.array([1], np.int32), IMAGES[:1], NAMES[:2])
     assert np.isfinite(sure.loss)
     assert sure.loss > 10
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_answers_that_are_no_numbers_are_none(broken: float) -> None:
+    with pytest.raises(NotFiniteError, match="the answers to 1 of 5 test images are not finite"):
+        Predictions.of(np.where(PROBABILITIES == 0.7, np.float32(broken), PROBABILITIES), LABELS, IMAGES, NAMES)
 
 
 def test_what_is_saved_is_read_back(answers: Predictions, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from hivenas.core.seeds import derive_seed, drawn_seed
 from hivenas.errors import ConfigError
 from hivenas.run.callbacks import Callback
 from hivenas.run.data import describe_data
-from hivenas.run.plan import Plan, check_inputs, plan
+from hivenas.run.plan import Plan, check, check_inputs, plan
 
 if TYPE_CHECKING:
     from hivenas.core.objective import ObjectiveInfo
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Plan",
+    "check",
     "describe_data",
     "load_results",
     "plan",

@@ -25,6 +25,8 @@ HivenasError
 
 from __future__ import annotations
 
+import re
+
 
 class HivenasError(Exception):
     """Root of every error that hivenas raises on purpose."""
@@ -146,5 +148,57 @@ class DiskFullError(RunError):
 
 def first_line(error: BaseException) -> str:
     """The type of an exception and the first line of what it says."""
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
+    return _line(type(error).__name__, str(error))
+
+
+def innermost(error: BaseException) -> str:
+    """The type of the exception with which it all began, and the first line of what that said.
+
+    Libraries raise an exception anew from where it went through them: Keras with the arguments of the layer around what
+    was said, AutoGraph with the lines of code. Both say so in a text of several lines, of which the first says nothing.
+    """
+    kind, text = type(error).__name__, _said(error)
+    seen = {id(error)}
+    while (origin := _origin(error, text)) is not None and id(origin) not in seen:
+        error, seen = origin, seen | {id(origin)}
+        kind, text = type(error).__name__, _said(error)
+    return _line(*_unwrapped(kind, text))
+
+
+# The texts that Keras and AutoGraph make of another exception.
+_CALLING = re.compile(r"Exception encountered when calling [^\n]*\n\s*\x1b\[1m(.*?)\x1b\[0m", re.DOTALL)
+_LOADING = re.compile(r"\n\s*Exception encountered: (.*)", re.DOTALL)
+_IN_CODE = re.compile(r"in user code:\n.*?\n\s*\n {4}(\w+): (.*)", re.DOTALL)
+# The places in graphs that TensorFlow puts around what it says.
+_PLACES = re.compile(r"\{\{function_node [^}]*\}\}\s*|\s*\[Op:[^\]]*\]( name:)?\s*")
+
+
+def _said(error: BaseException) -> str:
+    # A KeyError shows its text as a literal, in which lines do not end.
+    whole = isinstance(error, KeyError) and len(error.args) == 1 and "\n" in str(error.args[0])
+    return str(error.args[0] if whole else error)
+
+
+def _origin(error: BaseException, text: str) -> BaseException | None:
+    """The exception that another one was raised from; None for the first, and for those that say all of it."""
+    if isinstance(error, HivenasError):
+        return None
+    return error.__cause__ or (error.__context__ if _is_wrapped(text) else None)
+
+
+def _is_wrapped(text: str) -> bool:
+    return any(pattern.search(text) for pattern in (_CALLING, _LOADING, _IN_CODE))
+
+
+def _unwrapped(kind: str, text: str) -> tuple[str, str]:
+    """The type and the text inside what was wrapped around them, where the exceptions themselves are gone."""
+    if found := _IN_CODE.search(text):
+        return _unwrapped(found[1], found[2].replace("\\n", "\n").replace("\\x1b", "\x1b"))
+    if found := _CALLING.search(text) or _LOADING.search(text):
+        return _unwrapped(kind, found[1])
+    return kind, _PLACES.sub("", text)
+
+
+def _line(kind: str, text: str) -> str:
+    said = text.strip()
+    return f"{kind}: {said.splitlines()[0].strip()}" if said else kind

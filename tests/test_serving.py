@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mlflow
@@ -27,6 +27,7 @@ from PIL import Image
 
 from hivenas.cli.commands import main
 from hivenas.core.tracked import ServableModel
+from hivenas.errors import TrackingRefusedError
 from hivenas.tracking.registry import publish
 
 pytestmark = pytest.mark.keras
@@ -288,6 +289,16 @@ def test_a_model_with_layers_that_are_not_known_here_says_how_they_become_known(
     assert done.returncode == 2
     assert "models:/own@champion cannot be loaded here" in done.stderr
     assert "import the module that registers its operations (--import)" in done.stderr
+
+
+def test_a_model_that_answers_otherwise_than_the_tested_one_is_not_registered(stored: Colours, tmp_path: Path) -> None:
+    client = mlflow.MlflowClient()
+    run = client.create_run(client.get_experiment_by_name("colours").experiment_id).info.run_id
+    model = replace(save_model(tmp_path, "uint8"), name="unlike", answers=((0.8, 0.1, 0.1),) * 3)
+    with pytest.raises(TrackingRefusedError, match=r"uint8\.keras must answer as the network that was tested"):
+        publish(model, run, (stored.store, stored.store))
+    mlflow.set_registry_uri(None)
+    assert client.search_registered_models("name = 'unlike'") == []
 
 
 @pytest.fixture

@@ -155,7 +155,8 @@ def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]
         from hivenas import api
 
         config = _load(config_path, overrides, modules)
-        plan, data = api.plan(config), api.describe_data(config)
+        with view:
+            plan, data = api.check(config), api.describe_data(config)
         view.conclude(results.of_plan(config, plan, data), lambda: results.print_plan(config, plan, data))
 
 

@@ -114,6 +114,7 @@ def of_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> Outcome:
         "warnings": list(config.warnings),
         "space_size": plan.space_size,
         "share_within": plan.share_within,
+        "share_built": plan.builds.share if plan.builds else None,
         "evaluations": plan.evaluations,
         "epochs": plan.epochs,
         "data": dict(data),
@@ -268,6 +269,8 @@ def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
             f"{key}={limit:,}" for key in ("max_params", "max_macs") if (limit := getattr(config.space, key))
         )
         click.echo(f"# guards:       {share} % of {size} fit {limits}")
+    if plan.builds:
+        click.echo(f"# builds:       {plan.builds}")
     click.echo(f"# {_proposers(config, plan)}")
     click.echo(f"# evaluations:  {plan.evaluations:,} at the most")
     if plan.epochs:

@@ -38,6 +38,20 @@ _LARGEST: Mapping[str, int] = {
 }
 _LARGEST_NUMBER = 2**63 - 1
 
+# Arguments of which Keras takes any number, though only some make sense: lowest, highest, whether the highest is one.
+_RANGES: Mapping[str, tuple[float, float, bool]] = {
+    "momentum": (0.0, 1.0, True),
+    "renorm_momentum": (0.0, 1.0, True),
+    "rho": (0.0, 1.0, True),
+    "beta_1": (0.0, 1.0, False),
+    "beta_2": (0.0, 1.0, False),
+    "epsilon": (0.0, 1.0, True),
+    "weight_decay": (0.0, math.inf, True),
+}
+_SWITCHES = frozenset(
+    ("nesterov", "amsgrad", "centered", "use_bias", "center", "scale", "keepdims", "renorm", "trainable")
+)
+
 
 def check_optimizer(op: str, arguments: Mapping[str, Any]) -> None:
     """Refuses arguments that the optimizer does not have, and values that are no finite number or switch.
@@ -54,6 +68,7 @@ def check_optimizer(op: str, arguments: Mapping[str, Any]) -> None:
             )
         if not _is_finite(value):
             raise ValueError(f"evaluation.optimizer.{key} must be a finite number or true or false, got {shown(value)}")
+        check_value("evaluation.optimizer", key, value)
     for key in ("learning_rate", *_CLIPPING):  # Keras takes what is not positive for nothing at all
         if key in arguments and (arguments[key] is True or arguments[key] <= 0):
             raise ValueError(
@@ -108,6 +123,28 @@ def one_rate(op: str, own: float | None, *, initial: float | None, final: float 
     if final is None:
         final = initial * (FINAL_RATE / INITIAL_RATE) or initial
     return Rates(initial, final, own)
+
+
+def check_value(where: str, name: str, value: object) -> None:
+    """Refuses a value of a well-known argument of a layer or an optimizer that Keras would take in silence.
+
+    Args:
+        where: what it is an argument of, such as `space.reference.norm`.
+        name: of the argument.
+        value: as it was given.
+
+    Raises:
+        ValueError: the rule, the value and the way out.
+    """
+    if name in _SWITCHES and not (isinstance(value, bool) or value in (0, 1)):
+        raise ValueError(f"{where}.{name} must be true or false, got {shown(value)}; choose one of them")
+    if name in _RANGES:
+        low, high, included = _RANGES[name]
+        below = "" if included else "less than "
+        rule = f"at least {low:g}" if math.isinf(high) else f"from {low:g} to {below}{high:g}"
+        number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+        if not (low <= number < high or (included and number == high)):
+            raise ValueError(f"{where}.{name} must be a number {rule}, got {shown(value)}; correct it")
 
 
 def check_operation(key: str, arguments: Mapping[str, Any]) -> None:

@@ -125,6 +125,11 @@ class SpaceConfig(Section):
     max_params: Positive | None = None
     max_macs: Positive | None = None
 
+    @property
+    def is_bounded(self) -> bool:
+        """True where architectures are limited to those that build, and to a size."""
+        return self.max_params is not None or self.max_macs is not None
+
     @field_validator("operations")
     @classmethod
     def _distinct(cls, operations: tuple[str, ...] | None) -> tuple[str, ...] | None:

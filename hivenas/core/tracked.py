@@ -168,6 +168,7 @@ class ServableModel:
         promote: when the alias moves to it: `better` (than the version that has it, on the same test images),
             `always` or `never`.
         metadata: what whoever loads it should know of its images and classes; kept in the model.
+        answers: the probabilities that the tested network gave to the example; empty where they were not kept.
     """
 
     file: Path
@@ -178,6 +179,7 @@ class ServableModel:
     description: str
     promote: str = "better"
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    answers: tuple[tuple[float, ...], ...] = ()
 
 
 def now_ms() -> int:

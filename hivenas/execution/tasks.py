@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config import Config
-from hivenas.core.nas.data.datasets import load_dataset
+from hivenas.core.nas.data.datasets import image_shape_and_classes, load_dataset
 from hivenas.core.nas.nas_interface import interface_of, run_proposal
+from hivenas.core.nas.space.feasibility import Feasibility
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Evaluation, Proposal, encode_candidate
+from hivenas.core.seeds import drawn_seed
 
 T = TypeVar("T")
 
@@ -103,6 +105,16 @@ def on_data(task: Task[T], config: Config, digest: str) -> Task[T]:
     return replace(task, call=_on_data, arguments=(digest, task.call, *task.arguments))
 
 
+def survey(config: Config, arch: str = "") -> Task[tuple[dict[str, Any], Feasibility]]:
+    """Says what the data are, and tries the space, or one architecture, on them; see `NASInterface.check_space`."""
+    return Task("survey", _survey, (config, arch))
+
+
+def check_space(config: Config) -> Task[Feasibility]:
+    """Tries the space where nothing will be trained; only the user's own data are loaded to know their shape."""
+    return Task("check_space", _check_space, (config,))
+
+
 def augmented_examples(config: Config) -> Task[NDArray[np.float32]]:
     """Training images as they are and augmented, for people to look at."""
     return Task("augmented_examples", _augmented_examples, (config,))
@@ -151,6 +163,15 @@ def _on_data(digest: str, call: Callable[..., T], *arguments: Any) -> T:
     config = next(each for each in arguments if isinstance(each, Config))
     interface_of(config).eval_strategy.refuse_other_data(digest)
     return call(*arguments)
+
+
+def _survey(config: Config, arch: str) -> tuple[dict[str, Any], Feasibility]:
+    return _describe_data(config), interface_of(config).check_space(arch)
+
+
+def _check_space(config: Config) -> Feasibility:
+    seed = drawn_seed(config.seed)
+    return interface_of(config).check_space(image=lambda: image_shape_and_classes(config.dataset, seed))
 
 
 def _augmented_examples(config: Config) -> NDArray[np.float32]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hivenas.config import Config
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.git import git_tags
@@ -94,6 +96,7 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
         description=model_note(origin, config.to_yaml()),
         promote=config.registry.promote,
         metadata=_metadata(training.data),
+        answers=_example_answers(evaluation),
     )
     return Message(child=child, model=model, evaluation=evaluation, keep_after_send=training.keep_after_send)
 
@@ -163,6 +166,13 @@ def _metadata(data: Mapping[str, Any]) -> dict[str, Any]:
     """The properties of the model's images, and the names of its classes, for whoever gives it others."""
     kept = ("name", "shape", "dtype", "lowest", "highest", "scale", "background", "class_names")
     return {"hivenas": {key: data[key] for key in kept if key in data}}
+
+
+def _example_answers(evaluation: Evaluation) -> tuple[tuple[float, ...], ...]:
+    """The tested network's answers to the images of the example, which are the first of the test split."""
+    count = len(np.load(evaluation.extra["example"], mmap_mode="r"))
+    answers = TestPredictions.load(Path(evaluation.extra["answers"])).probabilities[:count]
+    return tuple(tuple(row) for row in answers.tolist())
 
 
 def _class_names(data: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from hivenas.errors import (
     MissingResultsError,
     SearchFailedError,
     WorkerDiedError,
+    innermost,
 )
 from hivenas.execution import TaskExecutor, tasks
 from hivenas.reports.findings import alike
@@ -202,8 +203,8 @@ class Search:
         except (InputError, DiskFullError, ClusterError):
             raise
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            return Evaluation.failure(proposal.candidate, reason, traceback=traceback.format_exc(), worst=worst)
+            said, trace = innermost(error), traceback.format_exc()
+            return Evaluation.failure(proposal.candidate, said, traceback=trace, worst=worst)
 
     def _keep_best(self, trial: Trial) -> None:
         """Keeps the best so far; the search's last word is `history.ranking`."""

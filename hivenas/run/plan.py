@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+import tempfile
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hivenas.config import Config
+from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.data.datasets import check_path
 from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.core.nas.space.feasibility import Feasibility, own_operations
 from hivenas.core.nas.training.rules import judged_epochs
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.tracker import NullTracker
+from hivenas.execution import make_executor, tasks
 from hivenas.execution.gpus import worker_gpus
 from hivenas.objectives.factory import make_objective, with_source
 
 _GUARD_DRAWS = 1_000
+
+logger = logging.getLogger("hivenas")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The work of a search at the most: size of the space, evaluations and epochs, and who proposes.
 
+    `builds` is the share of the space that builds on the images, where `check` has looked; None where limits leave out
+    what does not.
     `share_within` is the estimated share of the space that `space.max_params` and `max_macs` admit; None without them.
     `judged` are the epochs after which a stopping rule may end a candidate's training.
     """
@@ -32,6 +41,7 @@ class Plan:
     employees: int
     onlookers: int
     share_within: float | None = None
+    builds: Feasibility | None = None
     judged: range = range(0)
 
 
@@ -69,6 +79,49 @@ def plan(config: Config, objective: ObjectiveInterface | None = None) -> Plan:
         share_within=share,
         judged=judged_epochs(config.evaluation),
     )
+
+
+def check(config: Config) -> Plan:
+    """Checks all that can be checked before a search: `plan`, and what the configuration defines is tried on a batch.
+
+    Args:
+        config: the configuration.
+
+    Raises:
+        ConfigError: as of `plan`; operations that cannot be built, trained or saved, an optimizer that cannot be made.
+        DatasetError: as of `plan`; data that cannot be used, where their shape matters.
+    """
+    planned = plan(config)
+    if config.objective != "nas":
+        return planned
+    feasible = _tried(config)
+    say_share(feasible, bounded=config.space.is_bounded)
+    return planned if config.space.is_bounded else replace(planned, builds=feasible)
+
+
+def _tried(config: Config) -> Feasibility:
+    """The share that builds, found in a worker: what the configuration defines is built there, which takes Keras."""
+    space = NASInterface.from_config(config, tracker=NullTracker()).search_space
+    if not any(own_operations(space)):
+        return Feasibility(size=space.size)
+    kind = "serial" if config.execution.kind == "serial" else "process"
+    here = config.execution.model_copy(update={"kind": kind, "workers": 1, "address": None, "gpus": None})
+    with (
+        with_source(config),
+        tempfile.TemporaryDirectory(prefix="hivenas-") as folder,
+        make_executor(here, ResultsFolder(folder, config.name)) as executor,
+    ):
+        return executor.submit(tasks.check_space(config)).result()
+
+
+def say_share(feasible: Feasibility, *, bounded: bool) -> None:
+    """Warns of a space of which much does not build; with limits to the size such architectures are left out anyway."""
+    if feasible.is_low and not bounded:
+        logger.warning(
+            "the operations of the space fit together in %s; the others will be recorded as failed: pad with padding: "
+            "same, lower space.depth, or set space.max_params, which leaves them out",
+            feasible,
+        )
 
 
 def check_inputs(config: Config) -> None:

@@ -27,12 +27,14 @@ from hivenas.errors import (
     first_line,
 )
 from hivenas.execution import TaskExecutor, make_executor, tasks
+from hivenas.objectives.factory import with_source
 from hivenas.reports import draw_augmentation, draw_plots
 from hivenas.run.callbacks import Callback, CallbackList
 from hivenas.run.data import first_digest, settle_data
 from hivenas.run.final_training import FullTraining, message_of, recorded_full_training, trained_of
 from hivenas.run.loop import Search
 from hivenas.run.pages import CONDITIONS, SearchPages
+from hivenas.run.plan import say_share
 from hivenas.run.repeated_failure import failure_of, repeated_failure
 from hivenas.run.report import write_report_of
 from hivenas.run.result import SearchResult, Trained
@@ -143,7 +145,10 @@ class Session:
             return result
 
     def _nothing_left(self) -> SearchResult:
-        logger.info("%s holds a finished search; nothing is left to do", self.ledger.folder.path)
+        refused = self.outbox.refused
+        left = f"MLflow has refused {refused} of its records; `hivenas sync` tries them again"
+        rest = left if refused else "nothing is left to do"
+        logger.info("%s holds a finished search; %s", self.ledger.folder.path, rest)
         self._tell_the_rest(prunes=True)
         return self._result(None)
 
@@ -190,10 +195,13 @@ class Session:
         return data
 
     def _describe_data(self) -> Mapping[str, Any]:
-        """The images, described by a worker that has loaded them; or what the objective says of its own data."""
+        """The images, described by a worker that has loaded them and tried the space; or the objective's own data."""
         if not self.info.trains:
             return self.info.data
-        return self.executor.submit(tasks.describe_data(self.config)).result()
+        with with_source(self.config):
+            data, feasible = self.executor.submit(tasks.survey(self.config)).result()
+        say_share(feasible, bounded=self.config.space.is_bounded)
+        return data
 
     def _open_parent(self, card: SearchCard) -> None:
         """Opens the parent run, and closes what processes that were killed have left running."""

@@ -9,6 +9,7 @@ from hivenas.config import Config
 from hivenas.core.seeds import drawn_seed
 from hivenas.errors import TrackingError
 from hivenas.execution import make_executor, tasks
+from hivenas.objectives.factory import with_source
 from hivenas.run.data import first_digest, settle_data
 from hivenas.run.final_training import FullTraining, message_of, trained_of
 from hivenas.run.result import Trained
@@ -38,6 +39,7 @@ def train_alone(config: Config, training: StandaloneTraining) -> Trained:
     """Trains an architecture fully, tracks it and publishes the model.
 
     Raises:
+        ConfigError: the architecture cannot be built, or something in it not trained or saved.
         DatasetError: the data are not those of the search, or others whenever they are loaded.
         TrackingError: what a search left to be told was not taken, so that its run is not known.
         TrainingError: the training failed.
@@ -53,7 +55,8 @@ def train_alone(config: Config, training: StandaloneTraining) -> Trained:
         recorded = ledger.state.seed if ledger.state.has_begun and config.seed is None else config.seed
         seeded = config.model_copy(update={"seed": drawn_seed(recorded)})
         first = recorded_digest(ledger, seeded) or first_digest(seeded, executor, ledger.folder)
-        data = executor.submit(tasks.describe_data(seeded)).result()
+        with with_source(config):
+            data, _ = executor.submit(tasks.survey(seeded, training.arch)).result()
         task = tasks.full_training(seeded, training.arch, training.weights_filename)
         evaluation = settle_data(seeded, executor, data, first).submit(task).result()
         message = message_of(

@@ -11,7 +11,7 @@ from hivenas.core.recipe import Recipe
 from hivenas.core.records import Trial
 from hivenas.core.tracked import Published, RunContext, ServableModel, child_of, link_to
 from hivenas.core.tracker import Publisher, Tracker
-from hivenas.errors import HivenasError, TrackingError, TrackingRefusedError, WorkerDiedError, first_line
+from hivenas.errors import HivenasError, TrackingError, TrackingRefusedError, WorkerDiedError, innermost
 from hivenas.execution import TaskExecutor, tasks
 from hivenas.run.callbacks import Callback, RunningSearch
 from hivenas.run.pages import SearchPages
@@ -136,7 +136,7 @@ def publisher(executor: TaskExecutor) -> Publisher:
             raise
         except Exception as error:  # a layer whose module was not imported, say
             raise TrackingRefusedError(
-                f"the model {model.file.name} cannot be published: {first_line(error)}"
+                f"the model {model.file.name} cannot be published: {innermost(error)}"
             ) from error
 
     return in_worker

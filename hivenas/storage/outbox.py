@@ -89,6 +89,11 @@ class Outbox:
         """Messages that have not been sent."""
         return len(self._waiting)
 
+    @property
+    def refused(self) -> int:
+        """Messages that the store has refused, until they are tried again."""
+        return len(self._ledger.messages(MessageStatus.REFUSED))
+
     def messages(self) -> list[Message]:
         """The messages that are pending, or were sent and kept, oldest first."""
         found = self._ledger.messages(MessageStatus.PENDING, MessageStatus.SENT)

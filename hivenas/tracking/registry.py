@@ -13,11 +13,13 @@ from mlflow.models import Model, infer_signature
 
 from hivenas.core.recipe import package_version
 from hivenas.core.tracked import Published, ServableModel
+from hivenas.errors import TrackingRefusedError
 from hivenas.tracking.promotion import promote, published
 from hivenas.tracking.store import translate_mlflow_errors
 
 LONGEST_TAG = 8000
 _PUBLISH_S = 60
+_RELATIVE, _ABSOLUTE = 1e-2, 1e-3  # other machines round otherwise
 
 
 def publish(model: ServableModel, run_id: str, stores: tuple[str, str]) -> Published:
@@ -123,12 +125,19 @@ def _save(model: ServableModel, folder: str, described: Model) -> None:
 
     network = keras.saving.load_model(model.file)
     example: np.ndarray[Any, Any] = np.load(model.example)
+    found = network.predict(example, verbose=0)
+    # Another process than the one that trained it may load another model: a layer may have changed in the meantime.
+    if model.answers and not np.allclose(found, model.answers, rtol=_RELATIVE, atol=_ABSOLUTE, equal_nan=True):
+        raise TrackingRefusedError(
+            f"the model {model.file.name} must answer as the network that was tested, got other probabilities of "
+            f"{len(example)} test images; undo what has changed in its layers since, or train it again"
+        )
     packages = ("tensorflow", "keras", "numpy", "mlflow")
     mlflow.tensorflow.save_model(
         network,
         folder,
         mlflow_model=described,
-        signature=infer_signature(example, network.predict(example, verbose=0)),
+        signature=infer_signature(example, found),
         input_example=example,
         metadata=dict(model.metadata),
         pip_requirements=[f"{name}=={package_version(name)}" for name in packages],

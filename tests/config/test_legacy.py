@@ -420,8 +420,9 @@ def test_the_translation_leaves_what_it_was_given_as_it_is() -> None:
     assert given == {"OPERATIONS": {"reference_space": {"a": {"op": "ReLU"}}}, "INPUT_STEM": [{"op": "ReLU"}]}
 
 
+@pytest.mark.keras
 def test_the_command_prints_every_warning_once_and_names_old_keys_after_loading_too(tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["check", "--config", str(FILE)])
+    result = CliRunner().invoke(main, ["check", "--config", str(FILE), "--set", "execution.kind=serial"])
     assert result.exit_code == 0
     lines = result.stderr.splitlines()
     assert [line.split()[:3] for line in lines] == [["hivenas:", "warning:", key] for key in DEAD]

@@ -114,7 +114,8 @@ def test_the_environment_names_modules_too_and_an_unregistered_name_is_refused(
     assert refused.exit_code == 2
     assert "must be a built-in or registered layer or cell, got 'Scale'" in refused.output
     monkeypatch.setenv("HIVENAS_IMPORT", " keras, my_ops,")
-    assert CliRunner().invoke(main, ["check", "--config", "own.yaml"]).exit_code == 0
+    serial = ("--set", "execution.kind=serial")
+    assert CliRunner().invoke(main, ["check", "--config", "own.yaml", *serial]).exit_code == 0
     assert registered_modules() == ("keras", "my_ops")
 
 

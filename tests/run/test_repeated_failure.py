@@ -155,6 +155,7 @@ def test_the_command_that_helps_is_printed(
     assert says in told
 
 
+@keras.saving.register_keras_serializable("tests")
 class Grows(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     """Its only weight is finite after two batches, which one epoch has, and infinite after four."""
 

@@ -14,10 +14,11 @@ from hivenas.config import Config, from_mapping
 from hivenas.core.folder import weights_name
 from hivenas.core.history import History
 from hivenas.core.nas.space.architecture import decode
+from hivenas.core.nas.space.feasibility import Feasibility, own_operations
 from hivenas.core.nas.space.operations import OpSpec
 from hivenas.core.nas.space.parameters import run_parameters, space_parameters
 from hivenas.core.nas.space.search_space import Image, NASSearchSpace
-from hivenas.core.nas.space.sizes import Shape, Size
+from hivenas.core.nas.space.sizes import NetworkSizes, Shape, Size
 from hivenas.core.nas.training.failures import failed_training
 from hivenas.core.nas.training.inheritance import inherited_age, inherited_state
 from hivenas.core.nas.training.rules import first_look_thresholds, median_thresholds
@@ -184,10 +185,12 @@ class NASInterface(ArchitectureObjective):
 
         Raises:
             ArchitectureError: malformed, or not in the space.
+            ConfigError: an operation or the optimizer cannot be used; found before the first candidate.
             DatasetError: the data cannot be loaded.
             ResultsExistError: the results folder holds a search, or another process is at work there.
         """
         with self._calls:
+            self._try_once(candidate)
             return self._direct.evaluate(candidate).as_result()
 
     def momentum_eval(self, candidate: str, weights_filename: str, m_epochs: int) -> dict[str, Any]:
@@ -237,11 +240,63 @@ class NASInterface(ArchitectureObjective):
             TrainingError: the training failed.
         """
         with self._calls:
+            self.check_space(arch_str)
             return self._full_result(self._direct.fully_train(arch_str))
 
     def fully_train(self, arch_str: str, weights_filename: str | None = None, *, resume: bool = True) -> Evaluation:
         """`train_custom_arch` with the whole record, untracked: for executors; from scratch or from an h5 file."""
         return self.eval_strategy.fully_train(arch_str, weights_filename, resume=resume)
+
+    def check_space(self, arch: str = "", image: Callable[[], Image] | None = None) -> Feasibility:
+        """Counts the architectures that build, and tries on one batch what the configuration defines itself.
+
+        Args:
+            arch: the one architecture to look at; empty for the whole space.
+            image: gives height, width and channels of an image, and the number of classes, for a process that trains
+                nothing; by default the loaded data do.
+
+        Returns:
+            The share that builds.
+
+        Raises:
+            ConfigError: an operation that cannot be built, trained, or saved so that it answers as before; an optimizer
+                that cannot be made; nothing of the space builds.
+            DatasetError: the data cannot be loaded.
+        """
+        space, config = self.search_space, self._config.evaluation
+        chain = decode(arch, space.reference) if arch else None
+        feasible = Feasibility(size=1 if arch else space.size)
+        own = dict(own_operations(space, chain))  # without any all builds, and of the optimizer the values are checked
+        if own or chain:
+            shape, classes = image() if image else self._image()
+            sizes = NetworkSizes(
+                space.reference,
+                shape=shape,
+                classes=classes,
+                input_stem=space.input_stem,
+                output_stem=space.output_stem,
+                measure=_measure,
+            )
+            feasible = Feasibility.of(space, sizes, shape, chain)
+        if own or image is None:
+            from hivenas.core.nas.training.probe import probe_space
+
+            probe_space(own.items(), feasible.inputs, config)
+        feasible.check()
+        return feasible
+
+    def _image(self) -> Image:
+        data = self.eval_strategy.data
+        return data.shape, data.classes
+
+    @functools.cached_property
+    def _tried(self) -> Feasibility:
+        return self.check_space()
+
+    def _try_once(self, candidate: str) -> None:
+        """Refuses a space that cannot be used before the first candidate, and what is no architecture before that."""
+        self.search_space.parse(candidate)
+        _ = self._tried
 
     def with_context(self, proposal: Proposal, history: History) -> Proposal:
         """Adds the thresholds that the records set to a candidate, and the state from which it inherits."""

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar, overload
 
 from hivenas.config import registry
+from hivenas.config.arguments import check_value
 from hivenas.config.text import nearest
 from hivenas.errors import ConfigError
 
@@ -112,6 +113,19 @@ def _check_arguments(key: str, op: str, arguments: Mapping[str, Any]) -> None:
         )
     if {"alpha", "negative_slope"} <= arguments.keys():
         raise ConfigError(f"space.reference.{key}.negative_slope is alpha by another name, got both; remove alpha")
+    _check_names(key, op, arguments, known)
+    for argument, value in arguments.items():
+        if value is None:
+            continue  # Keras' own default
+        try:
+            check_value(f"space.reference.{key}", argument, value)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+
+def _check_names(
+    key: str, op: str, arguments: Mapping[str, Any], known: tuple[tuple[str, ...], tuple[str, ...]]
+) -> None:
     needed, optional = known
     for argument in arguments:
         if argument not in needed + optional:
@@ -143,7 +157,8 @@ def register_operation(name: str, layer: F | None = None) -> F | Callable[[F], F
         name: letters, digits and _.
         layer: called with the operation's arguments, returns a Keras layer: a layer class, or a function that makes
             one. Where it takes a `name`, it is given one. A layer class of your own needs
-            `keras.saving.register_keras_serializable` too, so that saved models with it can be loaded.
+            `keras.saving.register_keras_serializable` too, so that saved models with it can be loaded, and keeps all
+            that decides its answers among its weights (`self.add_weight`); both are tried before the first candidate.
 
     Returns:
         The layer as it was given; without one, a decorator.

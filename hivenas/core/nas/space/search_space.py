@@ -100,7 +100,7 @@ class NASSearchSpace:
         """Refuses an operation that builds nowhere: left out as too large, a mistake in it would never be seen."""
         rng = np.random.default_rng(0)
         for _ in range(_BUILDING_DRAWS):
-            if guards.sizes.built.issuperset(self.operations):
+            if guards.sizes.built.keys() >= set(self.operations):
                 return
             guards.admits(self._draw(rng))
         for key, shape, problem in guards.sizes.never_built():
@@ -128,6 +128,21 @@ class NASSearchSpace:
     def share_within(self, draws: int, rng: np.random.Generator) -> float:
         """Share of the `size` architectures that the limits admit, estimated from uniform draws; 1 without limits."""
         return sum(self._admits(self._draw_uniformly(rng)) for _ in range(draws)) / draws
+
+    def spread(self, most: int, draws: int) -> tuple[Iterator[Chain], bool]:
+        """Architectures that stand for the whole space, whether or not they are within the limits.
+
+        Args:
+            most: all of them where there are not more than this.
+            draws: so many where there are more, each equally likely, always the same.
+
+        Returns:
+            The architectures, and whether these are all.
+        """
+        if self.size <= most:
+            return self._all(), True
+        rng = np.random.default_rng(0)
+        return (self._draw_uniformly(rng) for _ in range(draws)), False
 
     def sample(self) -> str:
         """A random architecture: an operation a layer, before it a skip connection at the configured rate.
@@ -252,9 +267,9 @@ class NASSearchSpace:
 
     def enumerate(self) -> Iterator[str]:
         """Every architecture once; meant for small spaces."""
+        return (chain.encode() for chain in self._all() if self._admits(chain))
+
+    def _all(self) -> Iterator[Chain]:
         spans = [range(self.depth - layer + 1) if self.skip_rate else (0,) for layer in range(self.depth)]
         for operations in itertools.product(self.operations, repeat=self.depth):
-            for skips in itertools.product(*spans):
-                chain = Chain(operations, skips)
-                if self._admits(chain):
-                    yield chain.encode()
+            yield from (Chain(operations, skips) for skips in itertools.product(*spans))

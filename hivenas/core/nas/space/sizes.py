@@ -312,9 +312,9 @@ class NetworkSizes:
         return size
 
     @property
-    def built(self) -> set[str]:
-        """The operation keys that have been built on some shape so far."""
-        return {key for (key, _), size in self._operations.items() if isinstance(size, Size)}
+    def built(self) -> dict[str, Shape]:
+        """The operation keys that have been built so far, with the first shape that each has been built on."""
+        return {key: shape for (key, shape), size in reversed(self._operations.items()) if isinstance(size, Size)}
 
     def never_built(self) -> list[tuple[str, Shape, str]]:
         """Operation keys that were tried and built on no shape so far, with the shapes and what went wrong."""

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config import Config
-from hivenas.core.files import written_whole
 from hivenas.core.folder import WEIGHTS_SUFFIX, Purpose, ResultsFolder, weights_name
 from hivenas.core.nas.data.datasets import Dataset, load_dataset
 from hivenas.core.nas.data.sameness import other_data
@@ -35,14 +34,19 @@ from hivenas.core.nas.training.network import (
     count_macs,
     count_params,
     precision,
-    serving_model,
 )
-from hivenas.core.nas.training.predictions import TestPredictions
 from hivenas.core.nas.training.rules import StoppingRule
+from hivenas.core.nas.training.serving import UnfaithfulModelError, serve
 from hivenas.core.recipe import environment
 from hivenas.core.records import EpochFigures, Evaluation, StopThreshold, mean_momentum
 from hivenas.core.seeds import arch_hash, derive_seed
-from hivenas.errors import ArchitectureError, DatasetError, DiskFullError, MissingResultsError, first_line
+from hivenas.errors import (
+    ArchitectureError,
+    DatasetError,
+    DiskFullError,
+    MissingResultsError,
+    innermost,
+)
 
 
 class NASEval:
@@ -213,7 +217,8 @@ class NASEval:
         except (DatasetError, MissingResultsError, DiskFullError):
             raise  # nothing that the candidate is to blame for
         except Exception as error:
-            failed = Evaluation.failure(candidate, first_line(error), traceback=traceback.format_exc())
+            reason = str(error) if isinstance(error, UnfaithfulModelError) else innermost(error)
+            failed = Evaluation.failure(candidate, reason, traceback=traceback.format_exc())
             evaluation = replace(failed, extra={CAUSE: cause_of(error)})
         where = environment(self.data.digest()) | accelerators()
         seconds, worker = time.monotonic() - started, f"{socket.gethostname()}-{os.getpid()}"
@@ -359,41 +364,11 @@ class NASEval:
             macs=count_macs(network),
             filename=filename,
             history=tuple(history),
-            extra=self._serve(network, self.results.weights / f"{stem}.keras")
+            extra=serve(network, self.data, self.results.weights / f"{stem}.keras")
             | ({"started_from": path.name} if path else {}),
         )
         self.results.write_history(stem, evaluation)
         return evaluation
-
-    def _serve(self, network: keras.Model, model: Path) -> dict[str, Any]:
-        """Saves the model that is served, with an example and what it answers on the test split; says where."""
-        mean, variance = self.data.statistics()
-        serving = serving_model(network, mean, variance, str(self.data.x_test.dtype))
-        example, answered = model.with_suffix(".npy"), model.with_suffix(".npz")
-        answers = self._answers(serving)
-        with written_whole(model) as file:
-            serving.save(file)
-        with written_whole(example) as file:
-            np.save(file, self.data.x_test[:3])
-        with written_whole(answered) as file:
-            answers.save(file)
-        low, high = answers.interval
-        return {
-            "test_accuracy": answers.accuracy,
-            "test_accuracy_low": low,
-            "test_accuracy_high": high,
-            "test_images": len(answers.labels),
-            "test_loss": answers.loss,
-            "model": str(model),
-            "example": str(example),
-            "answers": str(answered),
-        } | ({"never_named": list(answers.never_named)} if answers.never_named else {})
-
-    def _answers(self, serving: keras.Model) -> TestPredictions:
-        """The answers of the very model that is served to the raw images of the test split."""
-        images = self.data.x_test
-        batches = [serving(images[i : i + 256], training=False).numpy() for i in range(0, len(images), 256)]
-        return TestPredictions.of(np.concatenate(batches), self.data.y_test, images, self.data.class_names)
 
     def _save(self, network: keras.Model, saved: Saved) -> str:
         """Saves a network under the name of its age; returns that."""

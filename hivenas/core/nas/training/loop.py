@@ -107,8 +107,9 @@ def learning_rate(config: EvaluationConfig, epoch: int, epochs: int) -> float | 
 
 
 def make_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
-    """The configured Keras optimizer, which takes floats alone where it takes numbers."""
-    arguments = {key: float(value) if type(value) is int else value for key, value in config.arguments.items()}
+    """The configured Keras optimizer."""
+    # Keras refuses whole numbers, such as a momentum of 0, where it asks for a float.
+    arguments = {name: float(each) if type(each) is int else each for name, each in config.arguments.items()}
     optimizer: keras.optimizers.Optimizer = getattr(keras.optimizers, config.op)(**arguments)
     return optimizer
 

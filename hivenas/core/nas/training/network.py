@@ -16,7 +16,7 @@ from hivenas.config import registry
 from hivenas.core.nas.space.architecture import Chain
 from hivenas.core.nas.space.operations import OpSpec
 from hivenas.core.nas.space.sizes import DoesNotBuildError, Shape, Size
-from hivenas.errors import first_line
+from hivenas.errors import innermost
 
 Tensor = Any
 CELL_L2 = 1e-4
@@ -227,14 +227,14 @@ def measure_operation(spec: OpSpec, shape: Shape) -> Size:
         Its trainable parameters, exactly, and its multiply-adds as `count_macs` has them.
 
     Raises:
-        DoesNotBuildError: with the first line of what went wrong.
+        DoesNotBuildError: with what went wrong, in a line.
     """
     inputs = layers.Input(shape)
     try:
         outputs = apply_operation(spec, inputs, "operation")
         alone = keras.Model(inputs, outputs)
     except Exception as error:  # an operation of one's own may raise anything
-        raise DoesNotBuildError(first_line(error)) from error
+        raise DoesNotBuildError(innermost(error)) from error
     return Size(tuple(outputs.shape[1:]), count_params(alone), count_macs(alone))
 
 

@@ -1,0 +1,95 @@
+"""The model that is served: a trained network with its standardisation in front, saved, and found again as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from hivenas.core.files import written_whole
+from hivenas.core.nas.data.datasets import Dataset
+from hivenas.core.nas.training.network import serving_model
+from hivenas.core.nas.training.predictions import TestPredictions
+from hivenas.errors import innermost
+
+ADVICE = (
+    "write layers as classes with @keras.saving.register_keras_serializable, whose get_config names every argument "
+    "and whose variables are made by self.add_weight"
+)
+_BATCH = 256
+_COMPARED = 1_024  # images of the test split
+# Far above what the order of additions changes, far below what a person would call another answer.
+_RELATIVE, _ABSOLUTE = 1e-3, 1e-5
+
+
+class UnfaithfulModelError(Exception):
+    """A saved model cannot be loaded, or does not answer as the network that was tested."""
+
+
+def same_answers(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """True where two networks answer alike, up to rounding."""
+    return one.shape == other.shape and bool(np.allclose(one, other, rtol=_RELATIVE, atol=_ABSOLUTE, equal_nan=True))
+
+
+def serve(network: keras.Model, data: Dataset, model: Path) -> dict[str, Any]:
+    """Tests and saves the model that is served, with an example and what it answers on the test split; says where.
+
+    Args:
+        network: trained.
+        data: the raw images.
+        model: file that the model is written to.
+
+    Raises:
+        UnfaithfulModelError: what was saved cannot be loaded, or does not answer as what was tested.
+    """
+    mean, variance = data.statistics()
+    serving = serving_model(network, mean, variance, str(data.x_test.dtype))
+    example, answered = model.with_suffix(".npy"), model.with_suffix(".npz")
+    probabilities = _answers(serving, data.x_test)
+    answers = TestPredictions.of(probabilities, data.y_test, data.x_test, data.class_names)
+    with written_whole(model) as file:
+        serving.save(file)
+    _compare(model, data, probabilities)
+    with written_whole(example) as file:
+        np.save(file, data.x_test[:3])
+    with written_whole(answered) as file:
+        answers.save(file)
+    low, high = answers.interval
+    return {
+        "test_accuracy": answers.accuracy,
+        "test_accuracy_low": low,
+        "test_accuracy_high": high,
+        "test_images": len(answers.labels),
+        "test_loss": answers.loss,
+        "model": str(model),
+        "example": str(example),
+        "answers": str(answered),
+    } | ({"never_named": list(answers.never_named)} if answers.never_named else {})
+
+
+def _answers(serving: keras.Model, images: NDArray[Any]) -> NDArray[np.float32]:
+    """The answers of the very model that is served to raw images."""
+    batches = [serving(images[i : i + _BATCH], training=False).numpy() for i in range(0, len(images), _BATCH)]
+    answers: NDArray[np.float32] = np.concatenate(batches)
+    return answers
+
+
+def _compare(model: Path, data: Dataset, probabilities: NDArray[np.float32]) -> None:
+    """Loads a saved model as whoever uses it does, and compares its answers with those that were tested."""
+    images, labels = data.x_test[:_COMPARED], data.y_test[:_COMPARED]
+    expected = probabilities[:_COMPARED]
+    try:
+        found = _answers(keras.saving.load_model(model), images)
+    except Exception as error:  # layers may raise anything
+        raise UnfaithfulModelError(
+            f"the trained model must load from its file, got {innermost(error)} ({model}, which is kept); {ADVICE}"
+        ) from error
+    if not same_answers(expected, found):
+        was, now = (float((each.argmax(axis=1) == labels).mean()) for each in (expected, found))
+        raise UnfaithfulModelError(
+            f"the saved model must answer as the network that was tested, got an accuracy of {now:.4f} instead of "
+            f"{was:.4f} on {len(images)} test images; {ADVICE}"
+        )

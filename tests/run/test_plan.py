@@ -1,0 +1,116 @@
+"""What is found out before a search: by `hivenas check`, and by the search itself before its first candidate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+import tensorflow as tf
+import yaml
+from click.testing import CliRunner, Result
+
+from hivenas.cli.commands import main
+from hivenas.config import registry
+from hivenas.core.nas.space.operations import register_operation
+
+pytestmark = pytest.mark.keras
+
+BASE: dict[str, Any] = {
+    "name": "tried",
+    "seed": 3,
+    "tracking": "none",
+    "dataset": {"train_limit": 60},
+    "evaluation": {"epochs": 1, "batch_size": 32, "stopping": "none"},
+    "colony": {"size": 2, "iterations": 1},
+    "full_train": {"epochs": 1},
+    "execution": {"kind": "serial"},
+}
+HALVES: dict[str, Any] = {
+    "depth": 5,
+    "operations": ["halve", "conv", "identity"],
+    "reference": {
+        "halve": {"op": "MaxPooling2D", "pool_size": 2},
+        "conv": {"op": "Conv2D", "filters": 8, "kernel_size": 3, "activation": "relu"},
+    },
+}
+UNIT: dict[str, Any] = {"depth": 1, "operations": ["dropout", "identity"]}
+
+
+@keras.saving.register_keras_serializable("test_plan")
+class Late(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """Changes what it answers after some steps of training, more than are taken on trial; nothing of that is saved."""
+
+    def build(self, shape: Any) -> None:
+        self.steps = tf.Variable(0.0, trainable=False)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        if training:
+            self.steps.assign_add(1.0)
+        return x * tf.maximum(1.0, self.steps - 4.0) - tf.maximum(0.0, self.steps - 4.0)
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry.OPERATIONS, "_entries", {})
+    register_operation("Late", Late)
+
+
+def invoke(command: str, space: dict[str, Any], *more: str, **sections: Any) -> Result:
+    Path("x.yaml").write_text(yaml.safe_dump({**BASE, "space": space, **sections}))
+    return CliRunner().invoke(main, [command, "--config", "x.yaml", *more])
+
+
+def test_check_says_the_share_of_the_space_that_builds() -> None:
+    checked = invoke("check", HALVES)
+    assert checked.exit_code == 0
+    assert "# builds:       49.8 % of 243 architectures on images of 8×8×1, fewest with halve\n" in checked.output
+    assert "hivenas: the operations of the space fit together in 49.8 % of 243 architectures" in checked.output
+    assert json.loads(invoke("check", HALVES, "--json").stdout.splitlines()[-1])["share_built"] == 121 / 243
+    bounded = invoke("check", HALVES | {"max_params": 10**7})
+    assert "# builds" not in bounded.output
+    assert "fit together" not in bounded.output
+
+
+def test_where_everything_fits_there_is_no_warning() -> None:
+    for space in ({"depth": 2}, HALVES | {"depth": 1}):
+        checked = invoke("check", space)
+        assert "hivenas: " not in checked.output
+        assert "# builds:       all of " in checked.output
+
+
+@pytest.mark.parametrize("command", ["check", "search"])
+def test_wrong_values_are_refused_by_check_and_before_the_first_candidate(command: str) -> None:
+    conv = {"op": "Conv2D", "filters": 8, "kernel_size": 3, "activation": "rellu"}
+    refused = invoke(command, UNIT | {"operations": ["mine", "identity"], "reference": {"mine": conv}})
+    assert refused.exit_code == 2
+    assert refused.output.startswith("hivenas: space.reference.mine.activation must be such that it can be built")
+    assert "(x.yaml); correct it" in refused.output
+    assert len(refused.output.splitlines()) == 1
+    assert not list(Path().glob("results/tried/weights/*"))
+
+
+def test_a_search_warns_at_its_start_and_a_failed_candidate_says_why() -> None:
+    done = invoke("search", HALVES | {"operations": ["halve", "conv"], "depth": 3}, full_train={"enabled": False})
+    assert done.output.startswith("hivenas: the operations of the space fit together in ")
+    assert " on images of 8×8×1, fewest with " in done.output
+    assert "failed: ValueError: Computed output size would be zero or negative." in done.output
+
+
+@pytest.mark.slow
+def test_a_model_that_is_not_the_tested_one_ends_a_search_with_what_to_change() -> None:
+    space = UNIT | {"input_stem": ["mine"], "reference": {"mine": {"op": "Late"}}}
+    evaluation = BASE["evaluation"] | {"batch_size": 8}
+    failed = invoke("search", space, evaluation=evaluation)
+    assert failed.exit_code == 1
+    assert "failed: the saved model must answer as the network that was tested, got an accuracy of" in failed.output
+    assert "register_keras_serializable" in failed.output
+    assert "Once that is mended, go on with\n  hivenas search --config" in failed.output
+    again = invoke("search", space, "--resume", evaluation=evaluation)
+    assert again.exit_code == 1
+    assert "training fully" not in again.output
+    assert "the saved model must answer as the network that was tested" in again.output
+    assert "nothing is left" not in again.output

@@ -15,7 +15,7 @@ import numpy as np
 from hivenas.config import Config, from_mapping, load
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.seeds import derive_seed, drawn_seed
-from hivenas.errors import ConfigError
+from hivenas.errors import ConfigError, MissingResultsError
 from hivenas.run.callbacks import Callback
 from hivenas.run.data import describe_data
 from hivenas.run.plan import Plan, check, check_inputs, plan
@@ -212,35 +212,71 @@ def load_results(folder: str | os.PathLike[str]) -> SearchResult:
     return load_recorded(ResultsFolder(path.parent, path.resolve().name))
 
 
-def sync(config: Configuration, *overrides: str) -> tuple[int, int]:
+def sync(
+    config: Configuration, *overrides: str, rehome: bool = False, objective: ObjectiveInterface | None = None
+) -> tuple[int, int]:
     """Tells MLflow, and Optuna's storage, what a search that does not run could not tell them.
+
+    Args:
+        config: a YAML file, a mapping with its keys, or a configuration.
+        overrides: keys with other values.
+        rehome: tell MLflow everything again that it lacks of the search, in a new run where the search's is gone: it
+            was deleted, or this is another store.
+        objective: the one that the search was given from Python, if it was.
 
     Returns:
         How many records MLflow has taken, and how many still wait, for either.
 
     Raises:
-        MissingResultsError: there is no results folder.
+        MissingResultsError: there is no results folder, or the search's run is not in this store.
         ResultsExistError: a process is searching there; it sends by itself.
     """
-    from hivenas.execution import make_executor
     from hivenas.objectives.factory import make_objective
-    from hivenas.run.tracked import open_tracker, send_all
-    from hivenas.storage import Outbox, open_folder
+    from hivenas.storage import open_folder
 
-    settings = _resolved(config, overrides)
-    with open_folder(settings) as ledger, make_executor(settings.execution, ledger.folder) as executor:
-        tracker = open_tracker(settings, ledger, executor, "sync")
-        outbox = Outbox(ledger, tracker)
-        outbox.retry_refused()
-        taken, waiting = len(send_all(ledger, outbox, tracker)), outbox.waiting
+    settings = _resolved(config, overrides, objective)
+    taken, waiting = _told_again(settings, objective) if rehome else _told(settings)
     if settings.optuna.storage is None:
         return taken, waiting
     # MLflow has its records by now, whether or not Optuna's storage answers.
-    info = make_objective(settings, np.random.default_rng()).describe()
+    info = (objective or make_objective(settings, np.random.default_rng())).describe()
     mirror = _open_mirror(settings, info)
     assert mirror
     with open_folder(settings, mirror) as ledger:
         return taken, waiting + mirror.sync(ledger, force=True)
+
+
+def _told(config: Config) -> tuple[int, int]:
+    """Sends what waits."""
+    from hivenas.execution import make_executor
+    from hivenas.run.tracked import open_tracker, send_all
+    from hivenas.storage import Outbox, open_folder
+
+    with open_folder(config) as ledger, make_executor(config.execution, ledger.folder) as executor:
+        tracker = open_tracker(config, ledger, executor, "sync")
+        outbox = Outbox(ledger, tracker)
+        outbox.retry_refused()
+        return len(send_all(ledger, outbox, tracker, ask=True)), outbox.waiting
+
+
+def _told_again(config: Config, objective: ObjectiveInterface | None) -> tuple[int, int]:
+    """Sends what waits and what the store lacks."""
+    from hivenas.objectives.factory import make_objective
+    from hivenas.run.rehoming import Rehoming
+    from hivenas.run.session import SessionOptions
+    from hivenas.storage import open_folder, refuse_other_search
+
+    with open_folder(config) as ledger:
+        if not ledger.state.has_begun:
+            raise MissingResultsError(
+                f"a search must have begun in {ledger.folder.path} for it to be told again, got none; give the "
+                "results.dir and name of one"
+            )
+        refuse_other_search(config, ledger)
+        seeded = config.model_copy(update={"seed": ledger.state.seed})
+        rng = np.random.default_rng(derive_seed(ledger.state.seed, "search"))
+        searched = objective or make_objective(seeded, rng)
+        return Rehoming(seeded, searched, rng=rng, ledger=ledger, options=SessionOptions()).tell_again()
 
 
 def reproduce(run_id: str) -> Reproduction:

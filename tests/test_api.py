@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -356,3 +357,20 @@ def test_what_was_never_recorded_cannot_be_loaded() -> None:
     with pytest.raises(MissingResultsError, match="no results at"):
         hivenas.load_results("results/none")
     assert not Path("results").exists()
+
+
+def test_searches_in_several_threads_are_those_of_one_thread(store: str) -> None:
+    def search(name: str, **more: Any) -> hivenas.SearchResult:
+        return hivenas.search(SPHERE | {"name": name, "seed": 3, "tracking": "mlflow"} | more, progress=False)
+
+    expected = candidates(search("alone"))
+    names = ["one", "other"]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(search, names))
+    assert [candidates(each) for each in found] == [expected] * 2
+    client = mlflow.MlflowClient()
+    for name, result in zip(names, found, strict=True):
+        experiment = client.get_experiment_by_name(name)
+        assert experiment is not None
+        nested = f"tags.`mlflow.parentRunId` = '{result.run_id}'"
+        assert len(client.search_runs([experiment.experiment_id], nested)) == len(expected)

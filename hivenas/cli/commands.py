@@ -181,8 +181,9 @@ def reproduce(run_id: str, modules: tuple[str, ...], view: View) -> None:
 @config_option
 @set_option
 @import_option
+@switch("--rehome", "Tell everything again that the store lacks, in a new run where the search's is gone.")
 @output_options
-def sync(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], view: View) -> None:
+def sync(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], rehome: bool, view: View) -> None:
     """Tell MLflow what a search could not tell it, once the store answers again."""
     with errors(view=view):
         from hivenas import api
@@ -190,7 +191,7 @@ def sync(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...],
 
         config = _load(config_path, overrides, modules)
         with view:
-            taken, waiting = api.sync(config)
+            taken, waiting = api.sync(config, rehome=rehome)
         outcome = results.of_sync(taken, waiting)
         view.conclude(outcome, lambda: click.echo(outcome.line))
         if waiting:

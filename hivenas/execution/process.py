@@ -210,7 +210,7 @@ class _Process:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,
-                env={"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, **thread_settings(threads)},
+                env={"TF_CPP_MIN_LOG_LEVEL": "2", **_inherited(), **thread_settings(threads)},
             )
         assert self._popen.stdin is not None
         assert self._popen.stdout is not None
@@ -262,6 +262,11 @@ def _outcome(answer: bytes) -> Outcome:
     except Exception as error:
         return Outcome(error=error)
     return outcome
+
+
+def _inherited() -> dict[str, str]:
+    """The environment of workers. A run that it names is the driver's: an objective's own `start_run` would end it."""
+    return {name: value for name, value in os.environ.items() if name != "MLFLOW_RUN_ID"}
 
 
 def thread_settings(threads: int) -> Mapping[str, str]:

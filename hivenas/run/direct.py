@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -54,17 +55,21 @@ class DirectCalls:
         config: the interface's configuration, with the run's seed.
         interface: trains.
         tracker: where runs are tracked; None for the configured tracker.
+        thread: the one that has made the interface, whose active run is above runs of threads that have none.
     """
 
-    def __init__(self, config: Config, interface: Interface, tracker: Tracker | None) -> None:
+    def __init__(self, config: Config, interface: Interface, tracker: Tracker | None, *, thread: int) -> None:
         self._config = config
         self._interface = interface
-        self._tracker = tracker
+        self._given = tracker
+        self._made: tuple[str, Tracker] | None = None
+        self._thread = thread
         self._results = ResultsFolder(config.results.dir, config.name)
 
     def evaluate(self, candidate: str) -> Evaluation:
         """Trains and scores a candidate; see `NASInterface.evaluate`."""
         self._interface.search_space.parse(candidate)  # what is refused leaves no folder
+        self._check_place()
         with open_adhoc(self._config) as ledger:
             evaluation: Evaluation = self._interface.eval_strategy.evaluate(candidate)
             proposal = Proposal(len(ledger.trials), 0, role="employee", role_id=0, candidate=evaluation.candidate)
@@ -74,6 +79,7 @@ class DirectCalls:
     def momentum_eval(self, candidate: str, weights_filename: str, m_epochs: int) -> Evaluation:
         """Continues an evaluated candidate's training; see `NASInterface.momentum_eval`."""
         self._interface.search_space.parse(candidate)
+        self._check_place()
         with open_adhoc(self._config) as ledger:
             before = [trial for trial in ledger.trials if trial.candidate == candidate and not trial.failed]
             evaluation: Evaluation = self._interface.eval_strategy.momentum_eval(candidate, weights_filename, m_epochs)
@@ -101,6 +107,7 @@ class DirectCalls:
         return self._fully_train(lambda: self._interface.fully_train(arch, resume=False))
 
     def _fully_train(self, train: Callable[[], Evaluation]) -> Evaluation:
+        self._check_place()
         with open_folder(self._config, make=True) as ledger:
             if digest := recorded_digest(ledger, self._config):
                 self._interface.eval_strategy.refuse_other_data(digest)
@@ -134,12 +141,32 @@ class DirectCalls:
 
     def _track(self, child: Child) -> str:
         """The id of the run; an hour of training is not thrown away because nobody could be told of it."""
-        if self._tracker is None:
-            from hivenas.tracking import make_tracker
-
-            self._tracker = make_tracker(self._config)
         try:
-            return self._tracker.log_child(child)
+            return self._tracker().log_child(child)
         except TrackingError as error:
             logger.warning("%s; %s is recorded in %s, untracked", error, child.name, self._results.path)
             return ""
+
+    def _tracker(self) -> Tracker:
+        """The tracker given, or one of the configured kind for the run that is active where the interface was made."""
+        if self._given is not None:
+            return self._given
+        from hivenas.tracking import make_tracker
+        from hivenas.tracking.active import active_run_of
+
+        home = active_run_of(self._thread)
+        if self._made is None or self._made[0] != home:
+            self._made = home, make_tracker(self._config, home=home)
+        return self._made[1]
+
+    def _check_place(self) -> None:
+        """Refuses a run of the environment's that is not there, before anything is trained.
+
+        Raises:
+            ConfigError: names the variable.
+        """
+        tracker = self._tracker()
+        if not tracker.project_run_id:
+            return
+        with contextlib.suppress(TrackingError):  # which is said when there is something to be told
+            tracker.prepare()

@@ -19,6 +19,7 @@ from hivenas.core.strategies.kinds import make_strategy
 from hivenas.core.tracked import MODEL_URI, MODEL_VERDICT, Closing, Published, SearchCard, now_ms
 from hivenas.errors import (
     DatasetError,
+    InputError,
     MissingResultsError,
     RepeatableTrainingError,
     RunError,
@@ -133,6 +134,8 @@ class Session:
             self.messages = self.outbox.messages()
             self.outbox.drop_closings(finished=self.ledger.state.stage == Stage.SEARCH)
             if not self.ledger.state.run_id:
+                if self.tracker.project_run_id:
+                    self.tracker.prepare()  # which knows whose run that is
                 # How the parent run is found is written down before anything slow begins: a kill leaves it on record.
                 self.ledger.reserve(self.tracker.project_run_id)
             try:
@@ -168,6 +171,22 @@ class Session:
 
     def _open(self) -> Mapping[str, Any]:
         """Looks at the data, then opens the parent run; returns what the data are."""
+        card = self._card()
+        if self.ledger.state.has_begun:
+            # A search that has begun goes on while the store is away.
+            self.outbox.open_with(functools.partial(self._open_parent, card))
+        else:
+            self._open_parent(card)
+        self.is_open = True
+        try:
+            self.sent += self.outbox.send(force=True)
+        except InputError:  # the store has no such run, so there is none to be closed
+            self.is_open = False
+            raise
+        return card.data
+
+    def _card(self) -> SearchCard:
+        """The parent run as it is from its first minute on, with the data, which are looked at."""
         new = self.info.trains and not self.ledger.state.data
         first = first_digest(self.config, self.executor, self.ledger.folder) if new else ""
         data = self._describe_data()
@@ -176,7 +195,7 @@ class Session:
             self.executor = settle_data(self.config, self.executor, data, first)
         pictures = self._draw_augmentation() if self.info.trains else []
         self.pages.set_data(data if self.info.trains else {})
-        card = SearchCard(
+        return SearchCard(
             name=self.config.name,
             params=self.config.flat(),
             config_yaml=self.config.to_yaml(),
@@ -185,14 +204,6 @@ class Session:
             uid=self.ledger.state.uid,
             note=self.pages.of_search(self._so_far()),
         )
-        if self.ledger.state.has_begun:
-            # A search that has begun goes on while the store is away.
-            self.outbox.open_with(functools.partial(self._open_parent, card))
-        else:
-            self._open_parent(card)
-        self.is_open = True
-        self.sent += self.outbox.send(force=True)
-        return data
 
     def _describe_data(self) -> Mapping[str, Any]:
         """The images, described by a worker that has loaded them and tried the space; or the objective's own data."""

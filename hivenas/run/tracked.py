@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hivenas.config import Config
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.recipe import Recipe
 from hivenas.core.records import Trial
-from hivenas.core.tracked import Published, RunContext, ServableModel, child_of, link_to
+from hivenas.core.tracked import Child, Published, RunContext, ServableModel, child_of, link_to
 from hivenas.core.tracker import Publisher, Tracker
-from hivenas.errors import HivenasError, TrackingError, TrackingRefusedError, WorkerDiedError, innermost
+from hivenas.errors import (
+    HivenasError,
+    MissingResultsError,
+    TrackingError,
+    TrackingRefusedError,
+    WorkerDiedError,
+    innermost,
+)
 from hivenas.execution import TaskExecutor, tasks
 from hivenas.run.callbacks import Callback, RunningSearch
 from hivenas.run.pages import SearchPages
@@ -65,13 +73,30 @@ class Tracking(Callback):
 
     def on_record(self, trial: Trial) -> None:
         """Posts what MLflow is to be told of a trial, and of whose saved states go because of it."""
+        best = self._search.best if self._search else None
+        child = self._child(trial, best, self._weights.evicted)
+        self._outbox.post(Message(trial=trial.index, child=replace(child, overview=self._overview)))
+        self._overview = ""
+        self._note_key(trial)
+
+    def again(self, trial: Trial, best: Trial | None) -> Message:
+        """The message of a trial that was recorded before, with what is left of its files; call it in their order.
+
+        Args:
+            trial: as it is recorded.
+            best: the best trial as of then.
+        """
+        child = self._child(trial, best, ())
+        self._note_key(trial)
+        ended = int(1000 * (trial.started + trial.seconds)) if trial.started else child.end_ms
+        return Message(trial=trial.index, child=replace(child, end_ms=ended))
+
+    def _child(self, trial: Trial, best: Trial | None, evicted: Sequence[Trial]) -> Child:
         proposal = trial.proposal
         continues = self._latest.get(trial.encoded, "") if proposal.momentum_epochs else ""
         parent = self._trained.get(proposal.parent, "")
-        evicted = self._weights.evicted
         is_evicted = any(each.index == trial.index for each in evicted)
         states = () if is_evicted else self._objective.saved_states(trial.evaluation)
-        best = self._search.best if self._search else None
         context = RunContext(
             search=self._config.name,
             phase=trial.phase,
@@ -83,12 +108,9 @@ class Tracking(Callback):
             progress={"fitness": trial.fitness, "best_fitness": best.fitness} if best else {},
             recipe=Recipe.of(self._config, trial.evaluation, proposal).to_text() if self._trains else "",
             page=self._pages.of_candidate(trial, self._link(continues or parent)),
-            overview=self._overview,
             delete_weights=tuple(self._ledger.key(each.index) for each in evicted if each.index != trial.index),
         )
-        self._outbox.post(Message(trial=trial.index, child=child_of(proposal, trial.evaluation, context)))
-        self._overview = ""
-        self._note_key(trial)
+        return child_of(proposal, trial.evaluation, context)
 
     def on_trial(self, trial: Trial) -> None:
         """Sends what waits."""
@@ -142,16 +164,32 @@ def publisher(executor: TaskExecutor) -> Publisher:
     return in_worker
 
 
-def send_all(ledger: Ledger, outbox: Outbox, tracker: Tracker) -> Sequence[Sent]:
+def send_all(ledger: Ledger, outbox: Outbox, tracker: Tracker, *, ask: bool = False) -> Sequence[Sent]:
     """Sends everything that waits, of a search that does not run; what a finished one kept is deleted.
 
+    Args:
+        ledger: the search's record.
+        outbox: has what waits.
+        tracker: takes it.
+        ask: ask for the search's parent run also where nothing waits.
+
     Raises:
-        MissingResultsError: the search's parent run is not in this store.
+        MissingResultsError: the search's parent run is not in this store, or was deleted there.
     """
-    if outbox.waiting and ledger.state.run_id:
-        outbox.open_with(lambda: tracker.require(ledger.state.run_id))
+    run_id = ledger.state.run_id
+    if run_id and (ask or outbox.waiting):
+        outbox.open_with(lambda: _require_active(tracker, run_id))
     sent = outbox.send(force=True)
     if ledger.state.stage == Stage.DONE:
         outbox.forget_kept()
         ledger.folder.clear_checkpoints()
     return sent
+
+
+def _require_active(tracker: Tracker, run_id: str) -> None:
+    if tracker.require(run_id) != "active":
+        raise MissingResultsError(
+            f"the run {run_id} of this search must not be deleted in MLflow for it to be told more, got it deleted; "
+            f"restore it (mlflow runs restore --run-id {run_id}), or have everything told again in a new run: hivenas "
+            "sync --config … --rehome"
+        )

@@ -14,6 +14,7 @@ from hivenas.storage.opening import (
     open_search,
     recorded,
     recorded_digest,
+    refuse_other_search,
 )
 from hivenas.storage.outbox import Message, Outbox, Sent
 from hivenas.storage.state import SearchState, Stage
@@ -39,4 +40,5 @@ __all__ = [
     "read_state",
     "recorded",
     "recorded_digest",
+    "refuse_other_search",
 ]

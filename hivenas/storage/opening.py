@@ -246,7 +246,7 @@ def _resume(config: Config, ledger: Ledger, state: SearchState | None, mirror: M
     """Makes the ledger ready to go on with its search, or with what the mirror has of it."""
     folder = ledger.folder
     if state is not None:
-        _refuse_other_search(config, ledger)
+        refuse_other_search(config, ledger)
     recovered = mirror.catch_up(folder, state, ledger.trials) if mirror else None
     if recovered:
         ledger.take(*recovered)
@@ -322,7 +322,12 @@ def _exists_message(folder: ResultsFolder, state: SearchState | None, trials: in
     )
 
 
-def _refuse_other_search(config: Config, ledger: Ledger) -> None:
+def refuse_other_search(config: Config, ledger: Ledger) -> None:
+    """Refuses to go on with the search in an opened folder by a configuration that is another search's.
+
+    Raises:
+        ConfigError: names the first key that differs.
+    """
     text = ledger.config_yaml
     if not text:
         return

@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -116,6 +116,16 @@ class Outbox:
         self._fresh[number] = kept
         if len(self._fresh) > _FRESH:
             del self._fresh[min(self._fresh)]
+
+    def post_instead(self, messages: Sequence[Message]) -> None:
+        """Posts messages in the place of all that there are, those that were put aside or kept included."""
+        old = self._ledger.numbers()
+        with self._ledger.transaction():
+            for message in messages:
+                self.post(message)
+            for number in old:
+                self._delete(number)
+        self._tried.update(self._waiting)  # of what a store may still have, nothing is doubled
 
     def drop_closings(self, *, finished: bool) -> None:
         """Deletes messages that the search was to be closed: it goes on.

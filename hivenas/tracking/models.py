@@ -15,6 +15,7 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
+from hivenas.core.nas.training.exclusive import ONE_AT_A_TIME
 from hivenas.errors import MissingResultsError, TrackingRefusedError, first_line
 from hivenas.tracking.store import shown_store, translate_mlflow_errors
 
@@ -81,7 +82,7 @@ class TrackedModel:
             TrackingError: the MLflow store does not answer.
         """
         batches = (np.asarray(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH))
-        with _quiet():
+        with ONE_AT_A_TIME, _quiet():
             network = self._loaded()
             answers = np.concatenate([np.asarray(network(batch, training=False)) for batch in batches])
         if answers.ndim != 2 or answers.shape[1] < 2:

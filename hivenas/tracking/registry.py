@@ -11,6 +11,7 @@ import numpy as np
 from mlflow.entities import LoggedModelOutput, Metric, Run
 from mlflow.models import Model, infer_signature
 
+from hivenas.core.nas.training.exclusive import exclusive
 from hivenas.core.recipe import package_version
 from hivenas.core.tracked import Published, ServableModel
 from hivenas.errors import TrackingRefusedError
@@ -119,6 +120,7 @@ def _final_metrics(client: mlflow.MlflowClient, run: Run, model_id: str) -> list
     ]
 
 
+@exclusive
 def _save(model: ServableModel, folder: str, described: Model) -> None:
     import keras
     import mlflow.tensorflow

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import logging
 import math
-import os
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -17,10 +17,11 @@ from hivenas.core.git import git_tags
 from hivenas.core.recipe import package_version
 from hivenas.core.tracked import Child, Closing, Published, SearchCard, ServableModel, now_ms
 from hivenas.core.tracker import Publisher
-from hivenas.errors import MissingResultsError, TrackingError, TrackingRefusedError
+from hivenas.errors import ConfigError, MissingResultsError, TrackingError
 from hivenas.tracking.artifacts import drop_weights, keep_files
-from hivenas.tracking.entities import NOTE, dataset_input, linked, make_experiment, metrics_of
+from hivenas.tracking.entities import NOTE, dataset_input, linked, metrics_of
 from hivenas.tracking.fetching import download
+from hivenas.tracking.inherited import PARENT, Places, named_experiment, named_run
 from hivenas.tracking.registry import LONGEST_TAG, published_on
 from hivenas.tracking.store import (
     current_stores,
@@ -31,7 +32,6 @@ from hivenas.tracking.store import (
     translate_mlflow_errors,
 )
 
-_PARENT = "mlflow.parentRunId"
 _LONGEST_PARAM = 6000
 _LARGEST_BATCH = 900  # metrics; parameters count towards MLflow's limit of 1,000 too
 _DIED = "ended with the process that made it"
@@ -46,9 +46,9 @@ class MlflowTracker:
     Everything that it is told may be told again after a failure: what is there already is completed, not doubled.
 
     Args:
-        experiment: where runs are made that have no parent.
-        home: run under which children are nested where neither a run is active nor `mlflow run` has made one for
-            this process; without it they stand for themselves.
+        experiment: where runs are made that have no parent, unless the environment names another.
+        home: run under which children are nested where neither a run is active in the calling thread nor `mlflow run`
+            has made one for this process; without it they stand for themselves.
         command: what runs name as their source.
         publisher: carries out `registry.publish`, where networks can be loaded; None where nothing is published.
     """
@@ -69,7 +69,6 @@ class MlflowTracker:
         self._parent: str | None = None
         self.opened = ""  # the parent run that this process has set to RUNNING
         self._runs: dict[str, str] = {}
-        self._experiments: dict[str, str] = {}
 
     @functools.cached_property
     def _client(self) -> mlflow.MlflowClient:
@@ -77,22 +76,8 @@ class MlflowTracker:
         return mlflow.MlflowClient()
 
     @functools.cached_property
-    def _experiment_id(self) -> str:
-        found = self._client.get_experiment_by_name(self._experiment)
-        if found and found.lifecycle_stage != "active":
-            raise TrackingRefusedError(
-                f"the experiment {self._experiment!r} was deleted in MLflow; restore it (mlflow experiments restore "
-                f"-x {found.experiment_id}) or choose another name (--set name=…)"
-            )
-        return str(found.experiment_id) if found else make_experiment(self._client, self._experiment)
-
-    def _experiment_of(self, parent: str | None) -> str:
-        """The experiment of children: beside their parent."""
-        if not parent:
-            return self._experiment_id
-        if parent not in self._experiments:
-            self._experiments[parent] = str(self._client.get_run(parent).info.experiment_id)
-        return self._experiments[parent]
+    def _places(self) -> Places:
+        return Places(self._client, self._experiment, self._home)
 
     @property
     def store(self) -> str:
@@ -104,19 +89,27 @@ class MlflowTracker:
         fail_fast()
 
     def prepare(self) -> None:
-        """Makes sure that the store is there.
+        """Makes sure that the store is there, and whatever the environment names in it.
 
         Raises:
+            ConfigError: it names a run or an experiment that is not there.
             TrackingError: the store cannot be reached or opened.
         """
         prepare_store()
+        with translate_mlflow_errors():
+            if self._places.inherited.problem:
+                raise ConfigError(self._places.inherited.problem)
+            named_experiment(self._client, self._experiment)
 
     # -- the parent run of a search ----------------------------------------------------------------------------
 
     @property
     def project_run_id(self) -> str:
-        """The run that `mlflow run` has made for this process; empty without one."""
-        return os.environ.get("MLFLOW_RUN_ID", "")
+        """The run that `mlflow run` has made for this process; empty without one.
+
+        It takes the store to know whether a run that the environment names is that; until that was asked it may be.
+        """
+        return self._places.own if "_places" in vars(self) else named_run()
 
     def resume_from(self, run_id: str, known: Mapping[str, str]) -> None:
         """Nests what follows under the parent of an earlier process, without asking the store.
@@ -131,6 +124,8 @@ class MlflowTracker:
     def open_search(self, card: SearchCard, run_id: str = "") -> str:
         """Starts the parent run, takes the one that `mlflow run` made, or goes on with that of a resumed search.
 
+        A run of somebody else that the environment names is left as it is; a new parent is nested under it.
+
         Args:
             card: what it shows.
             run_id: of the parent run of a resumed search; empty for a new one.
@@ -143,13 +138,21 @@ class MlflowTracker:
         """
         with translate_mlflow_errors():
             if run_id and self.require(run_id) != "active":
-                run_id = ""  # deleted by its owner
-            self._parent = run_id or self._found(card.uid) or self.project_run_id or self._created(card)
+                logger.warning(
+                    "the search's run %s was deleted in MLflow, so it goes on in a new one; hivenas sync --config … "
+                    "--rehome tells that what it does not have",
+                    run_id,
+                )
+                run_id = ""
+            inherited = self._places.inherited
+            self._parent = run_id or self._places.found(card.uid) or inherited.own or self._created(card)
             self.opened = self._parent
             self._client.update_run(self._parent, status="RUNNING")
             self._describe(card)
-            if self.project_run_id and self.project_run_id != self._parent:
-                self._client.set_tag(self.project_run_id, "hivenas.resumes", self._parent)
+            if inherited.own and inherited.own != self._parent:
+                self._client.set_tag(inherited.own, "hivenas.resumes", self._parent)
+            if inherited.problem:
+                logger.warning("%s. This search goes on in its own run", inherited.problem)
             return self._parent
 
     def require(self, run_id: str) -> str:
@@ -168,7 +171,8 @@ class MlflowTracker:
         raise MissingResultsError(
             f"the run {run_id} of this search must be in the MLflow store, got {shown_store()} without it; "
             "set MLFLOW_TRACKING_URI to the store that the search began in (a relative one starts from the folder that "
-            "it was started in), or start another search (--set name=…)"
+            "it was started in); or, where the run was deleted for good or the store was set up anew, have everything "
+            "told again in a new run: hivenas sync --config … --rehome"
         )
 
     def close_dead(self, keeps: Collection[str] = ()) -> int:
@@ -184,10 +188,10 @@ class MlflowTracker:
             TrackingError: the store does not answer.
         """
         with translate_mlflow_errors():
-            children = self._search(f"tags.`{_PARENT}` = '{self._parent}' and attributes.status = 'RUNNING'")
+            children = self._search(f"tags.`{PARENT}` = '{self._parent}' and attributes.status = 'RUNNING'")
             pointers = self._search(f"tags.`hivenas.resumes` = '{self._parent}' and attributes.status = 'RUNNING'")
             dead = [run for run in children if run.data.tags.get("hivenas.key") not in keeps]
-            dead += [run for run in pointers if run.info.run_id != self.project_run_id]
+            dead += [run for run in pointers if run.info.run_id != named_run()]
             self._close_as_dead(dead)
             return len(dead)
 
@@ -202,9 +206,9 @@ class MlflowTracker:
         """
         with translate_mlflow_errors():
             for name in names:
-                parent = name if self._exists(name) else self._found(name)
-                if parent and parent != self.project_run_id:
-                    family = [self._client.get_run(parent), *self._search(f"tags.`{_PARENT}` = '{parent}'")]
+                parent = name if self._places.has(name) else self._places.found(name)
+                if parent and parent != named_run():
+                    family = [self._client.get_run(parent), *self._search(f"tags.`{PARENT}` = '{parent}'", parent)]
                     self._close_as_dead(run for run in family if run.info.status == "RUNNING")
 
     def close_search(self, closing: Closing) -> None:
@@ -232,14 +236,17 @@ class MlflowTracker:
     def point_to(self, run_id: str, pointer: str) -> None:
         """Closes the run that `mlflow run` made for a resumption as a pointer to the search's own run."""
         with translate_mlflow_errors():
-            if not pointer or pointer == run_id or not self._exists(run_id) or not self._exists(pointer):
+            if not pointer or pointer == run_id or not self._places.has(run_id) or not self._places.has(pointer):
                 return
+            tags = self._client.get_run(pointer).data.tags
+            if pointer != self._places.inherited.own and tags.get("hivenas.resumes") != run_id:
+                return  # somebody else's
             search = self._client.get_run(run_id)
             end = search.info.end_time or now_ms()
             final = [Metric(key, value, end, 0) for key, value in search.data.metrics.items()]
             pointer_note = f"Resumed the search of run `{run_id}`; everything is there."
-            tags = [RunTag("hivenas.resumes", run_id), RunTag(NOTE, pointer_note)]
-            self._client.log_batch(pointer, metrics=final, tags=tags)
+            said = [RunTag("hivenas.resumes", run_id), RunTag(NOTE, pointer_note)]
+            self._client.log_batch(pointer, metrics=final, tags=said)
             self._client.set_terminated(pointer, status=search.info.status)
 
     def _close_as_dead(self, runs: Iterable[Run]) -> None:
@@ -249,15 +256,10 @@ class MlflowTracker:
 
     def _created(self, card: SearchCard) -> str:
         tags = source_tags(self._command) | {"hivenas.uid": card.uid}
-        return str(self._client.create_run(self._experiment_id, run_name=card.name, tags=tags).info.run_id)
-
-    def _found(self, uid: str) -> str:
-        """The parent run that a process made which was killed before it could write down the run's id."""
-        found = self._client.get_experiment_by_name(self._experiment)
-        if not uid or not found:
-            return ""
-        runs = self._client.search_runs([found.experiment_id], f"tags.`hivenas.uid` = '{uid}'", max_results=1)
-        return str(runs[0].info.run_id) if runs else ""
+        above = self._places.above_search()
+        tags |= {PARENT: above} if above else {}
+        experiment = self._places.experiment_of(above)
+        return str(self._client.create_run(experiment, run_name=card.name, tags=tags).info.run_id)
 
     def _describe(self, card: SearchCard) -> None:
         assert self._parent
@@ -279,15 +281,9 @@ class MlflowTracker:
         if "hivenas.reason" in self._client.get_run(run_id).data.tags:
             self._client.delete_tag(run_id, "hivenas.reason")
 
-    def _exists(self, run_id: str) -> bool:
-        try:
-            with translate_mlflow_errors():
-                return str(self._client.get_run(run_id).info.lifecycle_stage) == "active"
-        except TrackingRefusedError:
-            return False
-
-    def _search(self, condition: str) -> list[Run]:
-        experiment = self._experiment_of(self._parent or self._active())
+    def _search(self, condition: str, beside: str = "") -> list[Run]:
+        """Runs in the experiment of a run, by default of the one that is above new ones."""
+        experiment = self._places.experiment_of(beside or self._parent or self._places.above_child())
         return list(self._client.search_runs([experiment], condition, max_results=1000))
 
     # -- nested runs -------------------------------------------------------------------------------------------
@@ -298,6 +294,10 @@ class MlflowTracker:
             known = self._run_of(child.key) if again else ""
             run = self._client.get_run(known) if known else self._make_child(child)
             run_id = str(run.info.run_id)
+            if known and run.info.end_time:
+                child = replace(child, end_ms=run.info.end_time)  # so that its figures are those that are there
+            if known and self._parent and run.data.tags.get(PARENT) != self._parent:
+                self._client.set_tag(run_id, PARENT, self._parent)  # the one before is gone
             params = [Param(key, value[:_LONGEST_PARAM]) for key, value in child.params.items()]
             metrics = metrics_of(child)
             self._client.log_batch(run_id, metrics=metrics[:_LARGEST_BATCH], params=params)
@@ -323,7 +323,7 @@ class MlflowTracker:
             self._client.log_batch(self._parent, metrics=points, tags=tags)
 
     def _linked(self, note: str, parent: str) -> str:
-        return linked(note, self._runs, self._experiment_of(parent)) if note else ""
+        return linked(note, self._runs, self._places.experiment_of(parent)) if note else ""
 
     def _drop(self, keys: Iterable[str]) -> None:
         """Deletes the weights of children, if the store can."""
@@ -354,16 +354,16 @@ class MlflowTracker:
         return download(self._client, run_id, path, folder)
 
     def _make_child(self, child: Child) -> Run:
-        parent = self._parent or self._active()
+        parent = self._parent or self._places.above_child()
         tags = {key: value[:LONGEST_TAG] for key, value in child.tags.items()}
         tags |= {tag: self._resolve(reference) for tag, reference in child.links.items()}
         tags |= source_tags(self._command) | {"hivenas.version": package_version("hivenas")}
         if child.key:
             tags["hivenas.key"] = child.key
         if parent:
-            tags[_PARENT] = parent
+            tags[PARENT] = parent
         start = child.end_ms - int(1000 * child.metrics.get("seconds", 0.0))
-        experiment = self._experiment_of(parent)
+        experiment = self._places.experiment_of(parent)
         if child.note:
             tags[NOTE] = linked(child.note, self._runs, experiment)
         return self._client.create_run(experiment, start_time=start, run_name=child.name, tags=tags)
@@ -389,9 +389,3 @@ class MlflowTracker:
                 return ""
             self._runs[key] = runs[0].info.run_id
         return self._runs.get(key, "")
-
-    def _active(self) -> str | None:
-        active = mlflow.active_run()
-        if active:
-            return str(active.info.run_id)
-        return self.project_run_id or (self._home if self._home and self._exists(self._home) else None)

@@ -112,9 +112,13 @@ def test_a_worker_is_replaced_after_its_share_of_calls(tmp_path: Path) -> None:
     assert pids[0] == pids[1] != pids[2] == pids[3] != pids[4]
 
 
-def test_workers_have_their_threads_set_before_anything_else(tmp_path: Path) -> None:
+def test_workers_have_their_threads_set_before_anything_else_and_no_run_of_the_drivers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_RUN_ID", "the driver's, which a task's start_run would take over and end")
     with WorkerExecutor(ExecutionConfig(threads=3), tmp_path / "worker.log") as executor:
         assert executor.submit(task(thread_settings)).result() == ("3", "3", "3")
+        assert executor.submit(task(os.getenv, "MLFLOW_RUN_ID")).result() is None
 
 
 @pytest.mark.skipif(platform.machine().lower() not in {"x86_64", "amd64"}, reason="oneDNN is chosen for x86 alone")

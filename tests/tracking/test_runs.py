@@ -6,6 +6,7 @@ from typing import Any
 
 import mlflow
 import pytest
+import yaml
 from mlflow.entities import Run
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
@@ -29,6 +30,7 @@ from hivenas.core.tracked import (
 from hivenas.errors import MissingResultsError, TrackingError, TrackingRefusedError
 from hivenas.tracking.runs import MlflowTracker
 from tests.interruptions import ctrl_c_in_a_transaction
+from tests.processes import ROOT
 
 ARCH = "input|sc_1|sep3x3_32|dropout|output"
 
@@ -145,12 +147,23 @@ def test_a_failed_evaluation_is_a_failed_run_with_its_traceback(store: str, tmp_
     assert "Traceback" in mlflow.artifacts.load_text(f"runs:/{run_id}/traceback.txt")
 
 
+def made_by_mlflow_run(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A run as `mlflow run` makes it for the command that this process then is."""
+    tags, arguments = {"mlflow.source.type": "PROJECT", "mlflow.project.entryPoint": "main"}, list[str]()
+    client = mlflow.MlflowClient()
+    made = str(client.create_run("0", tags=tags).info.run_id)
+    for parameter in yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]["main"]["parameters"]:
+        client.log_param(made, parameter, f"the {parameter}")
+        arguments.append(f"--{parameter}=the {parameter}")
+    monkeypatch.setenv("MLFLOW_RUN_ID", made)
+    monkeypatch.setattr("sys.argv", ["/project/hivenas/__main__.py", "search", *arguments])
+    return made
+
+
 def test_the_run_that_mlflow_run_made_is_the_parent(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = mlflow.MlflowClient()
-    made = client.create_run("0").info.run_id
-    monkeypatch.setenv("MLFLOW_RUN_ID", made)
+    made = made_by_mlflow_run(monkeypatch)
     tracker = MlflowTracker("bees")
     assert tracker.open_search(card(tmp_path, "bees")) == made
     child = run_of(log_child(tracker, tmp_path, evaluation(tmp_path)))
@@ -162,8 +175,7 @@ def test_a_resumed_search_goes_on_in_its_run_and_the_new_one_points_to_it(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = MlflowTracker("bees").open_search(card(tmp_path, "bees"))
-    made = mlflow.MlflowClient().create_run("0").info.run_id
-    monkeypatch.setenv("MLFLOW_RUN_ID", made)
+    made = made_by_mlflow_run(monkeypatch)
     tracker = MlflowTracker("bees")
     assert tracker.open_search(card(tmp_path, "bees"), first) == first
     assert run_of(made).data.tags["hivenas.resumes"] == first

@@ -19,6 +19,7 @@ from hivenas.core.nas.space.operations import OpSpec
 from hivenas.core.nas.space.parameters import run_parameters, space_parameters
 from hivenas.core.nas.space.search_space import Image, NASSearchSpace
 from hivenas.core.nas.space.sizes import NetworkSizes, Shape, Size
+from hivenas.core.nas.training.exclusive import ONE_AT_A_TIME
 from hivenas.core.nas.training.failures import failed_training
 from hivenas.core.nas.training.inheritance import inherited_age, inherited_state
 from hivenas.core.nas.training.rules import first_look_thresholds, median_thresholds
@@ -40,8 +41,10 @@ class NASInterface(ArchitectureObjective):
     """Joins the search space and the evaluation strategy for the search driver, and for direct use from Python.
 
     What `evaluate`, `momentum_eval` and the full trainings do is recorded in the results folder and tracked as a
-    run: under the active MLflow run, if there is one, else in the experiment of the configuration's name. They train
-    in the calling process, with its number of threads, one after another. Models are logged and registered by the
+    run: under the active MLflow run, if there is one, else in the experiment of the configuration's name. That is the
+    run of the calling thread, else of the one that has made the interface, else of the main thread. They train in the
+    calling process, with its number of threads, and may be called from several threads: one trains at a time, whatever
+    interface it is of, and results are those of calls one after another. Models are logged and registered by the
     commands, not here. A results folder that holds a search is not written to: such calls need a name of their own.
 
     Args:
@@ -90,7 +93,8 @@ class NASInterface(ArchitectureObjective):
         self._config = config
         self._seed = seed
         self._tracker = tracker
-        self._calls = threading.RLock()
+        self._made_in = threading.get_ident()
+        self._draws = threading.Lock()
         self.search_space = NASSearchSpace(
             config.space,
             rng or np.random.default_rng(derive_seed(seed, "search")),
@@ -111,7 +115,8 @@ class NASInterface(ArchitectureObjective):
         # The one place where the core knows of what is above it: calls from Python are recorded without further ado.
         from hivenas.run.direct import DirectCalls
 
-        return DirectCalls(self._config.model_copy(update={"seed": self._seed}), self, self._tracker)
+        seeded = self._config.model_copy(update={"seed": self._seed})
+        return DirectCalls(seeded, self, self._tracker, thread=self._made_in)
 
     @property
     def rng(self) -> np.random.Generator:
@@ -139,7 +144,8 @@ class NASInterface(ArchitectureObjective):
 
     def sample(self) -> str:
         """A new random candidate architecture, string-encoded."""
-        return self.search_space.sample()
+        with self._draws:  # a candidate takes several draws
+            return self.search_space.sample()
 
     def get_neighbor(self, orig_arch: str) -> str:
         """A random architecture that differs from the given one in one component.
@@ -147,7 +153,8 @@ class NASInterface(ArchitectureObjective):
         Raises:
             ArchitectureError: not an architecture of the space.
         """
-        return self.search_space.get_neighbor(orig_arch)
+        with self._draws:
+            return self.search_space.get_neighbor(orig_arch)
 
     def neighbors(self, arch: str) -> Sequence[str]:
         """Every architecture of the space that differs from the given one in one component."""
@@ -189,7 +196,7 @@ class NASInterface(ArchitectureObjective):
             DatasetError: the data cannot be loaded.
             ResultsExistError: the results folder holds a search, or another process is at work there.
         """
-        with self._calls:
+        with ONE_AT_A_TIME:
             self._try_once(candidate)
             return self._direct.evaluate(candidate).as_result()
 
@@ -210,7 +217,7 @@ class NASInterface(ArchitectureObjective):
         """
         if m_epochs < 1:
             raise ConfigError(f"m_epochs must be at least 1, got {m_epochs}; leave the candidate as it is instead")
-        with self._calls:
+        with ONE_AT_A_TIME:
             return self._direct.momentum_eval(candidate, weights_filename, m_epochs).as_result()
 
     def fully_train_best_model(self, from_arch: bool = True) -> dict[str, Any]:
@@ -226,7 +233,7 @@ class NASInterface(ArchitectureObjective):
             MissingResultsError: no results, or no h5 file where one is needed (a FileNotFoundError).
             TrainingError: the training failed.
         """
-        with self._calls:
+        with ONE_AT_A_TIME:
             return self._full_result(self._direct.fully_train_best(from_arch=from_arch))
 
     def train_custom_arch(self, arch_str: str) -> dict[str, Any]:
@@ -239,7 +246,7 @@ class NASInterface(ArchitectureObjective):
             ArchitectureError: malformed.
             TrainingError: the training failed.
         """
-        with self._calls:
+        with ONE_AT_A_TIME:
             self.check_space(arch_str)
             return self._full_result(self._direct.fully_train(arch_str))
 

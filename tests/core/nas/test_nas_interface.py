@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import inspect
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +170,93 @@ def test_without_an_active_run_it_stands_in_the_experiment_of_its_name(tiny: dic
     (run,) = client.search_runs([experiment.experiment_id])
     assert "mlflow.parentRunId" not in run.data.tags
     assert run.info.status == "FINISHED"
+
+
+def in_threads(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What calls give that begin at once, each in a thread of its own."""
+    begin = threading.Barrier(len(calls))
+
+    def call(each: Callable[[], Any]) -> Any:
+        begin.wait()
+        return each()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(call, calls))
+
+
+@pytest.mark.keras
+@pytest.mark.slow
+def test_calls_from_several_threads_give_what_calls_one_after_another_give(tiny: dict[str, Any]) -> None:
+    def interface(name: str, **settings: Any) -> NASInterface:
+        return NASInterface({"depth": 2}, {**tiny, "name": name, **settings}, tracker=NullTracker())
+
+    alone = interface("alone")
+    candidates = [ARCH, "input|sep3x3_32|sep3x3_32|output", "input|dropout|dropout|output"]
+    expected = [alone.evaluate(each) for each in candidates]
+    expected.append(alone.train_custom_arch(ARCH))
+    # Two interfaces, and a second one of the same folder: what they share is the process.
+    one, other, same = interface("one"), interface("other"), interface("one")
+    found = in_threads(
+        [
+            lambda: one.evaluate(candidates[0]),
+            lambda: same.evaluate(candidates[1]),
+            lambda: other.evaluate(candidates[2]),
+            lambda: other.train_custom_arch(ARCH),
+        ]
+    )
+    assert found == expected
+    for name, count in (("one", 2), ("other", 1)):
+        _, trials = read_ledger(ResultsFolder(tiny["results"]["dir"], name))
+        assert [trial.index for trial in trials] == list(range(count))
+
+
+def test_candidates_drawn_by_several_threads_are_those_that_one_would_draw() -> None:
+    def interface() -> NASInterface:
+        return NASInterface({"depth": 5, "skip_rate": 0.5}, {"seed": 3}, tracker=NullTracker())
+
+    alone, shared = interface(), interface()
+    drawn = in_threads([lambda: [shared.sample() for _ in range(200)]] * 4)
+    assert sorted(each for some in drawn for each in some) == sorted(alone.sample() for _ in range(800))
+
+
+@pytest.mark.keras
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["the calling thread", "the main thread", "the thread that made the interface"])
+def test_a_call_from_another_thread_is_nested_under_the_run_that_is_active(
+    tiny: dict[str, Any], store: str, where: str
+) -> None:
+    def make() -> NASInterface:
+        # Each builds on the images, both together do not: nothing is trained, and that is tracked.
+        shrink = {"op": "Conv2D", "filters": 2, "kernel_size": 8, "padding": "valid"}
+        operations = {"operations": ["shrink", "dropout"], "reference": {"shrink": shrink}}
+        return NASInterface({"depth": 2, **operations}, tiny)
+
+    def call() -> None:
+        with mlflow.start_run() as active, ThreadPoolExecutor(1) as pool:
+            pool.submit(make().evaluate, "input|shrink|shrink|output").result()
+        runs.append(active.info)
+
+    def call_itself() -> None:
+        with mlflow.start_run() as active:
+            made.evaluate("input|shrink|shrink|output")
+        runs.append(active.info)
+
+    runs: list[Any] = []
+    made = make()
+    if where == "the main thread":
+        call()
+    else:
+        in_threads([call if where == "the thread that made the interface" else call_itself])
+    (active,) = runs
+    nested = f"tags.`mlflow.parentRunId` = '{active.run_id}'"
+    assert len(mlflow.MlflowClient().search_runs([active.experiment_id], nested)) == 1
+
+
+@pytest.mark.parametrize("call", ["evaluate", "train_custom_arch"])
+def test_a_run_of_the_environment_that_is_not_there_is_refused_before_anything_is_trained(
+    tiny: dict[str, Any], store: str, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_RUN_ID", "0123456789abcdef0123456789abcdef")
+    with pytest.raises(ConfigError, match="unset MLFLOW_RUN_ID"):
+        getattr(NASInterface(SPACE, tiny), call)(ARCH)
+    assert not Path(tiny["results"]["dir"]).exists()

@@ -25,6 +25,7 @@ from hivenas.core.nas.space.search_space import NASSearchSpace
 from hivenas.core.nas.training.act import TerminateOnThreshold
 from hivenas.core.nas.training.augmentation import augmented_examples
 from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, fingerprint, read_saved, save_state
+from hivenas.core.nas.training.exclusive import exclusive
 from hivenas.core.nas.training.failures import CAUSE
 from hivenas.core.nas.training.inheritance import inherited_age
 from hivenas.core.nas.training.loop import Arrays, TrainingLoop, accelerators, cause_of
@@ -91,10 +92,12 @@ class NASEval:
     def _arrays(self) -> Arrays:
         return Arrays.of(self.data)
 
+    @exclusive
     def augmented_examples(self) -> NDArray[np.float32]:
         """Training images as they are and augmented, for people to look at; see `augmentation.augmented_examples`."""
         return augmented_examples(self.data, self._config.evaluation.augmentation, seed=self._seed)
 
+    @exclusive
     def instantiate_network(self, candidate: str) -> keras.Model:
         """Builds the network of an architecture of any depth over the reference operations, weights initialised.
 
@@ -104,6 +107,7 @@ class NASEval:
         """
         return self._build(decode(candidate, self._space.reference), derive_seed(self._seed, candidate, "network"))
 
+    @exclusive
     def evaluate(
         self, candidate: str, *, inherits: str = "", thresholds: Sequence[StopThreshold] = (), resume: bool = False
     ) -> Evaluation:
@@ -124,6 +128,7 @@ class NASEval:
         train = functools.partial(self._first_training, inherits=inherits, thresholds=thresholds, resume=resume)
         return self._guarded(candidate, train)
 
+    @exclusive
     def momentum_eval(
         self, candidate: str, weights_filename: str, m_epochs: int, *, resume: bool = False
     ) -> Evaluation:
@@ -148,6 +153,7 @@ class NASEval:
         train = functools.partial(self._continue, path=path, saved=saved, m_epochs=m_epochs, resume=resume)
         return self._guarded(candidate, train)
 
+    @exclusive
     def fully_train(self, candidate: str, weights_filename: str | None = None, *, resume: bool = False) -> Evaluation:
         """Trains an architecture for `full_train.epochs` epochs and tests it, once, on the test split.
 

@@ -16,6 +16,7 @@ from hivenas.config import registry
 from hivenas.core.nas.space.architecture import Chain
 from hivenas.core.nas.space.operations import OpSpec
 from hivenas.core.nas.space.sizes import DoesNotBuildError, Shape, Size
+from hivenas.core.nas.training.exclusive import exclusive
 from hivenas.errors import innermost
 
 Tensor = Any
@@ -216,6 +217,7 @@ def count_macs(network: keras.Model) -> int:
     return macs
 
 
+@exclusive
 def measure_operation(spec: OpSpec, shape: Shape) -> Size:
     """Size of one operation, found by building it alone: for operations that `sizes` does not know.
 

@@ -97,6 +97,7 @@ def main() -> None:
             begin = time.process_time()
             result, page = report_recorded(config)
             spent.append(time.process_time() - begin)
+        assert page
         print(f"evaluations          {len(result.trials):,}, candidates {len(result.ranked):,}")
         print(f"size                 {page.stat().st_size / 1e3:,.0f} kB")
         print(f"CPU s to write       {statistics.median(spent):.3f} (median of {REPEATS}; the first {spent[0]:.3f})")

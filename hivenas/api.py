@@ -299,7 +299,7 @@ def report(config: Configuration, *overrides: str) -> tuple[SearchResult, list[P
     """Draws the pictures of a recorded search, finished or not, and its page; its data and operations are not needed.
 
     Returns:
-        The result, and the files: the page first.
+        The result, and the files: the page first. What cannot be made is left out, with a warning.
 
     Raises:
         MissingResultsError: nothing was recorded.
@@ -311,7 +311,7 @@ def report(config: Configuration, *overrides: str) -> tuple[SearchResult, list[P
     settings = _resolved(config, overrides)
     result, page = report_recorded(settings)
     plots = ResultsFolder(settings.results.dir, settings.name).plots
-    return result, [page, *draw_plots(result.trials, plots, result.direction)]
+    return result, [*filter(None, [page]), *draw_plots(result.trials, plots, result.direction)]
 
 
 def _resolved(config: Configuration, overrides: Sequence[str], objective: ObjectiveInterface | None = None) -> Config:

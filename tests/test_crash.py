@@ -142,15 +142,15 @@ def test_a_damaged_table_is_written_again_from_the_ledger(sphere: Outcome, make_
     assert not differences(outcome(place), sphere)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 1), (signal.SIGINT, 1), (signal.SIGHUP, 129)])
 def test_a_signal_ends_a_search_in_order(
-    number: signal.Signals, sphere: Outcome, make_sphere: Callable[..., Place]
+    number: signal.Signals, code: int, sphere: Outcome, make_sphere: Callable[..., Place]
 ) -> None:
     place = make_sphere()
     process = place.start()
     process.wait_for("5/32")
     process.signal(number)
-    assert process.wait() == 1, process.output
+    assert process.wait() == code, process.output
     assert f"ended by {number.name}; what was finished is kept" in process.output
     command = process.output.splitlines()[-1].split()
     assert command == ["hivenas", "search", "--config", str(place.config), "--resume"]

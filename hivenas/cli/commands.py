@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hivenas.cli import results
-from hivenas.cli.errors import FAILED, ResumeHint, errors
+from hivenas.cli.errors import FAILED, ResumeHint, complain, errors
 from hivenas.cli.invocation import Invocation, import_named, work_in
 from hivenas.cli.views import View, output_options
+from hivenas.core.output import lasting_output
 
 if TYPE_CHECKING:
     from hivenas.config import Config
@@ -43,7 +44,23 @@ def switch(name: str, help_text: str) -> Callable[[Any], Any]:
     return click.option(name, type=bool, is_flag=False, flag_value="true", default="false", metavar="", help=help_text)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Commands that outlive whoever reads what they print."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs a command; where all its work is to print, and that cannot be done, it has failed."""
+        with lasting_output() as out:
+            try:
+                return super().main(*args, **kwargs)
+            except SystemExit as end:
+                out.flush()
+                if end.code or out.lost is None or out.is_unread or out.is_said:
+                    raise
+                complain(f"the standard output takes nothing any more ({out.lost}); give it another place")
+                sys.exit(FAILED)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="hivenas")
 @click.option(
     "-C",
@@ -245,6 +262,8 @@ def report(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...
         click.echo(as_text(best_table(result.trials, result.direction)))
         for file in files:
             click.echo(f"wrote {file}")
+        if not any(file.suffix == ".html" for file in files):
+            sys.exit(FAILED)
 
 
 @main.command()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import signal
 import sys
@@ -14,6 +13,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import click
+
+from hivenas.core.interruption import ANNOUNCED, ASKED, await_end
+from hivenas.core.unicode import shown_text
 
 if TYPE_CHECKING:
     from hivenas.cli.invocation import Invocation
@@ -47,7 +49,8 @@ def errors(resume_hint: ResumeHint | None = None, view: Listener | None = None) 
     except HivenasError as error:
         _fail(str(error), FAILED, view, resume_hint)
     except KeyboardInterrupt as error:
-        _fail(f"{error or 'interrupted'}; what was finished is kept", FAILED, view, resume_hint)
+        code = error.code if isinstance(error, EndedError) else FAILED
+        _fail(f"{error or 'interrupted'}; what was finished is kept", code, view, resume_hint)
 
 
 def _fail(
@@ -75,18 +78,33 @@ def complain(text: str) -> None:
     click.echo("\n".join(lines), err=True)
 
 
+class EndedError(KeyboardInterrupt):
+    """The work is to end because of a signal.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"ended by {signal.Signals(number).name}")
+        self.code = FAILED if number in ASKED else 128 + number  # as shells have it
+
+
 @contextlib.contextmanager
 def _orderly_end() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the work in order, a second one at once."""
+    """Signals end the work in order, a second Ctrl-C or SIGTERM at once; what is ignored, as under nohup, stays so."""
 
     def end(number: int, frame: FrameType | None) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_DFL)
-        # Not with click, which writes past the live view.
-        print("\nhivenas: ending in order; once more ends at once", file=sys.stderr, flush=True)
-        raise KeyboardInterrupt(f"ended by {signal.Signals(number).name}")
+        await_end(before)
+        # Not with click, which writes past the live view; and it may come in the middle of other words.
+        with contextlib.suppress(OSError, RuntimeError):
+            print("\nhivenas: ending in order; once more ends at once", file=sys.stderr, flush=True)
+        raise EndedError(number)
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    taken = [*ASKED, *(number for number in ANNOUNCED if signal.getsignal(number) is signal.SIG_DFL)]
+    before = {number: signal.getsignal(number) for number in taken}
+    for number in taken:
+        signal.signal(number, end)
     try:
         yield
     finally:
@@ -130,5 +148,5 @@ class ResumeHint:
 
 
 def printable(text: str) -> str:
-    """A text without control characters, as a reason may have them that a library gave."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "�", text)
+    """A text without control characters and marks that turn it, as a reason or a name may have them."""
+    return shown_text(text).replace("\r", "�")

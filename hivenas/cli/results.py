@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hivenas.cli.errors import printable
+
 if TYPE_CHECKING:
     from hivenas.cli.invocation import Invocation
     from hivenas.config import Config
@@ -218,7 +220,8 @@ def print_predictions(predictions: Sequence[Prediction], *, as_json: bool) -> No
             click.echo(prediction.to_json())
     else:
         head = ["image", "class", "probability", "next best", "probability"]
-        click.echo(as_text([head, *(prediction.cells() for prediction in predictions)]))
+        lines = [[" ".join(printable(cell).splitlines()) for cell in each.cells()] for each in predictions]
+        click.echo(as_text([head, *lines]))
 
 
 def print_trained(trained: Trained) -> None:

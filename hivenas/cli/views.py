@@ -8,12 +8,13 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import click
 
 from hivenas.cli.errors import complain, printable
 from hivenas.cli.results import Outcome, candidate_fields, finite
+from hivenas.core.output import LastingStream
 from hivenas.run.callbacks import Callback, RunningSearch
 from hivenas.run.progress import draws
 
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
 class View(Callback, contextlib.AbstractContextManager["View"]):
     """Shows progress; while it is entered, notes and warnings come to it through the logger `hivenas`."""
 
+    outlives_output: ClassVar[bool] = False  # the work is worth more than what is printed of it
+
     def __enter__(self) -> Self:
+        if self.outlives_output and isinstance(sys.stdout, LastingStream):
+            sys.stdout.on_loss(_complain_of_loss)
         self._handler = _Forwarding(self)
         self._logger = logging.getLogger("hivenas")
         self._before = self._logger.level, self._logger.propagate
@@ -54,6 +59,10 @@ class View(Callback, contextlib.AbstractContextManager["View"]):
         """Hears that the command failed, which is said elsewhere."""
 
 
+def _complain_of_loss(reason: str) -> None:
+    complain(f"warning: the standard output takes nothing any more ({reason}); the work goes on without it")
+
+
 class _Forwarding(logging.Handler):
     """Gives records of the logger to a view."""
 
@@ -69,6 +78,8 @@ class _Forwarding(logging.Handler):
 class Quiet(View):
     """Says nothing but warnings, and what a command came to in one line."""
 
+    outlives_output = True
+
     def conclude(self, outcome: Outcome, show: Callable[[], None]) -> None:
         """Says the outcome's line."""
         click.echo(outcome.line)
@@ -76,6 +87,8 @@ class Quiet(View):
 
 class Terminal(View):
     """Progress for a person: a view that is drawn anew in a terminal, a line an evaluation in a file or a pipe."""
+
+    outlives_output = True
 
     def __init__(self) -> None:
         self._planned = 0
@@ -157,6 +170,8 @@ class JsonLines(View):
     Args:
         command: named in the last object.
     """
+
+    outlives_output = True
 
     def __init__(self, command: str) -> None:
         self._command = command

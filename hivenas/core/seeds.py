@@ -10,7 +10,7 @@ import numpy as np
 def derive_seed(seed: int, *parts: str | int) -> int:
     """A seed in 0…2³¹−1 from the run's seed and what it is for, the same on every machine and in every order."""
     text = "\x1f".join(map(str, (seed, *parts)))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:4], "big") >> 1
 
 
 def drawn_seed(seed: int | None) -> int:
@@ -20,4 +20,4 @@ def drawn_seed(seed: int | None) -> int:
 
 def arch_hash(arch: str) -> str:
     """The sha1 of an encoded architecture, with which its files' names start."""
-    return hashlib.sha1(arch.encode(), usedforsecurity=False).hexdigest()
+    return hashlib.sha1(arch.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()

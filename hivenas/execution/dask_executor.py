@@ -31,6 +31,8 @@ T = TypeVar("T")
 _CONTENTS = 32  # saved states and shared values that the cluster keeps for further calls
 _LOCAL: dict[str, Any] = {
     "distributed.scheduler.allowed-failures": RESUBMISSIONS,
+    # Workers of this machine that say nothing for minutes were suspended, with it or with their container.
+    "distributed.scheduler.worker-ttl": None,
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }

@@ -10,7 +10,7 @@ import queue
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from multiprocessing import spawn
@@ -22,8 +22,9 @@ from hivenas.errors import ConfigError, WorkerDiedError
 from hivenas.execution.base import TaskExecutor
 from hivenas.execution.gpus import worker_gpus
 from hivenas.execution.tasks import Task
+from hivenas.execution.time_limit import TimeLimit
 from hivenas.execution.wire import Outcome, PackedTask, Packer, Registrations, receive, send
-from hivenas.execution.worker import PROGRAM, Setup
+from hivenas.execution.worker import BEGUN, PROGRAM, Setup
 
 T = TypeVar("T")
 RESUBMISSIONS = 2  # of a task whose worker died; what kills every worker that it meets is then given up
@@ -124,12 +125,11 @@ class Worker:
                 self._forget()
                 seconds = time.monotonic() - self._began
                 reason = f"the worker process died after {seconds:.1f} s (killed, or crashed in native code)"
-                is_late = bool(limit) and seconds >= (limit or 0.0)
-                if not is_late and not self._stopped and deaths <= RESUBMISSIONS:
+                if not error.late_s and not self._stopped and deaths <= RESUBMISSIONS:
                     self._note(f"{reason}; the call is given to a new one")
                     continue
-                if is_late:
-                    reason = f"took longer than execution.timeout_s={limit:g} and was ended after {seconds:.0f} s"
+                if error.late_s:
+                    reason = f"took longer than execution.timeout_s={limit:g} and was ended after {error.late_s:.0f} s"
                 elif deaths > 1:
                     reason += f", as {deaths - 1} before it"
                 raise WorkerDiedError(f"{reason}; {self._log} has what it wrote last", self._since(written)) from error
@@ -190,7 +190,15 @@ class Worker:
 
 
 class _DiedError(Exception):
-    """A process is gone, or went in the middle of a task."""
+    """A process is gone, or went in the middle of a task.
+
+    Args:
+        late_s: seconds after which it was ended, as the task took too long; 0 where it went for another reason.
+    """
+
+    def __init__(self, late_s: float = 0.0) -> None:
+        super().__init__(late_s)
+        self.late_s = late_s
 
 
 class _Process:
@@ -228,19 +236,40 @@ class _Process:
     def carry_out(self, task: PackedTask[Any], limit: float | None) -> Outcome:
         """Waits for what comes of a task; values that it has been sent before are not sent again."""
         new = {digest: data for digest, data in task.values.items() if digest not in self._sent}
-        outcome = self._ask(pickle.dumps((replace(task, values=new), limit)))
+        outcome = self._ask(pickle.dumps(replace(task, values=new)), limit)
         self._sent.update(new)
         return outcome
 
-    def _ask(self, message: bytes) -> Outcome:
-        try:
+    def _ask(self, message: bytes, limit: float | None = None) -> Outcome:
+        with self._noticing_its_end():
             send(self._requests, message)
             answer = receive(self._answers)
+            if answer == BEGUN:
+                answer = self._answer_within(limit) if limit else receive(self._answers)
+        return _outcome(answer)
+
+    def _answer_within(self, limit: float) -> bytes:
+        with TimeLimit(self._popen, limit) as time_limit:
+            try:
+                answer = receive(self._answers)
+            except (EOFError, OSError) as error:
+                raise _DiedError(time_limit.spent if time_limit.is_over else 0.0) from error
+        if time_limit.is_over:  # it has been ended with its answer on the way
+            raise _DiedError(time_limit.spent)
+        return answer
+
+    @contextlib.contextmanager
+    def _noticing_its_end(self) -> Iterator[None]:
+        try:
+            yield
+        except _DiedError:
+            self.kill()
+            self.end()
+            raise
         except (EOFError, OSError, ValueError) as error:
             self.kill()
             self.end()
             raise _DiedError from error
-        return _outcome(answer)
 
     def end(self) -> None:
         """Takes leave, and waits until it is gone; of one that is dead nothing is left."""

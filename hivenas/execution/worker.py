@@ -16,22 +16,25 @@ import pickle
 import queue
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import IO, TypeVar
+from typing import IO, Any
 
 from hivenas.config.registry import import_modules
 from hivenas.core.onednn import choose_onednn
+from hivenas.core.output import lasting_output
 from hivenas.execution.gpus import limit_gpus
+from hivenas.execution.time_limit import FAREWELL
 from hivenas.execution.wire import Outcome, PackedTask, Registrations, Unpacker, receive, send
 
-T = TypeVar("T")
-# Is given to the interpreter, with the driver's sys.path as JSON. SIGINT and SIGTERM may reach the whole group, and the
-# driver decides what ends.
+BEGUN = b""  # comes before the outcome of a task
+# Is given to the interpreter, with the driver's sys.path as JSON. Signals that end work may reach the whole group, and
+# the driver decides what ends; see core/interruption.py, whose import would take too long here.
 PROGRAM = """
 import json, signal, sys
-for number in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(number, signal.SIG_IGN)
+for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK", "SIGUSR1", "SIGUSR2"):
+    if hasattr(signal, name):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
 sys.path[:] = json.loads(sys.argv.pop())
 from hivenas.execution.worker import main
 main()
@@ -58,12 +61,15 @@ def main() -> None:
     requests, answers = _take_streams()
     messages: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(requests, messages), daemon=True).start()
-    setup = pickle.loads(messages.get())
-    send(answers, Outcome.of(lambda: _set_up(setup)).to_bytes())
-    unpacker = Unpacker()
-    while message := messages.get():
-        packed, limit = pickle.loads(message)
-        send(answers, _carry_out(unpacker, packed, limit).to_bytes())
+    if FAREWELL is not None:
+        faulthandler.register(FAREWELL, chain=True)
+    with lasting_output():  # what a task prints is worth less than the task: the disk with the log may be full
+        setup = pickle.loads(messages.get())
+        send(answers, Outcome.of(lambda: _set_up(setup)).to_bytes())
+        unpacker = Unpacker()
+        while message := messages.get():
+            packed = pickle.loads(message)
+            send(answers, Outcome.of(functools.partial(_carry_out, unpacker, packed, answers)).to_bytes())
 
 
 def _take_streams() -> tuple[IO[bytes], IO[bytes]]:
@@ -107,16 +113,9 @@ def _set_up(setup: Setup) -> None:
     setup.registrations.register_main()
 
 
-def _carry_out(unpacker: Unpacker, packed: PackedTask[T], limit: float | None) -> Outcome:
-    return Outcome.of(lambda: _bounded(unpacker.unpack(packed).run, limit))
-
-
-def _bounded(call: Callable[[], T], limit: float | None) -> T:
-    """Calls; past the time limit the whole process ends, whatever native code it is in."""
-    if limit:
-        faulthandler.dump_traceback_later(limit, exit=True)
-    try:
-        return call()
-    finally:
-        if limit:
-            faulthandler.cancel_dump_traceback_later()
+def _carry_out(unpacker: Unpacker, packed: PackedTask[Any], answers: IO[bytes]) -> Any:
+    """Carries out a task; when one whose time is limited begins is said, as what it needs was imported before."""
+    task = unpacker.unpack(packed)
+    if packed.timed:
+        send(answers, BEGUN)
+    return task.run()

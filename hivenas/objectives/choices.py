@@ -11,6 +11,7 @@ import numpy as np
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInfo
 from hivenas.core.parameters import Parameters
 from hivenas.core.records import Candidate, Direction
+from hivenas.core.unicode import storable
 from hivenas.errors import ArchitectureError, ConfigError
 
 _SEPARATOR = "|"
@@ -69,6 +70,11 @@ class FunctionObjective(ArchitectureObjective):
                 raise ConfigError(
                     f"names and values of choices must be without {_SEPARATOR!r}, and names without '=', got {name}: "
                     f"{list(values)}; rename them"
+                )
+            if any(storable(text) != text for text in (name, *known)):
+                raise ConfigError(
+                    f"names and values of choices must be Unicode without NUL, got {name!a}: {list(values)!a}; "
+                    "give a path by another name, such as its number"
                 )
         if not any(len(known) > 1 for known in self._values.values()):
             raise ConfigError(f"a search needs a name with at least two choices, got {dict(choices)}; add some")

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hivenas.config import AugmentationConfig
-from hivenas.reports.pictures import save, stretched
+from hivenas.reports.pictures import plain_text, save, stretched
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+@plain_text()
 def draw_augmentation(examples: NDArray[Any], config: AugmentationConfig, folder: Path) -> Path:
     """Draws training images as they are and augmented, a row an image, so that a person sees what is trained on.
 

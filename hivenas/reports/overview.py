@@ -134,7 +134,7 @@ def _spent(data: ReportData) -> str:
 
 
 def _resume(data: ReportData) -> str:
-    place = f", in `{data.place}`" if data.place else ""
+    place = f", in {as_code(data.place)}" if data.place else ""
     command = f"```sh\n{data.resume}\n```"
     if data.condition == "finished":
         how = "Nothing is left to do; with a larger `colony.iterations` the search flies on"

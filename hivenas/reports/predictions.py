@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import math
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import numpy as np
 
 from hivenas.core.files import written_whole
 from hivenas.core.nas.training.predictions import TestPredictions
-from hivenas.reports.pictures import save, show_image
+from hivenas.core.unicode import storable
+from hivenas.reports.attempts import attempted
+from hivenas.reports.pictures import plain_text, save, show_image, shown_name
 
 _LEGIBLE_CLASSES = 25
 
@@ -19,18 +22,30 @@ def draw_predictions(answers: TestPredictions, folder: Path) -> list[Path]:
     """Draws what a fully trained network answered on the test split.
 
     Returns:
-        confusion_matrix.png, confusion_matrix.csv and, where it made mistakes, worst_mistakes.png.
+        confusion_matrix.png, confusion_matrix.csv and, where it made mistakes, worst_mistakes.png; what cannot be made
+        is left out, with a warning.
     """
-    table = folder / "confusion_matrix.csv"
-    with written_whole(table) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["true class", *answers.class_names])
-        for name, counts in zip(answers.class_names, answers.confusion().tolist(), strict=True):
+    kinds = {"confusion_matrix.png": _draw_confusion, "confusion_matrix.csv": _write_confusion}
+    if len(answers.mistakes):
+        kinds["worst_mistakes.png"] = _draw_mistakes
+    made = (
+        attempted(str(folder / name), functools.partial(make, answers, folder / name), None)
+        for name, make in kinds.items()
+    )
+    return [file for file in made if file]
+
+
+def _write_confusion(answers: TestPredictions, file: Path) -> Path:
+    names = [storable(name) for name in answers.class_names]
+    with written_whole(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as table:
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(["true class", *names])
+        for name, counts in zip(names, answers.confusion().tolist(), strict=True):
             writer.writerow([name, *counts])
-    files = [_draw_confusion(answers, folder / "confusion_matrix.png"), table]
-    return [*files, _draw_mistakes(answers, folder / "worst_mistakes.png")] if len(answers.mistakes) else files
+    return file
 
 
+@plain_text()
 def _draw_confusion(answers: TestPredictions, file: Path) -> Path:
     from matplotlib.figure import Figure
 
@@ -42,8 +57,9 @@ def _draw_confusion(answers: TestPredictions, file: Path) -> Path:
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if classes <= _LEGIBLE_CLASSES:
-        axes.set_xticks(range(classes), answers.class_names, rotation=60, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(classes), answers.class_names)
+        names = [shown_name(name) for name in answers.class_names]
+        axes.set_xticks(range(classes), names, rotation=60, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(classes), names)
         for row, column in np.argwhere(counts > 0):
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=colour, fontsize="small")
@@ -54,6 +70,7 @@ def _draw_confusion(answers: TestPredictions, file: Path) -> Path:
     return file
 
 
+@plain_text()
 def _draw_mistakes(answers: TestPredictions, file: Path) -> Path:
     from matplotlib.figure import Figure
 
@@ -63,12 +80,13 @@ def _draw_mistakes(answers: TestPredictions, file: Path) -> Path:
     panes = figure.subplots(rows, columns, squeeze=False).ravel()
     for pane in panes:
         pane.axis("off")
+    names = [shown_name(name) for name in answers.class_names]
     for pane, position, picture in zip(panes, answers.mistakes, answers.pictures, strict=False):
         answer = int(answers.probabilities[position].argmax())
-        truth = answers.class_names[answers.labels[position]]
+        truth = names[answers.labels[position]]
         sure = answers.probabilities[position, answer]
         show_image(pane, picture)
-        pane.set_title(f"{answers.class_names[answer]} {sure:.0%}\ntruly {truth}", fontsize=8)
+        pane.set_title(f"{names[answer]} {sure:.0%}\ntruly {truth}", fontsize=8)
     figure.suptitle("The surest mistakes on the test split", fontsize=11)
     save(figure, file)
     return file

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 from hivenas.core.history import ranking
 from hivenas.core.records import Direction, Trial
-
-# Control characters, halves of surrogate pairs, marks that turn the direction of text: what reasons and names may hold.
-_UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+from hivenas.core.unicode import shown_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,13 +103,20 @@ def as_markdown(table: Sequence[Sequence[str]]) -> str:
 
 def model_note(origin: Mapping[str, str], config_yaml: str) -> str:
     """The registered version's description: search run, architecture, figures and configuration."""
-    lines = "".join(
-        f"\n| {key.removeprefix('hivenas.')} | {value.replace('|', ' → ')} |" for key, value in origin.items()
-    )
+    shown = {key.removeprefix("hivenas."): value for key, value in origin.items()}
+    shown |= {key: value.replace("|", " → ") for key, value in shown.items() if key == "architecture"}
+    lines = "".join(f"\n| {key} | {as_cell(value)} |" for key, value in shown.items())
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", config_yaml)), default=0))
     return (
         "Takes raw images, as the data set gives them: standardisation is inside. Returns class probabilities.\n\n"
-        f"| | |\n| --- | --- |{lines}\n\n```yaml\n{config_yaml}```\n"
+        f"| | |\n| --- | --- |{lines}\n\n{fence}yaml\n{config_yaml}{fence}\n"
     )
+
+
+def as_cell(text: str) -> str:
+    """A text of anyone's within a table of markdown, in which nothing is markup."""
+    marked = re.sub(r"&(?=#?\w+;)", "&amp;", " ".join(shown_text(text).split())).replace("<", "&lt;")
+    return re.sub(r"[\\`*|~]|(?<!\w)_|_(?!\w)|\](?=[(\[])", lambda found: f"\\{found[0]}", marked)
 
 
 def duration(seconds: float) -> str:
@@ -121,8 +126,3 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {whole % 60} s" if minutes else f"{seconds:.1f} s"
-
-
-def shown_text(text: str) -> str:
-    """A text freed of characters that are not to be seen, or that no XML may hold."""
-    return _UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -14,9 +14,10 @@ from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.search_space import NASSearchSpace
 from hivenas.core.recipe import Recipe
 from hivenas.core.records import Candidate, Evaluation, Proposal, Trial
-from hivenas.core.tracked import Child, RunContext, child_of, link_to
+from hivenas.core.tracked import Child, Page, RunContext, child_of, link_to
 from hivenas.core.tracker import Tracker
 from hivenas.errors import TrackingError
+from hivenas.reports.attempts import attempted
 from hivenas.reports.candidate import CandidatePages
 from hivenas.storage import Ledger, best_recorded, open_adhoc, open_folder, recorded_digest
 
@@ -124,7 +125,11 @@ class DirectCalls:
     def _child(self, proposal: Proposal | None, evaluation: Evaluation, continues: str = "") -> Child:
         origin = link_to(continues, "an earlier training") if continues else "an earlier training"
         data = self._interface.eval_strategy.data
-        pages = CandidatePages.of_space(self._config.space, {"shape": data.shape, "classes": data.classes})
+        sizes = {"shape": data.shape, "classes": data.classes}
+
+        def page() -> Page:
+            return CandidatePages.of_space(self._config.space, sizes).of(proposal, evaluation, origin=origin)
+
         context = RunContext(
             search=self._config.name,
             phase=proposal.phase if proposal else "full_train",
@@ -132,7 +137,7 @@ class DirectCalls:
             weights=self._files(evaluation),
             continues=continues,
             recipe=Recipe.of(self._config, evaluation, proposal).to_text(),
-            page=pages.of(proposal, evaluation, origin=origin),
+            page=attempted("the page of an evaluation", page, Page()),
         )
         return child_of(proposal, evaluation, context)
 

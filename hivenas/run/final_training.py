@@ -22,8 +22,9 @@ from hivenas.core.nas.training.predictions import TestPredictions
 from hivenas.core.recipe import Recipe
 from hivenas.core.records import Evaluation, Trial
 from hivenas.core.seeds import arch_hash
-from hivenas.core.tracked import Published, RunContext, ServableModel, child_of, listed
+from hivenas.core.tracked import Page, Published, RunContext, ServableModel, child_of, listed
 from hivenas.reports import draw_predictions, model_note
+from hivenas.reports.attempts import attempted
 from hivenas.reports.candidate import CandidatePages
 from hivenas.run.result import Trained
 from hivenas.storage import Message, Sent
@@ -81,7 +82,7 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
         key=training.key,
         continues=training.continues,
         recipe=Recipe.of(config, evaluation).to_text(),
-        page=CandidatePages.of_space(config.space, training.data).of(None, evaluation),
+        page=attempted("the page of the full training", lambda: _page(config, evaluation, training.data), Page()),
     )
     child = child_of(None, evaluation, context)
     if evaluation.status == "failed":
@@ -93,7 +94,7 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
         name=training.register_as if config.registry.register_model else None,
         alias=config.registry.alias,
         origin=origin,
-        description=model_note(origin, config.to_yaml()),
+        description=attempted("the model's description", lambda: model_note(origin, config.to_yaml()), ""),
         promote=config.registry.promote,
         metadata=_metadata(training.data),
         answers=_example_answers(evaluation),
@@ -132,6 +133,10 @@ def recorded_full_training(folder: ResultsFolder, ranked: Sequence[Trial]) -> Ev
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return evaluation if "test_accuracy" in evaluation.extra else None
+
+
+def _page(config: Config, evaluation: Evaluation, data: Mapping[str, Any]) -> Page:
+    return CandidatePages.of_space(config.space, data).of(None, evaluation)
 
 
 def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mapping[str, Any]) -> dict[str, str]:
@@ -184,5 +189,6 @@ def _class_names(data: Mapping[str, Any]) -> str:
 def _draw_predictions(evaluation: Evaluation, folder: ResultsFolder) -> list[Path]:
     if evaluation.status == "failed":
         return []
-    answers = TestPredictions.load(Path(evaluation.extra["answers"]))
-    return draw_predictions(answers, folder.plots / f"full-{arch_hash(str(evaluation.candidate))[:8]}")
+    place = folder.plots / f"full-{arch_hash(str(evaluation.candidate))[:8]}"
+    answers = Path(evaluation.extra["answers"])
+    return attempted(str(place), lambda: draw_predictions(TestPredictions.load(answers), place), [])

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hivenas.core.records import Candidate
+from hivenas.core.unicode import shown_text
 from hivenas.reports import figure, short
 from hivenas.run.callbacks import Callback, RunningSearch
 
@@ -123,7 +124,7 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
 
     def _say(self, text: str, style: str = "") -> None:
         # The terminal breaks the line, not we: it can be copied whole.
-        self._console.print(Text(text, style), soft_wrap=True)
+        self._console.print(Text(shown_text(text), style), soft_wrap=True)
 
     # -- what is drawn ---------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import socket
@@ -15,6 +16,7 @@ from hivenas.core.records import Trial
 from hivenas.core.tracked import Page, Published, link_to
 from hivenas.objectives.factory import candidate_pages
 from hivenas.reports import Condition, search_note
+from hivenas.reports.attempts import attempted
 from hivenas.reports.candidate import CandidatePages
 from hivenas.run.repeated_failure import failure_told
 from hivenas.run.report import report_data
@@ -58,16 +60,24 @@ class SearchPages:
             trial: its trial.
             origin: the name, with a link, of the run that it comes from.
         """
-        return self._candidates.of(trial.proposal, trial.evaluation, origin=origin) if self._candidates else Page()
+        pages = self._candidates
+        if not pages:
+            return Page()
+        make = functools.partial(pages.of, trial.proposal, trial.evaluation, origin=origin)
+        return attempted(f"the page of evaluation {trial.index}", make, Page())
 
     def of_search(self, result: SearchResult, state: str = "RUNNING", published: Published | None = None) -> str:
-        """The description of the search's run.
+        """The description of the search's run; empty, with a warning, where it cannot be made.
 
         Args:
             result: what came of the search so far.
             state: RUNNING, FINISHED, FAILED or KILLED.
             published: the model, or what stands for it until it is published; None without one.
         """
+        make = functools.partial(self._search_note, result, state, published)
+        return attempted("the description of the search", make, "")
+
+    def _search_note(self, result: SearchResult, state: str, published: Published | None) -> str:
         failure = failure_told(self._config, result.failure)
         told = replace(
             report_data(self._config, result, CONDITIONS[state]),

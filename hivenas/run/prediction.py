@@ -50,7 +50,8 @@ class Prediction:
         """A line of JSON, with the class names under `class` and `next`."""
         renamed = {"name": "class", "next_name": "next"}
         data = {renamed.get(key, key): value for key, value in asdict(self).items() if value is not None}
-        return json.dumps(data, ensure_ascii=False)
+        # A file's name may have bytes that are no Unicode: as JSON escapes they are what Python knows the file by.
+        return json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
     def cells(self) -> list[str]:
         """A line of a table: image, class, probability, next best class and its probability."""

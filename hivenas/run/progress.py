@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
+from hivenas.core.output import lasting_output
 from hivenas.run.callbacks import Callback
 
 
@@ -27,7 +28,8 @@ def shown_progress(wanted: bool | None) -> Iterator[Sequence[Callback]]:
     from hivenas.run.live import LiveView
 
     logger = logging.getLogger("hivenas")
-    with LiveView() as view:
+    # In a terminal that may be closed; a notebook's output has ways of its own.
+    with lasting_output() if draws() else contextlib.nullcontext(), LiveView() as view:
         handler = None if logger.hasHandlers() else _Above(view.warn)
         if handler:
             logger.addHandler(handler)
@@ -44,7 +46,7 @@ def draws() -> bool:
     NO_COLOR and TERM=dumb ask for plain text, which then has no control characters at all.
     """
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
-    return sys.stdout.isatty() and not plain
+    return sys.stdout is not None and sys.stdout.isatty() and not plain
 
 
 def in_notebook() -> bool:

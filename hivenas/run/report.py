@@ -12,6 +12,7 @@ from hivenas.config.text import without_login
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.history import ranking
 from hivenas.errors import MissingResultsError
+from hivenas.reports.attempts import attempted
 from hivenas.reports.page import ComparedSearch, Comparison, Condition, ReportData, write_comparison, write_report
 from hivenas.run.final_training import recorded_full_training
 from hivenas.run.repeated_failure import failure_told
@@ -49,8 +50,11 @@ def write_report_of(config: Config, result: SearchResult, condition: Condition, 
     return write_report(report_data(config, result, condition, digest), _folder(config).report)
 
 
-def report_recorded(config: Config) -> tuple[SearchResult, Path]:
+def report_recorded(config: Config) -> tuple[SearchResult, Path | None]:
     """Writes the page of a recorded search, whatever its condition, `results/<name>/report.html`.
+
+    Returns:
+        The result, and the page; None, with a warning, where it cannot be made.
 
     Raises:
         DiskFullError: there is no space for it.
@@ -58,7 +62,9 @@ def report_recorded(config: Config) -> tuple[SearchResult, Path]:
         ResultsExistError: its state cannot be read.
     """
     result = load_results(_folder(config))
-    return result, write_report(report_data_of(config, result), _folder(config).report)
+    file = _folder(config).report
+    data = report_data_of(config, result)
+    return result, attempted(str(file), lambda: write_report(data, file), None)
 
 
 def report_data_of(config: Config, result: SearchResult) -> ReportData:

@@ -30,6 +30,7 @@ from hivenas.errors import (
 from hivenas.execution import TaskExecutor, make_executor, tasks
 from hivenas.objectives.factory import with_source
 from hivenas.reports import draw_augmentation, draw_plots
+from hivenas.reports.attempts import attempted
 from hivenas.run.callbacks import Callback, CallbackList
 from hivenas.run.data import first_digest, settle_data
 from hivenas.run.final_training import FullTraining, message_of, recorded_full_training, trained_of
@@ -238,7 +239,9 @@ class Session:
         if not augmentation.is_on:
             return []
         examples = self.executor.submit(tasks.augmented_examples(self.config)).result()
-        return [draw_augmentation(examples, augmentation, self.ledger.folder.plots)]
+        draw = functools.partial(draw_augmentation, examples, augmentation, self.ledger.folder.plots)
+        picture = attempted("the picture of augmented images", draw, None)
+        return [picture] if picture else []
 
     # -- the search, and the full training ---------------------------------------------------------------------------
 
@@ -405,8 +408,10 @@ class Session:
         """The table, the report and the plots, written for the closing."""
         self.ledger.export_table(force=True)
         plots = draw_plots(result.trials, self.ledger.folder.plots, result.direction)
-        page = write_report_of(self.config, result, CONDITIONS[status], self.ledger.state.data)
-        return ((self.ledger.folder.csv, ""), (page, ""), *((file, "plots") for file in plots))
+        make = functools.partial(write_report_of, self.config, result, CONDITIONS[status], self.ledger.state.data)
+        page = attempted(str(self.ledger.folder.report), make, None)
+        files = [self.ledger.folder.csv, page] if page else [self.ledger.folder.csv]
+        return (*((file, "") for file in files), *((file, "plots") for file in plots))
 
     def _pointer(self, run_id: str) -> str:
         """The run that `mlflow run` has made for a resumption."""

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from hivenas.core.folder import write_atomically
+from hivenas.core.outage import Outage
 from hivenas.core.records import EpochFigures, Evaluation, Proposal, Trial, decode_candidate
+from hivenas.core.unicode import storable
+from hivenas.errors import first_line
 
 _SHARE = 0.02  # of the time goes into the table at the most, however long it has become
 
@@ -97,6 +100,37 @@ def as_csv(trials: Iterable[Trial]) -> str:
     return text.getvalue()
 
 
+class Export:
+    """A file for people: that it cannot be written, as while a spreadsheet holds it, is a warning; the ledger has all.
+
+    Args:
+        file: the file.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._outage = Outage()
+
+    def write(self, text: str) -> bool:
+        """Writes it whole; returns whether that was done.
+
+        Raises:
+            DiskFullError: there is no space for it.
+        """
+        started = time.monotonic()
+        try:
+            write_atomically(self._file, storable(text), sync=False)
+        except OSError as error:
+            self._outage.goes_on(
+                f"{self._file} cannot be written ({first_line(error)}); it is once it can be, and nothing is lost "
+                "meanwhile",
+                started,
+            )
+            return False
+        self._outage.is_over(f"{self._file} is written again")
+        return True
+
+
 class TableExport:
     """Writes a search's table whole, again and again, without that costing more the longer the table is.
 
@@ -105,7 +139,7 @@ class TableExport:
     """
 
     def __init__(self, file: Path) -> None:
-        self._file = file
+        self._export = Export(file)
         self._not_before = 0.0
 
     def write(self, trials: Sequence[Trial], *, force: bool = False) -> None:
@@ -118,6 +152,6 @@ class TableExport:
         started = time.monotonic()
         if started < self._not_before and not force:
             return
-        write_atomically(self._file, as_csv(trials), sync=False)
+        self._export.write(as_csv(trials))
         taken = time.monotonic() - started
         self._not_before = time.monotonic() + taken / _SHARE

@@ -16,11 +16,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from hivenas.core.folder import ResultsFolder, write_atomically
+from hivenas.core.folder import ResultsFolder
 from hivenas.core.interruption import defer_signals
 from hivenas.core.records import Trial
 from hivenas.storage.database import BUSY_S, VERSION, checked_version, records_in, state_text, translated, value_of
-from hivenas.storage.export import TableExport
+from hivenas.storage.export import Export, TableExport
 from hivenas.storage.state import SearchState
 
 _SCHEMA = """
@@ -60,7 +60,7 @@ class Ledger:
         self._old_files: list[Path] = []
         self._config_yaml = ""
         self._exported_config = ""
-        self._table = TableExport(folder.csv)
+        self._table, self._state, self._config = TableExport(folder.csv), Export(folder.state), Export(folder.yaml)
 
     # -- opening -------------------------------------------------------------------------------------------------
 
@@ -263,9 +263,9 @@ class Ledger:
     def _export(self) -> None:
         if self._is_new:
             return
-        write_atomically(self.folder.state, json.dumps(asdict(self.state)), sync=False)
-        if self._config_yaml and self._config_yaml != self._exported_config:
-            write_atomically(self.folder.yaml, self._config_yaml, sync=False)
+        self._state.write(json.dumps(asdict(self.state)))
+        changed = self._config_yaml and self._config_yaml != self._exported_config
+        if changed and self._config.write(self._config_yaml):
             self._exported_config = self._config_yaml
 
     # -- rows ----------------------------------------------------------------------------------------------------

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import math
+import posixpath
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.exceptions import MlflowException
 
 from hivenas.core.tracked import Child
 from hivenas.tracking.registry import LONGEST_TAG
 
 NOTE = "mlflow.note.content"
+_LONGEST_PARAM = 6000
+_LONGEST_KEY = 250
+_NO_KEY = re.compile(r"[^\w.\- :/]")
 
 
 def linked(note: str, runs: Mapping[str, str], experiment: str) -> str:
@@ -36,9 +40,27 @@ def linked(note: str, runs: Mapping[str, str], experiment: str) -> str:
     return whole if len(whole) <= LONGEST_TAG else whole[: LONGEST_TAG - 1] + "…"
 
 
+def key_of(name: str) -> str:
+    """A name as MLflow takes it for a parameter or a metric, whose keys are like paths: all else becomes `_`."""
+    key = _NO_KEY.sub("_", name)[:_LONGEST_KEY] or "_"
+    is_path = posixpath.normpath(key) == key and not key.startswith(("/", ".."))
+    return key if is_path and key != "." else f"_{re.sub('[./]', '_', key)[1:]}"
+
+
+def params_of(params: Mapping[str, str]) -> list[Param]:
+    """Parameters under keys that MLflow takes, each under its own, and no longer than it keeps."""
+    made: dict[str, Param] = {}
+    for name, value in params.items():
+        key = key_of(name)
+        while key in made:
+            key += "_"
+        made[key] = Param(key, value[:_LONGEST_PARAM])
+    return list(made.values())
+
+
 def metrics_of(child: Child) -> list[Metric]:
     """The figures of a child, those of its epochs at their numbers; what is not finite is left out."""
-    metrics = [Metric(key, float(value), child.end_ms, 0) for key, value in child.metrics.items()]
+    metrics = [Metric(key_of(key), float(value), child.end_ms, 0) for key, value in child.metrics.items()]
     for figures in child.history:
         for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
             metrics.append(Metric(key, float(getattr(figures, key)), child.end_ms, figures.epoch))

@@ -14,6 +14,7 @@ from mlflow.models import Model, infer_signature
 from hivenas.core.nas.training.exclusive import exclusive
 from hivenas.core.recipe import package_version
 from hivenas.core.tracked import Published, ServableModel
+from hivenas.core.unicode import storable_record
 from hivenas.errors import TrackingRefusedError
 from hivenas.tracking.promotion import promote, published
 from hivenas.tracking.store import translate_mlflow_errors
@@ -38,6 +39,7 @@ def publish(model: ServableModel, run_id: str, stores: tuple[str, str]) -> Publi
     Raises:
         TrackingError: MLflow does not answer, or refuses.
     """
+    model = storable_record(model)
     mlflow.set_tracking_uri(stores[0])
     mlflow.set_registry_uri(stores[1])
     # A server takes its time to pass a large model on; nothing waits for it but the end of the search.

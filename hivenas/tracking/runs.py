@@ -10,16 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import mlflow
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from hivenas.core.git import git_tags
 from hivenas.core.recipe import package_version
 from hivenas.core.tracked import Child, Closing, Published, SearchCard, ServableModel, now_ms
 from hivenas.core.tracker import Publisher
+from hivenas.core.unicode import storable_record
 from hivenas.errors import ConfigError, MissingResultsError, TrackingError
 from hivenas.tracking.artifacts import drop_weights, keep_files
-from hivenas.tracking.entities import NOTE, dataset_input, linked, metrics_of
+from hivenas.tracking.entities import NOTE, dataset_input, linked, metrics_of, params_of
 from hivenas.tracking.fetching import download
 from hivenas.tracking.inherited import PARENT, Places, named_experiment, named_run
 from hivenas.tracking.registry import LONGEST_TAG, published_on
@@ -32,7 +33,6 @@ from hivenas.tracking.store import (
     translate_mlflow_errors,
 )
 
-_LONGEST_PARAM = 6000
 _LARGEST_BATCH = 900  # metrics; parameters count towards MLflow's limit of 1,000 too
 _DIED = "ended with the process that made it"
 
@@ -136,6 +136,7 @@ class MlflowTracker:
         Raises:
             TrackingError: the store cannot be reached or opened.
         """
+        card = storable_record(card)
         with translate_mlflow_errors():
             if run_id and self.require(run_id) != "active":
                 logger.warning(
@@ -213,6 +214,7 @@ class MlflowTracker:
 
     def close_search(self, closing: Closing) -> None:
         """Ends the parent run, and the pointer to it where `mlflow run` made one for a resumption."""
+        closing = storable_record(closing)
         with translate_mlflow_errors():
             if not closing.reason:
                 self._drop_reason(closing.run_id)
@@ -264,7 +266,7 @@ class MlflowTracker:
     def _describe(self, card: SearchCard) -> None:
         assert self._parent
         known = self._client.get_run(self._parent).data
-        params = [Param(key, value[:_LONGEST_PARAM]) for key, value in card.params.items() if key not in known.params]
+        params = [param for param in params_of(card.params) if param.key not in known.params]
         self._drop_reason(self._parent)
         tags = {"hivenas.search": card.name, "hivenas.phase": "search", "hivenas.version": package_version("hivenas")}
         tags |= {"hivenas.uid": card.uid} | git_tags()
@@ -290,6 +292,7 @@ class MlflowTracker:
 
     def log_child(self, child: Child, *, again: bool = False) -> str:
         """Tracks a finished evaluation: one call to make the run, one for its figures, one for each file."""
+        child = storable_record(child)
         with translate_mlflow_errors():
             known = self._run_of(child.key) if again else ""
             run = self._client.get_run(known) if known else self._make_child(child)
@@ -298,7 +301,7 @@ class MlflowTracker:
                 child = replace(child, end_ms=run.info.end_time)  # so that its figures are those that are there
             if known and self._parent and run.data.tags.get(PARENT) != self._parent:
                 self._client.set_tag(run_id, PARENT, self._parent)  # the one before is gone
-            params = [Param(key, value[:_LONGEST_PARAM]) for key, value in child.params.items()]
+            params = params_of(child.params)
             metrics = metrics_of(child)
             self._client.log_batch(run_id, metrics=metrics[:_LARGEST_BATCH], params=params)
             for start in range(_LARGEST_BATCH, len(metrics), _LARGEST_BATCH):

@@ -216,6 +216,11 @@ def translate_mlflow_errors() -> Iterator[None]:
         raise _translated(error, _ALL - {"refused"} if is_final else frozenset()) from error
     except ImportError as error:  # a driver; or of what is to be logged, whose modules are not here
         raise _translated(error, frozenset() if _is_known(error) else _ALL) from error
+    except UnicodeEncodeError as error:  # such as the working folder, of which it makes an address
+        raise TrackingRefusedError(
+            f"MLflow takes texts and folders that are Unicode alone, got {error.object!a}; work in a folder of another "
+            "name, or set MLFLOW_TRACKING_URI to a store elsewhere"
+        ) from error
     except Exception as error:
         if not isinstance(error, RequestException | OSError | SQLAlchemyError) and not _is_known(error):
             raise

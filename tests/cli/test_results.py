@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from hivenas.cli.results import fitted
+from hivenas.cli.results import fitted, print_predictions
 from hivenas.core.records import Direction
 from hivenas.reports import as_text, best_table, short
+from hivenas.run.prediction import Prediction
 from tests.trials import trial
 
 LONG = "input|sep3x3_64|max_pool3x3|conv3x3_32bnrelu|dropout|identity|output"
@@ -18,3 +21,35 @@ def test_a_table_fits_the_window_and_keeps_what_matters(width: int) -> None:
     assert shown[1].startswith("1  0.9877 ")
     assert ("12,345" in shown[1]) is (width >= 60)
     assert (short(LONG) in shown[1]) is (width == 200)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("cat", "cat"),
+        ("two\nlines\r", "two lines�"),
+        ("\x1b[31mred\x07", "�[31mred�"),
+        ("\u202eturned", "�turned"),
+        ("caf\udce9", r"caf\xe9"),
+        ("nul\0", r"nul\x00"),
+        ("[bold]{0}%s 猫", "[bold]{0}%s 猫"),
+    ],
+)
+def test_answers_with_names_of_any_kind_stay_in_their_lines(
+    name: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = Prediction(f"{name}.png", None, name, 0.75, next_name="dog", next_probability=0.25)
+    print_predictions([answer], as_json=False)
+    head, line = capsys.readouterr().out.splitlines()
+    assert [line[: head.index("class")].rstrip(), line[head.index("class") : head.index("prob")].rstrip()] == [
+        f"{shown}.png",
+        shown,
+    ]
+    print_predictions([answer], as_json=True)
+    assert json.loads(capsys.readouterr().out) == {
+        "file": f"{name}.png",
+        "class": name,
+        "probability": 0.75,
+        "next": "dog",
+        "next_probability": 0.25,
+    }

@@ -4,16 +4,23 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 from click.testing import CliRunner, Result
 
 from hivenas.cli.commands import main
+from hivenas.cli.errors import EndedError, _orderly_end
 from hivenas.cli.views import JsonLines, Terminal
+from hivenas.core.folder import ResultsFolder
+from hivenas.core.interruption import ANNOUNCED
+from hivenas.storage import read_ledger
+from tests.core.test_output import full_disk, unread_pipe
 from tests.processes import SPHERE, Place
 from tests.running import Running
 from tests.trials import trial
@@ -151,3 +158,73 @@ def test_a_real_terminal_is_drawn_in_unless_it_is_not_to_be(tmp_path: Path, temp
         assert written.count("is the best") > 0
         assert not re.search(LAST_LINE, written)
     assert "16 evaluations" in written
+
+
+def run_into(output: TextIO, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The exit code of a command whose standard output is this."""
+    with monkeypatch.context() as patched, output:
+        patched.setattr(sys, "stdout", output)
+        with pytest.raises(SystemExit) as end:
+            main(list(arguments))
+    return int(end.value.code or 0)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("opened", "mode"),
+    [(unread_pipe, ()), (full_disk, ()), (unread_pipe, ("--json",)), (full_disk, ("--quiet",))],
+    ids=["unread", "full", "unread JSON", "full and quiet"],
+)
+def test_a_search_outlives_its_standard_output(
+    opened: Callable[[], TextIO],
+    mode: tuple[str, ...],
+    bowl: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run_into(opened(), monkeypatch, "search", "--config", bowl, *mode) == 0
+    assert capsys.readouterr().err.count("the standard output takes nothing any more") == 1
+    assert len(read_ledger(ResultsFolder("results", "bowl"))[1]) == 12
+
+
+@pytest.mark.parametrize(("opened", "code"), [(unread_pipe, 0), (full_disk, 1)])
+@pytest.mark.parametrize("arguments", [("check", "--config", "BOWL"), ("--help",), ("check", "--help")])
+def test_a_command_that_prints_ends_quietly_without_a_reader_and_fails_on_a_full_disk(
+    opened: Callable[[], TextIO],
+    code: int,
+    arguments: tuple[str, ...],
+    bowl: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = [bowl if each == "BOWL" else each for each in arguments]
+    assert run_into(opened(), monkeypatch, *given) == code
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == code
+    assert all("No space left on device" in line for line in said)
+
+
+@pytest.mark.parametrize("number", ANNOUNCED)
+def test_what_announces_an_end_ends_work_in_order_and_may_come_again(number: signal.Signals) -> None:
+    def end() -> None:
+        with _orderly_end():
+            try:
+                signal.raise_signal(number)
+            finally:
+                signal.raise_signal(number)
+
+    with pytest.raises(EndedError, match=f"ended by {number.name}") as ended:
+        end()
+    assert ended.value.code == 128 + number
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("number", ANNOUNCED)
+def test_what_is_ignored_as_under_nohup_stays_ignored(number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with _orderly_end():
+            signal.raise_signal(number)
+            assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hivenas.core.interruption import defer_signals
+from hivenas.core.interruption import ANNOUNCED, defer_signals
 
 BOTH = (signal.SIGINT, signal.SIGTERM)
 
@@ -14,7 +14,7 @@ BOTH = (signal.SIGINT, signal.SIGTERM)
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
     """Both signals raise KeyboardInterrupt, as they do in the commands, and are afterwards what they were."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in BOTH}
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (*BOTH, *ANNOUNCED)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -35,6 +35,22 @@ def test_an_interruption_waits_for_the_end_of_the_work(number: signal.Signals) -
         work()
     assert done == ["the rest"]
     assert {signal.getsignal(each) for each in BOTH} == {signal.default_int_handler}
+
+
+@pytest.mark.parametrize("number", ANNOUNCED)
+def test_the_announcement_of_an_end_waits_too_and_may_come_again(number: signal.Signals) -> None:
+    done = []
+
+    @defer_signals()
+    def work() -> None:
+        signal.raise_signal(number)
+        signal.raise_signal(number)
+        done.append("the rest")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["the rest"]
+    assert signal.getsignal(number) is signal.default_int_handler
 
 
 @pytest.mark.parametrize("interrupted", [True, False])

@@ -90,6 +90,45 @@ def test_a_call_over_its_time_ends_with_its_worker(tmp_path: Path) -> None:
     assert begun.read_text() == "x"  # what takes too long once is not tried again
 
 
+SUSPENDED = """
+import pathlib, sys
+from hivenas.config import ExecutionConfig
+from hivenas.execution import Task, WorkerExecutor
+from tests.execution.test_process import nap_noted
+
+with WorkerExecutor(ExecutionConfig(timeout_s=3.0), pathlib.Path("worker.log")) as executor:
+    print(executor.submit(Task("test", nap_noted, (pathlib.Path("begun"), 0.5), timed=True)).result())
+"""
+
+
+def nap_noted(begun: Path, seconds: float) -> float:
+    begun.with_suffix(".part").write_text(str(os.getpid()))
+    begun.with_suffix(".part").rename(begun)
+    return nap(seconds)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suspended", ["worker", "driver", "group"])
+def test_time_in_which_processes_are_suspended_does_not_count(suspended: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SUSPENDED]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    begun = tmp_path / "begun"
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as driver:
+        while not begun.exists():
+            assert driver.poll() is None
+            time.sleep(0.01)
+        worker = int(begun.read_text())
+        targets = {"worker": [worker], "driver": [driver.pid], "group": [driver.pid, worker]}[suspended]
+        for number, pause in ((signal.SIGSTOP, 3.5), (signal.SIGCONT, 0.0)):
+            for target in targets:
+                os.kill(target, number)
+            time.sleep(pause)
+        assert driver.stdout is not None
+        assert driver.stdout.read() == "0.5\n"
+
+
 @pytest.mark.slow
 def test_the_limit_is_for_candidates_not_for_what_comes_after(tmp_path: Path) -> None:
     with WorkerExecutor(ExecutionConfig(timeout_s=0.5), tmp_path / "worker.log") as executor:

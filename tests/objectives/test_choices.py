@@ -125,6 +125,9 @@ def test_it_travels_to_other_processes_with_a_function_that_has_no_name() -> Non
         ({"a": [1, 2], "b": ["x|y"]}, r"without '\|', .*got b: \['x\|y'\]; rename them"),
         ({"a|b": [1, 2]}, r"without '\|'"),
         ({"a=b": [1, 2]}, "names without '='"),
+        ({"caf\udce9": [1, 2]}, r"must be Unicode without NUL, got 'caf\\udce9': \[1, 2\]"),
+        ({"a": ["half \ud83d", 2]}, "must be Unicode without NUL"),
+        ({"a": [1, "nul\0"]}, "must be Unicode without NUL"),
     ],
 )
 def test_choices_of_which_nothing_can_be_made_are_refused(choices: Mapping[str, Sequence[Any]], message: str) -> None:

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib import rc_context
 from matplotlib.image import imread
 
 from hivenas.config import AugmentationConfig
 from hivenas.core.nas.training.predictions import TestPredictions as Predictions
 from hivenas.core.records import Direction, Evaluation, Proposal, Trial
+from hivenas.core.unicode import storable
+from hivenas.errors import DiskFullError
 from hivenas.reports import (
     Summary,
     as_markdown,
@@ -17,9 +22,11 @@ from hivenas.reports import (
     draw_augmentation,
     draw_predictions,
     figure,
+    model_note,
     short,
 )
-from hivenas.reports.text import duration
+from hivenas.reports.attempts import attempted
+from hivenas.reports.text import as_cell, duration
 from tests.trials import changed
 
 ARCH = "input|sep3x3_32|dropout|output"
@@ -72,6 +79,92 @@ def test_answers_are_drawn_with_their_counts(tmp_path: Path, mistakes: bool) -> 
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in files if file.suffix == ".png")
     table = (tmp_path / "plots/confusion_matrix.csv").read_text().splitlines()
     assert table[:2] == ["true class,cat,dog,owl", "cat,0,0,10" if mistakes else "cat,10,0,0"]
+
+
+# Names as people give them: formulas, markup, bytes that are no Unicode, what has no glyph, what is very long.
+NAMES = (
+    "under $10_$20",
+    "$50 & $_more",
+    r"$\frac$",
+    r"\alpha{}^_%#",
+    "caf\udce9",
+    "half \ud83d",
+    "two\nlines\tand\r\x07\x1b[1m\x7f",
+    "\u202eturned",
+    "😀 猫",
+    "<script>&amp;",
+    "[bold]x[/bold]",
+    "a|b `c` {0} %s",
+    "=HYPERLINK(1)",
+    "n" * 500,
+    "nul\0",
+    "",
+)
+
+
+@pytest.mark.parametrize("settings", [{}, {"text.usetex": True, "text.parse_math": True}], ids=["usual", "tex"])
+def test_any_names_of_classes_are_drawn_and_tabulated(
+    settings: dict[str, Any],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    labels = np.arange(len(NAMES), dtype=np.int32)
+    images = np.zeros((len(NAMES), 2, 2, 1), np.uint8)
+    answers = Predictions.of(np.eye(len(NAMES), dtype=np.float32)[np.roll(labels, 1)], labels, images, NAMES)
+    with rc_context(settings):  # type: ignore[arg-type]  # of literal keys
+        files = draw_predictions(answers, tmp_path)
+    assert [file.name for file in files] == ["confusion_matrix.png", "confusion_matrix.csv", "worst_mistakes.png"]
+    assert not caplog.messages
+    assert not recwarn.list
+    with (tmp_path / "confusion_matrix.csv").open(encoding="utf-8", newline="") as file:
+        head, *lines = csv.reader(file)
+    assert head[1:] == [line[0] for line in lines] == [storable(name) for name in NAMES]
+
+
+@pytest.mark.parametrize("name", ["confusion_matrix.png", "confusion_matrix.csv", "worst_mistakes.png"])
+def test_a_picture_that_cannot_be_made_is_a_warning_and_the_others_are_made(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / name / "in the way").mkdir(parents=True)
+    labels = np.arange(2, dtype=np.int32)
+    images = np.zeros((2, 2, 2, 1), np.uint8)
+    answers = Predictions.of(np.eye(2, dtype=np.float32)[1 - labels], labels, images, ("cat", "dog"))
+    made = {file.name for file in draw_predictions(answers, tmp_path)}
+    assert made | {name} == {"confusion_matrix.png", "confusion_matrix.csv", "worst_mistakes.png"}
+    assert name not in made
+    (said,) = caplog.messages
+    assert said.startswith(f"{tmp_path / name} could not be made (IsADirectoryError")
+
+
+def test_what_fails_for_lack_of_space_is_not_passed_over() -> None:
+    def full() -> None:
+        raise DiskFullError
+
+    with pytest.raises(DiskFullError):
+        attempted("a page", full, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ('["0", "cat_1", "2"]', '["0", "cat_1", "2"]'),
+        ("a|b", r"a\|b"),
+        ("`x` *y* _z_ ~w~", r"\`x\` \*y\* \_z\_ \~w\~"),
+        ("<script>&lt; a & b", "&lt;script>&amp;lt; a & b"),
+        ("[x](http://y) [z][w]", r"[x\](http://y) [z\][w]"),
+        ("two\nlines\x07", "two lines�"),
+        ("back\\slash caf\udce9", r"back\\slash caf\\xe9"),
+    ],
+)
+def test_no_text_is_markup_in_a_table(text: str, cell: str) -> None:
+    assert as_cell(text) == cell
+
+
+def test_a_configuration_stays_within_its_block_whatever_is_in_it() -> None:
+    note = model_note({"hivenas.architecture": "input|a|output"}, "name: x  # ``` and ````\n")
+    assert note.endswith("`````yaml\nname: x  # ``` and ````\n`````\n")
+    assert "| architecture | input → a → output |" in note
 
 
 @pytest.mark.parametrize(("channels", "colours"), [(1, False), (2, False), (3, True)])

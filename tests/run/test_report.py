@@ -67,6 +67,7 @@ def test_all_is_told_from_the_folder_alone(tmp_path: Path, monkeypatch: pytest.M
     assert (data.reused, data.data, data.run_id, data.planned) == (4, "1f2e", "parent", 105)
     assert data.store == "https://host/mlflow"
     result, file = report_recorded(config)
+    assert file
     assert result == result_of(config)
     page = file.read_text(encoding="utf-8")
     assert file == tmp_path / "bees/report.html"
@@ -92,6 +93,7 @@ def test_a_store_that_is_no_server_is_not_linked_to(tmp_path: Path, monkeypatch:
     data = data_of(config)
     assert (data.condition, data.store) == ("interrupted", "")
     _, file = report_recorded(config)
+    assert file
     assert "secret" not in file.read_text(encoding="utf-8")
 
 
@@ -151,3 +153,11 @@ def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
     (tmp_path / "new.yaml").write_text("name: new\n")
     with pytest.raises(MissingResultsError, match="no results at"):
         compare(good, str(tmp_path / "new.yaml"))
+
+
+def test_a_page_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    config = recorded(tmp_path)
+    (tmp_path / "bees/report.html/in the way").mkdir(parents=True)
+    result, file = report_recorded(config)
+    assert (result, file) == (result_of(config), None)
+    assert "report.html could not be made (IsADirectoryError" in caplog.text

@@ -16,7 +16,7 @@ from hivenas.config import from_mapping
 from hivenas.core.records import Evaluation, Proposal, Trial
 from hivenas.errors import DiskFullError
 from hivenas.storage import open_search
-from hivenas.storage.export import COLUMNS, TableExport, as_columns, as_csv, from_columns
+from hivenas.storage.export import COLUMNS, Export, TableExport, as_columns, as_csv, from_columns
 from tests.trials import trial
 
 ARCH = "input|identity|dropout|output"
@@ -124,3 +124,28 @@ def test_a_table_on_a_full_disk_stays_whole(small_disk: Path) -> None:
     (small_disk / "pad").unlink()
     table.write([trial(0), trial(1)], force=True)
     assert sorted(path.name for path in small_disk.iterdir()) == ["x.csv"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "written"), [("caf\udce9", r"caf\xe9"), ("half \ud83d", r"half \ud83d"), ("nul\0", r"nul\x00")]
+)
+def test_a_reason_that_no_file_can_hold_is_written_as_escapes(reason: str, written: str, tmp_path: Path) -> None:
+    TableExport(tmp_path / "table.csv").write([trial(0, status="failed", reason=reason)])
+    with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
+        (line,) = csv.DictReader(file)
+    assert line["reason"] == written
+
+
+def test_a_file_for_people_that_cannot_be_written_is_a_warning_until_it_can(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "state.json" / "in the way").mkdir(parents=True)
+    export = Export(tmp_path / "state.json")
+    assert [export.write("one"), export.write("two")] == [False, False]
+    (tmp_path / "state.json" / "in the way").rmdir()
+    (tmp_path / "state.json").rmdir()
+    assert [export.write("three"), export.write("four")] == [True, True]
+    assert (tmp_path / "state.json").read_text(encoding="utf-8") == "four"
+    away, back = caplog.messages
+    assert away.startswith(f"{tmp_path / 'state.json'} cannot be written (IsADirectoryError")
+    assert back == f"{tmp_path / 'state.json'} is written again"

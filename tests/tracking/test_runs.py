@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,11 @@ from hivenas.core.tracked import (
     child_of,
     link_to,
 )
+from hivenas.core.unicode import storable
 from hivenas.errors import MissingResultsError, TrackingError, TrackingRefusedError
+from hivenas.tracking.entities import key_of, params_of
 from hivenas.tracking.runs import MlflowTracker
+from hivenas.tracking.store import translate_mlflow_errors
 from tests.interruptions import ctrl_c_in_a_transaction
 from tests.processes import ROOT
 
@@ -452,3 +456,58 @@ def test_a_store_that_deletes_no_files_is_told_of_once(
         assert kept(run_id) == ["weights/weights.h5"]
     finally:
         del _artifact_repository_registry._registry["keepsall"]
+
+
+@pytest.mark.parametrize("name", ["caf\udce9", "half \ud83d", "nul\0", "$a$ |`<b>\u202e😀\n\x07"])
+def test_texts_of_any_kind_are_taken_by_a_store(name: str, store: str, tmp_path: Path) -> None:
+    tracker = MlflowTracker("texts")
+    described = {**card(tmp_path, "texts").data, "class_names": [name], "digest": arch_hash(ascii(name))[:8]}
+    parent = tracker.open_search(replace(card(tmp_path, "texts"), params={"a": name}, note=name, data=described))
+    failed = replace(evaluation(tmp_path), status="failed", reason=name, traceback=name)
+    child = log_child(tracker, tmp_path, failed)
+    tracker.close_search(Closing(parent, "FAILED", {}, name, reason=name, end_ms=5))
+    assert run_of(child).data.tags["hivenas.reason"] == storable(name)
+    assert run_of(parent).data.params["a"] == storable(name)
+    assert {run_of(parent).data.tags[key] for key in ("hivenas.reason", "mlflow.note.content")} == {storable(name)}
+    (data,) = run_of(parent).inputs.dataset_inputs
+    assert json.loads(data.dataset.schema)["class_names"] == [storable(name)]
+    traceback = mlflow.artifacts.load_text(f"runs:/{child}/traceback.txt")
+    assert traceback.splitlines() == storable(name).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("evaluation.epochs", "evaluation.epochs"),
+        ("a b:c/d-e_f", "a b:c/d-e_f"),
+        ("größe", "größe"),
+        ("learning rate (%)", "learning rate ___"),
+        ("a,b=$c$", "a_b__c_"),
+        ("a//b", "___b"),
+        ("/a", "_a"),
+        ("../a", "___a"),
+        (".", "_"),
+        ("", "_"),
+        ("a/", "__"),
+        ("x" * 300, "x" * 250),
+    ],
+)
+def test_names_of_any_kind_are_kept_under_keys_that_mlflow_takes(name: str, key: str, store: str) -> None:
+    assert key_of(name) == key
+    client = mlflow.MlflowClient()
+    run_id = client.create_run("0").info.run_id
+    client.log_batch(run_id, params=params_of({name: "1", "another": "2"}))
+    assert run_of(run_id).data.params == {key: "1", "another": "2"}
+
+
+def test_names_that_become_one_key_are_kept_apart() -> None:
+    made = params_of({"a%": "1", "a$": "2", "a_": "3", "b": "4"})
+    assert {param.key: param.value for param in made} == {"a_": "1", "a__": "2", "a___": "3", "b": "4"}
+
+
+def test_a_folder_that_is_no_unicode_is_refused_in_a_line() -> None:
+    with (
+        pytest.raises(TrackingRefusedError, match=r"Unicode alone, got '/caf\\udce9'; work in a folder"),
+        translate_mlflow_errors(),
+    ):
+        "/caf\udce9".encode()

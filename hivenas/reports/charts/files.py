@@ -11,11 +11,13 @@ from pathlib import Path
 
 from hivenas.core.files import written_whole
 from hivenas.core.records import Direction, Trial
+from hivenas.core.unicode import shown_text
+from hivenas.reports.attempts import attempted
 from hivenas.reports.charts.chart import Chart
 from hivenas.reports.charts.drawing import Drawing, role_names, short_number, symbols
 from hivenas.reports.charts.kinds import charts
 from hivenas.reports.findings import succeeded
-from hivenas.reports.text import figure, short, shown_text
+from hivenas.reports.text import figure, short
 
 _MARGIN = 24.0
 _LINE, _LETTER = 17.0, 6.2  # the height of a line of the small print, and the mean width of a letter
@@ -38,13 +40,18 @@ def draw_plots(rows: Sequence[Trial], folder: Path, direction: Direction) -> lis
         The files: convergence.svg and roles.svg; of architectures also operations.svg; where networks have parameters
         parameters.svg; where any were trained learning_curves.svg and timeline.svg.
     """
-    files = []
-    for chart in charts(rows, direction) if succeeded(rows) else []:
-        file = folder / f"{chart.key}.svg"
-        with written_whole(file) as temporary:
-            temporary.write_text(standalone(chart, role_names(rows)), encoding="utf-8")
-        files.append(file)
-    return files
+    roles = role_names(rows)
+    made = (
+        attempted(str(file := folder / f"{chart.key}.svg"), functools.partial(_write, chart, roles, file), None)
+        for chart in (charts(rows, direction) if succeeded(rows) else [])
+    )
+    return [file for file in made if file]
+
+
+def _write(chart: Chart, roles: Mapping[str, str], file: Path) -> Path:
+    with written_whole(file) as temporary:
+        temporary.write_text(standalone(chart, roles), encoding="utf-8")
+    return file
 
 
 @functools.cache

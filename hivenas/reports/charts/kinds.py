@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from hivenas.core.records import Direction, Trial
+from hivenas.reports.attempts import attempted
 from hivenas.reports.charts.chart import Chart
 from hivenas.reports.charts.convergence import convergence
 from hivenas.reports.charts.learning import learning
@@ -17,6 +19,6 @@ _KINDS = (convergence, operations, parameters, learning, contributions, workers)
 
 
 def charts(rows: Sequence[Trial], direction: Direction) -> list[Chart]:
-    """Every chart that the records of a search allow."""
-    drawn = (kind(rows, direction) for kind in _KINDS)
+    """Every chart that the records of a search allow; one that cannot be drawn is left out, with a warning."""
+    drawn = (attempted(f"the chart {kind.__name__}", functools.partial(kind, rows, direction), None) for kind in _KINDS)
     return [chart for chart in drawn if chart]

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from hivenas.core.folder import write_atomically
 from hivenas.core.tracked import listed
+from hivenas.core.unicode import shown_text
 from hivenas.reports.charts import charts, role_names, style, symbols
 from hivenas.reports.findings import MOST_DRAWN
 from hivenas.reports.page.tables import chain_of, components_of, lines
 from hivenas.reports.report_data import ReportData
-from hivenas.reports.text import duration, figure, shown_text
+from hivenas.reports.text import duration, figure
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hivenas.config.text import nearest
 from hivenas.core.nas.data.labels import plain_labels
+from hivenas.core.unicode import storable
 from hivenas.errors import DatasetError
 
 Images = NDArray[Any]
@@ -26,7 +27,7 @@ class LabelledImages:
     Args:
         images: by split, (count, height, width, channels) with the values that the source gives.
         labels: by split, classes as whole numbers from 0 in the sorted order of the training labels.
-        class_names: the source's labels as text, in the order of the classes.
+        class_names: the source's labels as text that can be stored, in the order of the classes.
     """
 
     images: Mapping[str, Images]
@@ -59,7 +60,7 @@ class LabelledImages:
             raise DatasetError(f"{origin}: y_train must have two classes or more, got {known}; add images of another")
         codes = {label: code for code, label in enumerate(known)}
         labels = {split: _encoded(origin, f"y_{split}", given[split], codes) for split in splits}
-        return cls(images, labels, tuple(map(str, known)))
+        return cls(images, labels, tuple(storable(str(label)) for label in known))
 
 
 def check_names(origin: str, names: Iterable[str]) -> None:

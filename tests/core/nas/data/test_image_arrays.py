@@ -49,6 +49,14 @@ def test_labels_may_be_of_any_kind_that_tells_classes_apart(labels: Any, names: 
     assert sorted(data.labels["train"].tolist()) in ([0, 0, 0, 1], [0, 1, 1, 1])
 
 
+def test_names_of_classes_can_be_stored_whatever_the_labels_are() -> None:
+    labels = np.array(["caf\udce9", "half \ud83d", "$a$", "猫\n", "猫\n"])
+    images = np.zeros((5, 2, 2))
+    given = LabelledImages.checked("data", {"x_train": images, "y_train": labels})
+    assert given.class_names == ("$a$", r"caf\xe9", r"half \ud83d", "猫\n")
+    assert given.labels["train"].tolist() == [1, 2, 0, 3, 3]
+
+
 def test_classes_are_those_of_the_training_labels_in_every_split() -> None:
     data = checked(y_train=[30, -1, 7, 30], x_test=X[:2], y_test=[30, 7])
     assert data.class_names == ("-1", "7", "30")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hivenas.config import Config
@@ -11,8 +13,14 @@ from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.data.datasets import describe_dataset
 from hivenas.core.nas.data.sameness import other_data
 from hivenas.core.seeds import drawn_seed
+from hivenas.errors import DatasetError
 from hivenas.execution import SameDataExecutor, TaskExecutor, make_executor, tasks
+from hivenas.objectives.factory import with_source
+from hivenas.reports import draw_augmentation
+from hivenas.reports.attempts import attempted
 from hivenas.run.data_summary import say
+from hivenas.run.plan import say_share
+from hivenas.storage import Ledger
 
 
 def describe_data(config: Config) -> dict[str, Any]:
@@ -53,6 +61,63 @@ def first_digest(config: Config, executor: TaskExecutor, folder: ResultsFolder) 
         return executor.submit(task).result()
     with make_executor(config.execution.model_copy(update={"workers": 1}), folder) as other:
         return other.submit(task).result()
+
+
+def surveyed_data(config: Config, executor: TaskExecutor) -> Mapping[str, Any]:
+    """The images as a worker describes them that has loaded them and tried the space on them.
+
+    Args:
+        config: the configuration, with the run's seed.
+        executor: of the search.
+
+    Raises:
+        ConfigError: something in the space cannot be built, trained or saved.
+        DatasetError: data that cannot be found, or cannot be trained on.
+    """
+    with with_source(config):
+        data, feasible = executor.submit(tasks.survey(config)).result()
+    say_share(feasible, bounded=config.space.is_bounded)
+    return data
+
+
+def refuse_other_data(config: Config, ledger: Ledger, data: Mapping[str, Any]) -> None:
+    """Refuses data that have changed since the search began; fitness would not be comparable.
+
+    Args:
+        config: the configuration.
+        ledger: of the search.
+        data: what the objective says of its data; nothing where it has none.
+
+    Raises:
+        DatasetError: both digests, and the way out.
+    """
+    before = ledger.state.data
+    if before and data and data["digest"] != before:
+        what = f"rows of {config.table.path}" if config.table.path else f"images of {config.dataset.name}"
+        raise DatasetError(
+            f"the {what} are not those that the search in {ledger.folder.path} began with, got digest "
+            f"{data['digest']} instead of {before}; restore them, or start another search (--set name=…)"
+        )
+
+
+def draw_examples(config: Config, executor: TaskExecutor, folder: ResultsFolder) -> list[Path]:
+    """A page of what networks are trained on, where that is not the images as they are.
+
+    Args:
+        config: the configuration, with the run's seed.
+        executor: of the search.
+        folder: the results folder.
+
+    Returns:
+        The picture; none where it could not be made.
+    """
+    augmentation = config.evaluation.augmentation
+    if not augmentation.is_on:
+        return []
+    examples = executor.submit(tasks.augmented_examples(config)).result()
+    draw = functools.partial(draw_augmentation, examples, augmentation, folder.plots)
+    picture = attempted("the picture of augmented images", draw, None)
+    return [picture] if picture else []
 
 
 def settle_data(config: Config, executor: TaskExecutor, data: Mapping[str, Any], first: str) -> TaskExecutor:

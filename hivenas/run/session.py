@@ -18,7 +18,6 @@ from hivenas.core.records import Proposal, Trial
 from hivenas.core.strategies.kinds import make_strategy
 from hivenas.core.tracked import MODEL_URI, MODEL_VERDICT, Closing, Published, SearchCard, now_ms
 from hivenas.errors import (
-    DatasetError,
     InputError,
     MissingResultsError,
     RepeatableTrainingError,
@@ -28,15 +27,13 @@ from hivenas.errors import (
     first_line,
 )
 from hivenas.execution import TaskExecutor, make_executor, tasks
-from hivenas.objectives.factory import with_source
-from hivenas.reports import draw_augmentation, draw_plots
+from hivenas.reports import draw_plots
 from hivenas.reports.attempts import attempted
 from hivenas.run.callbacks import Callback, CallbackList
-from hivenas.run.data import first_digest, settle_data
+from hivenas.run.data import draw_examples, first_digest, refuse_other_data, settle_data, surveyed_data
 from hivenas.run.final_training import FullTraining, message_of, recorded_full_training, trained_of
 from hivenas.run.loop import Search
 from hivenas.run.pages import CONDITIONS, SearchPages
-from hivenas.run.plan import say_share
 from hivenas.run.repeated_failure import failure_of, repeated_failure
 from hivenas.run.report import write_report_of
 from hivenas.run.result import SearchResult, Trained
@@ -188,14 +185,18 @@ class Session:
 
     def _card(self) -> SearchCard:
         """The parent run as it is from its first minute on, with the data, which are looked at."""
-        new = self.info.trains and not self.ledger.state.data
-        first = first_digest(self.config, self.executor, self.ledger.folder) if new else ""
-        data = self._describe_data()
-        self._refuse_other_data(data)
+        pictures: list[Path] = []
         if self.info.trains:
+            first = "" if self.ledger.state.data else first_digest(self.config, self.executor, self.ledger.folder)
+            data = surveyed_data(self.config, self.executor)
+            refuse_other_data(self.config, self.ledger, data)
             self.executor = settle_data(self.config, self.executor, data, first)
-        pictures = self._draw_augmentation() if self.info.trains else []
-        self.pages.set_data(data if self.info.trains else {})
+            pictures = draw_examples(self.config, self.executor, self.ledger.folder)
+            self.pages.set_data(data)
+        else:
+            data = self.info.data
+            refuse_other_data(self.config, self.ledger, data)
+            self.pages.set_data({})
         return SearchCard(
             name=self.config.name,
             params=self.config.flat(),
@@ -206,42 +207,12 @@ class Session:
             note=self.pages.of_search(self._so_far()),
         )
 
-    def _describe_data(self) -> Mapping[str, Any]:
-        """The images, described by a worker that has loaded them and tried the space; or the objective's own data."""
-        if not self.info.trains:
-            return self.info.data
-        with with_source(self.config):
-            data, feasible = self.executor.submit(tasks.survey(self.config)).result()
-        say_share(feasible, bounded=self.config.space.is_bounded)
-        return data
-
     def _open_parent(self, card: SearchCard) -> None:
         """Opens the parent run, and closes what processes that were killed have left running."""
         run_id = self.tracker.open_search(card, self.ledger.state.run_id)
         self.tracker.close_dead({message.child.key for message in self.outbox.messages() if message.child})
         self.tracker.close_abandoned(self.ledger.state.abandoned)
         self.ledger.save(run_id=run_id, data=card.data.get("digest", ""), abandoned=())
-
-    def _refuse_other_data(self, data: Mapping[str, Any]) -> None:
-        """Files of the user's own may have changed since the search began; fitness would not be comparable."""
-        before = self.ledger.state.data
-        if before and data and data["digest"] != before:
-            table = self.config.table.path
-            what = f"rows of {table}" if table else f"images of {self.config.dataset.name}"
-            raise DatasetError(
-                f"the {what} are not those that the search in {self.ledger.folder.path} began with, got digest "
-                f"{data['digest']} instead of {before}; restore them, or start another search (--set name=…)"
-            )
-
-    def _draw_augmentation(self) -> list[Path]:
-        """A page of what networks are trained on, where that is not the images as they are."""
-        augmentation = self.config.evaluation.augmentation
-        if not augmentation.is_on:
-            return []
-        examples = self.executor.submit(tasks.augmented_examples(self.config)).result()
-        draw = functools.partial(draw_augmentation, examples, augmentation, self.ledger.folder.plots)
-        picture = attempted("the picture of augmented images", draw, None)
-        return [picture] if picture else []
 
     # -- the search, and the full training ---------------------------------------------------------------------------
 

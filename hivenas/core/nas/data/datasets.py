@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import functools
-import importlib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -16,6 +13,7 @@ from numpy.typing import NDArray
 
 from hivenas.config import BUILT_IN_DATASETS, FILE_DATASETS, DatasetConfig
 from hivenas.config.registry import DATASETS
+from hivenas.core.nas.data.built_in import BUILT_IN
 from hivenas.core.nas.data.class_folders import folder_way_out
 from hivenas.core.nas.data.image_arrays import ARRAYS, Images, LabelledImages, Labels, check_names
 from hivenas.core.nas.data.image_files import read_image_folder, read_npz
@@ -111,84 +109,10 @@ class Dataset:
 
     def remarks(self) -> list[str]:
         """Lines on what may mislead whoever trains on the data; none of those that everybody knows."""
-        if self.name in SOURCES:
+        if self.name in BUILT_IN:
             return []
         train, val = LabelledSplit(self.x_train, self.y_train), LabelledSplit(self.x_val, self.y_val)
         return remarks(train, val, LabelledSplit(self.x_test, self.y_test), self.class_names)
-
-
-def _digits() -> dict[str, Any]:
-    """scikit-learn's 1,797 digits of 8×8 pixels with values 0 to 16."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    return {"x_train": digits.images.astype(np.float32), "y_train": digits.target}
-
-
-@dataclass(frozen=True, slots=True)
-class _KerasSource:
-    """A data set that Keras downloads on first use.
-
-    Args:
-        name: of its module in keras.datasets.
-        files: what has to lie in Keras' folder of data sets instead, where nothing can be downloaded.
-    """
-
-    name: str
-    files: str
-
-    def __call__(self) -> dict[str, Any]:
-        module = importlib.import_module(f"keras.datasets.{self.name}")
-        try:
-            (x_train, y_train), (x_test, y_test) = module.load_data()
-        except Exception as error:
-            folder = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
-            raise DatasetError(
-                f"dataset.name={self.name} could not be downloaded or read ({first_line(error)}); put {self.files} "
-                f"into the writable folder {folder} (KERAS_HOME chooses another)"
-            ) from error
-        return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
-
-
-_IDX = ", ".join(f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
-
-SOURCES: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
-    {
-        "digits": _digits,
-        "mnist": _KerasSource("mnist", "mnist.npz"),
-        "fashion_mnist": _KerasSource(
-            "fashion_mnist",
-            f"fashion-mnist/ with {_IDX} (Debian's package dataset-fashion-mnist has them in "
-            "/usr/share/datasets/fashion-mnist)",
-        ),
-        "cifar10": _KerasSource("cifar10", "cifar-10-python.tar.gz, renamed to cifar-10-batches-py-target_archive,"),
-    }
-)
-SIZES: Mapping[str, tuple[tuple[int, int, int], int]] = MappingProxyType(
-    {
-        "digits": ((8, 8, 1), 10),
-        "mnist": ((28, 28, 1), 10),
-        "fashion_mnist": ((28, 28, 1), 10),
-        "cifar10": ((32, 32, 3), 10),
-    }
-)
-_SCALES: Mapping[str, Scale] = MappingProxyType({"digits": (0.0, 16.0)})  # the others hold bytes
-# Images to train and validate with, and to test with.
-_COUNTS: Mapping[str, tuple[int, int]] = MappingProxyType(
-    {"digits": (1_437, 360), "mnist": (60_000, 10_000), "fashion_mnist": (60_000, 10_000), "cifar10": (50_000, 10_000)}
-)
-CLASS_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "fashion_mnist": (
-            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
-            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-        ),
-        "cifar10": (
-            *("airplane", "automobile", "bird", "cat", "deer"),
-            *("dog", "frog", "horse", "ship", "truck"),
-        ),
-    }
-)
 
 
 @overload
@@ -236,8 +160,9 @@ def load_dataset(config: DatasetConfig, seed: int) -> Dataset:
         read = _read(config)
         given = LabelledImages.checked(origin, read.arrays)
     names = given.class_names
-    if config.name in CLASS_NAMES:
-        names = tuple(CLASS_NAMES[config.name][int(label)] for label in names)
+    known = BUILT_IN.get(config.name)
+    if known and known.class_names:
+        names = tuple(known.class_names[int(label)] for label in names)
     train, val, test = split(origin, config, given, names, seed=seed)
     refuse_alike(origin, train[0], str(config.background) if read.transparent else "")
     if config.scale:
@@ -269,17 +194,16 @@ def describe_dataset(config: DatasetConfig, seed: int) -> dict[str, Any]:
         DatasetError: data that cannot be found, or cannot be trained on; a loader that gives others when it is called
             again.
     """
-    if config.name not in SIZES:
+    if config.name not in BUILT_IN:
         data = load_dataset(config, seed)
         if config.name in DATASETS and (again := load_dataset(config, seed).digest()) != data.digest():
             raise other_data(config, first=data.digest(), now=again)
         return data.describe()
-    shape, classes = SIZES[config.name]
-    count, test = _COUNTS[config.name]
-    used = min(count, config.train_limit or count)
+    known = BUILT_IN[config.name]
+    used = min(known.train, config.train_limit or known.train)
     validation = max(1, round(used * config.validation_split))
-    sizes = {"train": used - validation, "validation": validation, "test": test}
-    return {"name": config.name, "shape": list(shape), "classes": classes, **sizes, "remarks": []}
+    sizes = {"train": used - validation, "validation": validation, "test": known.test}
+    return {"name": config.name, "shape": list(known.shape), "classes": known.classes, **sizes, "remarks": []}
 
 
 def image_shape_and_classes(config: DatasetConfig, seed: int) -> tuple[tuple[int, int, int], int]:
@@ -292,7 +216,8 @@ def image_shape_and_classes(config: DatasetConfig, seed: int) -> tuple[tuple[int
     Raises:
         DatasetError: data that cannot be found, or cannot be trained on.
     """
-    return SIZES[config.name] if config.name in SIZES else _loaded_size(config, seed)
+    known = BUILT_IN.get(config.name)
+    return (known.shape, known.classes) if known else _loaded_size(config, seed)
 
 
 @functools.lru_cache(maxsize=16)
@@ -337,8 +262,8 @@ class _Read:
 
 
 def _read(config: DatasetConfig) -> _Read:
-    if config.name in SOURCES:
-        return _Read(SOURCES[config.name](), _SCALES.get(config.name, BYTES))
+    if known := BUILT_IN.get(config.name):
+        return _Read(known.load(), known.scale)
     if config.name == "image_folder":
         leave_out = config.unread_images == "leave_out"
         folder = read_image_folder(

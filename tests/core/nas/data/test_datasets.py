@@ -18,9 +18,8 @@ from sklearn.datasets import load_digits
 
 from hivenas.config import BUILT_IN_DATASETS, DatasetConfig
 from hivenas.config.registry import DATASETS
+from hivenas.core.nas.data.built_in import BUILT_IN
 from hivenas.core.nas.data.datasets import (
-    SIZES,
-    SOURCES,
     describe_dataset,
     image_shape_and_classes,
     load_dataset,
@@ -408,7 +407,7 @@ def test_a_process_that_does_not_know_a_data_set_says_so() -> None:
 
 
 def test_sizes_of_built_in_data_are_known_without_loading() -> None:
-    assert set(SIZES) == set(SOURCES) == set(BUILT_IN_DATASETS)
+    assert tuple(BUILT_IN) == BUILT_IN_DATASETS
     digits = load_dataset(DatasetConfig(), seed=1)
     assert image_shape_and_classes(DatasetConfig(), 1) == (digits.shape, digits.classes)
     assert image_shape_and_classes(DatasetConfig(name="cifar10"), 1) == ((32, 32, 3), 10)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
-from hivenas.config.text import shown
+from hivenas.config.text import nearest, shown
 
 _RULES: Mapping[str, str] = {
     "greater_than_equal": "must be at least {ge}",
@@ -68,7 +68,8 @@ def explain(
     else:
         rule = _RULES.get(first["type"], first["msg"]).format_map(first.get("ctx") or {})
         name = key if exact else in_old_words(key, old_keys)
-        message = f"{name} {rule}, got {shown(first['input'])}{where}"
+        choices = re.findall("'([^']*)'", str((first.get("ctx") or {}).get("expected", "")))
+        message = f"{name} {rule}, got {shown(first['input'])}{where}{nearest(first['input'], choices)}"
     return message + more
 
 

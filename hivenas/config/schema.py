@@ -170,6 +170,8 @@ class OptimizerConfig(BaseModel):
     @classmethod
     def _default_unless_named(cls, data: Any) -> Any:
         """Arguments without a name are those in which the default differs, as everywhere in a configuration."""
+        if isinstance(data, str):
+            raise ValueError(f"must be a mapping with its op, got {data!r}; write {{op: {data}}}")
         return {**_OPTIMIZER, **data} if isinstance(data, Mapping) and "op" not in data else data
 
     @model_validator(mode="after")

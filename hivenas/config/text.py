@@ -263,9 +263,10 @@ def as_text(value: Any) -> str:
 
 
 def nearest(word: object, known: Iterable[str]) -> str:
-    """`; did you mean …?` for a misspelt word, empty where nothing is near."""
-    found = difflib.get_close_matches(str(word), list(known), n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    """`; did you mean …?` for a misspelt word, in whatever case; empty where nothing is near."""
+    names = {name.lower(): name for name in known}
+    found = difflib.get_close_matches(str(word).lower(), names, n=1)
+    return f"; did you mean {names[found[0]]!r}?" if found else ""
 
 
 def shown(value: object) -> str:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import keras
 import mlflow
 import numpy as np
 import pandas as pd
@@ -64,6 +65,16 @@ def save_model(folder: Path, dtype: str) -> ServableModel:
     origin = {"hivenas.test_accuracy": "0.900000", "hivenas.test_data": dtype}
     name = "bytes" if dtype == "uint8" else "floats"
     return ServableModel(*files, name, "champion", origin, "", metadata={"hivenas": known})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_layers_of_other_tests() -> Iterator[None]:
+    """MLflow keeps every layer with a model that is registered with Keras, and needs its module to load the model."""
+    known = keras.saving.get_custom_objects()
+    before = dict(known)
+    known.clear()
+    yield
+    known.update(before)
 
 
 @pytest.fixture(scope="module")

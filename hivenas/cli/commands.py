@@ -174,6 +174,7 @@ def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]
         config = _load(config_path, overrides, modules)
         with view:
             plan, data = api.check(config), api.describe_data(config)
+        view.only_print()
         view.conclude(results.of_plan(config, plan, data), lambda: results.print_plan(config, plan, data))
 
 

@@ -44,6 +44,11 @@ class View(Callback, contextlib.AbstractContextManager["View"]):
         self._logger.setLevel(self._before[0])
         self._logger.propagate = self._before[1]
 
+    def only_print(self) -> None:
+        """Hears that from here on all the work is to print: where that cannot be done, the command has failed."""
+        if isinstance(sys.stdout, LastingStream):
+            sys.stdout.on_loss(None)
+
     def note(self, text: str) -> None:
         """Shows a line of its own; nothing here."""
 

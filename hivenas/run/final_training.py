@@ -67,10 +67,10 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
     folder = ResultsFolder(config.results.dir, config.name)
     if never := evaluation.extra.get("never_named"):
         logger.warning(
-            "the fully trained network never answers %s, %s of the test split's classes: its accuracy hides that, its "
+            "the fully trained network never answers %s of the test split's classes (%s): its accuracy hides that, its "
             "confusion matrix in %s shows it",
-            listed(never),
             len(never),
+            listed(never),
             folder.plots,
         )
     context = RunContext(

@@ -69,7 +69,8 @@ def explain(
         rule = _RULES.get(first["type"], first["msg"]).format_map(first.get("ctx") or {})
         name = key if exact else in_old_words(key, old_keys)
         choices = re.findall("'([^']*)'", str((first.get("ctx") or {}).get("expected", "")))
-        message = f"{name} {rule}, got {shown(first['input'])}{where}{nearest(first['input'], choices)}"
+        hint = nearest(first["input"], choices) if isinstance(first["input"], str) else ""
+        message = f"{name} {rule}, got {shown(first['input'])}{where}{hint}"
     return message + more
 
 

@@ -7,6 +7,7 @@ HivenasError
 │   ├── DatasetError             a data set that is missing or not usable (also a ValueError)
 │   ├── ResultsExistError        a results folder that already holds a search, or is in use
 │   └── MissingResultsError      results or weights that do not exist (also a FileNotFoundError)
+│       └── LostRunError         the search's own run, which the MLflow store does not have any more
 └── RunError                     the work itself failed: exit code 1
     ├── TrainingError            a full training that failed
     │   └── RepeatableTrainingError  … and would fail again in the same way
@@ -56,6 +57,16 @@ class MissingResultsError(InputError, FileNotFoundError):
     """Recorded results or saved weights do not exist."""
 
 
+class LostRunError(MissingResultsError):
+    """The MLflow store does not have a search's own run any more; everything can be told again in a new one."""
+
+    lead = "Have everything told again with"
+
+    def way_on(self, command: str) -> str:
+        """The command that tells everything again, made of the one that found the run missing."""
+        return f"{command.replace('hivenas search', 'hivenas sync', 1).removesuffix(' --resume')} --rehome"
+
+
 class RunError(HivenasError):
     """The work itself failed."""
 
@@ -80,6 +91,11 @@ class RepeatableTrainingError(TrainingError):
     def __str__(self) -> str:
         """The message alone."""
         return str(self.args[0])
+
+    @property
+    def lead(self) -> str:
+        """The words before the command with which to go on."""
+        return "Train it so with" if self.changes else "Once that is mended, go on with"
 
     def way_on(self, command: str) -> str:
         """The command that trains with these changes, made of the one that would do the same again."""

@@ -203,11 +203,12 @@ def reproduce(run_id: str, modules: tuple[str, ...], view: View) -> None:
 @output_options
 def sync(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], rehome: bool, view: View) -> None:
     """Tell MLflow what a search could not tell it, once the store answers again."""
-    with errors(view=view):
+    given = _given(config_path, overrides, modules)
+    with errors(ResumeHint(given, "sync"), view):
         from hivenas import api
         from hivenas.errors import TrackingError
 
-        config = _load(config_path, overrides, modules)
+        config = given.load()
         with view:
             taken, waiting = api.sync(config, rehome=rehome)
         outcome = results.of_sync(taken, waiting)

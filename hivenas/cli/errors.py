@@ -20,7 +20,7 @@ from hivenas.core.unicode import shown_text
 if TYPE_CHECKING:
     from hivenas.cli.invocation import Invocation
     from hivenas.config import Config
-    from hivenas.errors import RepeatableTrainingError
+    from hivenas.errors import LostRunError, RepeatableTrainingError
 
 FAILED, WRONG_INPUT = 1, 2
 
@@ -35,13 +35,15 @@ class Listener(Protocol):
 @contextlib.contextmanager
 def errors(resume_hint: ResumeHint | None = None, view: Listener | None = None) -> Iterator[None]:
     """One clear line for what went wrong, and its exit code: 2 for wrong input, 1 for failed work."""
-    from hivenas.errors import HivenasError, InputError, RepeatableTrainingError
+    from hivenas.errors import HivenasError, InputError, LostRunError, RepeatableTrainingError
 
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
         with _orderly_end():
             yield
+    except LostRunError as error:
+        _fail(str(error), WRONG_INPUT, view, resume_hint, error)
     except InputError as error:
         _fail(str(error), WRONG_INPUT, view)
     except RepeatableTrainingError as error:
@@ -58,12 +60,12 @@ def _fail(
     code: int,
     view: Listener | None,
     hint: ResumeHint | None = None,
-    error: RepeatableTrainingError | None = None,
+    error: LostRunError | RepeatableTrainingError | None = None,
 ) -> NoReturn:
     command = hint.offer(error) if hint else ""
     if view:
         view.failed(reason, code, command)
-    lead = "Go on with" if error is None else "Train it so with" if error.changes else "Once that is mended, go on with"
+    lead = error.lead if error else "Go on with"
     complain(f"{reason}. {lead}\n  {command}" if command else reason)
     sys.exit(code)
 
@@ -130,11 +132,11 @@ class ResumeHint:
         """The command, whether or not there is anything to go on with; without a password."""
         return self._given.command(self._verb, *(["--resume"] if self._verb == "search" else []))
 
-    def offer(self, error: RepeatableTrainingError | None = None) -> str:
+    def offer(self, error: LostRunError | RepeatableTrainingError | None = None) -> str:
         """The command; empty while there is nothing to go on with.
 
         Args:
-            error: the full training that failed and would again, where it is that.
+            error: the one that says how to go on, where it does.
         """
         from hivenas.core.folder import ResultsFolder
         from hivenas.storage import read_state

@@ -14,7 +14,7 @@ from hivenas.core.tracked import Child, Published, RunContext, ServableModel, ch
 from hivenas.core.tracker import Publisher, Tracker
 from hivenas.errors import (
     HivenasError,
-    MissingResultsError,
+    LostRunError,
     TrackingError,
     TrackingRefusedError,
     WorkerDiedError,
@@ -174,7 +174,7 @@ def send_all(ledger: Ledger, outbox: Outbox, tracker: Tracker, *, ask: bool = Fa
         ask: ask for the search's parent run also where nothing waits.
 
     Raises:
-        MissingResultsError: the search's parent run is not in this store, or was deleted there.
+        LostRunError: the search's parent run is not in this store, or was deleted there.
     """
     run_id = ledger.state.run_id
     if run_id and (ask or outbox.waiting):
@@ -188,8 +188,8 @@ def send_all(ledger: Ledger, outbox: Outbox, tracker: Tracker, *, ask: bool = Fa
 
 def _require_active(tracker: Tracker, run_id: str) -> None:
     if tracker.require(run_id) != "active":
-        raise MissingResultsError(
+        raise LostRunError(
             f"the run {run_id} of this search must not be deleted in MLflow for it to be told more, got it deleted; "
-            f"restore it (mlflow runs restore --run-id {run_id}), or have everything told again in a new run: hivenas "
-            "sync --config … --rehome"
+            f"restore it (mlflow runs restore --run-id {run_id}), or have everything told again in a new run by "
+            "hivenas sync --rehome"
         )

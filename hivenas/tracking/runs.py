@@ -18,7 +18,7 @@ from hivenas.core.recipe import package_version
 from hivenas.core.tracked import Child, Closing, Published, SearchCard, ServableModel, now_ms
 from hivenas.core.tracker import Publisher
 from hivenas.core.unicode import storable_record
-from hivenas.errors import ConfigError, MissingResultsError, TrackingError
+from hivenas.errors import ConfigError, LostRunError, TrackingError
 from hivenas.tracking.artifacts import drop_weights, keep_files
 from hivenas.tracking.entities import NOTE, dataset_input, linked, metrics_of, params_of
 from hivenas.tracking.fetching import download
@@ -140,8 +140,8 @@ class MlflowTracker:
         with translate_mlflow_errors():
             if run_id and self.require(run_id) != "active":
                 logger.warning(
-                    "the search's run %s was deleted in MLflow, so it goes on in a new one; hivenas sync --config … "
-                    "--rehome tells that what it does not have",
+                    "the search's run %s was deleted in MLflow, so it goes on in a new one; hivenas sync --rehome "
+                    "tells that what it does not have",
                     run_id,
                 )
                 run_id = ""
@@ -160,7 +160,7 @@ class MlflowTracker:
         """Makes sure that the parent run of a search is in this store; returns whether it is active or deleted.
 
         Raises:
-            MissingResultsError: it is not; what it was to be told stays where it is.
+            LostRunError: it is not; what it was to be told stays where it is.
             TrackingError: the store does not answer.
         """
         with translate_mlflow_errors():
@@ -169,11 +169,11 @@ class MlflowTracker:
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
-        raise MissingResultsError(
+        raise LostRunError(
             f"the run {run_id} of this search must be in the MLflow store, got {shown_store()} without it; "
             "set MLFLOW_TRACKING_URI to the store that the search began in (a relative one starts from the folder that "
             "it was started in); or, where the run was deleted for good or the store was set up anew, have everything "
-            "told again in a new run: hivenas sync --config … --rehome"
+            "told again in a new run by hivenas sync --rehome"
         )
 
     def close_dead(self, keeps: Collection[str] = ()) -> int:

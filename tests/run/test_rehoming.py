@@ -112,7 +112,7 @@ def test_what_a_store_has_lost_of_a_search_is_told_again_once(place: Callable[[s
     before = shown()
     (PARENT_LOST | CHILDREN_LOST)[lost](result, place)
     if lost in PARENT_LOST:
-        with pytest.raises(MissingResultsError, match=r"hivenas sync --config … --rehome"):
+        with pytest.raises(MissingResultsError, match="hivenas sync --rehome"):
             api.sync(configuration())
     taken, waiting = api.sync(configuration(), rehome=True)
     assert (taken > 0, waiting) == (True, 0)
@@ -129,9 +129,13 @@ def test_what_a_store_has_lost_of_a_search_is_told_again_once(place: Callable[[s
 def test_a_search_whose_run_is_gone_is_not_resumed_and_loses_nothing(place: Callable[[str], None]) -> None:
     search()
     place("second")
-    with pytest.raises(MissingResultsError, match=r"hivenas sync --config … --rehome"):
+    with pytest.raises(MissingResultsError, match="hivenas sync --rehome"):
         search(LATER, resume=True)
     Path("numbers.yaml").write_text(json.dumps(configuration()))
+    command = "hivenas sync --config numbers.yaml --rehome"
+    for arguments in (["search", "--resume"], ["sync"]):
+        refused = CliRunner().invoke(main, [*arguments, "--config", "numbers.yaml"])
+        assert (refused.exit_code, refused.stderr.splitlines()[-1]) == (2, f"  {command}")
     told = CliRunner().invoke(main, ["sync", "--config", "numbers.yaml", "--rehome"])
     assert "5 records taken, 0 still waiting" in told.output  # no end of the search that was refused waits for long
     assert len(search(LATER, resume=True).trials) == len(shown()[1]) == 8

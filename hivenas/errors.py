@@ -184,6 +184,7 @@ def innermost(error: BaseException) -> str:
 # The texts that Keras and AutoGraph make of another exception.
 _CALLING = re.compile(r"Exception encountered when calling [^\n]*\n\s*\x1b\[1m(.*?)\x1b\[0m", re.DOTALL)
 _LOADING = re.compile(r"\n\s*Exception encountered: (.*)", re.DOTALL)
+_INFERRING = re.compile(r"Could not automatically infer .*?Error encountered:\s*(.*)", re.DOTALL)
 _IN_CODE = re.compile(r"in user code:\n.*?\n\s*\n {4}(\w+): (.*)", re.DOTALL)
 # The places in graphs that TensorFlow puts around what it says.
 _PLACES = re.compile(r"\{\{function_node [^}]*\}\}\s*|\s*\[Op:[^\]]*\]( name:)?\s*")
@@ -203,14 +204,14 @@ def _origin(error: BaseException, text: str) -> BaseException | None:
 
 
 def _is_wrapped(text: str) -> bool:
-    return any(pattern.search(text) for pattern in (_CALLING, _LOADING, _IN_CODE))
+    return any(pattern.search(text) for pattern in (_CALLING, _LOADING, _INFERRING, _IN_CODE))
 
 
 def _unwrapped(kind: str, text: str) -> tuple[str, str]:
     """The type and the text inside what was wrapped around them, where the exceptions themselves are gone."""
     if found := _IN_CODE.search(text):
         return _unwrapped(found[1], found[2].replace("\\n", "\n").replace("\\x1b", "\x1b"))
-    if found := _CALLING.search(text) or _LOADING.search(text):
+    if found := _CALLING.search(text) or _LOADING.search(text) or _INFERRING.search(text):
         return _unwrapped(kind, found[1])
     return kind, _PLACES.sub("", text)
 

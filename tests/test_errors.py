@@ -52,6 +52,11 @@ def raised(error: BaseException, *, cause: BaseException | None = None, context:
 
 
 TENSORFLOW = "{{function_node __wrapped__Reshape_device_/CPU:0}} Input has 128 values, wanted 192 [Op:Reshape] name: "
+INFERRING = (
+    "Could not automatically infer the output shape / dtype of 'mine' (of type Mine). Either the `Mine.call()` method "
+    "is incorrect, or you need to implement the `Mine.compute_output_spec() / compute_output_shape()` method. Error "
+    "encountered:\n\n"
+)
 INNERMOST = [
     (ValueError("one\ntwo"), "ValueError: one"),
     (RuntimeError(calling("no such feature\nsecond line")), "RuntimeError: no such feature"),
@@ -61,6 +66,8 @@ INNERMOST = [
     (ValueError(in_code("TypeError", calling("no filters"))), "TypeError: no filters"),
     (ValueError(in_code("KeyError", repr(calling("no filters\ntwo")))), "KeyError: no filters"),
     (TypeError("the class could not be made.\n\nconfig={}.\n\nException encountered: lost"), "TypeError: lost"),
+    (ValueError(INFERRING + calling("no filters")), "ValueError: no filters"),
+    (raised(ValueError(INFERRING + "x"), context=TypeError("no filters")), "TypeError: no filters"),
     (RuntimeError(calling(TENSORFLOW)), "RuntimeError: Input has 128 values, wanted 192"),
     (raised(RuntimeError("failed"), cause=KeyError("a")), "KeyError: 'a'"),
     (raised(RuntimeError("failed"), context=KeyError("a")), "RuntimeError: failed"),

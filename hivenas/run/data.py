@@ -19,7 +19,7 @@ from hivenas.objectives.factory import with_source
 from hivenas.reports import draw_augmentation
 from hivenas.reports.attempts import attempted
 from hivenas.run.data_summary import say
-from hivenas.run.plan import say_share
+from hivenas.run.plan import refuse_other_answers, say_share
 from hivenas.storage import Ledger
 
 
@@ -76,6 +76,7 @@ def surveyed_data(config: Config, executor: TaskExecutor) -> Mapping[str, Any]:
     """
     with with_source(config):
         data, feasible = executor.submit(tasks.survey(config)).result()
+        refuse_other_answers(config, feasible)
     say_share(feasible, bounded=config.space.is_bounded)
     return data
 

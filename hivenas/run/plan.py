@@ -16,6 +16,7 @@ from hivenas.core.nas.space.feasibility import Feasibility, own_operations
 from hivenas.core.nas.training.rules import judged_epochs
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.tracker import NullTracker
+from hivenas.errors import ConfigError
 from hivenas.execution import make_executor, tasks
 from hivenas.execution.gpus import worker_gpus
 from hivenas.objectives.factory import make_objective, with_source
@@ -95,6 +96,7 @@ def check(config: Config) -> Plan:
     if config.objective != "nas":
         return planned
     feasible = _tried(config)
+    refuse_other_answers(config, feasible)
     say_share(feasible, bounded=config.space.is_bounded)
     return planned if config.space.is_bounded else replace(planned, builds=feasible)
 
@@ -112,6 +114,30 @@ def _tried(config: Config) -> Feasibility:
         make_executor(here, ResultsFolder(folder, config.name)) as executor,
     ):
         return executor.submit(tasks.check_space(config)).result()
+
+
+def refuse_other_answers(config: Config, feasible: Feasibility) -> None:
+    """Refuses operations of the user's own that answer otherwise in another process, where workers are processes.
+
+    What a module draws at random when it is imported, or takes from the time or the process, is in no saved model.
+
+    Args:
+        config: the configuration.
+        feasible: what was found out in one process.
+
+    Raises:
+        ConfigError: names the first such operation.
+    """
+    if not feasible.answers or config.execution.kind != "process":
+        return
+    again = _tried(config).answers
+    for key, answers in feasible.answers.items():
+        if key in again and not np.allclose(answers, again[key], rtol=1e-3, atol=1e-5, equal_nan=True):
+            raise ConfigError(
+                f"space.reference.{key} must answer alike in every process, got other answers in a second one; let "
+                "nothing outside its weights and arguments decide them: no constants drawn at random when its module "
+                "is imported, no time, no environment"
+            )
 
 
 def say_share(feasible: Feasibility, *, bounded: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +115,36 @@ def test_a_model_that_is_not_the_tested_one_ends_a_search_with_what_to_change() 
     assert "training fully" not in again.output
     assert "the saved model must answer as the network that was tested" in again.output
     assert "nothing is left" not in again.output
+
+
+DRAWN = """
+import keras
+import numpy as np
+from hivenas import register_operation
+
+FACTORS = np.random.default_rng().normal(size=64).astype("float32")
+
+
+@register_operation("Drawn")
+@keras.saving.register_keras_serializable("drawn")
+class Drawn(keras.layers.Layer):
+    def call(self, x):
+        return x * FACTORS[: x.shape[-1]]
+"""
+
+
+@pytest.mark.process
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["check", "search"])
+def test_what_a_module_draws_when_it_is_imported_is_refused(command: str) -> None:
+    Path("drawn.py").write_text(DRAWN)
+    space = UNIT | {"operations": ["mine", "identity"], "reference": {"mine": {"op": "Drawn"}}}
+    try:
+        refused = invoke(command, space, "--import", "drawn", execution={"kind": "process"})
+    finally:
+        sys.modules.pop("drawn", None)
+    assert refused.exit_code == 2
+    assert (
+        "space.reference.mine must answer alike in every process, got other answers in a second one" in refused.output
+    )
+    assert not list(Path().rglob("*.h5"))

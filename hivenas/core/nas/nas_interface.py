@@ -288,7 +288,7 @@ class NASInterface(ArchitectureObjective):
         if own or image is None:
             from hivenas.core.nas.training.probe import probe_space
 
-            probe_space(own.items(), feasible.inputs, config)
+            feasible = replace(feasible, answers=probe_space(own.items(), feasible.inputs, config))
         feasible.check()
         return feasible
 

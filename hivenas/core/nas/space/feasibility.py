@@ -34,6 +34,7 @@ class Feasibility:
         shape: height, width and channels of an image; empty where it did not matter.
         inputs: for every operation that came up, the first input that it builds on, or else the first that it does not.
         arch: the one architecture that was asked about; empty for the whole space.
+        answers: of a new network with each operation of the user's own, the same in every process.
     """
 
     size: int
@@ -43,6 +44,7 @@ class Feasibility:
     shape: Shape = ()
     inputs: Mapping[str, Shape] = field(default_factory=dict)
     arch: str = ""
+    answers: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def is_low(self) -> bool:

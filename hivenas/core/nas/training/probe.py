@@ -36,7 +36,7 @@ _RATE = 1e-3  # of learning: the configured one may be far too high for random i
 _SUBSTITUTES: tuple[tuple[Any, ...], ...] = ((), (1,), (0.5,), ("relu",))
 
 
-def probe_operation(key: str, spec: OpSpec, shape: Shape, config: EvaluationConfig) -> None:
+def probe_operation(key: str, spec: OpSpec, shape: Shape, config: EvaluationConfig) -> tuple[float, ...]:
     """Builds an operation alone and trains it a little, as the search would; one of the user's own is also saved.
 
     Args:
@@ -44,6 +44,9 @@ def probe_operation(key: str, spec: OpSpec, shape: Shape, config: EvaluationConf
         spec: the layer or cell and its arguments.
         shape: of an input that it comes to.
         config: how candidates are trained.
+
+    Returns:
+        The answers of a new network with an operation of the user's own, the same in every process; else nothing.
 
     Raises:
         ConfigError: it cannot be built or trained, or a saved one does not answer as it did.
@@ -53,16 +56,18 @@ def probe_operation(key: str, spec: OpSpec, shape: Shape, config: EvaluationConf
         network = _network(spec, shape, config, seed=1)
         if not own:
             _step(network)
+        answers = network(_images(shape), training=False).numpy() if own else np.empty(0)
     except Exception as error:  # layers may raise anything
         cause = innermost(error)
         raise refused(key, spec, cause, shape, _culprits(spec, shape, config, cause)) from error
     if own:
         _probe_own(key, spec, network, config)
+    return tuple(answers.ravel().tolist())
 
 
 def probe_space(
     operations: Iterable[tuple[str, OpSpec]], inputs: Mapping[str, Shape], config: EvaluationConfig
-) -> None:
+) -> dict[str, tuple[float, ...]]:
     """Tries operations and the optimizer before anything is trained by them.
 
     Args:
@@ -70,13 +75,15 @@ def probe_space(
         inputs: a shape that each comes to.
         config: how candidates are trained.
 
+    Returns:
+        The answers of `probe_operation` for every operation of the user's own.
+
     Raises:
         ConfigError: the first of them that cannot be built, trained, or found again when it was saved.
     """
     probe_optimizer(config)
-    for key, spec in operations:
-        if key in inputs:
-            probe_operation(key, spec, inputs[key], config)
+    answers = {key: probe_operation(key, spec, inputs[key], config) for key, spec in operations if key in inputs}
+    return {key: each for key, each in answers.items() if each}
 
 
 def probe_optimizer(config: EvaluationConfig) -> None:

@@ -8,7 +8,6 @@ from hivenas.execution.serial import SerialExecutor
 from hivenas.execution.tasks import (
     Task,
     augmented_examples,
-    describe_data,
     digest_data,
     evaluate,
     evaluate_network,
@@ -25,7 +24,6 @@ __all__ = [
     "TaskExecutor",
     "WorkerExecutor",
     "augmented_examples",
-    "describe_data",
     "digest_data",
     "evaluate",
     "evaluate_network",

@@ -25,7 +25,7 @@ class Task(Generic[T]):
     """Something to be called, and all that an executor must know of it.
 
     Args:
-        kind: of work, for logs: `evaluate`, `describe_data`, `full_train`, …
+        kind: of work, for logs: `evaluate`, `survey`, `full_train`, …
         call: importable, or a function of the main module or a closure, which travels by value.
         arguments: of the call.
         name: names the one task in logs, such as `0017-onlooker input|…|output`; empty for none. A serial search that
@@ -79,11 +79,6 @@ def evaluate_with(objective: ObjectiveInterface, proposal: Proposal, timed: bool
     """
     arguments = (ByValue(objective), proposal)
     return Task("evaluate", _evaluate_with, arguments, name=_name(proposal), needs=_needs(proposal), timed=timed)
-
-
-def describe_data(config: Config) -> Task[dict[str, Any]]:
-    """Loads the data set and says what it is."""
-    return Task("describe_data", _describe_data, (config,))
 
 
 def digest_data(config: Config) -> Task[str]:
@@ -150,10 +145,6 @@ def _evaluate_with(objective: ByValue[ObjectiveInterface], proposal: Proposal) -
     return objective.value.run(proposal)
 
 
-def _describe_data(config: Config) -> dict[str, Any]:
-    return interface_of(config).eval_strategy.data.describe()
-
-
 def _digest_data(config: Config) -> str:
     assert config.seed is not None
     return load_dataset(config.dataset, config.seed).digest()
@@ -166,7 +157,8 @@ def _on_data(digest: str, call: Callable[..., T], *arguments: Any) -> T:
 
 
 def _survey(config: Config, arch: str) -> tuple[dict[str, Any], Feasibility]:
-    return _describe_data(config), interface_of(config).check_space(arch)
+    interface = interface_of(config)
+    return interface.eval_strategy.data.describe(), interface.check_space(arch)
 
 
 def _check_space(config: Config) -> Feasibility:

@@ -13,6 +13,7 @@ from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.data.datasets import check_path
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.space.feasibility import Feasibility, own_operations
+from hivenas.core.nas.training.predictions import same_answers
 from hivenas.core.nas.training.rules import judged_epochs
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.tracker import NullTracker
@@ -132,7 +133,7 @@ def refuse_other_answers(config: Config, feasible: Feasibility) -> None:
         return
     again = _tried(config).answers
     for key, answers in feasible.answers.items():
-        if key in again and not np.allclose(answers, again[key], rtol=1e-3, atol=1e-5, equal_nan=True):
+        if key in again and not same_answers(answers, again[key]):
             raise ConfigError(
                 f"space.reference.{key} must answer alike in every process, got other answers in a second one; let "
                 "nothing outside its weights and arguments decide them: no constants drawn at random when its module "

@@ -21,7 +21,8 @@ from hivenas.core.nas.data.datasets import register_dataset
 from hivenas.core.nas.space.operations import CELLS, LAYERS, OpSpec, register_cell, register_operation
 from hivenas.core.nas.training.network import apply_operation
 from hivenas.errors import ConfigError
-from hivenas.execution import WorkerExecutor, describe_data
+from hivenas.execution import WorkerExecutor
+from hivenas.execution.tasks import survey
 from tests.executors import task
 from tests.test_end_to_end import run
 
@@ -227,7 +228,7 @@ def test_a_worker_need_not_know_a_strategy_of_the_main_module(tmp_path: Path) ->
     exec(STRATEGY, {"__name__": "__main__"})
     config = from_mapping({"colony": {"kind": "mine"}, "dataset": {"train_limit": 100}})
     with WorkerExecutor(config.execution, tmp_path / "worker.log") as executor:
-        assert executor.submit(describe_data(config)).result()["name"] == "digits"
+        assert executor.submit(survey(config)).result()[0]["name"] == "digits"
 
 
 def test_what_the_main_module_registers_must_be_picklable(tmp_path: Path) -> None:

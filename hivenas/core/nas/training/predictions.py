@@ -9,13 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hivenas.core.nas.training.failures import NotFiniteError
 
 _MISTAKES = 25
 _SMALLEST = 1e-7  # a probability of 0 has an infinite loss
 _TWO_SIDED_95 = 1.959963984540054  # quantile 0.975 of the normal distribution
+# Far above what the order of additions changes, far below what a person would call another answer.
+_RELATIVE, _ABSOLUTE = 1e-3, 1e-5
+
+
+def same_answers(one: ArrayLike, other: ArrayLike) -> bool:
+    """True where two networks answer alike, up to rounding."""
+    return np.shape(one) == np.shape(other) and bool(
+        np.allclose(one, other, rtol=_RELATIVE, atol=_ABSOLUTE, equal_nan=True)
+    )
 
 
 def wilson_interval(right: int, count: int) -> tuple[float, float]:

@@ -27,7 +27,8 @@ from hivenas.core.nas.training.checkpoints import Saved, save_state
 from hivenas.core.nas.training.failures import NotFiniteError
 from hivenas.core.nas.training.loop import Arrays, TrainingLoop, make_optimizer
 from hivenas.core.nas.training.network import apply_operation, precision
-from hivenas.core.nas.training.serving import ADVICE, same_answers
+from hivenas.core.nas.training.predictions import same_answers
+from hivenas.core.nas.training.serving import ADVICE
 from hivenas.errors import ConfigError, DiskFullError, innermost
 
 _IMAGES, _CLASSES, _EPOCHS = 8, 2, 2

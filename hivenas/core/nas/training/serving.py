@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hivenas.core.files import written_whole
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.training.network import serving_model
-from hivenas.core.nas.training.predictions import TestPredictions
+from hivenas.core.nas.training.predictions import TestPredictions, same_answers
 from hivenas.errors import innermost
 
 ADVICE = (
@@ -21,17 +21,10 @@ ADVICE = (
 )
 _BATCH = 256
 _COMPARED = 1_024  # images of the test split
-# Far above what the order of additions changes, far below what a person would call another answer.
-_RELATIVE, _ABSOLUTE = 1e-3, 1e-5
 
 
 class UnfaithfulModelError(Exception):
     """A saved model cannot be loaded, or does not answer as the network that was tested."""
-
-
-def same_answers(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    """True where two networks answer alike, up to rounding."""
-    return one.shape == other.shape and bool(np.allclose(one, other, rtol=_RELATIVE, atol=_ABSOLUTE, equal_nan=True))
 
 
 def serve(network: keras.Model, data: Dataset, model: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the errors of stores mean, one table for all of them: away, refusing, or not what they were taken for."""
+"""The meaning of stores' errors, one table for all of them: away, refusing, or not what they were taken for."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class _Rule:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What an error, and those that led to it, bear: HTTP statuses, numbers of the system, words."""
+    """The facts that an error, and those that led to it, bear: HTTP statuses, numbers of the system, words."""
 
     statuses: frozenset[int]
     errnos: frozenset[int]

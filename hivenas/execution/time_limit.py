@@ -63,7 +63,7 @@ class TimeLimit(contextlib.AbstractContextManager["TimeLimit"]):
         self._process.kill()
 
     def _worker_is_stopped(self) -> bool:
-        """Whether the worker alone is stopped, where the system tells; how it ends is left for others to hear."""
+        """True while the worker alone is stopped, where the system tells; its end is left for others to hear."""
         if sys.platform == "win32" or not hasattr(os, "waitid"):
             return False
         with contextlib.suppress(ChildProcessError):

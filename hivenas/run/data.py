@@ -63,19 +63,20 @@ def first_digest(config: Config, executor: TaskExecutor, folder: ResultsFolder) 
         return other.submit(task).result()
 
 
-def surveyed_data(config: Config, executor: TaskExecutor) -> Mapping[str, Any]:
-    """The images as a worker describes them that has loaded them and tried the space on them.
+def surveyed_data(config: Config, executor: TaskExecutor, arch: str = "") -> Mapping[str, Any]:
+    """The images as a worker describes them that has loaded them and tried the space, or an architecture, on them.
 
     Args:
         config: the configuration, with the run's seed.
-        executor: of the search.
+        executor: carries it out.
+        arch: the one architecture to try; empty for the whole space.
 
     Raises:
         ConfigError: something in the space cannot be built, trained or saved.
         DatasetError: data that cannot be found, or cannot be trained on.
     """
     with with_source(config):
-        data, feasible = executor.submit(tasks.survey(config)).result()
+        data, feasible = executor.submit(tasks.survey(config, arch)).result()
         refuse_other_answers(config, feasible)
     say_share(feasible, bounded=config.space.is_bounded)
     return data

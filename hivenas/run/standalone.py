@@ -9,10 +9,8 @@ from hivenas.config import Config
 from hivenas.core.seeds import drawn_seed
 from hivenas.errors import TrackingError
 from hivenas.execution import make_executor, tasks
-from hivenas.objectives.factory import with_source
-from hivenas.run.data import first_digest, settle_data
+from hivenas.run.data import first_digest, settle_data, surveyed_data
 from hivenas.run.final_training import FullTraining, message_of, trained_of
-from hivenas.run.plan import refuse_other_answers
 from hivenas.run.result import Trained
 from hivenas.run.tracked import open_tracker, publisher, send_all
 from hivenas.storage import Outbox, open_folder, recorded_digest
@@ -56,9 +54,7 @@ def train_alone(config: Config, training: StandaloneTraining) -> Trained:
         recorded = ledger.state.seed if ledger.state.has_begun and config.seed is None else config.seed
         seeded = config.model_copy(update={"seed": drawn_seed(recorded)})
         first = recorded_digest(ledger, seeded) or first_digest(seeded, executor, ledger.folder)
-        with with_source(config):
-            data, feasible = executor.submit(tasks.survey(seeded, training.arch)).result()
-            refuse_other_answers(seeded, feasible)
+        data = surveyed_data(seeded, executor, training.arch)
         task = tasks.full_training(seeded, training.arch, training.weights_filename)
         evaluation = settle_data(seeded, executor, data, first).submit(task).result()
         message = message_of(

@@ -41,7 +41,7 @@ class Owner:
 
     @classmethod
     def read(cls, text: str) -> Owner | None:
-        """What `text` gave; None for nothing, or what another version wrote."""
+        """The owner that `text` wrote; None for nothing, or for what another version wrote."""
         try:
             return cls(**json.loads(text))
         except (ValueError, TypeError):

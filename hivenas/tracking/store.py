@@ -139,7 +139,7 @@ def refuse_shared(address: str) -> None:
 
 
 def _identity(address: str) -> tuple[object, ...]:
-    """What two addresses of one database have in common, however they are written."""
+    """The part that two addresses of one database have in common, however they are written."""
     if address.startswith("journal:"):
         return "file", os.path.realpath(address.removeprefix("journal:"))
     try:

@@ -1,4 +1,4 @@
-"""What a store's errors mean, and addresses that are none."""
+"""The meaning of a store's errors, and addresses that are none."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ def test_without_an_active_run_it_stands_in_the_experiment_of_its_name(tiny: dic
 
 
 def in_threads(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """What calls give that begin at once, each in a thread of its own."""
+    """The results of calls that begin at once, each in a thread of its own."""
     begin = threading.Barrier(len(calls))
 
     def call(each: Callable[[], Any]) -> Any:

@@ -222,7 +222,7 @@ def _kind_of_unread(file: Path) -> str:
 
 
 def _named(entry: Path) -> str:
-    """What a file that is ignored is called where it is counted."""
+    """The name by which a file that is ignored is counted."""
     if entry.name.startswith("."):
         return "hidden"
     if not _is_users(entry):

@@ -146,7 +146,7 @@ def _drawn_by_shares(y: Labels, counts: NDArray[np.intp], wanted: Wanted) -> tup
 
 
 def _quotas(counts: NDArray[np.intp], wanted: Wanted) -> NDArray[np.intp] | None:
-    """How many images of each class the part gets; None where no numbers will do."""
+    """The number of images of each class that the part gets; None where no numbers will do."""
     lowest = np.full(len(counts), wanted.least)
     highest = counts - (1 if wanted.rest_is_used else 0)
     if (lowest > highest).any() or (not wanted.rest_is_used and lowest.sum() > wanted.size):

@@ -138,7 +138,7 @@ CHANGED: dict[str, Any] = {
 
 
 def stepped(arguments: dict[str, Any], mixed: bool) -> list[float]:
-    """What two steps make of a weight, the second one smaller."""
+    """A weight after two steps, the second one smaller."""
     weight = keras.Variable(np.array([1.0, -2.0], np.float32))
     optimizer = make_optimizer(OptimizerConfig.model_validate(arguments))
     if mixed:

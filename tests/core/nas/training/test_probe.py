@@ -1,4 +1,4 @@
-"""What is refused before anything is trained: values that Keras cannot use, and layers that are not what is saved."""
+"""Refusals before anything is trained: values that Keras cannot use, and layers that are not what is saved."""
 
 from __future__ import annotations
 

@@ -161,6 +161,7 @@ def _search_with_keras_tuner(method: str, config: Config, evaluations: int, seed
 
     from hivenas.core.nas.nas_interface import NASInterface
     from hivenas.core.nas.space.architecture import Chain
+    from hivenas.core.nas.space.frame import Frame
     from hivenas.core.nas.training.loop import learning_rate, make_optimizer
     from hivenas.core.nas.training.network import build_network
     from hivenas.core.tracker import NullTracker
@@ -178,8 +179,7 @@ def _search_with_keras_tuner(method: str, config: Config, evaluations: int, seed
             interface.search_space.reference,
             shape=data.shape,
             classes=data.classes,
-            input_stem=space.input_stem,
-            output_stem=space.output_stem,
+            frame=Frame.of(space),
             seed=1_000 * seed + next(built),
         )
         network.compile(make_optimizer(evaluation.optimizer), "sparse_categorical_crossentropy", metrics=["accuracy"])

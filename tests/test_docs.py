@@ -230,7 +230,7 @@ def test_the_page_of_the_configuration_has_every_key_with_its_meaning() -> None:
         if section == "evaluation.optimizer":
             section, name = "evaluation", "optimizer"
         assert f"| `{name}` |" in sections[section or "The search"]
-    assert "| `depth` | `5` | whole number ≥ 1, ≤ 100 | operations in an architecture" in sections["space"]
+    assert "| `depth` | `6` | whole number ≥ 1, ≤ 100 | operations in an architecture" in sections["space"]
     assert "| `null` | whole number ≥ 10 or `null` |" in sections["dataset"]
 
 

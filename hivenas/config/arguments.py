@@ -29,6 +29,9 @@ _LARGEST: Mapping[str, int] = {
     "reg_filters": 65_536,
     "units": 65_536,
     "block_count": 100,
+    "convolutions": 100,
+    "expansion": 64,
+    "largest": 4096,
     "depth_multiplier": 1024,
     "kernel_size": 1024,
     "pool_size": 1024,
@@ -47,9 +50,11 @@ _RANGES: Mapping[str, tuple[float, float, bool]] = {
     "beta_2": (0.0, 1.0, False),
     "epsilon": (0.0, 1.0, True),
     "weight_decay": (0.0, math.inf, True),
+    "ratio": (0.0, 64.0, True),
+    "l2": (0.0, 1.0, True),
 }
 _SWITCHES = frozenset(
-    ("nesterov", "amsgrad", "centered", "use_bias", "center", "scale", "keepdims", "renorm", "trainable")
+    ("nesterov", "amsgrad", "centered", "use_bias", "center", "scale", "keepdims", "renorm", "trainable", "squeeze")
 )
 
 

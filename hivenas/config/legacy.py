@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hivenas.config.legacy_operations import Notes, operation, optimizer, plain, simplified
+from hivenas.config.presets import PLAIN
 from hivenas.config.registry import DATASETS
 from hivenas.config.text import nearest, put, shown
 from hivenas.errors import ConfigError
@@ -144,6 +145,7 @@ def translate(data: Mapping[str, Any], source: str) -> Translation:
         put(today, new.split("."), converted(file[old]), f"{old}, {source}")
     given |= _learning(file, today["evaluation"], notes)
     space = today.setdefault("space", {})
+    space["preset"] = PLAIN
     if "OPERATIONS" in file:
         old_keys |= _operations(file["OPERATIONS"], space, notes)
     for stem in ("input_stem", "output_stem"):

@@ -22,6 +22,7 @@ from hivenas.config.arguments import (
     one_rate,
     rgb_of,
 )
+from hivenas.config.presets import DEFAULT_PRESET, PLAIN, PRESETS, WIDTH
 from hivenas.config.registry import DATASETS, EXECUTORS, STRATEGIES
 from hivenas.config.strategies import STRATEGY_KINDS
 from hivenas.config.text import nearest
@@ -34,6 +35,7 @@ Pixels = Annotated[int, Field(ge=1, le=4096)]
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Processors = Annotated[int, Field(ge=1, le=1024)]
+Stem = Annotated[tuple[str, ...], Field(strict=False)]
 Names = Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(strict=False, min_length=1)]
 
 BUILT_IN_DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")
@@ -115,12 +117,16 @@ class DatasetConfig(Section):
 class SpaceConfig(Section):
     """`space`: which architectures there are."""
 
-    preset: Literal["layerwise", "cells"] | None = "layerwise"
-    depth: Annotated[int, Field(ge=1, le=100)] = 5
+    preset: Annotated[str | None, Field(json_schema_extra={"enum": [*PRESETS, None]})] = DEFAULT_PRESET
+    depth: Annotated[int, Field(ge=1, le=100)] = PRESETS[DEFAULT_PRESET].depth
     operations: Names | None = None
     reference: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    input_stem: Annotated[tuple[str, ...], Field(strict=False)] = ("conv3x3_32bnrelu",)
-    output_stem: Annotated[tuple[str, ...], Field(strict=False)] = ("global_avg_pool",)
+    input_stem: Stem = PRESETS[DEFAULT_PRESET].input_stem
+    output_stem: Stem = PRESETS[DEFAULT_PRESET].output_stem
+    stages: Annotated[int, Field(ge=1, le=100)] = PRESETS[DEFAULT_PRESET].stages
+    stage_stem: Stem = PRESETS[DEFAULT_PRESET].stage_stem
+    width: Annotated[int, Field(ge=1, le=65_536)] = WIDTH
+    l2: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
     skip_rate: Fraction = 0.0
     max_params: Positive | None = None
     max_macs: Positive | None = None
@@ -149,11 +155,35 @@ class SpaceConfig(Section):
             check_operation(key, arguments)
         return reference
 
+    @field_validator("preset")
+    @classmethod
+    def _known_preset(cls, preset: str | None) -> str | None:
+        if preset is not None and preset not in PRESETS:
+            raise ValueError(f"must be one of {', '.join(PRESETS)} or null, got {preset!r}{nearest(preset, PRESETS)}")
+        return preset
+
     @model_validator(mode="after")
     def _has_operations(self) -> Self:
         if self.preset is None and self.operations is None:
             raise ValueError("space.operations must be given when space.preset is null; list some or set a preset")
         return self
+
+    @model_validator(mode="after")
+    def _as_its_preset(self) -> Self:
+        """Resolves what is left out to what the preset has, which is what is recorded."""
+        preset = PLAIN if self.operations and "preset" not in self.model_fields_set else self.preset
+        found = PRESETS[preset or PLAIN]
+        # Not by assignment: which of them were given stays known, for overrides that come later.
+        self.__dict__["preset"] = preset
+        for key in ("depth", "input_stem", "output_stem", "stages", "stage_stem"):
+            if key not in self.model_fields_set:
+                self.__dict__[key] = getattr(found, key)
+        return self
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Keys of the operations to choose from: `operations`, or the preset's."""
+        return self.operations or PRESETS[self.preset or PLAIN].operations
 
 
 _OPTIMIZER: Mapping[str, Any] = {"op": "SGD", "momentum": 0.9, "nesterov": True}

@@ -39,7 +39,6 @@ READERS: tuple[Reader, ...] = (
     Reader(("evaluation.act.",), "evaluation.stopping", ("act",)),
     Reader(("evaluation.median.",), "evaluation.stopping", ("median",)),
     Reader(("evaluation.inherit_epochs",), "evaluation.inherit", ("true",)),
-    Reader(("space.preset",), "space.operations", ("null",)),
     Reader(("colony.employee_ratio", "colony.abandonment_limit"), "colony.kind", _WITHOUT_ROLES, otherwise=True),
     Reader(("evaluation.first_look", "evaluation.inherit"), "colony.kind", ("random",), otherwise=True),
     Reader(_PUBLISHED, "registry.register", ("true",)),

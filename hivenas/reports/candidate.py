@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from hivenas.config import SpaceConfig
 from hivenas.core.nas.space.architecture import Chain, decode
+from hivenas.core.nas.space.frame import Frame
 from hivenas.core.nas.space.operations import reference_space
 from hivenas.core.nas.space.outline import Outline, Outliner, changes
 from hivenas.core.records import Evaluation, Proposal
@@ -42,7 +43,7 @@ class CandidatePages:
             data: what `Dataset.describe` says, of which `shape` and `classes` are needed; without it layers have no
                 sizes.
         """
-        reference = reference_space(space.reference)
+        reference = reference_space(space.reference, width=space.width, l2=space.l2)
         image = None
         if data:
             height, width, channels = data["shape"]
@@ -51,8 +52,7 @@ class CandidatePages:
             reference,
             shape=image,
             classes=data.get("classes", 0),
-            input_stem=space.input_stem,
-            output_stem=space.output_stem,
+            frame=Frame.of(space),
         )
         return cls(outliner, lambda arch: decode(arch, reference))
 

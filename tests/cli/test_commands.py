@@ -226,7 +226,7 @@ def test_report_needs_neither_data_nor_operations(tmp_path: Path, monkeypatch: p
 
 
 def test_check_prints_the_resolved_configuration_and_the_plan(tmp_path: Path) -> None:
-    file = write(tmp_path, "space: {depth: 2, skip_rate: 0.1}\ncolony: {iterations: 3}\n")
+    file = write(tmp_path, "space: {preset: layerwise, depth: 2, skip_rate: 0.1}\ncolony: {iterations: 3}\n")
     result = invoke("check", "--config", file, "--set", "evaluation.epochs=4 name=mine")
     assert result.exit_code == 0
     resolved = yaml.safe_load(result.output)

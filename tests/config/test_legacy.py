@@ -12,8 +12,9 @@ from click.testing import CliRunner
 from hivenas.cli.commands import main
 from hivenas.config import Config, load, registry
 from hivenas.config.legacy import is_ancestral, translate
+from hivenas.config.presets import PRESETS
 from hivenas.core.nas.nas_interface import NASInterface
-from hivenas.core.nas.space.operations import PRESETS, REFERENCE_SPACE, reference_space
+from hivenas.core.nas.space.operations import REFERENCE_SPACE, reference_space
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError
 
@@ -43,7 +44,7 @@ def test_the_default_file_loads_and_warns_about_exactly_the_keys_without_a_meani
     config = load(FILE)
     assert [warning.split()[0] for warning in config.warnings] == DEAD
     assert all(str(FILE) in warning and "\n" not in warning for warning in config.warnings)
-    assert config.space.operations == PRESETS["layerwise"]
+    assert config.space.operations == PRESETS["layerwise"].operations
     assert config.seed is None
     assert config.dataset.name == "cifar10"
     assert config.evaluation.optimizer.arguments == {"momentum": 0.9, "nesterov": True}
@@ -81,8 +82,7 @@ def test_what_the_default_file_samples_builds() -> None:
             space.reference,
             shape=(32, 32, 3),
             classes=10,
-            input_stem=space.input_stem,
-            output_stem=space.output_stem,
+            frame=space.frame,
             seed=1,
         )
         assert network.get_layer("output3").output.shape == (None, 64)

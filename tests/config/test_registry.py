@@ -18,7 +18,8 @@ from hivenas.cli.commands import main
 from hivenas.config import ExecutionConfig, from_mapping, registry
 from hivenas.config.registry import import_modules, registered_modules
 from hivenas.core.nas.data.datasets import register_dataset
-from hivenas.core.nas.space.operations import CELLS, LAYERS, OpSpec, register_cell, register_operation
+from hivenas.core.nas.space.cells import CELLS
+from hivenas.core.nas.space.operations import LAYERS, OpSpec, register_cell, register_operation
 from hivenas.core.nas.training.network import apply_operation
 from hivenas.errors import ConfigError
 from hivenas.execution import WorkerExecutor
@@ -318,7 +319,7 @@ WRONG_ARGUMENTS = [
         {"op": "ConvBnReLU", "filters": 8, "kernel": 3},
         r"no argument 'kernel' for ConvBnReLU; did you mean 'kernel_size'",
     ),
-    ({"op": "ConvBnReLU", "filters": 8, "kernel_size": 3, "block_count": 1}, "choose among filters, kernel_size$"),
+    ({"op": "ConvBnReLU", "filters": 8, "kernel_size": 3, "block_count": 1}, "choose among filters, kernel_size, l2$"),
     ({"op": "ResidualConvBnReLU", "filters": 8}, r"space\.reference\.mine\.kernel_size must be given"),
     ({"op": "Conv2D", "name": "x"}, r"space\.reference\.mine\.name is given by the place in the network; remove it"),
 ]

@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from hivenas.core.nas.space.architecture import Chain
+from hivenas.core.nas.space.frame import Frame
 from hivenas.core.nas.space.operations import reference_space
 from hivenas.core.nas.space.outline import Outline, Outliner, Skip
 from hivenas.reports.diagram import as_lines, as_svg, lanes
@@ -14,7 +15,7 @@ REFERENCE = reference_space({})
 
 
 def outline(operations: tuple[str, ...], skips: tuple[int, ...]) -> Outline:
-    return Outliner(REFERENCE, shape=(8, 8, 1), classes=10, output_stem=("global_avg_pool",)).of(
+    return Outliner(REFERENCE, shape=(8, 8, 1), classes=10, frame=Frame(output_stem=("global_avg_pool",))).of(
         Chain(operations, skips)
     )
 

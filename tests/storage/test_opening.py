@@ -289,10 +289,10 @@ def test_evaluations_from_python_do_not_go_into_a_search(tmp_path: Path) -> None
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"evaluation": {"epochs": 6}}, "evaluation.epochs=5, got evaluation.epochs=6"),
-    ({"space": {"depth": 6}}, "space.depth=5, got space.depth=6"),
-    ({"space": {"preset": "cells"}}, "space.preset=layerwise, got space.preset=cells"),
+    ({"space": {"depth": 5}}, "space.depth=6, got space.depth=5"),
+    ({"space": {"preset": "mobile"}}, "space.preset=residual, got space.preset=mobile"),
     (
-        {"space": {"operations": ["identity", "dropout"]}},
+        {"space": {"preset": "residual", "operations": ["identity", "dropout"]}},
         "space.operations=null, got space.operations=identity, dropout",
     ),
     ({"colony": {"size": 8}}, "colony.size=7, got colony.size=8"),
@@ -300,7 +300,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"objective": "sphere_min"}, "objective=nas, got objective=sphere_min"),
     ({"dataset": {"train_limit": 100}}, "dataset.train_limit=null, got dataset.train_limit=100"),
     ({"evaluation": {"optimizer": {"op": "Adam"}}}, "evaluation.optimizer.momentum=0.9, got"),
-    ({"space": {"depth": 6}, "colony": {"size": 8}}, "colony.size=7, got colony.size=8 (and 1 more)"),
+    ({"space": {"depth": 5}, "colony": {"size": 8}}, "colony.size=7, got colony.size=8 (and 1 more)"),
 ]
 
 

@@ -15,10 +15,11 @@ from hivenas.core.folder import weights_name
 from hivenas.core.history import History
 from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.feasibility import Feasibility, own_operations
+from hivenas.core.nas.space.layer_sizes import Shape, Size
 from hivenas.core.nas.space.operations import OpSpec
 from hivenas.core.nas.space.parameters import run_parameters, space_parameters
 from hivenas.core.nas.space.search_space import Image, NASSearchSpace
-from hivenas.core.nas.space.sizes import NetworkSizes, Shape, Size
+from hivenas.core.nas.space.sizes import NetworkSizes
 from hivenas.core.nas.training.exclusive import ONE_AT_A_TIME
 from hivenas.core.nas.training.failures import failed_training
 from hivenas.core.nas.training.inheritance import inherited_age, inherited_state
@@ -276,14 +277,7 @@ class NASInterface(ArchitectureObjective):
         own = dict(own_operations(space, chain))  # without any all builds, and of the optimizer the values are checked
         if own or chain:
             shape, classes = image() if image else self._image()
-            sizes = NetworkSizes(
-                space.reference,
-                shape=shape,
-                classes=classes,
-                input_stem=space.input_stem,
-                output_stem=space.output_stem,
-                measure=_measure,
-            )
+            sizes = NetworkSizes(space.reference, shape=shape, classes=classes, frame=space.frame, measure=_measure)
             feasible = Feasibility.of(space, sizes, shape, chain)
         if own or image is None:
             from hivenas.core.nas.training.probe import probe_space

@@ -18,7 +18,7 @@ from hivenas.core.tracker import NullTracker
 from hivenas.errors import ArchitectureError, ConfigError
 from hivenas.storage import read_ledger
 
-SPACE = {"depth": 2}
+SPACE = {"preset": "layerwise", "depth": 2}
 ARCH = "input|sep3x3_32|dropout|output"
 FIVE = {"fitness", "epochs", "filename", "params", "momentum"}
 
@@ -61,7 +61,7 @@ def test_it_is_an_objective_that_is_maximised() -> None:
     interface = NASInterface(tracker=NullTracker())
     assert isinstance(interface, ObjectiveInterface)
     assert interface.is_minimize is False
-    assert interface.search_space.depth == 5
+    assert interface.search_space.depth == 6
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def in_threads(calls: Sequence[Callable[[], Any]]) -> list[Any]:
 @pytest.mark.slow
 def test_calls_from_several_threads_give_what_calls_one_after_another_give(tiny: dict[str, Any]) -> None:
     def interface(name: str, **settings: Any) -> NASInterface:
-        return NASInterface({"depth": 2}, {**tiny, "name": name, **settings}, tracker=NullTracker())
+        return NASInterface(SPACE, {**tiny, "name": name, **settings}, tracker=NullTracker())
 
     alone = interface("alone")
     candidates = [ARCH, "input|sep3x3_32|sep3x3_32|output", "input|dropout|dropout|output"]

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from hivenas.config import registry
 from hivenas.config.text import cut, shown
 from hivenas.core.nas.space.architecture import Chain
-from hivenas.core.nas.space.operations import REFERENCE_SPACE, OpSpec
+from hivenas.core.nas.space.layer_sizes import Shape
+from hivenas.core.nas.space.operations import OpSpec
 from hivenas.core.nas.space.search_space import NASSearchSpace
-from hivenas.core.nas.space.sizes import NetworkSizes, Shape
+from hivenas.core.nas.space.sizes import NetworkSizes
 from hivenas.errors import ArchitectureError, ConfigError
 
 FEW = 0.9  # a share below which a search wastes so much of its budget that it should be said aloud
@@ -116,8 +117,9 @@ def own_operations(space: NASSearchSpace, arch: Chain | None = None) -> Iterator
     Built-in ones fit every image and have sound arguments, as the tests hold.
     """
     operations = arch.operations if arch else space.operations
-    for key in dict.fromkeys((*space.input_stem, *operations, *space.output_stem)):
-        if space.reference[key] != REFERENCE_SPACE.get(key):
+    frame = space.frame
+    for key in dict.fromkeys((*frame.input_stem, *frame.between, *operations, *frame.output_stem)):
+        if space.reference[key] != space.built_in.get(key):
             yield key, space.reference[key]
 
 

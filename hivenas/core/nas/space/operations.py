@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar, overload
 
 from hivenas.config import registry
 from hivenas.config.arguments import check_value
+from hivenas.config.presets import WIDTH
 from hivenas.config.text import nearest
+from hivenas.core.nas.space.cells import CELLS
 from hivenas.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-# Cells with their arguments: those that must be given, those that may be.
-CELL_ARGUMENTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyType(
-    {
-        "ConvBnReLU": (("filters", "kernel_size"), ()),
-        "ConvBnReLUAvgPool": (("filters", "kernel_size"), ("pool_size", "pool_strides")),
-        "ResidualConvBnReLU": (("filters", "kernel_size"), ("reg_filters", "block_count")),
-    }
-)
-CELLS = tuple(CELL_ARGUMENTS)
 
 
 def _weights(*names: str) -> tuple[str, ...]:
@@ -103,7 +95,7 @@ def _check_arguments(key: str, op: str, arguments: Mapping[str, Any]) -> None:
     """Refuses arguments that no network could be built with, as far as that is known without Keras."""
     if "name" in arguments:
         raise ConfigError(f"space.reference.{key}.name is given by the place in the network; remove it")
-    known = LAYER_ARGUMENTS.get(op) or CELL_ARGUMENTS.get(op)
+    known = _arguments(op)
     if known is None:
         return
     if "seed" in arguments:
@@ -121,6 +113,12 @@ def _check_arguments(key: str, op: str, arguments: Mapping[str, Any]) -> None:
             check_value(f"space.reference.{key}", argument, value)
         except ValueError as error:
             raise ConfigError(str(error)) from None
+
+
+def _arguments(op: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Arguments that must be given, and that may be; None for what was registered."""
+    cell = CELLS.get(op)
+    return (cell.needed, cell.optional) if cell else LAYER_ARGUMENTS.get(op)
 
 
 def _check_names(
@@ -211,7 +209,7 @@ def _register(
                 f"{name!r} must stand for a class or a function that makes layers, got {given!r}; pass one"
             )
 
-    return registry.register(name, entry, LAYERS + CELLS, check)
+    return registry.register(name, entry, (*LAYERS, *CELLS), check)
 
 
 def _spec(op: str, **arguments: Any) -> OpSpec:
@@ -219,7 +217,7 @@ def _spec(op: str, **arguments: Any) -> OpSpec:
 
 
 def _reference_space() -> dict[str, OpSpec]:
-    """Every built-in key; sizes and filters follow from the names.
+    """Every built-in key but those of pre-activation blocks; sizes and filters follow from the names.
 
     Plain convolutions pad `same`: with `valid` padding five of them would not fit on an 8×8 image, and every
     architecture of the space has to build. Global pooling keeps its two image axes for the same reason.
@@ -257,37 +255,54 @@ def _reference_space() -> dict[str, OpSpec]:
     return space
 
 
-REFERENCE_SPACE: Mapping[str, OpSpec] = MappingProxyType(_reference_space())
-
-PRESETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "layerwise": (
-            "sep5x5_128",
-            "sep3x3_128",
-            "sep5x5_64",
-            "sep3x3_64",
-            "sep5x5_32",
-            "sep3x3_32",
-            "max_pool3x3",
-            "avg_pool3x3",
-            "dropout",
-            "identity",
-        ),
-        "cells": (
-            "conv3x3_64bnreluavgpool",
-            "resx2reg_32_conv3x3_64bnrelu",
-            "conv3x3_128bnreluavgpool",
-            "conv3x3_256bnreluavgpool",
-            "resx1reg_128_conv3x3_256bnrelu",
-            "resx1reg_128_conv3x3_128bnrelu",
-        ),
-    }
-)
+def _blocks() -> Iterator[tuple[str, OpSpec]]:
+    """The blocks that keep the shape of their input, and what stands before, between and after them."""
+    yield "stem", _spec("ConvStem", filters=WIDTH, largest=24)
+    yield "down", _spec("DownSampling")
+    yield "bn_relu", _spec("BnReLU")
+    for size in (3, 5):
+        yield f"res{size}x{size}", _spec("ResidualBlock", kernel_size=size)
+        yield f"res{size}x{size}_half", _spec("ResidualBlock", kernel_size=size, ratio=0.5)
+        yield f"res{size}x{size}_double", _spec("ResidualBlock", kernel_size=size, ratio=2.0)
+        yield f"res{size}x{size}_single", _spec("ResidualBlock", kernel_size=size, convolutions=1)
+        yield f"res{size}x{size}_se", _spec("ResidualBlock", kernel_size=size, squeeze=True)
+        yield f"res{size}x{size}_bottleneck", _spec("BottleneckBlock", kernel_size=size)
+        for expansion in (2, 4, 6):
+            inverted: dict[str, Any] = {"kernel_size": size, "expansion": expansion}
+            key = f"mobile{size}x{size}_{expansion}"
+            yield key, _spec("InvertedResidual", **inverted)
+            yield f"{key}_hswish", _spec("InvertedResidual", activation="hard_swish", **inverted)
+            yield f"{key}_se", _spec("InvertedResidual", squeeze=True, **inverted)
+            yield f"{key}_se_hswish", _spec("InvertedResidual", activation="hard_swish", squeeze=True, **inverted)
 
 
-def reference_space(extra: Mapping[str, Mapping[str, Any]]) -> dict[str, OpSpec]:
+REFERENCE_SPACE: Mapping[str, OpSpec] = MappingProxyType(_reference_space() | dict(_blocks()))
+
+
+def built_in_space(width: int = WIDTH, l2: float | None = None) -> dict[str, OpSpec]:
+    """The built-in operations of a configuration.
+
+    Args:
+        width: filters of the stem of pre-activation blocks, `space.width`.
+        l2: factor of the L2 regularisation of the cells' kernels, `space.l2`; None for that of each cell.
+    """
+    return {key: _configured(spec, width, l2) for key, spec in REFERENCE_SPACE.items()}
+
+
+def _configured(spec: OpSpec, width: int, l2: float | None) -> OpSpec:
+    more: dict[str, Any] = {"filters": width} if spec.op == "ConvStem" else {}
+    cell = CELLS.get(spec.op)
+    if l2 is not None and cell and "l2" in cell.optional:
+        more["l2"] = l2
+    return _spec(spec.op, **{**spec.arguments, **more}) if more else spec
+
+
+def reference_space(
+    extra: Mapping[str, Mapping[str, Any]], *, width: int = WIDTH, l2: float | None = None
+) -> dict[str, OpSpec]:
     """The built-in operations with those of a configuration's `space.reference` added or put in their place."""
-    return dict(REFERENCE_SPACE) | {key: OpSpec.from_mapping(key, mapping) for key, mapping in extra.items()}
+    own = {key: OpSpec.from_mapping(key, mapping) for key, mapping in extra.items()}
+    return built_in_space(width, l2) | own
 
 
 def check_keys(where: str, keys: Iterable[str], known: Mapping[str, OpSpec]) -> None:

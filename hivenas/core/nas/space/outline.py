@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from hivenas.core.nas.space.architecture import Chain
+from hivenas.core.nas.space.frame import BARE, Frame
+from hivenas.core.nas.space.layer_sizes import DoesNotBuildError, Shape, Size
 from hivenas.core.nas.space.operations import OpSpec
-from hivenas.core.nas.space.sizes import DoesNotBuildError, Shape, Size, operation_size
+from hivenas.core.nas.space.sizes import operation_size
 
 T = TypeVar("T")
 Part = Literal["image", "stem", "operation", "classes"]
@@ -65,8 +67,7 @@ class Outliner:
         reference: what operation keys stand for; empty where that is not known, as in a recorded table.
         shape: height, width and channels of an image; None where it is not known.
         classes: number of classes.
-        input_stem: operation keys before every architecture.
-        output_stem: operation keys after it.
+        frame: the operations around every architecture, and between its stages.
     """
 
     def __init__(
@@ -75,25 +76,28 @@ class Outliner:
         *,
         shape: tuple[int, int, int] | None = None,
         classes: int = 0,
-        input_stem: Sequence[str] = (),
-        output_stem: Sequence[str] = (),
+        frame: Frame = BARE,
     ) -> None:
         self._reference = reference
         self._shape = shape
         self._classes = classes
-        self._input_stem = tuple(input_stem)
-        self._output_stem = tuple(output_stem)
+        self._frame = frame
 
     def of(self, chain: Chain) -> Outline:
         """The outline of an architecture; after an operation whose size is not known without building it, no sizes."""
         layers = [Layer("image", "image", shape=self._shape, params=0)] if self._shape else [Layer("input", "image")]
-        layers += self._following(layers[-1], self._input_stem, "stem")
-        first = len(layers)
-        layers += self._following(layers[-1], chain.operations, "operation")
-        layers += self._following(layers[-1], self._output_stem, "stem")
+        layers += self._following(layers[-1], self._frame.input_stem, "stem")
+        starts = self._frame.starts(len(chain.operations))
+        lines: list[int] = []  # of the operations
+        for layer, key in enumerate(chain.operations, start=1):
+            if layer in starts:
+                layers += self._following(layers[-1], self._frame.stage_stem, "stem")
+            lines.append(len(layers))
+            layers += self._following(layers[-1], (key,), "operation")
+        layers += self._following(layers[-1], self._frame.output_stem, "stem")
         layers.append(self._head(layers[-1]))
         skips = [
-            _skip(layers, first + place - 1, first + place + span - 1) for place, span in enumerate(chain.skips) if span
+            _skip(layers, lines[place] - 1, lines[place + span - 1]) for place, span in enumerate(chain.skips) if span
         ]
         return Outline(tuple(layers), tuple(skips))
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from hivenas.config import SpaceConfig
 from hivenas.core.nas.space.architecture import decode
-from hivenas.core.nas.space.operations import PRESETS
 from hivenas.core.parameters import Parameters
 
 
@@ -16,8 +15,7 @@ def space_parameters(space: SpaceConfig) -> Parameters:
     Args:
         space: the `space` section of a configuration; limits to the size of networks change no choice.
     """
-    operations = tuple(space.operations or PRESETS[space.preset or "layerwise"])
-    choices = {f"op_{layer:02d}": operations for layer in range(space.depth)}
+    choices = {f"op_{layer:02d}": space.choices for layer in range(space.depth)}
     for layer in range(space.depth) if space.skip_rate else ():
         spans = range(1, space.depth - layer + 1)
         choices[f"skip_{layer:02d}"] = ("none", *(f"sc_{span}" for span in spans))

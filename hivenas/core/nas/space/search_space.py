@@ -11,7 +11,8 @@ import numpy as np
 from hivenas.config import SpaceConfig
 from hivenas.config.text import cut
 from hivenas.core.nas.space.architecture import Chain, decode
-from hivenas.core.nas.space.operations import PRESETS, check_keys, reference_space
+from hivenas.core.nas.space.frame import Frame
+from hivenas.core.nas.space.operations import built_in_space, check_keys, reference_space
 from hivenas.core.nas.space.sizes import Measure, NetworkSizes, SizeGuards
 from hivenas.errors import ArchitectureError, ConfigError
 
@@ -58,14 +59,14 @@ class NASSearchSpace:
     ) -> None:
         self.depth = config.depth
         self.skip_rate = config.skip_rate
-        self.reference = reference_space(config.reference)
-        self.operations = config.operations or PRESETS[config.preset or "layerwise"]
-        self.input_stem = config.input_stem
-        self.output_stem = config.output_stem
+        self.reference = reference_space(config.reference, width=config.width, l2=config.l2)
+        self.built_in = built_in_space(config.width, config.l2)
+        self.operations = config.choices
+        self.frame = Frame.of(config)
         self.rng = rng
         check_keys("space.operations", self.operations, self.reference)
-        check_keys("space.input_stem", self.input_stem, self.reference)
-        check_keys("space.output_stem", self.output_stem, self.reference)
+        for key in ("input_stem", "output_stem", "stage_stem"):
+            check_keys(f"space.{key}", getattr(self.frame, key), self.reference)
         if len(self.operations) == 1 and not self.skip_rate:
             raise ConfigError(
                 f"a space of one operation needs skip connections to have neighbours, got "
@@ -86,14 +87,7 @@ class NASSearchSpace:
                 f"with max_params={config.max_params} and max_macs={config.max_macs}; give image=((8, 8, 1), 10)"
             )
         shape, classes = image
-        sizes = NetworkSizes(
-            self.reference,
-            shape=shape,
-            classes=classes,
-            input_stem=self.input_stem,
-            output_stem=self.output_stem,
-            measure=measure,
-        )
+        sizes = NetworkSizes(self.reference, shape=shape, classes=classes, frame=self.frame, measure=measure)
         return SizeGuards(sizes, config.max_params, config.max_macs)
 
     def _check_operations_build(self, guards: SizeGuards) -> None:

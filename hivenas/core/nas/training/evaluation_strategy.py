@@ -205,8 +205,7 @@ class NASEval:
                 self._space.reference,
                 shape=self.data.shape,
                 classes=self.data.classes,
-                input_stem=self._space.input_stem,
-                output_stem=self._space.output_stem,
+                frame=self._space.frame,
                 seed=seed,
             )
 
@@ -235,11 +234,11 @@ class NASEval:
 
         def mark() -> str:
             # Threads are left out: another machine goes on with the same state, if not with the same last bits.
-            stems_and_reference = {"reference", "input_stem", "output_stem"}
+            searched = {"preset", "operations", "depth", "skip_rate", "max_params", "max_macs"}
             config = {
                 "dataset": self._config.dataset.model_dump(mode="json"),
                 "evaluation": self._config.evaluation.model_dump(mode="json"),
-                "space": self._config.space.model_dump(mode="json", include=stems_and_reference),
+                "space": self._config.space.model_dump(mode="json", exclude=searched),
             }
             own = {"seed": self._seed, "candidate": candidate, "purpose": purpose, "start": start}
             return fingerprint({**config, **own, "data": self.data.digest()})

@@ -5,74 +5,22 @@ from __future__ import annotations
 import contextlib
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
-from keras import layers, regularizers
+from keras import layers
 
 from hivenas.config import registry
 from hivenas.core.nas.space.architecture import Chain
+from hivenas.core.nas.space.frame import BARE, Frame
+from hivenas.core.nas.space.layer_sizes import DoesNotBuildError, Shape, Size
 from hivenas.core.nas.space.operations import OpSpec
-from hivenas.core.nas.space.sizes import DoesNotBuildError, Shape, Size
+from hivenas.core.nas.training.cells import CELL_BUILDERS
 from hivenas.core.nas.training.exclusive import exclusive
 from hivenas.errors import innermost
 
 Tensor = Any
-CELL_L2 = 1e-4
-
-
-def conv_bn_relu(x: Tensor, name: str, *, filters: int, kernel_size: int | Sequence[int]) -> Tensor:
-    """Conv2D (same, L2 1e-4) → BatchNormalization (momentum 0.9, ε 1e-5) → ReLU."""
-    x = layers.Conv2D(
-        filters, kernel_size, padding="same", kernel_regularizer=regularizers.L2(CELL_L2), name=f"{name}_conv"
-    )(x)
-    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
-    return layers.ReLU(name=f"{name}_relu")(x)
-
-
-def conv_bn_relu_avg_pool(
-    x: Tensor,
-    name: str,
-    *,
-    filters: int,
-    kernel_size: int | Sequence[int],
-    pool_size: int | Sequence[int] = 2,
-    pool_strides: int | Sequence[int] = 2,
-) -> Tensor:
-    """ConvBnReLU → AveragePooling2D (2, stride 2, same)."""
-    x = conv_bn_relu(x, name, filters=filters, kernel_size=kernel_size)
-    return layers.AveragePooling2D(pool_size, strides=pool_strides, padding="same", name=f"{name}_pool")(x)
-
-
-def residual_conv_bn_relu(
-    x: Tensor,
-    name: str,
-    *,
-    filters: int,
-    kernel_size: int | Sequence[int],
-    block_count: int = 1,
-    reg_filters: int | None = None,
-) -> Tensor:
-    """Optional 1×1 Conv2D (reg_filters, L2 1e-4) → block_count × ConvBnReLU, concatenated with the cell's input."""
-    y = x
-    if reg_filters:
-        y = layers.Conv2D(
-            reg_filters, 1, padding="same", kernel_regularizer=regularizers.L2(CELL_L2), name=f"{name}_reg"
-        )(y)
-    for block in range(1, block_count + 1):
-        y = conv_bn_relu(y, f"{name}_block{block}", filters=filters, kernel_size=kernel_size)
-    return layers.Concatenate(name=f"{name}_concat")([x, y])
-
-
-CELL_BUILDERS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
-    {
-        "ConvBnReLU": conv_bn_relu,
-        "ConvBnReLUAvgPool": conv_bn_relu_avg_pool,
-        "ResidualConvBnReLU": residual_conv_bn_relu,
-    }
-)
 
 
 def apply_operation(spec: OpSpec, x: Tensor, name: str) -> Tensor:
@@ -123,19 +71,17 @@ def build_network(
     *,
     shape: tuple[int, int, int],
     classes: int,
-    input_stem: Sequence[str] = (),
-    output_stem: Sequence[str] = (),
+    frame: Frame = BARE,
     seed: int,
 ) -> keras.Model:
-    """Builds Input → input stem → components → output stem → Dense (classes, softmax).
+    """Builds Input → input stem → components, stage by stage → output stem → Dense (classes, softmax).
 
     Args:
         chain: the decoded architecture.
-        reference: what its operation keys, and those of the stems, stand for.
+        reference: what its operation keys, and those of the frame, stand for.
         shape: height, width and channels of an image.
         classes: number of classes.
-        input_stem: operation keys put before the architecture.
-        output_stem: operation keys put after it.
+        frame: the operations around it, and between its stages.
         seed: of every initial weight and every dropout mask; Keras' and TensorFlow's global seeds are set to it.
 
     Returns:
@@ -147,16 +93,19 @@ def build_network(
     """
     keras.utils.set_random_seed(seed)
     inputs = x = layers.Input(shape, name="image")
-    for position, key in enumerate(input_stem, start=1):
+    for position, key in enumerate(frame.input_stem, start=1):
         x = apply_operation(reference[key], x, f"input{position}")
     ends: dict[int, list[tuple[str, Tensor]]] = {}
+    starts = frame.starts(len(chain.operations))
     for layer, (key, span) in enumerate(zip(chain.operations, chain.skips, strict=True), start=1):
+        for position, before in enumerate(frame.stage_stem if layer in starts else (), start=1):
+            x = apply_operation(reference[before], x, f"stage{starts[layer]}_{position}")
         if span:
             ends.setdefault(layer + span - 1, []).append((f"skip{layer}", x))
         x = apply_operation(reference[key], x, f"layer{layer}")
         for name, start in ends.get(layer, ()):
             x = add_skip(start, x, name)
-    for position, key in enumerate(output_stem, start=1):
+    for position, key in enumerate(frame.output_stem, start=1):
         x = apply_operation(reference[key], x, f"output{position}")
     x = layers.Flatten(name="flatten")(x)
     # In float32 whatever the policy: probabilities and the loss would lose small values in float16.

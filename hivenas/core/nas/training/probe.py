@@ -21,8 +21,8 @@ from hivenas.config import EvaluationConfig, registry
 from hivenas.config.text import cut
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.space.feasibility import refused, spoken_of
+from hivenas.core.nas.space.layer_sizes import Shape
 from hivenas.core.nas.space.operations import OpSpec
-from hivenas.core.nas.space.sizes import Shape
 from hivenas.core.nas.training.checkpoints import Saved, save_state
 from hivenas.core.nas.training.failures import NotFiniteError
 from hivenas.core.nas.training.loop import Arrays, TrainingLoop, make_optimizer

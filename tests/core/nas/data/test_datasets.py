@@ -314,7 +314,9 @@ def test_a_class_that_only_the_test_folder_has_is_named(tmp_path: Path) -> None:
 @pytest.mark.keras
 def test_a_candidate_is_trained_on_a_folder(tmp_path: Path, tiny: dict[str, Any]) -> None:
     data = {"name": "image_folder", "path": image_folder(tmp_path / "colours", 60).path}
-    interface = NASInterface({"depth": 1}, tiny | {"dataset": data, "batch_size": 8}, tracker=NullTracker())
+    interface = NASInterface(
+        {"preset": "layerwise", "depth": 1}, tiny | {"dataset": data, "batch_size": 8}, tracker=NullTracker()
+    )
     evaluation = interface.eval_strategy.evaluate("input|sep3x3_32|output")
     assert evaluation.status == "complete"
     assert evaluation.epochs == 1

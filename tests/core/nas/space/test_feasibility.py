@@ -8,9 +8,10 @@ import pytest
 from hivenas.config import SpaceConfig, registry
 from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.feasibility import Feasibility, own_operations, refused
+from hivenas.core.nas.space.layer_sizes import DoesNotBuildError, Shape, Size
 from hivenas.core.nas.space.operations import OpSpec, register_operation
 from hivenas.core.nas.space.search_space import NASSearchSpace
-from hivenas.core.nas.space.sizes import DoesNotBuildError, Measure, NetworkSizes, Shape, Size
+from hivenas.core.nas.space.sizes import Measure, NetworkSizes
 from hivenas.errors import ArchitectureError, ConfigError
 
 SHAPE = (8, 8, 1)
@@ -32,8 +33,7 @@ def examined(arch: str = "", measure: Measure = builds_not, **space: Any) -> Fea
         made.reference,
         shape=SHAPE,
         classes=3,
-        input_stem=made.input_stem,
-        output_stem=made.output_stem,
+        frame=made.frame,
         measure=measure,
     )
     return Feasibility.of(made, sizes, SHAPE, decode(arch, made.reference) if arch else None)
@@ -98,7 +98,9 @@ def test_operations_that_are_registered_are_measured_on_few_shapes(monkeypatch: 
 
 
 def test_only_what_the_configuration_defines_is_its_own() -> None:
-    config = SpaceConfig(reference={"dropout": {"op": "Dropout", "rate": 0.5}, **OWN}, output_stem=("flat",))
+    config = SpaceConfig(
+        preset="layerwise", reference={"dropout": {"op": "Dropout", "rate": 0.5}, **OWN}, output_stem=("flat",)
+    )
     space = NASSearchSpace(config, np.random.default_rng(1))
     assert [key for key, _ in own_operations(space)] == ["dropout", "flat"]
     arch = decode("input|valid|dropout|valid|output", space.reference)

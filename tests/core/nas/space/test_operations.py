@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from hivenas.config.presets import PRESETS, Preset
 from hivenas.config.text import nearest
+from hivenas.core.nas.space.cells import CELLS
 from hivenas.core.nas.space.operations import (
-    CELLS,
     LAYER_ARGUMENTS,
     LAYERS,
-    PRESETS,
     REFERENCE_SPACE,
     OpSpec,
     check_keys,
@@ -54,8 +54,11 @@ for _filters in (256, 128, 64):
             )
 
 
-def test_the_reference_space_has_every_published_key_and_no_other() -> None:
-    assert set(REFERENCE_SPACE) == set(PUBLISHED)
+BLOCKS = {"ConvStem", "DownSampling", "BnReLU", "ResidualBlock", "BottleneckBlock", "InvertedResidual"}
+
+
+def test_the_reference_space_has_every_published_key_and_the_blocks() -> None:
+    assert {key for key, spec in REFERENCE_SPACE.items() if spec.op not in BLOCKS} == set(PUBLISHED)
     assert len(PUBLISHED) == 39
 
 
@@ -83,8 +86,25 @@ CELL_BASED = (
 )
 
 
-def test_the_presets_are_the_published_ones() -> None:
-    assert {name: " ".join(keys) for name, keys in PRESETS.items()} == {"layerwise": LAYERWISE, "cells": CELL_BASED}
+def test_the_ancestors_presets_are_the_published_ones() -> None:
+    for name, keys in (("layerwise", LAYERWISE), ("cells", CELL_BASED)):
+        assert PRESETS[name] == Preset(operations=tuple(keys.split()))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_names_operations_that_there_are(name: str) -> None:
+    preset = PRESETS[name]
+    assert {*preset.operations, *preset.input_stem, *preset.stage_stem, *preset.output_stem} <= set(REFERENCE_SPACE)
+    assert "identity" in preset.operations or name == "cells"
+
+
+def test_width_and_l2_are_those_of_the_configuration() -> None:
+    space = reference_space({"mine": {"op": "ResidualBlock"}}, width=12, l2=1e-3)
+    assert space["stem"].arguments["filters"] == 12
+    assert REFERENCE_SPACE["stem"].arguments["filters"] == 32
+    regular = {key for key, spec in space.items() if spec.arguments.get("l2") == 1e-3}
+    assert {"stem", "down", "res3x3", "mobile5x5_4_se", "conv3x3_16bnrelu"} <= regular
+    assert not {"mine", "bn_relu", "sep3x3_32"} & regular
 
 
 def test_every_operation_of_the_reference_space_is_registered() -> None:

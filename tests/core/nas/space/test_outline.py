@@ -1,27 +1,26 @@
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 from hivenas.config import SpaceConfig
 from hivenas.core.nas.space.architecture import Chain, decode
+from hivenas.core.nas.space.frame import Frame
 from hivenas.core.nas.space.operations import OpSpec, reference_space
 from hivenas.core.nas.space.outline import Outliner, Skip, changes
 from hivenas.core.nas.space.search_space import NASSearchSpace
 from hivenas.core.nas.space.sizes import NetworkSizes
 
 REFERENCE = reference_space({})
-STEMS: dict[str, Any] = {"input_stem": ("conv3x3_32bnrelu",), "output_stem": ("global_avg_pool",)}
+STEMS = Frame(input_stem=("conv3x3_32bnrelu",), output_stem=("global_avg_pool",))
 
 
 @pytest.mark.parametrize("preset", ["layerwise", "cells"])
 def test_the_parts_of_an_outline_sum_up_to_the_network(preset: str) -> None:
     config = SpaceConfig.model_validate({"preset": preset, "skip_rate": 0.5})
     space = NASSearchSpace(config, np.random.default_rng(3))
-    outliner = Outliner(REFERENCE, shape=(8, 8, 1), classes=10, **STEMS)
-    sizes = NetworkSizes(REFERENCE, shape=(8, 8, 1), classes=10, **STEMS)
+    outliner = Outliner(REFERENCE, shape=(8, 8, 1), classes=10, frame=STEMS)
+    sizes = NetworkSizes(REFERENCE, shape=(8, 8, 1), classes=10, frame=STEMS)
     for _ in range(20):
         chain = decode(space.sample(), REFERENCE)
         outline = outliner.of(chain)
@@ -30,7 +29,7 @@ def test_the_parts_of_an_outline_sum_up_to_the_network(preset: str) -> None:
 
 
 def test_a_skip_connection_leads_from_what_its_first_operation_gets_to_what_its_last_one_gives() -> None:
-    outline = Outliner(REFERENCE, shape=(8, 8, 1), classes=10, **STEMS).of(Chain(("identity", "dropout"), (2, 0)))
+    outline = Outliner(REFERENCE, shape=(8, 8, 1), classes=10, frame=STEMS).of(Chain(("identity", "dropout"), (2, 0)))
     assert [layer.name for layer in outline.layers] == [
         "image",
         "conv3x3_32bnrelu",

@@ -11,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hivenas.config import SpaceConfig, registry
+from hivenas.config.presets import PRESETS
 from hivenas.core.nas.space.architecture import Chain, decode
-from hivenas.core.nas.space.operations import PRESETS, OpSpec, register_operation
+from hivenas.core.nas.space.frame import Frame
+from hivenas.core.nas.space.layer_sizes import DoesNotBuildError, Shape, Size
+from hivenas.core.nas.space.operations import OpSpec, register_operation
 from hivenas.core.nas.space.search_space import NASSearchSpace
-from hivenas.core.nas.space.sizes import DoesNotBuildError, NetworkSizes, Shape, Size, SizeGuards
+from hivenas.core.nas.space.sizes import NetworkSizes, SizeGuards
 from hivenas.errors import ArchitectureError, ConfigError, InputError
 
 TINY = ("identity", "dropout", "batch_norm")
@@ -28,7 +31,8 @@ CONFIGS = [
     SpaceConfig(depth=3, operations=TINY, skip_rate=0.3),
     SpaceConfig(depth=2, operations=TINY, skip_rate=1.0),
     SpaceConfig(),
-    SpaceConfig(skip_rate=0.25),
+    SpaceConfig(preset="layerwise"),
+    SpaceConfig(preset="layerwise", skip_rate=0.25),
     SpaceConfig(preset="cells", depth=4, skip_rate=0.5),
 ]
 SMALL = [config for config in CONFIGS if config.operations is not None]
@@ -90,8 +94,7 @@ def _within(config: SpaceConfig) -> dict[str, Chain]:
         space.reference,
         shape=shape,
         classes=classes,
-        input_stem=config.input_stem,
-        output_stem=config.output_stem,
+        frame=Frame.of(config),
     )
     guards = SizeGuards(sizes, config.max_params, config.max_macs)
     return {arch: chain for arch, chain in chains.items() if guards.admits(chain)}
@@ -100,7 +103,7 @@ def _within(config: SpaceConfig) -> dict[str, Chain]:
 @st.composite
 def chains(draw: st.DrawFn, config: SpaceConfig) -> Chain:
     """Any chain of a space without guards, not only what `sample` gives."""
-    operations = config.operations or PRESETS[config.preset or "layerwise"]
+    operations = config.choices
     drawn = draw(st.lists(st.sampled_from(operations), min_size=config.depth, max_size=config.depth))
     spans = [draw(st.integers(0, config.depth - layer)) if config.skip_rate else 0 for layer in range(config.depth)]
     return Chain(tuple(drawn), tuple(spans))
@@ -273,11 +276,11 @@ def test_guards_need_to_know_the_images() -> None:
 @pytest.mark.parametrize(
     ("config", "size"),
     [
-        (SpaceConfig(), 10**5),
-        (SpaceConfig(skip_rate=0.1), 10**5 * 720),
+        (SpaceConfig(), 9**6),
+        (SpaceConfig(preset="layerwise", skip_rate=0.1), 10**5 * 720),
         (SpaceConfig(preset="cells", depth=3), 6**3),
         (SpaceConfig(depth=1, operations=TINY[:1], skip_rate=0.5), 2),
-        (SpaceConfig(depth=30), 10**30),
+        (SpaceConfig(preset="layerwise", depth=30), 10**30),
     ],
     ids=str,
 )
@@ -451,8 +454,8 @@ def test_an_unknown_operation_is_refused_where_it_stands(config: SpaceConfig, sa
 
 
 def test_operations_replace_the_preset_and_may_be_defined_by_the_user() -> None:
-    assert _space(SpaceConfig()).operations == PRESETS["layerwise"]
-    assert _space(SpaceConfig(preset="cells")).operations == PRESETS["cells"]
+    assert _space(SpaceConfig()).operations == PRESETS["residual"].operations
+    assert _space(SpaceConfig(preset="cells")).operations == PRESETS["cells"].operations
     own = SpaceConfig(operations=("mine", "identity"), reference={"mine": {"op": "Dense", "units": 4}})
     assert _space(own).operations == ("mine", "identity")
     assert _space(own).parse("input|mine|mine|mine|mine|mine|output").operations == ("mine",) * 5

@@ -13,26 +13,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
 
+from hivenas.config import SpaceConfig
+from hivenas.config.presets import PRESETS
 from hivenas.core.nas.space.architecture import Chain, decode
-from hivenas.core.nas.space.operations import LAYERS, PRESETS, REFERENCE_SPACE, OpSpec
-from hivenas.core.nas.space.sizes import (
-    CELL_SIZES,
-    LAYER_SIZES,
-    DoesNotBuildError,
-    Measure,
-    NetworkSizes,
-    Shape,
-    Size,
-    SizeGuards,
-    operation_size,
-)
+from hivenas.core.nas.space.cells import CELLS
+from hivenas.core.nas.space.frame import Frame
+from hivenas.core.nas.space.layer_sizes import LAYER_SIZES, DoesNotBuildError, Shape, Size
+from hivenas.core.nas.space.operations import LAYERS, REFERENCE_SPACE, OpSpec
+from hivenas.core.nas.space.sizes import Measure, NetworkSizes, SizeGuards, operation_size
 from hivenas.core.nas.training.network import apply_operation, build_network, count_macs, measure_operation
 from hivenas.errors import ArchitectureError, ConfigError
 
 pytestmark = pytest.mark.keras
 
 SHAPES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (7, 5, 3)]
-STEMS: dict[str, Any] = {"input_stem": ("conv3x3_32bnrelu",), "output_stem": ("global_avg_pool",)}
+INPUT = Frame(input_stem=("conv3x3_32bnrelu",))
+STEMS = Frame(input_stem=("conv3x3_32bnrelu",), output_stem=("global_avg_pool",))
 
 
 def parameters_of(model: keras.Model) -> int:
@@ -127,6 +123,17 @@ OPERATIONS: list[tuple[str, dict[str, Any]]] = [
     ("ReLU", {"max_value": 6.0, "threshold": 0.1}),
     ("SeparableConv2D", {"filters": 6, "kernel_size": 3}),
     ("SeparableConv2D", {"filters": 6, "kernel_size": (2, 3), "depth_multiplier": 2, "use_bias": False, "strides": 2}),
+    ("BnReLU", {}),
+    ("ConvStem", {"filters": 6}),
+    ("ConvStem", {"filters": 6, "largest": 3, "l2": 1e-4}),
+    ("ConvStem", {"filters": 6, "largest": 1}),
+    ("DownSampling", {"ratio": 1.5, "kernel_size": 2}),
+    ("ResidualBlock", {}),
+    ("ResidualBlock", {"kernel_size": 5, "ratio": 0.4, "convolutions": 3}),
+    ("ResidualBlock", {"convolutions": 1, "squeeze": True, "l2": 1e-4}),
+    ("BottleneckBlock", {"kernel_size": 2, "ratio": 0.7}),
+    ("InvertedResidual", {}),
+    ("InvertedResidual", {"kernel_size": 5, "expansion": 3, "activation": "hard_swish", "squeeze": True, "l2": 1e-4}),
     ("SeparableConv2D", {"filters": 6, "kernel_size": 3, "dilation_rate": 2, "padding": "same"}),
     ("SpatialDropout2D", {"rate": 0.5}),
     ("ConvBnReLU", {"filters": 6, "kernel_size": [3, 2]}),
@@ -144,7 +151,7 @@ def test_layers_and_cells_have_the_size_that_they_are_built_with(op: str, argume
 
 def test_every_layer_and_cell_is_in_the_tables_and_tried() -> None:
     assert set(LAYERS) <= set(LAYER_SIZES)
-    assert {op for op, _ in OPERATIONS} == set(LAYER_SIZES) | set(CELL_SIZES)
+    assert {op for op, _ in OPERATIONS} == set(LAYER_SIZES) | set(CELLS)
 
 
 @pytest.mark.parametrize(
@@ -233,9 +240,10 @@ def chains(draw: st.DrawFn, operations: tuple[str, ...]) -> Chain:
 def test_a_network_has_the_size_that_it_is_built_with(
     preset: str, data: st.DataObject, shape: tuple[int, int, int]
 ) -> None:
-    chain = data.draw(chains(PRESETS[preset]))
-    size = NetworkSizes(REFERENCE_SPACE, shape=shape, classes=7, **STEMS).of(chain)
-    network = build_network(chain, REFERENCE_SPACE, shape=shape, classes=7, **STEMS, seed=1)
+    chain = data.draw(chains(PRESETS[preset].operations))
+    frame = Frame.of(SpaceConfig(preset=preset))
+    size = NetworkSizes(REFERENCE_SPACE, shape=shape, classes=7, frame=frame).of(chain)
+    network = build_network(chain, REFERENCE_SPACE, shape=shape, classes=7, frame=frame, seed=1)
     assert size == Size((7,), parameters_of(network), macs_of(network))
     assert count_macs(network) == macs_of(network)
 
@@ -260,8 +268,8 @@ OWN = dict(REFERENCE_SPACE) | {
 )
 def test_networks_of_operations_of_ones_own_have_the_size_that_they_are_built_with(arch: str) -> None:
     chain = decode(arch, OWN)
-    network = build_network(chain, OWN, shape=(8, 9, 3), classes=3, input_stem=STEMS["input_stem"], seed=1)
-    sizes = NetworkSizes(OWN, shape=(8, 9, 3), classes=3, input_stem=STEMS["input_stem"])
+    network = build_network(chain, OWN, shape=(8, 9, 3), classes=3, frame=INPUT, seed=1)
+    sizes = NetworkSizes(OWN, shape=(8, 9, 3), classes=3, frame=INPUT)
     assert sizes.of(chain) == Size((3,), parameters_of(network), macs_of(network))
 
 
@@ -275,14 +283,14 @@ def test_networks_of_operations_of_ones_own_have_the_size_that_they_are_built_wi
 )
 def test_what_does_not_build_has_no_size(arch: str, says: str) -> None:
     chain = decode(arch, OWN)
-    sizes = NetworkSizes(OWN, shape=(8, 8, 1), classes=10, **STEMS, measure=measure_operation)
+    sizes = NetworkSizes(OWN, shape=(8, 8, 1), classes=10, frame=STEMS, measure=measure_operation)
     guards = SizeGuards(sizes, 10**9, None)
     assert not guards.admits(chain)
     for refuse in (sizes.of, guards.check):
         with pytest.raises(ArchitectureError, match=says):
             refuse(chain)
     with pytest.raises(ValueError):  # noqa: PT011 - whatever Keras says of it
-        build_network(chain, OWN, shape=(8, 8, 1), classes=10, **STEMS, seed=1)
+        build_network(chain, OWN, shape=(8, 8, 1), classes=10, frame=STEMS, seed=1)
 
 
 def test_a_registered_operation_is_measured_once_for_a_shape() -> None:

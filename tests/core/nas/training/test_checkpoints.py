@@ -58,7 +58,7 @@ def configuration(tiny: dict[str, Any], **changes: Any) -> Config:
         {
             **{key: flat.pop(key) for key in OWN},
             "evaluation": flat,
-            "space": {"depth": 2, "input_stem": ["conv3x3_8"], **sections.pop("space", {})},
+            "space": {"preset": "layerwise", "depth": 2, "input_stem": ["conv3x3_8"], **sections.pop("space", {})},
             "execution": {"checkpoint_s": 0.0, **sections.pop("execution", {})},
             **sections,
         }
@@ -291,7 +291,7 @@ SAME_TRAININGS: list[dict[str, Any]] = [
     {"execution": {"recycle_after": 3}},
     {"colony": {"iterations": 2}},
     {"full_train": {"epochs": 5}},
-    {"space": {"depth": 2, "skip_rate": 0.5, "max_params": 10**9}},
+    {"space": {"preset": "layerwise", "depth": 2, "skip_rate": 0.5, "max_params": 10**9}},
 ]
 
 

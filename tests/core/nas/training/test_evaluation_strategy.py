@@ -22,7 +22,7 @@ pytestmark = pytest.mark.keras
 
 ARCH = "input|sc_2|sep3x3_32|dropout|max_pool3x3|output"
 LARGE = "input|sep3x3_64|dropout|max_pool3x3|output"
-SPACE = {"depth": 3, "skip_rate": 0.2}
+SPACE = {"preset": "layerwise", "depth": 3, "skip_rate": 0.2}
 AUGMENTATION = {"affine": True, "cutout": 0.5, "contrast": 0.5}
 OPTIMIZERS = [
     {"op": "SGD", "momentum": 0.9, "nesterov": True},
@@ -50,9 +50,7 @@ def test_the_fitness_is_the_last_epochs_validation_accuracy(tiny: dict[str, Any]
 def test_every_training_records_parameters_and_multiply_adds(tiny: dict[str, Any]) -> None:
     evaluator = strategy(tiny)
     space = evaluator._space
-    sizes = NetworkSizes(
-        space.reference, shape=(8, 8, 1), classes=10, input_stem=space.input_stem, output_stem=space.output_stem
-    )
+    sizes = NetworkSizes(space.reference, shape=(8, 8, 1), classes=10, frame=space.frame)
     size = sizes.of(space.parse(ARCH))
     first = evaluator.evaluate(ARCH)
     second = evaluator.momentum_eval(ARCH, first.filename, 1)

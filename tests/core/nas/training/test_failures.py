@@ -29,7 +29,7 @@ def on_the_disk(tiny: dict[str, Any], disk: Path) -> NASInterface:
             "name": "tiny",
             "seed": tiny["seed"],
             "dataset": tiny["dataset"],
-            "space": {"depth": 2},
+            "space": {"preset": "layerwise", "depth": 2},
             "evaluation": {"epochs": 2, "stopping": "none"},
             "full_train": {"epochs": 2},
             "results": {"dir": str(disk)},

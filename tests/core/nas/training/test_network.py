@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from hivenas.config import SpaceConfig
+from hivenas.config.presets import PRESETS
 from hivenas.core.nas.space.architecture import decode
+from hivenas.core.nas.space.frame import Frame
+from hivenas.core.nas.space.layer_sizes import DoesNotBuildError, Size
 from hivenas.core.nas.space.operations import REFERENCE_SPACE, OpSpec
 from hivenas.core.nas.space.search_space import NASSearchSpace
-from hivenas.core.nas.space.sizes import DoesNotBuildError, Size
 from hivenas.core.nas.training.network import (
     apply_operation,
     build_network,
@@ -31,18 +33,17 @@ def network_of(arch: str, shape: tuple[int, int, int] = (8, 8, 1), *, seed: int 
         REFERENCE_SPACE,
         shape=shape,
         classes=10,
-        input_stem=("conv3x3_32bnrelu",),
-        output_stem=("global_avg_pool",),
+        frame=Frame(input_stem=("conv3x3_32bnrelu",), output_stem=("global_avg_pool",)),
         seed=seed,
     )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("preset", ["everything", "cells", "layerwise"])
+@pytest.mark.parametrize("preset", ["everything", *PRESETS])
 def test_every_sampled_architecture_builds(preset: str, shape: tuple[int, int, int]) -> None:
     operations = tuple(REFERENCE_SPACE) if preset == "everything" else None
     config = SpaceConfig(
-        preset=None if operations else preset,  # type: ignore[arg-type]
+        preset=None if operations else preset,
         operations=operations,
         depth=5,
         skip_rate=0.5,
@@ -54,8 +55,7 @@ def test_every_sampled_architecture_builds(preset: str, shape: tuple[int, int, i
             space.reference,
             shape=shape,
             classes=10,
-            input_stem=space.input_stem,
-            output_stem=space.output_stem,
+            frame=space.frame,
             seed=seed,
         )
         assert network.output_shape == (None, 10)

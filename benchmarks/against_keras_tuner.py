@@ -162,8 +162,9 @@ def _search_with_keras_tuner(method: str, config: Config, evaluations: int, seed
     from hivenas.core.nas.nas_interface import NASInterface
     from hivenas.core.nas.space.architecture import Chain
     from hivenas.core.nas.space.frame import Frame
-    from hivenas.core.nas.training.loop import learning_rate, make_optimizer
+    from hivenas.core.nas.training.loop import make_optimizer
     from hivenas.core.nas.training.network import build_network
+    from hivenas.core.nas.training.rates import learning_rates
     from hivenas.core.tracker import NullTracker
 
     interface = NASInterface.from_config(config.model_copy(update={"seed": seed}), tracker=NullTracker())
@@ -187,8 +188,8 @@ def _search_with_keras_tuner(method: str, config: Config, evaluations: int, seed
 
     class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            if rate := learning_rate(evaluation, epoch, evaluation.epochs):
-                self.model.optimizer.learning_rate = rate
+            (rate,) = learning_rates(evaluation, epoch, epochs=evaluation.epochs, steps=1)
+            self.model.optimizer.learning_rate = rate
 
         def on_train_end(self, logs: Any = None) -> None:
             report(max(self.model.history.history["val_accuracy"]))

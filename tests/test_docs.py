@@ -20,6 +20,9 @@ import pytest
 
 import hivenas
 from hivenas.config import Config, from_mapping, load
+from hivenas.config.optimizers import OPTIMIZERS
+from hivenas.config.schedules import SCHEDULES
+from hivenas.config.scores import SCORES
 from hivenas.config.text import leaves, parse_yaml
 
 ROOT = Path(__file__).parents[1]
@@ -232,6 +235,14 @@ def test_the_page_of_the_configuration_has_every_key_with_its_meaning() -> None:
         assert f"| `{name}` |" in sections[section or "The search"]
     assert "| `depth` | `6` | whole number ≥ 1, ≤ 100 | operations in an architecture" in sections["space"]
     assert "| `null` | whole number ≥ 10 or `null` |" in sections["dataset"]
+
+
+def test_the_page_of_evaluation_has_every_optimizer_schedule_and_score() -> None:
+    page = (ROOT / "docs/evaluation.md").read_text(encoding="utf-8")
+    for kind in OPTIMIZERS.values():
+        own = ", ".join(f"`{argument}`" for argument in kind.own if argument != "weight_decay")
+        assert f"| `{kind.name}` | {own} | {kind.initial_rate:g} |\n" in page
+    assert all(re.search(rf"^\| `{name}(:K)?`", page, re.MULTILINE) for name in (*SCHEDULES, *SCORES))
 
 
 def test_the_page_of_python_has_every_public_name() -> None:

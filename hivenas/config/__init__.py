@@ -1,6 +1,7 @@
 """The configuration: its sections, read from a file or a mapping, refused in words that a person can act on."""
 
 from hivenas.config.loading import Config, from_mapping, from_record, load
+from hivenas.config.optimizers import OptimizerConfig
 from hivenas.config.schema import (
     BUILT_IN_DATASETS,
     EXECUTOR_KINDS,
@@ -14,7 +15,6 @@ from hivenas.config.schema import (
     ExecutionConfig,
     FullTrainConfig,
     MedianConfig,
-    OptimizerConfig,
     OptunaConfig,
     RegistryConfig,
     ResultsConfig,

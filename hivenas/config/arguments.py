@@ -5,23 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationInfo
 
 from hivenas.config.text import nearest, shown
-
-OPTIMIZER_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
-    "SGD": ("learning_rate", "momentum", "nesterov"),
-    "Adam": ("learning_rate", "beta_1", "beta_2", "epsilon", "amsgrad"),
-    "RMSprop": ("learning_rate", "rho", "momentum", "epsilon", "centered"),
-}
-_CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")
-COMMON_OPTIMIZER_ARGUMENTS = ("weight_decay", *_CLIPPING)
-# The rates of Keras, for an optimizer that is given none.
-OWN_RATES: Mapping[str, float] = {"SGD": 0.01, "Adam": 0.001, "RMSprop": 0.001}
-INITIAL_RATE, FINAL_RATE = 0.08, 0.01
 
 # Sizes beyond which a network could not be built, whatever it is for.
 _LARGEST: Mapping[str, int] = {
@@ -48,86 +36,20 @@ _RANGES: Mapping[str, tuple[float, float, bool]] = {
     "rho": (0.0, 1.0, True),
     "beta_1": (0.0, 1.0, False),
     "beta_2": (0.0, 1.0, False),
+    "adam_beta_1": (0.0, 1.0, False),
+    "adam_beta_2": (0.0, 1.0, False),
     "epsilon": (0.0, 1.0, True),
     "weight_decay": (0.0, math.inf, True),
+    "adam_weight_decay": (0.0, math.inf, True),
+    "adam_lr_ratio": (0.0, math.inf, True),
+    "rms_rate": (0.0, math.inf, True),
+    "initial_accumulator_value": (0.0, math.inf, True),
     "ratio": (0.0, 64.0, True),
     "l2": (0.0, 1.0, True),
 }
 _SWITCHES = frozenset(
     ("nesterov", "amsgrad", "centered", "use_bias", "center", "scale", "keepdims", "renorm", "trainable", "squeeze")
 )
-
-
-def check_optimizer(op: str, arguments: Mapping[str, Any]) -> None:
-    """Refuses arguments that the optimizer does not have, and values that are no finite number or switch.
-
-    Raises:
-        ValueError: the rule, the value and the way out.
-    """
-    allowed = OPTIMIZER_ARGUMENTS[op] + COMMON_OPTIMIZER_ARGUMENTS
-    for key, value in arguments.items():
-        if key not in allowed:
-            raise ValueError(
-                f"evaluation.optimizer has no argument {key!r} for {op}{nearest(key, allowed)}; "
-                f"choose among {', '.join(allowed)}"
-            )
-        if not _is_finite(value):
-            raise ValueError(f"evaluation.optimizer.{key} must be a finite number or true or false, got {shown(value)}")
-        check_value("evaluation.optimizer", key, value)
-    for key in ("learning_rate", *_CLIPPING):  # Keras takes what is not positive for nothing at all
-        if key in arguments and (arguments[key] is True or arguments[key] <= 0):
-            raise ValueError(
-                f"evaluation.optimizer.{key} must be a number greater than 0, got {shown(arguments[key])}; leave it "
-                "out for none of it"
-            )
-    if arguments.get("nesterov") and not arguments.get("momentum"):
-        raise ValueError(
-            "evaluation.optimizer.momentum must be greater than 0 with nesterov: true, which changes nothing without, "
-            f"got {shown(arguments.get('momentum'))}; give a momentum, or set nesterov: false"
-        )
-    if len(clipping := [key for key in _CLIPPING if key in arguments]) > 1:
-        raise ValueError(
-            f"evaluation.optimizer.{clipping[0]} must be the only one of {', '.join(_CLIPPING)}, got {clipping[1]} "
-            "beside it; leave one of them out"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """The learning rates of a training: decaying from `initial` to `final`, or, where these are 0, the optimizer's."""
-
-    initial: float
-    final: float
-    own: float | None
-
-
-def one_rate(op: str, own: float | None, *, initial: float | None, final: float | None) -> Rates:
-    """The learning rates that three keys come to, of which any may be left out.
-
-    A rate decays unless one that is constant is asked for. An end of the decay that is left out follows the other as
-    the defaults do: the rate falls to an eighth of where it begins, and never rises.
-
-    Args:
-        op: the optimizer.
-        own: its `learning_rate`; None where it is not given. Alone it is the rate of every epoch.
-        initial: `initial_lr`; None where it is not given, 0 for the optimizer's own rate.
-        final: `final_lr`, likewise.
-
-    Raises:
-        ValueError: they say different things.
-    """
-    if 0 in (initial, final) or (own is not None and initial is None and final is None):
-        return Rates(0.0, 0.0, OWN_RATES[op] if own is None else own)
-    if own is not None and initial not in (None, own):
-        raise ValueError(
-            f"evaluation.optimizer.learning_rate must be evaluation.initial_lr={initial:g}, from where the rate "
-            f"decays, got {own:g}; leave learning_rate out, or set evaluation.initial_lr: 0 to train at it all the time"
-        )
-    if initial is None:
-        initial = max(INITIAL_RATE, final or 0.0) if own is None else own
-    if final is None:
-        final = initial * (FINAL_RATE / INITIAL_RATE) or initial
-    return Rates(initial, final, own)
 
 
 def check_value(where: str, name: str, value: object) -> None:
@@ -164,7 +86,7 @@ def check_operation(key: str, arguments: Mapping[str, Any]) -> None:
     """
     for name, value in arguments.items():
         numbers = value if isinstance(value, list | tuple) else () if isinstance(value, str | None) else (value,)
-        if not all(_is_finite(number) for number in numbers):
+        if not all(is_finite(number) for number in numbers):
             raise ValueError(
                 f"space.reference.{key}.{name} must be text, true, false, null, a finite number or a list of numbers, "
                 f"got {shown(value)}"
@@ -226,7 +148,7 @@ def check_scale(value: object) -> object:
     Raises:
         ValueError: the rule and the value.
     """
-    if not isinstance(value, list | tuple) or len(value) != 2 or not all(_is_finite(each) for each in value):
+    if not isinstance(value, list | tuple) or len(value) != 2 or not all(is_finite(each) for each in value):
         raise ValueError(
             f"must be [lowest, highest], the values that stand for the bytes 0 and 255, got {shown(value)}"
         )
@@ -279,5 +201,6 @@ def check_gpus(value: object) -> object:
     return tuple(named)
 
 
-def _is_finite(value: object) -> bool:
+def is_finite(value: object) -> bool:
+    """True for a switch and for a number that is neither NaN nor infinite."""
     return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hivenas.config.legacy_operations import Notes, operation, optimizer, plain, simplified
+from hivenas.config.optimizers import OPTIMIZERS
 from hivenas.config.presets import PLAIN
 from hivenas.config.registry import DATASETS
 from hivenas.config.text import nearest, put, shown
@@ -23,6 +24,8 @@ _OBJECTIVES: Mapping[str, str] = {
 }
 # Of a file that names none, to which its rate is given.
 _OPTIMIZER: Mapping[str, Any] = {"op": "SGD", "momentum": 0.9, "nesterov": True}
+# From where the ancestor's schedule decays, whatever the optimizer.
+_INITIAL_LR = 0.08
 _DATASETS: Mapping[str, str] = {"cifar10": "cifar10", "mnist": "mnist", "fashionmnist": "fashion_mnist"}
 
 
@@ -201,6 +204,10 @@ def _learning(file: Mapping[str, Any], evaluation: dict[str, Any], notes: Notes)
         given["evaluation.optimizer.learning_rate"] = "LR"
     if not schedule and ("LR" in file or (isinstance(chosen, dict) and "learning_rate" in chosen)):
         evaluation["initial_lr"] = 0.0
+    own = OPTIMIZERS.get(str(chosen.get("op"))) if isinstance(chosen, dict) else None
+    if own and own.initial_rate != _INITIAL_LR and "initial_lr" not in evaluation:
+        final = evaluation.get("final_lr")
+        evaluation["initial_lr"] = max(_INITIAL_LR, final) if isinstance(final, int | float) else _INITIAL_LR
     return given
 
 

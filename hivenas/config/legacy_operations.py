@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from hivenas.config.optimizers import OPTIMIZERS
 from hivenas.config.registry import CELLS, OPERATIONS
 from hivenas.config.text import parse_yaml, shown
 from hivenas.errors import ConfigError
@@ -38,7 +39,7 @@ _ALIASES: Mapping[str, str] = {
 }
 # What a file may name, by the name without capitals and signs.
 LAYERS: Mapping[str, str] = MappingProxyType({name.lower(): name for name in _NAMES} | dict(_ALIASES))
-OPTIMIZERS: Mapping[str, str] = MappingProxyType({"sgd": "SGD", "adam": "Adam", "rmsprop": "RMSprop"})
+_OPTIMIZERS: Mapping[str, str] = MappingProxyType({name.lower(): name for name in OPTIMIZERS})
 
 # The cells' arguments and their defaults in the ancestor; what a file leaves out had these values.
 _CONVOLUTION: Mapping[str, Any] = {"conv_kern": 3, "conv_filt": 32, "conv_stride": 1}
@@ -197,7 +198,7 @@ def optimizer(key: str, value: Any, notes: Notes) -> Any:
         return value
     arguments = {name: plain(argument) for name, argument in given.items()}
     if isinstance(op := arguments.get("op"), str):
-        arguments["op"] = OPTIMIZERS.get(simplified(op), op)
+        arguments["op"] = _OPTIMIZERS.get(simplified(op), op)
     if "lr" in arguments:
         _put_once(f"{key}.", arguments, "lr", "learning_rate", notes)
     if arguments.pop("decay", None):

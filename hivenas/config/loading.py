@@ -76,6 +76,15 @@ class Config(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _trains_longer_than_it_warms_up(self) -> Self:
+        if self.objective == "nas" and self.evaluation.warmup_epochs >= self.full_train.epochs:
+            raise ValueError(
+                f"full_train.epochs must be greater than evaluation.warmup_epochs={self.evaluation.warmup_epochs:g}, "
+                f"got {self.full_train.epochs}; raise it or lower warmup_epochs"
+            )
+        return self
+
     @property
     def source(self) -> str:
         """The file that the configuration was loaded from; empty for one made in Python."""

@@ -9,21 +9,20 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from hivenas.config.arguments import (
-    FINAL_RATE,
-    INITIAL_RATE,
     check_address,
     check_colour,
     check_gpus,
     check_operation,
-    check_optimizer,
     check_scale,
     check_size,
     check_time_limit,
-    one_rate,
     rgb_of,
 )
+from hivenas.config.optimizers import DEFAULT_OPTIMIZER, OptimizerConfig
 from hivenas.config.presets import DEFAULT_PRESET, PLAIN, PRESETS, WIDTH
 from hivenas.config.registry import DATASETS, EXECUTORS, STRATEGIES
+from hivenas.config.schedules import SCHEDULES, GivenRates, check_schedule
+from hivenas.config.scores import check_score, epochs_of
 from hivenas.config.strategies import STRATEGY_KINDS
 from hivenas.config.text import nearest
 
@@ -186,44 +185,6 @@ class SpaceConfig(Section):
         return self.operations or PRESETS[self.preset or PLAIN].operations
 
 
-_OPTIMIZER: Mapping[str, Any] = {"op": "SGD", "momentum": 0.9, "nesterov": True}
-
-
-class OptimizerConfig(BaseModel):
-    """`evaluation.optimizer`: the name of a Keras optimizer and its arguments."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    op: Literal["SGD", "Adam", "RMSprop"] = "SGD"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _default_unless_named(cls, data: Any) -> Any:
-        """Arguments without a name are those in which the default differs, as everywhere in a configuration."""
-        if isinstance(data, str):
-            raise ValueError(f"must be a mapping with its op, got {data!r}; write {{op: {data}}}")
-        return {**_OPTIMIZER, **data} if isinstance(data, Mapping) and "op" not in data else data
-
-    @model_validator(mode="after")
-    def _known_arguments(self) -> Self:
-        check_optimizer(self.op, self.arguments)
-        return self
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The optimizer's keyword arguments."""
-        return dict(self.model_extra or {})
-
-    def at(self, rate: float | None) -> Self:
-        """The optimizer with a learning rate, where there is one; `model_fields_set` has it only where it was given."""
-        if rate is None:
-            return self
-        known = self.model_copy()
-        assert known.model_extra is not None  # as unknown keys are allowed
-        known.model_extra["learning_rate"] = rate
-        return known
-
-
 class ActConfig(Section):
     """`evaluation.act`: the adaptive cutoff threshold; beta 0 switches it off."""
 
@@ -258,9 +219,16 @@ class EvaluationConfig(Section):
     epochs: Epochs = 5
     batch_size: Count = 128
     mixed_precision: bool = False
-    optimizer: OptimizerConfig = Field(default_factory=lambda: OptimizerConfig.model_validate(_OPTIMIZER))
-    initial_lr: Annotated[float, Field(ge=0.0)] = INITIAL_RATE
-    final_lr: Annotated[float, Field(ge=0.0)] = FINAL_RATE
+    optimizer: OptimizerConfig = Field(default_factory=lambda: OptimizerConfig.model_validate(DEFAULT_OPTIMIZER))
+    schedule: Annotated[str, AfterValidator(check_schedule), Field(json_schema_extra={"enum": [*SCHEDULES]})] = (
+        "exponential"
+    )
+    warmup_epochs: Annotated[float, Field(ge=0.0, le=100_000)] = 0.0
+    initial_lr: Annotated[float, Field(ge=0.0)] = 0.08
+    final_lr: Annotated[float, Field(ge=0.0)] = 0.01
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    score: Annotated[str, AfterValidator(check_score)] = "last"
     momentum_epochs: Annotated[int, Field(ge=0, le=100_000)] = 0
     stopping: Literal["act", "median", "none"] = "median"
     act: ActConfig = ActConfig()
@@ -272,11 +240,13 @@ class EvaluationConfig(Section):
 
     @model_validator(mode="after")
     def _one_learning_rate(self) -> Self:
-        """Resolves the three keys that make the learning rate to what is trained at, which is what is recorded."""
-        initial, final = (
-            getattr(self, key) if key in self.model_fields_set else None for key in ("initial_lr", "final_lr")
+        """Resolves the keys that make the learning rate to what is trained at, which is what is recorded."""
+        initial, final, schedule = (
+            getattr(self, key) if key in self.model_fields_set else None
+            for key in ("initial_lr", "final_lr", "schedule")
         )
-        rates = one_rate(self.optimizer.op, self.optimizer.arguments.get("learning_rate"), initial=initial, final=final)
+        known = GivenRates(self.optimizer.arguments.get("learning_rate"), initial, final=final, schedule=schedule)
+        rates = known.resolved(self.optimizer.op, self.schedule)
         # Not by assignment: which of them were given stays known, for overrides that come later.
         self.__dict__.update(initial_lr=rates.initial, final_lr=rates.final, optimizer=self.optimizer.at(rates.own))
         return self
@@ -299,12 +269,17 @@ class EvaluationConfig(Section):
                 f"evaluation.first_look must be greater than epochs − inherit_epochs={self.epochs - own} when inherit "
                 f"is on, or no neighbour that inherits would be looked at, got {looks}; raise it or set inherit: false"
             )
-        for key, value in (("first_look", looks), ("inherit_epochs", own)):
+        for key, value in (("first_look", looks), ("inherit_epochs", own), ("warmup_epochs", self.warmup_epochs)):
             if value >= self.epochs:
                 raise ValueError(
-                    f"evaluation.{key} must be smaller than evaluation.epochs={self.epochs}, got {value}; lower it or "
-                    "raise epochs"
+                    f"evaluation.{key} must be smaller than evaluation.epochs={self.epochs}, got {value:g}; lower it "
+                    "or raise epochs"
                 )
+        if epochs_of(self.score) > self.epochs:
+            raise ValueError(
+                f"evaluation.score must be of at most evaluation.epochs={self.epochs} epochs, got {self.score}; lower "
+                "it or raise epochs"
+            )
         return self
 
 

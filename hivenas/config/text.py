@@ -269,6 +269,17 @@ def nearest(word: object, known: Iterable[str]) -> str:
     return f"; did you mean {names[found[0]]!r}?" if found else ""
 
 
+def one_of(name: str, names: tuple[str, ...]) -> str:
+    """Refuses a name that is none of those that there are.
+
+    Raises:
+        ValueError: the names that there are, and the nearest.
+    """
+    if name not in names:
+        raise ValueError(f"must be one of {', '.join(names)}, got {name!r}{nearest(name, names)}")
+    return name
+
+
 def shown(value: object) -> str:
     """A value as errors show it: on one line, cut where it is long."""
     try:

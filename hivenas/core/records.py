@@ -127,7 +127,8 @@ class Evaluation:
     Args:
         candidate: as proposed.
         status: `complete`, `stopped` (a stopping rule ended it early) or `failed`.
-        fitness: validation accuracy, or the value of a numerical objective; the worst value where it failed.
+        fitness: validation accuracy, of the epochs that `evaluation.score` says, or the value of a numerical objective;
+            the worst value where it failed.
         epochs: epochs really trained by the evaluation, without momentum epochs.
         momentum: mean momentum value of its epochs; 0 where it has none.
         momentum_epochs: epochs added by momentum evaluation so far.

@@ -131,6 +131,10 @@ KEYS: list[tuple[str, str, Any]] = [
     ("OPTIMIZER: Adam", "evaluation.optimizer.op", "Adam"),
     ("OPTIMIZER: rmsprop", "evaluation.optimizer.op", "RMSprop"),
     ("OPTIMIZER: sgd", "evaluation.optimizer.arguments", {}),
+    # The ancestor's schedule begins at the same rate whatever the optimizer.
+    ("OPTIMIZER: nadam", "evaluation.initial_lr", 0.08),
+    ("OPTIMIZER: Adam\nFINAL_LR: 0.1", "evaluation.initial_lr", 0.1),
+    ("OPTIMIZER: Adam\nFINAL_LR: 0.001", "evaluation.initial_lr", 0.08),
     ("OPTIMIZER: !Operation {op: adam , beta_1: 0.8}", "evaluation.optimizer.arguments", {"beta_1": 0.8}),
     ("AFFINE_TRANSFORMATIONS_ENABLED: True", "evaluation.augmentation.affine", True),
     ("CUTOUT_PROB: 0.9", "evaluation.augmentation.cutout", 0.9),
@@ -241,7 +245,7 @@ WRONG = [
     ("STOCHASTIC_SC_RATE: 2", "STOCHASTIC_SC_RATE must be at most 1.0, got 2", ""),
     ("TERMINATION_THRESHOLD_FACTOR: 2", "TERMINATION_THRESHOLD_FACTOR must be at most 1.0", ""),
     ("CUTOUT_PROB: 2", "CUTOUT_PROB must be at most 1.0", ""),
-    ("OPTIMIZER: Adagrad", "OPTIMIZER.op must be one of 'SGD', 'Adam' or 'RMSprop', got 'Adagrad'", ""),
+    ("OPTIMIZER: Adagard", "OPTIMIZER.op must be one of SGD, Adam, AdamW, RMSprop,", "did you mean 'Adagrad'?"),
     ("OPTIMIZER: !Operation {op: SGD, rate: 1}", "OPTIMIZER has no argument 'rate' for SGD", "learning_rate"),
     (
         "OPERATIONS: {a: {op: ConvBnReLU, conv_filt: 8, filters: 8}}",

@@ -48,6 +48,10 @@ GENTLER: list[tuple[dict[str, Any], dict[str, tuple[str, str]]]] = [
     ({"optimizer": {"op": "Adam", "learning_rate": 0.5}}, {"optimizer.learning_rate": ("0.5", "0.001")}),
     ({"initial_lr": 0}, {"optimizer.learning_rate": ("0.01", "0.001")}),
     (
+        {"schedule": "constant", "optimizer": {"op": "Lamb"}},
+        {"initial_lr": ("0.03", "0.001"), "final_lr": ("0.03", "0.001")},
+    ),
+    (
         {"optimizer": {"learning_rate": 0.2}, "final_lr": 0.1, "mixed_precision": True},
         {
             "initial_lr": ("0.2", "0.01"),

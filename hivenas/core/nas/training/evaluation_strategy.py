@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config import Config
+from hivenas.config.scores import score_of
 from hivenas.core.folder import WEIGHTS_SUFFIX, Purpose, ResultsFolder, weights_name
 from hivenas.core.nas.data.datasets import Dataset, load_dataset
 from hivenas.core.nas.data.sameness import other_data
@@ -327,10 +328,12 @@ class NASEval:
     def _evaluation(self, network: keras.Model, saved: Saved, own: int) -> Evaluation:
         """Saves a network and says what its last `own` epochs came to."""
         filename = self._save(network, saved)
+        # Epochs that were inherited are those of another network.
+        trained = [figures.val_accuracy for figures in saved.history[saved.inherited_epochs :]]
         return Evaluation(
             saved.candidate,
             "complete",
-            fitness=saved.history[-1].val_accuracy,
+            fitness=score_of(trained, self._config.evaluation.score),
             epochs=saved.epochs,
             momentum=mean_momentum([figures.val_accuracy for figures in saved.history]),
             momentum_epochs=saved.momentum_epochs,
@@ -360,6 +363,8 @@ class NASEval:
         stem = f"{arch_hash(candidate)}-full"
         filename = f"{stem}{WEIGHTS_SUFFIX}"
         save_state(network, self.results.weights / filename, Saved(candidate, epochs, 0, tuple(history)))
+        with loop.averaged():
+            served = serve(network, self.data, self.results.weights / f"{stem}.keras")
         evaluation = Evaluation(
             candidate,
             "complete",
@@ -369,8 +374,7 @@ class NASEval:
             macs=count_macs(network),
             filename=filename,
             history=tuple(history),
-            extra=serve(network, self.data, self.results.weights / f"{stem}.keras")
-            | ({"started_from": path.name} if path else {}),
+            extra=served | ({"started_from": path.name} if path else {}),
         )
         self.results.write_history(stem, evaluation)
         return evaluation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hivenas.config import Config
-from hivenas.config.arguments import OWN_RATES
+from hivenas.config.optimizers import OPTIMIZERS
 from hivenas.core.records import Evaluation
 from hivenas.errors import RepeatableTrainingError, TrainingError
 
@@ -53,6 +53,6 @@ def gentler(config: Config) -> Mapping[str, tuple[str, str]]:
     rates = {"initial_lr": evaluation.initial_lr, "final_lr": evaluation.final_lr} if evaluation.initial_lr else {}
     rates |= {"optimizer.learning_rate": own} if own is not None else {}
     begins = evaluation.initial_lr or evaluation.optimizer.arguments["learning_rate"]
-    factor = min(begins / 10, OWN_RATES[evaluation.optimizer.op]) / begins
+    factor = min(begins / 10, OPTIMIZERS[evaluation.optimizer.op].keras_rate) / begins
     changes = {f"evaluation.{key}": (f"{rate:g}", f"{rate * factor:.3g}") for key, rate in rates.items()}
     return changes | ({"evaluation.mixed_precision": ("true", "false")} if evaluation.mixed_precision else {})

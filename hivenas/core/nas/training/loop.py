@@ -22,7 +22,10 @@ from hivenas.config import EvaluationConfig, OptimizerConfig
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.data.image_arrays import Images
 from hivenas.core.nas.training.augmentation import Augmentation, Standardisation
+from hivenas.core.nas.training.averages import WeightAverage
 from hivenas.core.nas.training.failures import DIVERGED, MACHINE, PROGRAM, NotFiniteError
+from hivenas.core.nas.training.losses import cross_entropy
+from hivenas.core.nas.training.rates import learning_rates
 from hivenas.core.records import EpochFigures
 from hivenas.core.seeds import derive_seed
 
@@ -89,23 +92,6 @@ def _on_device(standardisation: Standardisation, images: Images) -> Any:
     return tensor
 
 
-def learning_rate(config: EvaluationConfig, epoch: int, epochs: int) -> float | None:
-    """The learning rate of an epoch: exponential decay in steps of an epoch, from initial_lr to final_lr.
-
-    Args:
-        config: holds initial_lr and final_lr; either 0 switches the schedule off.
-        epoch: from 0; epochs beyond the planned ones stay at final_lr.
-        epochs: over how many epochs the rate decays.
-
-    Returns:
-        The rate, or None where the optimizer keeps its own.
-    """
-    if not config.initial_lr or not config.final_lr:
-        return None
-    decay: float = (config.final_lr / config.initial_lr) ** (min(epoch, epochs) / epochs)
-    return config.initial_lr * decay
-
-
 def make_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
     """The configured Keras optimizer."""
     # Keras refuses whole numbers, such as a momentum of 0, where it asks for a float.
@@ -161,7 +147,7 @@ class TrainingLoop:
     Args:
         network: a built model; it is compiled with the optimizer, so that `save_weights` saves both.
         arrays: the data.
-        config: the `evaluation` section: optimizer, batch size, learning rates, augmentation.
+        config: the `evaluation` section: optimizer, batch size, learning rates, loss, averages, augmentation.
         planned_epochs: over how many epochs the learning rate decays.
         seed: of the order of images, of their augmentation and of dropout.
     """
@@ -179,6 +165,7 @@ class TrainingLoop:
             # Gradients that float16 would round to 0 are computed of a larger loss.
             self._optimizer = keras.optimizers.LossScaleOptimizer(self._optimizer)
         self._optimizer.build(network.trainable_variables)
+        self._average = WeightAverage(network, self._optimizer, config.ema) if config.ema else None
         network.compile(optimizer=self._optimizer)
         # It has nothing for AutoGraph to convert, which would cost as much as tracing it.
         augmentation = Augmentation(config.augmentation, arrays.standardisation)
@@ -186,8 +173,10 @@ class TrainingLoop:
         self._dropout_states = [v for v in network.variables if v.name == "seed_generator_state"]
         # Asked for its concrete graph, tf.function does not warn that every candidate brings a new one.
         order, augmentation_seed = tf.TensorSpec((len(arrays.x_train),), tf.int32), tf.TensorSpec((), tf.int32)
+        self._steps = math.ceil(len(arrays.x_train) / config.batch_size)
+        rates = tf.TensorSpec((self._steps,), tf.float32)
         with _activities_in_float32(network):
-            self._epoch = tf.function(self._train_and_validate).get_concrete_function(order, augmentation_seed)
+            self._epoch = tf.function(self._train_and_validate).get_concrete_function(order, augmentation_seed, rates)
 
     def run(
         self,
@@ -230,16 +219,18 @@ class TrainingLoop:
         self._check_weights(history[-1].epoch if history else first - 1)
         return history, stopped
 
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
+        """Has the network hold what is validated, tested and served: the average of its weights, where one is kept."""
+        return contextlib.nullcontext() if self._average is None else self._average.in_place()
+
     def _one(self, epoch: int) -> EpochFigures:
-        rate = learning_rate(self._config, epoch - 1, self._planned_epochs)
-        if rate is not None:
-            self._optimizer.learning_rate = rate
+        rates = learning_rates(self._config, epoch - 1, epochs=self._planned_epochs, steps=self._steps)
         for number, state in enumerate(self._dropout_states):
             state.assign(np.array([derive_seed(self._seed, "dropout", number, epoch), 0], dtype=np.uint32))
         rng = np.random.default_rng(derive_seed(self._seed, "order", epoch))
         order = rng.permutation(len(self._arrays.x_train)).astype(np.int32)
         augmentation_seed = tf.constant(derive_seed(self._seed, "augment", epoch), tf.int32)
-        values = self._epoch(tf.constant(order), augmentation_seed)
+        values = self._epoch(tf.constant(order), augmentation_seed, tf.constant(rates, tf.float32))
         figures = EpochFigures(epoch, *(float(value) for value in values))
         if not math.isfinite(figures.loss) or not math.isfinite(figures.val_loss):
             raise NotFiniteError(
@@ -258,7 +249,7 @@ class TrainingLoop:
 
     # The two methods below are traced into one graph; loops over tensors become graph loops.
 
-    def _train_and_validate(self, order: Any, augmentation_seed: Any) -> tuple[Any, Any, Any, Any]:
+    def _train_and_validate(self, order: Any, augmentation_seed: Any, rates: Any) -> tuple[Any, Any, Any, Any]:
         count, batch = tf.size(order), self._config.batch_size
         loss, correct = tf.constant(0.0), tf.constant(0.0)
         for start in tf.range(0, count, batch):
@@ -270,9 +261,13 @@ class TrainingLoop:
                 batch_loss, hits = self._score(x, y, True)
                 scaled_loss = self._optimizer.scale_loss(batch_loss)
             variables = self.network.trainable_variables
+            self._optimizer.learning_rate = rates[start // batch]
             self._optimizer.apply(tape.gradient(scaled_loss, variables), variables)
+            if self._average is not None:
+                self._average.update()
             loss += batch_loss * tf.cast(tf.size(y), tf.float32)
             correct += hits
+        raw = [] if self._average is None else self._average.put()
         val_count = len(self._arrays.x_val)
         val_loss, val_correct = tf.constant(0.0), tf.constant(0.0)
         for start in tf.range(0, val_count, _VALIDATION_BATCH):
@@ -280,13 +275,15 @@ class TrainingLoop:
             batch_loss, hits = self._score(x, y, False)
             val_loss += batch_loss * tf.cast(tf.size(y), tf.float32)
             val_correct += hits
+        if self._average is not None:
+            self._average.put_back(raw)
         total = tf.cast(count, tf.float32)
         return loss / total, correct / total, val_loss / val_count, val_correct / val_count
 
     def _score(self, x: Any, y: Any, training: bool) -> tuple[Any, Any]:
-        """Mean loss with the regularisation terms, and the number of right answers."""
+        """Mean loss with the regularisation terms, in training of smoothed labels, and the number of right answers."""
         probabilities = self.network(x, training=training)
-        losses = keras.losses.sparse_categorical_crossentropy(y, probabilities)
+        losses = cross_entropy(y, probabilities, self._config.label_smoothing if training else 0.0)
         loss = tf.add_n([tf.reduce_mean(losses), *map(total_of, self.network.losses)])
         answers = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
         return loss, tf.reduce_sum(tf.cast(tf.equal(answers, y), tf.float32))

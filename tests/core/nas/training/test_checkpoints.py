@@ -125,7 +125,7 @@ CASES: list[tuple[Training, dict[str, Any]]] = [
     (train, {"optimizer": {"op": "Adam"}, **AUGMENTED}),
     (train, {"optimizer": {"op": "SGD", "momentum": 0.9, "nesterov": True}, "initial_lr": 0.0}),
     (momentum, {"optimizer": {"op": "RMSprop", "momentum": 0.5}}),
-    (full, {"optimizer": {"op": "RMSprop"}, **AUGMENTED}),
+    (full, {"optimizer": {"op": "RMSprop"}, "ema": 0.9, "schedule": "cosine", "warmup_epochs": 1.5, **AUGMENTED}),
     (full_from_weights, {"optimizer": {"op": "Adam"}, "full_train": {"epochs": 3}}),
 ]
 
@@ -284,6 +284,8 @@ OTHER_CONFIGURATIONS: list[dict[str, Any]] = [
     {"initial_lr": 0.05},
     {"optimizer": {"op": "Adam"}},
     {"augmentation": {"cutout": 0.5}},
+    {"schedule": "cosine"},
+    {"ema": 0.9},
     {"stopping": "act"},
 ]
 SAME_TRAININGS: list[dict[str, Any]] = [

@@ -7,12 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from hivenas.config import EvaluationConfig
 from hivenas.core.folder import weights_name
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.space.sizes import NetworkSizes
 from hivenas.core.nas.training.evaluation_strategy import NASEval
-from hivenas.core.nas.training.loop import learning_rate
 from hivenas.core.nas.training.network import copy_matching_weights
 from hivenas.core.records import StopThreshold, mean_momentum
 from hivenas.core.tracker import NullTracker
@@ -44,6 +42,15 @@ def test_the_fitness_is_the_last_epochs_validation_accuracy(tiny: dict[str, Any]
     assert evaluation.params == sum(
         int(np.prod(v.shape)) for v in strategy(tiny).instantiate_network(ARCH).trainable_variables
     )
+
+
+def test_a_score_is_of_all_epochs_of_the_weights_continued_ones_too(tiny: dict[str, Any]) -> None:
+    evaluator = strategy(tiny, epochs=3, score="mean:2")
+    first = evaluator.evaluate(ARCH)
+    accuracies = [epoch.val_accuracy for epoch in first.history]
+    assert first.fitness == sum(accuracies[1:]) / 2
+    (further,) = (second := evaluator.momentum_eval(ARCH, first.filename, 1)).history
+    assert second.fitness == (accuracies[2] + further.val_accuracy) / 2
 
 
 @pytest.mark.slow
@@ -203,7 +210,7 @@ CHILD = "input|sc_2|sep3x3_64|dropout|avg_pool3x3|output"
 
 
 def inheriting(tiny: dict[str, Any], name: str) -> NASEval:
-    return strategy(tiny, epochs=3, inherit=True, inherit_epochs=1, name=name)
+    return strategy(tiny, epochs=3, inherit=True, inherit_epochs=1, name=name, score="mean:2")
 
 
 def test_a_neighbour_starts_from_its_parents_matching_weights_at_the_age_that_is_left(tiny: dict[str, Any]) -> None:
@@ -254,6 +261,7 @@ def test_an_heirs_momentum_counts_the_epochs_behind_its_weights(tiny: dict[str, 
     child = evaluator.evaluate(CHILD, inherits=weights_name(PARENT, 2))
     curve = [figures.val_accuracy for figures in (*parent.history[:2], *child.history)]
     assert child.momentum == mean_momentum(curve)
+    assert child.fitness == child.history[-1].val_accuracy  # the epochs of its parent are not its own
     assert child.age == 3
 
 
@@ -282,9 +290,11 @@ def test_weights_of_another_architecture_are_refused(tiny: dict[str, Any]) -> No
 
 
 def test_a_full_training_is_tested_through_the_model_that_is_served(tiny: dict[str, Any]) -> None:
-    evaluator = strategy(tiny, full_train={"epochs": 2})
+    evaluator = strategy(tiny, full_train={"epochs": 2}, ema=0.9)
     evaluation = evaluator.fully_train(ARCH)
     served = keras.saving.load_model(evaluation.extra["model"])
+    validated = served.predict(evaluator.data.x_val, verbose=0).argmax(axis=1)
+    assert evaluation.fitness == pytest.approx((validated == evaluator.data.y_val).mean())
     answers = served.predict(evaluator.data.x_test, verbose=0).argmax(axis=1)
     assert evaluation.extra["test_accuracy"] == (answers == evaluator.data.y_test).mean()
     assert evaluation.epochs == 2
@@ -306,15 +316,3 @@ def test_histories_are_json(tiny: dict[str, Any]) -> None:
     written = json.loads((evaluator.results.histories / f"{stem}.json").read_text())
     assert written["candidate"] == ARCH
     assert written["history"][0]["val_accuracy"] == evaluation.fitness
-
-
-@pytest.mark.parametrize(
-    ("epoch", "rate"), [(0, 0.08), (1, 0.08 * 0.125 ** (1 / 3)), (2, 0.08 * 0.125 ** (2 / 3)), (3, 0.01), (9, 0.01)]
-)
-def test_the_learning_rate_decays_exponentially_in_steps_of_an_epoch(epoch: int, rate: float) -> None:
-    assert learning_rate(EvaluationConfig(), epoch, 3) == pytest.approx(rate)
-
-
-@pytest.mark.parametrize("config", [EvaluationConfig(initial_lr=0.0), EvaluationConfig(final_lr=0.0)])
-def test_either_rate_zero_leaves_the_optimizers_own(config: EvaluationConfig) -> None:
-    assert learning_rate(config, 0, 3) is None

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from hivenas.config import OptimizerConfig, registry
-from hivenas.config.arguments import COMMON_OPTIMIZER_ARGUMENTS, OPTIMIZER_ARGUMENTS
+from hivenas.config.optimizers import OPTIMIZERS
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.space.operations import register_operation
 from hivenas.core.nas.training.evaluation_strategy import NASEval
@@ -154,7 +154,7 @@ NEEDS = {"nesterov": {"momentum": 0.5}, "amsgrad": {"beta_2": 0.1}}
 
 @pytest.mark.parametrize(("op", "mixed"), [("SGD", False), ("SGD", True), ("Adam", False), ("RMSprop", True)])
 def test_no_argument_of_an_optimizer_is_taken_and_not_used(op: str, mixed: bool) -> None:
-    for argument in (*OPTIMIZER_ARGUMENTS[op], *COMMON_OPTIMIZER_ARGUMENTS):
+    for argument in OPTIMIZERS[op].arguments:
         base = {"op": op, "learning_rate": 0.1, **NEEDS.get(argument, {})}
         assert stepped(base | {argument: CHANGED[argument]}, mixed) != stepped(base, mixed), argument
 

@@ -1,0 +1,79 @@
+"""The scores of short trainings against the ends of long ones, on recorded learning curves.
+
+    python benchmarks/score.py CURVES… [--epochs 3 --epochs 5 …] [--score last --score mean:2 …]
+
+A file is a table (csv.gz) with a row a network and its validation accuracies in columns acc_1, acc_2, …, or lines of
+JSON with them as `curve`. A network is worth what it came to at the end of the whole training: the mean of the last
+five epochs, so that no score is favoured. Printed for every file and number of epochs: how the scores of the networks
+after so many epochs correlate with that, as Spearman's ρ and as Kendall's τ-b, networks that tie sharing their rank.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from hivenas.config.scores import check_score, score_of
+
+SCORES = ("last", "best", "mean:2", "mean:3")
+EPOCHS = (3, 5, 7, 10)
+END = 5  # epochs
+
+
+def read_curves(path: Path) -> NDArray[np.float64]:
+    """The accuracies of a file's networks (networks, epochs), those without a whole curve left out."""
+    if path.suffix == ".jsonl":
+        curves = [json.loads(line).get("curve", []) for line in path.read_text(encoding="utf-8").splitlines()]
+    else:
+        with gzip.open(path, "rt", newline="") as file:
+            rows = list(csv.DictReader(file))
+        columns = sorted((c for c in rows[0] if c.startswith("acc_")), key=lambda c: int(c[4:]))
+        curves = [[float(row[c]) for c in columns if row[c]] for row in rows]
+    whole = max(map(len, curves))
+    return np.array([curve for curve in curves if len(curve) == whole])
+
+
+def spearman(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Spearman's ρ, of mean ranks."""
+    return float(np.corrcoef([_ranks(one), _ranks(other)])[0, 1])
+
+
+def kendall(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Kendall's τ-b."""
+    first, second = (np.sign(values[:, None] - values[None, :]) for values in (one, other))
+    return float((first * second).sum() / np.sqrt((first**2).sum() * (second**2).sum()))
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    ranks: NDArray[np.float64] = (ends - (counts - 1) / 2)[places]
+    return ranks
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--epochs", multiple=True, default=EPOCHS, show_default=True, type=click.IntRange(min=1))
+@click.option("--score", "scores", multiple=True, default=SCORES, show_default=True)
+def main(files: tuple[Path, ...], epochs: tuple[int, ...], scores: tuple[str, ...]) -> None:
+    """Prints a row of Markdown for every file and number of epochs: ρ / τ for every score."""
+    for score in scores:
+        check_score(score)
+    click.echo(f"| curves | networks | epochs | {' | '.join(scores)} |\n| --- | --- | --- |{' --- |' * len(scores)}")
+    for file in files:
+        curves = read_curves(file)
+        end = curves[:, -END:].mean(axis=1)
+        for short in epochs:
+            found = [np.array([score_of([*curve[:short]], score) for curve in curves]) for score in scores]
+            cells = [f"{spearman(each, end):.3f} / {kendall(each, end):.3f}" for each in found]
+            click.echo(f"| {file.name.split('.')[0]} | {len(curves)} | {short} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()

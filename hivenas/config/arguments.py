@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationInfo
 
-from hivenas.config.text import nearest, shown
+from hivenas.config.text import as_text, nearest, shown
 
 # Sizes beyond which a network could not be built, whatever it is for.
 _LARGEST: Mapping[str, int] = {
@@ -28,6 +28,7 @@ _LARGEST: Mapping[str, int] = {
     "dilation_rate": 1024,
 }
 _LARGEST_NUMBER = 2**63 - 1
+_SMALLEST_ALPHA = 0.05  # below it the two gamma draws that the ratio is made of become too small, and the ratio 1/2
 
 # Arguments of which Keras takes any number, though only some make sense: lowest, highest, whether the highest is one.
 _RANGES: Mapping[str, tuple[float, float, bool]] = {
@@ -50,6 +51,42 @@ _RANGES: Mapping[str, tuple[float, float, bool]] = {
 _SWITCHES = frozenset(
     ("nesterov", "amsgrad", "centered", "use_bias", "center", "scale", "keepdims", "renorm", "trainable", "squeeze")
 )
+
+
+def check_alpha(alpha: float) -> float:
+    """Refuses an α of a beta distribution so small that single precision cannot draw from it.
+
+    Raises:
+        ValueError: it is neither 0, which is off, nor large enough.
+    """
+    if 0 < alpha < _SMALLEST_ALPHA:
+        raise ValueError(f"must be 0 or at least {_SMALLEST_ALPHA}, got {alpha:g}; 0 switches it off")
+    return alpha
+
+
+def one_precision(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """The section `evaluation` with `precision` in the place of `mixed_precision`, its name in earlier versions.
+
+    Args:
+        evaluation: the section, with `mixed_precision`: true for float16, false for float32.
+
+    Raises:
+        ValueError: it is neither, or `precision` says something else.
+    """
+    section = dict(evaluation)
+    mixed = section.pop("mixed_precision")
+    if not isinstance(mixed, bool):
+        raise ValueError(
+            f"evaluation.mixed_precision must be true or false, got {shown(mixed)}; leave it out and set "
+            "evaluation.precision to float32, bfloat16 or float16"
+        )
+    meant = "float16" if mixed else "float32"
+    if section.setdefault("precision", meant) != meant:
+        raise ValueError(
+            f"evaluation.precision must be {meant} beside mixed_precision: {as_text(mixed)}, its earlier name, got "
+            f"{shown(section['precision'])}; leave mixed_precision out"
+        )
+    return section
 
 
 def check_value(where: str, name: str, value: object) -> None:

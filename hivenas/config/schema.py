@@ -10,12 +10,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from hivenas.config.arguments import (
     check_address,
+    check_alpha,
     check_colour,
     check_gpus,
     check_operation,
     check_scale,
     check_size,
     check_time_limit,
+    one_precision,
     rgb_of,
 )
 from hivenas.config.optimizers import DEFAULT_OPTIMIZER, OptimizerConfig
@@ -196,14 +198,24 @@ class AugmentationConfig(Section):
     """`evaluation.augmentation`: what is done to training batches."""
 
     affine: bool = False
-    cutout: Fraction = 0.0
+    flip: bool = False
+    shift: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+    rand_augment: Fraction = 0.0
     saturation: Fraction = 0.0
     contrast: Fraction = 0.0
+    cutout: Fraction = 0.0
+    mixup: Annotated[float, Field(ge=0.0, le=100.0), AfterValidator(check_alpha)] = 0.0
+    cutmix: Annotated[float, Field(ge=0.0, le=1.0), AfterValidator(check_alpha)] = 0.0
 
     @property
     def is_on(self) -> bool:
         """True where any of it is done."""
-        return self.affine or max(self.cutout, self.saturation, self.contrast) > 0
+        return bool(self.on)
+
+    @property
+    def on(self) -> dict[str, bool | float]:
+        """The keys of what is done, in its order, with their values."""
+        return {key: value for key in type(self).model_fields if (value := getattr(self, key))}
 
 
 class MedianConfig(Section):
@@ -218,7 +230,7 @@ class EvaluationConfig(Section):
 
     epochs: Epochs = 5
     batch_size: Count = 128
-    mixed_precision: bool = False
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
     optimizer: OptimizerConfig = Field(default_factory=lambda: OptimizerConfig.model_validate(DEFAULT_OPTIMIZER))
     schedule: Annotated[str, AfterValidator(check_schedule), Field(json_schema_extra={"enum": [*SCHEDULES]})] = (
         "exponential"
@@ -237,6 +249,12 @@ class EvaluationConfig(Section):
     inherit: bool = False
     inherit_epochs: Epochs = 2
     augmentation: AugmentationConfig = AugmentationConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_precision(cls, data: Any) -> Any:
+        """Takes the key's earlier name, which files and records of earlier versions have."""
+        return one_precision(data) if isinstance(data, Mapping) and "mixed_precision" in data else data
 
     @model_validator(mode="after")
     def _one_learning_rate(self) -> Self:

@@ -49,6 +49,5 @@ def draw_augmentation(examples: NDArray[Any], config: AugmentationConfig, folder
 
 
 def _augmentation_title(config: AugmentationConfig) -> str:
-    probable = {"cutout": config.cutout, "saturation": config.saturation, "contrast": config.contrast}
-    on = ["affine"] * config.affine + [f"{name} {value:g}" for name, value in probable.items() if value]
+    on = [name if value is True else f"{name} {value:g}" for name, value in config.on.items()]
     return "augmentation: " + (", ".join(on) or "off")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hivenas.config import Config
+from hivenas.core.bfloat16 import has_bfloat16
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.data.datasets import check_path
 from hivenas.core.nas.nas_interface import NASInterface
@@ -151,6 +152,16 @@ def say_share(feasible: Feasibility, *, bounded: bool) -> None:
         )
 
 
+def say_precision(config: Config) -> None:
+    """Warns of bfloat16 on a processor that has no instructions for it, where it is this one that trains."""
+    here = config.execution.gpus is None and config.execution.kind in ("process", "serial")
+    if config.evaluation.precision == "bfloat16" and here and has_bfloat16() is False:
+        logger.warning(
+            "evaluation.precision=bfloat16 is for processors with instructions for it (amx_bf16, avx512_bf16; bf16 on "
+            "ARM), which this one lacks, and takes longer than float32 here; set precision: float32"
+        )
+
+
 def check_inputs(config: Config) -> None:
     """Refuses what is wrong with a configuration's data and devices, before an objective is made.
 
@@ -160,5 +171,6 @@ def check_inputs(config: Config) -> None:
     """
     if config.objective == "nas":
         check_path(config.dataset)
+        say_precision(config)
         with with_source(config):
             worker_gpus(config.execution)

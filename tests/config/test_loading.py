@@ -89,9 +89,20 @@ WRONG_VALUES = [
     ("evaluation: {epochs: 4, score: 'mean:5'}", "evaluation.score", "at most evaluation.epochs=4 epochs, got mean:5"),
     ("evaluation: {optimizer: {op: adam}}", "evaluation.optimizer.op", "experiment.yaml); did you mean 'Adam'?"),
     ("evaluation: {stopping: medain}", "evaluation.stopping", "experiment.yaml); did you mean 'median'?"),
+    ("evaluation: {precision: half}", "evaluation.precision", "'float32', 'bfloat16' or 'float16', got 'half'"),
+    ("evaluation: {mixed_precision: 1}", "evaluation.mixed_precision", "must be true or false, got 1 ("),
+    (
+        "evaluation: {mixed_precision: true, precision: bfloat16}",
+        "evaluation.precision",
+        "must be float16 beside mixed_precision: true, its earlier name, got 'bfloat16' (",
+    ),
     ("evaluation: {stopping: 5}", "evaluation.stopping", "got 5 ("),
     ("evaluation: {optimizer: {momentum: big}}", "evaluation.optimizer.momentum", "got 'big'"),
     ("evaluation: {augmentation: {cutout: 1.5}}", "evaluation.augmentation.cutout", "at most 1.0, got 1.5"),
+    ("evaluation: {augmentation: {shift: 0.6}}", "evaluation.augmentation.shift", "at most 0.5, got 0.6"),
+    ("evaluation: {augmentation: {flip: 1}}", "evaluation.augmentation.flip", "must be true or false, got 1"),
+    ("evaluation: {augmentation: {mixup: 0.01}}", "evaluation.augmentation.mixup", "0 or at least 0.05, got 0.01 ("),
+    ("evaluation: {augmentation: {cutmix: 1.5}}", "evaluation.augmentation.cutmix", "at most 1.0, got 1.5"),
     ("evaluation: {stopping: mean}", "evaluation.stopping", "'act', 'median' or 'none', got 'mean'"),
     ("evaluation: {epochs: 3, first_look: 3}", "evaluation.first_look", "evaluation.epochs=3, got 3"),
     ("evaluation: {inherit: true, first_look: 3}", "evaluation.first_look", "epochs − inherit_epochs=3"),
@@ -322,6 +333,7 @@ OVERRIDES: list[tuple[list[str], dict[str, str]]] = [
     (["evaluation.optimizer={op: SGD, momentum: 0.8}"], {"evaluation.optimizer.momentum": "0.8"}),
     (["evaluation.initial_lr=1e-3 evaluation.final_lr=1e-4"], {"evaluation.initial_lr": "0.001"}),
     (["full_train.enabled=false"], {"full_train.enabled": "false"}),
+    (["evaluation.precision=bfloat16"], {"evaluation.precision": "bfloat16"}),
     ([""], {}),
     ([], {}),
 ]
@@ -440,6 +452,21 @@ def test_a_record_of_an_earlier_version_means_what_it_meant() -> None:
     record["evaluation"] |= {"initial_lr": 0.0}
     assert from_record(record).evaluation.optimizer.arguments["learning_rate"] == 0.5
     assert record["evaluation"]["optimizer"]["learning_rate"] == 0.5
+
+
+@pytest.mark.parametrize(("mixed", "precision"), [(False, "float32"), (True, "float16")])
+def test_mixed_precision_is_the_earlier_name_of_precision(tmp_path: Path, mixed: bool, precision: str) -> None:
+    record = Config().to_mapping()
+    record["evaluation"] |= {"mixed_precision": mixed}
+    del record["evaluation"]["precision"]
+    word = str(mixed).lower()
+    file = _write(tmp_path, f"evaluation: {{mixed_precision: {word}}}")
+    others = from_record(record), load(_write(tmp_path, "", "empty.yaml"), [f"evaluation.mixed_precision={word}"])
+    for config in (load(file), *others, load(file, [f"evaluation.precision={precision}"])):
+        assert config.evaluation.precision == precision
+        assert "mixed_precision" not in config.to_yaml()
+        assert config.flat() == from_mapping({"evaluation": {"precision": precision}}).flat()
+    assert load(file).given() == {"evaluation": {"precision": precision}}
 
 
 def test_an_override_may_open_a_section_that_the_file_leaves_out_or_empty(tmp_path: Path) -> None:

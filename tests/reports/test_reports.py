@@ -170,7 +170,7 @@ def test_a_configuration_stays_within_its_block_whatever_is_in_it() -> None:
 @pytest.mark.parametrize(("channels", "colours"), [(1, False), (2, False), (3, True)])
 def test_augmented_images_are_drawn_in_their_own_range(tmp_path: Path, channels: int, colours: bool) -> None:
     examples = np.random.default_rng(0).uniform(-3, 16, (2, 4, 6, 9, channels)).astype(np.float32)
-    file = draw_augmentation(examples, AugmentationConfig(affine=True, cutout=0.5), tmp_path / "plots")
+    file = draw_augmentation(examples, AugmentationConfig(affine=True, cutout=0.5, mixup=0.2), tmp_path / "plots")
     picture = imread(file)[..., :3]
     assert file == tmp_path / "plots" / "augmentation.png"
     assert picture.shape[1] == 4 * 120

@@ -14,8 +14,9 @@ import yaml
 from click.testing import CliRunner, Result
 
 from hivenas.cli.commands import main
-from hivenas.config import registry
+from hivenas.config import from_mapping, registry
 from hivenas.core.nas.space.operations import register_operation
+from hivenas.run import plan
 
 pytestmark = pytest.mark.keras
 
@@ -81,6 +82,39 @@ def test_where_everything_fits_there_is_no_warning() -> None:
         checked = invoke("check", space)
         assert "hivenas: " not in checked.output
         assert "# builds:       all of " in checked.output
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "execution", "has", "says"),
+    [
+        ({"precision": "bfloat16"}, {}, False, True),
+        ({"precision": "bfloat16"}, {}, True, False),
+        ({"precision": "bfloat16"}, {}, None, False),
+        ({"precision": "bfloat16"}, {"gpus": "all"}, False, False),
+        ({"precision": "bfloat16"}, {"kind": "dask"}, False, False),
+        ({}, {}, False, False),
+    ],
+)
+def test_bfloat16_without_instructions_for_it_is_warned_of_once(
+    evaluation: dict[str, Any],
+    execution: dict[str, Any],
+    has: bool | None,
+    says: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(plan, "has_bfloat16", lambda: has)
+    config = from_mapping({"evaluation": evaluation, "execution": execution})
+    plan.say_precision(config)
+    said = [record.getMessage() for record in caplog.records if record.name == "hivenas"]
+    assert [text.startswith("evaluation.precision=bfloat16 is for processors") for text in said] == [True] * says
+
+
+def test_check_warns_of_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "has_bfloat16", lambda: False)
+    checked = invoke("check", {"depth": 1}, "--set", "evaluation.precision=bfloat16")
+    assert checked.exit_code == 0
+    assert checked.output.count("takes longer than float32 here; set precision: float32") == 1
 
 
 @pytest.mark.parametrize("command", ["check", "search"])

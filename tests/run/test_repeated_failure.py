@@ -52,12 +52,12 @@ GENTLER: list[tuple[dict[str, Any], dict[str, tuple[str, str]]]] = [
         {"initial_lr": ("0.03", "0.001"), "final_lr": ("0.03", "0.001")},
     ),
     (
-        {"optimizer": {"learning_rate": 0.2}, "final_lr": 0.1, "mixed_precision": True},
+        {"optimizer": {"learning_rate": 0.2}, "final_lr": 0.1, "precision": "float16"},
         {
             "initial_lr": ("0.2", "0.01"),
             "final_lr": ("0.1", "0.005"),
             "optimizer.learning_rate": ("0.2", "0.01"),
-            "mixed_precision": ("true", "false"),
+            "precision": ("float16", "float32"),
         },
     ),
 ]
@@ -76,7 +76,7 @@ def test_what_is_to_be_changed_is_named_with_both_values_and_accepted(
     changed = from_mapping({"evaluation": evaluation}, error.changes).flat()
     said = {key: after for key, (_, after) in gentler(config).items()}
     assert {key: changed[key] for key in said} == {
-        key: after if after == "false" else str(float(after)) for key, after in said.items()
+        key: after if after == "float32" else str(float(after)) for key, after in said.items()
     }
 
 

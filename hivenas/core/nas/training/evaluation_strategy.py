@@ -35,8 +35,8 @@ from hivenas.core.nas.training.network import (
     copy_matching_weights,
     count_macs,
     count_params,
-    precision,
 )
+from hivenas.core.nas.training.precision import Precision
 from hivenas.core.nas.training.rules import StoppingRule
 from hivenas.core.nas.training.serving import UnfaithfulModelError, serve
 from hivenas.core.recipe import environment
@@ -200,15 +200,16 @@ class NASEval:
         return max(found)  # names end in the age
 
     def _build(self, chain: Chain, seed: int) -> keras.Model:
-        with precision(self._config.evaluation.mixed_precision):
-            return build_network(
-                chain,
-                self._space.reference,
-                shape=self.data.shape,
-                classes=self.data.classes,
-                frame=self._space.frame,
-                seed=seed,
-            )
+        build = functools.partial(
+            build_network,
+            chain,
+            self._space.reference,
+            shape=self.data.shape,
+            classes=self.data.classes,
+            frame=self._space.frame,
+            seed=seed,
+        )
+        return Precision.of(self._config.evaluation).build(build)
 
     def _loop(self, network: keras.Model, candidate: str, purpose: str, planned_epochs: int) -> TrainingLoop:
         seed = derive_seed(self._seed, candidate, purpose)
@@ -226,7 +227,8 @@ class NASEval:
             reason = str(error) if isinstance(error, UnfaithfulModelError) else innermost(error)
             failed = Evaluation.failure(candidate, reason, traceback=traceback.format_exc())
             evaluation = replace(failed, extra={CAUSE: cause_of(error)})
-        where = environment(self.data.digest()) | accelerators()
+        own = Precision.of(self._config.evaluation).environment()
+        where = environment(self.data.digest()) | accelerators() | own
         seconds, worker = time.monotonic() - started, f"{socket.gethostname()}-{os.getpid()}"
         return replace(evaluation, seconds=seconds, started=began, worker=worker, environment=where)
 

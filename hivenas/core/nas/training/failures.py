@@ -55,4 +55,5 @@ def gentler(config: Config) -> Mapping[str, tuple[str, str]]:
     begins = evaluation.initial_lr or evaluation.optimizer.arguments["learning_rate"]
     factor = min(begins / 10, OPTIMIZERS[evaluation.optimizer.op].keras_rate) / begins
     changes = {f"evaluation.{key}": (f"{rate:g}", f"{rate * factor:.3g}") for key, rate in rates.items()}
-    return changes | ({"evaluation.mixed_precision": ("true", "false")} if evaluation.mixed_precision else {})
+    half = evaluation.precision != "float32"
+    return changes | ({"evaluation.precision": (evaluation.precision, "float32")} if half else {})

@@ -21,11 +21,13 @@ import tensorflow as tf
 from hivenas.config import EvaluationConfig, OptimizerConfig
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.data.image_arrays import Images
-from hivenas.core.nas.training.augmentation import Augmentation, Standardisation
+from hivenas.core.nas.training.augmentation import Augmentation
 from hivenas.core.nas.training.averages import WeightAverage
 from hivenas.core.nas.training.failures import DIVERGED, MACHINE, PROGRAM, NotFiniteError
 from hivenas.core.nas.training.losses import cross_entropy
+from hivenas.core.nas.training.precision import Precision
 from hivenas.core.nas.training.rates import learning_rates
+from hivenas.core.nas.training.standardisation import Standardisation
 from hivenas.core.records import EpochFigures
 from hivenas.core.seeds import derive_seed
 
@@ -160,16 +162,14 @@ class TrainingLoop:
         self._config = config
         self._planned_epochs = planned_epochs
         self._seed = seed
-        self._optimizer = make_optimizer(config.optimizer)
-        if config.mixed_precision:
-            # Gradients that float16 would round to 0 are computed of a larger loss.
-            self._optimizer = keras.optimizers.LossScaleOptimizer(self._optimizer)
+        self._optimizer = Precision.of(config).optimizer(make_optimizer(config.optimizer))
         self._optimizer.build(network.trainable_variables)
         self._average = WeightAverage(network, self._optimizer, config.ema) if config.ema else None
         network.compile(optimizer=self._optimizer)
         # It has nothing for AutoGraph to convert, which would cost as much as tracing it.
         augmentation = Augmentation(config.augmentation, arrays.standardisation)
-        self._augment = tf.autograph.experimental.do_not_convert(augmentation.apply)
+        augment = functools.partial(augmentation.batch, classes=network.output_shape[-1])
+        self._augment = tf.autograph.experimental.do_not_convert(augment)
         self._dropout_states = [v for v in network.variables if v.name == "seed_generator_state"]
         # Asked for its concrete graph, tf.function does not warn that every candidate brings a new one.
         order, augmentation_seed = tf.TensorSpec((len(arrays.x_train),), tf.int32), tf.TensorSpec((), tf.int32)
@@ -256,7 +256,7 @@ class TrainingLoop:
             chosen = order[start : start + batch]
             x, y = tf.gather(self._arrays.x_train, chosen), tf.gather(self._arrays.y_train, chosen)
             if self._config.augmentation.is_on:
-                x = self._augment(x, tf.stack([augmentation_seed, start // batch]))
+                x, y = self._augment(x, y, tf.stack([augmentation_seed, start // batch]))
             with tf.GradientTape() as tape:
                 batch_loss, hits = self._score(x, y, True)
                 scaled_loss = self._optimizer.scale_loss(batch_loss)
@@ -265,7 +265,7 @@ class TrainingLoop:
             self._optimizer.apply(tape.gradient(scaled_loss, variables), variables)
             if self._average is not None:
                 self._average.update()
-            loss += batch_loss * tf.cast(tf.size(y), tf.float32)
+            loss += batch_loss * tf.cast(tf.size(chosen), tf.float32)
             correct += hits
         raw = [] if self._average is None else self._average.put()
         val_count = len(self._arrays.x_val)
@@ -281,9 +281,14 @@ class TrainingLoop:
         return loss / total, correct / total, val_loss / val_count, val_correct / val_count
 
     def _score(self, x: Any, y: Any, training: bool) -> tuple[Any, Any]:
-        """Mean loss with the regularisation terms, in training of smoothed labels, and the number of right answers."""
+        """Mean loss with the regularisation terms, in training of smoothed labels, and the number of right answers.
+
+        Labels are numbers of classes (n,), or shares of them (n, classes), of which the largest is the right answer.
+        """
         probabilities = self.network(x, training=training)
         losses = cross_entropy(y, probabilities, self._config.label_smoothing if training else 0.0)
+        if y.shape.rank == 2:
+            y = tf.argmax(y, axis=-1, output_type=tf.int32)
         loss = tf.add_n([tf.reduce_mean(losses), *map(total_of, self.network.losses)])
         answers = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
         return loss, tf.reduce_sum(tf.cast(tf.equal(answers, y), tf.float32))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -111,18 +110,6 @@ def build_network(
     # In float32 whatever the policy: probabilities and the loss would lose small values in float16.
     probabilities = layers.Dense(classes, activation="softmax", dtype="float32", name="classes")(x)
     return keras.Model(inputs, probabilities, name="candidate")
-
-
-@contextlib.contextmanager
-def precision(mixed: bool) -> Iterator[None]:
-    """The policy under which networks are built inside: float16 arithmetic over float32 weights, or as it is."""
-    before = keras.config.dtype_policy()
-    if mixed:
-        keras.config.set_dtype_policy("mixed_float16")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def copy_matching_weights(source: keras.Model, target: keras.Model) -> float:

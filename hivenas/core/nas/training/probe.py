@@ -26,7 +26,8 @@ from hivenas.core.nas.space.operations import OpSpec
 from hivenas.core.nas.training.checkpoints import Saved, save_state
 from hivenas.core.nas.training.failures import NotFiniteError
 from hivenas.core.nas.training.loop import Arrays, TrainingLoop, make_optimizer
-from hivenas.core.nas.training.network import apply_operation, precision
+from hivenas.core.nas.training.network import apply_operation
+from hivenas.core.nas.training.precision import Precision
 from hivenas.core.nas.training.predictions import same_answers
 from hivenas.core.nas.training.serving import ADVICE
 from hivenas.errors import ConfigError, DiskFullError, innermost
@@ -111,10 +112,13 @@ def probe_optimizer(config: EvaluationConfig) -> None:
 def _network(spec: OpSpec, shape: Shape, config: EvaluationConfig, *, seed: int) -> keras.Model:
     """The operation between an image and as few classes as there may be."""
     keras.utils.set_random_seed(seed)
-    with precision(config.mixed_precision):
+
+    def make() -> keras.Model:
         inputs = layers.Input(shape, name="image")
         x = layers.Flatten(name="flatten")(apply_operation(spec, inputs, "operation"))
         return keras.Model(inputs, layers.Dense(_CLASSES, activation="softmax", dtype="float32", name="classes")(x))
+
+    return Precision.of(config).build(make)
 
 
 def _images(shape: Shape) -> NDArray[np.float32]:
@@ -220,8 +224,7 @@ def _reloaded(spec: OpSpec, network: keras.Model, config: EvaluationConfig, file
     """Another network, of another seed, with the saved weights and optimizer: as continued trainings find them."""
     save_state(network, file, Saved("probe", _EPOCHS, 0, ()))
     other = _network(spec, network.input_shape[1:], config, seed=2)
-    optimizer = make_optimizer(config.optimizer)
-    other.compile(optimizer=keras.optimizers.LossScaleOptimizer(optimizer) if config.mixed_precision else optimizer)
+    other.compile(optimizer=Precision.of(config).optimizer(make_optimizer(config.optimizer)))
     other.optimizer.build(other.trainable_variables)
     other.load_weights(file)
     return other

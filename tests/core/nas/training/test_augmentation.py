@@ -11,7 +11,9 @@ from scipy import ndimage, stats
 
 from hivenas.config import AugmentationConfig
 from hivenas.core.nas.data.datasets import Dataset
-from hivenas.core.nas.training.augmentation import LUMA, Affine, Augmentation, Standardisation, augmented_examples
+from hivenas.core.nas.training.augmentation import Augmentation, augmented_examples
+from hivenas.core.nas.training.standardisation import Standardisation
+from hivenas.core.nas.training.transformations import LUMA, Affine, Recolouring
 
 pytestmark = pytest.mark.keras
 
@@ -139,7 +141,7 @@ def test_recolouring_is_saturation_then_contrast_then_clipping_of_raw_pixels(cha
     mean = expected.mean(axis=(1, 2), keepdims=True)
     expected = np.clip(mean + k * (expected - mean), 0, 255)
     factors = (tf.constant(values, tf.float32) for values in (saturation, contrast))
-    result = Augmentation(AugmentationConfig(), standard).recolour(standard.standardise(raw), *factors).numpy()
+    result = Recolouring(standard).apply(standard.standardise(raw), *factors).numpy()
     assert result * standard.deviation + standard.mean == pytest.approx(expected, abs=0.01)
     assert standard.restore(result) == pytest.approx(expected, abs=0.01)
     assert result.min() == standard.limits()[0].min()

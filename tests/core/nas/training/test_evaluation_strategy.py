@@ -98,11 +98,6 @@ def test_continuing_equals_never_having_stopped_to_the_last_bit(
     check_continuing(tiny, {"optimizer": optimizer, "epochs": 3, "augmentation": augmentation, **rates})
 
 
-@pytest.mark.slow
-def test_continuing_is_exact_in_mixed_precision_too(tiny: dict[str, Any]) -> None:
-    check_continuing(tiny, {"optimizer": OPTIMIZERS[1], "epochs": 3, "initial_lr": 0.01, "mixed_precision": True})
-
-
 def check_continuing(tiny: dict[str, Any], settings: dict[str, Any]) -> None:
     interrupted = strategy(tiny, name="interrupted", **settings)
     first = interrupted.evaluate(ARCH)
@@ -123,7 +118,7 @@ def check_continuing(tiny: dict[str, Any], settings: dict[str, Any]) -> None:
 
 def test_mixed_precision_is_of_the_network_alone_and_its_answers_are_float32(tiny: dict[str, Any]) -> None:
     before = keras.config.dtype_policy().name
-    mixed = strategy(tiny, mixed_precision=True)
+    mixed = strategy(tiny, precision="float16")
     network = mixed.instantiate_network(ARCH)
     assert keras.config.dtype_policy().name == before
     assert {str(weight.dtype) for weight in network.trainable_variables} == {"float32"}
@@ -139,7 +134,7 @@ def test_mixed_precision_is_of_the_network_alone_and_its_answers_are_float32(tin
 @pytest.mark.slow
 def test_mixed_precision_learns_what_single_precision_learns(tiny: dict[str, Any]) -> None:
     settings = {"dataset": {"name": "digits"}, "epochs": 3, "batch_size": 16, "initial_lr": 0.05, "final_lr": 0.01}
-    assert strategy(tiny | settings, mixed_precision=True).evaluate(ARCH).fitness > 0.8
+    assert strategy(tiny | settings, precision="float16").evaluate(ARCH).fitness > 0.8
 
 
 def test_augmentation_is_of_training_batches_only_and_new_in_every_epoch(tiny: dict[str, Any]) -> None:

@@ -95,7 +95,7 @@ NOT_TAKEN_BY_FIT: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (CONV | {"dtype": "float64", "kernel_regularizer": "l2"}, {}),
     (CONV | {"dtype": "float16", "kernel_regularizer": "l1"}, {}),
     # A sum that float16 cannot hold.
-    (CONV | {"filters": 64, "activity_regularizer": "l1"}, {"mixed_precision": True}),
+    (CONV | {"filters": 64, "activity_regularizer": "l1"}, {"precision": "float16"}),
 ]
 
 

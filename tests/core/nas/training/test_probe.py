@@ -90,11 +90,11 @@ def test_an_optimizer_that_cannot_be_used_is_refused(optimizer: dict[str, Any], 
     assert f"evaluation.{says}" in str(refused.value)
 
 
-@pytest.mark.parametrize("mixed", [False, True])
-def test_sound_values_are_accepted(mixed: bool) -> None:
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_sound_values_are_accepted(precision: str) -> None:
     optimizer = {"op": "SGD", "momentum": 0, "nesterov": False}
     for operation in (CONV | {"activation": "gelu", "trainable": False}, BATCH_NORM | {"momentum": 1}):
-        assert checked(operation, mixed_precision=mixed, optimizer=optimizer).share == 1
+        assert checked(operation, precision=precision, optimizer=optimizer).share == 1
 
 
 # -- layers of one's own -------------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ def test_a_layer_that_is_not_what_is_saved_is_refused_with_its_name(
 @pytest.mark.usefixtures("_registered")
 @pytest.mark.parametrize("op", [{"op": "Sound"}, {"op": "Noisy", "always": False}, {"op": "Forgets", "factor": 1.0}])
 def test_a_layer_that_is_what_is_saved_is_accepted(op: dict[str, Any]) -> None:
-    assert checked(op, mixed_precision=op["op"] == "Sound").share == 1
+    assert checked(op, precision="float16" if op["op"] == "Sound" else "float32").share == 1
 
 
 @pytest.mark.usefixtures("_registered")

@@ -20,7 +20,7 @@ import numpy as np
 from measuring import in_processes
 
 BASE = (
-    "evaluation.epochs=8 evaluation.batch_size=64 evaluation.optimizer.op=AdamW evaluation.optimizer.weight_decay=0.01 "
+    "evaluation.epochs=8 evaluation.batch_size=64 evaluation.optimizer={op: AdamW, weight_decay: 0.01} "
     "evaluation.schedule=cosine evaluation.initial_lr=0.003 evaluation.warmup_epochs=1"
 )
 SGD = "evaluation.optimizer={op: SGD, momentum: 0.9, nesterov: true"

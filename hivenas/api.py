@@ -107,7 +107,7 @@ def search(
 def train(
     config: Configuration, *overrides: str, from_weights: bool = False, callbacks: Sequence[Callback] = ()
 ) -> Trained:
-    """Fully trains the best recorded candidate and registers the model.
+    """Fully trains the best recorded candidate, as `full_train` says for one finalist, and registers the model.
 
     Args:
         config: a YAML file, a mapping with its keys, or a configuration.

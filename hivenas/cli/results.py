@@ -18,6 +18,7 @@ from hivenas.cli.errors import printable
 if TYPE_CHECKING:
     from hivenas.cli.invocation import Invocation
     from hivenas.config import Config
+    from hivenas.core.full_training import Finalist
     from hivenas.core.records import Evaluation, Trial
     from hivenas.run.plan import Plan
     from hivenas.run.prediction import Prediction
@@ -65,6 +66,7 @@ def of_search(result: SearchResult) -> Outcome:
         "never_named": list(result.never_named),
         "model_uri": result.model_uri,
         "registered": result.registered,
+        "finalists": [finalist_fields(each) for each in result.finalists],
     }
     return Outcome(line, fields)
 
@@ -82,6 +84,7 @@ def of_training(trained: Trained) -> Outcome:
         "test_accuracy": accuracy,
         "model_uri": trained.published.uri,
         "registered": trained.published.verdict,
+        "finalists": [finalist_fields(each) for each in trained.trainings.values()],
     }
     return Outcome(f"{evaluation.candidate}: {_model_line(accuracy, trained.published.uri)}", fields)
 
@@ -136,6 +139,12 @@ def candidate_fields(row: Trial) -> dict[str, Any]:
     }
 
 
+def finalist_fields(training: Finalist) -> dict[str, Any]:
+    """A full training as plain data."""
+    fields = asdict(training)
+    return {key: value for key, value in fields.items() if key not in ("mark", "cause", "serves")}
+
+
 def finite(value: float) -> float | None:
     """The value, None where it is no number: JSON has no word for infinity."""
     return float(value) if math.isfinite(value) else None
@@ -156,6 +165,7 @@ def print_search(given: Invocation, result: SearchResult) -> None:
         f"{summary.reused} reused, {summary.seconds:.0f} s of evaluation\n"
     )
     click.echo(as_text(fitted(table, shutil.get_terminal_size().columns) if sys.stdout.isatty() else table))
+    _print_trainings(result.finalists)
     if result.full_training:
         _print_model(result.full_training, result.model_uri, result.registered)
     click.echo("\nNext:")
@@ -226,7 +236,21 @@ def print_predictions(predictions: Sequence[Prediction], *, as_json: bool) -> No
 
 def print_trained(trained: Trained) -> None:
     """Says what a full training came to."""
+    from hivenas.core.full_training import best_first
+
+    _print_trainings(best_first(trained.trainings.values()))
     _print_model(trained.evaluation, trained.published.uri, trained.published.verdict)
+
+
+def _print_trainings(trainings: Sequence[Finalist]) -> None:
+    """Prints the full trainings that were made, where there is more to tell than that there was one."""
+    from hivenas.reports import as_text
+    from hivenas.reports.trainings import as_table, is_told
+
+    if is_told(trainings):
+        table = as_table(trainings)
+        shown = fitted(table, shutil.get_terminal_size().columns) if sys.stdout.isatty() else table
+        click.echo(f"\nfull trainings:\n\n{as_text(shown)}")
 
 
 def _print_model(evaluation: Evaluation, uri: str, verdict: str) -> None:
@@ -251,6 +275,13 @@ def _proposers(config: Config, plan: Plan) -> str:
     if kind and kind.has_roles:
         return f"colony:       {plan.employees} employees, {plan.onlookers} onlookers"
     return f"strategy:     {config.colony.kind}" + (f", {kind.description}" if kind else "")
+
+
+def _full_epochs(config: Config) -> str:
+    """The epochs of full training that are planned."""
+    plan = config.full_train
+    trainings = plan.finalists * plan.seeds
+    return f"{plan.epochs} epochs" if trainings == 1 else f"{trainings} times at most {plan.epochs} epochs"
 
 
 def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
@@ -284,7 +315,7 @@ def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
     if plan.epochs and config.evaluation.momentum_epochs:
         click.echo(f"# momentum:     {config.evaluation.momentum_epochs} of them in every iteration")
     if plan.epochs and config.full_train.enabled:
-        click.echo(f"# then:         {config.full_train.epochs} epochs of full training")
+        click.echo(f"# then:         {_full_epochs(config)} of full training")
     if data:
         click.echo(f"# memory:       {WorkerMemory.of(data)}")
     click.echo(f"# results:      {config.results.dir}/{config.name}/")

@@ -152,6 +152,11 @@ class Terminal(View):
         else:
             self.note(f"training fully for {epochs} epochs: {candidate}")
 
+    def on_full_progress(self, done: int, planned: int) -> None:
+        """Shows the how-manieth full training it is, where it can be shown."""
+        if self._live:
+            self._live.on_full_progress(done, planned)
+
     def note(self, text: str) -> None:
         """Shows a line of its own."""
         if self._live:

@@ -1,5 +1,6 @@
 """The configuration: its sections, read from a file or a mapping, refused in words that a person can act on."""
 
+from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.loading import Config, from_mapping, from_record, load
 from hivenas.config.optimizers import OptimizerConfig
 from hivenas.config.schema import (
@@ -13,7 +14,6 @@ from hivenas.config.schema import (
     DatasetConfig,
     EvaluationConfig,
     ExecutionConfig,
-    FullTrainConfig,
     MedianConfig,
     OptunaConfig,
     RegistryConfig,

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
+from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.legacy import Translation, is_ancestral, translate
 from hivenas.config.messages import explain, in_old_words
 from hivenas.config.registry import TRACKERS
@@ -19,7 +20,6 @@ from hivenas.config.schema import (
     DatasetConfig,
     EvaluationConfig,
     ExecutionConfig,
-    FullTrainConfig,
     OptunaConfig,
     RegistryConfig,
     ResultsConfig,

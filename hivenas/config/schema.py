@@ -337,13 +337,6 @@ class ColonyConfig(Section):
         return self.size - self.employees
 
 
-class FullTrainConfig(Section):
-    """`full_train`: the training of the best candidate."""
-
-    enabled: bool = True
-    epochs: Epochs = 50
-
-
 class RegistryConfig(Section):
     """`registry`: where the fully trained model is registered."""
 

@@ -7,13 +7,10 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
 
 from hivenas.core.files import sweep_temporaries, written_whole
 from hivenas.core.records import Evaluation
 from hivenas.core.seeds import arch_hash
-
-Purpose = Literal["train", "momentum", "full"]
 
 WEIGHTS_SUFFIX = ".weights.h5"
 
@@ -72,8 +69,8 @@ class ResultsFolder:
         """Keeps an evaluation with the figures of its epochs as `training_history/<stem>.json`."""
         write_atomically(self.histories / f"{stem}.json", json.dumps(evaluation.to_json(), indent=1))
 
-    def checkpoint(self, candidate: str, purpose: Purpose) -> Path:
-        """The file that keeps an unfinished training of a candidate."""
+    def checkpoint(self, candidate: str, purpose: str) -> Path:
+        """The file that keeps an unfinished training of a candidate: `train`, `momentum`, `full`, `full2`, `refit`."""
         return self.checkpoints / f"{arch_hash(candidate)}-{purpose}{WEIGHTS_SUFFIX}"
 
     def drop_weights(self, names: Iterable[str]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hivenas.config import Config
+from hivenas.core.full_training import REFIT_EPOCHS, SEED_NUMBER
 from hivenas.core.onednn import chosen_onednn
 from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal
 from hivenas.errors import MissingResultsError
@@ -35,6 +36,9 @@ class Recipe:
         history: figures of every epoch.
         starts_from: name of the h5 file that the training started from; empty from scratch.
         momentum_epochs: epochs of a continuation.
+        seed_number: which of the seeds of a full training, from 0.
+        refit_epochs: epochs of a full training on training and validation images; 0 for one with validation.
+        members: names of the trainings of which a model is the average; such a one is not trained itself.
     """
 
     candidate: str
@@ -44,6 +48,9 @@ class Recipe:
     history: tuple[EpochFigures, ...]
     starts_from: str = ""
     momentum_epochs: int = 0
+    seed_number: int = 0
+    refit_epochs: int = 0
+    members: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, config: Config, evaluation: Evaluation, proposal: Proposal | None = None) -> Recipe:
@@ -57,6 +64,9 @@ class Recipe:
             history=evaluation.history,
             starts_from=starts_from or evaluation.extra.get("started_from", ""),
             momentum_epochs=proposal.momentum_epochs if proposal else 0,
+            seed_number=evaluation.extra.get(SEED_NUMBER, 0),
+            refit_epochs=evaluation.extra.get(REFIT_EPOCHS, 0),
+            members=tuple(evaluation.extra.get("members", ())),
         )
 
     def to_text(self) -> str:
@@ -75,7 +85,8 @@ class Recipe:
             if data.pop("version") != _VERSION:
                 raise ValueError("it is of another version")
             history = tuple(EpochFigures(**figures) for figures in data.pop("history"))
-            return cls(history=history, **data)
+            members = tuple(data.pop("members", ()))
+            return cls(history=history, members=members, **data)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise MissingResultsError(
                 f"{RECIPE_FILE} of the run cannot be read ({error}); reproduce it with the hivenas that made the run"

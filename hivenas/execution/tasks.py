@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config import Config
+from hivenas.core.full_training import TrainingSpec
 from hivenas.core.nas.data.datasets import image_shape_and_classes, load_dataset
 from hivenas.core.nas.nas_interface import interface_of, run_proposal
 from hivenas.core.nas.space.feasibility import Feasibility
@@ -121,6 +122,17 @@ def full_training(config: Config, arch: str, weights_filename: str | None = None
     return Task("full_train", _train_fully, (config, arch, weights_filename), needs=needs)
 
 
+def finalist(config: Config, spec: TrainingSpec) -> Task[Evaluation]:
+    """One of several full trainings; it does not touch the test split."""
+    needs = (spec.weights_filename,) if spec.weights_filename else ()
+    return Task("full_train", _train_finalist, (config, spec), needs=needs)
+
+
+def final_model(config: Config, members: tuple[Evaluation, ...]) -> Task[Evaluation]:
+    """The model of full trainings, tested once; see `NASEval.final_model`."""
+    return Task("final_model", _make_model, (config, members), needs=tuple(member.filename for member in members))
+
+
 def publish(call: Callable[..., T], model: object, run_id: str, stores: tuple[str, str]) -> Task[T]:
     """The publication of a model, by a process with Keras, which it is logged with.
 
@@ -172,3 +184,11 @@ def _augmented_examples(config: Config) -> NDArray[np.float32]:
 
 def _train_fully(config: Config, arch: str, weights_filename: str | None) -> Evaluation:
     return interface_of(config).fully_train(arch, weights_filename)
+
+
+def _train_finalist(config: Config, spec: TrainingSpec) -> Evaluation:
+    return interface_of(config).eval_strategy.train_fully(spec)
+
+
+def _make_model(config: Config, members: tuple[Evaluation, ...]) -> Evaluation:
+    return interface_of(config).eval_strategy.final_model(members)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Self
@@ -67,7 +68,7 @@ class CandidatePages:
             proposal: who asked for it.
             evaluation: what came of it.
             origin: the parent, or the training that is continued: its name with a link to its run, see
-                `tracked.link_to`; empty where there is none.
+                `tracked.link_to`; empty where there is none. Of a full training the sentence that says what it was.
         """
         chain = self._decode(str(evaluation.candidate))
         outline = self._outliner.of(chain)
@@ -103,6 +104,8 @@ def _outcome(evaluation: Evaluation, figure: str) -> str:
         return f"**Failed**: {as_code(evaluation.reason)}{seen}."
     test = evaluation.extra.get("test_accuracy")
     text = f"**{evaluation.fitness:.4f}** {figure}"
+    if not math.isfinite(evaluation.fitness) and evaluation.history:  # all images were trained on
+        text = f"**{evaluation.history[-1].accuracy:.4f}** training accuracy"
     text = f"**{test:.4f}** test accuracy, {text}" if test is not None else text
     if evaluation.age:
         text += f" after {evaluation.age} epochs"
@@ -115,7 +118,7 @@ def _outcome(evaluation: Evaluation, figure: str) -> str:
 
 def _whence(proposal: Proposal | None, evaluation: Evaluation, origin: str) -> str:
     if proposal is None:
-        return "Trained fully, and tested once on images that the search never saw."
+        return origin or "Trained fully, and tested once on images that the search never saw."
     if proposal.momentum_epochs:
         before = f" (there {proposal.center_fitness:.4f})" if proposal.center_fitness is not None else ""
         return f"Trained on for {proposal.momentum_epochs} epochs, from the weights of {origin}{before}."

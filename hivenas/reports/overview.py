@@ -10,7 +10,7 @@ from hivenas.core.tracked import listed
 from hivenas.reports.candidate import as_code
 from hivenas.reports.findings import busy_seconds, common_reasons
 from hivenas.reports.report_data import ReportData
-from hivenas.reports.text import as_markdown, best_table, duration, figure, short
+from hivenas.reports.text import as_cell, as_markdown, best_table, duration, figure, short
 
 LONGEST_NOTE = 7500  # characters: MLflow keeps 8,000 of a description, and links get longer when they are filled in
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -36,6 +36,7 @@ def search_note(
     lines = drawing(best.encoded) if best and drawing else ()
     sections.append("## The best architecture\n\n```text\n" + "\n".join(lines) + "\n```" if lines else "")
     sections.append(_spent(data))
+    sections.append(_trainings(data))
     kept: set[int] = set()
     room = longest
     for place, section in enumerate(sections):
@@ -43,7 +44,7 @@ def search_note(
             kept.add(place)
             room -= len(section) + 2
     # They are read in another order than that in which they matter.
-    return "\n\n".join(sections[place] for place in (0, 4, 2, 3, 5, 1) if place in kept) + "\n"
+    return "\n\n".join(sections[place] for place in (0, 4, 2, 6, 3, 5, 1) if place in kept) + "\n"
 
 
 def _head(data: ReportData, best: Trial | None, name_of: Callable[[Trial], str]) -> str:
@@ -96,6 +97,11 @@ def _found(data: ReportData, name_of: Callable[[Trial], str]) -> str:
     table = as_markdown([[f"{_SPACE}{cell}{_SPACE}" for cell in line] for line in best])
     where = "Pictures, the table of all evaluations and the configuration are among the artifacts."
     return f"## The five best\n\n{table}\n\n{where}"
+
+
+def _trainings(data: ReportData) -> str:
+    table = [[f"{_SPACE}{as_cell(cell)}{_SPACE}" for cell in line] for line in data.trainings]
+    return f"## The full trainings\n\n{as_markdown(table)}" if table else ""
 
 
 def _model(data: ReportData) -> str:

@@ -6,10 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from hivenas.core.full_training import Finalist
 from hivenas.core.history import ranking
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.findings import succeeded
 from hivenas.reports.text import Summary
+from hivenas.reports.trainings import as_table, is_told
 
 Condition = Literal["finished", "running", "failed", "interrupted", "adhoc"]
 
@@ -42,6 +44,7 @@ class ReportData:
         never_named: classes of the test split that it takes no image for.
         model_uri: of the registered model; empty without.
         verdict: a sentence on whether that has become the champion; empty without.
+        finalists: the full trainings that were made, the best first.
     """
 
     name: str
@@ -66,6 +69,12 @@ class ReportData:
     never_named: tuple[str, ...] = ()
     model_uri: str = ""
     verdict: str = ""
+    finalists: tuple[Finalist, ...] = ()
+
+    @property
+    def trainings(self) -> list[list[str]]:
+        """The full trainings as a table, where there is more to tell than that there was one; else nothing."""
+        return as_table(self.finalists) if is_told(self.finalists) else []
 
     @property
     def ranked(self) -> list[Trial]:

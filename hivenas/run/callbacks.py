@@ -77,6 +77,9 @@ class Callback:
     def on_full_training(self, candidate: str, epochs: int) -> None:
         """Called before an architecture is trained fully, for so many epochs; this may take long."""
 
+    def on_full_progress(self, done: int, planned: int) -> None:
+        """Called before a full training begins, and when one has ended: how many of how many have."""
+
     def on_end(self, result: SearchResult) -> None:
         """Called when all is done, with what came of it; not where the search ends early."""
 
@@ -120,6 +123,11 @@ class CallbackList(Callback):
         """Calls `on_full_training` of each."""
         for callback in self._callbacks:
             callback.on_full_training(candidate, epochs)
+
+    def on_full_progress(self, done: int, planned: int) -> None:
+        """Calls `on_full_progress` of each."""
+        for callback in self._callbacks:
+            callback.on_full_progress(done, planned)
 
     def on_end(self, result: SearchResult) -> None:
         """Calls `on_end` of each."""

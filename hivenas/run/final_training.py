@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from hivenas.reports import draw_predictions, model_note
 from hivenas.reports.attempts import attempted
 from hivenas.reports.candidate import CandidatePages
 from hivenas.run.result import Trained
-from hivenas.storage import Message, Sent
+from hivenas.storage import Message, SearchState, Sent
 
 _LONGEST_TAG = 5000
 
@@ -43,8 +43,11 @@ class FullTraining:
         register_as: the registered model's name; None to log the model only.
         search_run: id of the search's run; empty where there is none.
         data: what `Dataset.describe` says.
-        continues: id of the run whose weights it started from; empty from scratch.
+        continues: id, or key, of the run whose weights it started from; empty from scratch.
         keep_after_send: whether the message stands for the training until the search's state does.
+        name: of its run; empty for that of a training which is the only one.
+        origin: what it is, in a sentence with links to the runs that it comes of; empty likewise.
+        has_weights: whether its weights are kept on its run.
     """
 
     key: str
@@ -53,6 +56,9 @@ class FullTraining:
     data: Mapping[str, Any]
     continues: str = ""
     keep_after_send: bool = False
+    name: str = ""
+    origin: str = ""
+    has_weights: bool = True
 
 
 def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -> Message:
@@ -60,7 +66,7 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
 
     Args:
         config: the configuration, with the run's seed.
-        evaluation: what the training came to; a failed one has no model.
+        evaluation: what the training came to; a failed one has no model, as little as one that was not tested.
         training: all else that is told.
     """
     chain = decode(str(evaluation.candidate), reference_space(config.space.reference))
@@ -77,15 +83,16 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
         search=config.name,
         phase="full_train",
         params=run_parameters(chain.operations, chain.skips, config.space.depth),
-        weights=[folder.weights / evaluation.filename],
+        weights=[folder.weights / evaluation.filename] if training.has_weights else [],
         pictures=_draw_predictions(evaluation, folder),
         key=training.key,
         continues=training.continues,
         recipe=Recipe.of(config, evaluation).to_text(),
-        page=attempted("the page of the full training", lambda: _page(config, evaluation, training.data), Page()),
+        page=attempted("the page of the full training", lambda: _page(config, evaluation, training), Page()),
     )
     child = child_of(None, evaluation, context)
-    if evaluation.status == "failed":
+    child = replace(child, name=training.name) if training.name else child
+    if evaluation.status == "failed" or "model" not in evaluation.extra:
         return Message(child=child, evaluation=evaluation)
     origin = _origin(config, evaluation, training.search_run, training.data)
     model = ServableModel(
@@ -118,25 +125,31 @@ def trained_of(config: Config, message: Message, sent: Sequence[Sent]) -> Traine
     return Trained(message.evaluation, "", Published())
 
 
-def recorded_full_training(folder: ResultsFolder, ranked: Sequence[Trial]) -> Evaluation | None:
-    """The full training of the best candidate, as its history tells of it; None where it is not on this machine.
+def recorded_full_training(folder: ResultsFolder, state: SearchState, ranked: Sequence[Trial]) -> Evaluation | None:
+    """The training, or the model, with which a search ended, as its history tells; None where that is not here.
 
     Args:
         folder: the results folder.
+        state: of the search.
         ranked: the trials, best first.
     """
     if not ranked:
         return None
-    file = folder.histories / f"{arch_hash(ranked[0].encoded)}-full.json"
+    file = folder.histories / f"{state.final or f'{arch_hash(ranked[0].encoded)}-full'}.json"
+    evaluation = read_history(file)
+    return evaluation if evaluation and "test_accuracy" in evaluation.extra else None
+
+
+def read_history(file: Path) -> Evaluation | None:
+    """An evaluation, as its history tells of it; None where that is not on this machine, or cannot be read."""
     try:
-        evaluation = Evaluation.from_json(json.loads(file.read_text(encoding="utf-8")))
+        return Evaluation.from_json(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return evaluation if "test_accuracy" in evaluation.extra else None
 
 
-def _page(config: Config, evaluation: Evaluation, data: Mapping[str, Any]) -> Page:
-    return CandidatePages.of_space(config.space, data).of(None, evaluation)
+def _page(config: Config, evaluation: Evaluation, training: FullTraining) -> Page:
+    return CandidatePages.of_space(config.space, training.data).of(None, evaluation, origin=training.origin)
 
 
 def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mapping[str, Any]) -> dict[str, str]:
@@ -155,6 +168,7 @@ def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mappi
         "hivenas.test_data": data["test_digest"],
         "hivenas.classes": _class_names(data),
         "hivenas.seed": str(config.seed),
+        **({"hivenas.members": " ".join(figures["members"])} if len(figures.get("members", ())) > 1 else {}),
         **({"hivenas.never_named": listed(figures["never_named"])} if "never_named" in figures else {}),
         **_git_origin(),
     }
@@ -187,7 +201,7 @@ def _class_names(data: Mapping[str, Any]) -> str:
 
 
 def _draw_predictions(evaluation: Evaluation, folder: ResultsFolder) -> list[Path]:
-    if evaluation.status == "failed":
+    if "answers" not in evaluation.extra:
         return []
     place = folder.plots / f"full-{arch_hash(str(evaluation.candidate))[:8]}"
     answers = Path(evaluation.extra["answers"])

@@ -66,7 +66,7 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
         self._pending: list[Proposal] = []
         self._best: Trial | None = None
         self._search: RunningSearch | None = None
-        self._training = ""
+        self._training = self._place = ""
         # It asks for what is to be drawn at once.
         self._live = _Reflowing(
             get_renderable=self._drawn,
@@ -114,6 +114,10 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
         self._since = time.monotonic()
         self._say(f"training fully for {epochs} epochs: {short(candidate)}")
 
+    def on_full_progress(self, done: int, planned: int) -> None:
+        """Shows the how-manieth of how many is in training."""
+        self._place = f", {done + 1} of {planned}" if planned > 1 else ""
+
     def note(self, text: str) -> None:
         """Says it above."""
         self._say(text)
@@ -130,7 +134,7 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
 
     def _drawn(self) -> RenderableType:
         if self._training:
-            return _cut(f"{self._training} · {_clock(time.monotonic() - self._since)}")
+            return _cut(f"{self._training}{self._place} · {_clock(time.monotonic() - self._since)}")
         if not self._planned:
             return Text("")
         lines: list[RenderableType] = [self._head()]

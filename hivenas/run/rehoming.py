@@ -14,6 +14,7 @@ from hivenas.execution import make_executor
 from hivenas.run.final_training import FullTraining, message_of, recorded_full_training
 from hivenas.run.session import Session
 from hivenas.run.tracked import Tracking, publisher, send_all
+from hivenas.run.training_book import SearchBook
 from hivenas.storage import Message, Outbox, Stage
 from hivenas.tracking import make_tracker
 
@@ -83,7 +84,8 @@ class Rehoming(Session):
     def _name_runs(self, closing: Closing) -> None:
         """Has the table and the report, which were written for the closing, name the runs that have been made since."""
         ranked = ranking(self.ledger.trials, self.info.direction)
-        trained = recorded_full_training(self.ledger.folder, ranked) if self.ledger.state.trained else None
+        state = self.ledger.state
+        trained = recorded_full_training(self.ledger.folder, state, ranked) if state.trained else None
         result = self._so_far(store=self.tracker.store, full_training=trained)
         files = self._closing_files(result, closing.status)
         self.outbox.post(Message(closing=replace(closing, metrics={}, artifacts=files)))
@@ -94,6 +96,7 @@ class Rehoming(Session):
         waiting = [message for message in self.outbox.messages() if not message.closing]
         told = self._of_trials({each.trial: each for each in waiting if each.trial is not None}, is_gone)
         trainings = [self._at_home(message) for message in waiting if message.trial is None]
+        trainings += self._finalists(trainings, data, is_gone)
         trained = self._trained(trainings, data, is_gone)
         if trained and trained not in trainings:
             trainings.append(trained)
@@ -127,6 +130,22 @@ class Rehoming(Session):
                 messages.append(replace(again, child=replace(again.child, progress={})))  # the curves are there
         return messages
 
+    def _finalists(self, waiting: Sequence[Message], data: Mapping[str, Any], is_gone: bool) -> list[Message]:
+        """The full trainings of which the model was made, or among which it was chosen, that the store lacks."""
+        book = SearchBook(self.config, self.ledger, self.outbox, self._told(data))
+        known = {message.child.key for message in waiting if message.child}
+        found = [message for message in book.recorded_trainings() if message.child and message.child.key not in known]
+        return [each for each in found if is_gone or (each.child and not self.tracker.find(each.child.key))]
+
+    def _told(self, data: Mapping[str, Any]) -> FullTraining:
+        return FullTraining(
+            key=f"{self.ledger.state.uid}:full-{len(self.ledger.trials)}",
+            register_as=self.config.model_name,
+            search_run=self.ledger.state.run_id,
+            data=data,
+            keep_after_send=True,
+        )
+
     def _trained(self, waiting: Sequence[Message], data: Mapping[str, Any], is_gone: bool) -> Message | None:
         """The full training of the search's best candidate, where there was one and its files are still here."""
         key = f"{self.ledger.state.uid}:full-{len(self.ledger.trials)}"
@@ -135,18 +154,13 @@ class Rehoming(Session):
                 return message
         if not self.ledger.state.trained or not (is_gone or not self.tracker.find(key)):
             return None
-        evaluation = recorded_full_training(self.ledger.folder, ranking(self.ledger.trials, self.info.direction))
+        ranked = ranking(self.ledger.trials, self.info.direction)
+        evaluation = recorded_full_training(self.ledger.folder, self.ledger.state, ranked)
         try:
             if evaluation is None:
                 raise FileNotFoundError(self.ledger.folder.histories)
-            training = FullTraining(
-                key=key,
-                register_as=self.config.model_name,
-                search_run=self.ledger.state.run_id,
-                data=data,
-                keep_after_send=True,
-            )
-            message = message_of(self.config, evaluation, training)
+            book = SearchBook(self.config, self.ledger, self.outbox, self._told(data))
+            message = message_of(self.config, evaluation, book.of_recorded_model(evaluation))
             if message.model is None or not message.model.file.is_file():
                 raise FileNotFoundError(evaluation.extra.get("model", ""))
         except FileNotFoundError as error:

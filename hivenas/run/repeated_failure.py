@@ -18,6 +18,8 @@ from hivenas.storage import SearchState
 
 # The keys on which a full training depends; how it is searched before, kept and told of is not among them.
 _DEPENDS = ("seed", "dataset.", "space.", "evaluation.", "full_train.")
+# Of these, what decides how many trainings there are, and what becomes of them, not how one goes.
+_AROUND = tuple(f"full_train.{key}" for key in ("enabled", "finalists", "seeds", "refit", "ensemble"))
 _DEVICES = ("execution.kind", "execution.threads", "execution.gpus", "execution.address")
 _PACKAGES = ("hivenas", "tensorflow", "keras", "numpy")
 
@@ -58,8 +60,24 @@ def failure_told(config: Config, failure: Mapping[str, str] | None) -> Repeatabl
     return error
 
 
-def _mark(config: Config, candidate: str) -> str:
-    keys = {key: value for key, value in config.flat().items() if key.startswith((*_DEPENDS, *_DEVICES))}
+def training_mark(config: Config, candidate: str, *, failed: bool) -> str:
+    """A hash of all that one full training depends on.
+
+    Args:
+        config: the configuration, with the run's seed.
+        candidate: is trained.
+        failed: a failure may also be mended by other packages, devices or code of one's own; what has succeeded is not
+            made anew for their sake, as little as a search's candidates are.
+    """
+    if failed:
+        return _mark(config, candidate, without=_AROUND)
+    keys = {key: value for key, value in config.flat().items() if key.startswith(_DEPENDS) and key not in _AROUND}
+    return hashlib.sha256(json.dumps([candidate, keys], sort_keys=True).encode()).hexdigest()
+
+
+def _mark(config: Config, candidate: str, *, without: tuple[str, ...] = ()) -> str:
+    depends = (*_DEPENDS, *_DEVICES)
+    keys = {key: value for key, value in config.flat().items() if key.startswith(depends) and key not in without}
     versions = {package: package_version(package) for package in _PACKAGES}
     code = sorted({_digest(file) for file in _own_code()})
     return hashlib.sha256(json.dumps([candidate, keys, versions, code], sort_keys=True).encode()).hexdigest()

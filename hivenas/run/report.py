@@ -30,7 +30,7 @@ def load_results(folder: ResultsFolder) -> SearchResult:
     state, trials = recorded(folder)
     state = state or SearchState()
     ranked = ranking(trials, state.direction)
-    full_training = recorded_full_training(folder, ranked) if state.trained else None
+    full_training = recorded_full_training(folder, state, ranked) if state.trained else None
     store = os.environ.get("MLFLOW_TRACKING_URI", "")
     return SearchResult.of(folder, state, trials, full_training=full_training, store=store)
 
@@ -148,6 +148,7 @@ def report_data(config: Config, result: SearchResult, condition: Condition, dige
         model_uri=result.model_uri,
         resume=failure.way_on(command) if failure else "",
         obstacle=str(failure or ""),
+        finalists=result.finalists,
     )
 
 

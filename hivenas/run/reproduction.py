@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from hivenas.config import Config, from_record
 from hivenas.core.folder import ResultsFolder
+from hivenas.core.full_training import TrainingSpec
 from hivenas.core.recipe import Difference, Recipe, different_environment, different_figures
 from hivenas.core.records import EpochFigures, Evaluation, Proposal, StopThreshold
 from hivenas.errors import MissingResultsError, TrainingError
-from hivenas.execution import Task, evaluate_network, full_training, make_executor, on_data
+from hivenas.execution import Task, evaluate_network, finalist, full_training, make_executor, on_data
 
 if TYPE_CHECKING:
     from hivenas.tracking.fetching import TrackedRun
@@ -49,6 +50,11 @@ def reproduce(run: TrackedRun) -> Reproduction:
         TrainingError: it cannot be trained here.
     """
     recipe = Recipe.from_text(run.recipe())
+    if len(recipe.members) > 1:
+        raise MissingResultsError(
+            f"a run to be reproduced must be that of one training, got the average of {len(recipe.members)}; give the "
+            "runs of those, which its description names"
+        )
     with tempfile.TemporaryDirectory(prefix="hivenas-") as folder:
         config = from_record({**recipe.config, "results": {"dir": folder}})
         results = ResultsFolder(folder, config.name)
@@ -77,7 +83,9 @@ def reproduce(run: TrackedRun) -> Reproduction:
 def _training(recipe: Recipe, config: Config) -> Task[Evaluation]:
     """The task of doing again what the recipe tells of."""
     if recipe.phase == "full_train":
-        return full_training(config, recipe.candidate, recipe.starts_from or None)
+        start = recipe.starts_from or None
+        spec = TrainingSpec(recipe.candidate, recipe.seed_number, start, recipe.refit_epochs)
+        return finalist(config, spec) if spec.marks else full_training(config, recipe.candidate, start)
     proposal = Proposal(0, 0, role="employee", role_id=0, candidate=recipe.candidate)
     if recipe.phase == "momentum":
         further = replace(proposal, momentum_epochs=recipe.momentum_epochs, weights_filename=recipe.starts_from)

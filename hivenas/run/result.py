@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hivenas.core.folder import ResultsFolder
+from hivenas.core.full_training import Finalist, best_first
 from hivenas.core.history import ranking
 from hivenas.core.records import Direction, Evaluation, Trial
 from hivenas.core.tracked import Published
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A fully trained model: its record, its run, and what its publication came to (nothing while it waits)."""
+    """A fully trained model: its record, its run, and what its publication came to (nothing while it waits).
+
+    `trainings` are all that were made for it, by the names of their files.
+    """
 
     evaluation: Evaluation
     run_id: str
     published: Published
+    trainings: Mapping[str, Finalist] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,7 @@ class SearchResult:
         waiting: records that MLflow, or Optuna's storage, has not taken yet.
         planned: evaluations at the most, continuations not counted.
         failure: a full training that failed and would fail again, see `SearchState`; None without one.
+        finalists: the full trainings that were made, the best first, those that failed last.
     """
 
     name: str
@@ -65,6 +71,7 @@ class SearchResult:
     waiting: int = 0
     planned: int = 0
     failure: Mapping[str, str] | None = None
+    finalists: tuple[Finalist, ...] = ()
 
     @classmethod
     def of(cls, folder: ResultsFolder, state: SearchState, trials: Sequence[Trial], **more: Any) -> SearchResult:
@@ -88,6 +95,7 @@ class SearchResult:
             "model_uri": state.model if state.trained else "",
             "planned": state.planned,
             "failure": state.failure if state.stage == Stage.FULL_TRAIN else None,
+            "finalists": tuple(best_first(state.trainings.values())),
         }
         return cls(**fields | more)
 

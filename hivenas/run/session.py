@@ -26,18 +26,20 @@ from hivenas.errors import (
     TrackingError,
     first_line,
 )
-from hivenas.execution import TaskExecutor, make_executor, tasks
+from hivenas.execution import TaskExecutor, make_executor
 from hivenas.reports import draw_plots
 from hivenas.reports.attempts import attempted
 from hivenas.run.callbacks import Callback, CallbackList
 from hivenas.run.data import draw_examples, first_digest, refuse_other_data, settle_data, surveyed_data
-from hivenas.run.final_training import FullTraining, message_of, recorded_full_training, trained_of
+from hivenas.run.final_training import FullTraining, recorded_full_training, trained_of
+from hivenas.run.finalists import Finalists
 from hivenas.run.loop import Search
 from hivenas.run.pages import CONDITIONS, SearchPages
-from hivenas.run.repeated_failure import failure_of, repeated_failure
+from hivenas.run.repeated_failure import repeated_failure
 from hivenas.run.report import write_report_of
 from hivenas.run.result import SearchResult, Trained
 from hivenas.run.tracked import Tracking, open_tracker, send_all
+from hivenas.run.training_book import SearchBook
 from hivenas.run.weights import Retention, WeightsKeeper
 from hivenas.storage import Ledger, Message, Mirror, Outbox, Sent, Stage
 
@@ -123,7 +125,8 @@ class Session:
             self.outbox = Outbox(self.ledger, self.tracker)
             self.sent: list[Sent] = []
             if self.ledger.state.stage != Stage.SEARCH and not self._has_run():
-                self.ledger.save(stage=Stage.SEARCH, trained=False, model="")
+                failed = {name: each for name, each in self.ledger.state.trainings.items() if each.status == "failed"}
+                self.ledger.save(stage=Stage.SEARCH, trained=False, model="", trainings=failed, failure=None)
             if self._is_done():
                 return self._nothing_left()
             if self.ledger.state.stage == Stage.FULL_TRAIN and (error := self._repeated_failure()):
@@ -273,51 +276,39 @@ class Session:
         ).run()
 
     def _train(self, data: Mapping[str, Any]) -> Message:
-        """Trains the best candidate fully, unless a process that was killed has done so."""
+        """Has the model made of the best candidates, unless a process that was killed has done so."""
         key = f"{self.ledger.state.uid}:full-{len(self.ledger.trials)}"
         for message in self.messages:
             if message.child and message.child.key == key and message.model:
                 return message
         if error := self._repeated_failure():
             raise error
-        best = self._best()
-        self.listeners.on_full_training(best.encoded, self.config.full_train.epochs)
-        evaluation = self.executor.submit(tasks.full_training(self.config, best.encoded)).result()
-        message = message_of(
-            self.config,
-            evaluation,
-            FullTraining(
-                key=key,
-                register_as=self.config.model_name,
-                search_run=self.ledger.state.run_id,
-                data=data,
-                keep_after_send=True,
-            ),
+        told = FullTraining(
+            key=key,
+            register_as=self.config.model_name,
+            search_run=self.ledger.state.run_id,
+            data=data,
+            keep_after_send=True,
         )
-        failure = failure_of(self.config, evaluation) if evaluation.status == "failed" else None
-        with self.ledger.transaction():
-            self.outbox.post(message)
-            if failure != self.ledger.state.failure:
-                self.ledger.save(failure=failure)
-        if evaluation.status == "failed":
-            self.outbox.send(force=True)
-            trained_of(self.config, message, ())
-        return message
+        book = SearchBook(self.config, self.ledger, self.outbox, told)
+        Finalists(self.config, self.executor, book, self.listeners).run([trial.encoded for trial in self._ranked()])
+        assert book.message
+        return book.message
 
     def _repeated_failure(self) -> RepeatableTrainingError | None:
         """The error of the full training, where that has failed and nothing on which it depends has changed since."""
         if not self._trains() or self.ledger.state.failure is None:
             return None
-        return repeated_failure(self.config, self.ledger.state, self._best().encoded)
+        return repeated_failure(self.config, self.ledger.state, self._ranked()[0].encoded)
 
-    def _best(self) -> Trial:
-        """The best candidate, as it stands after its latest evaluation."""
+    def _ranked(self) -> list[Trial]:
+        """The candidates, as they stand after their latest evaluations, best first; at least one."""
         ranked = ranking(self.ledger.trials, self.info.direction)
         if not ranked:
             raise MissingResultsError(
                 f"no candidate in {self.ledger.folder.csv} was evaluated without failing; look at its column reason"
             )
-        return ranked[0]
+        return ranked
 
     # -- the end, and early ends ---------------------------------------------------------------------------------
 
@@ -398,6 +389,6 @@ class Session:
             more |= {"model_uri": trained.published.uri} if trained.published.uri else {}
         elif self.ledger.state.trained:
             ranked = ranking(self.ledger.trials, self.info.direction)
-            more = {"full_training": recorded_full_training(self.ledger.folder, ranked)}
+            more = {"full_training": recorded_full_training(self.ledger.folder, self.ledger.state, ranked)}
         waiting = self.outbox.waiting + (self.mirror.sync(self.ledger, force=True) if self.mirror else 0)
         return self._so_far(store=self.tracker.store, waiting=waiting, **more)

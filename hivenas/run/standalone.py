@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hivenas.config import Config
 from hivenas.core.seeds import drawn_seed
-from hivenas.errors import TrackingError
-from hivenas.execution import make_executor, tasks
+from hivenas.errors import TrackingError, TrainingError
+from hivenas.execution import make_executor
+from hivenas.run.callbacks import Callback
 from hivenas.run.data import first_digest, settle_data, surveyed_data
-from hivenas.run.final_training import FullTraining, message_of, trained_of
+from hivenas.run.final_training import FullTraining, trained_of
+from hivenas.run.finalists import Finalists
 from hivenas.run.result import Trained
 from hivenas.run.tracked import open_tracker, publisher, send_all
+from hivenas.run.training_book import TrainingBook
 from hivenas.storage import Outbox, open_folder, recorded_digest
 from hivenas.tracking import make_tracker
 
@@ -35,7 +38,7 @@ class StandaloneTraining:
 
 
 def train_alone(config: Config, training: StandaloneTraining) -> Trained:
-    """Trains an architecture fully, tracks it and publishes the model.
+    """Trains an architecture fully, once or with several seeds, tracks that and publishes the model.
 
     Raises:
         ConfigError: the architecture cannot be built, or something in it not trained or saved.
@@ -55,22 +58,23 @@ def train_alone(config: Config, training: StandaloneTraining) -> Trained:
         seeded = config.model_copy(update={"seed": drawn_seed(recorded)})
         first = recorded_digest(ledger, seeded) or first_digest(seeded, executor, ledger.folder)
         data = surveyed_data(seeded, executor, training.arch)
-        task = tasks.full_training(seeded, training.arch, training.weights_filename)
-        evaluation = settle_data(seeded, executor, data, first).submit(task).result()
-        message = message_of(
-            seeded,
-            evaluation,
-            FullTraining(
-                key=f"{uuid.uuid4().hex}:full",
-                register_as=training.register_as,
-                search_run=run_id,
-                data=data,
-                continues=training.continues,
-            ),
-        )
+        executor_of_data = settle_data(seeded, executor, data, first)
         under = make_tracker(config, home=run_id, command="hivenas train", publisher=publisher(executor))
+        told = FullTraining(
+            key=f"{uuid.uuid4().hex}:full",
+            register_as=training.register_as,
+            search_run=run_id,
+            data=data,
+            continues=training.continues,
+        )
         outbox = Outbox(ledger, under)
-        outbox.post(message)
+        book = TrainingBook(seeded, ledger, outbox, told)
+        try:
+            Finalists(seeded, executor_of_data, book, Callback()).run([training.arch], training.weights_filename)
+        except TrainingError:
+            ledger.folder.drop_checkpoints(training.arch)
+            raise
+        assert book.message
         sent = outbox.send(force=True)
-        ledger.folder.drop_checkpoints(str(evaluation.candidate))
-        return trained_of(seeded, message, sent)
+        ledger.folder.drop_checkpoints(training.arch)
+        return replace(trained_of(seeded, book.message, sent), trainings=dict(book.trainings))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from hivenas.core.full_training import Finalist
 from hivenas.core.records import Direction
 
 
@@ -39,6 +40,8 @@ class SearchState:
         planned: evaluations at the most, continuations not counted.
         failure: the full training that failed and would again: `candidate`, `reason`, `cause`, and as `mark` a hash of
             all that it depends on; None without one.
+        trainings: the full trainings that were made, by the names of their files.
+        final: name of the history that tells of the model; empty where that is the best candidate's.
     """
 
     stage: Stage = Stage.SEARCH
@@ -56,12 +59,16 @@ class SearchState:
     metric: str = "fitness"
     planned: int = 0
     failure: dict[str, str] | None = None
+    trainings: dict[str, Finalist] = field(default_factory=dict)
+    final: str = ""
 
     def __post_init__(self) -> None:
         # JSON knows neither tuples nor enumerations.
         object.__setattr__(self, "stage", Stage(self.stage))
         object.__setattr__(self, "abandoned", tuple(self.abandoned))
         object.__setattr__(self, "direction", Direction(self.direction))
+        made = {name: each if isinstance(each, Finalist) else Finalist(**each) for name, each in self.trainings.items()}
+        object.__setattr__(self, "trainings", made)
 
     @property
     def progress(self) -> tuple[int, int, int]:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from hivenas.core.folder import Purpose, ResultsFolder, write_atomically
+from hivenas.core.folder import ResultsFolder, write_atomically
 from hivenas.core.records import EpochFigures, Evaluation
 from hivenas.errors import DiskFullError
 
 ARCH = "input|identity|dropout|output"
-PURPOSES: tuple[Purpose, ...] = ("train", "momentum", "full")
+PURPOSES = ("train", "momentum", "full", "full2", "refit")
 
 
 def test_a_history_keeps_the_figures_of_every_epoch(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_the_checkpoints_of_one_candidate_are_dropped_and_those_of_others_stay(t
     other = folder.checkpoint("input|dropout|dropout|output", "train")
     for path in (other, *(folder.checkpoint(ARCH, purpose) for purpose in PURPOSES)):
         path.touch()
-    assert len(list(folder.checkpoints.iterdir())) == 4
+    assert len(list(folder.checkpoints.iterdir())) == 1 + len(PURPOSES)
     folder.drop_checkpoints(ARCH)
     assert list(folder.checkpoints.iterdir()) == [other]
     folder.clear_checkpoints()

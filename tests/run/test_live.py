@@ -116,6 +116,8 @@ def test_the_full_training_takes_the_place_of_the_search() -> None:
     view = busy_view(console)
     view.on_full_training(LONG, 30)
     assert frame(view, console) == ["trained fully for 30 epochs · 0:00"]
+    view.on_full_progress(1, 3)
+    assert frame(view, console) == ["trained fully for 30 epochs, 2 of 3 · 0:00"]
 
 
 @pytest.mark.parametrize("width", [80, 38, 20])

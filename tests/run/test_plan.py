@@ -135,19 +135,27 @@ def test_a_search_warns_at_its_start_and_a_failed_candidate_says_why() -> None:
     assert "failed: ValueError: Computed output size would be zero or negative." in done.output
 
 
+UNFAITHFUL = [
+    (1, "the saved model must answer as the network that was tested, got an accuracy of"),
+    (2, "the saved weights must make a network that answers as the one that was trained, got the same class for"),
+]
+
+
 @pytest.mark.slow
-def test_a_model_that_is_not_the_tested_one_ends_a_search_with_what_to_change() -> None:
+@pytest.mark.parametrize(("finalists", "says"), UNFAITHFUL, ids=["tested at once", "one of several"])
+def test_a_model_that_is_not_the_tested_one_ends_a_search_with_what_to_change(finalists: int, says: str) -> None:
     space = UNIT | {"input_stem": ["mine"], "reference": {"mine": {"op": "Late"}}}
     evaluation = BASE["evaluation"] | {"batch_size": 8}
-    failed = invoke("search", space, evaluation=evaluation)
+    full = BASE["full_train"] | {"finalists": finalists}
+    failed = invoke("search", space, evaluation=evaluation, full_train=full)
     assert failed.exit_code == 1
-    assert "failed: the saved model must answer as the network that was tested, got an accuracy of" in failed.output
+    assert f"failed: {says}" in failed.output
     assert "register_keras_serializable" in failed.output
     assert "Once that is mended, go on with\n  hivenas search --config" in failed.output
-    again = invoke("search", space, "--resume", evaluation=evaluation)
+    again = invoke("search", space, "--resume", evaluation=evaluation, full_train=full)
     assert again.exit_code == 1
     assert "training fully" not in again.output
-    assert "the saved model must answer as the network that was tested" in again.output
+    assert says in again.output
     assert "nothing is left" not in again.output
 
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from hivenas.config import Config
 from hivenas.config.scores import score_of
-from hivenas.core.folder import WEIGHTS_SUFFIX, Purpose, ResultsFolder, weights_name
+from hivenas.core.folder import WEIGHTS_SUFFIX, ResultsFolder, weights_name
+from hivenas.core.full_training import MODEL_STEM, TrainingSpec
 from hivenas.core.nas.data.datasets import Dataset, load_dataset
 from hivenas.core.nas.data.sameness import other_data
 from hivenas.core.nas.space.architecture import Chain, decode
@@ -28,6 +29,8 @@ from hivenas.core.nas.training.augmentation import augmented_examples
 from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, fingerprint, read_saved, save_state
 from hivenas.core.nas.training.exclusive import exclusive
 from hivenas.core.nas.training.failures import CAUSE
+from hivenas.core.nas.training.final_model import final_model, loaded
+from hivenas.core.nas.training.full_training import FullTraining, beginning, joined
 from hivenas.core.nas.training.inheritance import inherited_age
 from hivenas.core.nas.training.loop import Arrays, TrainingLoop, accelerators, cause_of
 from hivenas.core.nas.training.network import (
@@ -38,10 +41,10 @@ from hivenas.core.nas.training.network import (
 )
 from hivenas.core.nas.training.precision import Precision
 from hivenas.core.nas.training.rules import StoppingRule
-from hivenas.core.nas.training.serving import UnfaithfulModelError, serve
+from hivenas.core.nas.training.serving import UnfaithfulModelError, refuse_other_answers, serve
 from hivenas.core.recipe import environment
 from hivenas.core.records import EpochFigures, Evaluation, StopThreshold, mean_momentum
-from hivenas.core.seeds import arch_hash, derive_seed
+from hivenas.core.seeds import derive_seed
 from hivenas.errors import (
     ArchitectureError,
     DatasetError,
@@ -175,9 +178,31 @@ class NASEval:
             ArchitectureError: a malformed architecture.
             DiskFullError: no space for its files.
         """
-        decode(candidate, self._space.reference)
-        path = self.weights_path(weights_filename) if weights_filename is not None else None
-        return self._guarded(candidate, functools.partial(self._full_training, path=path, resume=resume))
+        return self.train_fully(TrainingSpec(candidate, 0, weights_filename), tested=True, resume=resume)
+
+    @exclusive
+    def train_fully(self, spec: TrainingSpec, *, tested: bool = False, resume: bool = True) -> Evaluation:
+        """Makes one of several full trainings, see `fully_train`; the test split is touched only if `tested`."""
+        decode(spec.candidate, self._space.reference)
+        path = self.weights_path(spec.weights_filename) if spec.weights_filename is not None else None
+        train = functools.partial(self._full_training, spec=spec, path=path, tested=tested, resume=resume)
+        return self._guarded(spec.candidate, train)
+
+    @exclusive
+    def final_model(self, members: Sequence[Evaluation]) -> Evaluation:
+        """Makes the model of full trainings, the best first, tests it once and saves it; see `training.final_model`.
+
+        Raises:
+            MissingResultsError: an h5 file is gone (a FileNotFoundError).
+            DiskFullError: no space for its files.
+        """
+
+        def make(candidate: str) -> Evaluation:
+            made = [(self.instantiate_network(str(m.candidate)), self.weights_path(m.filename)) for m in members]
+            networks = loaded(made, members, self._config.evaluation)
+            return final_model(networks, members, self.data, self.results.weights / f"{MODEL_STEM}.keras")
+
+        return self._guarded(str(members[0].candidate), make)
 
     def weights_path(self, weights_filename: str) -> Path:
         """The h5 file of a name or of a sha1.
@@ -211,9 +236,11 @@ class NASEval:
         )
         return Precision.of(self._config.evaluation).build(build)
 
-    def _loop(self, network: keras.Model, candidate: str, purpose: str, planned_epochs: int) -> TrainingLoop:
-        seed = derive_seed(self._seed, candidate, purpose)
-        return TrainingLoop(network, self._arrays, self._config.evaluation, planned_epochs=planned_epochs, seed=seed)
+    def _loop(
+        self, network: keras.Model, candidate: str, purpose: str, planned_epochs: int, arrays: Arrays | None = None
+    ) -> TrainingLoop:
+        seed, given = derive_seed(self._seed, candidate, purpose), arrays or self._arrays
+        return TrainingLoop(network, given, self._config.evaluation, planned_epochs=planned_epochs, seed=seed)
 
     def _guarded(self, candidate: str, train: Callable[[str], Evaluation]) -> Evaluation:
         """Runs a training and turns whatever goes wrong with the candidate into a failed evaluation."""
@@ -232,7 +259,7 @@ class NASEval:
         seconds, worker = time.monotonic() - started, f"{socket.gethostname()}-{os.getpid()}"
         return replace(evaluation, seconds=seconds, started=began, worker=worker, environment=where)
 
-    def _checkpoint(self, candidate: str, purpose: Purpose, **start: Any) -> Checkpoint:
+    def _checkpoint(self, candidate: str, purpose: str, **start: Any) -> Checkpoint:
         """The place where a training keeps its state; `start` is what it starts from and all else that is its own."""
 
         def mark() -> str:
@@ -347,38 +374,28 @@ class NASEval:
             history=saved.history[-own:],
         )
 
-    def _full_training(self, candidate: str, *, path: Path | None, resume: bool) -> Evaluation:
+    def _full_training(
+        self, candidate: str, *, spec: TrainingSpec, path: Path | None, tested: bool, resume: bool
+    ) -> Evaluation:
         chain = decode(candidate, self._space.reference)
-        epochs = self._config.full_train.epochs
-        network = self._build(chain, derive_seed(self._seed, candidate, "full network"))
-        loop = self._loop(network, candidate, "full train", epochs)
-        checkpoint = self._checkpoint(candidate, "full", epochs=epochs, weights=path.name if path else "")
-        kept = checkpoint.take_up(network) if resume else None
-        if path and kept is None:
-            network.load_weights(path)
-        history, _ = loop.run(
-            1,
-            epochs,
-            after=lambda own: checkpoint.keep(network, Saved(candidate, len(own), 0, tuple(own))),
-            done=kept.history if kept else (),
-        )
-        stem = f"{arch_hash(candidate)}-full"
-        filename = f"{stem}{WEIGHTS_SUFFIX}"
-        save_state(network, self.results.weights / filename, Saved(candidate, epochs, 0, tuple(history)))
-        with loop.averaged():
-            served = serve(network, self.data, self.results.weights / f"{stem}.keras")
-        evaluation = Evaluation(
-            candidate,
-            "complete",
-            fitness=history[-1].val_accuracy,
-            epochs=epochs,
-            params=count_params(network),
-            macs=count_macs(network),
-            filename=filename,
-            history=tuple(history),
-            extra=served | ({"started_from": path.name} if path else {}),
-        )
-        self.results.write_history(stem, evaluation)
+        config = self._config.full_train
+
+        def start() -> tuple[keras.Model, TrainingLoop]:
+            network = self._build(chain, derive_seed(self._seed, candidate, "full network", *spec.seed_parts))
+            arrays = joined(self._arrays) if spec.refit_epochs else self._arrays
+            purpose = " ".join(["full train", *map(str, spec.seed_parts)])
+            return network, self._loop(network, candidate, purpose, config.epochs, arrays)
+
+        checkpoint = self._checkpoint(candidate, spec.purpose, **beginning(spec, config, path))
+        file = self.results.weights / f"{spec.stem}{WEIGHTS_SUFFIX}"
+        loop, evaluation = FullTraining(spec, config, start, checkpoint, file).run(path, resume=resume)
+        if tested:
+            with loop.averaged():
+                served = serve(loop.network, self.data, self.results.weights / f"{spec.stem}.keras")
+            evaluation = replace(evaluation, extra=served | dict(evaluation.extra))
+        else:
+            refuse_other_answers(loop.network, self._build(chain, self._seed), file, self._arrays.x_val)
+        self.results.write_history(spec.stem, evaluation)
         return evaluation
 
     def _save(self, network: keras.Model, saved: Saved) -> str:

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -102,6 +103,33 @@ def make_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
     return optimizer
 
 
+def compiled(network: keras.Model, config: EvaluationConfig) -> tuple[keras.optimizers.Optimizer, WeightAverage | None]:
+    """Compiles a network with the configured optimizer, built, and with the average of its weights, if one is kept."""
+    optimizer = Precision.of(config).optimizer(make_optimizer(config.optimizer))
+    optimizer.build(network.trainable_variables)
+    average = WeightAverage(network, optimizer, config.ema) if config.ema else None
+    network.compile(optimizer=optimizer)
+    return optimizer, average
+
+
+def load_validated(network: keras.Model, config: EvaluationConfig, file: Path) -> None:
+    """Gives a network the weights of a training as they were validated: their average, where one was kept.
+
+    Args:
+        network: new, not compiled; so it stays.
+        config: with which it was trained.
+        file: the h5 file of the training.
+    """
+    if not config.ema:
+        network.load_weights(file)
+        return
+    _, average = compiled(network, config)
+    network.load_weights(file)
+    assert average is not None  # as there is a decay
+    average.put()
+    network.optimizer, network.compiled = None, False
+
+
 def total_of(loss: Any) -> Any:
     """A loss that a layer or regulariser adds, of any shape and type, as `model.fit` counts it: its sum, in float32."""
     entries = tf.convert_to_tensor(loss)
@@ -162,10 +190,7 @@ class TrainingLoop:
         self._config = config
         self._planned_epochs = planned_epochs
         self._seed = seed
-        self._optimizer = Precision.of(config).optimizer(make_optimizer(config.optimizer))
-        self._optimizer.build(network.trainable_variables)
-        self._average = WeightAverage(network, self._optimizer, config.ema) if config.ema else None
-        network.compile(optimizer=self._optimizer)
+        self._optimizer, self._average = compiled(network, config)
         # It has nothing for AutoGraph to convert, which would cost as much as tracing it.
         augmentation = Augmentation(config.augmentation, arrays.standardisation)
         augment = functools.partial(augmentation.batch, classes=network.output_shape[-1])
@@ -232,7 +257,8 @@ class TrainingLoop:
         augmentation_seed = tf.constant(derive_seed(self._seed, "augment", epoch), tf.int32)
         values = self._epoch(tf.constant(order), augmentation_seed, tf.constant(rates, tf.float32))
         figures = EpochFigures(epoch, *(float(value) for value in values))
-        if not math.isfinite(figures.loss) or not math.isfinite(figures.val_loss):
+        validated = len(self._arrays.x_val) > 0  # not where all images are trained on
+        if not math.isfinite(figures.loss) or (validated and not math.isfinite(figures.val_loss)):
             raise NotFiniteError(
                 f"the loss is not finite in epoch {epoch} (training {figures.loss:g}, validation {figures.val_loss:g}, "
                 f"learning rate {float(self._optimizer.learning_rate):g})"

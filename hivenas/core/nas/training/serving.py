@@ -47,10 +47,9 @@ def serve(network: keras.Model, data: Dataset, model: Path) -> dict[str, Any]:
 
 
 def _serve(network: keras.Model, data: Dataset, model: Path) -> dict[str, Any]:
-    mean, variance = data.statistics()
-    serving = serving_model(network, mean, variance, str(data.x_test.dtype))
+    serving = served_model(network, data)
     example, answered = model.with_suffix(".npy"), model.with_suffix(".npz")
-    probabilities = _answers(serving, data.x_test)
+    probabilities = answers_of(serving, data.x_test)
     answers = TestPredictions.of(probabilities, data.y_test, data.x_test, data.class_names)
     with written_whole(model) as file:
         serving.save(file)
@@ -72,11 +71,39 @@ def _serve(network: keras.Model, data: Dataset, model: Path) -> dict[str, Any]:
     } | ({"never_named": list(answers.never_named)} if answers.never_named else {})
 
 
-def _answers(serving: keras.Model, images: NDArray[Any]) -> NDArray[np.float32]:
+def served_model(network: keras.Model, data: Dataset) -> keras.Model:
+    """The network with the standardisation of its data in front, from raw images to probabilities."""
+    mean, variance = data.statistics()
+    return serving_model(network, mean, variance, str(data.x_test.dtype))
+
+
+def answers_of(serving: keras.Model, images: NDArray[Any]) -> NDArray[np.float32]:
     """The answers of the very model that is served to raw images."""
     batches = [serving(images[i : i + _BATCH], training=False).numpy() for i in range(0, len(images), _BATCH)]
     answers: NDArray[np.float32] = np.concatenate(batches)
     return answers
+
+
+def refuse_other_answers(network: keras.Model, anew: keras.Model, weights: Path, images: Any) -> None:
+    """Refuses weights that do not make the network which was trained: a model will be made of them.
+
+    Args:
+        network: trained.
+        anew: the same network made anew; it gets the weights.
+        weights: h5 file that the trained one's were saved in.
+        images: standardised ones, of which the first are answered.
+
+    Raises:
+        UnfaithfulModelError: both do not answer alike.
+    """
+    anew.load_weights(weights)
+    expected, found = (answers_of(each, images[:_COMPARED]) for each in (network, anew))
+    if not same_answers(expected, found):
+        share = float((expected.argmax(axis=1) == found.argmax(axis=1)).mean())
+        raise UnfaithfulModelError(
+            f"the saved weights must make a network that answers as the one that was trained, got the same class for "
+            f"{share:.0%} of {len(expected)} validation images; {ADVICE}"
+        )
 
 
 def _compare(model: Path, data: Dataset, probabilities: NDArray[np.float32]) -> None:
@@ -84,7 +111,7 @@ def _compare(model: Path, data: Dataset, probabilities: NDArray[np.float32]) -> 
     images, labels = data.x_test[:_COMPARED], data.y_test[:_COMPARED]
     expected = probabilities[:_COMPARED]
     try:
-        found = _answers(keras.saving.load_model(model), images)
+        found = answers_of(keras.saving.load_model(model), images)
     except Exception as error:  # layers may raise anything
         raise UnfaithfulModelError(
             f"the trained model must load from its file, got {innermost(error)} ({model}, which is kept); {ADVICE}"

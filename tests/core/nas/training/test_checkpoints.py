@@ -126,7 +126,7 @@ CASES: list[tuple[Training, dict[str, Any]]] = [
     (train, {"optimizer": {"op": "SGD", "momentum": 0.9, "nesterov": True}, "initial_lr": 0.0}),
     (momentum, {"optimizer": {"op": "RMSprop", "momentum": 0.5}}),
     (full, {"optimizer": {"op": "RMSprop"}, "ema": 0.9, "schedule": "cosine", "warmup_epochs": 1.5, **AUGMENTED}),
-    (full_from_weights, {"optimizer": {"op": "Adam"}, "full_train": {"epochs": 3}}),
+    (full_from_weights, {"optimizer": {"op": "Adam"}, "full_train": {"epochs": 3, "keep": "best", "patience": 2}}),
 ]
 
 

@@ -1,0 +1,163 @@
+"""A full training: its best epoch kept or its last, ended where patience is, anew on training and validation images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from hivenas.config.full_training import FullTrainConfig
+from hivenas.core.full_training import KEPT_EPOCH, TrainingSpec
+from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, read_saved, save_state
+from hivenas.core.nas.training.loop import Arrays, TrainingLoop
+from hivenas.core.nas.training.network import count_macs, count_params
+from hivenas.core.records import EpochFigures, Evaluation
+
+Start = Callable[[], tuple[keras.Model, TrainingLoop]]
+
+
+def best_epoch(history: Sequence[EpochFigures]) -> int:
+    """The number of the epoch with the best validation accuracy, the earliest of equals."""
+    return max(history, key=lambda figures: (figures.val_accuracy, -figures.epoch)).epoch
+
+
+def is_exhausted(history: Sequence[EpochFigures], patience: int | None) -> bool:
+    """True where so many epochs have passed since the best one; never without patience.
+
+    Source: L. Prechelt, Early stopping – but when?, Neural Networks: Tricks of the Trade (1998), criterion UP with
+    strips of one epoch, counted from the best epoch.
+    """
+    return patience is not None and bool(history) and history[-1].epoch - best_epoch(history) >= patience
+
+
+def joined(arrays: Arrays) -> Arrays:
+    """Training and validation images as training images, with nothing left to validate on.
+
+    They are standardised as before, by the training split's figures, so that one model may average trainings of both
+    kinds.
+    """
+    images, labels = (arrays.x_train, arrays.x_val), (arrays.y_train, arrays.y_val)
+    return replace(
+        arrays,
+        x_train=keras.ops.concatenate(images),
+        y_train=keras.ops.concatenate(labels),
+        x_val=arrays.x_val[:0],
+        y_val=arrays.y_val[:0],
+    )
+
+
+def beginning(spec: TrainingSpec, config: FullTrainConfig, origin: Path | None) -> dict[str, Any]:
+    """All that a full training depends on beside candidate, seed and data, for the fingerprint of its checkpoint."""
+    way = {"keep": config.keep, "patience": config.patience}
+    is_plain = config.keep == "last" and config.patience is None
+    return {
+        "epochs": config.epochs,
+        "weights": origin.name if origin else "",
+        **({} if is_plain else way),
+        **spec.marks,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class FullTraining:
+    """One full training, from its first epoch or from where a killed attempt has left it.
+
+    Args:
+        spec: says which.
+        config: how many epochs are planned, which are kept, when patience ends.
+        start: makes the network as it is before its first epoch, and its loop.
+        checkpoint: keeps its state while it goes on.
+        file: the h5 file that the kept epoch goes to: with `keep: best` as it comes.
+    """
+
+    spec: TrainingSpec
+    config: FullTrainConfig
+    start: Start
+    checkpoint: Checkpoint
+    file: Path
+
+    def run(self, origin: Path | None, *, resume: bool) -> tuple[TrainingLoop, Evaluation]:
+        """Trains; returns the loop, whose network has the weights that are kept, and what came of it.
+
+        Args:
+            origin: the h5 file that it starts from; None from scratch.
+            resume: go on from the last epoch that a killed attempt kept.
+
+        Raises:
+            NotFiniteError: it diverges.
+            DiskFullError: no space for its files.
+        """
+        network, loop = self.start()
+        kept = self.checkpoint.take_up(network) if resume else None
+        if kept and not self._is_whole(kept):
+            (network, loop), kept = self.start(), None
+        if origin and kept is None:
+            network.load_weights(origin)
+        seen = list(kept.history) if kept else []
+
+        def after(own: Sequence[EpochFigures]) -> None:
+            # In this order: a training that goes on from its checkpoint does not come by this epoch again.
+            seen[:] = own
+            if self._keeps_best and best_epoch(own) == own[-1].epoch:
+                self._save(network, own)
+            self.checkpoint.keep(network, self._saved(own))
+
+        patience = None if self.spec.refit_epochs else self.config.patience
+        history, stopped = loop.run(
+            1,
+            self.spec.refit_epochs or self.config.epochs,
+            lambda epoch, accuracy: is_exhausted(seen, patience),
+            after=after,
+            done=tuple(seen),
+        )
+        epoch = best_epoch(history) if self._keeps_best else history[-1].epoch
+        if epoch == history[-1].epoch:
+            self._save(network, history)
+        else:
+            network.load_weights(self.file)
+        evaluation = self._evaluation(network, history, epoch, stopped=stopped)
+        started = {"started_from": origin.name} if origin else {}
+        return loop, replace(evaluation, extra=started | dict(evaluation.extra))
+
+    @property
+    def _keeps_best(self) -> bool:
+        """Without validation there is no best epoch."""
+        return self.config.keep == "best" and not self.spec.refit_epochs
+
+    def _is_whole(self, kept: Saved) -> bool:
+        """True where the best epoch so far, or a later one of the same training, is there beside the checkpoint."""
+        if not self._keeps_best:
+            return True
+        try:
+            saved = read_saved(self.file)
+        except (OSError, KeyError, ValueError, TypeError):
+            return False
+        best = best_epoch(kept.history)
+        return len(saved.history) >= best and saved.history[:best] == kept.history[:best]
+
+    def _saved(self, history: Sequence[EpochFigures]) -> Saved:
+        return Saved(self.spec.candidate, len(history), 0, tuple(history))
+
+    def _save(self, network: keras.Model, history: Sequence[EpochFigures]) -> None:
+        save_state(network, self.file, self._saved(history))
+
+    def _evaluation(
+        self, network: keras.Model, history: Sequence[EpochFigures], epoch: int, *, stopped: bool
+    ) -> Evaluation:
+        reason = f"no better validation accuracy in the {len(history) - epoch} epochs after epoch {epoch}"
+        extra = {KEPT_EPOCH: float(epoch)} if self._keeps_best else {}
+        return Evaluation(
+            self.spec.candidate,
+            "stopped" if stopped else "complete",
+            fitness=history[epoch - 1].val_accuracy,
+            epochs=len(history),
+            params=count_params(network),
+            macs=count_macs(network),
+            filename=self.file.name,
+            history=tuple(history),
+            reason=reason if stopped else "",
+            extra=extra | self.spec.marks,
+        )

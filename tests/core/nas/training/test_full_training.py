@@ -1,0 +1,130 @@
+"""Full trainings: which epoch is kept, when they end, what differs with another seed, what a refit is trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from hivenas.config import Config, from_mapping
+from hivenas.core.full_training import TrainingSpec, kept_epoch
+from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.core.nas.training.checkpoints import read_saved
+from hivenas.core.nas.training.evaluation_strategy import NASEval
+from hivenas.core.nas.training.full_training import best_epoch, is_exhausted, joined
+from hivenas.core.records import EpochFigures
+from hivenas.core.tracker import NullTracker
+from hivenas.errors import ConfigError, MissingResultsError
+
+pytestmark = pytest.mark.keras
+
+ARCH = "input|conv3x3_8|output"
+OTHER = "input|max_pool3x3|output"
+
+
+def strategy(tiny: dict[str, Any], **full_train: Any) -> NASEval:
+    flat = {**tiny, "full_train": {"epochs": 3, "finalists": 1, "keep": "last", "patience": None, **full_train}}
+    sections = {key: flat.pop(key) for key in ("dataset", "full_train", "results", "name", "seed")}
+    config = from_mapping(
+        {**sections, "evaluation": flat | {"batch_size": 40}, "space": {"depth": 1, "input_stem": ["conv3x3_8"]}}
+    )
+    return NASInterface.from_config(config, tracker=NullTracker()).eval_strategy
+
+
+def course(*accuracies: float) -> Sequence[EpochFigures]:
+    return [EpochFigures(epoch, 1.0, 0.5, 1.0, accuracy) for epoch, accuracy in enumerate(accuracies, start=1)]
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "best", "ends"),
+    [
+        ((0.5,), 1, False),
+        ((0.5, 0.5), 1, False),
+        ((0.5, 0.5, 0.4), 1, True),
+        ((0.5, 0.6, 0.5), 2, False),
+        ((0.5, 0.6, 0.5, 0.6), 2, True),
+        ((0.5, 0.6, 0.5, 0.61), 4, False),
+    ],
+)
+def test_the_earliest_best_epoch_counts_and_patience_is_counted_from_there(
+    accuracies: Sequence[float], best: int, ends: bool
+) -> None:
+    assert best_epoch(course(*accuracies)) == best
+    assert is_exhausted(course(*accuracies), 2) is ends
+    assert not is_exhausted(course(*accuracies), None)
+
+
+def test_more_members_than_trainings_are_refused() -> None:
+    assert Config().full_train.ensemble == 1
+    with pytest.raises(ConfigError, match=r"ensemble must be at most finalists · seeds = 4, got 5; lower it or raise"):
+        from_mapping({"full_train": {"finalists": 2, "seeds": 2, "ensemble": 5}})
+
+
+def test_the_weights_that_are_kept_are_those_of_the_best_epoch(tiny: dict[str, Any]) -> None:
+    evaluator = strategy(tiny, epochs=8, keep="best", patience=2)
+    evaluation = evaluator.fully_train(ARCH)
+    epoch = kept_epoch(evaluation)
+    assert (evaluation.status, evaluation.epochs, len(evaluation.history)) == ("stopped", epoch + 2, epoch + 2)
+    assert evaluation.reason == f"no better validation accuracy in the 2 epochs after epoch {epoch}"
+    assert evaluation.fitness == evaluation.history[epoch - 1].val_accuracy
+    assert evaluation.fitness == max(figures.val_accuracy for figures in evaluation.history)
+    assert read_saved(evaluator.results.weights / evaluation.filename).history == evaluation.history[:epoch]
+    model = keras.saving.load_model(evaluation.extra["model"])
+    answers = model(evaluator.data.x_val, training=False).numpy().argmax(axis=1)
+    assert np.mean(answers == evaluator.data.y_val) == pytest.approx(evaluation.fitness)
+
+
+def test_the_first_seed_is_the_training_that_there_always_was_and_a_second_is_another(tiny: dict[str, Any]) -> None:
+    evaluator = strategy(tiny, epochs=1)
+    alone = evaluator.fully_train(ARCH)
+    first, second = (evaluator.train_fully(TrainingSpec(ARCH, number)) for number in (0, 1))
+    assert first.history == alone.history
+    assert second.history != alone.history
+    assert alone.filename == first.filename != second.filename
+    assert "test_accuracy" in alone.extra
+    assert first.extra == {}
+    assert TrainingSpec.of(second) == TrainingSpec(ARCH, 1)
+
+
+def test_a_refit_is_on_all_images_and_ends_early_with_the_schedule_as_it_was_planned(tiny: dict[str, Any]) -> None:
+    evaluator = strategy(tiny, keep="best", patience=1)
+    train, val = len(evaluator.data.x_train), len(evaluator.data.x_val)
+    arrays = joined(evaluator._arrays)
+    assert [len(each) for each in (arrays.x_train, arrays.y_train, arrays.x_val)] == [train + val, train + val, 0]
+    whole, part = (evaluator.train_fully(TrainingSpec(ARCH, refit_epochs=epochs)) for epochs in (3, 2))
+    assert (whole.epochs, part.epochs) == (3, 2)
+    figures = [[(f.loss, f.accuracy) for f in each.history] for each in (whole, part)]
+    assert figures[0][:2] == figures[1]
+    assert all(math.isnan(f.val_accuracy) and math.isnan(f.val_loss) for f in whole.history)
+    right = whole.history[0].accuracy * (train + val)
+    assert right == pytest.approx(round(right), abs=1e-3)
+    assert TrainingSpec.of(whole) == TrainingSpec(ARCH, refit_epochs=3)
+
+
+def test_an_ensembles_answers_are_the_means_of_its_members(tiny: dict[str, Any]) -> None:
+    evaluator = strategy(tiny, epochs=1, finalists=2, ensemble=2)
+    members = [evaluator.train_fully(TrainingSpec(arch)) for arch in (ARCH, OTHER)]
+    images, answers = evaluator.data.x_val, []
+    for member in members:
+        model = evaluator.final_model([member])
+        assert (model.history, model.fitness) == (member.history, member.fitness)
+        answers.append(keras.saving.load_model(model.extra["model"])(images, training=False).numpy())
+    together = evaluator.final_model(members)
+    assert together.status == "complete", together.traceback
+    served = keras.saving.load_model(together.extra["model"])(images, training=False).numpy()
+    assert together.params == sum(member.params for member in members)
+    assert together.fitness == pytest.approx(np.mean(served.argmax(axis=1) == evaluator.data.y_val))
+    assert np.allclose(served, np.mean(answers, axis=0), atol=1e-6)
+    assert not np.allclose(answers[0], answers[1], atol=1e-3)
+
+
+def test_weights_that_another_training_has_left_are_no_model(tiny: dict[str, Any]) -> None:
+    member = strategy(tiny, epochs=1).train_fully(TrainingSpec(ARCH))
+    other = strategy({**tiny, "batch_size": 32}, epochs=2)
+    other.train_fully(TrainingSpec(ARCH))
+    with pytest.raises(MissingResultsError, match="must hold the weights of the training that was recorded"):
+        other.final_model([member])

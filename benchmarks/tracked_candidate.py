@@ -1,15 +1,15 @@
 """CPU time of a candidate of a real search, everything included, against a bare `model.fit` of the same model.
 
-    python benchmarks/tracked_candidate.py [--dataset digits|fashion_mnist] [--depth 5] [--candidates 8]
+    python benchmarks/tracked_candidate.py [--dataset digits|fashion_mnist] [--preset residual] [--candidates 8]
     python benchmarks/tracked_candidate.py --augmented [--dataset …] [--candidates 8]
     python benchmarks/tracked_candidate.py --profile [--dataset …] [--candidates 8]
 
 A search runs as `hivenas search` does: a guided colony in the driver, a worker that trains, h5 files, histories, the
 table, an MLflow store in sqlite with a nested run a candidate. Phases are of one candidate. Whenever one is recorded,
 the search waits while another process trains the same architecture with `model.fit(validation_data=…)` on the same
-arrays, with the same batches and epochs, and saves nothing. Each process has one thread. The first pair warms both up
-and is left out. "Ours" is the CPU of driver and worker since the search went on. What a worker takes to start is
-printed apart: it is shared by `execution.recycle_after` candidates.
+arrays, with the same batches, epochs, optimizer and schedule, and saves nothing. Each process has one thread. The
+first pair warms both up and is left out. "Ours" is the CPU of driver and worker since the search went on. What a
+worker takes to start is printed apart: it is shared by `execution.recycle_after` candidates.
 
 With --augmented one worker trains random candidates without and with all augmentation, in turns. With --profile a
 worker trains random candidates step by step; what is printed are medians a candidate.
@@ -38,7 +38,7 @@ from hivenas.core.records import Proposal, Trial
 from hivenas.execution import Task, WorkerExecutor, evaluate_network, limit_threads
 from hivenas.run.callbacks import Callback
 
-EPOCHS, BATCH = 5, 128
+EPOCHS = 5
 ALL: dict[str, Any] = {"affine": True, "cutout": 1.0, "saturation": 1.0, "contrast": 1.0}
 _TICK = os.sysconf("SC_CLK_TCK")
 
@@ -47,7 +47,8 @@ def main() -> None:
     """Runs the search and prints each pair and the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", choices=("digits", "fashion_mnist"), default="digits")
-    parser.add_argument("--depth", type=int, default=5)
+    parser.add_argument("--preset", default="residual")
+    parser.add_argument("--depth", type=int, default=6)
     parser.add_argument("--candidates", type=int, default=8)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--images", type=int, default=6000, help="of Fashion-MNIST")
@@ -78,8 +79,8 @@ def config_of(options: argparse.Namespace, folder: Path, **execution: Any) -> Co
             "name": "cost",
             "seed": options.seed,
             "dataset": dataset,
-            "space": {"depth": options.depth},
-            "evaluation": {"epochs": options.epochs, "batch_size": BATCH, "stopping": "none"},
+            "space": {"preset": options.preset, "depth": options.depth},
+            "evaluation": {"epochs": options.epochs, "stopping": "none", "augmentation": {"shift": 0.0}},
             "colony": {"size": 2, "employee_ratio": 0.5, "iterations": options.candidates // 2},
             "full_train": {"enabled": False},
             "results": {"dir": str(folder / "results")},
@@ -176,20 +177,27 @@ def bare_fit(config: Config, candidate: str) -> float:
     """CPU seconds of `model.fit` in this process."""
     import keras
 
+    from hivenas.core.nas.training.loop import make_optimizer
+
     strategy = interface_of(config).eval_strategy
     arrays = strategy._arrays
     train = arrays.x_train.numpy(), arrays.y_train.numpy()
     validation = arrays.x_val.numpy(), arrays.y_val.numpy()
+    recipe = config.evaluation
+    steps = -(-len(train[0]) // recipe.batch_size)
 
     def fit() -> None:
         network = strategy.instantiate_network(candidate)
-        network.compile(
-            keras.optimizers.SGD(0.08, momentum=0.9, nesterov=True),
-            "sparse_categorical_crossentropy",
-            metrics=["sparse_categorical_accuracy"],
+        optimizer = make_optimizer(recipe.optimizer)
+        optimizer.learning_rate = keras.optimizers.schedules.CosineDecay(
+            0.0,
+            int((recipe.epochs - recipe.warmup_epochs) * steps),
+            alpha=recipe.final_lr / recipe.initial_lr,
+            warmup_target=recipe.initial_lr,
+            warmup_steps=int(recipe.warmup_epochs * steps),
         )
-        epochs = config.evaluation.epochs
-        network.fit(*train, batch_size=BATCH, epochs=epochs, validation_data=validation, verbose=0)
+        network.compile(optimizer, "sparse_categorical_crossentropy", metrics=["sparse_categorical_accuracy"])
+        network.fit(*train, batch_size=recipe.batch_size, epochs=recipe.epochs, validation_data=validation, verbose=0)
 
     return _timed(fit)
 

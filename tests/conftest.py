@@ -102,6 +102,7 @@ def tiny(tmp_path: Path) -> dict[str, Any]:
         "epochs": 1,
         "batch_size": 64,
         "stopping": "none",
+        "augmentation": {"shift": 0.0},
         "dataset": {"name": "digits", "train_limit": 200},
         "full_train": {"epochs": 1},
         "results": {"dir": str(tmp_path / "results")},

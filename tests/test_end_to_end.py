@@ -35,9 +35,9 @@ name: {name}
 seed: 5
 dataset: {{name: digits, train_limit: 300}}
 space: {{depth: 2, skip_rate: 0.2, operations: [sep3x3_32, max_pool3x3, dropout, identity]}}
-evaluation: {{epochs: 3, batch_size: 32, momentum_epochs: 2, stopping: none}}
+evaluation: {{epochs: 3, batch_size: 32, momentum_epochs: 2, stopping: none, augmentation: {{shift: 0}}}}
 colony: {{size: 4, iterations: 2}}
-full_train: {{epochs: 3}}
+full_train: {{epochs: 3, finalists: 1}}
 execution: {{workers: {workers}}}
 results: {{dir: {results}}}
 """
@@ -215,7 +215,7 @@ evaluation:
   batch_size: 16
   augmentation: {{affine: true, cutout: 0.5, saturation: 0.5, contrast: 0.5}}
 colony: {{size: 3, iterations: 1}}
-full_train: {{epochs: 12}}
+full_train: {{epochs: 12, finalists: 1}}
 results: {{dir: {results}}}
 """
 

@@ -21,7 +21,8 @@ from tests.processes import ROOT, environment
 pytestmark = [pytest.mark.keras, pytest.mark.process, pytest.mark.slow]
 
 TINY = [
-    "--set", "evaluation.epochs=1 colony.size=2 colony.iterations=1 full_train.epochs=1 dataset.train_limit=200",
+    "--set", "evaluation.epochs=1 colony.size=2 colony.iterations=1 dataset.train_limit=200",
+    "--set", "full_train.epochs=1 full_train.finalists=1",
 ]  # fmt: skip
 Run = Callable[..., str]
 

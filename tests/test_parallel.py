@@ -20,9 +20,10 @@ name: tiny
 seed: 5
 dataset: {name: digits, train_limit: 200}
 space: {depth: 2, skip_rate: 0.2, operations: [sep3x3_32, max_pool3x3, dropout, identity]}
-evaluation: {epochs: 3, batch_size: 32, momentum_epochs: 2, stopping: none, inherit: true, inherit_epochs: 1}
+evaluation: {epochs: 3, batch_size: 32, momentum_epochs: 2, stopping: none, inherit: true, inherit_epochs: 1,
+  augmentation: {shift: 0}}
 colony: {kind: canonical, size: 3, iterations: 1, employee_ratio: 0.34}
-full_train: {epochs: 2}
+full_train: {epochs: 2, finalists: 1}
 """
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 # Where a search ran, not what it found.

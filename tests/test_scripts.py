@@ -24,9 +24,9 @@ space:
     conv: !Operation {op: ScaledConv, filters: 4}
     max_pool3x3: !Operation {op: MaxPooling2D, pool_size: 3, strides: 1, padding: same}
   input_stem: [conv, half]
-evaluation: {epochs: 1, batch_size: 32, stopping: none}
+evaluation: {epochs: 1, batch_size: 32, stopping: none, augmentation: {shift: 0}}
 colony: {size: 2, iterations: 1}
-full_train: {epochs: 1}
+full_train: {epochs: 1, finalists: 1}
 execution: {kind: process, workers: 2, max_consecutive_failures: 1}
 """
 SCRIPT = """

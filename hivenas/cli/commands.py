@@ -82,7 +82,7 @@ def init(name: str) -> None:
     """Write NAME.yaml to begin with: every key with its default and its meaning.
 
     The configurations that come with hivenas are written under their own names: digits, the first run and the default,
-    fashion_mnist, cifar10, sphere, table.
+    fashion_mnist, fashion_mnist_full, cifar10, sphere, table.
     """
     with errors():
         from hivenas.config.templates import start

@@ -16,10 +16,10 @@ class FullTrainConfig(Section):
 
     enabled: bool = True
     epochs: Epochs = 50
-    finalists: Few = 1
+    finalists: Few = 3
     seeds: Few = 1
-    keep: Literal["best", "last"] = "last"
-    patience: Epochs | None = None
+    keep: Literal["best", "last"] = "best"
+    patience: Epochs | None = 10
     refit: bool = False
     ensemble: Few = 1
 

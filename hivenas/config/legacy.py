@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from hivenas.config.earlier import ANCESTRAL, completed
 from hivenas.config.legacy_operations import Notes, operation, optimizer, plain, simplified
 from hivenas.config.optimizers import OPTIMIZERS
-from hivenas.config.presets import PLAIN
 from hivenas.config.registry import DATASETS
 from hivenas.config.text import nearest, put, shown
 from hivenas.errors import ConfigError
@@ -22,8 +22,6 @@ _OBJECTIVES: Mapping[str, str] = {
     "spheremax": "sphere_max",
     "rosenbrock": "rosenbrock",
 }
-# Of a file that names none, to which its rate is given.
-_OPTIMIZER: Mapping[str, Any] = {"op": "SGD", "momentum": 0.9, "nesterov": True}
 # From where the ancestor's schedule decays, whatever the optimizer.
 _INITIAL_LR = 0.08
 _DATASETS: Mapping[str, str] = {"cifar10": "cifar10", "mnist": "mnist", "fashionmnist": "fashion_mnist"}
@@ -148,12 +146,11 @@ def translate(data: Mapping[str, Any], source: str) -> Translation:
         put(today, new.split("."), converted(file[old]), f"{old}, {source}")
     given |= _learning(file, today["evaluation"], notes)
     space = today.setdefault("space", {})
-    space["preset"] = PLAIN
     if "OPERATIONS" in file:
         old_keys |= _operations(file["OPERATIONS"], space, notes)
     for stem in ("input_stem", "output_stem"):
         old_keys |= _inline_operations(stem, space, notes)
-    return Translation(today, tuple(notes.lines), old_keys | given)
+    return Translation(completed(today, ANCESTRAL), tuple(notes.lines), old_keys | given)
 
 
 def _is_old(key: str) -> bool:
@@ -190,7 +187,7 @@ def _learning(file: Mapping[str, Any], evaluation: dict[str, Any], notes: Notes)
     given = {"evaluation.optimizer": "OPTIMIZER"}
     if "OPTIMIZER" in file:
         evaluation["optimizer"] = optimizer("OPTIMIZER", file["OPTIMIZER"], notes)
-    chosen = evaluation.get("optimizer", dict(_OPTIMIZER))
+    chosen = evaluation.get("optimizer", dict(ANCESTRAL["evaluation"]["optimizer"]))
     rate = plain(file.get("LR", 0))
     schedule = [evaluation[key] for key in ("initial_lr", "final_lr") if key in evaluation]
     if schedule and 0 not in schedule:

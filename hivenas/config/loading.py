@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
+from hivenas.config.earlier import EARLIER, completed
 from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.legacy import Translation, is_ancestral, translate
 from hivenas.config.messages import explain, in_old_words
+from hivenas.config.optimizers import OPTIMIZERS
 from hivenas.config.registry import TRACKERS
 from hivenas.config.schema import (
     TRACKER_KINDS,
@@ -176,21 +178,32 @@ def from_mapping(
     config._source = source
     config._old_keys = kept
     place = f" ({source})" if source else ""
-    config._warnings = tuple(
-        in_old_words(line.replace(";", f"{place};", 1), kept) for line in unused_keys(config.flat(), Config().flat())
-    )
+    lines = [*unused_keys(config.flat(), Config().flat()), *_steep_rate(config.evaluation)]
+    config._warnings = tuple(in_old_words(line.replace(";", f"{place};", 1), kept) for line in lines)
     return config
+
+
+def _steep_rate(evaluation: EvaluationConfig) -> Iterator[str]:
+    """A line for a rate that was written for the optimizer which was once the default."""
+    usual = OPTIMIZERS[evaluation.optimizer.op].initial_rate
+    if "optimizer" not in evaluation.model_fields_set and evaluation.initial_lr >= 5 * usual:
+        yield (
+            f"evaluation.initial_lr={evaluation.initial_lr:g} is much for the default optimizer "
+            f"{evaluation.optimizer.op}, which begins at {usual:g}; name the evaluation.optimizer that it is for, SGD "
+            "perhaps, or lower it"
+        )
 
 
 def from_record(data: Mapping[str, Any]) -> Config:
     """A configuration as hivenas has written it down for itself, in an earlier version perhaps.
 
-    Earlier versions wrote down an optimizer's `learning_rate` beside the decay that took its place.
+    Earlier versions wrote down an optimizer's `learning_rate` beside the decay that took its place, and not the keys
+    that there were not.
 
     Raises:
         ConfigError: this version does not take it.
     """
-    recorded = copy.deepcopy(dict(data))
+    recorded = completed(copy.deepcopy(dict(data)), EARLIER)
     evaluation = recorded.get("evaluation")
     if isinstance(evaluation, dict) and evaluation.get("initial_lr") and evaluation.get("final_lr"):
         optimizer = evaluation.get("optimizer")

@@ -100,7 +100,7 @@ def check_optimizer(op: str, arguments: Mapping[str, Any]) -> None:
         if key not in kind.arguments:
             raise ValueError(
                 f"evaluation.optimizer has no argument {key!r} for {op}{nearest(key, kind.arguments)}; "
-                f"choose among {', '.join(kind.arguments)}"
+                f"choose among {', '.join(kind.arguments)}, or name another optimizer with op"
             )
         if not is_finite(value):
             raise ValueError(f"evaluation.optimizer.{key} must be a finite number or true or false, got {shown(value)}")
@@ -123,7 +123,7 @@ def check_optimizer(op: str, arguments: Mapping[str, Any]) -> None:
         )
 
 
-DEFAULT_OPTIMIZER: Mapping[str, Any] = {"op": "SGD", "momentum": 0.9, "nesterov": True}
+DEFAULT_OPTIMIZER: Mapping[str, Any] = {"op": "AdamW", "weight_decay": 0.01}
 
 
 class OptimizerConfig(BaseModel):
@@ -132,7 +132,7 @@ class OptimizerConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     op: Annotated[str, AfterValidator(check_kind), Field(strict=True, json_schema_extra={"enum": [*OPTIMIZERS]})] = (
-        "SGD"
+        "AdamW"
     )
 
     @model_validator(mode="before")

@@ -199,7 +199,7 @@ class AugmentationConfig(Section):
 
     affine: bool = False
     flip: bool = False
-    shift: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+    shift: Annotated[float, Field(ge=0.0, le=0.5)] = 0.07
     rand_augment: Fraction = 0.0
     saturation: Fraction = 0.0
     contrast: Fraction = 0.0
@@ -228,16 +228,14 @@ class MedianConfig(Section):
 class EvaluationConfig(Section):
     """`evaluation`: how a candidate is trained and scored."""
 
-    epochs: Epochs = 5
-    batch_size: Count = 128
+    epochs: Epochs = 8
+    batch_size: Count = 64
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     optimizer: OptimizerConfig = Field(default_factory=lambda: OptimizerConfig.model_validate(DEFAULT_OPTIMIZER))
-    schedule: Annotated[str, AfterValidator(check_schedule), Field(json_schema_extra={"enum": [*SCHEDULES]})] = (
-        "exponential"
-    )
-    warmup_epochs: Annotated[float, Field(ge=0.0, le=100_000)] = 0.0
-    initial_lr: Annotated[float, Field(ge=0.0)] = 0.08
-    final_lr: Annotated[float, Field(ge=0.0)] = 0.01
+    schedule: Annotated[str, AfterValidator(check_schedule), Field(json_schema_extra={"enum": [*SCHEDULES]})] = "cosine"
+    warmup_epochs: Annotated[float, Field(ge=0.0, le=100_000)] = 0.5
+    initial_lr: Annotated[float, Field(ge=0.0)] = 0.003
+    final_lr: Annotated[float, Field(ge=0.0)] = 0.00003
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     score: Annotated[str, AfterValidator(check_score)] = "last"

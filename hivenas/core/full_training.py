@@ -134,5 +134,13 @@ def chosen_of(trainings: Mapping[str, Finalist], names: Sequence[str]) -> dict[s
 
 
 def best_first(trainings: Iterable[Finalist]) -> list[Finalist]:
-    """Trainings in the order of their validation accuracy, then those without validation, then those that failed."""
-    return sorted(trainings, key=lambda each: (each.status == "failed", each.fitness is None, -(each.fitness or 0.0)))
+    """Trainings in the order of their validation accuracy, then those without validation, then those that failed.
+
+    The order in which they have ended does not matter.
+    """
+
+    def place(each: Finalist) -> tuple[bool, bool, float, bool, str, int]:
+        figure = each.fitness or 0.0
+        return each.status == "failed", each.fitness is None, -figure, not each.chosen, each.candidate, each.number
+
+    return sorted(trainings, key=place)

@@ -211,9 +211,36 @@ def test_a_key_means_what_it_meant(tmp_path: Path, text: str, key: str, value: A
 
 
 def test_a_file_changes_what_its_keys_name_and_is_not_stopped_by_a_rule_that_it_does_not_name(tmp_path: Path) -> None:
-    before = Config().flat()
+    before = load(write(tmp_path, "SEED_VALUE: 42\n")).flat()
     after = load(write(tmp_path, "EPOCHS: 9\nCOLONY_SIZE: 8\n")).flat()
-    assert after == before | {"evaluation.epochs": "9", "colony.size": "8", "evaluation.stopping": "none"}
+    assert after == before | {"evaluation.epochs": "9", "colony.size": "8"}
+    assert before["evaluation.stopping"] == "none"
+
+
+def test_what_a_file_leaves_out_is_as_the_ancestor_had_it(tmp_path: Path) -> None:
+    today = {key: value for key, value in Config().flat().items() if not key.startswith("evaluation.optimizer.")}
+    assert load(write(tmp_path, "COLONY_SIZE: 7\n")).flat() == today | {
+        "space.preset": "layerwise",
+        "space.depth": "5",
+        "space.input_stem": "conv3x3_32bnrelu",
+        "space.output_stem": "global_avg_pool",
+        "space.stages": "1",
+        "space.stage_stem": "",
+        "evaluation.epochs": "5",
+        "evaluation.batch_size": "128",
+        "evaluation.optimizer.op": "SGD",
+        "evaluation.optimizer.momentum": "0.9",
+        "evaluation.optimizer.nesterov": "true",
+        "evaluation.schedule": "exponential",
+        "evaluation.warmup_epochs": "0.0",
+        "evaluation.initial_lr": "0.08",
+        "evaluation.final_lr": "0.01",
+        "evaluation.stopping": "none",
+        "evaluation.augmentation.shift": "0.0",
+        "full_train.finalists": "1",
+        "full_train.keep": "last",
+        "full_train.patience": "null",
+    }
 
 
 INSTEAD = [

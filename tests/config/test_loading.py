@@ -69,9 +69,9 @@ WRONG_VALUES = [
     ("evaluation: {optimizer: {op: nadm}}", "evaluation.optimizer.op", "experiment.yaml); did you mean 'Nadam'?"),
     ("evaluation: {schedule: cosin}", "evaluation.schedule", "experiment.yaml); did you mean 'cosine'?"),
     (
-        "evaluation: {schedule: constant, final_lr: 0.02}",
+        "evaluation: {schedule: constant, final_lr: 0.001}",
         "evaluation.final_lr",
-        "must be evaluation.initial_lr=0.08 with evaluation.schedule: constant, got 0.02 (",
+        "must be evaluation.initial_lr=0.003 with evaluation.schedule: constant, got 0.001 (",
     ),
     ("evaluation: {epochs: 3, warmup_epochs: 3}", "evaluation.warmup_epochs", "evaluation.epochs=3, got 3"),
     ("evaluation: {warmup_epochs: -0.5}", "evaluation.warmup_epochs", "at least 0.0, got -0.5"),
@@ -97,7 +97,7 @@ WRONG_VALUES = [
         "must be float16 beside mixed_precision: true, its earlier name, got 'bfloat16' (",
     ),
     ("evaluation: {stopping: 5}", "evaluation.stopping", "got 5 ("),
-    ("evaluation: {optimizer: {momentum: big}}", "evaluation.optimizer.momentum", "got 'big'"),
+    ("evaluation: {optimizer: {op: SGD, momentum: big}}", "evaluation.optimizer.momentum", "got 'big'"),
     ("evaluation: {augmentation: {cutout: 1.5}}", "evaluation.augmentation.cutout", "at most 1.0, got 1.5"),
     ("evaluation: {augmentation: {shift: 0.6}}", "evaluation.augmentation.shift", "at most 0.5, got 0.6"),
     ("evaluation: {augmentation: {flip: 1}}", "evaluation.augmentation.flip", "must be true or false, got 1"),
@@ -105,7 +105,7 @@ WRONG_VALUES = [
     ("evaluation: {augmentation: {cutmix: 1.5}}", "evaluation.augmentation.cutmix", "at most 1.0, got 1.5"),
     ("evaluation: {stopping: mean}", "evaluation.stopping", "'act', 'median' or 'none', got 'mean'"),
     ("evaluation: {epochs: 3, first_look: 3}", "evaluation.first_look", "evaluation.epochs=3, got 3"),
-    ("evaluation: {inherit: true, first_look: 3}", "evaluation.first_look", "epochs − inherit_epochs=3"),
+    ("evaluation: {epochs: 5, inherit: true, first_look: 3}", "evaluation.first_look", "epochs − inherit_epochs=3"),
     ("evaluation: {epochs: 2, inherit: true}", "evaluation.inherit_epochs", "evaluation.epochs=2, got 2"),
     ("seed: true", "seed", "must be a whole number, got True"),
     ("seed: -1", "seed", "must be at least 0, got -1"),
@@ -188,7 +188,7 @@ UNKNOWN_KEYS = [
     ("evaluation: {act: {betta: 0}}", "evaluation.act.betta", "did you mean evaluation.act.beta?"),
     ("registry: {register_model: true}", "registry.register_model", "did you mean registry.register?"),
     ("skip_rate: 0.5", "skip_rate", "did you mean space.skip_rate?"),
-    ("evaluation: {optimizer: {momentm: 0.9}}", "momentm", "did you mean 'momentum'?"),
+    ("evaluation: {optimizer: {op: SGD, momentm: 0.9}}", "momentm", "did you mean 'momentum'?"),
     ("evaluation: {optimizer: {op: Adam, momentum: 0.9}}", "momentum", "choose among learning_rate, beta_1"),
     ("xyzzy: 1", "xyzzy", "hivenas init default writes every key"),
 ]
@@ -330,7 +330,7 @@ OVERRIDES: list[tuple[list[str], dict[str, str]]] = [
         {"space.operations": "identity, dropout"},
     ),
     (["results.dir=a folder"], {"results.dir": "a folder"}),
-    (["evaluation.optimizer={op: SGD, momentum: 0.8}"], {"evaluation.optimizer.momentum": "0.8"}),
+    (["evaluation.optimizer={op: Nadam, beta_1: 0.8}"], {"evaluation.optimizer.beta_1": "0.8"}),
     (["evaluation.initial_lr=1e-3 evaluation.final_lr=1e-4"], {"evaluation.initial_lr": "0.001"}),
     (["full_train.enabled=false"], {"full_train.enabled": "false"}),
     (["evaluation.precision=bfloat16"], {"evaluation.precision": "bfloat16"}),
@@ -355,30 +355,33 @@ OFF = (0.0, 0.0)
 ADAM = "optimizer: {op: Adam, learning_rate: 0.002}"
 # What the section `evaluation` says, where the rate begins and ends (0: it is the optimizer's), and that.
 LEARNING_RATES: list[tuple[str, tuple[float, float], float | None]] = [
-    ("", (0.08, 0.01), None),
-    ("optimizer: {op: Adam}", (0.003, 0.000375), None),
+    ("", (0.003, 0.00003), None),
+    ("optimizer: {op: SGD}", (0.08, 0.0008), None),
+    ("optimizer: {op: SGD}, schedule: exponential", (0.08, 0.01), None),
+    ("optimizer: {op: Adam}, schedule: exponential", (0.003, 0.000375), None),
     ("optimizer: {op: Lion}, final_lr: 0.0001", (0.001, 0.0001), None),
-    ("schedule: cosine", (0.08, 0.0008), None),
+    ("schedule: cosine, optimizer: {op: SGD}", (0.08, 0.0008), None),
     ("schedule: cosine, initial_lr: 0.001, final_lr: 0.1", (0.001, 0.1), None),
     (f"schedule: cosine, {ADAM}", (0.002, 0.00002), 0.002),
     (f"schedule: exponential, {ADAM}", (0.002, 0.00025), 0.002),
     (f"schedule: cosine, {ADAM}, initial_lr: 0", OFF, 0.002),
-    ("schedule: constant", (0.08, 0.08), None),
+    ("schedule: constant", (0.003, 0.003), None),
     ("schedule: constant, optimizer: {op: Nadam}", (0.003, 0.003), None),
     ("schedule: constant, initial_lr: 0.02, final_lr: 0.02", (0.02, 0.02), None),
     (f"schedule: constant, {ADAM}", OFF, 0.002),
-    ("initial_lr: 0.08", (0.08, 0.01), None),
-    ("initial_lr: 0.001", (0.001, 0.000125), None),
-    ("initial_lr: 2", (2.0, 0.25), None),
-    ("final_lr: 0.001", (0.08, 0.001), None),
+    ("initial_lr: 0.08", (0.08, 0.0008), None),
+    ("initial_lr: 0.001", (0.001, 0.00001), None),
+    ("initial_lr: 2", (2.0, 0.02), None),
+    ("final_lr: 0.001", (0.003, 0.001), None),
     ("final_lr: 0.5", (0.5, 0.5), None),
     ("initial_lr: 0.001, final_lr: 0.1", (0.001, 0.1), None),
     (ADAM, OFF, 0.002),
     (f"{ADAM}, initial_lr: 0", OFF, 0.002),
     (f"{ADAM}, initial_lr: 0.1, final_lr: 0", OFF, 0.002),
-    (f"{ADAM}, initial_lr: 0.002", (0.002, 0.00025), 0.002),
+    (f"{ADAM}, initial_lr: 0.002", (0.002, 0.00002), 0.002),
     (f"{ADAM}, final_lr: 0.0001", (0.002, 0.0001), 0.002),
-    ("initial_lr: 0", OFF, 0.01),
+    ("initial_lr: 0", OFF, 0.001),
+    ("initial_lr: 0, optimizer: {op: SGD}", OFF, 0.01),
     ("final_lr: 0, optimizer: {op: Adam}", OFF, 0.001),
     ("optimizer: {op: RMSprop}, initial_lr: 0", OFF, 0.001),
     ("optimizer: {learning_rate: 1}", OFF, 1),
@@ -398,19 +401,33 @@ def test_three_keys_make_one_learning_rate_which_is_what_is_recorded(
     assert from_mapping(config.given()).to_mapping() == config.to_mapping()
 
 
+@pytest.mark.parametrize(
+    ("text", "warns"),
+    [
+        ("initial_lr: 0.08", True),
+        ("initial_lr: 0.08, optimizer: {op: SGD}", False),
+        ("initial_lr: 0.08, optimizer: {op: AdamW}", False),
+        ("initial_lr: 0.01", False),
+    ],
+)
+def test_a_rate_for_another_optimizer_than_the_default_is_told(tmp_path: Path, text: str, warns: bool) -> None:
+    config = load(_write(tmp_path, f"evaluation: {{{text}}}"))
+    assert any("is much for the default optimizer AdamW" in line for line in config.warnings) is warns
+
+
 def test_what_follows_from_what_was_given_is_no_hindrance_to_an_override() -> None:
     config = from_mapping({"evaluation": {"optimizer": {"op": "Adam"}, "initial_lr": 0}})
     later = from_mapping(config.given(), ["evaluation.initial_lr=0.004"]).evaluation
-    assert (later.initial_lr, later.final_lr, later.optimizer.arguments) == (0.004, 0.0005, {})
+    assert (later.initial_lr, later.final_lr, later.optimizer.arguments) == (0.004, 0.00004, {})
     constant = from_mapping(Config().given(), ["evaluation.optimizer.learning_rate=0.02"]).evaluation
     assert (constant.initial_lr, constant.optimizer.arguments["learning_rate"]) == (0.0, 0.02)
 
 
-@pytest.mark.parametrize("optimizer", [{"learning_rate": 0.02}, {"weight_decay": 0.1}, {"momentum": 0.5}])
+@pytest.mark.parametrize("optimizer", [{"learning_rate": 0.02}, {"weight_decay": 0.1}, {"beta_1": 0.5}])
 def test_arguments_without_an_optimizers_name_change_the_default_one(optimizer: dict[str, Any]) -> None:
     changed = from_mapping({"evaluation": {"optimizer": optimizer}}).evaluation.optimizer
-    assert (changed.op, changed.arguments) == ("SGD", {"momentum": 0.9, "nesterov": True} | optimizer)
-    named = from_mapping({"evaluation": {"optimizer": {"op": "SGD"} | optimizer}}).evaluation.optimizer
+    assert (changed.op, changed.arguments) == ("AdamW", {"weight_decay": 0.01} | optimizer)
+    named = from_mapping({"evaluation": {"optimizer": {"op": "AdamW"} | optimizer}}).evaluation.optimizer
     assert named.arguments == optimizer
 
 
@@ -517,13 +534,17 @@ def test_the_defaults_are_the_published_ones() -> None:
         "space.stages": "3",
         "space.stage_stem": "down",
         "space.skip_rate": "0.0",
-        "evaluation.epochs": "5",
-        "evaluation.batch_size": "128",
-        "evaluation.optimizer.op": "SGD",
-        "evaluation.optimizer.momentum": "0.9",
-        "evaluation.optimizer.nesterov": "true",
-        "evaluation.initial_lr": "0.08",
-        "evaluation.final_lr": "0.01",
+        "evaluation.epochs": "8",
+        "evaluation.batch_size": "64",
+        "evaluation.precision": "float32",
+        "evaluation.optimizer.op": "AdamW",
+        "evaluation.optimizer.weight_decay": "0.01",
+        "evaluation.schedule": "cosine",
+        "evaluation.warmup_epochs": "0.5",
+        "evaluation.initial_lr": "0.003",
+        "evaluation.final_lr": "3e-05",
+        "evaluation.score": "last",
+        "evaluation.augmentation.shift": "0.07",
         "evaluation.momentum_epochs": "0",
         "evaluation.act.beta": "0.25",
         "evaluation.act.zeta": "0.25",
@@ -533,6 +554,9 @@ def test_the_defaults_are_the_published_ones() -> None:
         "colony.iterations": "15",
         "full_train.enabled": "true",
         "full_train.epochs": "50",
+        "full_train.finalists": "3",
+        "full_train.keep": "best",
+        "full_train.patience": "10",
         "registry.register": "true",
         "registry.model": "null",
         "registry.alias": "champion",

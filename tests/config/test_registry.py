@@ -66,9 +66,9 @@ space:
     half: !Operation {op: Scale, factor: 0.5}
     conv: !Operation {op: ScaledConv, filters: 4}
   input_stem: [conv, half]
-evaluation: {epochs: 1, batch_size: 32, stopping: none}
+evaluation: {epochs: 1, batch_size: 32, stopping: none, augmentation: {shift: 0}}
 colony: {size: 2, iterations: 1}
-full_train: {epochs: 1}
+full_train: {epochs: 1, finalists: 1}
 """
 
 

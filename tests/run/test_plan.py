@@ -27,7 +27,7 @@ BASE: dict[str, Any] = {
     "dataset": {"train_limit": 60},
     "evaluation": {"epochs": 1, "batch_size": 32, "stopping": "none"},
     "colony": {"size": 2, "iterations": 1},
-    "full_train": {"epochs": 1},
+    "full_train": {"epochs": 1, "finalists": 1},
     "execution": {"kind": "serial"},
 }
 HALVES: dict[str, Any] = {

@@ -39,20 +39,24 @@ def failed(reason: str, cause: str) -> Evaluation:
 
 # What is configured, and what may help: keys with their values before and after.
 GENTLER: list[tuple[dict[str, Any], dict[str, tuple[str, str]]]] = [
-    ({}, {"initial_lr": ("0.08", "0.008"), "final_lr": ("0.01", "0.001")}),
-    ({"initial_lr": 1e6, "final_lr": 1e6}, {"initial_lr": ("1e+06", "0.01"), "final_lr": ("1e+06", "0.01")}),
+    ({}, {"initial_lr": ("0.003", "0.0003"), "final_lr": ("3e-05", "3e-06")}),
+    ({"initial_lr": 1e6, "final_lr": 1e6}, {"initial_lr": ("1e+06", "0.001"), "final_lr": ("1e+06", "0.001")}),
+    (
+        {"optimizer": {"op": "SGD"}, "schedule": "exponential"},
+        {"initial_lr": ("0.08", "0.008"), "final_lr": ("0.01", "0.001")},
+    ),
     (
         {"optimizer": {"op": "Adam"}, "initial_lr": 0.001},
-        {"initial_lr": ("0.001", "0.0001"), "final_lr": ("0.000125", "1.25e-05")},
+        {"initial_lr": ("0.001", "0.0001"), "final_lr": ("1e-05", "1e-06")},
     ),
     ({"optimizer": {"op": "Adam", "learning_rate": 0.5}}, {"optimizer.learning_rate": ("0.5", "0.001")}),
-    ({"initial_lr": 0}, {"optimizer.learning_rate": ("0.01", "0.001")}),
+    ({"initial_lr": 0}, {"optimizer.learning_rate": ("0.001", "0.0001")}),
     (
         {"schedule": "constant", "optimizer": {"op": "Lamb"}},
         {"initial_lr": ("0.03", "0.001"), "final_lr": ("0.03", "0.001")},
     ),
     (
-        {"optimizer": {"learning_rate": 0.2}, "final_lr": 0.1, "precision": "float16"},
+        {"optimizer": {"op": "SGD", "learning_rate": 0.2}, "final_lr": 0.1, "precision": "float16"},
         {
             "initial_lr": ("0.2", "0.01"),
             "final_lr": ("0.1", "0.005"),
@@ -91,7 +95,7 @@ def test_another_attempt_is_made_where_the_machine_was_to_blame(cause: str, agai
 @pytest.mark.parametrize(
     ("override", "again"),
     [
-        ("evaluation.batch_size=64", False),
+        ("evaluation.batch_size=32", False),
         ("full_train.epochs=3", False),
         ("execution.threads=2", False),
         ("evaluation.optimizer.clipnorm=1", False),
@@ -193,7 +197,7 @@ SEARCH: dict[str, Any] = {
     },
     "evaluation": {"epochs": 1, "batch_size": 40},
     "colony": {"size": 1, "iterations": 1},
-    "full_train": {"epochs": 2},
+    "full_train": {"epochs": 2, "finalists": 1},
     "execution": {"kind": "serial"},
 }
 
@@ -207,7 +211,7 @@ def test_a_search_whose_full_training_diverges_says_what_to_change_and_does_not_
     register_operation("Grows", Grows)
     counted = Full()
     with pytest.raises(
-        RepeatableTrainingError, match=r"is not finite after epoch 2 .*initial_lr from 0\.08 to"
+        RepeatableTrainingError, match=r"is not finite after epoch 2 .*initial_lr from 0\.003 to"
     ) as first:
         hivenas.search(SEARCH, callbacks=[counted])
     with pytest.raises(RepeatableTrainingError) as second:
@@ -216,10 +220,10 @@ def test_a_search_whose_full_training_diverges_says_what_to_change_and_does_not_
 
     Path("fails.yaml").write_text(dump_yaml(SEARCH))
     told = CliRunner().invoke(main, ["search", "--config", "fails.yaml", "--resume"])
-    command = "hivenas train --config fails.yaml --set evaluation.initial_lr=0.008 --set evaluation.final_lr=0.001"
+    command = "hivenas train --config fails.yaml --set evaluation.initial_lr=0.0003 --set evaluation.final_lr=3e-06"
     assert (told.exit_code, told.stderr) == (1, f"hivenas: {first.value}. Train it so with\n  {command}\n")
     page = Path("results/fails/report.html").read_text()
-    assert "--set evaluation.initial_lr=0.008" in page
+    assert "--set evaluation.initial_lr=0.0003" in page
     assert "--resume" not in page
     alone = CliRunner().invoke(main, ["train", "--config", "fails.yaml"])
     assert (alone.exit_code, alone.stderr) == (1, told.stderr)

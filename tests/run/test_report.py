@@ -130,7 +130,7 @@ def test_two_searches_are_compared_by_folder_or_file_wherever_the_folders_lie(tm
     )
     assert named == tmp_path / "deep/x.html"
     assert by_folder.as_text() == by_file.as_text()
-    assert by_folder.differing() == [("evaluation.epochs", "5", "9")]
+    assert by_folder.differing() == [("evaluation.epochs", "8", "9")]
     page = read(named.read_text(encoding="utf-8"))
     assert page.one("h1").text == "bees and wasps"
 

@@ -29,6 +29,9 @@ SEARCH: dict[str, Any] = {
     "evaluation": {
         "epochs": 3,
         "batch_size": 32,
+        "optimizer": {"op": "SGD", "momentum": 0.9, "nesterov": True},
+        "schedule": "exponential",
+        "warmup_epochs": 0,
         "momentum_epochs": 2,
         "stopping": "median",
         "median": {"from_epoch": 1, "candidates": 2},
@@ -38,7 +41,7 @@ SEARCH: dict[str, Any] = {
     },
     # Its onlookers inherit in the first iterations, so that few evaluations are of all kinds.
     "colony": {"kind": "canonical", "size": 4, "iterations": 2, "employee_ratio": 0.5},
-    "full_train": {"epochs": 2},
+    "full_train": {"epochs": 2, "finalists": 1},
     "registry": {"register": False},
 }
 

@@ -288,7 +288,7 @@ def test_evaluations_from_python_do_not_go_into_a_search(tmp_path: Path) -> None
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"evaluation": {"epochs": 6}}, "evaluation.epochs=5, got evaluation.epochs=6"),
+    ({"evaluation": {"epochs": 6}}, "evaluation.epochs=8, got evaluation.epochs=6"),
     ({"space": {"depth": 5}}, "space.depth=6, got space.depth=5"),
     ({"space": {"preset": "mobile"}}, "space.preset=residual, got space.preset=mobile"),
     (
@@ -299,7 +299,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"colony": {"abandonment_limit": 4}}, "colony.abandonment_limit=3, got colony.abandonment_limit=4"),
     ({"objective": "sphere_min"}, "objective=nas, got objective=sphere_min"),
     ({"dataset": {"train_limit": 100}}, "dataset.train_limit=null, got dataset.train_limit=100"),
-    ({"evaluation": {"optimizer": {"op": "Adam"}, "initial_lr": 0.08}}, "evaluation.optimizer.momentum=0.9, got"),
+    ({"evaluation": {"optimizer": {"op": "Adam"}}}, "evaluation.optimizer.op=AdamW, got evaluation.optimizer.op=Adam"),
     ({"space": {"depth": 5}, "colony": {"size": 8}}, "colony.size=7, got colony.size=8 (and 1 more)"),
 ]
 

@@ -236,7 +236,7 @@ class BooksContract(ABC):
             mirror.refuse_other()
         message = str(caught.value)
         hashes = study_of(storage).user_attrs
-        assert "was started with evaluation.epochs=5, got evaluation.epochs=6" in message
+        assert "was started with evaluation.epochs=8, got evaluation.epochs=6" in message
         assert f"config_hash {hashes['hivenas.config_hash']}, got " in message
         assert f"space_hash {hashes['hivenas.space_hash']}, got {hashes['hivenas.space_hash']}" in message
         assert "--set optuna.study=" in message

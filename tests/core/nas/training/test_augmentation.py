@@ -35,7 +35,7 @@ def augmented(raw: NDArray[Any], *, seed: tuple[int, int] = SEED, **config: Any)
     """Standardised images before and after."""
     standard = scale(raw.shape[-1])
     before = standard.standardise(raw)
-    augmentation = Augmentation(AugmentationConfig(**config), standard)
+    augmentation = Augmentation(AugmentationConfig(**{"shift": 0.0, **config}), standard)
     return before, augmentation.apply(tf.constant(before), tf.constant(seed, tf.int32)).numpy()
 
 
@@ -187,7 +187,7 @@ def test_saturation_is_for_rgb_images_whose_channels_all_vary() -> None:
     before, after = augmented(pictures(20, (6, 5, 1)), saturation=1.0)
     assert np.array_equal(before, after)
     flat = Standardisation(np.full(3, 9.0, np.float32), np.array([50.0, 60.0, 1e-7], np.float32), 0.0, 255.0)
-    augmentation, colours = Augmentation(AugmentationConfig(saturation=1.0), flat), pictures(20, (6, 5, 3))
+    augmentation, colours = Augmentation(AugmentationConfig(shift=0.0, saturation=1.0), flat), pictures(20, (6, 5, 3))
     assert np.array_equal(augmentation.apply(tf.constant(colours), tf.constant(SEED)), colours)
 
 
@@ -252,7 +252,7 @@ def test_a_constant_image_stays_constant() -> None:
 
 
 def test_batches_of_any_size_share_one_trace() -> None:
-    augmentation = Augmentation(AugmentationConfig(**ALL), scale(3))
+    augmentation = Augmentation(AugmentationConfig(**{"shift": 0.0, **ALL}), scale(3))
     images = tf.TensorSpec((None, 8, 6, 3), tf.float32)
     compiled = tf.function(augmentation.apply, input_signature=[images, tf.TensorSpec((2,), tf.int32)])
     for count in (7, 3):
@@ -280,7 +280,7 @@ def test_the_legal_range_is_that_of_bytes_or_of_the_training_split() -> None:
 @pytest.mark.parametrize("kind", [np.uint8, np.float64])
 def test_examples_have_the_original_first_and_versions_in_the_raw_range(kind: type) -> None:
     data = dataset(pictures(3, (6, 7, 3)).astype(kind))
-    config = AugmentationConfig(**ALL)
+    config = AugmentationConfig(**{"shift": 0.0, **ALL})
     examples = augmented_examples(data, config, seed=1, count=5, versions=4)
     assert examples.shape == (3, 5, 6, 7, 3)
     assert np.array_equal(examples[:, 0], data.x_train)

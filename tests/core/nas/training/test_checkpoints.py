@@ -284,7 +284,7 @@ OTHER_CONFIGURATIONS: list[dict[str, Any]] = [
     {"initial_lr": 0.05},
     {"optimizer": {"op": "Adam"}},
     {"augmentation": {"cutout": 0.5}},
-    {"schedule": "cosine"},
+    {"schedule": "exponential"},
     {"ema": 0.9},
     {"stopping": "act"},
 ]

@@ -122,6 +122,20 @@ def test_an_ensembles_answers_are_the_means_of_its_members(tiny: dict[str, Any])
     assert not np.allclose(answers[0], answers[1], atol=1e-3)
 
 
+def test_a_model_of_several_trainings_has_the_weights_that_were_validated(tiny: dict[str, Any]) -> None:
+    averaged = strategy({**tiny, "ema": 0.95, "initial_lr": 0.03}, epochs=2)
+    member = averaged.train_fully(TrainingSpec(ARCH))
+    model = keras.saving.load_model(averaged.final_model([member]).extra["model"])
+    answers = model(averaged.data.x_val, training=False).numpy()
+    assert np.mean(answers.argmax(axis=1) == averaged.data.y_val) == pytest.approx(member.fitness)
+    truth = answers[np.arange(len(answers)), averaged.data.y_val]
+    assert -np.log(truth).mean() == pytest.approx(member.history[-1].val_loss, rel=1e-4)
+    raw = averaged.instantiate_network(ARCH)
+    raw.load_weights(averaged.weights_path(member.filename))
+    served = model.get_layer("candidate")
+    assert not all(np.array_equal(a, b) for a, b in zip(raw.get_weights(), served.get_weights(), strict=True))
+
+
 def test_weights_that_another_training_has_left_are_no_model(tiny: dict[str, Any]) -> None:
     member = strategy(tiny, epochs=1).train_fully(TrainingSpec(ARCH))
     other = strategy({**tiny, "batch_size": 32}, epochs=2)

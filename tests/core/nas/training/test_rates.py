@@ -12,8 +12,8 @@ from hivenas.core.nas.training.rates import learning_rates
 
 
 def rates(epochs: int = 3, steps: int = 4, beyond: int = 0, **settings: Any) -> list[float]:
-    """The rate of every step of a whole training, and of epochs after it."""
-    config = EvaluationConfig.model_validate(settings)
+    """The rate of every step of a whole training without a warm-up by default, and of epochs after it."""
+    config = EvaluationConfig.model_validate({"warmup_epochs": 0.0, **settings})
     every = (learning_rates(config, epoch, epochs=epochs, steps=steps) for epoch in range(epochs + beyond))
     return [rate for epoch in every for rate in epoch]
 
@@ -22,7 +22,8 @@ def rates(epochs: int = 3, steps: int = 4, beyond: int = 0, **settings: Any) -> 
     ("epoch", "rate"), [(0, 0.08), (1, 0.08 * 0.125 ** (1 / 3)), (2, 0.08 * 0.125 ** (2 / 3)), (3, 0.01), (9, 0.01)]
 )
 def test_the_learning_rate_decays_exponentially_in_steps_of_an_epoch(epoch: int, rate: float) -> None:
-    assert learning_rates(EvaluationConfig(), epoch, epochs=3, steps=2) == [pytest.approx(rate)] * 2
+    config = EvaluationConfig(schedule="exponential", initial_lr=0.08, warmup_epochs=0.0)
+    assert learning_rates(config, epoch, epochs=3, steps=2) == [pytest.approx(rate)] * 2
 
 
 @pytest.mark.parametrize(

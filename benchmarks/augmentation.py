@@ -63,7 +63,7 @@ def microseconds_an_image(shape: tuple[int, int, int], settings: dict[str, Any],
     channels = shape[2]
     scale = Standardisation(np.full(channels, 127.5, np.float32), np.full(channels, 73.9, np.float32), 0.0, 255.0)
     images = tf.constant(scale.standardise(np.random.default_rng(0).integers(0, 256, (BATCH, *shape))))
-    augmentation = Augmentation(AugmentationConfig(**settings), scale)
+    augmentation = Augmentation(AugmentationConfig.only(**settings), scale)
     batch = tf.function(functools.partial(augmentation.batch, classes=10))
     labels = tf.range(BATCH) % 10
     seeds = [tf.constant([1, number], tf.int32) for number in range(_BATCHES)]
@@ -83,7 +83,7 @@ def shares_of_training(candidates: int, repeats: int, images: int) -> None:
     strategy = interface.eval_strategy
     strategy.data = images_of_clothes(images)
     arrays = Arrays.of(strategy.data)
-    configs = EvaluationConfig(), EvaluationConfig(augmentation=AugmentationConfig(**ALL))
+    configs = [EvaluationConfig(augmentation=AugmentationConfig.only(**on)) for on in ({}, ALL)]
     shares = []
     for _ in range(candidates):
         candidate = interface.sample()

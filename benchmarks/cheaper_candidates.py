@@ -9,7 +9,6 @@ have trained them; the truth is the accuracy on 10,000 further images after a lo
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 import click
 import numpy as np
+from measuring import add_line, read_lines
 
 from hivenas.execution import limit_threads
 
@@ -133,7 +133,7 @@ def main() -> None:
 def train(seed: int, out: Path, parents: int, children: int, limit: int) -> None:
     """Trains pair by pair, with one thread."""
     limit_threads(1)
-    done = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    done = read_lines(out)
     trainer = Trainer(seed, limit)
     parent_record: dict[str, Any] = {}
     for number, (parent, child) in enumerate(choose_pairs(parents, children)):
@@ -151,8 +151,7 @@ def train(seed: int, out: Path, parents: int, children: int, limit: int) -> None
             "child_long": trainer.truth(child),
             "child_inherited": trainer.inherited(child, parent),
         }
-        with out.open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        add_line(out, record)
         click.echo(f"{number}: {parent} {record['parent_long']['truth']:.4f} → {record['child_long']['truth']:.4f}")
 
 
@@ -215,7 +214,7 @@ def spearman(one: list[float], other: list[float]) -> float:
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 def table(files: tuple[Path, ...]) -> None:
     """Prints what was right, how well it ranks, and what it cost; the truth is the mean over the seeds."""
-    seeds = [[json.loads(line) for line in file.read_text().splitlines()] for file in files]
+    seeds = [read_lines(file) for file in files]
     pairs = set.intersection(*({(r["parent"], r["child"]) for r in records} for records in seeds))
     seeds = [[r for r in records if (r["parent"], r["child"]) in pairs] for records in seeds]
     scores: dict[str, list[float]] = {}

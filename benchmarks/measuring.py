@@ -1,10 +1,12 @@
-"""Measurements in processes of their own, with one thread each."""
+"""Measurements in processes of their own, with one thread each, and the files that keep them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 from hivenas.core.onednn import choose_onednn
@@ -24,6 +26,18 @@ def in_processes(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]],
     with pool as at_work:
         for future in as_completed([at_work.submit(function, *task) for task in tasks]):
             yield future.result()
+
+
+def read_lines(*files: Path) -> list[dict[str, Any]]:
+    """The lines of JSON in files; nothing of one that is not there yet."""
+    found = [file.read_text(encoding="utf-8").splitlines() for file in files if file.exists()]
+    return [json.loads(line) for lines in found for line in lines]
+
+
+def add_line(file: Path, line: Mapping[str, Any]) -> None:
+    """Adds a line of JSON to a file."""
+    with file.open("a", encoding="utf-8") as opened:
+        opened.write(json.dumps(line) + "\n")
 
 
 def _begin() -> None:

@@ -34,6 +34,7 @@ from typing import Any
 
 import click
 from anytime import Run, code_lines, draw, table
+from measuring import add_line, read_lines
 from within_budget import read_events, run_within
 
 HERE = Path(__file__).resolve().parent
@@ -173,7 +174,7 @@ def run_all(  # the options of a command are many
         click.echo("AutoKeras is left out: --autokeras-python names its environment", err=True)
         contenders = [name for name in contenders if name != AUTOKERAS]
     budget = 60 * terms.pop("budget")
-    known = {(each["contender"], each["seed"], each["budget"]) for each in _records(out) if not each["error"]}
+    known = {(each["contender"], each["seed"], each["budget"]) for each in read_lines(out) if not each["error"]}
 
     def run_one(task: tuple[int, str]) -> None:
         seed, name = task
@@ -183,8 +184,7 @@ def run_all(  # the options of a command are many
         command = [sys.executable, __file__, "one", name, json.dumps(asdict(given)), str(folder.resolve())]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         record = json.loads(done.stdout.splitlines()[-1]) | {"terms": asdict(given)} | _environment(python)
-        with out.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        add_line(out, record)
         click.echo(_said(record))
 
     tasks = itertools.product([int(seed) for seed in seeds.split(",")], contenders)
@@ -233,7 +233,7 @@ def one(name: str, terms: str, folder: Path) -> None:
 @click.option("--picture", type=click.Path(path_type=Path), help="A PNG of test accuracy against CPU minutes.")
 def print_table(files: tuple[Path, ...], minutes: str, budget: float | None, picture: Path | None) -> None:
     """Prints a table in Markdown of what the contenders came to."""
-    records = [record for file in files for record in _records(file)]
+    records = read_lines(*files)
     wanted = 60 * budget if budget else max(record["budget"] for record in records)
     order = list(CONTENDERS)
     records.sort(key=lambda record: order.index(record["contender"]))  # of one run the later record stays the later
@@ -242,10 +242,6 @@ def print_table(files: tuple[Path, ...], minutes: str, budget: float | None, pic
     click.echo(table(runs, [float(mark) for mark in minutes.split(",")], lines))
     if picture:
         draw(runs, picture)
-
-
-def _records(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
 
 
 def _fresh(folder: Path) -> Path:

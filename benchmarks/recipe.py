@@ -9,15 +9,14 @@ are paired: a network and seed with the setting, less the same with the base.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-from measuring import in_processes
+from measuring import add_line, in_processes, read_lines
 
 BASE = (
     "evaluation.epochs=8 evaluation.batch_size=64 evaluation.optimizer={op: AdamW, weight_decay: 0.01} "
@@ -94,11 +93,10 @@ def main() -> None:
 @click.option("--only", multiple=True, type=click.Choice([*SETTINGS]), help="A setting; all by default.")
 def train(out: Path, seeds: int, processes: int, only: tuple[str, ...]) -> None:
     """Trains with every setting; a line of JSON each is added to a file."""
-    done = {(line["setting"], line["arch"], line["seed"]) for line in _read([out] if out.exists() else [])}
+    done = {(line["setting"], line["arch"], line["seed"]) for line in read_lines(out)}
     every = [(name, arch, seed) for seed in range(1, seeds + 1) for arch in NETWORKS for name in only or SETTINGS]
     for result in in_processes(measure, [task for task in every if task not in done], processes):
-        with out.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(result) + "\n")
+        add_line(out, result)
         print(f"{result['seed']} {result['setting']:50} {result['curve'][-1:]} {result['cpu']:.1f} s", flush=True)
 
 
@@ -106,7 +104,7 @@ def train(out: Path, seeds: int, processes: int, only: tuple[str, ...]) -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 def table(files: tuple[Path, ...]) -> None:
     """Prints a table in Markdown: accuracy and difference to the base with its standard error, and the cost."""
-    lines = {(line["setting"], line["arch"], line["seed"]): line for line in _read(files)}
+    lines = {(line["setting"], line["arch"], line["seed"]): line for line in read_lines(*files)}
     print("| setting | accuracy, each seed | mean | less the base | CPU of the base's |")
     print("|---|---|---|---|---|")
     for name in SETTINGS:
@@ -120,10 +118,6 @@ def table(files: tuple[Path, ...]) -> None:
         error = gain.std(ddof=1) / len(gain) ** 0.5 if len(gain) > 1 else np.nan
         each = " ".join(f"{value:.4f}" for value in own)
         print(f"| {name} | {each} | {own.mean():.4f} | {gain.mean():+.4f} ± {error:.4f} | {cost:.2f} |")
-
-
-def _read(files: Sequence[Path]) -> list[dict[str, Any]]:
-    return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ python benchmarks/spaces.py table /tmp/spaces.jsonl --picture docs/images/spaces
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import click
 import numpy as np
-from measuring import in_processes
+from measuring import add_line, in_processes, read_lines
 
 SHARES = (0.80, 0.84, 0.86, 0.88)
 FIRST = 8  # networks of a first look
@@ -67,14 +66,13 @@ def main() -> None:
 @click.option("--set", "settings", multiple=True, help="A key of the configuration, as for hivenas search.")
 def train(out: Path, presets: str, networks: int, processes: int, settings: tuple[str, ...]) -> None:
     """Trains the networks; a line of JSON each is added to a file."""
-    done = {(line["preset"], line["arch"]) for line in _read([out] if out.exists() else [])}
+    done = {(line["preset"], line["arch"]) for line in read_lines(out)}
     every = {preset: networks_of(preset, networks) for preset in presets.split(",")}
     # Preset by preset in turn, so that what there is after a while is comparable.
     order = [(preset, archs[i]) for i in range(networks) for preset, archs in every.items()]
     tasks = [(preset, arch, settings) for preset, arch in order if (preset, arch) not in done]
     for result in in_processes(measure, tasks, processes):
-        with out.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(result) + "\n")
+        add_line(out, result)
         print(f"{result['preset']:10} {result['accuracy']:.4f} {result['cpu']:6.1f} s  {result['arch']}", flush=True)
 
 
@@ -83,7 +81,7 @@ def train(out: Path, presets: str, networks: int, processes: int, settings: tupl
 @click.option("--picture", type=click.Path(path_type=Path), help="A PNG of accuracy against CPU seconds.")
 def table(files: tuple[Path, ...], picture: Path | None) -> None:
     """Prints a table in Markdown of what the networks came to."""
-    lines = _read(files)
+    lines = read_lines(*files)
     by_preset = {preset: [line for line in lines if line["preset"] == preset] for preset in _names(lines)}
     heads = "".join(f" ≥ {share:.2f} |" for share in SHARES)
     print(
@@ -125,10 +123,6 @@ def _draw(by_preset: dict[str, list[dict[str, Any]]], picture: Path) -> None:
 
 def _names(lines: Sequence[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(line["preset"] for line in lines))
-
-
-def _read(files: Sequence[Path]) -> list[dict[str, Any]]:
-    return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ from hivenas.config.schema import (
     RegistryConfig,
     ResultsConfig,
     Section,
-    SpaceConfig,
     TableConfig,
 )
+from hivenas.config.space import SpaceConfig
 from hivenas.config.strategies import STRATEGY_KINDS, StrategyKind
 
 __all__ = [

@@ -26,11 +26,10 @@ from hivenas.config.schema import (
     RegistryConfig,
     ResultsConfig,
     Section,
-    SpaceConfig,
     TableConfig,
-    known,
 )
-from hivenas.config.text import as_text, dump_yaml, leaves, masked, put, read_mapping, split_overrides
+from hivenas.config.space import SpaceConfig
+from hivenas.config.text import as_text, dump_yaml, leaves, masked, one_of, put, read_mapping, split_overrides
 from hivenas.config.unused import unused_keys
 from hivenas.errors import ConfigError
 
@@ -60,7 +59,7 @@ class Config(Section):
     @field_validator("tracking")
     @classmethod
     def _known(cls, tracking: str) -> str:
-        return known(tracking, (*TRACKER_KINDS, *TRACKERS))
+        return one_of(tracking, (*TRACKER_KINDS, *TRACKERS), "registered")
 
     @model_validator(mode="after")
     def _has_its_table(self) -> Self:

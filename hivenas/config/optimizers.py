@@ -86,7 +86,7 @@ def check_kind(op: str) -> str:
     Raises:
         ValueError: the names that there are, and the nearest.
     """
-    return one_of(op, tuple(OPTIMIZERS))
+    return one_of(op, OPTIMIZERS)
 
 
 def check_optimizer(op: str, arguments: Mapping[str, Any]) -> None:
@@ -132,7 +132,7 @@ class OptimizerConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     op: Annotated[str, AfterValidator(check_kind), Field(strict=True, json_schema_extra={"enum": [*OPTIMIZERS]})] = (
-        "AdamW"
+        DEFAULT_OPTIMIZER["op"]
     )
 
     @model_validator(mode="before")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 
@@ -28,6 +28,15 @@ class Preset:
     stage_stem: tuple[str, ...] = ()
 
 
+# The frame of blocks that keep the shape of their input.
+_STAGED = Preset(
+    operations=(),
+    depth=6,
+    input_stem=("stem",),
+    output_stem=("bn_relu", "global_avg_pool"),
+    stages=3,
+    stage_stem=("down",),
+)
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "layerwise": Preset(
@@ -54,7 +63,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "resx1reg_128_conv3x3_128bnrelu",
             )
         ),
-        "residual": Preset(
+        "residual": replace(
+            _STAGED,
             operations=(
                 "res3x3",
                 "res3x3_half",
@@ -66,13 +76,9 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "res5x5_bottleneck",
                 "identity",
             ),
-            depth=6,
-            input_stem=("stem",),
-            output_stem=("bn_relu", "global_avg_pool"),
-            stages=3,
-            stage_stem=("down",),
         ),
-        "mobile": Preset(
+        "mobile": replace(
+            _STAGED,
             operations=(
                 "mobile3x3_2",
                 "mobile3x3_4",
@@ -84,11 +90,6 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "mobile5x5_4_se_hswish",
                 "identity",
             ),
-            depth=6,
-            input_stem=("stem",),
-            output_stem=("bn_relu", "global_avg_pool"),
-            stages=3,
-            stage_stem=("down",),
         ),
     }
 )

@@ -61,7 +61,7 @@ def check_schedule(name: str) -> str:
     Raises:
         ValueError: the names that there are, and the nearest.
     """
-    return one_of(name, tuple(SCHEDULES))
+    return one_of(name, SCHEDULES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from hivenas.config.arguments import (
     check_alpha,
     check_colour,
     check_gpus,
-    check_operation,
     check_scale,
     check_size,
     check_time_limit,
@@ -21,12 +20,11 @@ from hivenas.config.arguments import (
     rgb_of,
 )
 from hivenas.config.optimizers import DEFAULT_OPTIMIZER, OptimizerConfig
-from hivenas.config.presets import DEFAULT_PRESET, PLAIN, PRESETS, WIDTH
 from hivenas.config.registry import DATASETS, EXECUTORS, STRATEGIES
 from hivenas.config.schedules import SCHEDULES, GivenRates, check_schedule
 from hivenas.config.scores import check_score, epochs_of
 from hivenas.config.strategies import STRATEGY_KINDS
-from hivenas.config.text import nearest
+from hivenas.config.text import one_of
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 # Upper bounds are far above any sensible value: what lies beyond is a slip that would hang or exhaust the machine.
@@ -36,8 +34,6 @@ Pixels = Annotated[int, Field(ge=1, le=4096)]
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Processors = Annotated[int, Field(ge=1, le=1024)]
-Stem = Annotated[tuple[str, ...], Field(strict=False)]
-Names = Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(strict=False, min_length=1)]
 
 BUILT_IN_DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")
 EXECUTOR_KINDS = ("serial", "process", "dask")
@@ -49,17 +45,6 @@ class Section(BaseModel):
     """Base of every section: frozen, strict about types, closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-def known(name: str, choices: tuple[str, ...]) -> str:
-    """Refuses a name that is neither built in nor registered.
-
-    Raises:
-        ValueError: the names that there are, and the nearest.
-    """
-    if name not in choices:
-        raise ValueError(f"must be one of {', '.join(choices)} or registered, got {name!r}{nearest(name, choices)}")
-    return name
 
 
 class DatasetConfig(Section):
@@ -84,7 +69,7 @@ class DatasetConfig(Section):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        return known(name, (*BUILT_IN_DATASETS, *FILE_DATASETS, *DATASETS))
+        return one_of(name, (*BUILT_IN_DATASETS, *FILE_DATASETS, *DATASETS), "registered")
 
     @model_validator(mode="after")
     def _has_its_path(self) -> Self:
@@ -115,78 +100,6 @@ class DatasetConfig(Section):
         return self
 
 
-class SpaceConfig(Section):
-    """`space`: which architectures there are."""
-
-    preset: Annotated[str | None, Field(json_schema_extra={"enum": [*PRESETS, None]})] = DEFAULT_PRESET
-    depth: Annotated[int, Field(ge=1, le=100)] = PRESETS[DEFAULT_PRESET].depth
-    operations: Names | None = None
-    reference: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    input_stem: Stem = PRESETS[DEFAULT_PRESET].input_stem
-    output_stem: Stem = PRESETS[DEFAULT_PRESET].output_stem
-    stages: Annotated[int, Field(ge=1, le=100)] = PRESETS[DEFAULT_PRESET].stages
-    stage_stem: Stem = PRESETS[DEFAULT_PRESET].stage_stem
-    width: Annotated[int, Field(ge=1, le=65_536)] = WIDTH
-    l2: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
-    skip_rate: Fraction = 0.0
-    max_params: Positive | None = None
-    max_macs: Positive | None = None
-
-    @property
-    def is_bounded(self) -> bool:
-        """True where architectures are limited to those that build, and to a size."""
-        return self.max_params is not None or self.max_macs is not None
-
-    @field_validator("operations")
-    @classmethod
-    def _distinct(cls, operations: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        for key in operations or ():
-            if operations and operations.count(key) > 1:
-                raise ValueError(f"must name each operation once, got {key!r} more than once; remove the others")
-        return operations
-
-    @field_validator("reference")
-    @classmethod
-    def _legal_keys(cls, reference: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        for key, arguments in reference.items():
-            if not re.fullmatch(r"[A-Za-z0-9_.\-]+", key) or key in ("input", "output") or key.startswith("sc_"):
-                raise ValueError(
-                    f"has keys of letters, digits, _ . and - other than input, output and sc_…, got {key!r}; rename it"
-                )
-            check_operation(key, arguments)
-        return reference
-
-    @field_validator("preset")
-    @classmethod
-    def _known_preset(cls, preset: str | None) -> str | None:
-        if preset is not None and preset not in PRESETS:
-            raise ValueError(f"must be one of {', '.join(PRESETS)} or null, got {preset!r}{nearest(preset, PRESETS)}")
-        return preset
-
-    @model_validator(mode="after")
-    def _has_operations(self) -> Self:
-        if self.preset is None and self.operations is None:
-            raise ValueError("space.operations must be given when space.preset is null; list some or set a preset")
-        return self
-
-    @model_validator(mode="after")
-    def _as_its_preset(self) -> Self:
-        """Resolves what is left out to what the preset has, which is what is recorded."""
-        preset = PLAIN if self.operations and "preset" not in self.model_fields_set else self.preset
-        found = PRESETS[preset or PLAIN]
-        # Not by assignment: which of them were given stays known, for overrides that come later.
-        self.__dict__["preset"] = preset
-        for key in ("depth", "input_stem", "output_stem", "stages", "stage_stem"):
-            if key not in self.model_fields_set:
-                self.__dict__[key] = getattr(found, key)
-        return self
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """Keys of the operations to choose from: `operations`, or the preset's."""
-        return self.operations or PRESETS[self.preset or PLAIN].operations
-
-
 class ActConfig(Section):
     """`evaluation.act`: the adaptive cutoff threshold; beta 0 switches it off."""
 
@@ -206,6 +119,12 @@ class AugmentationConfig(Section):
     cutout: Fraction = 0.0
     mixup: Annotated[float, Field(ge=0.0, le=100.0), AfterValidator(check_alpha)] = 0.0
     cutmix: Annotated[float, Field(ge=0.0, le=1.0), AfterValidator(check_alpha)] = 0.0
+
+    @classmethod
+    def only(cls, **given: Any) -> Self:
+        """Nothing but what is given, whatever is on by default."""
+        off = {key: type(field.default)() for key, field in cls.model_fields.items()}
+        return cls(**{**off, **given})
 
     @property
     def is_on(self) -> bool:
@@ -312,7 +231,7 @@ class ColonyConfig(Section):
     @field_validator("kind")
     @classmethod
     def _known(cls, kind: str) -> str:
-        return known(kind, (*STRATEGY_KINDS, *STRATEGIES))
+        return one_of(kind, (*STRATEGY_KINDS, *STRATEGIES), "registered")
 
     @model_validator(mode="after")
     def _may_overlap(self) -> Self:
@@ -404,7 +323,7 @@ class ExecutionConfig(Section):
     @field_validator("kind")
     @classmethod
     def _known(cls, kind: str) -> str:
-        return known(kind, (*EXECUTOR_KINDS, *EXECUTORS))
+        return one_of(kind, (*EXECUTOR_KINDS, *EXECUTORS), "registered")
 
     @model_validator(mode="after")
     def _one_worker_a_gpu(self) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -269,14 +269,20 @@ def nearest(word: object, known: Iterable[str]) -> str:
     return f"; did you mean {names[found[0]]!r}?" if found else ""
 
 
-def one_of(name: str, names: tuple[str, ...]) -> str:
+def one_of(name: str, names: Collection[str], beside: str = "") -> str:
     """Refuses a name that is none of those that there are.
+
+    Args:
+        name: as it was given.
+        names: those that there are.
+        beside: what else may be given, in words.
 
     Raises:
         ValueError: the names that there are, and the nearest.
     """
     if name not in names:
-        raise ValueError(f"must be one of {', '.join(names)}, got {name!r}{nearest(name, names)}")
+        also = f" or {beside}" if beside else ""
+        raise ValueError(f"must be one of {', '.join(names)}{also}, got {name!r}{nearest(name, names)}")
     return name
 
 

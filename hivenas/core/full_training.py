@@ -11,7 +11,7 @@ from hivenas.core.records import Evaluation
 from hivenas.core.seeds import arch_hash
 
 # What an evaluation's `extra` says of a full training, under these keys.
-SEED_NUMBER, REFIT_EPOCHS, KEPT_EPOCH = "seed_number", "refit_epochs", "kept_epoch"
+SEED_NUMBER, REFIT_EPOCHS, KEPT_EPOCH, MEMBERS = "seed_number", "refit_epochs", "kept_epoch", "members"
 MODEL_STEM = "final"  # the name of the model's files, where it is not that of a training which was the only one
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hivenas.config import Config
-from hivenas.core.full_training import REFIT_EPOCHS, SEED_NUMBER
+from hivenas.core.full_training import MEMBERS, REFIT_EPOCHS, SEED_NUMBER
 from hivenas.core.onednn import chosen_onednn
 from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal
 from hivenas.errors import MissingResultsError
@@ -66,7 +66,7 @@ class Recipe:
             momentum_epochs=proposal.momentum_epochs if proposal else 0,
             seed_number=evaluation.extra.get(SEED_NUMBER, 0),
             refit_epochs=evaluation.extra.get(REFIT_EPOCHS, 0),
-            members=tuple(evaluation.extra.get("members", ())),
+            members=tuple(evaluation.extra.get(MEMBERS, ())),
         )
 
     def to_text(self) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from hivenas.config import Config
 from hivenas.core.folder import ResultsFolder
+from hivenas.core.full_training import MEMBERS
 from hivenas.core.git import git_tags
 from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.operations import reference_space
@@ -168,7 +169,7 @@ def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mappi
         "hivenas.test_data": data["test_digest"],
         "hivenas.classes": _class_names(data),
         "hivenas.seed": str(config.seed),
-        **({"hivenas.members": " ".join(figures["members"])} if len(figures.get("members", ())) > 1 else {}),
+        **({"hivenas.members": " ".join(figures[MEMBERS])} if len(figures.get(MEMBERS, ())) > 1 else {}),
         **({"hivenas.never_named": listed(figures["never_named"])} if "never_named" in figures else {}),
         **_git_origin(),
     }

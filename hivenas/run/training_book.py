@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from hivenas.config import Config
 from hivenas.core.folder import WEIGHTS_SUFFIX
-from hivenas.core.full_training import MODEL_STEM, Finalist, TrainingSpec, chosen_of
+from hivenas.core.full_training import MEMBERS, MODEL_STEM, Finalist, TrainingSpec, chosen_of
 from hivenas.core.nas.training.failures import CAUSE, failed_training
 from hivenas.core.records import Evaluation
 from hivenas.core.seeds import arch_hash
@@ -187,7 +187,7 @@ class SearchBook(TrainingBook):
 
     def of_recorded_model(self, model: Evaluation) -> FullTraining:
         """The run of the model with which the search ended, as it is told."""
-        names = model.extra.get("members", ())
+        names = model.extra.get(MEMBERS, ())
         found = [_spec(self.trainings[name]) for name in names if name in self.trainings]
         return self._of_model(Lineup((), tuple(found))) if found else self._told
 

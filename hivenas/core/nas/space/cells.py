@@ -5,7 +5,7 @@ here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +21,8 @@ from hivenas.core.nas.space.layer_sizes import (
     unchanged_image,
 )
 
+# Filters and kernel size of each.
+Convolutions = Sequence[tuple[int, int]]
 # Images are not made smaller than this: on less than 4×4 pixels a 3×3 kernel sees little but the padding.
 SMALLEST = 4
 
@@ -30,7 +32,7 @@ class Cell:
     """A cell, as configurations and the counting of sizes know it.
 
     Args:
-        size: from the shape of its input, and its arguments, to its size.
+        size: from the shape of its input, and those of its arguments on which it depends, to its size.
         needed: arguments that must be given.
         optional: those that may be.
     """
@@ -56,6 +58,18 @@ def scaled(channels: int, ratio: float) -> int:
     return max(1, round(channels * ratio))
 
 
+def residual_convolutions(channels: int, kernel_size: int, ratio: float, count: int) -> Convolutions:
+    """The convolutions of a residual block: all but the last have `ratio` times the channels of its input."""
+    inner = scaled(channels, ratio)
+    return [(channels if number == count else inner, kernel_size) for number in range(1, count + 1)]
+
+
+def bottleneck_convolutions(channels: int, kernel_size: int, ratio: float) -> Convolutions:
+    """The convolutions of a bottleneck: 1×1, kernel_size and 1×1, the first two with `ratio` times the channels."""
+    inner = scaled(channels, ratio)
+    return [(inner, 1), (inner, kernel_size), (channels, 1)]
+
+
 def halved(shape: Shape, ratio: float) -> tuple[int, int]:
     """Channels and strides of a down-sampling: `ratio` times as many and 2, or, where it is small already, as it is."""
     if math.ceil(min(shape[:2]) / 2) < SMALLEST:
@@ -67,8 +81,8 @@ def _normalised(size: Size) -> Size:
     return size.then(normalization(size.shape))
 
 
-def _conv_bn(shape: Shape, filters: int, kernel_size: Any = 1, strides: int = 1) -> Size:
-    """A convolution without bias and a BatchNormalization, in whichever order: of what comes in or what goes out."""
+def _conv(shape: Shape, filters: int, kernel_size: int = 1, strides: int = 1) -> Size:
+    """A convolution as blocks have it: padded, and without a bias, which a BatchNormalization makes superfluous."""
     return conv(shape, filters=filters, kernel_size=kernel_size, strides=strides, padding="same", use_bias=False)
 
 
@@ -79,7 +93,7 @@ def _squeeze(shape: Shape) -> Size:
     return replace(first.then(dense(first.shape, units=shape[2])), shape=shape)
 
 
-def _conv_bn_relu(shape: Shape, *, filters: int, kernel_size: Any, l2: float = 0.0) -> Size:
+def _conv_bn_relu(shape: Shape, *, filters: int, kernel_size: Any) -> Size:
     return _normalised(conv(shape, filters=filters, kernel_size=kernel_size, padding="same"))
 
 
@@ -97,7 +111,6 @@ def _residual_conv_bn_relu(
     kernel_size: Any,
     block_count: int = 1,
     reg_filters: int | None = None,
-    l2: float = 0.0,
 ) -> Size:
     size = unchanged_image(shape)
     if reg_filters:
@@ -111,45 +124,40 @@ def _bn_relu(shape: Shape) -> Size:
     return normalization(unchanged_image(shape).shape)
 
 
-def _conv_stem(shape: Shape, *, filters: int, largest: int = 48, l2: float = 0.0) -> Size:
+def _conv_stem(shape: Shape, *, filters: int, largest: int = 48) -> Size:
     count = halvings(shape, largest)
-    size = _conv_bn(shape, filters, 3, strides=2 if count else 1)
+    size = _conv(shape, filters, 3, strides=2 if count else 1)
     for _ in range(count - 1):
         size = _normalised(size)
-        size = size.then(_conv_bn(size.shape, filters, 3, strides=2))
+        size = size.then(_conv(size.shape, filters, 3, strides=2))
     return size
 
 
-def _down_sampling(shape: Shape, *, kernel_size: int = 3, ratio: float = 2.0, l2: float = 0.0) -> Size:
+def _down_sampling(shape: Shape, *, kernel_size: int = 3, ratio: float = 2.0) -> Size:
     size = _normalised(unchanged_image(shape))
     filters, strides = halved(shape, ratio)
-    return size.then(_conv_bn(shape, filters, kernel_size, strides=strides))
+    return size.then(_conv(shape, filters, kernel_size, strides=strides))
+
+
+def _pre_activated(shape: Shape, convolutions: Convolutions) -> Size:
+    size = unchanged_image(shape)
+    for filters, kernel_size in convolutions:
+        size = _normalised(size)
+        size = size.then(_conv(size.shape, filters, kernel_size))
+    return size
 
 
 def _residual_block(
-    shape: Shape,
-    *,
-    kernel_size: int = 3,
-    ratio: float = 1.0,
-    convolutions: int = 2,
-    squeeze: bool = False,
-    l2: float = 0.0,
+    shape: Shape, *, kernel_size: int = 3, ratio: float = 1.0, convolutions: int = 2, squeeze: bool = False
 ) -> Size:
-    size = unchanged_image(shape)
-    for number in range(1, convolutions + 1):
-        filters = shape[2] if number == convolutions else scaled(shape[2], ratio)
-        size = _normalised(size)
-        size = size.then(_conv_bn(size.shape, filters, kernel_size))
+    _, _, channels = shape
+    size = _pre_activated(shape, residual_convolutions(channels, kernel_size, ratio, convolutions))
     return size.then(_squeeze(size.shape)) if squeeze else size
 
 
-def _bottleneck_block(shape: Shape, *, kernel_size: int = 3, ratio: float = 0.5, l2: float = 0.0) -> Size:
-    size = unchanged_image(shape)
-    inner = scaled(shape[2], ratio)
-    for filters, kernel in ((inner, 1), (inner, kernel_size), (shape[2], 1)):
-        size = _normalised(size)
-        size = size.then(_conv_bn(size.shape, filters, kernel))
-    return size
+def _bottleneck_block(shape: Shape, *, kernel_size: int = 3, ratio: float = 0.5) -> Size:
+    _, _, channels = shape
+    return _pre_activated(shape, bottleneck_convolutions(channels, kernel_size, ratio))
 
 
 def _inverted_residual(
@@ -157,17 +165,15 @@ def _inverted_residual(
     *,
     kernel_size: int = 3,
     expansion: int = 4,
-    activation: str = "relu",
     squeeze: bool = False,
-    l2: float = 0.0,
 ) -> Size:
     _, _, channels = shape
-    size = _normalised(_conv_bn(shape, channels * expansion))
+    size = _normalised(_conv(shape, channels * expansion))
     size = size.then(depthwise_conv(size.shape, kernel_size=kernel_size, padding="same", use_bias=False))
     size = _normalised(size)
     if squeeze:
         size = size.then(_squeeze(size.shape))
-    size = size.then(_conv_bn(size.shape, channels))
+    size = size.then(_conv(size.shape, channels))
     return _normalised(size)
 
 

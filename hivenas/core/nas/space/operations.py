@@ -301,8 +301,12 @@ def reference_space(
     extra: Mapping[str, Mapping[str, Any]], *, width: int = WIDTH, l2: float | None = None
 ) -> dict[str, OpSpec]:
     """The built-in operations with those of a configuration's `space.reference` added or put in their place."""
-    own = {key: OpSpec.from_mapping(key, mapping) for key, mapping in extra.items()}
-    return built_in_space(width, l2) | own
+    return built_in_space(width, l2) | own_space(extra)
+
+
+def own_space(extra: Mapping[str, Mapping[str, Any]]) -> dict[str, OpSpec]:
+    """The operations of a configuration's `space.reference`."""
+    return {key: OpSpec.from_mapping(key, mapping) for key, mapping in extra.items()}
 
 
 def check_keys(where: str, keys: Iterable[str], known: Mapping[str, OpSpec]) -> None:

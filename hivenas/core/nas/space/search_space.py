@@ -12,7 +12,7 @@ from hivenas.config import SpaceConfig
 from hivenas.config.text import cut
 from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.core.nas.space.frame import Frame
-from hivenas.core.nas.space.operations import built_in_space, check_keys, reference_space
+from hivenas.core.nas.space.operations import built_in_space, check_keys, own_space
 from hivenas.core.nas.space.sizes import Measure, NetworkSizes, SizeGuards
 from hivenas.errors import ArchitectureError, ConfigError
 
@@ -59,8 +59,8 @@ class NASSearchSpace:
     ) -> None:
         self.depth = config.depth
         self.skip_rate = config.skip_rate
-        self.reference = reference_space(config.reference, width=config.width, l2=config.l2)
         self.built_in = built_in_space(config.width, config.l2)
+        self.reference = self.built_in | own_space(config.reference)
         self.operations = config.choices
         self.frame = Frame.of(config)
         self.rng = rng

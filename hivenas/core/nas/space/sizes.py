@@ -15,9 +15,9 @@ from hivenas.errors import ArchitectureError, ConfigError
 
 # Measures an operation on an input shape by building it; raises DoesNotBuildError.
 Measure = Callable[[OpSpec, Shape], Size]
-# Arguments of layers on which no size depends.
+# Arguments of layers and cells on which no size depends.
 _OTHER_ARGUMENTS = frozenset(
-    ("activation", "rate", "seed", "stddev", "momentum", "epsilon", "negative_slope", "max_value", "threshold")
+    ("activation", "rate", "seed", "stddev", "momentum", "epsilon", "negative_slope", "max_value", "threshold", "l2")
 )
 _OTHER_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 
@@ -38,10 +38,9 @@ def operation_size(spec: OpSpec, shape: Shape, measure: Measure) -> Size:
     Raises:
         DoesNotBuildError: it does not fit.
     """
-    arguments = spec.arguments
-    if spec.op in LAYER_SIZES:
-        arguments = {name: value for name, value in arguments.items() if _has_size(name, value)}
     cell = CELLS.get(spec.op)
+    known = cell.optional if cell else spec.arguments  # what a cell does not take, building it refuses
+    arguments = {name: value for name, value in spec.arguments.items() if name not in known or _has_size(name, value)}
     count = cell.size if cell else LAYER_SIZES.get(spec.op)
     if count is None:
         return measure(spec, shape)

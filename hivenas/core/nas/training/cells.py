@@ -8,7 +8,14 @@ from typing import Any
 
 from keras import layers, regularizers
 
-from hivenas.core.nas.space.cells import halved, halvings, scaled, squeezed
+from hivenas.core.nas.space.cells import (
+    Convolutions,
+    bottleneck_convolutions,
+    halved,
+    halvings,
+    residual_convolutions,
+    squeezed,
+)
 
 Tensor = Any
 CELL_L2 = 1e-4
@@ -94,10 +101,7 @@ def residual_block(
     Source: He et al. (2016), "Identity mappings in deep residual networks", figure 4e; widths after Zagoruyko and
     Komodakis (2016), "Wide residual networks". With `squeeze`, squeeze-and-excitation before the addition.
     """
-    y, channels = x, x.shape[-1]
-    for number in range(1, convolutions + 1):
-        filters = channels if number == convolutions else scaled(channels, ratio)
-        y = _conv(_bn_act(y, f"{name}_{number}"), f"{name}_conv{number}", filters, kernel_size, l2=l2)
+    y = _pre_activated(x, name, residual_convolutions(x.shape[-1], kernel_size, ratio, convolutions), l2)
     return layers.Add(name=f"{name}_add")([x, _squeeze(y, name) if squeeze else y])
 
 
@@ -106,10 +110,7 @@ def bottleneck_block(x: Tensor, name: str, *, kernel_size: int = 3, ratio: float
 
     Source: He et al. (2016), "Identity mappings in deep residual networks".
     """
-    y, channels = x, x.shape[-1]
-    inner = scaled(channels, ratio)
-    for number, (filters, kernel) in enumerate(((inner, 1), (inner, kernel_size), (channels, 1)), start=1):
-        y = _conv(_bn_act(y, f"{name}_{number}"), f"{name}_conv{number}", filters, kernel, l2=l2)
+    y = _pre_activated(x, name, bottleneck_convolutions(x.shape[-1], kernel_size, ratio), l2)
     return layers.Add(name=f"{name}_add")([x, y])
 
 
@@ -143,6 +144,13 @@ def inverted_residual(
         y = _squeeze(y, name)
     y = _bn(_conv(y, f"{name}_project", channels, 1, l2=l2), f"{name}_3")
     return layers.Add(name=f"{name}_add")([x, y])
+
+
+def _pre_activated(x: Tensor, name: str, convolutions: Convolutions, l2: float) -> Tensor:
+    """BnReLU → Conv2D, as often as there are convolutions."""
+    for number, (filters, kernel_size) in enumerate(convolutions, start=1):
+        x = _conv(_bn_act(x, f"{name}_{number}"), f"{name}_conv{number}", filters, kernel_size, l2=l2)
+    return x
 
 
 def _l2(factor: float) -> Any:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from hivenas.config import EvaluationConfig
-from hivenas.core.full_training import REFIT_EPOCHS, TrainingSpec, kept_epoch
+from hivenas.core.full_training import MEMBERS, REFIT_EPOCHS, TrainingSpec, kept_epoch
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.training.checkpoints import read_saved
 from hivenas.core.nas.training.loop import load_validated
@@ -74,7 +74,7 @@ def final_model(
     extra = serve(network, data, model)
     names = [TrainingSpec.of(member).stem for member in members]
     if len(members) == 1:
-        return replace(members[0], extra={**members[0].extra, **extra, "members": names})
+        return replace(members[0], extra={**members[0].extra, **extra, MEMBERS: names})
     refitted = any(REFIT_EPOCHS in member.extra for member in members)
     return Evaluation(
         members[0].candidate,
@@ -83,7 +83,7 @@ def final_model(
         epochs=sum(member.epochs for member in members),
         params=sum(member.params for member in members),
         macs=sum(member.macs for member in members),
-        extra={**extra, "members": names},
+        extra={**extra, MEMBERS: names},
     )
 
 

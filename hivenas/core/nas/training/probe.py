@@ -17,7 +17,7 @@ import tensorflow as tf
 from keras import layers
 from numpy.typing import NDArray
 
-from hivenas.config import EvaluationConfig, registry
+from hivenas.config import AugmentationConfig, EvaluationConfig, registry
 from hivenas.config.text import cut
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.space.feasibility import refused, spoken_of
@@ -177,7 +177,7 @@ def _probe_own(key: str, spec: OpSpec, network: keras.Model, config: EvaluationC
 def _train(network: keras.Model, images: NDArray[np.float32], config: EvaluationConfig) -> None:
     """A few steps of the very loop that trains candidates."""
     plain = config.model_copy(update={"initial_lr": _RATE, "final_lr": _RATE, "batch_size": _IMAGES // 2})
-    plain = plain.model_copy(update={"augmentation": type(config.augmentation)(), "warmup_epochs": 0.0, "ema": 0.0})
+    plain = plain.model_copy(update={"augmentation": AugmentationConfig.only(), "warmup_epochs": 0.0, "ema": 0.0})
     labels = (np.arange(_IMAGES) % _CLASSES).astype(np.int32)
     data = Dataset(
         "probe",

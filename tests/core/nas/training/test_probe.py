@@ -275,6 +275,20 @@ def test_a_layer_that_is_what_is_saved_is_accepted(op: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("_registered")
+@pytest.mark.parametrize("augmentation", [{}, {"affine": True, "shift": 0.2, "mixup": 0.2}])
+def test_a_layer_is_tried_on_what_it_gets_and_none_of_that_is_augmented(augmentation: dict[str, Any]) -> None:
+    space = {
+        "depth": 1,
+        "operations": ["mine", "identity"],
+        "input_stem": ["flat"],
+        "output_stem": [],
+        "reference": {"mine": {"op": "Forgets", "factor": 1.0}, "flat": {"op": "Flatten"}},
+    }
+    interface = NASInterface(space, {"seed": 1, "augmentation": augmentation}, tracker=NullTracker())
+    assert interface.check_space(image=lambda: ((6, 6, 2), 3)).share == 1
+
+
+@pytest.mark.usefixtures("_registered")
 def test_calls_from_python_are_refused_before_they_train(tiny: dict[str, Any]) -> None:
     space = {"depth": 1, "operations": ["mine", "identity"], "reference": {"mine": {"op": "TfVariable"}}}
     interface = NASInterface(space, tiny, tracker=NullTracker())

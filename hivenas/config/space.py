@@ -1,0 +1,86 @@
+"""The section `space`: which architectures there are."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from hivenas.config.arguments import check_operation
+from hivenas.config.presets import DEFAULT_PRESET, PLAIN, PRESETS, WIDTH
+from hivenas.config.schema import Fraction, Positive, Section
+from hivenas.config.text import one_of
+
+Stem = Annotated[tuple[str, ...], Field(strict=False)]
+Names = Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(strict=False, min_length=1)]
+
+
+class SpaceConfig(Section):
+    """`space`: which architectures there are."""
+
+    preset: Annotated[str | None, Field(json_schema_extra={"enum": [*PRESETS, None]})] = DEFAULT_PRESET
+    depth: Annotated[int, Field(ge=1, le=100)] = PRESETS[DEFAULT_PRESET].depth
+    operations: Names | None = None
+    reference: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    input_stem: Stem = PRESETS[DEFAULT_PRESET].input_stem
+    output_stem: Stem = PRESETS[DEFAULT_PRESET].output_stem
+    stages: Annotated[int, Field(ge=1, le=100)] = PRESETS[DEFAULT_PRESET].stages
+    stage_stem: Stem = PRESETS[DEFAULT_PRESET].stage_stem
+    width: Annotated[int, Field(ge=1, le=65_536)] = WIDTH
+    l2: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    skip_rate: Fraction = 0.0
+    max_params: Positive | None = None
+    max_macs: Positive | None = None
+
+    @property
+    def is_bounded(self) -> bool:
+        """True where architectures are limited to those that build, and to a size."""
+        return self.max_params is not None or self.max_macs is not None
+
+    @field_validator("operations")
+    @classmethod
+    def _distinct(cls, operations: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for key in operations or ():
+            if operations and operations.count(key) > 1:
+                raise ValueError(f"must name each operation once, got {key!r} more than once; remove the others")
+        return operations
+
+    @field_validator("reference")
+    @classmethod
+    def _legal_keys(cls, reference: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for key, arguments in reference.items():
+            if not re.fullmatch(r"[A-Za-z0-9_.\-]+", key) or key in ("input", "output") or key.startswith("sc_"):
+                raise ValueError(
+                    f"has keys of letters, digits, _ . and - other than input, output and sc_…, got {key!r}; rename it"
+                )
+            check_operation(key, arguments)
+        return reference
+
+    @field_validator("preset")
+    @classmethod
+    def _known_preset(cls, preset: str | None) -> str | None:
+        return None if preset is None else one_of(preset, PRESETS, "null")
+
+    @model_validator(mode="after")
+    def _has_operations(self) -> Self:
+        if self.preset is None and self.operations is None:
+            raise ValueError("space.operations must be given when space.preset is null; list some or set a preset")
+        return self
+
+    @model_validator(mode="after")
+    def _as_its_preset(self) -> Self:
+        """Resolves what is left out to what the preset has, which is what is recorded."""
+        preset = PLAIN if self.operations and "preset" not in self.model_fields_set else self.preset
+        found = PRESETS[preset or PLAIN]
+        # Not by assignment: which of them were given stays known, for overrides that come later.
+        self.__dict__["preset"] = preset
+        for key in ("depth", "input_stem", "output_stem", "stages", "stage_stem"):
+            if key not in self.model_fields_set:
+                self.__dict__[key] = getattr(found, key)
+        return self
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Keys of the operations to choose from: `operations`, or the preset's."""
+        return self.operations or PRESETS[self.preset or PLAIN].operations

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hivenas.config import ColonyConfig, SpaceConfig
+from hivenas.config import ColonyConfig, EvaluationConfig, SpaceConfig
 from hivenas.core.records import Candidate, Evaluation, Proposal, Trial
+from hivenas.core.strategies.ladder import Ladder, Rungs
 from hivenas.core.strategies.phased import PhasedStrategy
 from hivenas.core.strategy import Strategy
 from hivenas.errors import ConfigError
@@ -35,7 +36,7 @@ from tests.colonies import (
     proposals_of,
     write_table,
 )
-from tests.toy_objectives import EPOCHS, SMALL_SPACE, TinyObjective
+from tests.toy_objectives import EPOCHS, SMALL_SPACE, CurvedObjective, TinyObjective
 
 PLAIN = SMALL_SPACE.model_copy(update={"skip_rate": 0.0})
 # Of nine architectures: fewer than a search plans.
@@ -418,6 +419,57 @@ class PhasedContract(StrategyContract):
         answer(strategy, told, status="failed")
         assert strategy.best is not None
         assert (strategy.best.candidate, strategy.best.fitness) == (second.candidate, 0.5)
+
+    # -- the ladder
+
+    def climbing(self, make: Make, config: ColonyConfig, seed: int = 1, epochs: int = 20) -> tuple[Any, PhasedStrategy]:
+        """An objective and a strategy over it whose candidates climb a ladder."""
+        objective, strategy = self.pair(make, config, seed)
+        strategy.continue_by(Ladder(Rungs.of(EvaluationConfig(epochs=epochs, stopping="ladder"))))
+        return objective, strategy
+
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_with_a_ladder_a_share_of_the_epochs_is_trained_and_the_best_is_complete(self, fails: bool) -> None:
+        config = ColonyConfig(size=7, iterations=6)
+        objective, strategy = self.climbing(lambda rng: CurvedObjective(rng, 20, fails=fails), config)
+        told = fly(objective, strategy)
+        proposals, evaluations = proposals_of(told), evaluations_of(told)
+        new = [p for p in proposals if not p.momentum_epochs]
+        assert len(new) + strategy.reused == 42
+        assert {p.until for p in new} == {3}
+        assert {p.until for p in proposals if p.momentum_epochs} == {0}
+        latest = {e.candidate: e for e in evaluations if e.status != "failed"}
+        assert {e.age for e in latest.values()} <= {3, 5, 10, 20}
+        spent = sum(len(e.history) for e in evaluations)
+        assert 0.3 * 20 * len(latest) < spent <= 0.35 * 20 * len(latest)
+        complete = {name: e.fitness for name, e in latest.items() if e.status == "complete"}
+        assert len(complete) > 2
+        assert strategy.best is not None
+        assert (strategy.best.candidate, strategy.best.fitness) == max(complete.items(), key=lambda each: each[1])
+        assert any(e.status == "failed" for e in evaluations) == fails
+
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_a_climb_restored_at_any_time_goes_on_like_an_uninterrupted_one(self, fails: bool) -> None:
+        def make(rng: np.random.Generator) -> CurvedObjective:
+            return CurvedObjective(rng, 10, fails=fails)
+
+        config = ColonyConfig(size=6, iterations=4, abandonment_limit=1)
+        objective, strategy = self.climbing(make, config, epochs=10)
+        at_once = fly(objective, strategy)
+        objective, strategy = self.climbing(make, config, epochs=10)
+        saved, told = [json.dumps(strategy.state())], list[Trial]()
+        while asked := strategy.ask():
+            told.append(Trial(asked[0], objective.run(asked[0])))
+            strategy.tell([told[-1].evaluation])
+            saved.append(json.dumps(strategy.state()))
+        assert [trial.evaluation for trial in told] == evaluations_of(at_once)
+        end = json.dumps(strategy.state())
+        for count, state in list(enumerate(saved))[::7]:
+            again, restored = self.climbing(make, config, seed=97, epochs=10)
+            # Records as the table keeps them.
+            restore(restored, state, [from_columns(as_columns(trial)).evaluation for trial in told[:count]])
+            assert evaluations_of(fly(again, restored)) == [trial.evaluation for trial in told[count:]]
+            assert json.dumps(restored.state()) == end
 
     # -- momentum
 

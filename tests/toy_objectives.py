@@ -10,7 +10,7 @@ import numpy as np
 from hivenas.config import SpaceConfig
 from hivenas.core.nas.space.search_space import NASSearchSpace
 from hivenas.core.objective import ArchitectureObjective
-from hivenas.core.records import Evaluation, Proposal, Status
+from hivenas.core.records import EpochFigures, Evaluation, Proposal, Status
 from hivenas.core.seeds import arch_hash
 
 QUALITY = {"identity": 0.0, "dropout": 1.0, "batch_norm": 2.0, "conv3x3_8": 4.0}
@@ -123,3 +123,43 @@ class TinyObjective(ArchitectureObjective):
             "params": len(arch),
             "momentum": round(start - 0.25, 6),
         }
+
+
+class CurvedObjective(TinyObjective):
+    """A tiny objective whose candidates have a curve, and pause where they are asked to.
+
+    Args:
+        rng: generator of samples and neighbours.
+        epochs: of a complete training.
+        fails: whether some trainings and some continuations fail.
+    """
+
+    def __init__(self, rng: np.random.Generator, epochs: int, *, fails: bool = False) -> None:
+        super().__init__(rng)
+        self.epochs = epochs
+        self._fails = fails
+
+    def run(self, proposal: Proposal) -> Evaluation:
+        # How long its first training and all of them were stands in the name of the file.
+        arch, started_from = str(proposal.candidate), proposal.weights_filename or "-0-0.h5"
+        first, before = (int(age) for age in started_from.removesuffix(".h5").split("-")[1:])
+        if self._fails and int(arch_hash(f"{arch} {before}")[:4], 16) % 7 == 0:
+            return Evaluation.failure(arch, "RuntimeError: out of memory")
+        age = before + proposal.momentum_epochs or proposal.until or self.epochs
+        first = first or age
+        epochs = range(before + 1, age + 1)
+        return Evaluation(
+            arch,
+            "paused" if age < self.epochs else "complete",
+            self.accuracy(arch, age),
+            epochs=first,
+            momentum_epochs=age - first,
+            filename=f"{arch_hash(arch)}-{first}-{age}.h5",
+            history=tuple(EpochFigures(epoch, 1.0, 0.5, 1.0, self.accuracy(arch, epoch)) for epoch in epochs),
+        )
+
+    def accuracy(self, arch: str, epoch: int) -> float:
+        """Rises towards the tiny objective's fitness, the faster the smaller that is, with noise."""
+        worth = self.evaluate(arch)["fitness"]
+        noise = int(arch_hash(f"{arch} {epoch}")[:4], 16) / 0xFFFF - 0.5
+        return float(worth * (1 - 0.7 ** (epoch / (4 * worth))) + 0.02 * noise)

@@ -284,6 +284,15 @@ def _full_epochs(config: Config) -> str:
     return f"{plan.epochs} epochs" if trainings == 1 else f"{trainings} times at most {plan.epochs} epochs"
 
 
+def _stopping(config: Config, plan: Plan) -> str:
+    """The rule that ends or pauses trainings, and when."""
+    if plan.rungs:
+        rungs = ", ".join(map(str, plan.rungs))
+        return f"ladder, rungs after epochs {rungs}; {config.evaluation.ladder.share:g} of all epochs are trained"
+    epochs = f"after epochs {plan.judged[0]} to {plan.judged[-1]}" if plan.judged else "judges no epoch"
+    return f"{config.evaluation.stopping}, {epochs}"
+
+
 def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
     """Prints a configuration with its defaults, its data, and what a search would do."""
     from hivenas.core.nas.data.memory import WorkerMemory
@@ -310,9 +319,8 @@ def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
     if plan.epochs:
         click.echo(f"# epochs:       {plan.epochs:,} at the most")
     if plan.epochs:
-        epochs = f"after epochs {plan.judged[0]} to {plan.judged[-1]}" if plan.judged else "judges no epoch"
-        click.echo(f"# stopping:     {config.evaluation.stopping}, {epochs}")
-    if plan.epochs and config.evaluation.momentum_epochs:
+        click.echo(f"# stopping:     {_stopping(config, plan)}")
+    if plan.epochs and config.evaluation.momentum_epochs and not plan.rungs:
         click.echo(f"# momentum:     {config.evaluation.momentum_epochs} of them in every iteration")
     if plan.epochs and config.full_train.enabled:
         click.echo(f"# then:         {_full_epochs(config)} of full training")

@@ -78,6 +78,15 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _waits_for_its_rounds(self) -> Self:
+        if self.evaluation.stopping == "ladder" and self.colony.overlap:
+            raise ValueError(
+                f"colony.overlap must be 0 with evaluation.stopping: ladder, whose rounds compare all that is known, "
+                f"got {self.colony.overlap}; set overlap: 0 or stopping: none"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _trains_longer_than_it_warms_up(self) -> Self:
         if self.objective == "nas" and self.evaluation.warmup_epochs >= self.full_train.epochs:
             raise ValueError(

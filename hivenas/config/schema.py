@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -144,6 +145,14 @@ class MedianConfig(Section):
     candidates: Count = 5
 
 
+class LadderConfig(Section):
+    """`evaluation.ladder`: the ladder, where `evaluation.stopping` chooses it."""
+
+    share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.35
+    hold: Fraction = 0.6
+    first_look: Annotated[int, Field(ge=2, le=100_000)] | None = None
+
+
 class EvaluationConfig(Section):
     """`evaluation`: how a candidate is trained and scored."""
 
@@ -159,13 +168,19 @@ class EvaluationConfig(Section):
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     score: Annotated[str, AfterValidator(check_score)] = "last"
     momentum_epochs: Annotated[int, Field(ge=0, le=100_000)] = 0
-    stopping: Literal["act", "median", "none"] = "median"
+    stopping: Literal["act", "ladder", "median", "none"] = "median"
     act: ActConfig = ActConfig()
     median: MedianConfig = MedianConfig()
+    ladder: LadderConfig = LadderConfig()
     first_look: Epochs | None = None
     inherit: bool = False
     inherit_epochs: Epochs = 2
     augmentation: AugmentationConfig = AugmentationConfig()
+
+    @property
+    def continues(self) -> bool:
+        """True where candidates on record may be trained further."""
+        return self.momentum_epochs > 0 or self.stopping == "ladder"
 
     @model_validator(mode="before")
     @classmethod
@@ -193,6 +208,25 @@ class EvaluationConfig(Section):
                 f"evaluation.epochs must be at least 3 when momentum_epochs > 0, got epochs={self.epochs}; "
                 "raise epochs or set momentum_epochs: 0"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_rungs(self) -> Self:
+        if self.stopping != "ladder":
+            return self
+        least = max(3, math.ceil(1.5 * (self.ladder.first_look or 2)))
+        if self.epochs < least:
+            raise ValueError(
+                f"evaluation.epochs must be at least {least} with stopping: ladder, which pauses candidates after its "
+                f"first look, got {self.epochs}; raise it, lower ladder.first_look or set stopping: none"
+            )
+        for key, given in (("inherit", self.inherit), ("first_look", self.first_look is not None)):
+            if given:
+                raise ValueError(
+                    f"evaluation.{key} must be {'null' if key == 'first_look' else 'false'} with stopping: ladder, "
+                    "which compares candidates at equal ages and looks at them itself; leave it out, or set stopping: "
+                    "median"
+                )
         return self
 
     @model_validator(mode="after")

@@ -38,6 +38,8 @@ _PUBLISHED = ("registry.model", "registry.alias", "registry.promote")
 READERS: tuple[Reader, ...] = (
     Reader(("evaluation.act.",), "evaluation.stopping", ("act",)),
     Reader(("evaluation.median.",), "evaluation.stopping", ("median",)),
+    Reader(("evaluation.ladder.",), "evaluation.stopping", ("ladder",)),
+    Reader(("evaluation.momentum_epochs",), "evaluation.stopping", ("ladder",), otherwise=True),
     Reader(("evaluation.inherit_epochs",), "evaluation.inherit", ("true",)),
     Reader(("colony.employee_ratio", "colony.abandonment_limit"), "colony.kind", _WITHOUT_ROLES, otherwise=True),
     Reader(("evaluation.first_look", "evaluation.inherit"), "colony.kind", ("random",), otherwise=True),

@@ -64,22 +64,34 @@ class History:
 
 
 def ranking(trials: Iterable[Trial], direction: Direction) -> list[Trial]:
-    """The latest trial of every candidate that did not fail, best first; the earlier of two equals stands first."""
+    """The latest trial of every candidate that did not fail, best first; the earlier of two equals stands first.
+
+    Those that are paused come after all others, those that were trained longer first: no accuracy of a training that is
+    not over is compared with one of another age.
+    """
     latest: dict[str, Trial] = {}
     for trial in trials:
         if not trial.failed:
             latest[trial.encoded] = trial
-    return sorted(latest.values(), key=lambda trial: direction.score(trial.fitness), reverse=True)
+    return sorted(latest.values(), key=lambda trial: standing(trial, direction), reverse=True)
+
+
+def standing(trial: Trial, direction: Direction) -> tuple[bool, int, float]:
+    """The place of a trial that did not fail among others, the larger the better."""
+    paused = trial.status == "paused"
+    return not paused, trial.evaluation.age if paused else 0, direction.score(trial.fitness)
 
 
 def improvements(trials: Iterable[Trial], direction: Direction) -> list[Trial]:
     """The trials that were better than all before them, in their order: the course of the best so far.
 
-    Trials that failed, or whose fitness is not finite, are never the best.
+    Trials that failed, or whose fitness is not finite, are never the best, and those that are paused only while there
+    is no other.
     """
+    usable = [trial for trial in trials if not trial.failed and math.isfinite(trial.fitness)]
+    ended = [trial for trial in usable if trial.status != "paused"]
     course: list[Trial] = []
-    for trial in trials:
-        is_candidate = not trial.failed and math.isfinite(trial.fitness)
-        if is_candidate and direction.is_better(trial.fitness, course[-1].fitness if course else None):
+    for trial in ended or usable:
+        if direction.is_better(trial.fitness, course[-1].fitness if course else None):
             course.append(trial)
     return course

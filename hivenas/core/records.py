@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 Candidate = str | tuple[float, ...]
 Role = str
-Status = Literal["complete", "stopped", "failed"]
+Status = Literal["complete", "paused", "stopped", "failed"]
 Phase = Literal["evaluate", "momentum", "full_train"]
 
 
@@ -76,6 +76,7 @@ class Proposal:
         parent: the architecture of which the candidate is a neighbour; empty for new sources and numerical points.
         inherits: the saved state of the parent whose matching weights the candidate starts from; empty for none.
         thresholds: what the candidate must reach to be trained on.
+        until: the epoch after which its first training pauses; 0 for none.
         known: evaluations that the strategy had learned from when it proposed, the first so many.
     """
 
@@ -91,6 +92,7 @@ class Proposal:
     inherits: str = ""
     thresholds: tuple[StopThreshold, ...] = ()
     known: int = 0
+    until: int = 0
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Proposal:
@@ -126,7 +128,7 @@ class Evaluation:
 
     Args:
         candidate: as proposed.
-        status: `complete`, `stopped` (a stopping rule ended it early) or `failed`.
+        status: `complete`, `paused` (its training may go on), `stopped` (a stopping rule ended it early) or `failed`.
         fitness: validation accuracy, of the epochs that `evaluation.score` says, or the value of a numerical objective;
             the worst value where it failed.
         epochs: epochs really trained by the evaluation, without momentum epochs.
@@ -272,7 +274,7 @@ class Trial:
 
     @property
     def status(self) -> Status:
-        """`complete`, `stopped` or `failed`."""
+        """`complete`, `paused`, `stopped` or `failed`."""
         return self.evaluation.status
 
     @property

@@ -113,6 +113,8 @@ def _outcome(evaluation: Evaluation, figure: str) -> str:
         text += f", {evaluation.params:,} parameters"
     never = evaluation.extra.get("never_named")
     text += f". It never answers {as_code(listed(never))}" if never else ""
+    if evaluation.status == "paused":
+        return f"{text}. Paused: it goes on if it is among the best of its age."
     return text + (f". Stopped early: {evaluation.reason}." if evaluation.status == "stopped" else ".")
 
 

@@ -136,6 +136,8 @@ def _spent(data: ReportData) -> str:
         examples = "".join(f"\n    - {number} ×, such as {as_code(reason[:300])}" for reason, number in reasons)
         if count:
             lines.append(f"{count} of {total} evaluations {what}{examples}")
+    if paused := sum(row.status == "paused" for row in ranking(data.rows, data.direction)):
+        lines.append(f"{paused} candidates are paused: others promised more")
     return "## What was spent, what failed\n\n" + "\n".join(f"- {line}" for line in lines)
 
 

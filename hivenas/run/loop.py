@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from hivenas.core.history import History
+from hivenas.core.history import History, standing
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Direction, Evaluation, Proposal, Trial
 from hivenas.core.strategy import Strategy
@@ -208,7 +208,9 @@ class Search:
 
     def _keep_best(self, trial: Trial) -> None:
         """Keeps the best so far; the search's last word is `history.ranking`."""
-        if not trial.failed and self._direction.is_better(trial.fitness, self.best.fitness if self.best else None):
+        if trial.failed:
+            return
+        if self.best is None or standing(trial, self._direction) > standing(self.best, self._direction):
             self.best = trial
 
     def _count_failures(self, evaluation: Evaluation) -> None:

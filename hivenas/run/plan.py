@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import tempfile
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,7 @@ from hivenas.core.nas.space.feasibility import Feasibility, own_operations
 from hivenas.core.nas.training.predictions import same_answers
 from hivenas.core.nas.training.rules import judged_epochs
 from hivenas.core.objective import ObjectiveInterface
+from hivenas.core.strategies.ladder import Rungs
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError
 from hivenas.execution import make_executor, tasks
@@ -35,7 +37,8 @@ class Plan:
     `builds` is the share of the space that builds on the images, where `check` has looked; None where limits leave out
     what does not.
     `share_within` is the estimated share of the space that `space.max_params` and `max_macs` admit; None without them.
-    `judged` are the epochs after which a stopping rule may end a candidate's training.
+    `judged` are the epochs after which a stopping rule may end a candidate's training, `rungs` those after which the
+    ladder pauses it.
     """
 
     space_size: int | None
@@ -46,6 +49,7 @@ class Plan:
     share_within: float | None = None
     builds: Feasibility | None = None
     judged: range = range(0)
+    rungs: tuple[int, ...] = ()
 
 
 def plan(config: Config, objective: ObjectiveInterface | None = None) -> Plan:
@@ -72,15 +76,20 @@ def plan(config: Config, objective: ObjectiveInterface | None = None) -> Plan:
         )
     space = NASInterface.from_config(config, tracker=NullTracker()).search_space
     share = space.share_within(_GUARD_DRAWS, np.random.default_rng(0)) if space.bounded else None
-    momentum = config.evaluation.momentum_epochs * colony.iterations
+    rungs = Rungs.of(config.evaluation) if config.evaluation.stopping == "ladder" else None
+    if rungs:
+        epochs = math.ceil(rungs.budget(evaluations, over=True))
+    else:
+        epochs = evaluations * config.evaluation.epochs + config.evaluation.momentum_epochs * colony.iterations
     return Plan(
         space_size=info.size,
         evaluations=evaluations,
-        epochs=evaluations * config.evaluation.epochs + momentum,
+        epochs=epochs,
         employees=colony.employees,
         onlookers=colony.onlookers,
         share_within=share,
         judged=judged_epochs(config.evaluation),
+        rungs=rungs.ages if rungs else (),
     )
 
 

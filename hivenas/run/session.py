@@ -255,13 +255,13 @@ class Session:
         retention = Retention(
             self.config.results.kept if self.info.trains else None,
             self.info.direction,
-            needed_later=evaluation.momentum_epochs > 0 or evaluation.inherit,
+            needed_later=evaluation.continues or evaluation.inherit,
         )
         return WeightsKeeper(self.ledger, self.objective, retention, self.tracker)
 
     def _search(self, weights: WeightsKeeper) -> None:
-        momentum_epochs = self.config.evaluation.momentum_epochs if self.info.trains else 0
-        strategy = make_strategy(self.objective, self.config.colony, self.rng, momentum_epochs=momentum_epochs)
+        trained = self.config.evaluation if self.info.trains else None
+        strategy = make_strategy(self.objective, self.config.colony, self.rng, trained)
         tracking = Tracking(
             self.config, self.ledger, objective=self.objective, outbox=self.outbox, pages=self.pages, weights=weights
         )

@@ -35,7 +35,12 @@ _LATER = "the results folder has everything, and what is missing here is added o
 _UID, _STATE, _CONFIG = "hivenas.uid", "hivenas.state", "hivenas.config"
 _CONFIG_HASH, _SPACE_HASH, _VERSION = "hivenas.config_hash", "hivenas.space_hash", "hivenas.version"
 _FOLDER = "hivenas.folder"
-_STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
+_STATES = {
+    "complete": TrialState.COMPLETE,
+    "paused": TrialState.PRUNED,
+    "stopped": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from hivenas.config import Config, from_mapping
+from hivenas.config import Config, EvaluationConfig, from_mapping
 from hivenas.core.history import History, ranking
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Direction, Evaluation, Proposal, Trial
@@ -117,7 +117,7 @@ def run(
     weights = WeightsKeeper(ledger, objective, Retention(keep, direction), tracker)
     tracking = Tracking(settings, ledger, objective, outbox, SearchPages(settings, objective, ledger), weights)
     Search(
-        make_strategy(objective, settings.colony, rng, momentum_epochs=momentum_epochs),
+        make_strategy(objective, settings.colony, rng, EvaluationConfig(momentum_epochs=momentum_epochs)),
         objective,
         executor or SerialExecutor(),
         ledger,

@@ -324,7 +324,11 @@ class NASInterface(ArchitectureObjective):
                 candidate, proposal.weights_filename or "", proposal.momentum_epochs, resume=True
             )
         return self.eval_strategy.evaluate(
-            candidate, inherits=proposal.inherits, thresholds=proposal.thresholds, resume=True
+            candidate,
+            inherits=proposal.inherits,
+            thresholds=proposal.thresholds,
+            until=proposal.until,
+            resume=True,
         )
 
     def evaluator(self) -> tuple[Callable[..., Evaluation], tuple[Any, ...]]:

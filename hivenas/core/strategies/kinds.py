@@ -7,10 +7,12 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 
-from hivenas.config import STRATEGY_KINDS, ColonyConfig
+from hivenas.config import STRATEGY_KINDS, ColonyConfig, EvaluationConfig
 from hivenas.config.registry import STRATEGIES, ClassRule, import_callable
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
+from hivenas.core.strategies.ladder import Ladder, Rungs
 from hivenas.core.strategy import Strategy
+from hivenas.errors import ConfigError
 
 S = TypeVar("S", bound=type[Any])
 _RULE = ClassRule(
@@ -23,7 +25,10 @@ _RULE = ClassRule(
 
 
 def make_strategy(
-    objective: ObjectiveInterface, config: ColonyConfig, rng: np.random.Generator, *, momentum_epochs: int = 0
+    objective: ObjectiveInterface,
+    config: ColonyConfig,
+    rng: np.random.Generator,
+    evaluation: EvaluationConfig | None = None,
 ) -> Strategy:
     """The strategy of the configured kind; where that needs components and the objective has none, its fallback.
 
@@ -31,9 +36,21 @@ def make_strategy(
         objective: what is searched.
         config: the `colony` section of a configuration.
         rng: the generator of every draw, the objective's too.
-        momentum_epochs: epochs by which recorded candidates are continued in every iteration; 0 for none.
+        evaluation: the section that says how recorded candidates are continued; None for not at all.
+
+    Raises:
+        ConfigError: candidates are to climb a ladder, and the strategy has no phases for that.
     """
+    has_ladder = evaluation is not None and evaluation.stopping == "ladder"
+    momentum_epochs = 0 if evaluation is None or has_ladder else evaluation.momentum_epochs
     made: Strategy = _class_for(config.kind, objective)(objective, config, rng, momentum_epochs=momentum_epochs)
+    if evaluation is not None and has_ladder:
+        if not callable(continue_by := getattr(made, "continue_by", None)):
+            raise ConfigError(
+                f"evaluation.stopping must not be ladder with colony.kind={config.kind}, whose strategy has no method "
+                "continue_by; derive it from PhasedStrategy, or set stopping: none"
+            )
+        continue_by(Ladder(Rungs.of(evaluation)))
     return made
 
 

@@ -3,9 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
+
+from hivenas.core.records import Candidate, Evaluation
+from hivenas.core.strategies.continuations import Continuations
+
+
+class Momentum(Continuations):
+    """Continues candidates by epochs that are drawn after every iteration.
+
+    Args:
+        epochs: handed out in an iteration.
+        rng: the generator of every draw.
+    """
+
+    def __init__(self, epochs: int, rng: np.random.Generator) -> None:
+        self._epochs = epochs
+        self._rng = rng
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """One, of all continuations."""
+        return ("momentum",)
+
+    def chosen(
+        self, phase: str, known: Mapping[str, Evaluation], away: Collection[Candidate], *, over: bool
+    ) -> list[tuple[str, int]]:
+        """The candidates that have drawn epochs, see `allocate_epochs`."""
+        able = {name: e for name, e in known.items() if e.status != "failed" and e.filename and name not in away}
+        momenta, ages = [e.momentum for e in able.values()], [e.age for e in able.values()]
+        given = allocate_epochs(self._epochs, momenta, ages, self._rng)
+        return [(name, epochs) for name, epochs in zip(able, given, strict=True) if epochs]
 
 
 def allocate_epochs(pool: int, momenta: Sequence[float], epochs: Sequence[int], rng: np.random.Generator) -> list[int]:

@@ -13,22 +13,22 @@ import numpy as np
 from hivenas.config import ColonyConfig
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Candidate, Direction, Evaluation, Proposal, Role
+from hivenas.core.strategies.continuations import Continuations
 from hivenas.core.strategies.flight import Flight, Found
-from hivenas.core.strategies.momentum import allocate_epochs
+from hivenas.core.strategies.momentum import Momentum
 from hivenas.core.strategies.ranking import Ranking
 from hivenas.errors import ConfigError
 
 STATE_VERSION = 3  # the second called roles bees
 REDRAWS = 50  # tries to find a candidate that is not known yet before a record is reused
-MOMENTUM = "momentum"  # the phase of continuations
 
 
 class PhasedStrategy(ABC):
     """A `Strategy` that proposes a phase at a time; subclasses say what a phase proposes.
 
-    An iteration has the phases of its kind and, where it is on, a momentum phase after them. `ask` gives the proposals
-    of a phase, all at once, so that they can be evaluated in any order and place; `tell` takes what came of them, in
-    the order of the proposals, one or several at a time.
+    An iteration has the phases of its kind, then those of `Continuations`: a momentum phase, where that is on. `ask`
+    gives the proposals of a phase, all at once, so that they can be evaluated in any order and place; `tell` takes what
+    came of them, in the order of the proposals, one or several at a time.
 
     With an overlap a phase is planned while the last flights of the phase before it, so many, are still on their way.
     Whoever waits for nothing else keeps all workers busy; what is known when a phase is planned depends on the order
@@ -64,10 +64,10 @@ class PhasedStrategy(ABC):
         self._direction = Direction.of(objective.is_minimize)
         self._config = config
         self._rng = rng
-        self._momentum_epochs = momentum_epochs
         self.iteration = 0
         self.reused = 0
         self._overlap = config.overlap if self.overlaps else 0
+        self._continuations = Momentum(momentum_epochs, rng) if momentum_epochs else Continuations()
         self._best: Found | None = None
         self._memory: dict[str, Evaluation] = {}
         self._ranking = Ranking(Direction.of(objective.is_minimize))
@@ -102,6 +102,11 @@ class PhasedStrategy(ABC):
             ConfigError: it does not fit the configuration.
         """
 
+    def continue_by(self, continuations: Continuations) -> None:
+        """Has candidates continued by another rule than momentum; call it before anything else."""
+        self._continuations = continuations
+        self._overlap = 0 if continuations.waits else self._overlap
+
     # -- asking and telling ------------------------------------------------------------------------------------
 
     @property
@@ -116,15 +121,17 @@ class PhasedStrategy(ABC):
 
     @property
     def best(self) -> Found | None:
-        """The best candidate that was told, None before the first."""
+        """The best candidate that was told, None before the first; a paused one is none yet."""
         if not self._told:
             return self._best
         # History, but not learned from yet; a continuation takes the place of its candidate's record.
         late = {str(e.candidate): e for e in self._told if e.status != "failed" or str(e.candidate) not in self._memory}
-        ranked = (self._memory[name] for name in self._ranking.best(len(late) + 1) if name not in late)
+        ranked = (self._memory[name] for name in self._ranking.best() if name not in late)
+        ended = (evaluation for evaluation in ranked if evaluation.status != "paused")
         best: Found | None = None
-        for evaluation in (*itertools.islice(ranked, 1), *late.values()):
-            if evaluation.status != "failed" and self._is_better(evaluation.fitness, best.fitness if best else None):
+        for evaluation in (*itertools.islice(ended, 1), *late.values()):
+            is_one = evaluation.status not in ("failed", "paused")
+            if is_one and self._is_better(evaluation.fitness, best.fitness if best else None):
                 best = Found(evaluation.candidate, evaluation.fitness)
         return best
 
@@ -134,7 +141,7 @@ class PhasedStrategy(ABC):
         Beside those of the current phase they are the ones of the phase before for which it did not wait.
         """
         while self._is_due() and self.iteration < self._config.iterations:
-            flights = self._plan_momentum() if self._phase == MOMENTUM else self._plan()
+            flights = self._plan() if self._phase in self.phases else self._plan_continuations()
             proposed = sum(flight.proposal is not None for flight in flights)
             if not proposed:
                 for flight in flights:
@@ -208,8 +215,10 @@ class PhasedStrategy(ABC):
         self._rng.bit_generator.state = state["rng"]
         self._memory = {}
         self._ranking = Ranking(Direction.of(self._objective.is_minimize))
+        self._continuations.reset()
         for evaluation in evaluations:
-            self._remember(evaluation)
+            self._remember(self._continuations.take(evaluation))
+        self._revise()
 
     def _check_state(self, state: Mapping[str, Any]) -> None:
         if state.get("version") != STATE_VERSION:
@@ -274,6 +283,7 @@ class PhasedStrategy(ABC):
             center_fitness=center,
             parent=parent,
             known=self._learned,
+            until=self._continuations.until,
         )
 
     def _unknown(
@@ -296,16 +306,15 @@ class PhasedStrategy(ABC):
         there_in_time = candidate in self._memory or any(flight.candidate == candidate for flight in before)
         return candidate if there_in_time else self._ranking.best(1)[0]
 
-    def _plan_momentum(self) -> list[Flight]:
-        away = {flight.candidate for flight in self._in_flight}  # may be being continued already
-        known = [e for e in self._memory.values() if e.status != "failed" and e.filename and e.candidate not in away]
-        given = allocate_epochs(self._momentum_epochs, [e.momentum for e in known], [e.age for e in known], self._rng)
+    def _plan_continuations(self) -> list[Flight]:
+        over = self.iteration + 1 >= self._config.iterations
+        away = {flight.candidate for flight in self._in_flight}
         flights: list[Flight] = []
-        for evaluation, epochs in zip(known, given, strict=True):
-            if epochs:
-                proposal = self._propose(flights, self.continues_as, evaluation.candidate, evaluation.fitness)
-                proposal = replace(proposal, momentum_epochs=epochs, weights_filename=evaluation.filename)
-                flights.append(Flight(self.continues_as, -1, evaluation.candidate, proposal))
+        for name, epochs in self._continuations.chosen(self._phase, self._memory, away, over=over):
+            evaluation = self._memory[name]
+            proposal = self._propose(flights, self.continues_as, evaluation.candidate, evaluation.fitness)
+            proposal = replace(proposal, momentum_epochs=epochs, weights_filename=evaluation.filename, until=0)
+            flights.append(Flight(self.continues_as, -1, evaluation.candidate, proposal))
         return flights
 
     # -- what came of a flight ---------------------------------------------------------------------------------
@@ -341,13 +350,23 @@ class PhasedStrategy(ABC):
             evaluation = self._memory[str(flight.candidate)]
         else:
             self._learned += 1
+            evaluation = self._continuations.take(evaluation)
             self._remember(evaluation)
         if flight.proposal and flight.proposal.momentum_epochs:
             if evaluation.status != "failed":
                 self._refresh(evaluation)
+                self._revise()
             return
         self._learn(flight, evaluation)
         self._keep_best(evaluation)
+
+    def _revise(self) -> None:
+        """Brings what is expected of candidates up to what continuations have shown since."""
+        for name, fitness in self._continuations.revised():
+            known = self._memory[name]
+            if known.fitness != fitness:
+                self._remember(replace(known, fitness=fitness))
+                self._refresh(self._memory[name])
 
     def _refresh(self, evaluation: Evaluation) -> None:
         """Updates the fitness of a continued candidate wherever it is held."""
@@ -361,7 +380,7 @@ class PhasedStrategy(ABC):
 
     def _keep_best(self, evaluation: Evaluation) -> None:
         best = self._best.fitness if self._best else None
-        if evaluation.status != "failed" and self._is_better(evaluation.fitness, best):
+        if evaluation.status not in ("failed", "paused") and self._is_better(evaluation.fitness, best):
             self._best = Found(evaluation.candidate, evaluation.fitness)
 
     def _remember(self, evaluation: Evaluation) -> None:
@@ -377,7 +396,7 @@ class PhasedStrategy(ABC):
 
     def _advance(self) -> None:
         """Goes on to the next phase, that of continuations where it is on, or to the next iteration."""
-        order = (*self.phases, MOMENTUM) if self._momentum_epochs else self.phases
+        order = (*self.phases, *self._continuations.phases)
         if self._phase in order[:-1]:
             self._phase = order[order.index(self._phase) + 1]
             return

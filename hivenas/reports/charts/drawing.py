@@ -11,7 +11,7 @@ from hivenas.reports.charts.scales import Scale
 # Of roles; `x` is that of a failure. Others, of strategies of somebody's own, share the scout's.
 SYMBOLS = {"employee": "e", "onlooker": "o", "scout": "s", "child": "o", "sample": "s"}
 _PLURALS = {"child": "children"}
-STATUSES = {"complete": "c", "stopped": "t", "failed": "f"}
+STATUSES = {"complete": "c", "paused": "t", "stopped": "t", "failed": "f"}
 _SHAPES = {
     "e": '<circle r="4.2"',
     "o": '<path d="M0-5.4 5 3.6H-5z"',

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hivenas import register_strategy
-from hivenas.config import STRATEGY_KINDS, ColonyConfig, StrategyKind, from_mapping, registry
+from hivenas.config import STRATEGY_KINDS, ColonyConfig, EvaluationConfig, StrategyKind, from_mapping, registry
 from hivenas.core.colony.canonical import ArtificialBeeColony
 from hivenas.core.colony.guided import GuidedBeeColony
 from hivenas.core.objective import ObjectiveInterface
@@ -91,7 +91,7 @@ def test_a_kind_is_what_its_record_says(kind: str) -> None:
     assert re.fullmatch(r"[^A-Z.][^.]*", record.description)
     rng = np.random.default_rng(1)
     objective = TinyObjective(rng)
-    strategy = make_strategy(objective, ColonyConfig(kind=kind, iterations=2), rng, momentum_epochs=4)
+    strategy = make_strategy(objective, ColonyConfig(kind=kind, iterations=2), rng, EvaluationConfig(momentum_epochs=4))
     assert isinstance(strategy, Strategy)
     assert isinstance(strategy, PhasedStrategy)
     assert f"{type(strategy).__module__}:{type(strategy).__name__}" == record.path

@@ -113,7 +113,13 @@ class NASEval:
 
     @exclusive
     def evaluate(
-        self, candidate: str, *, inherits: str = "", thresholds: Sequence[StopThreshold] = (), resume: bool = False
+        self,
+        candidate: str,
+        *,
+        inherits: str = "",
+        thresholds: Sequence[StopThreshold] = (),
+        until: int = 0,
+        resume: bool = False,
     ) -> Evaluation:
         """Trains a candidate for the configured epochs, or fewer where a stopping rule ends it.
 
@@ -122,6 +128,7 @@ class NASEval:
             inherits: the h5 file of a food source, saved at the age that `inherit_epochs` leaves; the candidate starts
                 from its matching weights at that age. Empty trains from scratch, as does a file that is missing.
             thresholds: what the candidate must reach to be trained on, beside the configured stopping rule.
+            until: the epoch after which the training pauses, to go on by `momentum_eval`; 0 for none.
             resume: go on from the last epoch that a killed attempt kept, with the result that it would have had.
 
         Raises:
@@ -129,7 +136,9 @@ class NASEval:
             DiskFullError: no space for its files.
         """
         self._space.parse(candidate)
-        train = functools.partial(self._first_training, inherits=inherits, thresholds=thresholds, resume=resume)
+        train = functools.partial(
+            self._first_training, inherits=inherits, thresholds=thresholds, until=until, resume=resume
+        )
         return self._guarded(candidate, train)
 
     @exclusive
@@ -276,13 +285,14 @@ class NASEval:
         return Checkpoint(self.results.checkpoint(candidate, purpose), mark, self._config.execution.checkpoint_s)
 
     def _first_training(
-        self, candidate: str, *, inherits: str, thresholds: Sequence[StopThreshold], resume: bool
+        self, candidate: str, *, inherits: str, thresholds: Sequence[StopThreshold], until: int, resume: bool
     ) -> Evaluation:
         config = self._config.evaluation
         network = self.instantiate_network(candidate)
         loop = self._loop(network, candidate, "train", config.epochs)
+        pauses = {"until": until} if until else {}
         checkpoint = self._checkpoint(
-            candidate, "train", inherits=inherits, thresholds=[asdict(bar) for bar in thresholds]
+            candidate, "train", inherits=inherits, thresholds=[asdict(bar) for bar in thresholds], **pauses
         )
         kept = checkpoint.take_up(network) if resume else None
         start = kept or self._inherit(network, candidate, inherits)
@@ -299,7 +309,7 @@ class NASEval:
             checkpoint.keep(network, so_far(own))
 
         history, stopped = loop.run(
-            len(past) + 1, config.epochs, lambda *at: bool(rule.stop_reason(*at)), after=after, done=done
+            len(past) + 1, until or config.epochs, lambda *at: bool(rule.stop_reason(*at)), after=after, done=done
         )
         evaluation = self._evaluation(network, so_far(history), len(history))
         if stopped:
@@ -359,10 +369,11 @@ class NASEval:
         filename = self._save(network, saved)
         # Epochs that were inherited are those of another network.
         trained = [figures.val_accuracy for figures in saved.history[saved.inherited_epochs :]]
+        config = self._config.evaluation
         return Evaluation(
             saved.candidate,
-            "complete",
-            fitness=score_of(trained, self._config.evaluation.score),
+            "paused" if config.stopping == "ladder" and len(saved.history) < config.epochs else "complete",
+            fitness=score_of(trained, config.score),
             epochs=saved.epochs,
             momentum=mean_momentum([figures.val_accuracy for figures in saved.history]),
             momentum_epochs=saved.momentum_epochs,

@@ -103,7 +103,7 @@ WRONG_VALUES = [
     ("evaluation: {augmentation: {flip: 1}}", "evaluation.augmentation.flip", "must be true or false, got 1"),
     ("evaluation: {augmentation: {mixup: 0.01}}", "evaluation.augmentation.mixup", "0 or at least 0.05, got 0.01 ("),
     ("evaluation: {augmentation: {cutmix: 1.5}}", "evaluation.augmentation.cutmix", "at most 1.0, got 1.5"),
-    ("evaluation: {stopping: mean}", "evaluation.stopping", "'act', 'median' or 'none', got 'mean'"),
+    ("evaluation: {stopping: mean}", "evaluation.stopping", "'act', 'ladder', 'median' or 'none', got 'mean'"),
     ("evaluation: {epochs: 3, first_look: 3}", "evaluation.first_look", "evaluation.epochs=3, got 3"),
     ("evaluation: {epochs: 5, inherit: true, first_look: 3}", "evaluation.first_look", "epochs − inherit_epochs=3"),
     ("evaluation: {epochs: 2, inherit: true}", "evaluation.inherit_epochs", "evaluation.epochs=2, got 2"),

@@ -53,6 +53,23 @@ def test_a_score_is_of_all_epochs_of_the_weights_continued_ones_too(tiny: dict[s
     assert second.fitness == (accuracies[2] + further.val_accuracy) / 2
 
 
+def test_a_paused_training_goes_on_to_the_last_bit_and_says_when_it_is_over(tiny: dict[str, Any]) -> None:
+    rules = {"epochs": 5, "stopping": "ladder", "score": "best"}
+    climbing = strategy(tiny, name="climbing", **rules)
+    first = climbing.evaluate(ARCH, until=2)
+    second = climbing.momentum_eval(ARCH, first.filename, 1)
+    third = climbing.momentum_eval(ARCH, second.filename, 2)
+    assert [(e.status, e.epochs, e.momentum_epochs) for e in (first, second, third)] == [
+        ("paused", 2, 0),
+        ("paused", 2, 1),
+        ("complete", 2, 3),
+    ]
+    whole = strategy(tiny, name="whole", **rules).evaluate(ARCH)
+    assert (*first.history, *second.history, *third.history) == whole.history
+    assert (whole.status, whole.epochs, whole.fitness) == ("complete", 5, third.fitness)
+    assert first.fitness == max(figures.val_accuracy for figures in first.history)
+
+
 @pytest.mark.slow
 def test_every_training_records_parameters_and_multiply_adds(tiny: dict[str, Any]) -> None:
     evaluator = strategy(tiny)

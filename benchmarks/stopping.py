@@ -38,7 +38,10 @@ ORDERS = {"random": 0.0, "later ones better": 4.0}
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """The figures of one replay: share of epochs, loss in points, whether the best was kept, rank correlation."""
+    """The figures of one replay: share of epochs, loss in points, whether the best was kept, rank correlation.
+
+    The last is NaN where a single iteration is proposed by nothing.
+    """
 
     spent: float
     loss: float
@@ -54,11 +57,12 @@ def replay(curves: Accuracies, rule: Rule) -> Replay:
         rule: the rule.
     """
     played, final = rule.play(curves, planned(len(curves))), curves[:, -1]
+    known = len(played.told)
     return Replay(
         spent=float(played.ages.mean() / curves.shape[1]),
         loss=float(100 * (final.max() - final[played.best])),
         kept=bool(played.ages[final.argmax()] == curves.shape[1]),
-        rank=spearman(played.told, final[: len(played.told)]),
+        rank=spearman(played.told, final[:known]) if known else float("nan"),
     )
 
 

@@ -18,7 +18,7 @@ from hivenas.config import EvaluationConfig
 from hivenas.core.history import Curves
 from hivenas.core.nas.training.act import TerminateOnThreshold
 from hivenas.core.nas.training.rules import StoppingRule, median_thresholds
-from hivenas.core.records import EpochFigures, Evaluation
+from hivenas.core.records import EpochFigures, Evaluation, Status
 from hivenas.core.strategies.ladder import Ladder, Rungs
 
 PHASES = (3, 4)  # networks, of an iteration: those of employees and of onlookers
@@ -237,7 +237,7 @@ def _trained(curves: Accuracies, number: int, before: int, epochs: int) -> Evalu
     figures = (
         EpochFigures(epoch, 0.0, 0.0, 0.0, float(curves[number, epoch - 1])) for epoch in range(before + 1, age + 1)
     )
-    status = "complete" if age == curves.shape[1] else "paused"
+    status: Status = "complete" if age == curves.shape[1] else "paused"
     return Evaluation(str(number), status, float(curves[number, age - 1]), epochs=age, history=tuple(figures))
 
 

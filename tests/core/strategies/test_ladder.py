@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hivenas.config import EvaluationConfig
-from hivenas.core.records import EpochFigures, Evaluation
+from hivenas.core.records import EpochFigures, Evaluation, Status
 from hivenas.core.strategies.ladder import Ladder, Rungs
 from hivenas.errors import ConfigError
 
@@ -27,7 +27,7 @@ def trained(curves: Curves, name: str, first: int, before: int, age: int) -> Eva
     """The evaluation of a candidate that has gone from one age to another."""
     curve, total = curves[name], len(curves[name])
     figures = tuple(EpochFigures(epoch, 1.0, 0.5, 1.0, curve[epoch - 1]) for epoch in range(before + 1, age + 1))
-    status = "complete" if age == total else "paused"
+    status: Status = "complete" if age == total else "paused"
     return Evaluation(name, status, curve[age - 1], epochs=first, momentum_epochs=age - first, history=figures)
 
 

@@ -3,8 +3,9 @@
     python -m benchmarks.crash [--kills 100] [--seed 1] [--only ladder]
 
 Half of the kills fall on searches of a numerical function, a quarter on searches that train digits, a quarter on such
-ones with a ladder and two workers, at instants drawn from the seed. Prints how many kills fell in which phase, how long a resumed process took until it had recorded an evaluation
-of its own or had ended, and what differs from an uninterrupted search: nothing, or the exit code is 1.
+ones with a ladder and two workers, at instants drawn from the seed. Prints how many kills fell in which phase, how long
+a resumed process took until it had recorded an evaluation of its own or had ended, and what differs from an
+uninterrupted search: nothing, or the exit code is 1.
 """
 
 from __future__ import annotations

@@ -120,6 +120,12 @@ def test_it_is_the_rule_that_was_measured(epochs: int, seed: int, share: float, 
                 known[name] = climbed.take(trained(curves, name, climbed.until, age, age + more))
     assert {name: e.age for name, e in known.items()} == ages_by_the_book(curves, phases, epochs, share, hold)
     assert any(e.status == "complete" for e in known.values())
+    assert sum(e.age for e in known.values()) <= climbed.rungs.epochs(len(curves))
+
+
+def test_the_epochs_of_a_search_are_its_share_or_first_looks_and_one_training() -> None:
+    assert Rungs.of(config(20)).epochs(42) == 294
+    assert Rungs.of(config(5)).epochs(42) == 42 * 2 + 3  # the share would be 74
 
 
 def test_what_is_told_of_a_paused_candidate_is_its_best_accuracy_and_what_others_gained_above_it() -> None:

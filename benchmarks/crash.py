@@ -1,10 +1,11 @@
 """Searches that are killed many times, and whether they end as if they had not been.
 
-    python -m benchmarks.crash [--kills 100] [--seed 1]
+    python -m benchmarks.crash [--kills 100] [--seed 1] [--only ladder]
 
-Half of the kills fall on searches that train digits, half on searches of a numerical function, at instants drawn from
-the seed. Prints how many kills fell in which phase, how long a resumed process took until it had recorded an evaluation
-of its own or had ended, and what differs from an uninterrupted search: nothing, or the exit code is 1.
+Half of the kills fall on searches of a numerical function, a quarter on searches that train digits, a quarter on such
+ones with a ladder and two workers, at instants drawn from the seed. Prints how many kills fell in which phase, how long
+a resumed process took until it had recorded an evaluation of its own or had ended, and what differs from an
+uninterrupted search: nothing, or the exit code is 1.
 """
 
 from __future__ import annotations
@@ -14,16 +15,24 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tests.crash import Life, harass_until
 from tests.outcome import differences, outcome
-from tests.processes import SPHERE, TRAINING, Place
+from tests.processes import CLIMBING, SPHERE, TRAINING, Place
 
 PHASES = ("start-up", "evaluation", "delivery", "full training", "publication", "closing")
+
+SEARCHES: Mapping[str, Callable[[int], str]] = {
+    "training": lambda seed: TRAINING.format(name="tiny", seed=seed),
+    "ladder": lambda seed: (
+        CLIMBING.format(name="climbing", seed=seed, iterations=2) + "full_train: {epochs: 4, finalists: 1}"
+    ),
+    "numbers": lambda seed: SPHERE.format(name="sphere", seed=seed, iterations=6),
+}
 
 
 def main() -> None:
@@ -31,13 +40,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=SEARCHES, help="all kills fall on these searches")
     arguments = parser.parse_args()
     started = time.monotonic()
-    texts = {
-        "training": TRAINING.format(name="tiny", seed=arguments.seed),
-        "numbers": SPHERE.format(name="sphere", seed=arguments.seed, iterations=6),
-    }
-    shares = {"training": (arguments.kills + 1) // 2, "numbers": arguments.kills // 2}
+    texts = {name: make(arguments.seed) for name, make in SEARCHES.items() if arguments.only in (None, name)}
+    shares = dict.fromkeys(texts, arguments.kills) if arguments.only else _shares(arguments.kills)
     different = False
     with tempfile.TemporaryDirectory() as folder:
         template = _empty_store(Path(folder))
@@ -49,6 +56,13 @@ def main() -> None:
             different |= bool(found)
     print(f"\n{time.monotonic() - started:.0f} s in all")
     sys.exit(int(different))
+
+
+def _shares(kills: int) -> dict[str, int]:
+    """The kills of every search: half of them where nothing is trained, for those take seconds."""
+    numbers = kills // 2
+    ladder = (kills - numbers) // 2
+    return {"training": kills - numbers - ladder, "ladder": ladder, "numbers": numbers}
 
 
 def _empty_store(folder: Path) -> Path:

@@ -1,124 +1,137 @@
-"""Replays the stopping rules on recorded learning curves: what do they save, and do they kill the best?
+"""Replays rules that spend epochs on recorded learning curves: what do they save, and what do they lose?
 
-    python benchmarks/stopping.py TABLE.csv.gz… [--replays 300] [--networks 60]
+    python benchmarks/stopping.py CURVES… [--replays 300] [--networks 42] [--epochs 10 --epochs 20 …]
 
-A table has a row a network and its validation accuracies in columns acc_1, acc_2, … A replay draws networks at random,
-in phases of 4 as a colony proposes them, and lets the rule of hivenas decide after every epoch of a training of 5, 10
-or 20 epochs. Printed for every rule: in how many replays the network that would have ended best was stopped, which
-share of the epochs was spent, and the rank correlation of the fitness that the search saw with the one after the whole
-training.
+A file is a table (csv.gz) with a row a network and its validation accuracies in columns acc_1, acc_2, …, or lines of
+JSON with them as `curve`. A replay draws networks, in phases of 3 and 4 as a colony proposes them, and lets each of
+`stopping_rules.RULES` decide over the same ones: how many epochs they are trained, which of them is handed out. They
+come in random order or, as those of a guided search do, later ones better on average: at the share t of a search a
+network is drawn with the weight e^{4·t·rank}, its rank among all of the file being 0 to 1. Trainings shorter than the
+recorded ones are their first epochs, so their schedules are not finished.
+
+Printed is a table for every file and order; a cell has
+
+    share of the epochs spent / loss ± its standard error / kept / rank
+
+The loss is the last accuracy, in points of 100, of the best of all drawn networks less that of the one handed out.
+"Kept" is the share of replays in which the best was trained to its end. "Rank" is the rank correlation of the
+accuracies by which the search proposes its last iteration (of a ladder: predicted ends) with those that the networks
+end with.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import numpy as np
 from numpy.typing import NDArray
+from score import read_curves, spearman
+from stopping_rules import PHASES, RULES, Accuracies, Rule, planned
 
-from hivenas.config import EvaluationConfig
-from hivenas.core.history import Curves
-from hivenas.core.nas.training.act import TerminateOnThreshold
-from hivenas.core.nas.training.rules import StoppingRule, median_thresholds
-
-PHASE, CLASSES = 4, 10
-HORIZONS = (5, 10, 20)
-RULES: dict[str, dict[str, object]] = {
-    "none": {"stopping": "none"},
-    "act β .25 ζ .25": {"stopping": "act"},
-    "act β .10 ζ .25": {"stopping": "act", "act": {"beta": 0.1}},
-    "act β .25 ζ .10": {"stopping": "act", "act": {"zeta": 0.1}},
-    "median from 1": {"stopping": "median", "median": {"from_epoch": 1}},
-    "median from 2": {"stopping": "median", "median": {"from_epoch": 2}},
-    "median from 3": {"stopping": "median", "median": {"from_epoch": 3}},
-    "median from 3, of 3": {"stopping": "median", "median": {"from_epoch": 3, "candidates": 3}},
-}
+HORIZONS = (5, 8, 10, 20, 50)
+ORDERS = {"random": 0.0, "later ones better": 4.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What a rule did to one sequence of networks: best stopped, share of epochs spent, rank correlation."""
+    """The figures of one replay: share of epochs, loss in points, whether the best was kept, rank correlation.
 
-    killed_best: bool
+    The last is NaN where a single iteration is proposed by nothing.
+    """
+
     spent: float
-    correlation: float
+    loss: float
+    kept: bool
+    rank: float
 
 
-def replay(curves: NDArray[np.float64], config: EvaluationConfig) -> Replay:
+def replay(curves: Accuracies, rule: Rule) -> Replay:
     """Lets a rule decide over networks in their order.
 
     Args:
-        curves: validation accuracies (networks, epochs).
-        config: the rule, and the epochs of a whole training.
+        curves: validation accuracies (networks, epochs), fractions.
+        rule: the rule.
     """
-    cutoff = TerminateOnThreshold(
-        threshold_multiplier=config.act.beta, diminishing_factor=config.act.zeta, n_classes=CLASSES
-    )
-    told: list[dict[int, float]] = []
-    known = Curves()
-    for start in range(0, len(curves), PHASE):
-        thresholds = median_thresholds(known, config) if config.stopping == "median" else []
-        rule = StoppingRule(cutoff if config.stopping == "act" else None, thresholds)
-        phase = [_trained(curve, rule) for curve in curves[start : start + PHASE]]
-        for seen in phase:
-            known.add(seen)
-        told += phase
-    ages = np.array([len(curve) for curve in told])
-    fitness = np.array([curve[len(curve)] for curve in told])
-    final = curves[:, -1]
+    played, final = rule.play(curves, planned(len(curves))), curves[:, -1]
+    known = len(played.told)
     return Replay(
-        bool(ages[final.argmax()] < curves.shape[1]), float(ages.mean() / curves.shape[1]), _spearman(fitness, final)
+        spent=float(played.ages.mean() / curves.shape[1]),
+        loss=float(100 * (final.max() - final[played.best])),
+        kept=bool(played.ages[final.argmax()] == curves.shape[1]),
+        rank=spearman(played.told, final[:known]) if known else float("nan"),
     )
 
 
-def _trained(curve: NDArray[np.float64], rule: StoppingRule) -> dict[int, float]:
-    seen: dict[int, float] = {}
-    for epoch, accuracy in enumerate(curve, start=1):
-        seen[epoch] = float(accuracy)
-        if epoch < len(curve) and rule.stop_reason(epoch, float(accuracy)):
-            break
-    return seen
+def drawn(final: NDArray[np.float64], count: int, better: float, rng: np.random.Generator) -> list[int]:
+    """Draws networks, none twice, that become better on average where `better` is above 0.
+
+    Args:
+        final: last accuracy of every network.
+        count: how many are drawn.
+        better: at the share t of the draws a network of rank r, 0…1, has the weight e^(better·t·r).
+        rng: the generator.
+    """
+    ranks = final.argsort(kind="stable").argsort(kind="stable") / (len(final) - 1)
+    numbers, free = [], np.ones(len(final))
+    for t in np.linspace(0.0, 1.0, count):
+        weights = free * np.exp(better * t * ranks)
+        numbers.append(int(rng.choice(len(final), p=weights / weights.sum())))
+        free[numbers[-1]] = 0.0
+    return numbers
 
 
-def _spearman(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    ranks = np.array([np.argsort(np.argsort(values, kind="stable"), kind="stable") for values in (one, other)])
-    return float(np.corrcoef(ranks)[0, 1])
+def cell(replays: Sequence[Replay]) -> str:
+    """The figures of a rule's replays."""
+    losses = [each.loss for each in replays]
+    error = statistics.stdev(losses) / len(losses) ** 0.5 if len(losses) > 1 else 0.0
+    spent, kept, rank = (statistics.mean(getattr(each, name) for each in replays) for name in ("spent", "kept", "rank"))
+    return f"{spent:.2f} / {statistics.mean(losses):.3f} ± {error:.3f} / {kept:.2f} / {rank:.2f}"
 
 
-def read_curves(table: Path) -> NDArray[np.float64]:
-    """The accuracies of a table's networks (networks, epochs), those without a whole curve left out."""
-    with gzip.open(table, "rt", newline="") as file:
-        rows = list(csv.DictReader(file))
-    columns = sorted((c for c in rows[0] if c.startswith("acc_")), key=lambda c: int(c[4:]))
-    return np.array([[float(row[c]) for c in columns] for row in rows if all(row[c] for c in columns)])
+def print_table(title: str, curves: Accuracies, horizons: Sequence[int], networks: int, replays: int) -> None:
+    """Prints a table for every order of a file's networks; of each, all rules decide over the same draws."""
+    for order, better in ORDERS.items():
+        click.echo(f"\n{title}, {len(curves)} networks, {order}\n")
+        click.echo(f"| rule |{''.join(f' {horizon} epochs |' for horizon in horizons)}")
+        click.echo(f"| --- |{' --- |' * len(horizons)}")
+        rng = np.random.default_rng(1)
+        samples = [
+            (horizon, [drawn(curves[:, horizon - 1], networks, better, rng) for _ in range(replays)])
+            for horizon in horizons
+        ]
+        for name, rule in RULES.items():
+            cells = (
+                cell([replay(curves[sample, :horizon], rule) for sample in of_horizon])
+                for horizon, of_horizon in samples
+            )
+            click.echo(f"| {name} | {' | '.join(cells)} |")
 
 
 @click.command()
-@click.argument("tables", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--replays", default=300, show_default=True)
-@click.option("--networks", default=60, show_default=True, help="In every replay.")
-def main(tables: tuple[Path, ...], replays: int, networks: int) -> None:
-    """Prints a line for every table, length of training and rule."""
-    heads = ("best stopped", "epochs spent", "rank corr.")
-    click.echo(f"{'table':<18} {'epochs':>6}  {'rule':<20}" + "".join(f" {head:>12}" for head in heads))
-    for table in tables:
-        curves = read_curves(table)
-        for epochs in (horizon for horizon in HORIZONS if horizon <= curves.shape[1]):
-            for name, settings in RULES.items():
-                config = EvaluationConfig.model_validate({"epochs": epochs} | settings)
-                rng = np.random.default_rng(1)
-                chosen = (rng.choice(len(curves), networks, replace=False) for _ in range(replays))
-                done = [replay(curves[sample, :epochs], config) for sample in chosen]
-                killed = statistics.mean(r.killed_best for r in done)
-                spent = statistics.mean(r.spent for r in done)
-                correlation = statistics.mean(r.correlation for r in done)
-                stem = table.name.split(".")[0]
-                click.echo(f"{stem:<18} {epochs:>6}  {name:<20} {killed:>12.1%} {spent:>12.1%} {correlation:>12.3f}")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--replays", default=300, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--networks", default=42, show_default=True, type=click.IntRange(1 + sum(PHASES)), help="In every replay."
+)
+@click.option("--epochs", multiple=True, default=HORIZONS, show_default=True, type=click.IntRange(3))
+@click.option("--join", is_flag=True, help="The files are parts of one.")
+def main(files: tuple[Path, ...], replays: int, networks: int, epochs: tuple[int, ...], join: bool) -> None:
+    """Prints tables of Markdown for every file."""
+    tables = {file.name.split(".")[0]: read_curves(file) for file in files}
+    if join:
+        tables = {"all files": np.concatenate(list(tables.values()))}
+    for title, curves in tables.items():
+        horizons = [horizon for horizon in epochs if horizon <= curves.shape[1]]
+        if len(curves) < networks or not horizons:
+            raise click.ClickException(
+                f"{title} must have the curves of at least {networks} networks over {min(epochs)} epochs, got "
+                f"{len(curves)} over {curves.shape[1]}; choose fewer (--networks, --epochs), or --join files"
+            )
+        print_table(title, curves, horizons, networks, replays)
 
 
 if __name__ == "__main__":

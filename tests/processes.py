@@ -28,6 +28,22 @@ full_train: {{epochs: 4, finalists: 1}}
 execution: {{checkpoint_s: 0}}
 optuna: {{storage: sqlite:///books.db}}
 """
+# Four candidates in an iteration, of which some climb to the rungs 3 and 5, a round each.
+CLIMBING = """
+name: {name}
+seed: {seed}
+dataset: {{name: digits, train_limit: 200}}
+space: {{depth: 2, skip_rate: 0.2, operations: [sep3x3_32, max_pool3x3, dropout, identity]}}
+evaluation:
+  epochs: 5
+  batch_size: 32
+  stopping: ladder
+  ladder: {{share: 0.65, hold: 1.0}}
+  augmentation: {{shift: 0}}
+colony: {{size: 4, iterations: {iterations}}}
+execution: {{workers: 2, checkpoint_s: 0}}
+optuna: {{storage: sqlite:///books.db}}
+"""
 SPHERE = """
 name: {name}
 seed: {seed}

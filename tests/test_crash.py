@@ -16,7 +16,7 @@ from hivenas.core.records import Direction
 from hivenas.storage import read_ledger
 from tests.crash import Trigger, harass, harass_until, live
 from tests.outcome import SUMMARY, Outcome, differences, outcome, table
-from tests.processes import ROOT, SPHERE, TRAINING, Place
+from tests.processes import CLIMBING, ROOT, SPHERE, TRAINING, Place
 
 pytestmark = [pytest.mark.keras, pytest.mark.process, pytest.mark.slow]
 
@@ -79,6 +79,21 @@ def test_a_search_that_trains_is_killed_and_ends_as_if_it_had_not_been(
         assert not differences(outcome(place), tiny), lives
         killed_so_far += sum(life.killed for life in lives)
     assert killed_so_far == TRAINING_KILLS
+
+
+def test_a_search_with_a_ladder_is_killed_between_its_rungs_and_ends_as_if_it_had_not_been(
+    tmp_path: Path, template: Path
+) -> None:
+    """Two workers; once while two candidates are continued, and once in a continuation, with the driver alone."""
+    text = CLIMBING.format(name="climbing", seed=5, iterations=1) + "full_train: {enabled: false}"
+    whole = uninterrupted(tmp_path / "whole", text, template)
+    statuses = [row["status"] for row in whole["table"]]
+    assert statuses == ["paused"] * 6 + ["complete"]  # four first looks, two climbs, and one to the end
+    place = Place(tmp_path / "place", text)
+    place.share_store(template)
+    lives = harass(place, [Trigger("trial", 5), Trigger("checkpoint", 1, whole_group=False)])
+    assert lives[0].killed
+    assert not differences(outcome(place), whole), lives
 
 
 def test_weights_that_are_not_kept_go_and_nothing_else_though_kills_come_in_between(

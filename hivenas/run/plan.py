@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import tempfile
 from dataclasses import dataclass, replace
 
@@ -78,7 +77,7 @@ def plan(config: Config, objective: ObjectiveInterface | None = None) -> Plan:
     share = space.share_within(_GUARD_DRAWS, np.random.default_rng(0)) if space.bounded else None
     rungs = Rungs.of(config.evaluation) if config.evaluation.stopping == "ladder" else None
     if rungs:
-        epochs = math.ceil(rungs.budget(evaluations, over=True))
+        epochs = rungs.epochs(evaluations)
     else:
         epochs = evaluations * config.evaluation.epochs + config.evaluation.momentum_epochs * colony.iterations
     return Plan(

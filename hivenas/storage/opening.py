@@ -256,8 +256,9 @@ def _resume(config: Config, ledger: Ledger, state: SearchState | None, mirror: M
     if state.pruned and state.strategy and state.strategy["iteration"] < config.colony.iterations:
         raise ConfigError(
             f"the search in {folder.path} is finished and has given up weights that further iterations would start "
-            f"from (evaluation.momentum_epochs or inherit), got colony.iterations={config.colony.iterations} for "
-            f"{state.strategy['iteration']}; search anew with results.keep_weights: all (--overwrite, or --set name=…)"
+            "from (evaluation.momentum_epochs, inherit or stopping: ladder), got "
+            f"colony.iterations={config.colony.iterations} for {state.strategy['iteration']}; search anew with "
+            "results.keep_weights: all (--overwrite, or --set name=…)"
         )
     ledger.clear_old()
 

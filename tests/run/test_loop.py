@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from hivenas.config import Config, EvaluationConfig, from_mapping
+from hivenas.config import Config, EvaluationConfig, LadderConfig, from_mapping
 from hivenas.core.history import History, ranking
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Direction, Evaluation, Proposal, Trial
@@ -25,12 +25,15 @@ from hivenas.objectives.table import TableObjective
 from hivenas.run.callbacks import Callback
 from hivenas.run.loop import Search
 from hivenas.run.pages import SearchPages
+from hivenas.run.session import MirrorSync
 from hivenas.run.tracked import Tracking
 from hivenas.run.weights import Retention, WeightsKeeper
 from hivenas.storage import Ledger, Outbox, open_search, read_ledger
+from hivenas.storage.mirror import OptunaMirror
+from hivenas.storage.optuna_study import open_study
 from tests.colonies import ends_in_every_way, write_table
 from tests.executors import ThreadExecutor
-from tests.toy_objectives import TinyObjective
+from tests.toy_objectives import CurvedObjective, TinyObjective
 
 T = TypeVar("T")
 
@@ -103,6 +106,7 @@ def run(
     most_failures: int | None = None,
     make: Callable[[np.random.Generator], ObjectiveInterface] = lambda rng: Sphere(3, rng=rng),
     momentum_epochs: int = 0,
+    evaluation: EvaluationConfig | None = None,
     executor: TaskExecutor | None = None,
     keep: int | None = None,
     callbacks: Collection[Callback] = (),
@@ -117,7 +121,7 @@ def run(
     weights = WeightsKeeper(ledger, objective, Retention(keep, direction), tracker)
     tracking = Tracking(settings, ledger, objective, outbox, SearchPages(settings, objective, ledger), weights)
     Search(
-        make_strategy(objective, settings.colony, rng, EvaluationConfig(momentum_epochs=momentum_epochs)),
+        make_strategy(objective, settings.colony, rng, evaluation or EvaluationConfig(momentum_epochs=momentum_epochs)),
         objective,
         executor or SerialExecutor(),
         ledger,
@@ -361,6 +365,52 @@ def test_a_guided_search_that_was_killed_goes_on_to_the_same_records(
         assert len(ledger.trials) == stop_before
         run(ledger, killed, **settings)
         assert figures(ledger.trials) == expected
+
+
+class Keeping(CountingTracker):
+    """Has the saved states of other machines, and notes which are asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+
+    def fetch(self, run: str, path: str, folder: Path) -> bool:
+        self.fetched.append(path.removeprefix("weights/"))
+        return True
+
+
+@pytest.mark.slow
+def test_a_ladder_goes_on_in_another_folder_from_optunas_books_alone(tmp_path: Path) -> None:
+    """In the first iteration there are 7 first looks, then 7, 3 and 1 continuations: all is decided by their curves."""
+    rules = EvaluationConfig(epochs=10, stopping="ladder", ladder=LadderConfig(share=0.5, hold=1.0))
+
+    def searched(folder: str, *, resume: bool = False, stop_before: int = -1) -> tuple[list[Trial], Keeping]:
+        books = {"optuna": {"storage": f"sqlite:///{tmp_path}/{'whole' if folder == 'whole' else 'books'}.db"}}
+        asked = {"name": "climb", "colony": {"iterations": 2}, "results": {"dir": str(tmp_path / folder)}, **books}
+        settings, tracker = from_mapping(asked), Keeping()
+        mirror = OptunaMirror(open_study(settings, CurvedObjective(np.random.default_rng(1), 10).describe()))
+        with open_search(settings, 1, resume=resume, mirror=mirror) as ledger:
+            run(
+                ledger,
+                settings,
+                make=lambda rng: CurvedObjective(rng, 10),
+                evaluation=rules,
+                tracker=tracker,
+                callbacks=[MirrorSync(ledger, mirror)],
+                stop_before=stop_before,
+            )
+            return list(ledger.trials), tracker
+
+    whole, _ = searched("whole")
+    assert [trial.phase for trial in whole[:18]] == ["evaluate"] * 7 + ["momentum"] * 11
+    assert any(trial.status == "complete" for trial in whole)
+    with pytest.raises(KeyboardInterrupt):
+        searched("here", stop_before=15)
+    resumed, tracker = searched("there", resume=True)
+    assert figures(resumed) == figures(whole)
+    assert [trial.accuracies() for trial in resumed] == [trial.accuracies() for trial in whole]
+    # Two climbs of the second round are left, whose first states lie in the other folder.
+    assert tracker.fetched[:2] == [trial.proposal.weights_filename for trial in whole[15:17]]
 
 
 def test_the_next_phase_does_not_wait_for_the_flights_of_an_overlap(tmp_path: Path) -> None:

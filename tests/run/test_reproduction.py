@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import shutil
@@ -46,19 +47,43 @@ SEARCH: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
-def trials(store_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Trial]]:
+# Two first looks, two climbs to the third epoch, and one from there to the end.
+CLIMBING: dict[str, Any] = {
+    **SEARCH,
+    "name": "climbing",
+    "evaluation": {"epochs": 5, "batch_size": 32, "stopping": "ladder", "ladder": {"share": 0.8}},
+    "colony": {"size": 2, "iterations": 1},
+    "full_train": {"enabled": False},
+    "execution": {"kind": "serial"},
+}
+
+
+@contextlib.contextmanager
+def searched(store_uri: str, folder: Path, asked: dict[str, Any]) -> Iterator[list[Trial]]:
     """The records of a search whose results folder is gone."""
-    folder = tmp_path_factory.mktemp("again")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("MLFLOW_TRACKING_URI", store_uri)
         patch.delenv("MLFLOW_RUN_ID", raising=False)
         mlflow.set_tracking_uri(store_uri)
-        finished = api.search(SEARCH | {"results": {"dir": str(folder / "results")}}, progress=False)
+        finished = api.search(asked | {"results": {"dir": str(folder / "results")}}, progress=False)
         shutil.rmtree(folder / "results")
         yield list(finished.trials)
         mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture(scope="module")
+def trials(store_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Trial]]:
+    """A search with all that its candidates may have had."""
+    with searched(store_uri, tmp_path_factory.mktemp("again"), SEARCH) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def climbed(store_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Trial]]:
+    """A search whose candidates have climbed a ladder."""
+    with searched(store_uri, tmp_path_factory.mktemp("climbing"), CLIMBING) as found:
+        yield found
 
 
 def chosen(trials: list[Trial], kind: str) -> str:
@@ -82,6 +107,19 @@ def test_a_run_is_trained_again_to_the_last_bit(store: str, trials: list[Trial],
     assert reproduction.environment == []
     assert [figures.epoch for figures in reproduction.history] == [f.epoch for f in reproduction.recipe.history]
     assert len(reproduction.history) >= 1
+
+
+@pytest.mark.parametrize(
+    ("index", "status", "epochs"), [(0, "paused", [1, 2]), (2, "paused", [3]), (4, "complete", [4, 5])]
+)
+def test_a_paused_training_and_its_continuations_are_made_again_to_the_last_bit(
+    store: str, climbed: list[Trial], index: int, status: str, epochs: list[int]
+) -> None:
+    assert climbed[index].status == status
+    reproduction = api.reproduce(climbed[index].run_id)
+    assert reproduction.figures == []
+    assert [figures.epoch for figures in reproduction.history] == epochs
+    assert list(reproduction.history) == list(climbed[index].evaluation.history)
 
 
 def test_what_differs_is_said_and_so_is_what_may_be_why(store: str, trials: list[Trial], tmp_path: Path) -> None:

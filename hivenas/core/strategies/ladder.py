@@ -65,6 +65,11 @@ class Rungs:
         """Epochs that may have been spent on so many candidates; `over` once the last iteration is."""
         return (1.0 if over else self.hold) * self.share * self.last * candidates
 
+    def epochs(self, candidates: int) -> int:
+        """Epochs that so many candidates are trained in all: never less than first looks and one complete training."""
+        least = candidates * self.first + self.last - self.first
+        return max(math.ceil(self.budget(candidates, over=True)), least)
+
 
 class Ladder(Continuations):
     """Knows the curves of a search's candidates, says who goes on, and what accuracy each will probably end with.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hivenas.config import EvaluationConfig
-from hivenas.core.records import EpochFigures, Evaluation
+from hivenas.core.records import EpochFigures, Evaluation, Status
 from hivenas.core.strategies.ladder import Ladder, Rungs
 from hivenas.errors import ConfigError
 
@@ -27,7 +27,7 @@ def trained(curves: Curves, name: str, first: int, before: int, age: int) -> Eva
     """The evaluation of a candidate that has gone from one age to another."""
     curve, total = curves[name], len(curves[name])
     figures = tuple(EpochFigures(epoch, 1.0, 0.5, 1.0, curve[epoch - 1]) for epoch in range(before + 1, age + 1))
-    status = "complete" if age == total else "paused"
+    status: Status = "complete" if age == total else "paused"
     return Evaluation(name, status, curve[age - 1], epochs=first, momentum_epochs=age - first, history=figures)
 
 
@@ -120,6 +120,12 @@ def test_it_is_the_rule_that_was_measured(epochs: int, seed: int, share: float, 
                 known[name] = climbed.take(trained(curves, name, climbed.until, age, age + more))
     assert {name: e.age for name, e in known.items()} == ages_by_the_book(curves, phases, epochs, share, hold)
     assert any(e.status == "complete" for e in known.values())
+    assert sum(e.age for e in known.values()) <= climbed.rungs.epochs(len(curves))
+
+
+def test_the_epochs_of_a_search_are_its_share_or_first_looks_and_one_training() -> None:
+    assert Rungs.of(config(20)).epochs(42) == 294
+    assert Rungs.of(config(5)).epochs(42) == 42 * 2 + 3  # the share would be 74
 
 
 def test_what_is_told_of_a_paused_candidate_is_its_best_accuracy_and_what_others_gained_above_it() -> None:

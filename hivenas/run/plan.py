@@ -62,7 +62,7 @@ def plan(config: Config, objective: ObjectiveInterface | None = None) -> Plan:
             cannot.
     """
     colony = config.colony
-    evaluations = colony.size * colony.iterations
+    evaluations = config.evaluations
     check_inputs(config)
     made = objective or make_objective(config, np.random.default_rng(0))
     info = made.describe()
@@ -72,7 +72,7 @@ def plan(config: Config, objective: ObjectiveInterface | None = None) -> Plan:
         )
     space = NASInterface.from_config(config, tracker=NullTracker()).search_space
     share = space.share_within(_GUARD_DRAWS, np.random.default_rng(0)) if space.bounded else None
-    momentum = config.evaluation.momentum_epochs * colony.iterations
+    momentum = config.evaluation.momentum_epochs * -(-evaluations // colony.size)
     return Plan(
         space_size=info.size,
         evaluations=evaluations,

@@ -238,6 +238,7 @@ def test_check_prints_the_resolved_configuration_and_the_plan(tmp_path: Path) ->
         "employee_ratio": 0.44,
         "abandonment_limit": 3,
         "iterations": 3,
+        "patience": None,
         "overlap": 0,
     }
     assert "# space:        600 architectures" in result.output

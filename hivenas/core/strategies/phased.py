@@ -65,6 +65,7 @@ class PhasedStrategy(ABC):
         self._config = config
         self._rng = rng
         self._momentum_epochs = momentum_epochs
+        self._iterations = config.iterations
         self.iteration = 0
         self.reused = 0
         self._overlap = config.overlap if self.overlaps else 0
@@ -107,7 +108,7 @@ class PhasedStrategy(ABC):
     @property
     def is_done(self) -> bool:
         """True once every iteration has been planned, and told."""
-        return self.iteration >= self._config.iterations and not self._untold()
+        return self.iteration >= self._iterations and not self._untold()
 
     @property
     def evaluations(self) -> int:
@@ -133,7 +134,7 @@ class PhasedStrategy(ABC):
 
         Beside those of the current phase they are the ones of the phase before for which it did not wait.
         """
-        while self._is_due() and self.iteration < self._config.iterations:
+        while self._is_due() and self.iteration < self._iterations:
             flights = self._plan_momentum() if self._phase == MOMENTUM else self._plan()
             proposed = sum(flight.proposal is not None for flight in flights)
             if not proposed:
@@ -162,6 +163,17 @@ class PhasedStrategy(ABC):
         self._told += evaluations
         self._settle()
 
+    def conclude(self) -> None:
+        """Plans no further phase of the search, and forgets proposals that are not told yet; see `Concluding`."""
+        if self.iteration >= self._iterations:
+            return
+        while self._in_flight and self._untold():
+            self._in_flight.pop()
+        self._late = 0
+        self._settle()
+        self._learn_reused()
+        self._iterations = self.iteration
+
     # -- the saved state -----------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
@@ -181,6 +193,7 @@ class PhasedStrategy(ABC):
             "flights": [flight.to_json() for flight in self._in_flight],
             "late": self._late,
             "rng": self._rng.bit_generator.state,
+            **({} if self._iterations == self._config.iterations else {"iterations": self._iterations}),
             **self._own_state(),
         }
 
@@ -198,6 +211,7 @@ class PhasedStrategy(ABC):
         self._check_state(state)
         self._take_state(state)
         self.iteration = state["iteration"]
+        self._iterations = state.get("iterations", self._config.iterations)
         self._learned = state["evaluations"]
         self.reused = state["reused"]
         self._phase = state["phase"]

@@ -53,6 +53,8 @@ def of_search(result: SearchResult) -> Outcome:
         line += f", best {figure(best)} {short(best.encoded)}"
     if result.test_accuracy is not None:
         line += f", {_model_line(result.test_accuracy, result.model_uri)}"
+    if result.budget:
+        line += f", {result.budget} spent"
     if result.waiting:
         line += f", {result.waiting} records wait for hivenas sync"
     counts = {name: getattr(summary, name) for name in ("evaluations", "epochs", "failed", "reused", "seconds")}

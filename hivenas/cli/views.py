@@ -118,14 +118,11 @@ class Terminal(View):
 
     def on_start(self, search: RunningSearch) -> None:
         """Shows how much there is to do."""
-        from hivenas.reports.text import duration
-
         self._search = search
         self._planned = search.planned
         self._done = sum(trial.phase == "evaluate" for trial in search.trials)
         rest = f", {self._done} of them recorded before" if self._done else ""
-        limit = f", in {duration(search.time_limit[1])} with the full training" if search.time_limit else ""
-        self.note(f"searching: {self._planned} evaluations at the most{rest}{limit}")
+        self.note(f"searching: {self._planned} evaluations at the most{rest}")
         if self._live:
             self._live.on_start(search)
 

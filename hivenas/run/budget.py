@@ -28,6 +28,7 @@ from hivenas.run.full_plan import (
     worker_seconds,
 )
 from hivenas.storage import SearchState, Settled, Spent
+from hivenas.storage.limits import limit_told, spent_told
 
 _LATEST = 10  # evaluations, by which those to come are judged: networks of a search grow
 
@@ -100,6 +101,14 @@ class Limits:
         self._trained_s = 0.0
         self._recent: deque[float] = deque(maxlen=_LATEST)
         self._began = meter.spent
+
+    def say(self) -> None:
+        """Says what the limits are, and what of them earlier processes have spent."""
+        told = " or ".join(limit_told(key, limit) for key, limit in self.limits.items())
+        before = spent_told(self._began, times(self.limits), 0) if self._began.wall >= 1 else ""
+        if told:
+            rest = f"; {before} is spent already" if before else ""
+            logger.info("the search ends after %s, if not before%s", told, rest)
 
     @property
     def spent(self) -> Spent:

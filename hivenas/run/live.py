@@ -134,7 +134,9 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
 
     def _drawn(self) -> RenderableType:
         if self._training:
-            return _cut(f"{self._training}{self._place} · {_clock(time.monotonic() - self._since)}")
+            limit = self._time_limit()
+            spent = f" · {_clock(limit[0])} of {_clock(limit[1])} spent" if limit else ""
+            return _cut(f"{self._training}{self._place} · {_clock(time.monotonic() - self._since)}{spent}")
         if not self._planned:
             return Text("")
         lines: list[RenderableType] = [self._head()]

@@ -236,7 +236,7 @@ class Search:
         if limits is None or not limits.limits:
             return False
         before = limits.ending
-        if before and (before.is_final or self._told <= before.after):
+        if before and (before.is_final or self._told <= before.after + 1):
             return False
         begun = sum(each.trial is not None or bool(each.future and _has_begun(each.future)) for each in pending)
         key = limits.due(self.best, self._strategy.state()["iteration"], begun, at_end=before is not None)

@@ -250,16 +250,19 @@ class Session:
             self.config, self.ledger, objective=self.objective, outbox=self.outbox, pages=self.pages, weights=weights
         )
         mirror = [MirrorSync(self.ledger, self.mirror)] if self.mirror else []
+        limits = self._limits()
+        limits.say()
         Search(
             strategy,
             self.objective,
             executor=self.executor,
             ledger=self.ledger,
             callbacks=[weights, tracking, *mirror, *self.callbacks],
-            limits=self._limits(),
+            limits=limits,
         ).run()
 
     def _limits(self) -> Limits:
+        """A count of what the search has spent, that takes its trials from the first on."""
         return Limits(self.config, self.info, self.ledger.state, self.meter)
 
     def _settled(self) -> Settled | None:

@@ -90,7 +90,8 @@ def limit_told(key: str, limit: float) -> str:
     if key == "wall":
         whole = next((unit for unit in ((3600, "h"), (60, "min")) if limit % unit[0] == 0), None)
         return f"{limit / whole[0]:g} {whole[1]}" if whole else duration(limit)
-    return f"{limit:,.0f} {'iterations' if key == 'patience' else key}"
+    what = "iteration" if key == "patience" else "evaluation"
+    return f"{limit:,.0f} {what}{'s' if limit != 1 else ''}"
 
 
 def spent_told(spent: Spent, limits: Mapping[str, float], evaluations: int) -> str:

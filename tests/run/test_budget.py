@@ -61,6 +61,7 @@ def search(
     executor: TaskExecutor | None = None,
     callbacks: tuple[Callback, ...] = (),
     make: Callable[..., Any] = lambda rng: Sphere(3, rng=rng),
+    wrap: Callable[[Any], Any] = lambda strategy: strategy,
 ) -> Ledger:
     """Searches, each evaluation by its time; returns the ledger, closed."""
     clock = time or Time()
@@ -77,7 +78,7 @@ def search(
     with open_search(config, 1, resume=resume) as ledger:
         meter = Meter(ledger.state.spent, clock=clock, cpu_clock=clock)
         limits = Limits(config, objective.describe(), ledger.state, meter)
-        strategy = make_strategy(objective, config.colony, rng)
+        strategy = wrap(make_strategy(objective, config.colony, rng))
         Search(strategy, objective, executor or SerialExecutor(), ledger, callbacks, limits=limits).run()
     return ledger
 
@@ -244,61 +245,58 @@ def test_a_smaller_budget_ends_a_resumed_search_at_once(tmp_path: Path, whole: l
 
 
 class Finishing:
-    """A strategy whose last rounds continue the best two of what was told, when it is told that this was all."""
+    """A strategy that continues the best two of what it was told, when it is told that this was all."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
-        self._rounds: list[Proposal] | None = None
-        self._left = 0
-        self._names: list[tuple[float, Any]] = []
+        self._known: list[Evaluation] = []
+        self._rounds: list[Proposal] = []
+        self._is_concluded = False
 
     def ask(self) -> list[Proposal]:
-        proposals: list[Proposal] = self._inner.ask()
-        return proposals if self._rounds is None else self._rounds[len(self._rounds) - self._left :]
+        asked: list[Proposal] = self._rounds if self._is_concluded else self._inner.ask()
+        return asked
 
     def tell(self, evaluations: list[Evaluation]) -> None:
-        if self._rounds is not None:
-            self._left -= len(evaluations)
+        if self._is_concluded:
+            self._rounds = self._rounds[len(evaluations) :]
             return
-        self._names += [(each.fitness, each.candidate) for each in evaluations]
+        self._known += evaluations
         self._inner.tell(evaluations)
 
     def conclude(self) -> None:
-        if self._rounds is not None:
+        if self._is_concluded:
             return
         self._inner.conclude()
-        best = sorted(self._names)[:2]
-        first = self._inner.evaluations
+        self._is_concluded = True
+        best = sorted(self._known, key=lambda each: -each.fitness)[:2]
         self._rounds = [
-            Proposal(first + i, 9, "bee", i, name, momentum_epochs=1, weights_filename="x")
-            for i, (_, name) in enumerate(best)
+            Proposal(
+                len(self._known) + i, 9, "bee", i, each.candidate, momentum_epochs=1, weights_filename=each.filename
+            )
+            for i, each in enumerate(best)
         ]
-        self._left = 2
 
     def state(self) -> dict[str, Any]:
-        return self._inner.state() | {"evaluations": len(self._names)}
+        state: dict[str, Any] = self._inner.state()
+        return state
 
 
-def test_what_a_strategy_does_at_the_end_is_done_and_ends_too_where_there_is_no_time(tmp_path: Path) -> None:
-    counts = {}
-    for minutes in (1.0, 10.0):
-        config = settings(tmp_path / f"{minutes}", f"budget.minutes={minutes}", "budget.evaluations=8")
-        clock, rng = Time(), np.random.default_rng(3)
-        objective = Sphere(3, rng=rng)
-
-        def timed(proposal: Proposal, clock: Time = clock) -> Evaluation:
-            clock.now += 7.0
-            return Evaluation(proposal.candidate, "complete", float(sum(x * x for x in proposal.candidate)))  # type: ignore[arg-type,misc]
-
-        objective.run = timed  # type: ignore[method-assign]
-        with open_search(config, 1) as ledger:
-            limits = Limits(config, objective.describe(), ledger.state, Meter(Spent(), clock=clock))
-            strategy: Any = Finishing(make_strategy(objective, config.colony, rng))
-            Search(strategy, objective, SerialExecutor(), ledger, limits=limits).run()
-        counts[minutes] = [trial.phase for trial in ledger.trials], ledger.state.ending
-    told = ["evaluate"] * 8
-    assert counts[10.0] == ([*told, "momentum", "momentum"], Ending(key="evaluations", limit=8.0, after=7))
-    assert counts[1.0] == ([*told, "momentum"], Ending(key="wall", limit=60.0, after=8, is_final=True))
+@pytest.mark.parametrize(
+    ("minutes", "rounds", "ending"),
+    [
+        (10.0, 2, Ending(key="evaluations", limit=8.0, after=7)),
+        (1.1, 1, Ending(key="wall", limit=66.0, after=8, is_final=True)),
+    ],
+)
+def test_what_a_strategy_does_at_the_end_is_done_but_for_what_there_is_no_time_for(
+    tmp_path: Path, minutes: float, rounds: int, ending: Ending
+) -> None:
+    limits = (f"budget.minutes={minutes}", "budget.evaluations=8")
+    config = settings(tmp_path, *limits, "colony.kind=guided", objective="custom")
+    ledger = search(config, takes=7.0, make=TinyObjective, wrap=Finishing)
+    assert [trial.phase for trial in ledger.trials] == ["evaluate"] * 8 + ["momentum"] * rounds
+    assert ledger.state.ending == ending
 
 
 def test_a_concluded_strategy_plans_no_more_and_goes_on_without_the_mark(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class Meter:
         clock: Clock = time.monotonic,
         cpu_clock: Clock = own_cpu,
     ) -> None:
-        self._before = before
+        self.before = before
         self._executor = executor
         self._clock, self._cpu_clock = clock, cpu_clock
         self._since = clock(), cpu_clock()
@@ -69,7 +69,7 @@ class Meter:
         """All of it, by now. A worker's processor time is known when a task of it has ended."""
         wall, cpu = self._clock() - self._since[0], self._cpu_clock() - self._since[1]
         cpu += self._executor.cpu_seconds() if self._executor else 0.0
-        return Spent(wall=self._before.wall + wall, cpu=self._before.cpu + max(0.0, cpu))
+        return Spent(wall=self.before.wall + wall, cpu=self.before.cpu + max(0.0, cpu))
 
 
 class Limits:
@@ -105,7 +105,7 @@ class Limits:
     def say(self) -> None:
         """Says what the limits are, and what of them earlier processes have spent."""
         told = " or ".join(limit_told(key, limit) for key, limit in self.limits.items())
-        before = spent_told(self._began, times(self.limits), 0) if self._began.wall >= 1 else ""
+        before = spent_told(self._meter.before, times(self.limits), 0) if self._meter.before.wall else ""
         if told:
             rest = f"; {before} is spent already" if before else ""
             logger.info("the search ends after %s, if not before%s", told, rest)
@@ -207,19 +207,21 @@ class Limits:
             return lambda plan: share * worker_seconds(plan, timings)
         return functools.partial(wall_seconds, timings=timings, workers=self._workers)
 
-    def settle(self, ranked: Sequence[str]) -> Settled | None:
-        """The full training for which there is room; what is left out of the configured one is said.
+    def settle(self, trials: Sequence[Trial]) -> Settled | None:
+        """The full training for which there is room at the end; what is left out of the configured one is said.
 
         Args:
-            ranked: the candidates, best first.
+            trials: all of the search, of which none was taken.
 
         Returns:
-            None where no budget of time limits it.
+            None where no budget of time limits it, and where there is no full training.
         """
-        if not times(self.limits):
-            return None
         configured = plan = self._config.full_train
-        timings = self._timings.of_best(ranked, plan.finalists)
+        if not times(self.limits) or not self._info.trains or not plan.enabled:
+            return None
+        for trial in trials:
+            self.take(trial, is_new=False)
+        timings = self._best()
         spent, least = self._meter.spent, self._config.evaluation.epochs
         for key, limit in times(self.limits).items():
             seconds, room = self._seconds(key, timings), limit - getattr(spent, key)

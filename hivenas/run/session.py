@@ -221,9 +221,9 @@ class Session:
         elif not is_settled(self.config, self.ledger.state):
             self.ledger.save(settled=self._settled())
         message = self._train(data) if self._trains() else None
-        self.ledger.save(spent=self.meter.spent)
         if message:
             self.sent += self.outbox.send(force=True)  # so that the report can say where the model is
+        self.ledger.save(spent=self.meter.spent)
         closing = self._closing("FINISHED", message, weights)
         with self.ledger.transaction():
             self.outbox.post(Message(closing=closing))
@@ -266,13 +266,7 @@ class Session:
         return Limits(self.config, self.info, self.ledger.state, self.meter)
 
     def _settled(self) -> Settled | None:
-        """The full training for which the budget has room, before any of it is trained; None where it has no say."""
-        if not self._trains():
-            return None
-        limits = self._limits()
-        for trial in self.ledger.trials:
-            limits.take(trial, is_new=False)
-        return limits.settle([trial.encoded for trial in ranking(self.ledger.trials, self.info.direction)])
+        return self._limits().settle(self.ledger.trials)
 
     @property
     def _final(self) -> Config:

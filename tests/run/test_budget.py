@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -380,15 +379,17 @@ def test_an_epoch_is_measured_without_the_start_and_a_continuation_has_none() ->
     assert timings.of_best("c", 2) == []
 
 
+def trained() -> list[Trial]:
+    """Three candidates, the last the best, of 8 epochs of a second each."""
+    curve = dict.fromkeys(range(1, 9), 0.5)
+    return [trial(i, 0.5 + i / 10, f"{i}", curve=curve, seconds=8.0, epoch_s=1.0) for i in range(3)]
+
+
 def limits_of(minutes: float, spent: float, *overrides: str) -> Limits:
-    """Of a search that trains, in which three candidates took 8 epochs of a second each."""
+    """Of a search that trains."""
     config = from_mapping({"budget": {"minutes": minutes}, "evaluation": {"epochs": 8}}, overrides)
-    meter = Meter(Spent(wall=spent, cpu=spent), clock=itertools.repeat(0.0).__next__, cpu_clock=lambda: 0.0)
-    limits = Limits(config, ObjectiveInfo(direction=Direction.MAXIMIZE, trains=True), SearchState(), meter)
-    for index in range(3):
-        curve = dict.fromkeys(range(1, 9), 0.5)
-        limits.take(trial(index, 0.5 + index / 10, f"{index}", curve=curve, seconds=8.0, epoch_s=1.0))
-    return limits
+    meter = Meter(Spent(wall=spent, cpu=spent), clock=lambda: 0.0, cpu_clock=lambda: 0.0)
+    return Limits(config, ObjectiveInfo(direction=Direction.MAXIMIZE, trains=True), SearchState(), meter)
 
 
 @pytest.mark.parametrize(
@@ -405,9 +406,11 @@ def limits_of(minutes: float, spent: float, *overrides: str) -> Limits:
     ],
 )
 def test_the_full_training_is_kept_back_from_the_budget(minutes: float, spent: float, begun: int, ends: bool) -> None:
-    limits = limits_of(minutes, spent)
-    assert limits.due(trial(0), 0, begun) == ("wall" if ends else "")
-    assert limits_of(minutes, spent, "full_train.enabled=false").due(trial(0), 0, begun) == ""
+    for enabled in (True, False):
+        limits = limits_of(minutes, spent, f"full_train.enabled={enabled}".lower())
+        for each in trained():
+            limits.take(each)
+        assert limits.due(trial(0), 0, begun) == ("wall" if ends and enabled else "")
 
 
 @pytest.mark.parametrize(
@@ -416,11 +419,12 @@ def test_the_full_training_is_kept_back_from_the_budget(minutes: float, spent: f
 def test_what_is_left_when_the_search_has_ended_decides_on_the_full_training(
     spent: float, finalists: int, epochs: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settled = limits_of(10, spent).settle(["2", "1", "0"])
+    settled = limits_of(10, spent).settle(trained())
     assert settled is not None
     assert (settled.finalists, settled.epochs, settled.wanted) == (finalists, epochs, (3, 1, 50, False))
     assert bool(caplog.records) == bool(settled.told) == (spent > 100)
-    assert limits_of(10, 0, "budget.minutes=null").settle(["2"]) is None
+    assert limits_of(10, 0, "budget.minutes=null").settle(trained()) is None
+    assert limits_of(10, 0, "full_train.enabled=false").settle(trained()) is None
 
 
 def test_processor_time_is_that_of_this_process_and_of_the_workers() -> None:

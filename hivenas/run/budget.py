@@ -105,6 +105,7 @@ class Limits:
     def say(self) -> None:
         """Says what the limits are, and what of them earlier processes have spent."""
         told = " or ".join(limit_told(key, limit) for key, limit in self.limits.items())
+        told += " without a better best" if "patience" in self.limits else ""  # the last of them
         before = spent_told(self._meter.before, times(self.limits), 0) if self._meter.before.wall else ""
         if told:
             rest = f"; {before} is spent already" if before else ""

@@ -86,7 +86,7 @@ ENDINGS: Mapping[str, str] = {
 def limit_told(key: str, limit: float) -> str:
     """A limit for people, such as 10 min or 40 evaluations."""
     if key == "cpu":
-        return f"{limit / 3600:g} CPU hours"
+        return f"{limit / 3600:g} CPU hour{'s' if limit != 3600 else ''}"
     if key == "wall":
         whole = next((unit for unit in ((3600, "h"), (60, "min")) if limit % unit[0] == 0), None)
         return f"{limit / whole[0]:g} {whole[1]}" if whole else duration(limit)

@@ -221,7 +221,7 @@ def test_check_says_the_limits_and_which_is_reached_first(tmp_path: Path) -> Non
     assert "# budget:       90 min or 105 evaluations, whichever ends first\n" in output
     assert "# patience:     3 iterations without a better best end the search\n" in output
     fewer = invoke("check", "--config", file, "--set", "budget={cpu_hours: 1, evaluations: 20}").output
-    assert "# evaluations:  20 at the most\n# budget:       1 CPU hours or 20 evaluations, whichever" in fewer
+    assert "# evaluations:  20 at the most\n# budget:       1 CPU hour or 20 evaluations, whichever" in fewer
     assert "# budget" not in invoke("check", "--config", write(tmp_path, "objective: sphere_min\n")).output
 
 

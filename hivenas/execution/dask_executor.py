@@ -85,7 +85,6 @@ class DaskExecutor(TaskExecutor):
         future: Future[T] = Future()
         self._waiting.add(remote)
         remote.add_done_callback(functools.partial(self._arrived, future))
-        future.add_done_callback(functools.partial(self._given_up, remote))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -144,12 +143,6 @@ class DaskExecutor(TaskExecutor):
         while len(self._contents) > _CONTENTS:
             self._contents.popitem(last=False)
         return state
-
-    def _given_up(self, remote: DaskFuture[Any], future: Future[Any]) -> None:
-        """Takes a task back that nobody waits for any more, so that the cluster is free for others."""
-        if future.cancelled() and not self._stopped and not remote.done():
-            with contextlib.suppress(Exception):  # the scheduler may be away, which is said elsewhere
-                remote.cancel()
 
     def _arrived(self, future: Future[Any], remote: DaskFuture[Any]) -> None:
         self._waiting.discard(remote)

@@ -37,7 +37,7 @@ def outcome(place: Place) -> Outcome:
     return {
         "table": [_without(row, CIRCUMSTANCES) for row in rows],
         "histories": {file.name: _history(file) for file in place.results.glob("training_history/*.json")},
-        "state": _without(json.loads((place.results / "state.json").read_text()), {"run_id", "uid"}),
+        "state": _without(json.loads((place.results / "state.json").read_text()), {"run_id", "uid", "spent"}),
         "weights": {file.name: _h5_digest(file) for file in place.results.glob("weights/*.h5")},
         "files": sorted(str(file.relative_to(place.results)) for file in place.results.rglob("*") if file.is_file()),
         "mlflow": tracked(place, rows),

@@ -18,6 +18,7 @@ class Running:
 
     name = "running"
     direction = Direction.MAXIMIZE
+    time_limit: tuple[float, float] | None = None
 
     def __init__(self, planned: int, trials: Iterable[Trial] = ()) -> None:
         self.planned = planned

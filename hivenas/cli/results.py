@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,8 @@ def of_search(result: SearchResult) -> Outcome:
         line += f", best {figure(best)} {short(best.encoded)}"
     if result.test_accuracy is not None:
         line += f", {_model_line(result.test_accuracy, result.model_uri)}"
+    if result.budget:
+        line += f", {result.budget} spent"
     if result.waiting:
         line += f", {result.waiting} records wait for hivenas sync"
     counts = {name: getattr(summary, name) for name in ("evaluations", "epochs", "failed", "reused", "seconds")}
@@ -67,6 +69,9 @@ def of_search(result: SearchResult) -> Outcome:
         "model_uri": result.model_uri,
         "registered": result.registered,
         "finalists": [finalist_fields(each) for each in result.finalists],
+        "spent": asdict(result.spent),
+        "limits": dict(result.limits),
+        "ended": result.ended,
     }
     return Outcome(line, fields)
 
@@ -122,6 +127,7 @@ def of_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> Outcome:
         "share_built": plan.builds.share if plan.builds else None,
         "evaluations": plan.evaluations,
         "epochs": plan.epochs,
+        "limits": config.limits,
         "data": dict(data),
     }
     return Outcome(f"{config.name}: {work} at the most, in {size}", fields)
@@ -165,6 +171,8 @@ def print_search(given: Invocation, result: SearchResult) -> None:
         f"{summary.reused} reused, {summary.seconds:.0f} s of evaluation\n"
     )
     click.echo(as_text(fitted(table, shutil.get_terminal_size().columns) if sys.stdout.isatty() else table))
+    for line in filter(None, [result.budget and f"budget: {result.budget}", result.ended]):
+        click.echo(f"\n{line}")
     _print_trainings(result.finalists)
     if result.full_training:
         _print_model(result.full_training, result.model_uri, result.registered)
@@ -293,6 +301,32 @@ def _stopping(config: Config, plan: Plan) -> str:
     return f"{config.evaluation.stopping}, {epochs}"
 
 
+def _limits(config: Config) -> Iterator[str]:
+    """The budget and the patience, as far as they are known before anything is trained."""
+    from hivenas.storage.limits import limit_told
+
+    told = [limit_told(key, limit) for key, limit in config.budget.limits.items()]
+    planned = config.colony.size * config.colony.iterations
+    if told:
+        count = "" if config.evaluations < planned else f" or {planned:,} evaluations"
+        trained = config.objective == "nas" and config.full_train.enabled
+        then = ", of which at most half is kept for the full training" if trained else ""
+        yield f"budget:       {' or '.join(told)}{count}, whichever ends first{then}"
+    if config.colony.patience:
+        yield f"patience:     {config.colony.patience} iterations without a better best end the search"
+
+
+def _trainings(config: Config, plan: Plan) -> Iterator[str]:
+    """The epochs that are trained, where any are: of candidates, then of the full training."""
+    if plan.epochs:
+        yield f"epochs:       {plan.epochs:,} at the most"
+        yield f"stopping:     {_stopping(config, plan)}"
+    if plan.epochs and config.evaluation.momentum_epochs and not plan.rungs:
+        yield f"momentum:     {config.evaluation.momentum_epochs} of them in every iteration"
+    if plan.epochs and config.full_train.enabled:
+        yield f"then:         {_full_epochs(config)} of full training"
+
+
 def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
     """Prints a configuration with its defaults, its data, and what a search would do."""
     from hivenas.core.nas.data.memory import WorkerMemory
@@ -316,14 +350,10 @@ def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
         click.echo(f"# builds:       {plan.builds}")
     click.echo(f"# {_proposers(config, plan)}")
     click.echo(f"# evaluations:  {plan.evaluations:,} at the most")
-    if plan.epochs:
-        click.echo(f"# epochs:       {plan.epochs:,} at the most")
-    if plan.epochs:
-        click.echo(f"# stopping:     {_stopping(config, plan)}")
-    if plan.epochs and config.evaluation.momentum_epochs and not plan.rungs:
-        click.echo(f"# momentum:     {config.evaluation.momentum_epochs} of them in every iteration")
-    if plan.epochs and config.full_train.enabled:
-        click.echo(f"# then:         {_full_epochs(config)} of full training")
+    for line in _limits(config):
+        click.echo(f"# {line}")
+    for line in _trainings(config, plan):
+        click.echo(f"# {line}")
     if data:
         click.echo(f"# memory:       {WorkerMemory.of(data)}")
     click.echo(f"# results:      {config.results.dir}/{config.name}/")

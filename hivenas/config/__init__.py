@@ -1,5 +1,6 @@
 """The configuration: its sections, read from a file or a mapping, refused in words that a person can act on."""
 
+from hivenas.config.budget import BudgetConfig
 from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.loading import Config, from_mapping, from_record, load
 from hivenas.config.optimizers import OptimizerConfig
@@ -33,6 +34,7 @@ __all__ = [
     "TRACKER_KINDS",
     "ActConfig",
     "AugmentationConfig",
+    "BudgetConfig",
     "ColonyConfig",
     "Config",
     "DatasetConfig",

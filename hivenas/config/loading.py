@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
+from hivenas.config.budget import COUNTED_KINDS, BudgetConfig
 from hivenas.config.earlier import EARLIER, completed
 from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.legacy import Translation, is_ancestral, translate
@@ -44,6 +45,7 @@ class Config(Section):
     space: SpaceConfig = SpaceConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     colony: ColonyConfig = ColonyConfig()
+    budget: BudgetConfig = BudgetConfig()
     full_train: FullTrainConfig = FullTrainConfig()
     registry: RegistryConfig = RegistryConfig()
     results: ResultsConfig = ResultsConfig()
@@ -95,6 +97,15 @@ class Config(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _counts_its_workers(self) -> Self:
+        if self.budget.cpu_hours is not None and self.execution.kind not in COUNTED_KINDS:
+            raise ValueError(
+                f"budget.cpu_hours must be null with execution.kind={self.execution.kind}, whose workers' CPU time is "
+                f"not known, got {self.budget.cpu_hours:g}; set budget.hours or evaluations, or kind: process"
+            )
+        return self
+
     @property
     def source(self) -> str:
         """The file that the configuration was loaded from; empty for one made in Python."""
@@ -108,6 +119,18 @@ class Config(Section):
     def as_written(self, message: str) -> str:
         """A message about the configuration with its keys named as the file names them."""
         return in_old_words(message, self._old_keys)
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """All that may end a search before its last iteration: `BudgetConfig.limits`, and `patience` in iterations."""
+        patience = self.colony.patience
+        return self.budget.limits | ({} if patience is None else {"patience": float(patience)})
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations at the most, without continuations."""
+        planned = self.colony.size * self.colony.iterations
+        return min(planned, self.budget.evaluations or planned)
 
     @property
     def model_name(self) -> str:

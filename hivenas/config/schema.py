@@ -253,13 +253,14 @@ class EvaluationConfig(Section):
 
 
 class ColonyConfig(Section):
-    """`colony`: the strategy, by default an Artificial Bee Colony, and its budget."""
+    """`colony`: the strategy, by default an Artificial Bee Colony, and how long it goes on."""
 
     kind: Annotated[str, Field(json_schema_extra={"enum": [*STRATEGY_KINDS]})] = "guided"
     size: Annotated[int, Field(ge=1, le=100_000)] = 7
     employee_ratio: Fraction = 0.44
     abandonment_limit: Count = 3
     iterations: Count = 15
+    patience: Count | None = None
     overlap: Annotated[int, Field(ge=0, le=100)] = 0
 
     @field_validator("kind")

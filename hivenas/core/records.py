@@ -140,6 +140,7 @@ class Evaluation:
         inherited_epochs: epochs that those weights had been trained for.
         filename: name of the h5 file with weights and optimizer state; empty where nothing was saved.
         seconds: wall time spent, in seconds.
+        epoch_s: wall time of one epoch, the median, in seconds; 0 where none was trained, or that is not known.
         started: when it began, in seconds since 1970; 0 where nothing was trained.
         worker: `host-pid` of the process that trained it; empty where none did.
         reason: why it stopped or failed; empty otherwise.
@@ -168,6 +169,7 @@ class Evaluation:
     history: tuple[EpochFigures, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    epoch_s: float = 0.0
 
     @classmethod
     def failure(

@@ -66,6 +66,19 @@ class Strategy(Protocol):
         ...
 
 
+@runtime_checkable
+class Concluding(Protocol):
+    """A strategy that is told where a search ends before its last iteration, which is not asked of strategies."""
+
+    def conclude(self) -> None:
+        """Plans no more of the search; what was proposed and is not told yet is forgotten.
+
+        `ask` then gives what is left to be done at a search's end, if anything. From then on `state` has the key
+        `iterations`; restored from a state without it, the strategy would search on. A second call changes nothing.
+        """
+        ...
+
+
 class StrategyClass(Protocol):
     """The constructor that every strategy offers."""
 

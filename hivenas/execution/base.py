@@ -25,6 +25,10 @@ class TaskExecutor(ABC):
     def submit(self, task: Task[T]) -> Future[T]:
         """Takes a task; whatever it raises is raised by the future."""
 
+    def cpu_seconds(self) -> float:
+        """Processor time of workers that are no children of this process, or are alive, in seconds; 0 without any."""
+        return 0.0
+
     @abstractmethod
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Ends it: in order, or, with `cancel_futures`, in the middle of whatever it does."""

@@ -65,6 +65,10 @@ class WorkerExecutor(TaskExecutor):
         """
         return self._threads.submit(self._run, self._packer.pack(task))
 
+    def cpu_seconds(self) -> float:
+        """Processor time of the workers that are alive, up to their latest answers; the others are children here."""
+        return sum(worker.cpu_s for worker in self._workers)
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Ends the workers; with `cancel_futures` at once, in the middle of what they do."""
         if cancel_futures:
@@ -107,6 +111,12 @@ class Worker:
     def pid(self) -> int:
         """Of the process; 0 while there is none."""
         return self._process.pid if self._process else 0
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time of the process up to its latest answer, in seconds; 0 while there is none."""
+        process = self._process
+        return process.cpu_s if process else 0.0
 
     def run(self, task: PackedTask[T]) -> T:
         """Has a task carried out, by one process after another where they die.
@@ -224,6 +234,7 @@ class _Process:
         assert self._popen.stdout is not None
         self._requests, self._answers = self._popen.stdin, self._popen.stdout
         self._sent: set[str] = set()  # digests of the values that it has
+        self.cpu_s = 0.0  # up to its latest answer, while it is alive
 
     @property
     def pid(self) -> int:
@@ -246,7 +257,9 @@ class _Process:
             answer = receive(self._answers)
             if answer == BEGUN:
                 answer = self._answer_within(limit) if limit else receive(self._answers)
-        return _outcome(answer)
+        outcome = _outcome(answer)
+        self.cpu_s = outcome.cpu_s or self.cpu_s
+        return outcome
 
     def _answer_within(self, limit: float) -> bytes:
         with TimeLimit(self._popen, limit) as time_limit:
@@ -273,6 +286,7 @@ class _Process:
 
     def end(self) -> None:
         """Takes leave, and waits until it is gone; of one that is dead nothing is left."""
+        self.cpu_s = 0.0  # once it is waited for, this process has it among its children
         with contextlib.suppress(OSError, ValueError):
             send(self._requests, b"")
         for stream in (self._requests, self._answers):

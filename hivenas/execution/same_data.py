@@ -31,6 +31,10 @@ class SameDataExecutor(TaskExecutor):
         """Hands a task on; its future has a DatasetError where the data are others."""
         return self._executor.submit(on_data(task, self._config, self._digest))
 
+    def cpu_seconds(self) -> float:
+        """That of the other executor."""
+        return self._executor.cpu_seconds()
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Ends the other executor."""
         self._executor.shutdown(wait, cancel_futures=cancel_futures)

@@ -13,6 +13,7 @@ import pickle
 import struct
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -138,19 +139,20 @@ def _moved(task: Task[T], directory: str) -> Task[T]:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a task: its result, or what it raised and where."""
+    """The outcome of a task: its result, or what it raised and where; `cpu_s` has its process used of processors."""
 
     result: Any = None
     error: BaseException | None = None
     traceback: str = ""
+    cpu_s: float = 0.0
 
     @classmethod
     def of(cls, call: Callable[[], Any]) -> Outcome:
         """Calls, and keeps whatever comes of it."""
         try:
-            return cls(call())
+            return cls(call(), cpu_s=time.process_time())
         except BaseException as error:
-            return cls(error=error, traceback=traceback.format_exc())
+            return cls(error=error, traceback=traceback.format_exc(), cpu_s=time.process_time())
 
     def to_bytes(self) -> bytes:
         """Itself as bytes; what cannot be pickled is told in words."""

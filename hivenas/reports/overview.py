@@ -128,6 +128,8 @@ def _spent(data: ReportData) -> str:
             f"{duration(wall)} wall time in which anything was trained, {duration(summary.seconds)} of workers' time "
             f"in {workers} worker {'process' if workers == 1 else 'processes'}"
         )
+    lines += [f"of the budget: {data.budget}"] if data.budget else []
+    lines += [f"budget and patience: {data.ended}"] if data.ended else []
     if not summary.failed:
         lines.append("no evaluation failed")
     for status, what in (("failed", "failed"), ("stopped", "were stopped early")):

@@ -45,6 +45,8 @@ class ReportData:
         model_uri: of the registered model; empty without.
         verdict: a sentence on whether that has become the champion; empty without.
         finalists: the full trainings that were made, the best first.
+        ended: the cause of an end before the last iteration, and what of the full training was left out; empty without.
+        budget: the parts of its budget that are spent, in words; empty without one.
     """
 
     name: str
@@ -70,6 +72,8 @@ class ReportData:
     model_uri: str = ""
     verdict: str = ""
     finalists: tuple[Finalist, ...] = ()
+    ended: str = ""
+    budget: str = ""
 
     @property
     def trainings(self) -> list[list[str]]:

@@ -39,6 +39,11 @@ class RunningSearch(Protocol):
         """The best trial so far; None where all have failed."""
         ...
 
+    @property
+    def time_limit(self) -> tuple[float, float] | None:
+        """Seconds spent by now, and allowed, of wall time or else of processors; None without such a budget."""
+        ...
+
     def stop(self, reason: str = "") -> None:
         """Ends the search after the trial at hand; the best candidate is trained fully, as at the planned end.
 

@@ -134,7 +134,9 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
 
     def _drawn(self) -> RenderableType:
         if self._training:
-            return _cut(f"{self._training}{self._place} · {_clock(time.monotonic() - self._since)}")
+            limit = self._time_limit()
+            spent = f" · {_clock(limit[0])} of {_clock(limit[1])} spent" if limit else ""
+            return _cut(f"{self._training}{self._place} · {_clock(time.monotonic() - self._since)}{spent}")
         if not self._planned:
             return Text("")
         lines: list[RenderableType] = [self._head()]
@@ -150,7 +152,11 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
 
     def _head(self) -> RenderableType:
         """The bar and the counts; the bar gives way first, then the failures."""
+        total, completed = float(self._planned), float(self._done)
         parts = [f"{self._done}/{self._planned}", self._left()]
+        if (time_limit := self._time_limit()) and time_limit[0] / time_limit[1] > completed / total:
+            completed, total = min(time_limit), time_limit[1]
+            parts[1] = f"{_clock(total - completed)} of {_clock(total)} left"
         if self._failed:
             parts.append(f"{self._failed} failed")
         text = "  ".join(parts)
@@ -158,9 +164,13 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
         if room < _NARROWEST_BAR:
             return _cut(text)
         line = Table.grid(padding=(0, 2, 0, 0))
-        bar = ProgressBar(total=self._planned, completed=self._done, width=min(room, _WIDEST_BAR))
+        bar = ProgressBar(total=total, completed=completed, width=min(room, _WIDEST_BAR))
         line.add_row(bar, Text(text, no_wrap=True))
         return line
+
+    def _time_limit(self) -> tuple[float, float] | None:
+        """Seconds spent and allowed, where a budget of time may end the search before its last evaluation."""
+        return self._search.time_limit if self._search else None
 
     def _left(self) -> str:
         """The time left if the candidates to come are like those so far; not the full training."""

@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 from hivenas.core.history import History, standing
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Direction, Evaluation, Proposal, Trial
-from hivenas.core.strategy import Strategy
+from hivenas.core.strategy import Concluding, Strategy
 from hivenas.errors import (
     ArchitectureError,
     ClusterError,
@@ -25,8 +26,11 @@ from hivenas.errors import (
 )
 from hivenas.execution import TaskExecutor, tasks
 from hivenas.reports.findings import alike
+from hivenas.run.budget import Limits
 from hivenas.run.callbacks import Callback, CallbackList
-from hivenas.storage import Ledger
+from hivenas.storage import Ending, Ledger
+
+CONCLUDED = "iterations"  # the key of a strategy's state with which it is one that was concluded
 
 logger = logging.getLogger("hivenas")
 
@@ -55,7 +59,7 @@ class Search:
         executor: where that is done.
         ledger: the search's record.
         callbacks: are called at the moments of the search, in their order.
-        max_consecutive_failures: so many failed evaluations in a row end the search; None for no limit.
+        limits: what ends it before the last iteration; None for nothing.
     """
 
     def __init__(
@@ -66,7 +70,7 @@ class Search:
         ledger: Ledger,
         callbacks: Sequence[Callback] = (),
         *,
-        max_consecutive_failures: int | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._strategy = strategy
         self._objective = objective
@@ -74,11 +78,14 @@ class Search:
         self._ledger = ledger
         self._each = tuple(callbacks)
         self._callbacks = CallbackList(callbacks)
-        self._most_failures = max_consecutive_failures
+        self._limits = limits
+        self._most_failures = limits.most_failures if limits else None
         self._direction = objective.describe().direction
         self._history = History()
         self._failures: list[str] = []
         self._untold: _Pending | None = None  # the last that was recorded, of which callbacks have not heard
+        self._told = 0  # evaluations that the strategy was told of
+        self._before_end: dict[str, Any] | None = None  # the strategy's state, where it has nothing to do after the end
         self._stopped = False
         self.best: Trial | None = None
 
@@ -102,27 +109,58 @@ class Search:
         """Every trial so far, those of earlier processes included."""
         return self._ledger.trials
 
+    @property
+    def time_limit(self) -> tuple[float, float] | None:
+        """Seconds spent by now, and allowed, of wall time or else of processors; None without such a budget."""
+        limits = self._limits.limits if self._limits else {}
+        key = next((key for key in ("wall", "cpu") if key in limits), None)
+        return (getattr(self._limits.spent, key), limits[key]) if self._limits and key else None
+
     def stop(self, reason: str = "") -> None:
         """Ends the search after the trial at hand; see `callbacks.RunningSearch`."""
         logger.info("the search is stopped%s", f": {reason}" if reason else "")
         self._stopped = True
 
     def run(self) -> None:
-        """Runs every iteration that is still to be run."""
+        """Runs every iteration that is still to be run, or as many as the limits leave room for."""
         self._restore()
         self._callbacks.on_start(self)
         pending: deque[_Pending] = deque()
-        while not self._stopped and (proposals := self._strategy.ask()):
+        if self._limits and self._limits.ending is None and self._is_ending(pending):  # its budget is a smaller one now
+            self._ledger.save(**self._spent())
+        while not self._stopped and (proposals := self._proposals()):
             if fresh := proposals[len(pending) :]:
                 pending += self._submit(fresh)
             self._announce()
             if not self._stopped:
-                self._collect(pending.popleft())
+                self._collect(pending)
         self._announce()
-        for each in pending:
-            if each.future:
-                each.future.cancel()
-        self._ledger.save(strategy=self._strategy.state())
+        _drop(pending)
+        self._ledger.save(strategy=self._before_end or self._strategy.state(), **self._spent())
+
+    def _proposals(self) -> list[Proposal]:
+        """All that is to be evaluated and not told yet; nothing once the search is over."""
+        limits = self._limits
+        if limits is None:
+            return self._strategy.ask()
+        if limits.ending is None or self._told <= limits.ending.after:
+            return limits.within(self._strategy.ask())
+        return [] if limits.ending.is_final else self._concluded()
+
+    def _concluded(self) -> list[Proposal]:
+        """What the strategy has still to do where the search has ended before its last iteration.
+
+        Where that is nothing, its state is kept as it was: with a larger budget the search goes on from it as if it had
+        never ended.
+        """
+        if not isinstance(self._strategy, Concluding):
+            return []
+        before = self._strategy.state()
+        self._strategy.conclude()
+        if proposals := self._strategy.ask():
+            return proposals
+        self._before_end = before
+        return []
 
     def _restore(self) -> None:
         """Takes the strategy to where an earlier process has left it."""
@@ -130,10 +168,15 @@ class Search:
         if saved is None:
             self._ledger.save(strategy=self._strategy.state())
             return
+        if self._limits is None or self._limits.ending is None:
+            saved = {key: value for key, value in saved.items() if key != CONCLUDED}
         told = self._ledger.trials[: saved["evaluations"]]
         self._strategy.restore(saved, [trial.evaluation for trial in told])
+        self._told = len(told)
         for trial in self._ledger.trials:
             self._keep_best(trial)
+            if self._limits:
+                self._limits.take(trial, is_new=False)
         if self._ledger.trials:  # a kill may have come between its record and this
             self._ledger.folder.drop_checkpoints(self._ledger.trials[-1].encoded)
 
@@ -163,21 +206,53 @@ class Search:
     def _begin(self, proposal: Proposal) -> Future[Evaluation]:
         return self._executor.submit(tasks.evaluate(self._objective, proposal))
 
-    def _collect(self, pending: _Pending) -> None:
-        """Waits for what comes of a proposal; it is recorded as soon as everything before it is."""
-        if pending.trial:
-            self._strategy.tell([pending.trial.evaluation])
+    def _collect(self, pending: deque[_Pending]) -> None:
+        """Waits for what comes of the first proposal; it is recorded as soon as everything before it is.
+
+        Whether the search ends is decided then, and recorded with it.
+        """
+        first = pending.popleft()
+        self._told = first.proposal.index + 1
+        if first.trial:
+            self._strategy.tell([first.trial.evaluation])
             return
-        evaluation = self._result(pending.proposal, pending.future or self._begin(pending.proposal))
-        trial = pending.trial = Trial(pending.proposal, evaluation)
+        evaluation = self._result(first.proposal, first.future or self._begin(first.proposal))
+        trial = first.trial = Trial(first.proposal, evaluation)
         self._strategy.tell([evaluation])
         self._keep_best(trial)
+        if self._limits:
+            self._limits.take(trial)
+            self._is_ending(pending)
         with self._ledger.transaction():
-            self._ledger.record(trial, self._strategy.state())
+            self._ledger.record(trial, self._strategy.state(), **self._spent())
             self._callbacks.on_record(trial)
         self._ledger.folder.drop_checkpoints(trial.encoded)
-        self._untold = pending
+        self._untold = first
         self._count_failures(evaluation)
+
+    def _is_ending(self, pending: deque[_Pending]) -> bool:
+        """Decides whether the search ends now, but for what is being carried out; what is not begun is dropped then."""
+        limits = self._limits
+        if limits is None or not limits.limits:
+            return False
+        before = limits.ending
+        if before and (before.is_final or self._told <= before.after + 1):
+            return False
+        begun = sum(each.trial is not None or bool(each.future and _has_begun(each.future)) for each in pending)
+        key = limits.due(self.best, self._strategy.state()["iteration"], begun, at_end=before is not None)
+        if not key:
+            return False
+        if key != "patience":  # which the records decide, however many workers there are
+            _drop(pending)
+        after = pending[-1].proposal.index if pending else self._told - 1
+        limits.ending = Ending(key=key, limit=limits.limits[key], after=after, is_final=before is not None)
+        if before is None:
+            logger.info("the search ends after evaluation %d: %s", after, limits.ending.told)
+        return True
+
+    def _spent(self) -> dict[str, Any]:
+        """The fields of the state that go with every trial."""
+        return {"spent": self._limits.spent, "ending": self._limits.ending} if self._limits else {}
 
     def _announce(self) -> None:
         """Lets callbacks hear of the last trial."""
@@ -225,3 +300,16 @@ class Search:
             "that failed in a row, and with them the search "
             f"(execution.max_consecutive_failures={self._most_failures}); their runs have the tracebacks"
         )
+
+
+def _has_begun(future: Future[Evaluation]) -> bool:
+    return future.running() or future.done()
+
+
+def _drop(pending: deque[_Pending]) -> None:
+    """Takes the proposals away that were not begun; those before one that was are begun, too."""
+    while pending and pending[-1].trial is None:
+        last = pending[-1].future
+        if last is not None and not last.cancel():
+            return
+        pending.pop()

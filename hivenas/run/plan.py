@@ -65,7 +65,7 @@ def plan(config: Config, objective: ObjectiveInterface | None = None) -> Plan:
             cannot.
     """
     colony = config.colony
-    evaluations = colony.size * colony.iterations
+    evaluations = config.evaluations
     check_inputs(config)
     made = objective or make_objective(config, np.random.default_rng(0))
     info = made.describe()
@@ -79,7 +79,9 @@ def plan(config: Config, objective: ObjectiveInterface | None = None) -> Plan:
     if rungs:
         epochs = rungs.epochs(evaluations)
     else:
-        epochs = evaluations * config.evaluation.epochs + config.evaluation.momentum_epochs * colony.iterations
+        epochs = evaluations * config.evaluation.epochs + config.evaluation.momentum_epochs * -(
+            -evaluations // colony.size
+        )
     return Plan(
         space_size=info.size,
         evaluations=evaluations,

@@ -132,7 +132,7 @@ class Rehoming(Session):
 
     def _finalists(self, waiting: Sequence[Message], data: Mapping[str, Any], is_gone: bool) -> list[Message]:
         """The full trainings of which the model was made, or among which it was chosen, that the store lacks."""
-        book = SearchBook(self.config, self.ledger, self.outbox, self._told(data))
+        book = SearchBook(self._final, self.ledger, self.outbox, self._told(data))
         known = {message.child.key for message in waiting if message.child}
         found = [message for message in book.recorded_trainings() if message.child and message.child.key not in known]
         return [each for each in found if is_gone or (each.child and not self.tracker.find(each.child.key))]
@@ -159,8 +159,8 @@ class Rehoming(Session):
         try:
             if evaluation is None:
                 raise FileNotFoundError(self.ledger.folder.histories)
-            book = SearchBook(self.config, self.ledger, self.outbox, self._told(data))
-            message = message_of(self.config, evaluation, book.of_recorded_model(evaluation))
+            book = SearchBook(self._final, self.ledger, self.outbox, self._told(data))
+            message = message_of(self._final, evaluation, book.of_recorded_model(evaluation))
             if message.model is None or not message.model.file.is_file():
                 raise FileNotFoundError(evaluation.extra.get("model", ""))
         except FileNotFoundError as error:

@@ -149,6 +149,8 @@ def report_data(config: Config, result: SearchResult, condition: Condition, dige
         resume=failure.way_on(command) if failure else "",
         obstacle=str(failure or ""),
         finalists=result.finalists,
+        ended=result.ended,
+        budget=result.budget,
     )
 
 

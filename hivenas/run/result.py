@@ -14,7 +14,8 @@ from hivenas.core.history import ranking
 from hivenas.core.records import Direction, Evaluation, Trial
 from hivenas.core.tracked import Published
 from hivenas.reports import Summary
-from hivenas.storage import SearchState, Stage
+from hivenas.storage import SearchState, Spent, Stage
+from hivenas.storage.limits import spent_told
 
 if TYPE_CHECKING:
     import pandas
@@ -54,6 +55,10 @@ class SearchResult:
         planned: evaluations at the most, continuations not counted.
         failure: a full training that failed and would fail again, see `SearchState`; None without one.
         finalists: the full trainings that were made, the best first, those that failed last.
+        ended: the cause of an end before the last iteration, a budget or the patience, and what of the full training
+            was left out for a budget; empty where there was none.
+        spent: the time that its processes have taken.
+        limits: that it has, see `Config.limits`.
     """
 
     name: str
@@ -72,6 +77,9 @@ class SearchResult:
     planned: int = 0
     failure: Mapping[str, str] | None = None
     finalists: tuple[Finalist, ...] = ()
+    ended: str = ""
+    spent: Spent = field(default_factory=Spent)
+    limits: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, folder: ResultsFolder, state: SearchState, trials: Sequence[Trial], **more: Any) -> SearchResult:
@@ -96,6 +104,9 @@ class SearchResult:
             "planned": state.planned,
             "failure": state.failure if state.stage == Stage.FULL_TRAIN else None,
             "finalists": tuple(best_first(state.trainings.values())),
+            "ended": state.ended,
+            "spent": state.spent,
+            "limits": state.limits,
         }
         return cls(**fields | more)
 
@@ -113,6 +124,11 @@ class SearchResult:
     def failed(self) -> Sequence[Trial]:
         """The trials that failed; each says why in `reason`."""
         return [trial for trial in self.trials if trial.failed]
+
+    @property
+    def budget(self) -> str:
+        """The parts of its budget that are spent, in words, such as 9 min 12 s of 10 min; empty without one."""
+        return spent_told(self.spent, self.limits, sum(trial.phase == "evaluate" for trial in self.trials))
 
     @property
     def test_accuracy(self) -> float | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import logging
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from hivenas.config import Config
 from hivenas.core.history import ranking
 from hivenas.core.objective import ObjectiveInterface
-from hivenas.core.records import Proposal, Trial
+from hivenas.core.records import Trial
 from hivenas.core.strategies.kinds import make_strategy
 from hivenas.core.tracked import MODEL_URI, MODEL_VERDICT, Closing, Published, SearchCard, now_ms
 from hivenas.errors import (
@@ -29,11 +30,14 @@ from hivenas.errors import (
 from hivenas.execution import TaskExecutor, make_executor
 from hivenas.reports import draw_plots
 from hivenas.reports.attempts import attempted
+from hivenas.run.budget import Clock, Limits, Meter
 from hivenas.run.callbacks import Callback, CallbackList
 from hivenas.run.data import draw_examples, first_digest, refuse_other_data, settle_data, surveyed_data
 from hivenas.run.final_training import FullTraining, recorded_full_training, trained_of
 from hivenas.run.finalists import Finalists
+from hivenas.run.full_plan import as_settled, is_settled
 from hivenas.run.loop import Search
+from hivenas.run.mirror_sync import MirrorSync
 from hivenas.run.pages import CONDITIONS, SearchPages
 from hivenas.run.repeated_failure import repeated_failure
 from hivenas.run.report import write_report_of
@@ -41,32 +45,9 @@ from hivenas.run.result import SearchResult, Trained
 from hivenas.run.tracked import Tracking, open_tracker, send_all
 from hivenas.run.training_book import SearchBook
 from hivenas.run.weights import Retention, WeightsKeeper
-from hivenas.storage import Ledger, Message, Mirror, Outbox, Sent, Stage
+from hivenas.storage import Ledger, Message, Mirror, Outbox, Sent, Settled, Stage
 
 logger = logging.getLogger("hivenas")
-
-
-class MirrorSync(Callback):
-    """Has the mirror follow the ledger: every trial, and the state of a phase when its first trial is recorded.
-
-    Args:
-        ledger: the search's record.
-        mirror: the second record.
-    """
-
-    def __init__(self, ledger: Ledger, mirror: Mirror) -> None:
-        self._ledger = ledger
-        self._mirror = mirror
-        self._state: dict[str, Any] | None = None
-
-    def on_submit(self, proposals: Sequence[Proposal]) -> None:
-        """Notes that a phase begins, whose state the mirror needs."""
-        self._state = None
-
-    def on_trial(self, trial: Trial) -> None:
-        """Has the mirror take over what is new."""
-        self._state = self._state or asdict(self._ledger.state)
-        self._mirror.sync(self._ledger, self._state)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +59,13 @@ class SessionOptions:
         mirror: the second record, in Optuna's storage; None for none.
         go_on: the command with which the search goes on, for its run's description; empty for that of the
             configuration's file.
+        clock: by which a budget of time is counted, in seconds.
     """
 
     callbacks: Sequence[Callback] = ()
     mirror: Mirror | None = None
     go_on: str = ""
+    clock: Clock = time.monotonic
 
 
 class Session:
@@ -113,20 +96,23 @@ class Session:
         self.pages = SearchPages(config, objective, ledger, options.go_on)
         self.callbacks = options.callbacks
         self.listeners = CallbackList(options.callbacks)
+        self.clock = options.clock
         self.is_open = False
-        planned = config.colony.size * config.colony.iterations
-        ledger.state = replace(ledger.state, direction=self.info.direction, metric=self.info.metric, planned=planned)
+        about: dict[str, Any] = {"direction": self.info.direction, "metric": self.info.metric}
+        ledger.state = replace(ledger.state, planned=config.evaluations, limits=config.limits, **about)
 
     def finish(self) -> SearchResult:
         """Searches on, trains the best candidate fully, closes the parent run."""
         with make_executor(self.config.execution, self.ledger.folder, serial=not self.info.in_workers) as executor:
             self.executor: TaskExecutor = executor
+            self.meter = Meter(self.ledger.state.spent, executor, clock=self.clock)
             self.tracker = open_tracker(self.config, self.ledger, executor)
             self.outbox = Outbox(self.ledger, self.tracker)
             self.sent: list[Sent] = []
-            if self.ledger.state.stage != Stage.SEARCH and not self._has_run():
+            if self.ledger.state.stage != Stage.SEARCH and not self.ledger.state.has_run(self.config):
                 failed = {name: each for name, each in self.ledger.state.trainings.items() if each.status == "failed"}
-                self.ledger.save(stage=Stage.SEARCH, trained=False, model="", trainings=failed, failure=None)
+                anew: dict[str, Any] = {"trained": False, "model": "", "failure": None, "settled": None}
+                self.ledger.save(stage=Stage.SEARCH, trainings=failed, **anew)
             if self._is_done():
                 return self._nothing_left()
             if self.ledger.state.stage == Stage.FULL_TRAIN and (error := self._repeated_failure()):
@@ -219,11 +205,6 @@ class Session:
 
     # -- the search, and the full training ---------------------------------------------------------------------------
 
-    def _has_run(self) -> bool:
-        """True where every iteration was run; a resumed configuration may ask for more than the recorded one."""
-        strategy = self.ledger.state.strategy
-        return strategy is not None and strategy["iteration"] >= self.config.colony.iterations
-
     def _trains(self) -> bool:
         """True where the best candidate is to be trained fully."""
         return self.config.full_train.enabled and self.info.trains
@@ -236,10 +217,13 @@ class Session:
         weights = self._weights()
         if self.ledger.state.stage == Stage.SEARCH:
             self._search(weights)
-            self.ledger.save(stage=Stage.FULL_TRAIN)
+            self.ledger.save(stage=Stage.FULL_TRAIN, settled=self._settled(), spent=self.meter.spent)
+        elif not is_settled(self.config, self.ledger.state):
+            self.ledger.save(settled=self._settled())
         message = self._train(data) if self._trains() else None
         if message:
             self.sent += self.outbox.send(force=True)  # so that the report can say where the model is
+        self.ledger.save(spent=self.meter.spent)
         closing = self._closing("FINISHED", message, weights)
         with self.ledger.transaction():
             self.outbox.post(Message(closing=closing))
@@ -248,7 +232,7 @@ class Session:
         self.sent += self.outbox.send(force=True)
         self.outbox.forget_kept()
         self.ledger.folder.clear_checkpoints()
-        return trained_of(self.config, message, self.sent) if message else None
+        return trained_of(self._final, message, self.sent) if message else None
 
     def _weights(self) -> WeightsKeeper:
         evaluation = self.config.evaluation
@@ -266,14 +250,28 @@ class Session:
             self.config, self.ledger, objective=self.objective, outbox=self.outbox, pages=self.pages, weights=weights
         )
         mirror = [MirrorSync(self.ledger, self.mirror)] if self.mirror else []
+        limits = self._limits()
+        limits.say()
         Search(
             strategy,
             self.objective,
             executor=self.executor,
             ledger=self.ledger,
             callbacks=[weights, tracking, *mirror, *self.callbacks],
-            max_consecutive_failures=self.config.execution.max_consecutive_failures,
+            limits=limits,
         ).run()
+
+    def _limits(self) -> Limits:
+        """A count of what the search has spent, that takes its trials from the first on."""
+        return Limits(self.config, self.info, self.ledger.state, self.meter)
+
+    def _settled(self) -> Settled | None:
+        return self._limits().settle(self.ledger.trials)
+
+    @property
+    def _final(self) -> Config:
+        """The configuration of the full training."""
+        return as_settled(self.config, self.ledger.state)
 
     def _train(self, data: Mapping[str, Any]) -> Message:
         """Has the model made of the best candidates, unless a process that was killed has done so."""
@@ -290,8 +288,8 @@ class Session:
             data=data,
             keep_after_send=True,
         )
-        book = SearchBook(self.config, self.ledger, self.outbox, told)
-        Finalists(self.config, self.executor, book, self.listeners).run([trial.encoded for trial in self._ranked()])
+        book = SearchBook(self._final, self.ledger, self.outbox, told)
+        Finalists(self._final, self.executor, book, self.listeners).run([trial.encoded for trial in self._ranked()])
         assert book.message
         return book.message
 
@@ -299,7 +297,7 @@ class Session:
         """The error of the full training, where that has failed and nothing on which it depends has changed since."""
         if not self._trains() or self.ledger.state.failure is None:
             return None
-        return repeated_failure(self.config, self.ledger.state, self._ranked()[0].encoded)
+        return repeated_failure(self._final, self.ledger.state, self._ranked()[0].encoded)
 
     def _ranked(self) -> list[Trial]:
         """The candidates, as they stand after their latest evaluations, best first; at least one."""
@@ -325,6 +323,8 @@ class Session:
                 self.tracker.close_search(self._closing(status, None, reason=reason))
                 return
             self.ledger.read()
+            if self.ledger.state.has_begun and self.ledger.state.stage != Stage.DONE:
+                self.ledger.save(spent=self.meter.spent)
             self.outbox = Outbox(self.ledger, self.tracker)
             if isinstance(error, TrackingDeniedError):
                 self.outbox.is_refused()

@@ -2,6 +2,7 @@
 
 from hivenas.storage.database import read_ledger, read_state
 from hivenas.storage.ledger import Ledger, MessageStatus
+from hivenas.storage.limits import Ending, Settled, Spent
 from hivenas.storage.opening import (
     Condition,
     Mirror,
@@ -21,6 +22,7 @@ from hivenas.storage.state import SearchState, Stage
 
 __all__ = [
     "Condition",
+    "Ending",
     "Ledger",
     "Message",
     "MessageStatus",
@@ -28,6 +30,8 @@ __all__ = [
     "Outbox",
     "SearchState",
     "Sent",
+    "Settled",
+    "Spent",
     "Stage",
     "best_recorded",
     "condition_of",

@@ -6,7 +6,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from hivenas.core.files import disk_full_said
 from hivenas.core.folder import ResultsFolder
@@ -119,7 +119,7 @@ def value_of(db: sqlite3.Connection, key: str) -> str | None:
 
 def state_text(state: SearchState) -> str:
     """A state as it is written, without the strategy's, which has a key of its own."""
-    fields = asdict(state)
+    fields = asdict(replace(state, strategy=None))
     del fields["strategy"]
     return json.dumps(fields)
 

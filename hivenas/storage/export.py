@@ -46,7 +46,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Trial], Any], Callable[[str], Any]], ...] =
 )
 COLUMNS = tuple(name for name, _, _ in _COLUMNS)
 # The columns in which two runs of the same search differ: ids, times, and where they ran.
-CIRCUMSTANCES = frozenset({"run_id", "seconds", "started", "worker"})
+CIRCUMSTANCES = frozenset({"run_id", "seconds", "epoch_s", "started", "worker"})
 
 
 def as_columns(trial: Trial) -> dict[str, Any]:

@@ -140,8 +140,8 @@ class Ledger:
             finally:
                 self._depth = 0
 
-    def record(self, trial: Trial, strategy: Mapping[str, Any] | None = None) -> None:
-        """Writes a trial, and the state of the strategy that was told of it."""
+    def record(self, trial: Trial, strategy: Mapping[str, Any] | None = None, **changes: Any) -> None:
+        """Writes a trial, the state of the strategy that was told of it, and fields of the search's state with it."""
         kept = trial.slim()
         with self.transaction():
             if self._is_new:
@@ -150,6 +150,8 @@ class Ledger:
             if strategy is not None:
                 self.state = replace(self.state, strategy=dict(strategy))
                 self._put("strategy", json.dumps(self.state.strategy))
+            if changes:
+                self._write_state(replace(self.state, **changes), only=changes.keys())
             self.trials.append(kept)
 
     def save(self, **changes: Any) -> None:

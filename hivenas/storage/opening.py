@@ -25,7 +25,10 @@ logger = logging.getLogger("hivenas")
 Condition = Literal["finished", "running", "interrupted", "adhoc"]
 
 # What may differ between a search and its resumption: it decides what comes after, or where, not what was found.
-_FREE = ("full_train.", "registry.", "execution.", "results.", "optuna.", "tracking", "colony.iterations")
+_FREE = (
+    *("full_train.", "registry.", "execution.", "results.", "optuna.", "tracking"),
+    *("budget.", "colony.iterations", "colony.patience"),
+)
 _NOTHING = "nothing to resume in {}; start the search without --resume"
 
 
@@ -253,7 +256,7 @@ def _resume(config: Config, ledger: Ledger, state: SearchState | None, mirror: M
         state = recovered[0]
     if state is None:
         raise MissingResultsError(_NOTHING.format(folder.path))
-    if state.pruned and state.strategy and state.strategy["iteration"] < config.colony.iterations:
+    if state.pruned and state.strategy and not state.has_run(config):
         raise ConfigError(
             f"the search in {folder.path} is finished and has given up weights that further iterations would start "
             "from (evaluation.momentum_epochs, inherit or stopping: ladder), got "

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from hivenas.config import Config
 from hivenas.core.full_training import Finalist
 from hivenas.core.records import Direction
+from hivenas.storage.limits import Ending, Settled, Spent
 
 
 class Stage(StrEnum):
@@ -42,6 +44,10 @@ class SearchState:
             all that it depends on; None without one.
         trainings: the full trainings that were made, by the names of their files.
         final: name of the history that tells of the model; empty where that is the best candidate's.
+        spent: by all processes of the search.
+        limits: that it has, see `Config.limits`.
+        ending: what ended the search before its last iteration, once that is decided; None without.
+        settled: the full training, where a budget decides on it; None without.
     """
 
     stage: Stage = Stage.SEARCH
@@ -61,6 +67,10 @@ class SearchState:
     failure: dict[str, str] | None = None
     trainings: dict[str, Finalist] = field(default_factory=dict)
     final: str = ""
+    spent: Spent = field(default_factory=Spent)
+    limits: dict[str, float] = field(default_factory=dict)
+    ending: Ending | None = None
+    settled: Settled | None = None
 
     def __post_init__(self) -> None:
         # JSON knows neither tuples nor enumerations.
@@ -69,12 +79,32 @@ class SearchState:
         object.__setattr__(self, "direction", Direction(self.direction))
         made = {name: each if isinstance(each, Finalist) else Finalist(**each) for name, each in self.trainings.items()}
         object.__setattr__(self, "trainings", made)
+        for name, kind in (("spent", Spent), ("ending", Ending), ("settled", Settled)):
+            if isinstance(value := getattr(self, name), dict):
+                object.__setattr__(self, name, kind(**value))
 
     @property
     def progress(self) -> tuple[int, int, int]:
         """Grows as the search goes on: what was evaluated, what was told, and what is done after that."""
         strategy = self.strategy or {}
         return strategy.get("evaluations", -1), strategy.get("iteration", -1), list(Stage).index(self.stage)
+
+    def has_run(self, config: Config) -> bool:
+        """True where every iteration was run, or where what has ended the search before would end it again.
+
+        Args:
+            config: asks for more iterations, or a larger budget, than the recorded search had, perhaps.
+        """
+        if self.strategy is None:
+            return False
+        is_ended = self.ending is not None and self.ending.holds(config.limits)
+        return is_ended or self.strategy["iteration"] >= config.colony.iterations
+
+    @property
+    def ended(self) -> str:
+        """The cause of an end before the last iteration, and what was left of the full training; empty without."""
+        settled = self.settled.told if self.settled else ""
+        return "; ".join(filter(None, [self.ending.told if self.ending else "", settled]))
 
     @property
     def reused(self) -> int:

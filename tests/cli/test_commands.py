@@ -215,6 +215,16 @@ def test_check_says_what_the_data_take_and_where_they_mislead(tmp_path: Path) ->
     assert "# memory" not in invoke("check", "--config", write(tmp_path, "objective: sphere_min\n")).output
 
 
+def test_check_says_the_limits_and_which_is_reached_first(tmp_path: Path) -> None:
+    file = write(tmp_path, "objective: sphere_min\ncolony: {patience: 3}\n")
+    output = invoke("check", "--config", file, "--set", "budget.minutes=90").output
+    assert "# budget:       90 min or 105 evaluations, whichever ends first\n" in output
+    assert "# patience:     3 iterations without a better best end the search\n" in output
+    fewer = invoke("check", "--config", file, "--set", "budget={cpu_hours: 1, evaluations: 20}").output
+    assert "# evaluations:  20 at the most\n# budget:       1 CPU hour or 20 evaluations, whichever" in fewer
+    assert "# budget" not in invoke("check", "--config", write(tmp_path, "objective: sphere_min\n")).output
+
+
 def test_report_needs_neither_data_nor_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with open_adhoc(from_mapping({"name": "gone"})) as ledger:
@@ -238,6 +248,7 @@ def test_check_prints_the_resolved_configuration_and_the_plan(tmp_path: Path) ->
         "employee_ratio": 0.44,
         "abandonment_limit": 3,
         "iterations": 3,
+        "patience": None,
         "overlap": 0,
     }
     assert "# space:        600 architectures" in result.output

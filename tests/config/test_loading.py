@@ -157,6 +157,15 @@ WRONG_VALUES = [
     ("results: {dir: ''}", "results.dir", "must not be empty, got ''"),
     ("execution: {kind: cluster}", "execution.kind", "serial, process, dask or registered, got 'cluster'"),
     ("tracking: mlfow", "tracking", "mlflow, none or registered, got 'mlfow' ("),
+    ("budget: {hours: 0}", "budget.hours", "must be greater than 0.0, got 0 ("),
+    ("budget: {minutes: -1.5}", "budget.minutes", "must be greater than 0.0, got -1.5 ("),
+    ("budget: {evaluations: 0}", "budget.evaluations", "must be at least 1, got 0 ("),
+    (
+        "budget: {cpu_hours: 2}\nexecution: {kind: dask}",
+        "budget.cpu_hours",
+        "must be null with execution.kind=dask, whose workers' CPU time is not known, got 2 (",
+    ),
+    ("colony: {patience: 0}", "colony.patience", "must be at least 1, got 0 ("),
     ("execution: {kind: dask, address: hub}", "execution.address", "such as tcp://hub:8786, got 'hub'"),
     (
         "execution: {address: 'tcp://hub:8786'}",
@@ -664,3 +673,11 @@ def test_text_that_looks_like_a_number_survives_the_resolved_yaml(tmp_path: Path
 def test_it_is_said_whose_weights_are_kept(tmp_path: Path, text: str, kept: int | None) -> None:
     file = _write(tmp_path, "name: a")
     assert load(file, [f"results.keep_weights={text}"]).results.kept == kept
+
+
+def test_of_hours_and_minutes_the_shorter_is_the_limit_and_evaluations_are_those_that_come_first() -> None:
+    assert from_mapping({}).limits == {}
+    several = from_mapping({"budget": {"hours": 2, "minutes": 30, "cpu_hours": 0.5}, "colony": {"patience": 4}})
+    assert several.limits == {"wall": 1800.0, "cpu": 1800.0, "patience": 4.0}
+    counts = [from_mapping({"budget": {"evaluations": each}}).evaluations for each in (104, 105, 200)]
+    assert counts == [104, 105, 105]

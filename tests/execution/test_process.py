@@ -62,6 +62,15 @@ class TestTwoWorkers(ExecutorContract):
             yield executor
 
 
+def test_processor_time_is_known_of_workers_that_are_alive(tmp_path: Path) -> None:
+    with WorkerExecutor(ExecutionConfig(recycle_after=2), tmp_path / "worker.log") as executor:
+        assert executor.cpu_seconds() == 0.0
+        used = [executor.submit(task(time.process_time)).result() and executor.cpu_seconds() for _ in range(3)]
+        assert 0.0 < used[0] <= used[1]
+        assert used[2] > 0.0
+    assert executor.cpu_seconds() == 0.0  # they are children that have ended
+
+
 def test_a_call_whose_workers_all_die_is_given_up_and_no_other(tmp_path: Path) -> None:
     deaths = tmp_path / "deaths"
     with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:

@@ -117,6 +117,47 @@ def test_by_default_there_is_the_one_training_that_there_always_was(
     assert not (result.folder / "training_history" / "final.json").exists()
 
 
+LIMITED = (ON, "full_train.epochs=4", "full_train.finalists=2", "colony.iterations=2")
+NOTHING_LEFT = "budget.minutes=0.0001"  # the first evaluation takes longer on any machine
+
+
+def test_a_budget_that_is_spent_ends_the_search_and_shortens_the_full_training(
+    tmp_path: Path, trained: list[int], store: str
+) -> None:
+    config = {**SEARCH, "tracking": "mlflow", "results": {"dir": str(tmp_path / "limited")}}
+    result = hivenas.search(config, *LIMITED, NOTHING_LEFT, progress=False)
+    assert [trial.index for trial in result.trials] == [0]
+    assert trained == [1, 1]  # the evaluation, and a full training as long as that
+    assert result.full_training
+    assert (result.planned, len(result.finalists), result.model_uri) == (6, 1, "models:/finals@champion")
+    less = "the budget left room for 1 of 2 finalists and 1 of 4 epochs of full training"
+    assert result.ended == f"the budget of 0.0 s was spent; {less}"
+    assert result.ended in mlflow.get_run(result.run_id).data.tags["mlflow.note.content"]
+    assert result.ended in (result.folder / "report.html").read_text()
+    again = hivenas.search(config, *LIMITED, NOTHING_LEFT, resume=True, progress=False)
+    assert (len(again.trials), trained, told(again)) == (1, [1, 1], told(result))
+    longer = hivenas.search(config, *LIMITED, "budget.evaluations=2", "tracking=none", resume=True, progress=False)
+    assert trained == [1, 1, 1, *(1, 2, 3, 4) * 2]
+    assert (len(longer.trials), longer.ended) == (2, "the budget of 2 evaluations was spent")
+    assert longer.spent.wall > result.spent.wall > 0
+
+
+def test_a_full_training_that_a_budget_has_settled_is_what_a_resumption_trains(
+    tmp_path: Path, trained: list[int]
+) -> None:
+    class Dies(Callback):
+        def on_full_training(self, candidate: str, epochs: int) -> None:
+            raise Killed
+
+    config = {**SEARCH, "results": {"dir": str(tmp_path / "settled")}}
+    evaluations = "budget.evaluations=1"
+    with pytest.raises(Killed):
+        hivenas.search(config, *LIMITED, evaluations, "budget.hours=10", callbacks=[Dies()], progress=False)
+    result = hivenas.search(config, *LIMITED, evaluations, NOTHING_LEFT, resume=True, progress=False)
+    assert trained == [1, 1, 2, 3, 4]  # as there was time for it when that was decided
+    assert (len(result.trials), result.ended) == (1, "the budget of 1 evaluation was spent")
+
+
 def test_the_best_by_validation_is_chosen_and_the_test_split_is_touched_once(
     go_on: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,19 @@ def test_best_present_failures_and_what_is_left_are_shown() -> None:
     assert now.startswith("now  iteration 2, onlooker (+1)  sep3x3_64|")
 
 
+def test_the_bar_follows_the_time_where_that_is_what_ends_the_search() -> None:
+    console = console_of(140)
+    view = LiveView(console)
+    search = Running(120, [made(index) for index in range(30)])
+    view.on_start(search)
+    search.time_limit = (150.0, 1200.0)  # an eighth, of the evaluations a quarter is done
+    assert "30/120  0:00 so far" in frame(view, console)[0]
+    search.time_limit = (900.0, 1200.0)
+    assert "30/120  5:00 of 20:00 left" in frame(view, console)[0]
+    view.on_full_training(LONG, 30)
+    assert frame(view, console) == ["trained fully for 30 epochs · 0:00 · 15:00 of 20:00 spent"]
+
+
 def test_a_best_and_a_failure_are_said_for_good_and_nothing_in_between() -> None:
     console = console_of(140)
     with busy_view(console) as view:

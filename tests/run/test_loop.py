@@ -22,10 +22,11 @@ from hivenas.errors import ConfigError, DatasetError, SearchFailedError, Trackin
 from hivenas.execution import SerialExecutor, Task, TaskExecutor
 from hivenas.objectives.numerical import Sphere
 from hivenas.objectives.table import TableObjective
+from hivenas.run.budget import Limits, Meter
 from hivenas.run.callbacks import Callback
 from hivenas.run.loop import Search
+from hivenas.run.mirror_sync import MirrorSync
 from hivenas.run.pages import SearchPages
-from hivenas.run.session import MirrorSync
 from hivenas.run.tracked import Tracking
 from hivenas.run.weights import Retention, WeightsKeeper
 from hivenas.storage import Ledger, Outbox, open_search, read_ledger
@@ -126,10 +127,16 @@ def run(
         executor or SerialExecutor(),
         ledger,
         [weights, tracking, *callbacks],
-        max_consecutive_failures=most_failures,
+        limits=limits_of(settings, objective, ledger, most_failures=most_failures),
     ).run()
     outbox.send(force=True)
     return tracker
+
+
+def limits_of(config: Config, objective: ObjectiveInterface, ledger: Ledger, *, most_failures: int | None) -> Limits:
+    execution = config.execution.model_copy(update={"max_consecutive_failures": most_failures})
+    settings = config.model_copy(update={"execution": execution})
+    return Limits(settings, objective.describe(), ledger.state, Meter(ledger.state.spent))
 
 
 def figures(trials: list[Trial]) -> list[tuple[object, ...]]:

@@ -16,10 +16,12 @@ class Continuations:
     Attributes:
         until: the epoch after which first trainings pause; 0 for none.
         waits: whether its phases wait for all that is on its way, so that `colony.overlap` has to be 0.
+        concludes: whether its phases are due at the end of a search that ends before its last iteration.
     """
 
     until: int = 0
     waits: ClassVar[bool] = False
+    concludes: ClassVar[bool] = False
 
     @property
     def phases(self) -> tuple[str, ...]:

@@ -88,6 +88,7 @@ class Ladder(Continuations):
     """
 
     waits: ClassVar[bool] = True
+    concludes: ClassVar[bool] = True
 
     def __init__(self, rungs: Rungs) -> None:
         self.rungs = rungs

@@ -64,6 +64,8 @@ class PhasedStrategy(ABC):
         self._direction = Direction.of(objective.is_minimize)
         self._config = config
         self._rng = rng
+        self._iterations = config.iterations
+        self._concluded = False
         self.iteration = 0
         self.reused = 0
         self._overlap = config.overlap if self.overlaps else 0
@@ -112,7 +114,7 @@ class PhasedStrategy(ABC):
     @property
     def is_done(self) -> bool:
         """True once every iteration has been planned, and told."""
-        return self.iteration >= self._config.iterations and not self._untold()
+        return self.iteration >= self._iterations and not self._untold()
 
     @property
     def evaluations(self) -> int:
@@ -140,7 +142,7 @@ class PhasedStrategy(ABC):
 
         Beside those of the current phase they are the ones of the phase before for which it did not wait.
         """
-        while self._is_due() and self.iteration < self._config.iterations:
+        while self._is_due() and self.iteration < self._iterations:
             flights = self._plan() if self._phase in self.phases else self._plan_continuations()
             proposed = sum(flight.proposal is not None for flight in flights)
             if not proposed:
@@ -169,6 +171,19 @@ class PhasedStrategy(ABC):
         self._told += evaluations
         self._settle()
 
+    def conclude(self) -> None:
+        """Plans no further phase of the search, and forgets proposals that are not told yet; see `Concluding`."""
+        if self._concluded or self.iteration >= self._iterations:
+            return
+        while self._in_flight and self._untold():
+            self._in_flight.pop()
+        self._late = 0
+        self._settle()
+        self._learn_reused()
+        self._concluded, self._iterations = True, self.iteration
+        if self._continuations.concludes:
+            self._phase, self._iterations = self._continuations.phases[0], self.iteration + 1
+
     # -- the saved state -----------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
@@ -188,6 +203,7 @@ class PhasedStrategy(ABC):
             "flights": [flight.to_json() for flight in self._in_flight],
             "late": self._late,
             "rng": self._rng.bit_generator.state,
+            **({"iterations": self._iterations} if self._concluded else {}),
             **self._own_state(),
         }
 
@@ -205,6 +221,8 @@ class PhasedStrategy(ABC):
         self._check_state(state)
         self._take_state(state)
         self.iteration = state["iteration"]
+        self._concluded = "iterations" in state
+        self._iterations = state.get("iterations", self._config.iterations)
         self._learned = state["evaluations"]
         self.reused = state["reused"]
         self._phase = state["phase"]
@@ -307,7 +325,7 @@ class PhasedStrategy(ABC):
         return candidate if there_in_time else self._ranking.best(1)[0]
 
     def _plan_continuations(self) -> list[Flight]:
-        over = self.iteration + 1 >= self._config.iterations
+        over = self.iteration + 1 >= self._iterations
         away = {flight.candidate for flight in self._in_flight}
         flights: list[Flight] = []
         for name, epochs in self._continuations.chosen(self._phase, self._memory, away, over=over):

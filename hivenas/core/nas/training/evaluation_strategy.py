@@ -311,7 +311,7 @@ class NASEval:
         history, stopped = loop.run(
             len(past) + 1, until or config.epochs, lambda *at: bool(rule.stop_reason(*at)), after=after, done=done
         )
-        evaluation = self._evaluation(network, so_far(history), len(history))
+        evaluation = replace(self._evaluation(network, so_far(history), len(history)), epoch_s=loop.epoch_s)
         if stopped:
             last = history[-1]
             below = rule.stop_reason(last.epoch, last.val_accuracy)
@@ -360,7 +360,7 @@ class NASEval:
             after=lambda own: checkpoint.keep(network, so_far(own)),
             done=kept.history[len(saved.history) :] if kept else (),
         )
-        evaluation = self._evaluation(network, so_far(history), m_epochs)
+        evaluation = replace(self._evaluation(network, so_far(history), m_epochs), epoch_s=loop.epoch_s)
         self.results.write_history(evaluation.filename.removesuffix(WEIGHTS_SUFFIX), evaluation)
         return evaluation
 

@@ -10,6 +10,8 @@ import contextlib
 import functools
 import math
 import re
+import statistics
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,6 +192,7 @@ class TrainingLoop:
         self._config = config
         self._planned_epochs = planned_epochs
         self._seed = seed
+        self._seconds: list[float] = []  # of the epochs that were trained here
         self._optimizer, self._average = compiled(network, config)
         # It has nothing for AutoGraph to convert, which would cost as much as tracing it.
         augmentation = Augmentation(config.augmentation, arrays.standardisation)
@@ -237,12 +240,19 @@ class TrainingLoop:
 
         stopped = ends()
         while first + len(history) <= last and not stopped:
+            started = time.monotonic()
             history.append(self._one(first + len(history)))
+            self._seconds.append(time.monotonic() - started)
             if after is not None and history[-1].epoch < last:
                 after(history)
             stopped = ends()
         self._check_weights(history[-1].epoch if history else first - 1)
         return history, stopped
+
+    @property
+    def epoch_s(self) -> float:
+        """Wall time of an epoch, in seconds: the median, as the first takes longer; 0 before there was one."""
+        return statistics.median(self._seconds) if self._seconds else 0.0
 
     def averaged(self) -> contextlib.AbstractContextManager[None]:
         """Has the network hold what is validated, tested and served: the average of its weights, where one is kept."""

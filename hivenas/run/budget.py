@@ -1,0 +1,255 @@
+"""The budget of a search: what is spent of it, when the search is to end, what is then left for the full training."""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from statistics import fmean
+
+from hivenas.config import Config, FullTrainConfig
+from hivenas.core.history import standing
+from hivenas.core.objective import ObjectiveInfo
+from hivenas.core.records import Proposal, Trial
+from hivenas.core.strategies.ladder import Rungs
+from hivenas.execution import TaskExecutor
+from hivenas.reports.text import duration
+from hivenas.run.full_plan import (
+    SHARE,
+    Timing,
+    Timings,
+    fitted,
+    settled_as,
+    shortest,
+    times,
+    wall_seconds,
+    worker_seconds,
+)
+from hivenas.storage import SearchState, Settled, Spent
+from hivenas.storage.limits import limit_told, spent_told
+
+_LATEST = 10  # evaluations, by which those to come are judged: networks of a search grow
+
+logger = logging.getLogger("hivenas")
+Clock = Callable[[], float]
+
+
+def own_cpu() -> float:
+    """Seconds of processors of this process and of those of its children that have ended."""
+    return sum(os.times()[:4])
+
+
+class Meter:
+    """Counts the time that a search takes, from this on, beside what earlier processes of it took.
+
+    Args:
+        before: what earlier processes have spent.
+        executor: says what its workers have used of processors; None for one that has none.
+        clock: wall time in seconds.
+        cpu_clock: processor time of this process, and of children that have ended, in seconds.
+    """
+
+    def __init__(
+        self,
+        before: Spent,
+        executor: TaskExecutor | None = None,
+        *,
+        clock: Clock = time.monotonic,
+        cpu_clock: Clock = own_cpu,
+    ) -> None:
+        self.before = before
+        self._executor = executor
+        self._clock, self._cpu_clock = clock, cpu_clock
+        self._since = clock(), cpu_clock()
+
+    @property
+    def spent(self) -> Spent:
+        """All of it, by now. A worker's processor time is known when a task of it has ended."""
+        wall, cpu = self._clock() - self._since[0], self._cpu_clock() - self._since[1]
+        cpu += self._executor.cpu_seconds() if self._executor else 0.0
+        return Spent(wall=self.before.wall + wall, cpu=self.before.cpu + max(0.0, cpu))
+
+
+class Limits:
+    """Says when a search is to end before its last iteration; it takes every trial of the search, in order.
+
+    What the full training will take, by the epochs of the best candidates so far, is kept back from a budget of time,
+    but for half of it at the most.
+
+    Args:
+        config: the configuration: its limits, its full training, its workers.
+        info: what the objective says of itself.
+        state: of the search: what was decided before.
+        meter: counts the time.
+    """
+
+    def __init__(self, config: Config, info: ObjectiveInfo, state: SearchState, meter: Meter) -> None:
+        self._config = config
+        self._info = info
+        self._meter = meter
+        self.limits = config.limits
+        self.ending = state.ending if state.ending and state.ending.holds(self.limits) else None
+        self.most_failures = config.execution.max_consecutive_failures
+        is_alone = not info.in_workers or config.execution.kind == "serial"
+        self._workers = 1 if is_alone else config.execution.workers
+        self._taken = self._evaluations = self._taken_here = 0
+        self._last: int | None = None  # the evaluation with which their number is reached
+        self._latest: dict[str, Trial] = {}
+        self._timings = Timings()
+        self._trained_s, self._epochs = 0.0, 0
+        self._rungs = Rungs.of(config.evaluation) if info.trains and config.evaluation.stopping == "ladder" else None
+        self._recent: deque[float] = deque(maxlen=_LATEST)
+        self._began = meter.spent
+
+    def say(self) -> None:
+        """Says what the limits are, and what of them earlier processes have spent."""
+        told = " or ".join(limit_told(key, limit) for key, limit in self.limits.items())
+        told += " without a better best" if "patience" in self.limits else ""  # the last of them
+        before = spent_told(self._meter.before, times(self.limits), 0) if self._meter.before.wall else ""
+        if told:
+            rest = f"; {before} is spent already" if before else ""
+            logger.info("the search ends after %s, if not before%s", told, rest)
+
+    @property
+    def spent(self) -> Spent:
+        """All that the search has spent by now."""
+        return self._meter.spent
+
+    def take(self, trial: Trial, *, is_new: bool = True) -> None:
+        """Takes the next trial; `is_new` where it was evaluated by this process."""
+        self._taken += 1
+        self._taken_here += is_new
+        if trial.phase == "evaluate":
+            self._evaluations += 1
+            if self._evaluations == self.limits.get("evaluations"):
+                self._last = trial.index
+        if not self._info.trains or not times(self.limits):
+            return
+        self._trained_s += trial.seconds
+        self._epochs += len(trial.evaluation.history)
+        self._timings.take(trial)
+        if trial.phase == "evaluate":
+            self._recent.append(trial.seconds)
+        if not trial.failed:
+            self._latest[trial.encoded] = trial
+
+    def within(self, proposals: Sequence[Proposal]) -> list[Proposal]:
+        """Those of the proposals that are not told yet which the number of evaluations, and the ending, leave room for.
+
+        Args:
+            proposals: in order; some of them may be recorded already.
+        """
+        last = self.ending.after if self.ending else self._last
+        if last is None and "evaluations" in self.limits:
+            room = int(self.limits["evaluations"]) - self._evaluations
+            fresh = [each.index for each in proposals if each.index >= self._taken and not each.momentum_epochs]
+            last = fresh[room - 1] if 0 < room <= len(fresh) else None
+        return [each for each in proposals if last is None or each.index <= last]
+
+    def due(self, best: Trial | None, iteration: int, begun: int, *, at_end: bool = False) -> str:
+        """The key of the limit for which the search is to end now; empty where it may go on.
+
+        Args:
+            best: the best trial so far; None without one.
+            iteration: the strategy's.
+            begun: evaluations that are being carried out, which are waited for in any case.
+            at_end: whether the search has ended, but for what the strategy does after that.
+        """
+        if not self._taken:
+            return ""
+        if not at_end:
+            if self._last is not None:
+                return "evaluations"
+            if iteration - 1 - (best.iteration if best else -1) >= self.limits.get("patience", float("inf")):
+                return "patience"
+        spent = self._meter.spent if times(self.limits) else Spent()
+        for key, limit in times(self.limits).items():
+            ahead = self._ahead(key, spent, begun)
+            ahead += 0.0 if at_end else self._climbing(key, spent)
+            if getattr(spent, key) + ahead > limit - self._kept_back(key, limit, at_end=at_end):
+                return key
+        return ""
+
+    def _ahead(self, key: str, spent: Spent, begun: int) -> float:
+        """Seconds until another evaluation, beyond those that are being carried out, would have ended."""
+        if key == "cpu":
+            return (begun + 1) * self._pace(key, spent)
+        return self._pace(key, spent) * (1 + (1 / self._workers if begun else 0))
+
+    def _climbing(self, key: str, spent: Spent) -> float:
+        """Seconds of the climbs that are due at the end where candidates climb a ladder."""
+        if self._rungs is None or not self._epochs:
+            return 0.0
+        left = max(0, self._rungs.epochs(len(self._latest)) - self._epochs)
+        seconds = left * self._trained_s / self._epochs
+        return seconds * self._cpu_share(spent) if key == "cpu" else seconds / self._workers
+
+    def _pace(self, key: str, spent: Spent) -> float:
+        """Seconds of one evaluation: as trainings have measured it, else by the time that went by."""
+        if self._recent:
+            return fmean(self._recent) * (self._cpu_share(spent) if key == "cpu" else 1.0)
+        taken = getattr(spent, key) - getattr(self._began, key)
+        return float(taken / self._taken_here * (1 if key == "cpu" else self._workers)) if self._taken_here else 0.0
+
+    def _cpu_share(self, spent: Spent) -> float:
+        """Seconds of processors for each second of training, all that is around it included."""
+        return spent.cpu / self._trained_s if self._trained_s else 1.0
+
+    # -- the full training ---------------------------------------------------------------------------------------
+
+    def _kept_back(self, key: str, limit: float, *, at_end: bool) -> float:
+        """Seconds for the full training, of the best candidates so far."""
+        if not self._info.trains or not self._config.full_train.enabled:
+            return 0.0
+        plan, seconds = self._config.full_train, self._seconds(key, self._best())
+        least = self._config.evaluation.epochs
+        plan = shortest(plan, least) if at_end else fitted(plan, SHARE * limit, seconds, least)
+        return min(seconds(plan), SHARE * limit)
+
+    def _best(self) -> list[Timing]:
+        count, direction = self._config.full_train.finalists, self._info.direction
+        best = heapq.nlargest(count, self._latest.values(), key=lambda trial: standing(trial, direction))
+        return self._timings.of_best([trial.encoded for trial in best], count)
+
+    def _seconds(self, key: str, timings: Sequence[Timing]) -> Callable[[FullTrainConfig], float]:
+        if key == "cpu":
+            share = self._cpu_share(self._meter.spent)
+            return lambda plan: share * worker_seconds(plan, timings)
+        return functools.partial(wall_seconds, timings=timings, workers=self._workers)
+
+    def settle(self, trials: Sequence[Trial]) -> Settled | None:
+        """The full training for which there is room at the end; what is left out of the configured one is said.
+
+        Args:
+            trials: all of the search, of which none was taken.
+
+        Returns:
+            None where no budget of time limits it, and where there is no full training.
+        """
+        configured = plan = self._config.full_train
+        if not times(self.limits) or not self._info.trains or not plan.enabled:
+            return None
+        for trial in trials:
+            self.take(trial, is_new=False)
+        timings = self._best()
+        spent, least = self._meter.spent, self._config.evaluation.epochs
+        for key, limit in times(self.limits).items():
+            seconds, room = self._seconds(key, timings), limit - getattr(spent, key)
+            plan = fitted(plan, room, seconds, least)
+            if plan != configured or seconds(plan) > room:
+                logger.warning(
+                    "the full training of %d × %d epochs would take about %s, and %s of the budget are left: %d × %d "
+                    "epochs are trained, in about %s",
+                    configured.finalists * configured.seeds,
+                    configured.epochs,
+                    duration(seconds(configured)),
+                    duration(max(0.0, room)),
+                    plan.finalists * plan.seeds,
+                    plan.epochs,
+                    duration(seconds(plan)),
+                )
+        return settled_as(self._config, plan)

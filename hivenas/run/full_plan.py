@@ -1,0 +1,149 @@
+"""The full training for which there is room: what it will take, by measured epochs, and what is left out to fit it."""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hivenas.config import Config, FullTrainConfig
+from hivenas.core.records import Trial
+from hivenas.storage import SearchState, Settled
+
+SHARE = 0.5  # of a budget, at the most, that is kept for the full training while the search goes on
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The seconds that a training of one candidate takes: before its first epoch, and in each."""
+
+    start: float
+    epoch: float
+
+    @classmethod
+    def of(cls, trial: Trial) -> Timing | None:
+        """As a trial has measured them; None where nothing was trained. A start that was not measured is in the epochs.
+
+        A worker's own start is in neither.
+        """
+        epochs = len(trial.evaluation.history)
+        if not epochs or trial.failed:
+            return None
+        epoch = trial.evaluation.epoch_s
+        return cls(max(0.0, trial.seconds - epochs * epoch), epoch) if epoch else cls(0.0, trial.seconds / epochs)
+
+    def training(self, epochs: int) -> float:
+        """Seconds of a training of so many epochs."""
+        return self.start + epochs * self.epoch
+
+
+class Timings:
+    """The timings of the candidates of a search, as they come."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, Timing] = {}
+
+    def take(self, trial: Trial) -> None:
+        """Takes the next trial: the epochs of the latest count, and the longest start, which continuations may lack."""
+        if timing := Timing.of(trial):
+            before = self._of.get(trial.encoded, timing)
+            self._of[trial.encoded] = Timing(max(before.start, timing.start), timing.epoch)
+
+    def of_best(self, candidates: Iterable[str], count: int) -> list[Timing]:
+        """Those of the best candidates, so many; where fewer are known the longest of these stands for the others."""
+        found = [timing for name in candidates if (timing := self._of.get(name))][:count]
+        longest = max(found, key=lambda timing: timing.training(1), default=None)
+        return found + [longest] * (count - len(found)) if longest else []
+
+
+def trainings(plan: FullTrainConfig, timings: Sequence[Timing]) -> tuple[list[float], list[float]]:
+    """The seconds of each full training, and of those after the choice among them: the refits.
+
+    Args:
+        plan: how many there are to be, for how many epochs; none ends early by its patience.
+        timings: of the finalists, the best first.
+    """
+    first = [timing.training(plan.epochs) for timing in timings[: plan.finalists] for _ in range(plan.seeds)]
+    chosen = min(plan.ensemble, len(first)) if plan.refit else 0
+    return first, heapq.nlargest(chosen, first)
+
+
+def wall_seconds(plan: FullTrainConfig, timings: Sequence[Timing], workers: int) -> float:
+    """The seconds from the first full training's beginning to the last one's end; each begins when a worker is free."""
+    return sum(_side_by_side(part, workers) for part in trainings(plan, timings))
+
+
+def worker_seconds(plan: FullTrainConfig, timings: Sequence[Timing]) -> float:
+    """The seconds of all full trainings together."""
+    return sum(sum(part) for part in trainings(plan, timings))
+
+
+def _side_by_side(seconds: Iterable[float], workers: int) -> float:
+    ends = [0.0] * workers
+    for each in seconds:
+        heapq.heapreplace(ends, ends[0] + each)
+    return max(ends)
+
+
+def fitted(
+    plan: FullTrainConfig, room: float, seconds: Callable[[FullTrainConfig], float], least_epochs: int
+) -> FullTrainConfig:
+    """A plan of full training that takes no more than there is room for, as far as that can be had.
+
+    Args:
+        plan: as configured.
+        room: seconds.
+        seconds: what a plan takes; no less with more epochs.
+        least_epochs: it is not shortened to fewer.
+
+    Returns:
+        The plan with fewer finalists where it is too long, the best ones; where one alone is, with fewer epochs.
+    """
+    for finalists in range(plan.finalists, 0, -1):
+        if seconds(fewer := _with(plan, finalists, plan.epochs)) <= room:
+            return fewer
+    least = min(least_epochs, plan.epochs)
+    possible = range(least, plan.epochs)
+    fit = bisect_right(possible, room, key=lambda epochs: seconds(_with(plan, 1, epochs)))
+    return _with(plan, 1, possible[max(0, fit - 1)] if possible else plan.epochs)
+
+
+def _with(plan: FullTrainConfig, finalists: int, epochs: int) -> FullTrainConfig:
+    ensemble = min(plan.ensemble, finalists * plan.seeds)
+    return plan.model_copy(update={"finalists": finalists, "epochs": epochs, "ensemble": ensemble})
+
+
+def shortest(plan: FullTrainConfig, least_epochs: int) -> FullTrainConfig:
+    """The shortest plan that one is shortened to."""
+    return _with(plan, 1, min(least_epochs, plan.epochs))
+
+
+def settled_as(config: Config, plan: FullTrainConfig) -> Settled:
+    """The record of the plan that a configuration's is shortened to."""
+    return Settled(finalists=plan.finalists, epochs=plan.epochs, wanted=_wanted(config))
+
+
+def as_settled(config: Config, state: SearchState) -> Config:
+    """The configuration with the full training that a budget has left of it."""
+    settled = state.settled
+    if settled is None or not is_settled(config, state):
+        return config
+    return config.model_copy(update={"full_train": _with(config.full_train, settled.finalists, settled.epochs)})
+
+
+def is_settled(config: Config, state: SearchState) -> bool:
+    """True where the full training of this configuration is decided on, or nothing limits it."""
+    if not times(config.limits):
+        return True
+    return state.settled is not None and state.settled.wanted == _wanted(config)
+
+
+def times(limits: Mapping[str, float]) -> dict[str, float]:
+    """The limits that are of time, in seconds."""
+    return {key: limit for key, limit in limits.items() if key in ("wall", "cpu")}
+
+
+def _wanted(config: Config) -> tuple[int, int, int, bool]:
+    plan = config.full_train
+    return plan.finalists, plan.seeds, plan.epochs, plan.refit

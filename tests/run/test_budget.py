@@ -1,0 +1,441 @@
+"""A budget and patience: when a search ends, what is then left for the full training, what a resumption repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hivenas.config import Config, FullTrainConfig, from_mapping
+from hivenas.core.folder import ResultsFolder
+from hivenas.core.objective import ObjectiveInfo
+from hivenas.core.records import Direction, Evaluation, Proposal, Trial
+from hivenas.core.strategies.kinds import make_strategy
+from hivenas.execution import SerialExecutor, TaskExecutor
+from hivenas.objectives.numerical import Sphere
+from hivenas.run.budget import Limits, Meter
+from hivenas.run.callbacks import Callback
+from hivenas.run.full_plan import Timing, Timings, fitted, wall_seconds, worker_seconds
+from hivenas.run.loop import Search
+from hivenas.storage import Ending, Ledger, SearchState, Spent, open_search, read_ledger
+from tests.executors import ThreadExecutor
+from tests.toy_objectives import TinyObjective
+from tests.trials import trial
+
+
+class Killed(BaseException):
+    """The end of a process, for code that can only be killed from inside."""
+
+
+class Time:
+    """A clock that goes on by what evaluations take."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def settings(folder: Path, *overrides: str, **more: Any) -> Config:
+    base = {
+        "name": "limited",
+        "objective": "sphere_min",
+        "colony": {"size": 6, "iterations": 5, "employee_ratio": 0.5},
+        "results": {"dir": str(folder)},
+        **more,
+    }
+    return from_mapping(base, overrides)
+
+
+def search(
+    config: Config,
+    *,
+    resume: bool = False,
+    takes: float = 0.0,
+    time: Time | None = None,
+    executor: TaskExecutor | None = None,
+    callbacks: tuple[Callback, ...] = (),
+    make: Callable[..., Any] = lambda rng: Sphere(3, rng=rng),
+    wrap: Callable[[Any], Any] = lambda strategy: strategy,
+) -> Ledger:
+    """Searches, each evaluation by its time; returns the ledger, closed."""
+    clock = time or Time()
+    rng = np.random.default_rng(3)
+    objective = make(rng)
+    run = objective.run
+
+    def timed(proposal: Proposal) -> Evaluation:
+        clock.now += takes
+        evaluation: Evaluation = run(proposal)
+        return evaluation
+
+    objective.run = timed
+    with open_search(config, 1, resume=resume) as ledger:
+        meter = Meter(ledger.state.spent, clock=clock, cpu_clock=clock)
+        limits = Limits(config, objective.describe(), ledger.state, meter)
+        strategy = wrap(make_strategy(objective, config.colony, rng))
+        Search(strategy, objective, executor or SerialExecutor(), ledger, callbacks, limits=limits).run()
+    return ledger
+
+
+def ledger_folder(config: Config) -> ResultsFolder:
+    return ResultsFolder(config.results.dir, config.name)
+
+
+def figures(trials: list[Trial]) -> list[tuple[object, ...]]:
+    return [(t.index, t.iteration, t.role, t.candidate, t.fitness) for t in trials]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[object, ...]]:
+    """What a search without limits finds."""
+    return figures(search(settings(tmp_path_factory.mktemp("whole"))).trials)
+
+
+# -- a number of evaluations -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[SerialExecutor, lambda: ThreadExecutor(2)])
+def executor(request: pytest.FixtureRequest) -> Iterator[TaskExecutor]:
+    with request.param() as made:
+        yield made
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_so_many_evaluations_are_made_and_with_more_it_goes_on_as_if_it_had_not_ended(
+    tmp_path: Path, count: int, executor: TaskExecutor, whole: list[Any]
+) -> None:
+    ledger = search(settings(tmp_path, f"budget.evaluations={count}"), executor=executor)
+    assert figures(ledger.trials) == whole[:count]
+    assert ledger.state.ending == Ending(key="evaluations", limit=count, after=count - 1)
+    again = search(settings(tmp_path, f"budget.evaluations={count}"), resume=True, executor=executor)
+    assert figures(again.trials) == whole[:count]
+    larger = search(settings(tmp_path, f"budget.evaluations={count + 1}"), resume=True, executor=executor)
+    assert figures(larger.trials) == whole[: count + 1]
+    without = search(settings(tmp_path), resume=True, executor=executor)
+    assert (figures(without.trials), without.state.ending) == (whole, None)
+
+
+def test_more_evaluations_than_the_iterations_have_change_nothing(tmp_path: Path, whole: list[Any]) -> None:
+    ledger = search(settings(tmp_path, "budget.evaluations=31"))
+    assert (figures(ledger.trials), ledger.state.ending) == (whole, None)
+
+
+def test_continuations_are_not_counted(tmp_path: Path) -> None:
+    config = settings(tmp_path, "budget.evaluations=2")
+    limits = Limits(config, Sphere(2, rng=np.random.default_rng()).describe(), SearchState(), Meter(Spent()))
+    proposals = [Proposal(index, 0, "bee", 0, "a", momentum_epochs=index % 2) for index in range(5)]
+    assert [each.index for each in limits.within(proposals)] == [0, 1, 2]
+    limits.take(trial(0))
+    limits.take(trial(1, phase="momentum"))
+    assert [each.index for each in limits.within(proposals[2:])] == [2]
+    assert limits.due(None, 0, 0) == ""
+    limits.take(trial(2))
+    assert limits.due(None, 0, 0) == "evaluations"
+    assert limits.within(proposals[3:]) == []
+
+
+# -- patience ----------------------------------------------------------------------------------------------------------
+
+
+def test_patience_ends_a_search_after_so_many_iterations_without_a_better_best(tmp_path: Path) -> None:
+    small = ("colony.iterations=20", "colony.size=2", "budget.evaluations=40")
+    free = search(settings(tmp_path / "free", *small))
+    best, expected = free.trials[0], None
+    for iteration in range(20):
+        own = [t for t in free.trials if t.iteration == iteration]
+        best = min([best, *own], key=lambda t: (t.fitness, t.index))
+        if iteration - best.iteration >= 2:
+            expected = own[-1].index
+            break
+    assert expected is not None
+    ledger = search(settings(tmp_path / "patient", *small, "colony.patience=2"))
+    assert figures(ledger.trials) == figures(free.trials[: expected + 1])
+    assert ledger.state.ending == Ending(key="patience", limit=2, after=expected)
+    assert ledger.state.ended == "2 iterations brought no better best"
+    more = search(settings(tmp_path / "patient", *small, "colony.patience=3"), resume=True)
+    assert len(more.trials) > len(ledger.trials)
+
+
+def test_patience_does_not_depend_on_the_workers(tmp_path: Path) -> None:
+    overrides = ("colony.iterations=12", "colony.patience=1", "colony.kind=guided", "colony.overlap=1")
+    found = []
+    for threads in (1, 3):
+        config = settings(tmp_path / f"{threads}", *overrides, objective="custom")
+        with ThreadExecutor(threads) as executor:
+            ledger = search(config, executor=executor, make=TinyObjective)
+        found.append((figures(ledger.trials), ledger.state.ending))
+    assert found[0] == found[1]
+    assert found[0][1] is not None
+
+
+# -- time --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_search_ends_before_an_evaluation_that_would_end_too_late(tmp_path: Path, whole: list[Any]) -> None:
+    ledger = search(settings(tmp_path, "budget.minutes=1"), takes=7.0)
+    assert figures(ledger.trials) == whole[:8]  # 56 seconds; the ninth would end after 63
+    assert ledger.state.ending == Ending(key="wall", limit=60.0, after=7)
+    assert ledger.state.spent.wall == 56.0
+    assert ledger.state.ended == "the budget of 1 min was spent"
+
+
+@pytest.mark.parametrize(("key", "value"), [("hours", 1 / 60), ("cpu_hours", 1 / 60)])
+def test_hours_are_counted_too_and_whatever_is_spent_first_counts(tmp_path: Path, key: str, value: float) -> None:
+    config = settings(tmp_path, "budget.minutes=5", f"budget.{key}={value}", execution={"kind": "serial"})
+    assert len(search(config, takes=7.0).trials) == 8
+
+
+def test_time_adds_up_over_a_resumption_without_the_pause(tmp_path: Path, whole: list[Any]) -> None:
+    class Stops(Callback):
+        def on_trial(self, trial: Trial) -> None:
+            if trial.index == 4:
+                raise Killed
+
+    clock, config = Time(), settings(tmp_path, "budget.minutes=1")
+    with pytest.raises(Killed):
+        search(config, takes=7.0, time=clock, callbacks=(Stops(),))
+    state, trials = read_ledger(ledger_folder(config))
+    assert state is not None
+    assert (len(trials), state.spent.wall) == (5, 35.0)
+    clock.now += 1_000_000
+    ledger = search(config, resume=True, takes=7.0, time=clock)
+    assert figures(ledger.trials) == whole[:8]
+    assert ledger.state.spent.wall == 56.0
+
+
+def test_a_decision_is_repeated_after_a_kill_and_what_was_begun_is_evaluated(tmp_path: Path, whole: list[Any]) -> None:
+    """The decision comes with the trial; whoever goes on has time in plenty and ends there all the same."""
+
+    class Dies(Callback):
+        def on_trial(self, trial: Trial) -> None:
+            state, _ = read_ledger(ledger_folder(config))
+            if state is not None and state.ending is not None:
+                raise Killed
+
+    config = settings(tmp_path, "budget.minutes=1", "execution.workers=2")
+    with pytest.raises(Killed), ThreadExecutor(2) as executor:
+        search(config, takes=7.0, executor=executor, callbacks=(Dies(),))
+    state, trials = read_ledger(ledger_folder(config))
+    assert state is not None
+    assert state.ending is not None
+    after = state.ending.after
+    assert after >= len(trials) - 1
+    ledger = search(config, resume=True, takes=7.0)
+    assert figures(ledger.trials) == whole[: after + 1]
+    assert ledger.state.ending == state.ending
+
+
+def test_a_smaller_budget_ends_a_resumed_search_at_once(tmp_path: Path, whole: list[Any]) -> None:
+    search(settings(tmp_path, "budget.minutes=1"), takes=7.0)
+    ledger = search(settings(tmp_path, "budget.minutes=0.5"), resume=True, takes=7.0)
+    assert figures(ledger.trials) == whole[:8]
+    ledger = search(settings(tmp_path, "budget.minutes=2"), resume=True, takes=7.0)
+    assert figures(ledger.trials) == whole[:17]  # 119 seconds
+    ledger = search(settings(tmp_path, "budget.minutes=0.1"), resume=True, takes=7.0)
+    assert figures(ledger.trials) == whole[:17]
+
+
+# -- a strategy that has something to do at the end --------------------------------------------------------------------
+
+
+class Finishing:
+    """A strategy that continues the best two of what it was told, when it is told that this was all."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self._known: list[Evaluation] = []
+        self._rounds: list[Proposal] = []
+        self._is_concluded = False
+
+    def ask(self) -> list[Proposal]:
+        asked: list[Proposal] = self._rounds if self._is_concluded else self._inner.ask()
+        return asked
+
+    def tell(self, evaluations: list[Evaluation]) -> None:
+        if self._is_concluded:
+            self._rounds = self._rounds[len(evaluations) :]
+            return
+        self._known += evaluations
+        self._inner.tell(evaluations)
+
+    def conclude(self) -> None:
+        if self._is_concluded:
+            return
+        self._inner.conclude()
+        self._is_concluded = True
+        best = sorted(self._known, key=lambda each: -each.fitness)[:2]
+        self._rounds = [
+            Proposal(
+                len(self._known) + i, 9, "bee", i, each.candidate, momentum_epochs=1, weights_filename=each.filename
+            )
+            for i, each in enumerate(best)
+        ]
+
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = self._inner.state()
+        return state
+
+
+@pytest.mark.parametrize(
+    ("minutes", "rounds", "ending"),
+    [
+        (10.0, 2, Ending(key="evaluations", limit=8.0, after=7)),
+        (1.1, 1, Ending(key="wall", limit=66.0, after=8, is_final=True)),
+    ],
+)
+def test_what_a_strategy_does_at_the_end_is_done_but_for_what_there_is_no_time_for(
+    tmp_path: Path, minutes: float, rounds: int, ending: Ending
+) -> None:
+    limits = (f"budget.minutes={minutes}", "budget.evaluations=8")
+    config = settings(tmp_path, *limits, "colony.kind=guided", objective="custom")
+    ledger = search(config, takes=7.0, make=TinyObjective, wrap=Finishing)
+    assert [trial.phase for trial in ledger.trials] == ["evaluate"] * 8 + ["momentum"] * rounds
+    assert ledger.state.ending == ending
+
+
+def test_a_concluded_strategy_plans_no_more_and_goes_on_without_the_mark(tmp_path: Path) -> None:
+    config = settings(tmp_path, "colony.kind=guided", objective="custom")
+    made = [make_strategy(TinyObjective(rng), config.colony, rng) for rng in map(np.random.default_rng, (3, 4))]
+    strategy, other = made
+    objective = TinyObjective(np.random.default_rng(0))
+    told = []
+    for _ in range(5):
+        told.append(objective.run(strategy.ask()[0]))
+        strategy.tell(told[-1:])
+    assert "iterations" not in strategy.state()
+    strategy.conclude()  # type: ignore[attr-defined]
+    state = strategy.state()
+    assert (strategy.ask(), strategy.is_done, state["iterations"]) == ([], True, state["iteration"])  # type: ignore[attr-defined]
+    strategy.conclude()  # type: ignore[attr-defined]
+    assert strategy.state() == state
+    other.restore(state, told)
+    assert (other.ask(), other.state()) == ([], state)
+    other.restore({key: value for key, value in state.items() if key != "iterations"}, told)
+    assert [each.index for each in other.ask()][:1] == [5]
+
+
+# -- the full training -------------------------------------------------------------------------------------------------
+
+PLAN = FullTrainConfig(finalists=3, epochs=50)
+FAST, SLOW = Timing(2.0, 1.0), Timing(2.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("plan", "workers", "seconds"),
+    [
+        ({}, 1, 52 + 52 + 102),
+        ({}, 2, 52 + 102),
+        ({}, 3, 102),
+        ({"finalists": 1}, 2, 52),
+        ({"finalists": 2, "seeds": 2}, 2, 52 * 2),
+        ({"finalists": 2, "refit": True}, 1, 52 * 3),
+        ({"finalists": 2, "refit": True, "ensemble": 2}, 2, 52 * 2),
+    ],
+)
+def test_full_trainings_begin_when_a_worker_is_free(plan: Mapping[str, Any], workers: int, seconds: float) -> None:
+    timings = [FAST, FAST, SLOW]
+    assert wall_seconds(PLAN.model_copy(update=dict(plan)), timings, workers) == seconds
+
+
+@pytest.mark.parametrize(
+    ("room", "finalists", "epochs"),
+    [
+        (206, 3, 50),
+        (205, 2, 50),
+        (104, 2, 50),
+        (103, 1, 50),
+        (52, 1, 50),
+        (51.5, 1, 49),
+        (12, 1, 10),
+        (3, 1, 8),
+        (-9, 1, 8),
+    ],
+)
+def test_first_there_are_fewer_finalists_then_fewer_epochs(room: float, finalists: int, epochs: int) -> None:
+    plan = fitted(PLAN, room, lambda plan: worker_seconds(plan, [FAST, FAST, SLOW]), 8)
+    assert (plan.finalists, plan.epochs) == (finalists, epochs)
+
+
+def test_an_ensemble_of_more_than_there_are_is_smaller_and_a_short_plan_stays() -> None:
+    plan = PLAN.model_copy(update={"ensemble": 3, "epochs": 2})
+    short = fitted(plan, 0.0, lambda plan: worker_seconds(plan, [FAST] * 3), 8)
+    assert (short.finalists, short.ensemble, short.epochs) == (1, 1, 2)
+
+
+def test_an_epoch_is_measured_without_the_start_and_a_continuation_has_none() -> None:
+    timings = Timings()
+    curve = {1: 0.5, 2: 0.6, 3: 0.7, 4: 0.8}
+    timings.take(trial(0, candidate="a", curve=curve, seconds=10.0, epoch_s=2.0))
+    timings.take(trial(1, candidate="b", curve=curve, seconds=10.0))
+    timings.take(trial(2, candidate="a", curve={5: 0.9}, seconds=3.1, epoch_s=3.0, phase="momentum"))
+    timings.take(trial(3, candidate="c", status="failed", seconds=1.0))
+    assert timings.of_best("cba", 2) == [Timing(0.0, 2.5), Timing(2.0, 3.0)]
+    assert timings.of_best("b", 2) == [Timing(0.0, 2.5)] * 2
+    assert timings.of_best("c", 2) == []
+
+
+def trained() -> list[Trial]:
+    """Three candidates, the last the best, of 8 epochs of a second each."""
+    curve = dict.fromkeys(range(1, 9), 0.5)
+    return [trial(i, 0.5 + i / 10, f"{i}", curve=curve, seconds=8.0, epoch_s=1.0) for i in range(3)]
+
+
+def limits_of(minutes: float, spent: float, *overrides: str) -> Limits:
+    """Of a search that trains."""
+    config = from_mapping({"budget": {"minutes": minutes}, "evaluation": {"epochs": 8}}, overrides)
+    meter = Meter(Spent(wall=spent, cpu=spent), clock=lambda: 0.0, cpu_clock=lambda: 0.0)
+    return Limits(config, ObjectiveInfo(direction=Direction.MAXIMIZE, trains=True), SearchState(), meter)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "spent", "begun", "ends"),
+    [
+        (10, 600 - 150 - 8, 0, False),  # 3 times 50 epochs are kept back
+        (10, 600 - 150 - 7, 0, True),
+        (10, 600 - 150 - 16, 1, False),  # the one that is being carried out comes first
+        (10, 600 - 150 - 15, 1, True),
+        (4, 240 - 100 - 8, 0, False),  # 150 seconds are more than half: two finalists
+        (4, 240 - 100 - 7, 0, True),
+        (1, 60 - 30 - 8, 0, False),  # one, shortened
+        (1, 60 - 30 - 7, 0, True),
+    ],
+)
+def test_the_full_training_is_kept_back_from_the_budget(minutes: float, spent: float, begun: int, ends: bool) -> None:
+    for enabled in (True, False):
+        limits = limits_of(minutes, spent, f"full_train.enabled={enabled}".lower())
+        for each in trained():
+            limits.take(each)
+        assert limits.due(trial(0), 0, begun) == ("wall" if ends and enabled else "")
+
+
+@pytest.mark.parametrize(
+    ("spent", "finalists", "epochs"), [(100, 3, 50), (460, 2, 50), (560, 1, 40), (590, 1, 10), (700, 1, 8)]
+)
+def test_what_is_left_when_the_search_has_ended_decides_on_the_full_training(
+    spent: float, finalists: int, epochs: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    settled = limits_of(10, spent).settle(trained())
+    assert settled is not None
+    assert (settled.finalists, settled.epochs, settled.wanted) == (finalists, epochs, (3, 1, 50, False))
+    assert bool(caplog.records) == bool(settled.told) == (spent > 100)
+    assert limits_of(10, 0, "budget.minutes=null").settle(trained()) is None
+    assert limits_of(10, 0, "full_train.enabled=false").settle(trained()) is None
+
+
+def test_processor_time_is_that_of_this_process_and_of_the_workers() -> None:
+    class Working(SerialExecutor):
+        used = 5.0
+
+        def cpu_seconds(self) -> float:
+            return self.used
+
+    clock = Time()
+    executor = Working()
+    meter = Meter(Spent(wall=1.0, cpu=2.0), executor, clock=clock, cpu_clock=lambda: 3.0)
+    clock.now += 10
+    assert meter.spent == Spent(wall=11.0, cpu=7.0)

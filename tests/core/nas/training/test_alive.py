@@ -147,7 +147,7 @@ def test_the_oldest_goes_first_by_number_and_by_size(tmp_path: Path) -> None:
         small.keep(path, training(units))
     assert small.names == ("b", "c")
     small.keep(a, training(3))
-    assert small.names == ()
+    assert not small.names
     none = LiveNetworks(0)
     none.keep(a, loops[0])
     assert none.names == ()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import pickle
-import queue
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from multiprocessing import spawn
@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from hivenas.config import ExecutionConfig
 from hivenas.errors import ConfigError, WorkerDiedError
+from hivenas.execution.assignment import Assignment
 from hivenas.execution.base import TaskExecutor
 from hivenas.execution.gpus import worker_gpus
 from hivenas.execution.tasks import Task
@@ -35,10 +36,11 @@ _THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS
 class WorkerExecutor(TaskExecutor):
     """Carries out tasks in worker processes that are replaced before their memory has grown.
 
-    TensorFlow keeps memory of every graph that it has traced; only the end of its process gives that back. The task of
-    a worker that dies is given to a new one, twice at the most, and then ends as a WorkerDiedError; so does one that
-    takes too long, at once. No other task is touched. With `execution.gpus` every worker sees a GPU of its own.
-    Workers know what has been registered here by now, and need nothing else of the main module.
+    TensorFlow keeps memory of every graph that it has traced; only the end of its process gives that back. A training
+    goes on in the worker that has its network alive, if that is idle. The task of a worker that dies is given to a new
+    one, twice at the most, and then ends as a WorkerDiedError; so does one that takes too long, at once. No other task
+    is touched. With `execution.gpus` every worker sees a GPU of its own. Workers know what has been registered here by
+    now, and need nothing else of the main module.
 
     Args:
         config: number of workers, threads of each, their GPUs, tasks until one is replaced, seconds a task may take.
@@ -52,9 +54,7 @@ class WorkerExecutor(TaskExecutor):
         known = Registrations.of_this_process()
         self._packer = Packer()
         self._workers = [Worker(config, log, known, number) for number in range(config.workers)]
-        self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
-        for worker in self._workers:
-            self._idle.put(worker)
+        self._assignment = Assignment(self._workers)
         self._threads = ThreadPoolExecutor(config.workers, thread_name_prefix="hivenas-worker")
 
     def submit(self, task: Task[T]) -> Future[T]:
@@ -63,7 +63,9 @@ class WorkerExecutor(TaskExecutor):
         Raises:
             ConfigError: it cannot be pickled.
         """
-        return self._threads.submit(self._run, self._packer.pack(task))
+        future: Future[T] = self._assignment.add(self._packer.pack(task))
+        self._threads.submit(self._carry_out_one)
+        return future
 
     def cpu_seconds(self) -> float:
         """Processor time of the workers that are alive, up to their latest answers; the others are children here."""
@@ -73,18 +75,28 @@ class WorkerExecutor(TaskExecutor):
         """Ends the workers; with `cancel_futures` at once, in the middle of what they do."""
         if cancel_futures:
             self._threads.shutdown(wait=False, cancel_futures=True)
+            self._assignment.cancel()
             for worker in self._workers:
                 worker.kill()
         self._threads.shutdown(wait=wait)
         for worker in self._workers:
             worker.retire()
 
-    def _run(self, packed: PackedTask[T]) -> T:
-        worker = self._idle.get()
+    def _carry_out_one(self) -> None:
+        """Has a waiting task carried out: there are as many of these calls as tasks, and as many threads as workers."""
+        taken = self._assignment.take()
+        if taken is None:  # cancelled
+            return
+        worker, task, future = taken
         try:
-            return worker.run(packed)
+            if not future.set_running_or_notify_cancel():
+                return
+            tell = functools.partial(future.set_result, worker.run(task))
+        except BaseException as error:
+            tell = functools.partial(future.set_exception, error)
         finally:
-            self._idle.put(worker)
+            self._assignment.give_back(worker)  # before what comes next is submitted, which it may have alive
+        tell()
 
 
 class Worker:
@@ -103,7 +115,8 @@ class Worker:
         self._log = log
         self._known = known
         self._process: _Process | None = None
-        self._tasks = 0
+        self._tasks = 0  # of the process, without trainings that went on alive
+        self._alive: Sequence[str] = ()
         self._began = 0.0  # the present task, once its process is ready
         self._stopped = False
 
@@ -117,6 +130,11 @@ class Worker:
         """Processor time of the process up to its latest answer, in seconds; 0 while there is none."""
         process = self._process
         return process.cpu_s if process else 0.0
+
+    @property
+    def alive(self) -> Sequence[str]:
+        """Names of the saved states whose trainings the process has alive."""
+        return self._alive
 
     def run(self, task: PackedTask[T]) -> T:
         """Has a task carried out, by one process after another where they die.
@@ -148,7 +166,10 @@ class Worker:
         raise AssertionError("the last death is raised")
 
     def _run(self, task: PackedTask[Any], limit: float | None) -> Outcome:
-        if self._tasks >= self._config.recycle_after:
+        goes_on = task.continues in self._alive
+        # The end of a process gives back the memory of graphs. Those of networks that are alive would be traced again
+        # by and by, so they count only once they are given up; and what goes on alive traces none.
+        if not goes_on and self._tasks - len(self._alive) >= self._config.recycle_after:
             self.retire()
         if self._stopped:
             raise WorkerDiedError("the executor was shut down before this call began")
@@ -156,8 +177,11 @@ class Worker:
             self._start()
         assert self._process is not None
         self._began = time.monotonic()
-        self._tasks += 1
-        return self._process.carry_out(task, limit)
+        self._tasks += not goes_on
+        outcome = self._process.carry_out(task, limit)
+        if outcome.alive is not None:
+            self._alive = outcome.alive
+        return outcome
 
     def _note(self, text: str) -> None:
         with contextlib.suppress(OSError), self._log.open("a", encoding="utf-8") as file:
@@ -177,7 +201,7 @@ class Worker:
         self._forget()
 
     def _forget(self) -> None:
-        self._process, self._tasks = None, 0
+        self._process, self._tasks, self._alive = None, 0, ()
 
     def kill(self) -> None:
         """Ends the process, also one that is just starting; no other is started."""

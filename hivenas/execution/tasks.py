@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -32,6 +32,7 @@ class Task(Generic[T]):
         name: names the one task in logs, such as `0017-onlooker input|…|output`; empty for none. A serial search that
             crashed at a named task does not try it again.
         needs: file names of the saved states that it starts from.
+        continues: which of them it goes on with; a process that has its training alive spares the start.
         timed: whether `execution.timeout_s` applies; it is for candidates.
         local: whether it needs this machine's files or stores, which another machine may not have.
     """
@@ -41,6 +42,7 @@ class Task(Generic[T]):
     arguments: tuple[Any, ...] = ()
     name: str = ""
     needs: tuple[str, ...] = ()
+    continues: str = ""
     timed: bool = False
     local: bool = False
 
@@ -62,12 +64,12 @@ def evaluate(objective: ObjectiveInterface, proposal: Proposal) -> Task[Evaluati
     if evaluator is None:
         return evaluate_with(objective, proposal)
     call, arguments = evaluator
-    return Task("evaluate", call, (*arguments, proposal), name=_name(proposal), needs=_needs(proposal), timed=True)
+    return _evaluation(call, (*arguments, proposal), proposal)
 
 
 def evaluate_network(config: Config, proposal: Proposal) -> Task[Evaluation]:
     """The evaluation of a proposal by the network that it asks for."""
-    return Task("evaluate", run_proposal, (config, proposal), name=_name(proposal), needs=_needs(proposal), timed=True)
+    return _evaluation(run_proposal, (config, proposal), proposal)
 
 
 def evaluate_with(objective: ObjectiveInterface, proposal: Proposal, timed: bool = True) -> Task[Evaluation]:
@@ -78,8 +80,7 @@ def evaluate_with(objective: ObjectiveInterface, proposal: Proposal, timed: bool
         proposal: is carried out.
         timed: whether `execution.timeout_s` applies.
     """
-    arguments = (ByValue(objective), proposal)
-    return Task("evaluate", _evaluate_with, arguments, name=_name(proposal), needs=_needs(proposal), timed=timed)
+    return _evaluation(_evaluate_with, (ByValue(objective), proposal), proposal, timed)
 
 
 def digest_data(config: Config) -> Task[str]:
@@ -145,12 +146,29 @@ def publish(call: Callable[..., T], model: object, run_id: str, stores: tuple[st
     return Task("publish", call, (model, run_id, stores), local=True)
 
 
-def _name(proposal: Proposal) -> str:
-    return f"{proposal.label} {encode_candidate(proposal.candidate)}"
+def networks_alive(task: Task[Any]) -> Sequence[str] | None:
+    """Names of the saved states whose trainings are alive in this process, which has carried a task out.
+
+    Returns:
+        None after a task that says nothing of them.
+    """
+    if not any(each is run_proposal for each in (task.call, *task.arguments)):
+        return None
+    return interface_of(next(each for each in task.arguments if isinstance(each, Config))).networks_alive
 
 
-def _needs(proposal: Proposal) -> tuple[str, ...]:
-    return tuple(filter(None, (proposal.weights_filename, proposal.inherits)))
+def _evaluation(
+    call: Callable[..., Evaluation], arguments: tuple[Any, ...], proposal: Proposal, timed: bool = True
+) -> Task[Evaluation]:
+    return Task(
+        "evaluate",
+        call,
+        arguments,
+        name=f"{proposal.label} {encode_candidate(proposal.candidate)}",
+        needs=tuple(filter(None, (proposal.weights_filename, proposal.inherits))),
+        continues=(proposal.weights_filename or "") if proposal.momentum_epochs else "",
+        timed=timed,
+    )
 
 
 def _evaluate_with(objective: ByValue[ObjectiveInterface], proposal: Proposal) -> Evaluation:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import IO, Any, Generic, TypeVar
 
@@ -45,6 +45,7 @@ class PackedTask(Generic[T]):
         data: the task, but for what it shares with others.
         values: what it shares with others, pickled, by the digest that stands for it in the task.
         timed: whether `execution.timeout_s` applies.
+        continues: file name of the saved state that it goes on with; empty for none.
         search: name of the search that it belongs to, as its results folder is called.
         directory: takes the place of its configuration's `results.dir`; None leaves that as it is.
     """
@@ -52,6 +53,7 @@ class PackedTask(Generic[T]):
     data: bytes
     values: Mapping[str, bytes] = field(default_factory=dict)
     timed: bool = False
+    continues: str = ""
     search: str = "none"
     directory: str | None = None
 
@@ -73,7 +75,8 @@ class Packer:
         with self._lock, _refusing(f"a task of workers ({task.kind})"):
             _TaskPickler(file, self._share, used).dump(task)
         config = next((each for each in task.arguments if isinstance(each, Config)), None)
-        return PackedTask(file.getvalue(), used, task.timed, config.name if config else "none")
+        search = config.name if config else "none"
+        return PackedTask(file.getvalue(), used, task.timed, task.continues, search)
 
     def _share(self, value: Any) -> tuple[str, bytes]:
         found = self._shared.get(id(value))
@@ -139,12 +142,18 @@ def _moved(task: Task[T], directory: str) -> Task[T]:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a task: its result, or what it raised and where; `cpu_s` has its process used of processors."""
+    """The outcome of a task: its result, or what it raised and where.
+
+    Args:
+        cpu_s: seconds that its process has used of processors.
+        alive: names of the saved states whose trainings the process now has alive; None where it does not say.
+    """
 
     result: Any = None
     error: BaseException | None = None
     traceback: str = ""
     cpu_s: float = 0.0
+    alive: Sequence[str] | None = None
 
     @classmethod
     def of(cls, call: Callable[[], Any]) -> Outcome:

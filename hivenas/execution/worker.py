@@ -17,13 +17,14 @@ import queue
 import sys
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from hivenas.config.registry import import_modules
 from hivenas.core.onednn import choose_onednn
 from hivenas.core.output import lasting_output
 from hivenas.execution.gpus import limit_gpus
+from hivenas.execution.tasks import Task, networks_alive
 from hivenas.execution.time_limit import FAREWELL
 from hivenas.execution.wire import Outcome, PackedTask, Registrations, Unpacker, receive, send
 
@@ -69,7 +70,7 @@ def main() -> None:
         unpacker = Unpacker()
         while message := messages.get():
             packed = pickle.loads(message)
-            send(answers, Outcome.of(functools.partial(_carry_out, unpacker, packed, answers)).to_bytes())
+            send(answers, _carry_out(unpacker, packed, answers).to_bytes())
 
 
 def _take_streams() -> tuple[IO[bytes], IO[bytes]]:
@@ -113,9 +114,13 @@ def _set_up(setup: Setup) -> None:
     setup.registrations.register_main()
 
 
-def _carry_out(unpacker: Unpacker, packed: PackedTask[Any], answers: IO[bytes]) -> Any:
+def _carry_out(unpacker: Unpacker, packed: PackedTask[Any], answers: IO[bytes]) -> Outcome:
     """Carries out a task; when one whose time is limited begins is said, as what it needs was imported before."""
-    task = unpacker.unpack(packed)
+    unpacked = Outcome.of(functools.partial(unpacker.unpack, packed))
+    if unpacked.error is not None:
+        return unpacked
+    task: Task[Any] = unpacked.result
     if packed.timed:
         send(answers, BEGUN)
-    return task.run()
+    outcome = Outcome.of(task.run)
+    return outcome if outcome.error is not None else replace(outcome, alive=networks_alive(task))

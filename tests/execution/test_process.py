@@ -14,7 +14,7 @@ import pytest
 from hivenas.config import ExecutionConfig
 from hivenas.core.onednn import chosen_onednn
 from hivenas.errors import WorkerDiedError
-from hivenas.execution import TaskExecutor, WorkerExecutor
+from hivenas.execution import Task, TaskExecutor, WorkerExecutor
 from hivenas.execution.process import RESUBMISSIONS
 from tests.contracts import ExecutorContract
 from tests.executors import task, timed
@@ -158,6 +158,15 @@ def test_a_worker_is_replaced_after_its_share_of_calls(tmp_path: Path) -> None:
     with WorkerExecutor(ExecutionConfig(recycle_after=2), tmp_path / "worker.log") as executor:
         pids = [executor.submit(task(os.getpid)).result() for _ in range(5)]
     assert pids[0] == pids[1] != pids[2] == pids[3] != pids[4]
+
+
+def test_a_task_goes_to_the_worker_that_has_its_training_alive(tmp_path: Path) -> None:
+    with WorkerExecutor(ExecutionConfig(workers=2, recycle_after=1_000), tmp_path / "worker.log") as executor:
+        assert all(future.result() for future in [executor.submit(task(nap, 0.2)) for _ in range(2)])
+        for each in executor._workers * 2:
+            each._alive = ("x",)
+            assert executor.submit(Task("test", os.getpid, continues="x")).result() == each.pid
+            each._alive = ()
 
 
 def test_workers_have_their_threads_set_before_anything_else_and_no_run_of_the_drivers(

@@ -43,8 +43,10 @@ def test_a_task_says_which_states_it_starts_from(tmp_path: Path) -> None:
     config = configuration(tmp_path)
     new = Proposal(0, 0, "employee", 0, "a")
     assert evaluate_network(config, new).needs == ()
-    assert evaluate_network(config, replace(new, momentum_epochs=2, weights_filename=STATE)).needs == (STATE,)
-    assert evaluate_network(config, replace(new, inherits=OTHER)).needs == (OTHER,)
+    further = evaluate_network(config, replace(new, momentum_epochs=2, weights_filename=STATE))
+    assert (further.needs, further.continues) == ((STATE,), STATE)
+    heir = evaluate_network(config, replace(new, inherits=OTHER))
+    assert (heir.needs, heir.continues) == ((OTHER,), "")
     assert full_training(config, "a", STATE).needs == (STATE,)
     assert full_training(config, "a").needs == ()
 

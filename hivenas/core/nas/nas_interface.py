@@ -111,6 +111,11 @@ class NASInterface(ArchitectureObjective):
 
         return NASEval(self.search_space, self._config, self._seed)
 
+    @property
+    def networks_alive(self) -> Sequence[str]:
+        """Names of the h5 files whose trainings can go on without a start; see `training.alive`."""
+        return self.eval_strategy.alive.names if "eval_strategy" in vars(self) else ()
+
     @functools.cached_property
     def _direct(self) -> DirectCalls:
         # The one place where the core knows of what is above it: calls from Python are recorded without further ado.

@@ -14,9 +14,11 @@ from typing import Any, Self
 import h5py
 import keras
 
+from hivenas.config import Config
 from hivenas.core.files import written_whole
 from hivenas.core.folder import WEIGHTS_SUFFIX
 from hivenas.core.records import EpochFigures
+from hivenas.errors import MissingResultsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,31 @@ def save_state(network: keras.Model, path: Path, saved: Saved) -> None:
         DiskFullError: there is no space for them.
     """
     _write(network, path, lambda file: asdict(saved))
+
+
+def find_saved(folder: Path, name: str, keep_weights: str) -> Path:
+    """The h5 file of a name, or of the sha1 with which that starts, and then the one of the longest training.
+
+    Args:
+        folder: where h5 files are.
+        name: of the file, or its sha1.
+        keep_weights: `results.keep_weights`, which may be why there is none.
+
+    Raises:
+        MissingResultsError: it does not exist (a FileNotFoundError).
+    """
+    exact = folder / name
+    if name and exact.is_file():
+        return exact
+    stem = Path(name).name.removesuffix(WEIGHTS_SUFFIX)
+    found = list(folder.glob(f"{stem}-[0-9]*{WEIGHTS_SUFFIX}")) if stem else []
+    if not found:
+        dropped = f" (results.keep_weights: {keep_weights} deletes those of others)" if keep_weights != "all" else ""
+        raise MissingResultsError(
+            f"no weights {name!r} in {folder}{dropped}; evaluate the candidate first, or give the results.dir and name "
+            "that it was evaluated under"
+        )
+    return max(found)  # names end in the age
 
 
 def read_saved(path: Path) -> Saved:
@@ -138,6 +165,19 @@ def _write(network: keras.Model, path: Path, describe: Callable[[h5py.File], dic
         file.attrs["hivenas"] = json.dumps(describe(file))
     with written_whole(path) as temporary:
         temporary.write_bytes(memory.getbuffer())
+
+
+def deciding(config: Config) -> dict[str, Any]:
+    """What of a configuration decides the figures of a training, as plain data.
+
+    Threads are left out: another machine goes on with the same state, if not with the same last bits.
+    """
+    searched = {"preset", "operations", "depth", "skip_rate", "max_params", "max_macs"}
+    return {
+        "dataset": config.dataset.model_dump(mode="json"),
+        "evaluation": config.evaluation.model_dump(mode="json"),
+        "space": config.space.model_dump(mode="json", exclude=searched),
+    }
 
 
 def fingerprint(parts: Mapping[str, Any]) -> str:

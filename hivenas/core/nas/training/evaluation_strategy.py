@@ -25,8 +25,17 @@ from hivenas.core.nas.data.sameness import other_data
 from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.core.nas.space.search_space import NASSearchSpace
 from hivenas.core.nas.training.act import TerminateOnThreshold
+from hivenas.core.nas.training.alive import LiveNetworks, may_be_continued
 from hivenas.core.nas.training.augmentation import augmented_examples
-from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, fingerprint, read_saved, save_state
+from hivenas.core.nas.training.checkpoints import (
+    Checkpoint,
+    Saved,
+    deciding,
+    find_saved,
+    fingerprint,
+    read_saved,
+    save_state,
+)
 from hivenas.core.nas.training.exclusive import exclusive
 from hivenas.core.nas.training.failures import CAUSE
 from hivenas.core.nas.training.final_model import final_model, loaded
@@ -73,6 +82,7 @@ class NASEval:
         self._config = config
         self._seed = seed
         self.results = ResultsFolder(config.results.dir, config.name)
+        self.alive = LiveNetworks(config.execution.keep_alive)
 
     @functools.cached_property
     def data(self) -> Dataset:
@@ -219,19 +229,7 @@ class NASEval:
         Raises:
             MissingResultsError: it does not exist (a FileNotFoundError).
         """
-        exact = self.results.weights / weights_filename
-        if weights_filename and exact.is_file():
-            return exact
-        stem = Path(weights_filename).name.removesuffix(WEIGHTS_SUFFIX)
-        found = list(self.results.weights.glob(f"{stem}-[0-9]*{WEIGHTS_SUFFIX}")) if stem else []
-        if not found:
-            keep = self._config.results.keep_weights
-            dropped = f" (results.keep_weights: {keep} deletes those of others)" if keep != "all" else ""
-            raise MissingResultsError(
-                f"no weights {weights_filename!r} in {self.results.weights}{dropped}; evaluate the candidate first, or "
-                "give the results.dir and name that it was evaluated under"
-            )
-        return max(found)  # names end in the age
+        return find_saved(self.results.weights, weights_filename, self._config.results.keep_weights)
 
     def _build(self, chain: Chain, seed: int) -> keras.Model:
         build = functools.partial(
@@ -256,7 +254,7 @@ class NASEval:
         _ = self.data  # data that cannot be loaded is the user's error, not the candidate's
         began, started = time.time(), time.monotonic()
         try:
-            evaluation = train(candidate)
+            evaluation = self.alive.make_room(functools.partial(train, candidate))
         except (DatasetError, MissingResultsError, DiskFullError):
             raise  # nothing that the candidate is to blame for
         except Exception as error:
@@ -272,15 +270,8 @@ class NASEval:
         """The place where a training keeps its state; `start` is what it starts from and all else that is its own."""
 
         def mark() -> str:
-            # Threads are left out: another machine goes on with the same state, if not with the same last bits.
-            searched = {"preset", "operations", "depth", "skip_rate", "max_params", "max_macs"}
-            config = {
-                "dataset": self._config.dataset.model_dump(mode="json"),
-                "evaluation": self._config.evaluation.model_dump(mode="json"),
-                "space": self._config.space.model_dump(mode="json", exclude=searched),
-            }
             own = {"seed": self._seed, "candidate": candidate, "purpose": purpose, "start": start}
-            return fingerprint({**config, **own, "data": self.data.digest()})
+            return fingerprint({**deciding(self._config), **own, "data": self.data.digest()})
 
         return Checkpoint(self.results.checkpoint(candidate, purpose), mark, self._config.execution.checkpoint_s)
 
@@ -311,7 +302,7 @@ class NASEval:
         history, stopped = loop.run(
             len(past) + 1, until or config.epochs, lambda *at: bool(rule.stop_reason(*at)), after=after, done=done
         )
-        evaluation = replace(self._evaluation(network, so_far(history), len(history)), epoch_s=loop.epoch_s)
+        evaluation = replace(self._evaluation(loop, so_far(history), len(history)), epoch_s=loop.epoch_s)
         if stopped:
             last = history[-1]
             below = rule.stop_reason(last.epoch, last.val_accuracy)
@@ -342,11 +333,12 @@ class NASEval:
         return replace(scratch, history=saved.history, inherited=share, inherited_epochs=len(saved.history))
 
     def _continue(self, candidate: str, *, path: Path, saved: Saved, m_epochs: int, resume: bool) -> Evaluation:
-        network = self.instantiate_network(candidate)
-        loop = self._loop(network, candidate, "train", self._config.evaluation.epochs)
+        alive = self.alive.take(path)
+        network = alive.network if alive else self.instantiate_network(candidate)
+        loop = alive or self._loop(network, candidate, "train", self._config.evaluation.epochs)
         checkpoint = self._checkpoint(candidate, "momentum", continues=path.name, m_epochs=m_epochs)
         kept = checkpoint.take_up(network) if resume else None
-        if kept is None:
+        if kept is None and alive is None:
             network.load_weights(path)
 
         def so_far(own: Sequence[EpochFigures]) -> Saved:
@@ -360,13 +352,16 @@ class NASEval:
             after=lambda own: checkpoint.keep(network, so_far(own)),
             done=kept.history[len(saved.history) :] if kept else (),
         )
-        evaluation = replace(self._evaluation(network, so_far(history), m_epochs), epoch_s=loop.epoch_s)
+        evaluation = replace(self._evaluation(loop, so_far(history), m_epochs), epoch_s=loop.epoch_s)
         self.results.write_history(evaluation.filename.removesuffix(WEIGHTS_SUFFIX), evaluation)
         return evaluation
 
-    def _evaluation(self, network: keras.Model, saved: Saved, own: int) -> Evaluation:
-        """Saves a network and says what its last `own` epochs came to."""
+    def _evaluation(self, loop: TrainingLoop, saved: Saved, own: int) -> Evaluation:
+        """Saves a network and says what its last `own` epochs came to; one that may be continued stays alive."""
+        network = loop.network
         filename = self._save(network, saved)
+        if may_be_continued(self._config.evaluation, saved.history[-1].epoch):
+            self.alive.keep(self.results.weights / filename, loop)
         # Epochs that were inherited are those of another network.
         trained = [figures.val_accuracy for figures in saved.history[saved.inherited_epochs :]]
         config = self._config.evaluation

@@ -471,6 +471,31 @@ class PhasedContract(StrategyContract):
             assert evaluations_of(fly(again, restored)) == [trial.evaluation for trial in told[count:]]
             assert json.dumps(restored.state()) == end
 
+    @pytest.mark.parametrize("told_before", [1, 10, 17, 24])
+    def test_a_search_that_ends_early_has_its_best_climb_to_the_end(self, told_before: int) -> None:
+        def make(rng: np.random.Generator) -> CurvedObjective:
+            return CurvedObjective(rng, 20)
+
+        config = ColonyConfig(size=7, iterations=6)
+        objective, strategy = self.climbing(make, config)
+        told: list[Trial] = []
+        while len(told) < told_before:
+            told.append(Trial(asked := strategy.ask()[0], objective.run(asked)))
+            strategy.tell([told[-1].evaluation])
+        strategy.conclude()
+        state = json.dumps(strategy.state())
+        strategy.conclude()
+        assert json.dumps(strategy.state()) == state
+        before = {str(trial.candidate) for trial in told}
+        rest = fly(objective, strategy)
+        assert all(p.momentum_epochs and p.candidate in before for p in proposals_of(rest))
+        assert strategy.best is not None
+        assert strategy.best.fitness == max(e.fitness for e in evaluations_of(rest) if e.status == "complete")
+        assert strategy.is_done
+        again, restored = self.climbing(make, config, seed=95)
+        restore(restored, state, [trial.evaluation for trial in told])
+        assert evaluations_of(fly(again, restored)) == evaluations_of(rest)
+
     # -- momentum
 
     def test_the_momentum_phase_hands_out_its_pool_to_recorded_candidates(self) -> None:

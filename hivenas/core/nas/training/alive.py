@@ -17,7 +17,7 @@ from hivenas.core.nas.training.loop import TrainingLoop, cause_of
 from hivenas.errors import HivenasError
 
 T = TypeVar("T")
-_MOST_BYTES = 2**30  # of weights and optimizers' state; networks of a usual search take a thousandth of that
+_MOST_BYTES = 2**30  # of weights and optimizers' state; what a usual search keeps takes a hundredth of that
 _PAUSING = frozenset({"ladder"})  # rules of `evaluation.stopping` after which a candidate goes on
 
 

@@ -344,6 +344,7 @@ def test_an_objective_of_ones_own_is_tracked_and_reported_like_any_other(store: 
 # -- direct calls beside a search ------------------------------------------------------------------------------
 
 
+@pytest.mark.keras
 def test_a_direct_call_beside_a_search_of_the_same_name_is_refused_with_the_way_out() -> None:
     hivenas.search(SPHERE)
     before = hivenas.load_results("results/bowl")

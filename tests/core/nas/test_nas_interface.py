@@ -252,6 +252,7 @@ def test_a_call_from_another_thread_is_nested_under_the_run_that_is_active(
     assert len(mlflow.MlflowClient().search_runs([active.experiment_id], nested)) == 1
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("call", ["evaluate", "train_custom_arch"])
 def test_a_run_of_the_environment_that_is_not_there_is_refused_before_anything_is_trained(
     tiny: dict[str, Any], store: str, monkeypatch: pytest.MonkeyPatch, call: str

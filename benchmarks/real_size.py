@@ -161,7 +161,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: str) -> li
 @click.option("--budget", default=40.0, show_default=True, help="CPU minutes of a run, on all cores together.")
 @click.option("--images", default=ALL_IMAGES, show_default=True)
 @click.option("--part", default=6000, show_default=True, help="Of the images, so many for the search.")
-@click.option("--candidates", default=21, show_default=True, help="Of a search by KerasTuner.")
+@click.option("--candidates", default=8, show_default=True, help="Of a search by KerasTuner.")
 @click.option("--set", "settings", multiple=True, help="A key of hivenas' configuration, as for hivenas search.")
 @click.option("--autokeras-python", default="", help="The interpreter of AutoKeras' environment.")
 @click.option("--work", type=click.Path(path_type=Path, file_okay=False), default=Path("real_size_work"))

@@ -20,9 +20,8 @@ from hivenas.core.nas.space.frame import Frame
 from hivenas.core.nas.space.operations import reference_space
 from hivenas.core.nas.training.network import build_network
 
-BATCH, RATE, DECAY, EPOCHS, MOST_EPOCHS = 64, 0.003, 0.01, 6, 9
-# Of one iteration: 9 networks for 1 epoch, 3 of them for 3, 1 of these for 9; 5 for 3, 2 of them for 9; 3 for 9.
-EPOCHS_OF_HYPERBAND = 75
+BATCH, RATE, DECAY, AVERAGE, EPOCHS = 64, 0.003, 0.01, 0.999, 4
+EPOCHS_OF_HYPERBAND = 26  # of one iteration: 5 networks for 2 epochs, 2 of them for 4; 3 for 4
 
 tuner_name = sys.argv[1]
 seed, images, part, candidates, seconds = map(int, sys.argv[2:])
@@ -32,14 +31,14 @@ space = SpaceConfig(preset="residual")
 reference = reference_space({})
 
 
-def build(hp: Any) -> keras.Model:
+def build(hp: Any, average: bool = False) -> keras.Model:
     operations = tuple(hp.Choice(f"layer_{i}", list(space.choices)) for i in range(space.depth))
     chain = Chain(operations, (0,) * space.depth)
     network = build_network(chain, reference, shape=(28, 28, 1), classes=10, frame=Frame.of(space), seed=seed)
     augmentation = [layers.RandomFlip("horizontal"), layers.RandomTranslation(0.07, 0.07)]
     standardisation = layers.Normalization(mean=72.9, variance=90.0**2)
     model = keras.Sequential([keras.Input((28, 28, 1)), standardisation, *augmentation, network])
-    optimizer = keras.optimizers.AdamW(RATE, weight_decay=DECAY)
+    optimizer = keras.optimizers.AdamW(RATE, weight_decay=DECAY, use_ema=average, ema_momentum=AVERAGE)
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
@@ -51,17 +50,17 @@ def cosine(done: float) -> float:
 given: dict[str, Any] = {"objective": "val_accuracy", "seed": seed, "directory": "tuner"}
 if tuner_name == "Hyperband":
     iterations = max(1, round(candidates * EPOCHS / EPOCHS_OF_HYPERBAND))
-    tuner = keras_tuner.Hyperband(build, max_epochs=MOST_EPOCHS, hyperband_iterations=iterations, **given)
+    tuner = keras_tuner.Hyperband(build, max_epochs=EPOCHS, hyperband_iterations=iterations, **given)
 else:
     tuner = keras_tuner.BayesianOptimization(build, max_trials=candidates, **given)
 fit = {"batch_size": BATCH, "validation_split": 0.2, "verbose": 0}
-planned = MOST_EPOCHS if tuner_name == "Hyperband" else EPOCHS
-by_epoch = keras.callbacks.LearningRateScheduler(lambda epoch, _: cosine(epoch / planned))
+by_epoch = keras.callbacks.LearningRateScheduler(lambda epoch, _: cosine(epoch / EPOCHS))
 tuner.search(x[:part], y[:part], epochs=EPOCHS, callbacks=[by_epoch], **fit)
 
-model, began = build(tuner.get_best_hyperparameters()[0]), time.process_time()
+model, began = build(tuner.get_best_hyperparameters()[0], average=True), time.process_time()
 by_time = keras.callbacks.LearningRateScheduler(
     lambda epoch, _: cosine((time.process_time() - began) / (seconds - began))
 )
+averaged = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
 best = keras.callbacks.ModelCheckpoint("best.keras", monitor="val_accuracy", save_best_only=True)
-model.fit(x, y, epochs=10_000, callbacks=[by_time, best], **fit)
+model.fit(x, y, epochs=10_000, callbacks=[by_time, averaged, best], **fit)

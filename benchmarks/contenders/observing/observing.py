@@ -71,7 +71,7 @@ class Observer:
             given = more.get("callbacks") or []
             is_list = isinstance(given, list | tuple)
             if is_list and not any(type(each).__name__ == "Watch" for each in given):
-                more["callbacks"] = [Watch(), *given]
+                more["callbacks"] = [*given, Watch()]  # after those that put averaged weights in place
             return fit(self, *args, **more)
 
         keras.Model.fit = watched

@@ -169,7 +169,7 @@ class Limits:
         spent = self._meter.spent if times(self.limits) else Spent()
         for key, limit in times(self.limits).items():
             ahead = self._ahead(key, spent, begun)
-            ahead += 0.0 if at_end else self._climbing(key, spent)
+            ahead += 0.0 if at_end else self._climbing(key, spent, begun + 1)
             if getattr(spent, key) + ahead > limit - self._kept_back(key, limit, at_end=at_end):
                 return key
         return ""
@@ -180,12 +180,12 @@ class Limits:
             return (begun + 1) * self._pace(key, spent)
         return self._pace(key, spent) * (1 + (1 / self._workers if begun else 0))
 
-    def _climbing(self, key: str, spent: Spent) -> float:
-        """Seconds of the climbs that are due at the end where candidates climb a ladder."""
+    def _climbing(self, key: str, spent: Spent, more: int) -> float:
+        """Seconds of the climbs that are due at the end where candidates climb a ladder, with so many more of them."""
         if self._rungs is None or not self._epochs:
             return 0.0
-        left = max(0, self._rungs.epochs(len(self._latest)) - self._epochs)
-        seconds = left * self._trained_s / self._epochs
+        left = self._rungs.epochs(len(self._latest) + more) - more * self._rungs.first - self._epochs
+        seconds = max(0, left) * self._trained_s / self._epochs
         return seconds * self._cpu_share(spent) if key == "cpu" else seconds / self._workers
 
     def _pace(self, key: str, spent: Spent) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hivenas.core.folder import ResultsFolder
 from hivenas.core.objective import ObjectiveInfo
 from hivenas.core.records import Direction, Evaluation, Proposal, Trial
 from hivenas.core.strategies.kinds import make_strategy
+from hivenas.core.strategies.ladder import Ladder, Rungs
 from hivenas.execution import SerialExecutor, TaskExecutor
 from hivenas.objectives.numerical import Sphere
 from hivenas.run.budget import Limits, Meter
@@ -22,7 +24,7 @@ from hivenas.run.full_plan import Timing, Timings, fitted, wall_seconds, worker_
 from hivenas.run.loop import Search
 from hivenas.storage import Ending, Ledger, SearchState, Spent, open_search, read_ledger
 from tests.executors import ThreadExecutor
-from tests.toy_objectives import TinyObjective
+from tests.toy_objectives import CurvedObjective, TinyObjective
 from tests.trials import trial
 
 
@@ -439,3 +441,45 @@ def test_processor_time_is_that_of_this_process_and_of_the_workers() -> None:
     meter = Meter(Spent(wall=1.0, cpu=2.0), executor, clock=clock, cpu_clock=lambda: 3.0)
     clock.now += 10
     assert meter.spent == Spent(wall=11.0, cpu=7.0)
+
+
+# -- a ladder --------------------------------------------------------------------------------------------------------
+
+
+class TimedCurves(CurvedObjective):
+    """Candidates with curves, of which each epoch takes a second."""
+
+    def __init__(self, rng: np.random.Generator, epochs: int, time: Time) -> None:
+        super().__init__(rng, epochs)
+        self._time = time
+
+    def describe(self) -> ObjectiveInfo:
+        return ObjectiveInfo(direction=Direction.MAXIMIZE, trains=True)
+
+    def run(self, proposal: Proposal) -> Evaluation:
+        evaluation = super().run(proposal)
+        seconds = float(len(evaluation.history))
+        self._time.now += seconds
+        return replace(evaluation, seconds=seconds, epoch_s=1.0)
+
+
+@pytest.mark.parametrize("minutes", [3.0, 8.0])
+def test_time_for_the_climbs_at_the_end_is_kept_back_and_they_are_made(tmp_path: Path, minutes: float) -> None:
+    time = Time()
+    more = {"evaluation": {"epochs": 20, "stopping": "ladder"}, "full_train": {"enabled": False}, "objective": "nas"}
+    config = settings(tmp_path, "colony.iterations=100", f"budget.minutes={minutes}", **more)
+
+    def climbing(strategy: Any) -> Any:
+        strategy.continue_by(Ladder(Rungs.of(config.evaluation)))
+        return strategy
+
+    ledger = search(config, time=time, make=lambda rng: TimedCurves(rng, 20, time), wrap=climbing)
+    spent = sum(len(trial.evaluation.history) for trial in ledger.trials)
+    assert 60 * minutes - 20 < spent <= 60 * minutes  # less than a complete training is left
+    assert ledger.state.ending
+    assert not ledger.state.ending.is_final
+    new = [trial for trial in ledger.trials if trial.phase == "evaluate"]
+    assert 0.3 * 20 * len(new) < spent <= 0.35 * 20 * len(new)
+    assert sum(trial.status == "complete" for trial in ledger.trials) > 1
+    again = search(config, time=time, make=lambda rng: TimedCurves(rng, 20, time), wrap=climbing, resume=True)
+    assert again.trials == ledger.trials

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from hivenas.core.records import Candidate, Proposal, Role, plain_candidate
+
+_REDRAWS = 50  # tries to find a candidate that is not known yet before a record is reused
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +60,21 @@ class Flight:
         plain = data["proposal"]
         proposal = plain and Proposal(**{**plain, "candidate": candidate, "thresholds": ()})
         return cls(data["role"], data["source"], candidate, proposal)
+
+
+def first_unknown(
+    draw: Callable[[], Candidate], is_known: Callable[[Candidate], bool], first: Candidate | None = None
+) -> Candidate:
+    """The first draw that is not known; after many tries the last one all the same.
+
+    Args:
+        draw: draws a candidate.
+        is_known: tells if evaluating it would repeat work.
+        first: is tried before the first draw.
+    """
+    candidate = draw() if first is None else first
+    for _ in range(_REDRAWS):
+        if not is_known(candidate):
+            break
+        candidate = draw()
+    return candidate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -14,13 +15,10 @@ from hivenas.config import ColonyConfig
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Candidate, Direction, Evaluation, Proposal, Role
 from hivenas.core.strategies.continuations import Continuations
-from hivenas.core.strategies.flight import Flight, Found
+from hivenas.core.strategies.flight import Flight, Found, first_unknown
 from hivenas.core.strategies.momentum import Momentum
 from hivenas.core.strategies.ranking import Ranking
-from hivenas.errors import ConfigError
-
-STATE_VERSION = 3  # the second called roles bees
-REDRAWS = 50  # tries to find a candidate that is not known yet before a record is reused
+from hivenas.core.strategies.saved_state import STATE_VERSION, check_state
 
 
 class PhasedStrategy(ABC):
@@ -218,7 +216,7 @@ class PhasedStrategy(ABC):
         Raises:
             ConfigError: a state of another version, of another kind of strategy or one that does not fit.
         """
-        self._check_state(state)
+        check_state(state, self.kind)
         self._take_state(state)
         self.iteration = state["iteration"]
         self._concluded = "iterations" in state
@@ -237,18 +235,6 @@ class PhasedStrategy(ABC):
         for evaluation in evaluations:
             self._remember(self._continuations.take(evaluation))
         self._revise()
-
-    def _check_state(self, state: Mapping[str, Any]) -> None:
-        if state.get("version") != STATE_VERSION:
-            raise ConfigError(
-                f"the saved state has version {state.get('version')}, this hivenas reads {STATE_VERSION}; finish the "
-                "search with the version that began it"
-            )
-        if state["kind"] != self.kind:
-            raise ConfigError(
-                f"the saved search is of the kind {state['kind']}, the configuration asks for {self.kind}; resume with "
-                f"colony.kind: {state['kind']}"
-            )
 
     # -- choosing ------------------------------------------------------------------------------------------------
 
@@ -273,8 +259,9 @@ class PhasedStrategy(ABC):
             origin: what the candidate is made from; None where it is from nothing.
         """
         taken = {flight.candidate for flight in (*self._in_flight, *before)}
-        candidate = self._unknown(draw, taken, first)
-        if self._is_known(candidate, taken):
+        is_known = functools.partial(self._is_known, taken=taken)
+        candidate = first_unknown(draw, is_known, first)
+        if is_known(candidate):
             return Flight(role, source, self._recorded(candidate, before), None)
         center = origin.fitness if origin else None
         parent = str(origin.candidate) if origin and isinstance(candidate, str) else ""
@@ -303,17 +290,6 @@ class PhasedStrategy(ABC):
             known=self._learned,
             until=self._continuations.until,
         )
-
-    def _unknown(
-        self, draw: Callable[[], Candidate], taken: Collection[Candidate], first: Candidate | None
-    ) -> Candidate:
-        """The first draw that there is no record of; after many tries the last one all the same."""
-        candidate = draw() if first is None else first
-        for _ in range(REDRAWS):
-            if not self._is_known(candidate, taken):
-                break
-            candidate = draw()
-        return candidate
 
     def _is_known(self, candidate: Candidate, taken: Collection[Candidate]) -> bool:
         """True where evaluating it would repeat work; numerical points cost nothing and are not remembered."""

@@ -7,7 +7,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ import keras
 from hivenas.config import Config
 from hivenas.core.files import written_whole
 from hivenas.core.folder import WEIGHTS_SUFFIX
+from hivenas.core.nas.training.network import copy_matching_weights
 from hivenas.core.records import EpochFigures
 from hivenas.errors import MissingResultsError
 
@@ -71,6 +72,27 @@ def find_saved(folder: Path, name: str, keep_weights: str) -> Path:
             "that it was evaluated under"
         )
     return max(found)  # names end in the age
+
+
+def inherited(network: keras.Model, candidate: str, donor: Path | None, build: Callable[[str], keras.Model]) -> Saved:
+    """Starts a network from another one's matching weights, where there are any; says what is behind it.
+
+    Args:
+        network: new, of the candidate.
+        candidate: the architecture.
+        donor: the h5 file of the other one; None, or one that is not there, for none.
+        build: builds the network of an architecture.
+    """
+    scratch = Saved(candidate, 0, 0, ())
+    if donor is None or not donor.is_file():
+        return scratch
+    saved = read_saved(donor)
+    parent = build(saved.candidate)
+    parent.load_weights(donor)
+    share = copy_matching_weights(parent, network)
+    if not share:
+        return scratch
+    return replace(scratch, history=saved.history, inherited=share, inherited_epochs=len(saved.history))
 
 
 def read_saved(path: Path) -> Saved:

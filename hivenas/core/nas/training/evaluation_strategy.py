@@ -33,6 +33,7 @@ from hivenas.core.nas.training.checkpoints import (
     deciding,
     find_saved,
     fingerprint,
+    inherited,
     read_saved,
     save_state,
 )
@@ -44,7 +45,6 @@ from hivenas.core.nas.training.inheritance import inherited_age
 from hivenas.core.nas.training.loop import Arrays, TrainingLoop, accelerators, cause_of
 from hivenas.core.nas.training.network import (
     build_network,
-    copy_matching_weights,
     count_macs,
     count_params,
 )
@@ -286,7 +286,8 @@ class NASEval:
             candidate, "train", inherits=inherits, thresholds=[asdict(bar) for bar in thresholds], **pauses
         )
         kept = checkpoint.take_up(network) if resume else None
-        start = kept or self._inherit(network, candidate, inherits)
+        donor = self.results.weights / inherits if inherits else None
+        start = kept or inherited(network, candidate, donor, self.instantiate_network)
         past, done = start.history[: start.inherited_epochs], start.history[start.inherited_epochs :]
         rule = self._stopping_rule(thresholds)
 
@@ -317,20 +318,6 @@ class NASEval:
             threshold_multiplier=config.act.beta, diminishing_factor=config.act.zeta, n_classes=self.data.classes
         )
         return StoppingRule(cutoff if config.stopping == "act" else None, thresholds)
-
-    def _inherit(self, network: keras.Model, candidate: str, inherits: str) -> Saved:
-        """Starts a network from another one's matching weights, where there are any; says what is behind it."""
-        scratch = Saved(candidate, 0, 0, ())
-        donor = self.results.weights / inherits
-        if not inherits or not donor.is_file():
-            return scratch
-        saved = read_saved(donor)
-        parent = self.instantiate_network(saved.candidate)
-        parent.load_weights(donor)
-        share = copy_matching_weights(parent, network)
-        if not share:
-            return scratch
-        return replace(scratch, history=saved.history, inherited=share, inherited_epochs=len(saved.history))
 
     def _continue(self, candidate: str, *, path: Path, saved: Saved, m_epochs: int, resume: bool) -> Evaluation:
         alive = self.alive.take(path)

@@ -114,7 +114,7 @@ def assert_same(resumed: Evaluation, whole: Evaluation, there: NASEval, here: NA
     assert whole.status != "failed", whole.traceback
     extra = {key: whole.extra[key] for key in ("test_accuracy", "test_loss") if key in whole.extra}
     assert extra.items() <= dict(resumed.extra).items()
-    times = {"seconds": 0.0, "epoch_s": 0.0, "started": 0.0}
+    times: dict[str, Any] = {"seconds": 0.0, "epoch_s": 0.0, "started": 0.0}
     assert replace(resumed, **times, extra={}) == replace(whole, **times, extra={})
     resumed_h5, whole_h5 = (content(e.results.weights / whole.filename) for e in (there, here))
     assert resumed_h5 == whole_h5

@@ -10,6 +10,7 @@ that are replaced before their memory has grown; MLflow is not told and no weigh
 Columns of the table: architecture; fitness, the mean of seed_0, seed_1 …, each a validation accuracy in points of 100
 under the configuration's seed, the next one … (other initial weights, another order and another split of the images);
 params; macs; seconds, CPU seconds of an evaluation in a warm process, tracing and validation included, mean over seeds.
+With `--curves` also acc_0_1, acc_0_2, … acc_1_1 …: validation accuracy, a fraction, of each seed after each epoch.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class Entry:
         macs: multiply-adds for one image.
         seconds: CPU seconds of the evaluation.
         reason: why it failed; empty otherwise.
+        curve: validation accuracy after every epoch, fractions; none where the training failed.
     """
 
     recipe: str
@@ -70,6 +72,7 @@ class Entry:
     macs: int
     seconds: float
     reason: str = ""
+    curve: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, line: Mapping[str, str]) -> Entry:
@@ -83,7 +86,15 @@ class Entry:
             int(line["macs"]),
             float(line["seconds"]),
             line["reason"],
+            tuple(map(float, line["curve"].split())),
         )
+
+    def line(self) -> tuple[object, ...]:
+        """The fields as they are written; six decimals tell one image of half a million."""
+        return *astuple(self)[:-1], " ".join(f"{accuracy:.6g}" for accuracy in self.curve)
+
+
+_COLUMNS = [field.name for field in fields(Entry)]
 
 
 class PartFile:
@@ -94,7 +105,7 @@ class PartFile:
         recipe: fingerprint of the configuration.
 
     Raises:
-        ConfigError: it holds what another configuration came to.
+        ConfigError: it holds what another configuration came to, or has other columns.
     """
 
     def __init__(self, path: Path, recipe: str) -> None:
@@ -110,7 +121,13 @@ class PartFile:
     def _read(self) -> Iterator[Entry]:
         if self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as file:
-                yield from map(Entry.of, csv.DictReader(file))
+                reader = csv.DictReader(file)
+                if reader.fieldnames != _COLUMNS:
+                    raise ConfigError(
+                        f"{self.path} must have the columns {', '.join(_COLUMNS)}, got "
+                        f"{', '.join(reader.fieldnames or ())}; give another --out or remove it"
+                    )
+                yield from map(Entry.of, reader)
 
     def append(self, entry: Entry) -> None:
         """Adds a line; it is on the disk when this returns."""
@@ -118,8 +135,8 @@ class PartFile:
         with self.path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             if file.tell() == 0:
-                writer.writerow([field.name for field in fields(Entry)])
-            writer.writerow(astuple(entry))
+                writer.writerow(_COLUMNS)
+            writer.writerow(entry.line())
             file.flush()
             os.fsync(file.fileno())
         self.entries.append(entry)
@@ -181,6 +198,7 @@ def train_one(config: Config, recipe: str, architecture: str) -> Entry:
         evaluation.macs,
         seconds,
         evaluation.reason if failed else "",
+        () if failed else tuple(figures.val_accuracy for figures in evaluation.history),
     )
 
 
@@ -230,7 +248,9 @@ def record(config: Config, part: PartFile, tasks: Sequence[tuple[str, int]], fol
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def write_table(path: Path, architectures: Sequence[str], seeds: Sequence[int], entries: Sequence[Entry]) -> None:
+def write_table(
+    path: Path, architectures: Sequence[str], seeds: Sequence[int], entries: Sequence[Entry], *, epochs: int = 0
+) -> None:
     """Writes the table whole; gzip without a date, so that the same figures are the same file.
 
     Args:
@@ -238,17 +258,21 @@ def write_table(path: Path, architectures: Sequence[str], seeds: Sequence[int], 
         architectures: the lines, in their order.
         seeds: the columns seed_0 and so on.
         entries: at least one for every architecture and seed.
+        epochs: the columns acc_0_1 and so on, of every seed; those of a training that failed stay empty.
     """
     found = {(entry.architecture, entry.seed): entry for entry in entries}
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     columns = [f"seed_{number}" for number in range(len(seeds))]
-    writer.writerow(["architecture", "fitness", *columns, "params", "macs", "seconds"])
+    accuracies = [f"acc_{number}_{epoch}" for number in range(len(seeds)) for epoch in range(1, epochs + 1)]
+    writer.writerow(["architecture", "fitness", *columns, "params", "macs", "seconds", *accuracies])
     for arch in architectures:
         own = [found[arch, seed] for seed in seeds]
         fitness = [entry.fitness for entry in own]
         params, macs = max(entry.params for entry in own), max(entry.macs for entry in own)
-        writer.writerow([arch, fmean(fitness), *fitness, params, macs, fmean(entry.seconds for entry in own)])
+        curves = [entry.curve[epoch] if entry.curve else "" for entry in own for epoch in range(epochs)]
+        seconds = fmean(entry.seconds for entry in own)
+        writer.writerow([arch, fmean(fitness), *fitness, params, macs, seconds, *curves])
     with written_whole(path) as temporary:
         temporary.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
 
@@ -259,13 +283,17 @@ def write_table(path: Path, architectures: Sequence[str], seeds: Sequence[int], 
 @click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Trainings of every network.")
 @click.option("--limit", type=click.IntRange(1), help="So many networks, drawn by the configuration's seed.")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes of one thread each.")
-def main(file: Path, out: Path, seeds: int, limit: int | None, workers: int) -> None:
+@click.option("--curves", is_flag=True, help="With the accuracy of every epoch.")
+@click.option("--set", "settings", multiple=True, help="A key of the configuration, as for hivenas search.")
+def main(  # the options of a command are many
+    file: Path, out: Path, seeds: int, limit: int | None, workers: int, curves: bool, settings: tuple[str, ...]
+) -> None:
     """Records a table, or what is missing of it."""
     if not out.name.endswith(TABLE_SUFFIX):
         raise click.BadParameter(f"must end in {TABLE_SUFFIX}, got {out.name}", param_hint="--out")
     stem = out.with_name(out.name.removesuffix(TABLE_SUFFIX))
     try:
-        config = load(file)
+        config = load(file, settings)
         execution = config.execution.model_copy(update={"workers": workers, "threads": 1})
         config = config.model_copy(update={"execution": execution})
         chosen = architectures_of(config)[:limit]
@@ -278,7 +306,7 @@ def main(file: Path, out: Path, seeds: int, limit: int | None, workers: int) -> 
         record(config, part, tasks, stem.with_name(f"{stem.name}.work"))
     except HivenasError as error:
         raise click.ClickException(str(error)) from error
-    write_table(out, sorted(chosen), numbers, part.entries)
+    write_table(out, sorted(chosen), numbers, part.entries, epochs=config.evaluation.epochs if curves else 0)
     click.echo(f"{out}: {len(chosen)} networks")
 
 

@@ -2,10 +2,11 @@
 
     python benchmarks/score.py CURVES… [--epochs 3 --epochs 5 …] [--score last --score mean:2 …]
 
-A file is a table (csv.gz) with a row a network and its validation accuracies in columns acc_1, acc_2, …, or lines of
-JSON with them as `curve`. A network is worth what it came to at the end of the whole training: the mean of the last
-five epochs, so that no score is favoured. Printed for every file and number of epochs: how the scores of the networks
-after so many epochs correlate with that, as Spearman's ρ and as Kendall's τ-b, networks that tie sharing their rank.
+A file is a table (csv.gz) with a row a network and its validation accuracies in columns acc_1, acc_2, …, of several
+seeds in acc_0_1, acc_0_2, … acc_1_1 …, each of which counts as a network; or lines of JSON with them as `curve`. A
+network is worth what it came to at the end of the whole training: the mean of the last five epochs, so that no score is
+favoured. Printed for every file and number of epochs: how the scores of the networks after so many epochs correlate
+with that, as Spearman's ρ and as Kendall's τ-b, networks that tie sharing their rank.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -33,10 +36,18 @@ def read_curves(path: Path) -> NDArray[np.float64]:
     else:
         with gzip.open(path, "rt", newline="") as file:
             rows = list(csv.DictReader(file))
-        columns = sorted((c for c in rows[0] if c.startswith("acc_")), key=lambda c: int(c[4:]))
-        curves = [[float(row[c]) for c in columns if row[c]] for row in rows]
+        curves = [[float(row[c]) for c in columns if row[c]] for columns in _columns(rows[0]) for row in rows]
     whole = max(map(len, curves))
     return np.array([curve for curve in curves if len(curve) == whole])
+
+
+def _columns(names: Iterable[str]) -> list[list[str]]:
+    """The columns of each seed in the order of the epochs."""
+    of_seed: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        if name.startswith("acc_"):
+            of_seed["_".join(name.split("_")[1:-1])].append(name)
+    return [sorted(columns, key=lambda name: int(name.rpartition("_")[2])) for columns in of_seed.values()]
 
 
 def spearman(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

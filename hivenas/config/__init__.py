@@ -1,6 +1,13 @@
 """The configuration: its sections, read from a file or a mapping, refused in words that a person can act on."""
 
 from hivenas.config.budget import BudgetConfig
+from hivenas.config.evaluation import (
+    ActConfig,
+    AugmentationConfig,
+    EvaluationConfig,
+    LadderConfig,
+    MedianConfig,
+)
 from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.loading import Config, from_mapping, from_record, load
 from hivenas.config.optimizers import OptimizerConfig
@@ -9,14 +16,9 @@ from hivenas.config.schema import (
     EXECUTOR_KINDS,
     FILE_DATASETS,
     TRACKER_KINDS,
-    ActConfig,
-    AugmentationConfig,
     ColonyConfig,
     DatasetConfig,
-    EvaluationConfig,
     ExecutionConfig,
-    LadderConfig,
-    MedianConfig,
     OptunaConfig,
     RegistryConfig,
     ResultsConfig,

@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr, ValidationError, field_validator, model
 
 from hivenas.config.budget import COUNTED_KINDS, BudgetConfig
 from hivenas.config.earlier import EARLIER, completed
+from hivenas.config.evaluation import EvaluationConfig
 from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.legacy import Translation, is_ancestral, translate
 from hivenas.config.messages import explain, in_old_words
@@ -21,7 +22,6 @@ from hivenas.config.schema import (
     TRACKER_KINDS,
     ColonyConfig,
     DatasetConfig,
-    EvaluationConfig,
     ExecutionConfig,
     OptunaConfig,
     RegistryConfig,
@@ -81,7 +81,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _waits_for_its_rounds(self) -> Self:
-        if self.evaluation.stopping == "ladder" and self.colony.overlap:
+        if self.evaluation.pauses and self.colony.overlap:
             raise ValueError(
                 f"colony.overlap must be 0 with evaluation.stopping: ladder, whose rounds compare all that is known, "
                 f"got {self.colony.overlap}; set overlap: 0 or stopping: none"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from hivenas.config.evaluation import PAUSING
 from hivenas.config.strategies import STRATEGY_KINDS
 
 
@@ -39,7 +40,7 @@ READERS: tuple[Reader, ...] = (
     Reader(("evaluation.act.",), "evaluation.stopping", ("act",)),
     Reader(("evaluation.median.",), "evaluation.stopping", ("median",)),
     Reader(("evaluation.ladder.",), "evaluation.stopping", ("ladder",)),
-    Reader(("evaluation.momentum_epochs",), "evaluation.stopping", ("ladder",), otherwise=True),
+    Reader(("evaluation.momentum_epochs",), "evaluation.stopping", PAUSING, otherwise=True),
     Reader(("evaluation.inherit_epochs",), "evaluation.inherit", ("true",)),
     Reader(("colony.employee_ratio", "colony.abandonment_limit"), "colony.kind", _WITHOUT_ROLES, otherwise=True),
     Reader(("evaluation.first_look", "evaluation.inherit"), "colony.kind", ("random",), otherwise=True),

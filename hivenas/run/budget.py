@@ -15,7 +15,7 @@ from hivenas.config import Config, FullTrainConfig
 from hivenas.core.history import standing
 from hivenas.core.objective import ObjectiveInfo
 from hivenas.core.records import Proposal, Trial
-from hivenas.core.strategies.ladder import Rungs
+from hivenas.core.strategies.ladder import rungs_of
 from hivenas.execution import TaskExecutor
 from hivenas.reports.text import duration
 from hivenas.run.full_plan import (
@@ -101,7 +101,7 @@ class Limits:
         self._latest: dict[str, Trial] = {}
         self._timings = Timings()
         self._trained_s, self._epochs = 0.0, 0
-        self._rungs = Rungs.of(config.evaluation) if info.trains and config.evaluation.stopping == "ladder" else None
+        self._rungs = rungs_of(config.evaluation) if info.trains else None
         self._recent: deque[float] = deque(maxlen=_LATEST)
         self._began = meter.spent
 

@@ -17,7 +17,7 @@ from hivenas.core.nas.space.feasibility import Feasibility, own_operations
 from hivenas.core.nas.training.predictions import same_answers
 from hivenas.core.nas.training.rules import judged_epochs
 from hivenas.core.objective import ObjectiveInterface
-from hivenas.core.strategies.ladder import Rungs
+from hivenas.core.strategies.ladder import rungs_of
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError
 from hivenas.execution import make_executor, tasks
@@ -75,7 +75,7 @@ def plan(config: Config, objective: ObjectiveInterface | None = None) -> Plan:
         )
     space = NASInterface.from_config(config, tracker=NullTracker()).search_space
     share = space.share_within(_GUARD_DRAWS, np.random.default_rng(0)) if space.bounded else None
-    rungs = Rungs.of(config.evaluation) if config.evaluation.stopping == "ladder" else None
+    rungs = rungs_of(config.evaluation)
     if rungs:
         epochs = rungs.epochs(evaluations)
     else:

@@ -24,7 +24,7 @@ space:
 evaluation: {epochs: 1, batch_size: 50, stopping: none}
 """
 ARCHITECTURES = [f"input|{operation}|output" for operation in ("identity", "max_pool3x3", "too_large")]
-HEADER = "recipe,architecture,seed,fitness,params,macs,seconds,reason"
+HEADER = "recipe,architecture,seed,fitness,params,macs,seconds,reason,curve"
 
 
 def record(folder: Path, *more: str, config: str = CONFIG) -> Result:
@@ -50,7 +50,7 @@ def recipe(folder: Path) -> str:
 @pytest.mark.slow
 def test_a_table_whose_recording_was_killed_is_taken_up(tmp_path: Path) -> None:
     part = tmp_path / "tiny.part.csv"
-    whole = f"{HEADER}\n{recipe(tmp_path)},{ARCHITECTURES[0]},3,12.5,170,4688,0.25,\n"
+    whole = f"{HEADER}\n{recipe(tmp_path)},{ARCHITECTURES[0]},3,12.5,170,4688,0.25,,0.125\n"
     part.write_text(f"{whole}{recipe(tmp_path)},{ARCHITECTURES[1]},3,12.", encoding="utf-8")
     said = record(tmp_path).output
     assert "3 networks, 1 seeds; 2 trainings to do" in said
@@ -73,7 +73,7 @@ def test_so_many_networks_are_drawn_by_the_seed(tmp_path: Path) -> None:
     drawn = architectures_of(config)
     assert sorted(drawn) == ARCHITECTURES
     assert architectures_of(config) == drawn
-    line = f"{recipe(tmp_path)},{drawn[0]},3,12.5,170,4688,0.25,\n"
+    line = f"{recipe(tmp_path)},{drawn[0]},3,12.5,170,4688,0.25,,0.125\n"
     (tmp_path / "tiny.part.csv").write_text(f"{HEADER}\n{line}", encoding="utf-8")
     assert "1 networks, 1 seeds; 0 trainings to do" in record(tmp_path, "--limit", "1").output
     assert [row["architecture"] for row in rows_of(tmp_path)] == drawn[:1]
@@ -82,9 +82,9 @@ def test_so_many_networks_are_drawn_by_the_seed(tmp_path: Path) -> None:
 def test_the_fitness_is_the_mean_over_the_seeds_to_the_last_bit(tmp_path: Path) -> None:
     figures = {("identity", 3): 10.1, ("identity", 4): 0.1 + 0.2, ("max_pool3x3", 3): 1 / 3, ("max_pool3x3", 4): 9.0}
     lines = [
-        f"{recipe(tmp_path)},input|{op}|output,{seed},{value!r},170,4688,0.5," for (op, seed), value in figures.items()
+        f"{recipe(tmp_path)},input|{op}|output,{seed},{value!r},170,4688,0.5,," for (op, seed), value in figures.items()
     ]
-    failed = [f"{recipe(tmp_path)},input|too_large|output,{seed},0.0,0,0,0.1,it does not fit" for seed in (3, 4)]
+    failed = [f"{recipe(tmp_path)},input|too_large|output,{seed},0.0,0,0,0.1,it does not fit," for seed in (3, 4)]
     (tmp_path / "tiny.part.csv").write_text("\n".join([HEADER, *lines, *failed, ""]), encoding="utf-8")
     result = record(tmp_path, "--seeds", "2")
     assert "3 networks, 2 seeds; 0 trainings to do" in result.output, result.output
@@ -101,7 +101,7 @@ def test_the_fitness_is_the_mean_over_the_seeds_to_the_last_bit(tmp_path: Path) 
     ],
 )
 def test_a_table_is_of_one_configuration_with_a_seed(tmp_path: Path, config: str, message: str) -> None:
-    (tmp_path / "tiny.part.csv").write_text(f"{HEADER}\nother,{ARCHITECTURES[0]},3,10.0,170,4688,0.5,\n")
+    (tmp_path / "tiny.part.csv").write_text(f"{HEADER}\nother,{ARCHITECTURES[0]},3,10.0,170,4688,0.5,,\n")
     result = record(tmp_path, config=config)
     assert result.exit_code == 1
     assert message in result.output

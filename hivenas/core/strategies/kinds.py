@@ -10,7 +10,7 @@ import numpy as np
 from hivenas.config import STRATEGY_KINDS, ColonyConfig, EvaluationConfig
 from hivenas.config.registry import STRATEGIES, ClassRule, import_callable
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
-from hivenas.core.strategies.ladder import Ladder, Rungs
+from hivenas.core.strategies.ladder import Ladder, rungs_of
 from hivenas.core.strategy import Strategy
 from hivenas.errors import ConfigError
 
@@ -41,16 +41,16 @@ def make_strategy(
     Raises:
         ConfigError: candidates are to climb a ladder, and the strategy has no phases for that.
     """
-    has_ladder = evaluation is not None and evaluation.stopping == "ladder"
-    momentum_epochs = 0 if evaluation is None or has_ladder else evaluation.momentum_epochs
+    rungs = rungs_of(evaluation) if evaluation else None
+    momentum_epochs = 0 if evaluation is None or rungs else evaluation.momentum_epochs
     made: Strategy = _class_for(config.kind, objective)(objective, config, rng, momentum_epochs=momentum_epochs)
-    if evaluation is not None and has_ladder:
+    if rungs:
         if not callable(continue_by := getattr(made, "continue_by", None)):
             raise ConfigError(
                 f"evaluation.stopping must not be ladder with colony.kind={config.kind}, whose strategy has no method "
                 "continue_by; derive it from PhasedStrategy, or set stopping: none"
             )
-        continue_by(Ladder(Rungs.of(evaluation)))
+        continue_by(Ladder(rungs))
     return made
 
 

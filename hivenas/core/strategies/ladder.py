@@ -71,6 +71,11 @@ class Rungs:
         return max(math.ceil(self.budget(candidates, over=True)), least)
 
 
+def rungs_of(config: EvaluationConfig) -> Rungs | None:
+    """The rungs of a configuration; None where its stopping rule pauses nobody."""
+    return Rungs.of(config) if config.pauses else None
+
+
 class Ladder(Continuations):
     """Knows the curves of a search's candidates, says who goes on, and what accuracy each will probably end with.
 

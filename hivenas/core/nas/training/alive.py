@@ -11,26 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from hivenas.config import EvaluationConfig
 from hivenas.core.nas.training.failures import MACHINE
 from hivenas.core.nas.training.loop import TrainingLoop, cause_of
 from hivenas.errors import HivenasError
 
 T = TypeVar("T")
 _MOST_BYTES = 2**30  # of weights and optimizers' state; what a usual search keeps takes a hundredth of that
-_PAUSING = frozenset({"ladder"})  # rules of `evaluation.stopping` after which a candidate goes on
-
-
-def may_be_continued(config: EvaluationConfig, age: int) -> bool:
-    """True where a search may go on with a candidate that has been trained.
-
-    Args:
-        config: how candidates are trained.
-        age: epochs behind the candidate's weights.
-    """
-    if config.stopping in _PAUSING:
-        return age < config.epochs
-    return config.momentum_epochs > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from hivenas.core.nas.data.sameness import other_data
 from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.core.nas.space.search_space import NASSearchSpace
 from hivenas.core.nas.training.act import TerminateOnThreshold
-from hivenas.core.nas.training.alive import LiveNetworks, may_be_continued
+from hivenas.core.nas.training.alive import LiveNetworks
 from hivenas.core.nas.training.augmentation import augmented_examples
 from hivenas.core.nas.training.checkpoints import (
     Checkpoint,
@@ -345,16 +345,15 @@ class NASEval:
 
     def _evaluation(self, loop: TrainingLoop, saved: Saved, own: int) -> Evaluation:
         """Saves a network and says what its last `own` epochs came to; one that may be continued stays alive."""
-        network = loop.network
+        network, config = loop.network, self._config.evaluation
         filename = self._save(network, saved)
-        if may_be_continued(self._config.evaluation, saved.history[-1].epoch):
+        if config.may_go_on_at(age := saved.history[-1].epoch):
             self.alive.keep(self.results.weights / filename, loop)
         # Epochs that were inherited are those of another network.
         trained = [figures.val_accuracy for figures in saved.history[saved.inherited_epochs :]]
-        config = self._config.evaluation
         return Evaluation(
             saved.candidate,
-            "paused" if config.stopping == "ladder" and len(saved.history) < config.epochs else "complete",
+            "paused" if config.is_paused_at(age) else "complete",
             fitness=score_of(trained, config.score),
             epochs=saved.epochs,
             momentum=mean_momentum([figures.val_accuracy for figures in saved.history]),

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from hivenas.config import Config, EvaluationConfig, from_mapping
 from hivenas.core.nas.nas_interface import NASInterface
-from hivenas.core.nas.training.alive import LiveNetworks, may_be_continued
+from hivenas.core.nas.training.alive import LiveNetworks
 from hivenas.core.nas.training.checkpoints import read_saved, save_state
 from hivenas.core.nas.training.evaluation_strategy import NASEval
 from hivenas.core.nas.training.loop import TrainingLoop
@@ -109,13 +109,13 @@ def test_a_file_that_another_attempt_has_written_is_read_and_one_that_came_back_
 
 def test_what_a_search_does_not_go_on_with_is_not_kept() -> None:
     def of(age: int, **settings: Any) -> bool:
-        return may_be_continued(EvaluationConfig(epochs=8, **settings), age)
+        return EvaluationConfig(epochs=8, **settings).may_go_on_at(age)
 
     assert not of(8)
     assert of(8, momentum_epochs=2)
     assert of(20, momentum_epochs=2)
     paused = EvaluationConfig(epochs=8).model_copy(update={"stopping": "ladder"})
-    assert [may_be_continued(paused, age) for age in (3, 7, 8)] == [True, True, False]
+    assert [paused.may_go_on_at(age) for age in (3, 7, 8)] == [True, True, False]
 
 
 def kept_file(folder: Path, name: str) -> Path:

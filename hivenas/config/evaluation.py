@@ -1,0 +1,182 @@
+"""The section `evaluation`: how candidates are trained, and which of them are trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from hivenas.config.arguments import check_alpha, one_precision
+from hivenas.config.optimizers import DEFAULT_OPTIMIZER, OptimizerConfig
+from hivenas.config.schedules import SCHEDULES, GivenRates, check_schedule
+from hivenas.config.schema import Count, Epochs, Fraction, Section
+from hivenas.config.scores import check_score, epochs_of
+
+# Values of `evaluation.stopping` that pause every candidate and go on with some.
+PAUSING = ("ladder",)
+
+
+class ActConfig(Section):
+    """`evaluation.act`: the adaptive cutoff threshold; beta 0 switches it off."""
+
+    beta: Fraction = 0.25
+    zeta: Annotated[float, Field(ge=0.0)] = 0.25
+
+
+class AugmentationConfig(Section):
+    """`evaluation.augmentation`: what is done to training batches."""
+
+    affine: bool = False
+    flip: bool = False
+    shift: Annotated[float, Field(ge=0.0, le=0.5)] = 0.07
+    rand_augment: Fraction = 0.0
+    saturation: Fraction = 0.0
+    contrast: Fraction = 0.0
+    cutout: Fraction = 0.0
+    mixup: Annotated[float, Field(ge=0.0, le=100.0), AfterValidator(check_alpha)] = 0.0
+    cutmix: Annotated[float, Field(ge=0.0, le=1.0), AfterValidator(check_alpha)] = 0.0
+
+    @classmethod
+    def only(cls, **given: Any) -> Self:
+        """Nothing but what is given, whatever is on by default."""
+        off = {key: type(field.default)() for key, field in cls.model_fields.items()}
+        return cls(**{**off, **given})
+
+    @property
+    def is_on(self) -> bool:
+        """True where any of it is done."""
+        return bool(self.on)
+
+    @property
+    def on(self) -> dict[str, bool | float]:
+        """The keys of what is done, in its order, with their values."""
+        return {key: value for key in type(self).model_fields if (value := getattr(self, key))}
+
+
+class MedianConfig(Section):
+    """`evaluation.median`: the median rule, where `evaluation.stopping` chooses it."""
+
+    from_epoch: Epochs = 3
+    candidates: Count = 5
+
+
+class LadderConfig(Section):
+    """`evaluation.ladder`: the ladder, where `evaluation.stopping` chooses it."""
+
+    share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.35
+    hold: Fraction = 0.6
+    first_look: Annotated[int, Field(ge=2, le=100_000)] | None = None
+
+
+class EvaluationConfig(Section):
+    """`evaluation`: how a candidate is trained and scored."""
+
+    epochs: Epochs = 8
+    batch_size: Count = 64
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    optimizer: OptimizerConfig = Field(default_factory=lambda: OptimizerConfig.model_validate(DEFAULT_OPTIMIZER))
+    schedule: Annotated[str, AfterValidator(check_schedule), Field(json_schema_extra={"enum": [*SCHEDULES]})] = "cosine"
+    warmup_epochs: Annotated[float, Field(ge=0.0, le=100_000)] = 0.5
+    initial_lr: Annotated[float, Field(ge=0.0)] = 0.003
+    final_lr: Annotated[float, Field(ge=0.0)] = 0.00003
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    score: Annotated[str, AfterValidator(check_score)] = "last"
+    momentum_epochs: Annotated[int, Field(ge=0, le=100_000)] = 0
+    stopping: Literal["act", "ladder", "median", "none"] = "median"
+    act: ActConfig = ActConfig()
+    median: MedianConfig = MedianConfig()
+    ladder: LadderConfig = LadderConfig()
+    first_look: Epochs | None = None
+    inherit: bool = False
+    inherit_epochs: Epochs = 2
+    augmentation: AugmentationConfig = AugmentationConfig()
+
+    @property
+    def pauses(self) -> bool:
+        """True where first trainings pause before their last epoch, and the stopping rule says which go on."""
+        return self.stopping in PAUSING
+
+    @property
+    def continues(self) -> bool:
+        """True where candidates on record may be trained further."""
+        return self.momentum_epochs > 0 or self.pauses
+
+    def is_paused_at(self, age: int) -> bool:
+        """True where a training is not complete after so many epochs."""
+        return self.pauses and age < self.epochs
+
+    def may_go_on_at(self, age: int) -> bool:
+        """True where a search may go on with a candidate that has been trained for so many epochs."""
+        return self.is_paused_at(age) if self.pauses else self.continues
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_precision(cls, data: Any) -> Any:
+        """Takes the key's earlier name, which files and records of earlier versions have."""
+        return one_precision(data) if isinstance(data, Mapping) and "mixed_precision" in data else data
+
+    @model_validator(mode="after")
+    def _one_learning_rate(self) -> Self:
+        """Resolves the keys that make the learning rate to what is trained at, which is what is recorded."""
+        initial, final, schedule = (
+            getattr(self, key) if key in self.model_fields_set else None
+            for key in ("initial_lr", "final_lr", "schedule")
+        )
+        known = GivenRates(self.optimizer.arguments.get("learning_rate"), initial, final=final, schedule=schedule)
+        rates = known.resolved(self.optimizer.op, self.schedule)
+        # Not by assignment: which of them were given stays known, for overrides that come later.
+        self.__dict__.update(initial_lr=rates.initial, final_lr=rates.final, optimizer=self.optimizer.at(rates.own))
+        return self
+
+    @model_validator(mode="after")
+    def _momentum_has_epochs(self) -> Self:
+        if self.momentum_epochs and self.epochs < 3:
+            raise ValueError(
+                f"evaluation.epochs must be at least 3 when momentum_epochs > 0, got epochs={self.epochs}; "
+                "raise epochs or set momentum_epochs: 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_rungs(self) -> Self:
+        if not self.pauses:
+            return self
+        least = max(3, math.ceil(1.5 * (self.ladder.first_look or 2)))
+        if self.epochs < least:
+            raise ValueError(
+                f"evaluation.epochs must be at least {least} with stopping: ladder, which pauses candidates after its "
+                f"first look, got {self.epochs}; raise it, lower ladder.first_look or set stopping: none"
+            )
+        for key, given in (("inherit", self.inherit), ("first_look", self.first_look is not None)):
+            if given:
+                raise ValueError(
+                    f"evaluation.{key} must be {'null' if key == 'first_look' else 'false'} with stopping: ladder, "
+                    "which compares candidates at equal ages and looks at them itself; leave it out, or set stopping: "
+                    "median"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _shorter_than_a_training(self) -> Self:
+        looks = self.first_look if self.first_look is not None else 0
+        own = self.inherit_epochs if self.inherit else 0
+        if self.inherit and looks and looks <= self.epochs - own:
+            raise ValueError(
+                f"evaluation.first_look must be greater than epochs − inherit_epochs={self.epochs - own} when inherit "
+                f"is on, or no neighbour that inherits would be looked at, got {looks}; raise it or set inherit: false"
+            )
+        for key, value in (("first_look", looks), ("inherit_epochs", own), ("warmup_epochs", self.warmup_epochs)):
+            if value >= self.epochs:
+                raise ValueError(
+                    f"evaluation.{key} must be smaller than evaluation.epochs={self.epochs}, got {value:g}; lower it "
+                    "or raise epochs"
+                )
+        if epochs_of(self.score) > self.epochs:
+            raise ValueError(
+                f"evaluation.score must be of at most evaluation.epochs={self.epochs} epochs, got {self.score}; lower "
+                "it or raise epochs"
+            )
+        return self

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from hivenas.config.budget import COUNTED_KINDS, BudgetConfig
+from hivenas.config.costs import ObjectivesConfig
 from hivenas.config.earlier import EARLIER, completed
 from hivenas.config.evaluation import EvaluationConfig
 from hivenas.config.full_training import FullTrainConfig
@@ -41,6 +42,7 @@ class Config(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)] = "digits"
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = 42
     objective: Literal["nas", "sphere_min", "sphere_max", "rosenbrock", "table", "custom"] = "nas"
+    objectives: ObjectivesConfig = ObjectivesConfig()
     dataset: DatasetConfig = DatasetConfig()
     space: SpaceConfig = SpaceConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

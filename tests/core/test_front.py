@@ -1,0 +1,54 @@
+"""The Pareto front, against a definition that looks at every pair; its area, against squares that are counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hivenas.config.costs import COSTS
+from hivenas.core.front import front, hypervolume, undominated
+from hivenas.core.records import Direction, Evaluation, Proposal, Status, Trial
+
+PARAMS = COSTS["params"]
+
+
+def trial(index: int, fitness: float, params: int, status: Status = "complete", name: str = "") -> Trial:
+    candidate = name or f"input|{index}|output"
+    proposal = Proposal(index, 0, "scout", index, candidate)
+    return Trial(proposal, Evaluation(candidate, status, fitness, params=params))
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+def test_the_front_is_what_no_other_candidate_beats(direction: Direction) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        trials = [trial(i, float(rng.integers(8)), int(rng.integers(8))) for i in range(25)]
+
+        def beaten(one: Trial, trials: list[Trial] = trials) -> bool:
+            mine = (direction.score(one.fitness), -one.params)
+            others = [((direction.score(each.fitness), -each.params), each.index) for each in trials]
+            better = any(o != mine and o[0] >= mine[0] and o[1] >= mine[1] for o, _ in others)
+            return better or any(o == mine and index < one.index for o, index in others)
+
+        expected = sorted((each for each in trials if not beaten(each)), key=lambda each: each.params)
+        assert front(trials, direction, PARAMS) == expected
+
+
+def test_only_complete_candidates_have_a_place_with_their_latest_record() -> None:
+    trials = [
+        trial(0, 0.9, 10, "stopped"),
+        trial(1, 0.9, 10, "paused"),
+        trial(2, 0.0, 1, "failed"),
+        trial(3, 0.5, 20, name="input|a|output"),
+        trial(4, 0.7, 20, name="input|a|output"),
+    ]
+    assert front(trials, Direction.MAXIMIZE, PARAMS) == trials[4:]
+
+
+def test_the_area_is_that_of_squares() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        points = [(float(c), float(s)) for c, s in rng.integers(0, 12, (6, 2))]
+        squares = {(c, s) for c in range(10) for s in range(2, 12) if any(a <= c and b > s for a, b in points)}
+        assert hypervolume(points, (10.0, 2.0)) == len(squares)
+    assert undominated([(1.0, 2.0), (1.0, 2.0), (1.0, 1.0), (2.0, 2.0)]) == [(1.0, 2.0)]

@@ -202,18 +202,19 @@ def train_one(config: Config, recipe: str, architecture: str) -> Entry:
     )
 
 
-_warm: set[int] = set()  # seeds for which this process has loaded the data and traced a first graph
-
-
 def _training(config: Config, recipe: str, architecture: str) -> Task[Entry]:
     return Task("train", train_one, (config, recipe, architecture), timed=True)
 
 
 def _warm_up(strategy: NASEval, architecture: str, seed: int) -> None:
-    """Trains the first network of a process, or of a seed, once beforehand: that one costs half as much again."""
-    if seed not in _warm:
+    """Trains the first network of a process, or of a seed, once beforehand: that one costs half as much again.
+
+    A file says that it was done: a worker gets these functions with every task anew, so no variable would know.
+    """
+    done = strategy.results.path / f"warm-{os.getpid()}-{seed}"
+    if not done.exists():
         strategy.evaluate(architecture)
-        _warm.add(seed)
+        done.touch()
 
 
 def record(config: Config, part: PartFile, tasks: Sequence[tuple[str, int]], folder: Path) -> None:

@@ -93,7 +93,6 @@ class Limits:
         self._meter = meter
         self.limits = config.limits
         self.ending = state.ending if state.ending and state.ending.holds(self.limits) else None
-        self.most_failures = config.execution.max_consecutive_failures
         is_alone = not info.in_workers or config.execution.kind == "serial"
         self._workers = 1 if is_alone else config.execution.workers
         self._taken = self._evaluations = self._taken_here = 0

@@ -156,7 +156,8 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
         parts = [f"{self._done}/{self._planned}", self._left()]
         if (time_limit := self._time_limit()) and time_limit[0] / time_limit[1] > completed / total:
             completed, total = min(time_limit), time_limit[1]
-            parts[1] = f"{_clock(total - completed)} of {_clock(total)} left"
+            # So many evaluations as could be will not be made.
+            parts[:2] = f"{self._done} evaluated", f"{_clock(total - completed)} of {_clock(total)} left"
         if self._failed:
             parts.append(f"{self._failed} failed")
         text = "  ".join(parts)

@@ -59,7 +59,8 @@ class Search:
         executor: where that is done.
         ledger: the search's record.
         callbacks: are called at the moments of the search, in their order.
-        limits: what ends it before the last iteration; None for nothing.
+        limits: what ends it before the last iteration, if anything.
+        most_failures: it ends where so many candidates in a row have failed; None for never.
     """
 
     def __init__(
@@ -70,7 +71,8 @@ class Search:
         ledger: Ledger,
         callbacks: Sequence[Callback] = (),
         *,
-        limits: Limits | None = None,
+        limits: Limits,
+        most_failures: int | None = None,
     ) -> None:
         self._strategy = strategy
         self._objective = objective
@@ -79,7 +81,7 @@ class Search:
         self._each = tuple(callbacks)
         self._callbacks = CallbackList(callbacks)
         self._limits = limits
-        self._most_failures = limits.most_failures if limits else None
+        self._most_failures = most_failures
         self._direction = objective.describe().direction
         self._history = History()
         self._failures: list[str] = []
@@ -112,9 +114,9 @@ class Search:
     @property
     def time_limit(self) -> tuple[float, float] | None:
         """Seconds spent by now, and allowed, of wall time or else of processors; None without such a budget."""
-        limits = self._limits.limits if self._limits else {}
+        limits = self._limits.limits
         key = next((key for key in ("wall", "cpu") if key in limits), None)
-        return (getattr(self._limits.spent, key), limits[key]) if self._limits and key else None
+        return (getattr(self._limits.spent, key), limits[key]) if key else None
 
     def stop(self, reason: str = "") -> None:
         """Ends the search after the trial at hand; see `callbacks.RunningSearch`."""
@@ -126,8 +128,8 @@ class Search:
         self._restore()
         self._callbacks.on_start(self)
         pending: deque[_Pending] = deque()
-        if self._limits and self._limits.ending is None and self._is_ending(pending):  # its budget is a smaller one now
-            self._ledger.save(**self._spent())
+        if self._limits.ending is None and self._is_ending(pending, self._strategy.state()["iteration"]):
+            self._ledger.save(**self._spent())  # its budget is a smaller one now
         while not self._stopped and (proposals := self._proposals()):
             if fresh := proposals[len(pending) :]:
                 pending += self._submit(fresh)
@@ -141,8 +143,6 @@ class Search:
     def _proposals(self) -> list[Proposal]:
         """All that is to be evaluated and not told yet; nothing once the search is over."""
         limits = self._limits
-        if limits is None:
-            return self._strategy.ask()
         if limits.ending is None or self._told <= limits.ending.after:
             return limits.within(self._strategy.ask())
         return [] if limits.ending.is_final else self._concluded()
@@ -168,15 +168,14 @@ class Search:
         if saved is None:
             self._ledger.save(strategy=self._strategy.state())
             return
-        if self._limits is None or self._limits.ending is None:
+        if self._limits.ending is None:
             saved = {key: value for key, value in saved.items() if key != CONCLUDED}
         told = self._ledger.trials[: saved["evaluations"]]
         self._strategy.restore(saved, [trial.evaluation for trial in told])
         self._told = len(told)
         for trial in self._ledger.trials:
             self._keep_best(trial)
-            if self._limits:
-                self._limits.take(trial, is_new=False)
+            self._limits.take(trial, is_new=False)
         if self._ledger.trials:  # a kill may have come between its record and this
             self._ledger.folder.drop_checkpoints(self._ledger.trials[-1].encoded)
 
@@ -220,26 +219,26 @@ class Search:
         trial = first.trial = Trial(first.proposal, evaluation)
         self._strategy.tell([evaluation])
         self._keep_best(trial)
-        if self._limits:
-            self._limits.take(trial)
-            self._is_ending(pending)
+        self._limits.take(trial)
+        state = self._strategy.state()
+        self._is_ending(pending, state["iteration"])
         with self._ledger.transaction():
-            self._ledger.record(trial, self._strategy.state(), **self._spent())
+            self._ledger.record(trial, state, **self._spent())
             self._callbacks.on_record(trial)
         self._ledger.folder.drop_checkpoints(trial.encoded)
         self._untold = first
         self._count_failures(evaluation)
 
-    def _is_ending(self, pending: deque[_Pending]) -> bool:
+    def _is_ending(self, pending: deque[_Pending], iteration: int) -> bool:
         """Decides whether the search ends now, but for what is being carried out; what is not begun is dropped then."""
         limits = self._limits
-        if limits is None or not limits.limits:
+        if not limits.limits:
             return False
         before = limits.ending
         if before and (before.is_final or self._told <= before.after + 1):
             return False
         begun = sum(each.trial is not None or bool(each.future and _has_begun(each.future)) for each in pending)
-        key = limits.due(self.best, self._strategy.state()["iteration"], begun, at_end=before is not None)
+        key = limits.due(self.best, iteration, begun, at_end=before is not None)
         if not key:
             return False
         if key != "patience":  # which the records decide, however many workers there are
@@ -252,7 +251,7 @@ class Search:
 
     def _spent(self) -> dict[str, Any]:
         """The fields of the state that go with every trial."""
-        return {"spent": self._limits.spent, "ending": self._limits.ending} if self._limits else {}
+        return {"spent": self._limits.spent, "ending": self._limits.ending}
 
     def _announce(self) -> None:
         """Lets callbacks hear of the last trial."""

@@ -259,6 +259,7 @@ class Session:
             ledger=self.ledger,
             callbacks=[weights, tracking, *mirror, *self.callbacks],
             limits=limits,
+            most_failures=self.config.execution.max_consecutive_failures,
         ).run()
 
     def _limits(self) -> Limits:

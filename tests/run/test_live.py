@@ -76,7 +76,7 @@ def test_the_bar_follows_the_time_where_that_is_what_ends_the_search() -> None:
     search.time_limit = (150.0, 1200.0)  # an eighth, of the evaluations a quarter is done
     assert "30/120  0:00 so far" in frame(view, console)[0]
     search.time_limit = (900.0, 1200.0)
-    assert "30/120  5:00 of 20:00 left" in frame(view, console)[0]
+    assert "30 evaluated  5:00 of 20:00 left" in frame(view, console)[0]
     view.on_full_training(LONG, 30)
     assert frame(view, console) == ["trained fully for 30 epochs · 0:00 · 15:00 of 20:00 spent"]
 

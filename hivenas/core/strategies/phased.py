@@ -126,7 +126,7 @@ class PhasedStrategy(ABC):
             return self._best
         # History, but not learned from yet; a continuation takes the place of its candidate's record.
         late = {str(e.candidate): e for e in self._told if e.status != "failed" or str(e.candidate) not in self._memory}
-        ranked = (self._memory[name] for name in self._ranking.best() if name not in late)
+        ranked = (self._memory[name] for name in self._ranking if name not in late)
         ended = (evaluation for evaluation in ranked if evaluation.status != "paused")
         best: Found | None = None
         for evaluation in (*itertools.islice(ended, 1), *late.values()):

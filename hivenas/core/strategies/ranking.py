@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from bisect import bisect_left, insort
+from collections.abc import Iterator
 
 from hivenas.core.records import Direction, Evaluation
 
@@ -32,9 +34,13 @@ class Ranking:
         insort(self._order, place)
         self._places[candidate] = place
 
+    def __iter__(self) -> Iterator[str]:
+        """All candidates, best first."""
+        return (candidate for _, _, candidate in self._order)
+
     def best(self, count: int | None = None) -> list[str]:
         """The best candidates, so many or all, best first."""
-        return [candidate for _, _, candidate in self._order[:count]]
+        return list(itertools.islice(self, count))
 
     def number(self, candidate: str) -> int:
         """The number of candidates that were known before this one."""

@@ -36,7 +36,9 @@ def workers(rows: Sequence[Trial], direction: Direction) -> Chart | None:
             _lane(drawing, scale, lane, top=_TOP + _LANE * number, visible=visible)
         drawings.append(drawing)
     note = "One line a worker process; a long search has several, as they are replaced before their memory has grown."
-    note += " Pale: stopped early; dashed: failed." if any(row.status != "complete" for _, _, row in spans) else ""
+    if any(row.status != "complete" for _, _, row in spans):
+        pale = "paused or stopped early" if any(row.status == "paused" for _, _, row in spans) else "stopped early"
+        note += f" Pale: {pale}; dashed: failed."
     if len(lanes) > len(kept):
         note += f" The first {len(kept)} of {len(lanes)} are shown."
     return Chart(key="timeline", title="Workers over time", note=note, drawings=tuple(drawings))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hivenas.core.folder import write_atomically
+from hivenas.core.history import ranking
 from hivenas.core.tracked import listed
 from hivenas.core.unicode import shown_text
 from hivenas.reports.charts import charts, role_names, style, symbols
@@ -60,6 +61,7 @@ def report_page(data: ReportData) -> str:
         chain=chain_of(ranked[0].encoded) if ranked else [],
         summary=data.summary,
         stopped=sum(row.status == "stopped" for row in data.rows),
+        paused=sum(row.status == "paused" for row in ranking(data.rows, data.direction)),
         continued=sum(row.phase == "momentum" for row in data.rows),
         charts=charts(data.rows, data.direction),
         lines=table,

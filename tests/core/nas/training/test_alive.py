@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -25,6 +23,7 @@ from hivenas.core.records import EpochFigures, Evaluation, Proposal
 from hivenas.core.tracker import NullTracker
 from hivenas.execution import WorkerExecutor, evaluate_network
 from hivenas.execution.tasks import networks_alive
+from tests.saved_files import content
 
 pytestmark = pytest.mark.keras
 
@@ -48,15 +47,6 @@ def configuration(tiny: dict[str, Any], execution: dict[str, Any] | None = None,
 
 def strategy(tiny: dict[str, Any], **changes: Any) -> NASEval:
     return NASInterface.from_config(configuration(tiny, **changes), tracker=NullTracker()).eval_strategy
-
-
-def content(path: Path) -> dict[str, Any]:
-    """Every array of an h5 file as bytes, and what it says of itself."""
-    found: dict[str, Any] = {}
-    with h5py.File(path, "r") as file:
-        file.visititems(lambda name, item: found.update({name: item[()].tobytes()}) if hasattr(item, "dtype") else None)
-        found["hivenas"] = json.loads(file.attrs["hivenas"])
-    return found
 
 
 def curve(*evaluations: Evaluation) -> Sequence[EpochFigures]:

@@ -30,6 +30,7 @@ from hivenas.core.records import EpochFigures, Evaluation, Proposal, StopThresho
 from hivenas.core.tracker import NullTracker
 from hivenas.execution import WorkerExecutor, evaluate_network
 from hivenas.storage import open_adhoc
+from tests.saved_files import content
 
 pytestmark = pytest.mark.keras
 
@@ -99,15 +100,6 @@ def kill_in_epoch(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
 
 def kept(evaluator: NASEval) -> list[Path]:
     return sorted(evaluator.results.checkpoints.glob("*")) if evaluator.results.checkpoints.exists() else []
-
-
-def content(path: Path) -> dict[str, Any]:
-    """Every array of an h5 file as bytes, and what it says of itself."""
-    found: dict[str, Any] = {}
-    with h5py.File(path, "r") as file:
-        file.visititems(lambda name, item: found.update({name: item[()].tobytes()}) if hasattr(item, "dtype") else None)
-        found["hivenas"] = json.loads(file.attrs["hivenas"])
-    return found
 
 
 def assert_same(resumed: Evaluation, whole: Evaluation, there: NASEval, here: NASEval) -> None:

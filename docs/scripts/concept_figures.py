@@ -122,7 +122,7 @@ def stopping(rows: Sequence[Trial], file: Path) -> Figure:
     judged = range(config.median.from_epoch, config.epochs)
     middles = [seen.at(epoch)[len(seen.at(epoch)) // 2] for epoch in judged]
     axes[1].plot(judged, middles, "--", color=WARN, label="median, at the end")
-    draw_ended(axes[1], rows, ended, "median rule (default)")
+    draw_ended(axes[1], rows, ended, "median rule")
     return figure
 
 

@@ -85,7 +85,7 @@ class EvaluationConfig(Section):
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     score: Annotated[str, AfterValidator(check_score)] = "last"
     momentum_epochs: Annotated[int, Field(ge=0, le=100_000)] = 0
-    stopping: Literal["act", "ladder", "median", "none"] = "median"
+    stopping: Literal["act", "ladder", "median", "none"] = "none"
     act: ActConfig = ActConfig()
     median: MedianConfig = MedianConfig()
     ladder: LadderConfig = LadderConfig()

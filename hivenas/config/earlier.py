@@ -21,7 +21,6 @@ ANCESTRAL: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "space": {"preset": PLAIN},
         "evaluation": {
             **EARLIER["evaluation"],
-            "stopping": "median",
             "epochs": 5,
             "batch_size": 128,
             "optimizer": {"op": "SGD", "momentum": 0.9, "nesterov": True},

@@ -123,7 +123,8 @@ def _whence(proposal: Proposal | None, evaluation: Evaluation, origin: str) -> s
         return origin or "Trained fully, and tested once on images that the search never saw."
     if proposal.momentum_epochs:
         before = f" (there {proposal.center_fitness:.4f})" if proposal.center_fitness is not None else ""
-        return f"Trained on for {proposal.momentum_epochs} epochs, from the weights of {origin}{before}."
+        more = f"{proposal.momentum_epochs} epoch{'s' if proposal.momentum_epochs > 1 else ''}"
+        return f"Trained on for {more}, from the weights of {origin}{before}."
     if not proposal.parent:
         return "A new food source." if proposal.role == "scout" else f"A new food source of an {proposal.role}."
     text = f"A neighbour of {origin}" if origin else "A neighbour of a food source"

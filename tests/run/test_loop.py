@@ -127,16 +127,11 @@ def run(
         executor or SerialExecutor(),
         ledger,
         [weights, tracking, *callbacks],
-        limits=limits_of(settings, objective, ledger, most_failures=most_failures),
+        limits=Limits(settings, objective.describe(), ledger.state, Meter(ledger.state.spent)),
+        most_failures=most_failures,
     ).run()
     outbox.send(force=True)
     return tracker
-
-
-def limits_of(config: Config, objective: ObjectiveInterface, ledger: Ledger, *, most_failures: int | None) -> Limits:
-    execution = config.execution.model_copy(update={"max_consecutive_failures": most_failures})
-    settings = config.model_copy(update={"execution": execution})
-    return Limits(settings, objective.describe(), ledger.state, Meter(ledger.state.spent))
 
 
 def figures(trials: list[Trial]) -> list[tuple[object, ...]]:

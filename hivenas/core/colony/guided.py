@@ -11,13 +11,17 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from hivenas.config import ColonyConfig
+from hivenas.config.costs import Cost
+from hivenas.core.colony.aims import Aim, BestFitness
 from hivenas.core.colony.bee_colony import BeeColony
 from hivenas.core.colony.encoding import Codes, Encoding
 from hivenas.core.colony.food_source import FoodSource
-from hivenas.core.colony.surrogate import KERNELS, Surrogate, Vector, normal_scores
+from hivenas.core.colony.hypervolume import Hypervolume
+from hivenas.core.colony.surrogate import KERNELS, Acquisition, Surrogate, Vector, normal_scores
 from hivenas.core.objective import ArchitectureObjective
 from hivenas.core.records import Evaluation, Role
 from hivenas.core.strategies.flight import Flight
+from hivenas.core.strategies.known_cost import KnownCost
 
 FIRST = 7  # records by scouts alone before a model is asked: fewer know too little, more are spent blindly
 DANCED = 10  # best records around which onlookers look
@@ -97,10 +101,15 @@ class GuidedBeeColony(BeeColony):
         self._space = objective
         self._without = without
         self._encoding = Encoding(objective.entries())
+        self._aim: Aim = BestFitness(self._direction)
         self._trials: dict[str, int] = {}
         self._scouting = 0  # employees whose sources were abandoned in the last iteration
         self._around: dict[str, Sequence[str]] = {}
         self._threads = ThreadpoolController()
+
+    def weigh(self, cost: Cost) -> None:
+        """Has the hive look for a front of fitness and a cost; call it before anything else."""
+        self._aim = Hypervolume(KnownCost(self._space, cost))
 
     # -- state -------------------------------------------------------------------------------------------------
 
@@ -133,7 +142,7 @@ class GuidedBeeColony(BeeColony):
             # An employee whose source was abandoned scouts, if anything.
             scouted = {name: visit for name, visit in open_to_all.items() if visit[0] == "scout"}
             choices = [*self._employees(), *[_Choice(-1, scouted or open_to_all)] * bees][:bees]
-        return self._send(choices, open_to_all, self._surrogate(ranked))
+        return self._send(choices, open_to_all, ranked)
 
     def _employees(self) -> list[_Choice]:
         """Each employee's neighbourhood of its own source."""
@@ -158,21 +167,21 @@ class GuidedBeeColony(BeeColony):
         return visits
 
     def _send(
-        self, choices: Sequence[_Choice], open_to_all: Mapping[str, tuple[Role, str]], surrogate: Surrogate
+        self, choices: Sequence[_Choice], open_to_all: Mapping[str, tuple[Role, str]], ranked: Sequence[Evaluation]
     ) -> list[Flight]:
         """Sends the bees of a phase off one after the other, each to where most is expected of its own choice.
 
         Args:
             choices: one a bee.
             open_to_all: where a bee goes that is left without a choice, or whose source promises too little.
-            surrogate: what the hive knows.
+            ranked: the records that the hive stays near, the first ones first.
         """
         everywhere = dict(open_to_all)
         for choice in choices:
             everywhere |= {name: visit for name, visit in choice.visits.items() if name not in everywhere}
         names = list(everywhere)
         away = self._away()
-        acquisition = surrogate.acquisition(self._encode([*names, *away])) if names else None
+        acquisition = self._acquisition(ranked, [*names, *away]) if names else None
         place = {name: i for i, name in enumerate(names)}  # of those that no bee of the phase flies to
         if acquisition:
             for number in range(len(names), len(names) + len(away)):
@@ -235,20 +244,29 @@ class GuidedBeeColony(BeeColony):
         return [str(flight.candidate) for flight in self._in_flight]
 
     def _ranked(self, count: int | None = None) -> list[Evaluation]:
-        """The best records, so many or all, best first; failed ones last, the earlier of two equals first."""
-        return [self._memory[candidate] for candidate in self._ranking.best(count)]
+        """The records to stay near, so many or all: the best, or the front; the earlier of two equals first."""
+        return [self._memory[candidate] for candidate in self._aim.ranked(self._ranking, count)]
+
+    def _acquisition(self, ranked: Sequence[Evaluation], names: Sequence[str]) -> Acquisition:
+        """What the hive expects of unvisited architectures."""
+        surrogate = self._surrogate(ranked)
+        studied = [str(e.candidate) for e in self._studied(ranked)]
+        return surrogate.acquisition(self._encode(names), self._aim.gain(studied, surrogate.scores, names))
 
     def _surrogate(self, ranked: Sequence[Evaluation]) -> Surrogate:
-        """The model of the records; of very many, of the best and the latest."""
-        if len(self._memory) <= STUDIED:
-            studied = list(self._memory.values())
-        else:
-            best = {str(e.candidate): e for e in ranked[: STUDIED // 2]}
-            others = (e for e in reversed(self._memory.values()) if e.candidate not in best)
-            latest = list(itertools.islice(others, STUDIED // 2))
-            studied = [*(best[name] for name in sorted(best, key=self._ranking.number)), *reversed(latest)]
+        """The model of the records."""
+        studied = self._studied(ranked)
         scores = normal_scores([self._ranking.goodness(e) for e in studied])
         return Surrogate(self._encoding, KERNELS, self._encode([str(e.candidate) for e in studied]), scores)
+
+    def _studied(self, ranked: Sequence[Evaluation]) -> list[Evaluation]:
+        """The records that a model is made of; of very many, the best and the latest."""
+        if len(self._memory) <= STUDIED:
+            return list(self._memory.values())
+        best = {str(e.candidate): e for e in ranked[: STUDIED // 2]}
+        others = (e for e in reversed(self._memory.values()) if e.candidate not in best)
+        latest = list(itertools.islice(others, STUDIED // 2))
+        return [*(best[name] for name in sorted(best, key=self._ranking.number)), *reversed(latest)]
 
     def _choose_sources(self, ranked: Sequence[Evaluation], count: int) -> list[FoodSource]:
         """The best records that are not abandoned and have an unvisited neighbour, so many at the most."""
@@ -306,7 +324,7 @@ class GuidedBeeColony(BeeColony):
             return
         # By its name: the employees may have other sources since, where a phase was planned before this flight landed.
         name = flight.proposal.parent
-        if evaluation.status != "failed" and self._is_better(evaluation.fitness, self._memory[name].fitness):
+        if evaluation.status != "failed" and self._aim.is_bettered(self._memory[name], evaluation, self._ranking):
             self._trials.pop(name, None)
         else:
             self._trials[name] = self._trials.get(name, 0) + 1
@@ -317,7 +335,7 @@ class GuidedBeeColony(BeeColony):
         self._scouting = sum(self._trials.get(str(source.candidate), 0) >= limit for source in self.sources)
         if len(self._trials) > REMEMBERED:
             # The others can be no sources: better records have come, and stay.
-            best = self._ranking.best(REMEMBERED)
+            best = self._aim.ranked(self._ranking, REMEMBERED)
             self._trials = {name: self._trials[name] for name in best if name in self._trials}
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 import numpy as np
 
 from hivenas.config import STRATEGY_KINDS, ColonyConfig, EvaluationConfig
+from hivenas.config.costs import Cost
 from hivenas.config.registry import STRATEGIES, ClassRule, import_callable
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
 from hivenas.core.strategies.ladder import Ladder, rungs_of
@@ -29,6 +30,8 @@ def make_strategy(
     config: ColonyConfig,
     rng: np.random.Generator,
     evaluation: EvaluationConfig | None = None,
+    *,
+    cost: Cost | None = None,
 ) -> Strategy:
     """The strategy of the configured kind; where that needs components and the objective has none, its fallback.
 
@@ -37,6 +40,8 @@ def make_strategy(
         config: the `colony` section of a configuration.
         rng: the generator of every draw, the objective's too.
         evaluation: the section that says how recorded candidates are continued; None for not at all.
+        cost: what is weighed against the fitness, by strategies that have the method `weigh`; others search for the
+            fitness alone. None for nothing.
 
     Raises:
         ConfigError: candidates are to climb a ladder, and the strategy has no phases for that.
@@ -44,6 +49,8 @@ def make_strategy(
     rungs = rungs_of(evaluation) if evaluation else None
     momentum_epochs = 0 if evaluation is None or rungs else evaluation.momentum_epochs
     made: Strategy = _class_for(config.kind, objective)(objective, config, rng, momentum_epochs=momentum_epochs)
+    if cost and callable(weigh := getattr(made, "weigh", None)):
+        weigh(cost)
     if rungs:
         if not callable(continue_by := getattr(made, "continue_by", None)):
             raise ConfigError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
+from collections.abc import Iterator
 
 from hivenas.core.records import Direction, Evaluation
 
@@ -35,6 +36,10 @@ class Ranking:
     def best(self, count: int | None = None) -> list[str]:
         """The best candidates, so many or all, best first."""
         return [candidate for _, _, candidate in self._order[:count]]
+
+    def ordered(self) -> Iterator[tuple[float, str]]:
+        """The goodness of every candidate and its name, best first."""
+        return ((-place, candidate) for place, _, candidate in self._order)
 
     def number(self, candidate: str) -> int:
         """The number of candidates that were known before this one."""

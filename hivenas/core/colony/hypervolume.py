@@ -1,0 +1,133 @@
+"""The aim of a hive that weighs fitness against a cost: the area that its front dominates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hivenas.core.colony.surrogate import Gain, Vector, expected_improvement
+from hivenas.core.front import Point, undominated
+from hivenas.core.records import Evaluation
+from hivenas.core.strategies.known_cost import CostOf
+from hivenas.core.strategies.ranking import Ranking
+
+REFERENCE_SCORE = -1.65  # normal score below which nothing counts
+MARGIN = 0.1  # share of the range of costs by which the reference lies beyond the largest
+
+
+@dataclass(frozen=True, slots=True)
+class DominatedArea:
+    """The growth of the area between a front and a reference point, where costs are known exactly.
+
+    With the front sorted by cost c_1 < … < c_m and by score f_1 < … < f_m, c_0 = −∞, c_{m+1} the reference cost and f_0
+    the reference score, a network of cost c and score y adds ∫ max(y − h(t), 0) dt from c to c_{m+1}, where h(t) is the
+    best score that costs at most t. As h is a staircase, and y alone is not known, what is expected of that is
+
+    EHVI = Σ over i = 0 … m with c_{i+1} > c of (c_{i+1} − max(c_i, c)) · EI(μ, σ; f_i).
+
+    Args:
+        costs: of the candidates.
+        front: points that no other one beats, ascending, within the reference.
+        reference: the cost and the score that a network must beat.
+
+    Source: Emmerich, Giannakoglou and Naujoks (2006), "Single- and multiobjective evolutionary optimization assisted by
+    Gaussian random field metamodels".
+    """
+
+    costs: Vector
+    front: tuple[Point, ...]
+    reference: Point
+
+    @classmethod
+    def of(cls, costs: Vector, points: Sequence[Point], reference: Point) -> DominatedArea:
+        """The area of the front of some points."""
+        most, least = reference
+        within = (point for point in points if point[0] < most and point[1] > least)
+        return cls(costs, tuple(undominated(within)), reference)
+
+    def expected(self, mean: Vector, variance: Vector) -> Vector:
+        """Expected hypervolume improvement of every candidate."""
+        most, least = self.reference
+        begins, ends = [-math.inf, *(c for c, _ in self.front)], [*(c for c, _ in self.front), most]
+        gain = np.zeros(len(self.costs))
+        for begin, end, score in zip(begins, ends, [least, *(score for _, score in self.front)], strict=True):
+            cheaper = self.costs < end
+            width = end - np.maximum(begin, self.costs[cheaper])
+            gain[cheaper] += width * expected_improvement(mean[cheaper], variance[cheaper], score)
+        return gain
+
+    def found(self, chosen: int, score: float) -> DominatedArea:
+        """The area once a candidate is on the front, where it belongs there."""
+        points = [*self.front, (float(self.costs[chosen]), score)]
+        return DominatedArea.of(self.costs, points, self.reference)
+
+
+class Hypervolume:
+    """The largest area between the front of fitness and cost and what is worse in both.
+
+    Args:
+        cost: of an architecture, infinite where it is not known.
+    """
+
+    def __init__(self, cost: CostOf) -> None:
+        self._cost = cost
+
+    def ranked(self, ranking: Ranking, count: int | None = None) -> list[str]:
+        """The records of the front, those first that lie farthest from the ones before them, then the best others."""
+        front = self._spread(self._front(ranking))
+        held = set(front)
+        # Those of the front may all be among the best.
+        best = ranking.best(None if count is None else count + len(front))
+        return [*front, *(name for name in best if name not in held)][:count]
+
+    def is_bettered(self, record: Evaluation, by: Evaluation, ranking: Ranking) -> bool:
+        """True where what was found is on the front."""
+        return by.candidate in self._front(ranking)
+
+    def gain(self, studied: Sequence[str], scores: Vector, candidates: Sequence[str]) -> Gain:
+        """The growth of the area."""
+        known, costs = np.array([self._scaled(name) for name in studied]), np.array([*map(self._scaled, candidates)])
+        every = np.concatenate([known, costs])
+        every = every[np.isfinite(every)]
+        low, high = (float(every.min()), float(every.max())) if len(every) else (0.0, 0.0)
+        most = high + MARGIN * (high - low) + 1e-9
+        points = list(zip(known.tolist(), scores.tolist(), strict=True))
+        return DominatedArea.of(costs, points, (most, REFERENCE_SCORE))
+
+    def _scaled(self, name: str) -> float:
+        return SCALES[SCALE](self._cost(name))
+
+    def _front(self, ranking: Ranking) -> list[str]:
+        """The records that no other one beats, the best and most expensive first; of equal ones the earliest."""
+        front: list[tuple[str, float]] = []
+        least = math.inf
+        for goodness, name in ranking.ordered():
+            if goodness == -math.inf:
+                break
+            cost = self._cost(name)
+            if cost < least:
+                if front and front[-1][1] == goodness:
+                    front.pop()  # as good, and more expensive
+                front.append((name, goodness))
+                least = cost
+        return [name for name, _ in front]
+
+    def _spread(self, front: list[str]) -> list[str]:
+        """The front in such an order that the first so many are spread over it, whatever their number."""
+        if len(front) < 3:
+            return front
+        places = np.array([self._scaled(name) for name in front])
+        apart = np.abs(places - places[0])
+        order = [0]
+        while len(order) < len(front):
+            farthest = int(np.argmax(apart))
+            order.append(farthest)
+            apart = np.minimum(apart, np.abs(places - places[farthest]))
+            apart[order] = -1.0
+        return [front[i] for i in order]
+
+SCALE = "log"
+SCALES = {"log": lambda c: math.log(max(c, 1.0)), "linear": lambda c: c}

@@ -3,10 +3,11 @@
     python benchmarks/hypervolume.py --table FILE [--table FILE…] [--cost params] [--algorithms guided,…]
         [--budgets 25,50,100,200] [--seeds 60] [--first-seed 0] [--jobs 1]
 
-Hypervolume: the area of fitness and cost between the front of what a search has asked for and a reference point, which is
-the table's largest cost and the quantile of its fitness below which 5 % of it lie, as a share of the area of the table's
-true front. It is measured on the scales of the table: points of accuracy, parameters or multiply-adds. An architecture that
-is asked for again costs nothing. All algorithms share the seeds. It prints a Markdown table of means and standard errors.
+Hypervolume: the area of fitness and cost between the front of what a search has asked for and a reference point, which
+is the table's largest cost and the quantile of its fitness below which 5 % of it lie, as a share of the area of the
+table's true front. It is measured on the scales of the table: points of accuracy, parameters or multiply-adds. An
+architecture that is asked for again costs nothing. All algorithms share the seeds. It prints a Markdown table of means
+and standard errors.
 """
 
 from __future__ import annotations
@@ -192,7 +193,7 @@ def as_markdown(found: Mapping[tuple[str, str, str], _Shares], budgets: Sequence
         f"| --- | --- | --- |{' --- |' * len(budgets)}",
     ]
     for (table, cost, algorithm), shares in found.items():
-        stem = os.path.basename(table).removesuffix(".gz").removesuffix(".csv")  # noqa: PTH119
+        stem = os.path.basename(table).removesuffix(".gz").removesuffix(".csv")
         errors = shares.std(axis=0, ddof=1) / len(shares) ** 0.5 if len(shares) > 1 else 0 * shares[0]
         cells = (f" {mean:.4f} ± {error:.4f} |" for mean, error in zip(shares.mean(axis=0), errors, strict=True))
         lines.append(f"| {stem}, {cost} | {algorithm} | {len(shares)} |{''.join(cells)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from hivenas.core.records import Evaluation
 from hivenas.core.strategies.known_cost import CostOf
 from hivenas.core.strategies.ranking import Ranking
 
-REFERENCE_SCORE = -1.65  # normal score below which nothing counts
+REFERENCE_SCORE = -1.65  # normal score that the reference has: nothing counts that is among the lowest 5 % of records
 MARGIN = 0.1  # share of the range of costs by which the reference lies beyond the largest
 
 
@@ -89,16 +89,12 @@ class Hypervolume:
 
     def gain(self, studied: Sequence[str], scores: Vector, candidates: Sequence[str]) -> Gain:
         """The growth of the area."""
-        known, costs = np.array([self._scaled(name) for name in studied]), np.array([*map(self._scaled, candidates)])
-        every = np.concatenate([known, costs])
-        every = every[np.isfinite(every)]
-        low, high = (float(every.min()), float(every.max())) if len(every) else (0.0, 0.0)
-        most = high + MARGIN * (high - low) + 1e-9
-        points = list(zip(known.tolist(), scores.tolist(), strict=True))
-        return DominatedArea.of(costs, points, (most, REFERENCE_SCORE))
-
-    def _scaled(self, name: str) -> float:
-        return SCALES[SCALE](self._cost(name))
+        known, costs = [self._cost(name) for name in studied], [self._cost(name) for name in candidates]
+        finite = [cost for cost in (*known, *costs) if math.isfinite(cost)] or [0.0]
+        # With all of one cost it is the score alone that counts.
+        margin = MARGIN * (max(finite) - min(finite)) or 1.0
+        points = list(zip(known, scores.tolist(), strict=True))
+        return DominatedArea.of(np.array(costs), points, (max(finite) + margin, REFERENCE_SCORE))
 
     def _front(self, ranking: Ranking) -> list[str]:
         """The records that no other one beats, the best and most expensive first; of equal ones the earliest."""
@@ -116,10 +112,10 @@ class Hypervolume:
         return [name for name, _ in front]
 
     def _spread(self, front: list[str]) -> list[str]:
-        """The front in such an order that the first so many are spread over it, whatever their number."""
+        """The front in such an order that the first so many are spread over its costs, whatever their number."""
         if len(front) < 3:
             return front
-        places = np.array([self._scaled(name) for name in front])
+        places = np.array([self._cost(name) for name in front])
         apart = np.abs(places - places[0])
         order = [0]
         while len(order) < len(front):
@@ -128,6 +124,3 @@ class Hypervolume:
             apart = np.minimum(apart, np.abs(places - places[farthest]))
             apart[order] = -1.0
         return [front[i] for i in order]
-
-SCALE = "log"
-SCALES = {"log": lambda c: math.log(max(c, 1.0)), "linear": lambda c: c}

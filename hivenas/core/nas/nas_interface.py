@@ -21,10 +21,10 @@ from hivenas.core.nas.space.operations import OpSpec
 from hivenas.core.nas.space.parameters import run_parameters, space_parameters
 from hivenas.core.nas.space.search_space import Image, NASSearchSpace
 from hivenas.core.nas.space.sizes import NetworkSizes
+from hivenas.core.nas.training.context import in_context
 from hivenas.core.nas.training.exclusive import ONE_AT_A_TIME
 from hivenas.core.nas.training.failures import failed_training
-from hivenas.core.nas.training.inheritance import inherited_age, inherited_state
-from hivenas.core.nas.training.rules import first_look_thresholds, median_thresholds
+from hivenas.core.nas.training.inheritance import inherited_age
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInfo
 from hivenas.core.onednn import choose_onednn
 from hivenas.core.records import Candidate, Direction, Evaluation, Proposal
@@ -315,11 +315,7 @@ class NASInterface(ArchitectureObjective):
         """Adds the thresholds that the records set to a candidate, and the state from which it inherits."""
         if proposal.momentum_epochs:
             return proposal
-        config = self._config.evaluation
-        parent = history.trained(proposal.parent)
-        thresholds = median_thresholds(history.curves, config) if config.stopping == "median" else []
-        thresholds += first_look_thresholds(parent, config)
-        return replace(proposal, thresholds=tuple(thresholds), inherits=inherited_state(parent, config))
+        return in_context(proposal, history, self._config, self.costs)
 
     def saved_states(self, evaluation: Evaluation) -> Sequence[str]:
         """The h5 file of an evaluation, and the younger one from which its neighbours inherit."""
@@ -385,7 +381,6 @@ def run_proposal(config: Config, proposal: Proposal) -> Evaluation:
 
 
 def _counts_sizes(config: Config) -> bool:
-    """True where the sizes of networks are needed before they are built."""
     return config.space.is_bounded or config.objectives.cost is not None
 
 

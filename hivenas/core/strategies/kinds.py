@@ -11,7 +11,9 @@ from hivenas.config import STRATEGY_KINDS, ColonyConfig, EvaluationConfig
 from hivenas.config.costs import Cost
 from hivenas.config.registry import STRATEGIES, ClassRule, import_callable
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
+from hivenas.core.strategies.known_cost import KnownCost
 from hivenas.core.strategies.ladder import Ladder, rungs_of
+from hivenas.core.strategies.orders import ByFront, Order, by_score
 from hivenas.core.strategy import Strategy
 from hivenas.errors import ConfigError
 
@@ -57,8 +59,13 @@ def make_strategy(
                 f"evaluation.stopping must not be ladder with colony.kind={config.kind}, whose strategy has no method "
                 "continue_by; derive it from PhasedStrategy, or set stopping: none"
             )
-        continue_by(Ladder(rungs))
+        continue_by(Ladder(rungs, _order(objective, cost)))
     return made
+
+
+def _order(objective: ObjectiveInterface, cost: Cost | None) -> Order:
+    """The order in which candidates climb a ladder."""
+    return ByFront(KnownCost(objective, cost)) if cost and isinstance(objective, ArchitectureObjective) else by_score
 
 
 def _class_for(name: str, objective: ObjectiveInterface) -> Callable[..., Any]:

@@ -1,13 +1,15 @@
-"""The aim of a hive: which records it keeps near, what finding another one is worth."""
+"""The aim of a hive: which records it stays near, and what finding another one is worth."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from hivenas.core.colony.surrogate import Gain, Improvement, Vector
+from hivenas.core.colony.surrogate import Acquisition, Gain, Improvement, Vector
 from hivenas.core.records import Direction, Evaluation
 from hivenas.core.strategies.ranking import Ranking
+
+STAYING = 0.5  # share of the largest expectation anywhere for which an employee stays with its source
 
 
 class Aim(Protocol):
@@ -17,16 +19,6 @@ class Aim(Protocol):
         """The records to stay near, so many or all, the first ones first; failed ones last."""
         ...
 
-    def is_bettered(self, record: Evaluation, by: Evaluation, ranking: Ranking) -> bool:
-        """True where a flight from a record was worth it.
-
-        Args:
-            record: from which the bee flew.
-            by: what it found, which did not fail.
-            ranking: of all records, this one included.
-        """
-        ...
-
     def gain(self, studied: Sequence[str], scores: Vector, candidates: Sequence[str]) -> Gain:
         """What it is worth to find a score at each of some candidates.
 
@@ -34,6 +26,35 @@ class Aim(Protocol):
             studied: the records that the surrogate knows.
             scores: theirs, larger is better.
             candidates: the candidates.
+        """
+        ...
+
+    def of_source(self, source: str, expected: Vector, acquisition: Acquisition) -> Vector:
+        """What the employee of a source expects of every candidate.
+
+        Args:
+            source: its record.
+            expected: by all others.
+            acquisition: of the candidates.
+        """
+        ...
+
+    def stays(self, own: float, elsewhere: float) -> bool:
+        """True where an employee stays with its source.
+
+        Args:
+            own: the most that is expected around it.
+            elsewhere: the most that is expected where every bee may fly.
+        """
+        ...
+
+    def is_bettered(self, source: Evaluation, by: Evaluation, ranking: Ranking) -> bool:
+        """True where an employee's flight has bettered its source.
+
+        Args:
+            source: its record.
+            by: what was found, which did not fail.
+            ranking: of all records, what was found included.
         """
         ...
 
@@ -52,10 +73,18 @@ class BestFitness:
         """The best ones."""
         return ranking.best(count)
 
-    def is_bettered(self, record: Evaluation, by: Evaluation, ranking: Ranking) -> bool:
-        """True where the fitness is better."""
-        return self._direction.is_better(by.fitness, record.fitness)
-
     def gain(self, studied: Sequence[str], scores: Vector, candidates: Sequence[str]) -> Gain:
         """The improvement over the best score."""
         return Improvement(float(scores.max()))
+
+    def of_source(self, source: str, expected: Vector, acquisition: Acquisition) -> Vector:
+        """The same as of all others."""
+        return expected
+
+    def stays(self, own: float, elsewhere: float) -> bool:
+        """True where its source promises half of what another place does."""
+        return own >= STAYING * elsewhere
+
+    def is_bettered(self, source: Evaluation, by: Evaluation, ranking: Ranking) -> bool:
+        """True where the fitness is better."""
+        return self._direction.is_better(by.fitness, source.fitness)

@@ -28,7 +28,6 @@ DANCED = 10  # best records around which onlookers look
 SAMPLED = 200  # architectures that scouts draw at random
 CROSSED = 100  # and those that they cross
 DRAWN = 64  # samples among which a scout of the first iteration takes the most novel
-STAYING = 0.5  # share of the largest expectation anywhere for which an employee stays with its source
 STUDIED = 300  # records that the surrogate learns from, so that its cost stays bounded in a long search
 LARGEST_AROUND = 200  # neighbours of a record that are looked at in a phase
 REMEMBERED = 100  # best records that may be sources; records whose neighbours are kept at hand
@@ -65,6 +64,10 @@ class GuidedBeeColony(BeeColony):
 
     What is expected is the expected improvement under `Surrogate`, the bees that are already on their way counted in;
     so a phase is proposed at once and is diverse. Nothing is proposed twice.
+
+    Where it is to `weigh` a cost, which is known before anything is trained, the front of fitness and cost takes the
+    place of the best records, and the expected growth of the area that it dominates that of the improvement; see
+    `Hypervolume`.
 
     Args:
         objective: what is searched.
@@ -192,11 +195,11 @@ class GuidedBeeColony(BeeColony):
                 flights.append(self._reuse(flights))
                 continue
             expected = acquisition.improvement()
-            chosen = _most_expected(choice.visits, place, expected)
+            chosen = _most_expected(choice.visits, place, self._own(choice, expected, acquisition))
             stays = chosen >= 0
             if not stays or choice.source >= 0:
                 others = _most_expected(open_to_all, place, expected)
-                stays = stays and (others < 0 or expected[chosen] >= STAYING * expected[others])
+                stays = stays and (others < 0 or self._aim.stays(expected[chosen], expected[others]))
                 if not stays:
                     chosen = others if others >= 0 else _most_expected(everywhere, place, expected)
             source, visits = (choice.source, choice.visits) if stays else (-1, everywhere)
@@ -205,6 +208,12 @@ class GuidedBeeColony(BeeColony):
             del place[name]
             flights.append(self._flight(flights, source, name, *visits[name]))
         return flights
+
+    def _own(self, choice: _Choice, expected: Vector, acquisition: Acquisition) -> Vector:
+        """What a bee expects of every candidate, an employee perhaps otherwise than all others."""
+        if choice.source < 0:
+            return expected
+        return self._aim.of_source(str(self.sources[choice.source].candidate), expected, acquisition)
 
     def _flight(self, before: Sequence[Flight], source: int, name: str, role: Role, parent: str) -> Flight:
         center = self._memory[parent].fitness if parent else None

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hivenas.core.colony.surrogate import Gain, Vector, expected_improvement
+from hivenas.core.colony.surrogate import Acquisition, Gain, Vector, expected_improvement
 from hivenas.core.front import Point, undominated
 from hivenas.core.records import Evaluation
 from hivenas.core.strategies.known_cost import CostOf
 from hivenas.core.strategies.ranking import Ranking
 
-REFERENCE_SCORE = -1.65  # normal score that the reference has: nothing counts that is among the lowest 5 % of records
+REFERENCE_SCORE = -1.65  # normal score of the reference: the lowest 5 % of records do not count
 MARGIN = 0.1  # share of the range of costs by which the reference lies beyond the largest
 
 
@@ -48,15 +48,16 @@ class DominatedArea:
         within = (point for point in points if point[0] < most and point[1] > least)
         return cls(costs, tuple(undominated(within)), reference)
 
-    def expected(self, mean: Vector, variance: Vector) -> Vector:
-        """Expected hypervolume improvement of every candidate."""
-        most, least = self.reference
-        begins, ends = [-math.inf, *(c for c, _ in self.front)], [*(c for c, _ in self.front), most]
+    def expected(self, mean: Vector, variance: Vector, beyond: float = -math.inf) -> Vector:
+        """Expected hypervolume improvement of every candidate; only of the area beyond a cost, where one is given."""
+        steps, reference = [cost for cost, _ in self.front], self.reference
+        begins, ends = [-math.inf, *steps], [*steps, reference[0]]
         gain = np.zeros(len(self.costs))
-        for begin, end, score in zip(begins, ends, [least, *(score for _, score in self.front)], strict=True):
-            cheaper = self.costs < end
-            width = end - np.maximum(begin, self.costs[cheaper])
-            gain[cheaper] += width * expected_improvement(mean[cheaper], variance[cheaper], score)
+        for begin, end, score in zip(begins, ends, [reference[1], *(score for _, score in self.front)], strict=True):
+            if end > beyond:
+                cheaper = self.costs < end
+                width = end - np.maximum(max(begin, beyond), self.costs[cheaper])
+                gain[cheaper] += width * expected_improvement(mean[cheaper], variance[cheaper], score)
         return gain
 
     def found(self, chosen: int, score: float) -> DominatedArea:
@@ -67,6 +68,12 @@ class DominatedArea:
 
 class Hypervolume:
     """The largest area between the front of fitness and cost and what is worse in both.
+
+    The employees share the front: each looks for a network that is better than its own source at the cost of that and
+    above, and stays with it until it is abandoned. What all others expect is the largest where records are dense, as
+    scores are ranks among them; so without employees that hold the expensive end it would be forgotten.
+
+    Costs count as they are. With their logarithms or ranks in their place less of the area is found early.
 
     Args:
         cost: of an architecture, infinite where it is not known.
@@ -79,22 +86,29 @@ class Hypervolume:
         """The records of the front, those first that lie farthest from the ones before them, then the best others."""
         front = self._spread(self._front(ranking))
         held = set(front)
-        # Those of the front may all be among the best.
-        best = ranking.best(None if count is None else count + len(front))
+        best = ranking.best(None if count is None else count + len(front))  # which may begin with all of the front
         return [*front, *(name for name in best if name not in held)][:count]
-
-    def is_bettered(self, record: Evaluation, by: Evaluation, ranking: Ranking) -> bool:
-        """True where what was found is on the front."""
-        return by.candidate in self._front(ranking)
 
     def gain(self, studied: Sequence[str], scores: Vector, candidates: Sequence[str]) -> Gain:
         """The growth of the area."""
         known, costs = [self._cost(name) for name in studied], [self._cost(name) for name in candidates]
         finite = [cost for cost in (*known, *costs) if math.isfinite(cost)] or [0.0]
-        # With all of one cost it is the score alone that counts.
+        # Where all cost the same the score alone counts.
         margin = MARGIN * (max(finite) - min(finite)) or 1.0
         points = list(zip(known, scores.tolist(), strict=True))
         return DominatedArea.of(np.array(costs), points, (max(finite) + margin, REFERENCE_SCORE))
+
+    def of_source(self, source: str, expected: Vector, acquisition: Acquisition) -> Vector:
+        """The growth of the area at the cost of the source and above."""
+        return acquisition.improvement(self._cost(source))
+
+    def stays(self, own: float, elsewhere: float) -> bool:
+        """Always true: an employee holds its part of the front."""
+        return True
+
+    def is_bettered(self, source: Evaluation, by: Evaluation, ranking: Ranking) -> bool:
+        """True where what was found is on the front."""
+        return by.candidate in self._front(ranking)
 
     def _front(self, ranking: Ranking) -> list[str]:
         """The records that no other one beats, the best and most expensive first; of equal ones the earliest."""

@@ -113,8 +113,14 @@ class Surrogate:
 class Gain(Protocol):
     """What it is worth to find a score at each of some candidates."""
 
-    def expected(self, mean: Vector, variance: Vector) -> Vector:
-        """The expected gain of every candidate, whose score is a normal variable."""
+    def expected(self, mean: Vector, variance: Vector, beyond: float = -math.inf) -> Vector:
+        """The expected gain of every candidate, whose score is a normal variable.
+
+        Args:
+            mean: of the scores.
+            variance: of the scores.
+            beyond: the cost from which on gains count, where costs do.
+        """
         ...
 
     def found(self, chosen: int, score: float) -> Gain:
@@ -131,7 +137,7 @@ class Improvement:
 
     best: float
 
-    def expected(self, mean: Vector, variance: Vector) -> Vector:
+    def expected(self, mean: Vector, variance: Vector, beyond: float = -math.inf) -> Vector:
         """Expected improvement."""
         return expected_improvement(mean, variance, self.best)
 
@@ -162,10 +168,14 @@ class Acquisition:
         means = (weight * each.mean for weight, each in zip(self._weights, self._posteriors, strict=True))
         return sum(means, np.zeros(1))
 
-    def improvement(self) -> Vector:
-        """Expected gain of every candidate, such as its improvement over the best score."""
+    def improvement(self, beyond: float = -math.inf) -> Vector:
+        """Expected gain of every candidate, such as its improvement over the best score.
+
+        Args:
+            beyond: see `Gain.expected`.
+        """
         gains = (
-            weight * gain.expected(each.mean, each.variance)
+            weight * gain.expected(each.mean, each.variance, beyond)
             for weight, each, gain in zip(self._weights, self._posteriors, self._gains, strict=True)
         )
         return sum(gains, np.zeros(1))

@@ -20,8 +20,8 @@ def by_score(scores: Mapping[str, float]) -> list[str]:
 class ByFront:
     """The front of score and cost first, then the front of the others, and so on.
 
-    Of one front those come first that add most to the area which it dominates, one after another; ties by score, the
-    earlier of two equals first.
+    Of one front the best comes first, as a search hands it out; then those that add most to the area which these
+    dominate, one after another; ties by score, the earlier of two equals first.
 
     Args:
         cost: of an architecture, infinite where it is not known; such ones come last.
@@ -46,8 +46,8 @@ class ByFront:
 
 
 def _by_area(front: Sequence[tuple[str, Point]], reference: Point) -> list[str]:
-    """The members of a front, each as the one that adds most to those before it."""
-    waiting, chosen = dict(front), dict[str, Point]()
+    """The members of a front, the best first, each other as the one that adds most to those before it."""
+    chosen, waiting = dict(front[:1]), dict(front[1:])
     while waiting:
         # Of equals the first one, which has the higher score.
         name = max(waiting, key=lambda name: hypervolume([*chosen.values(), waiting[name]], reference))

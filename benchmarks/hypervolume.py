@@ -111,10 +111,13 @@ def _optuna(cost: Cost, make_sampler: Callable[[int], Any]) -> Search:
     def search(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
         import optuna
 
+        verbosity = optuna.logging.get_verbosity()  # the whole process's, so it is given back
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = make_sampler(int(rng.integers(2**31)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            sampler = make_sampler(int(rng.integers(2**31)))
         study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+        optuna.logging.set_verbosity(verbosity)
         entries = {f"{i:02d}": each for i, each in enumerate(objective.table.entries)}
         space = {name: optuna.distributions.CategoricalDistribution(each) for name, each in entries.items()}
         known: dict[str, float] = {}

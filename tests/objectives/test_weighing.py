@@ -47,13 +47,13 @@ def settings(objective: str, table: str | None = None, **more: Any) -> dict[str,
         (
             settings("sphere_min"),
             {"params": "min"},
-            r"objectives\.params must be null for objective=sphere_min, which knows no cost of a candidate before it is "
-            r"evaluated, got min; leave it out, or set objective: nas",
+            r"objectives\.params must be null for objective=sphere_min, which knows no cost of a candidate before it "
+            r"is evaluated, got min; leave it out, or set objective: nas",
         ),
         (
             settings("table", "plain.csv"),
             {"macs": "min"},
-            r"objectives\.macs must be null for objective=table, which knows no cost .*search a table with a column macs",
+            r"objectives\.macs must be null for objective=table, which knows no .*search a table with a column macs",
         ),
         (settings("table", "costs.csv"), {"macs": "min"}, r"which knows only params of a candidate"),
     ],
@@ -85,8 +85,8 @@ def test_a_strategy_that_searches_for_the_fitness_alone_is_named_in_one_warning(
         result = hivenas.search(config)
     said = [record.getMessage() for record in caplog.records if "objectives" in record.getMessage()]
     line = (
-        f"objectives.params is not weighed by colony.kind={kind}, which searches for the fitness alone; the front is what "
-        "comes of that, and kind: guided searches for it"
+        f"objectives.params is not weighed by colony.kind={kind}, which searches for the fitness alone; the front is "
+        "what comes of that, and kind: guided searches for it"
     )
     assert said == ([] if kind == "guided" else [line])
     cost = from_mapping(config).objectives.cost

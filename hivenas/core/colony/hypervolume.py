@@ -107,8 +107,8 @@ class Hypervolume:
         return True
 
     def is_bettered(self, source: Evaluation, by: Evaluation, ranking: Ranking) -> bool:
-        """True where what was found is on the front."""
-        return by.candidate in self._front(ranking)
+        """True where what was found is on the front, and better than the source."""
+        return ranking.goodness(by) > ranking.goodness(source) and by.candidate in self._front(ranking)
 
     def _front(self, ranking: Ranking) -> list[str]:
         """The records that no other one beats, the best and most expensive first; of equal ones the earliest."""

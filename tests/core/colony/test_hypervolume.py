@@ -117,15 +117,15 @@ def test_the_front_comes_first_spread_over_its_costs_and_then_the_best_records(d
             assert apart[points[ranked[2]]] == max(apart.values())
 
 
-def test_a_flight_was_worth_it_where_what_it_found_is_on_the_front() -> None:
-    costs = {"a": 5.0, "b": 2.0, "c": 5.0, "d": 5.0}
-    ranking = _ranking([("a", 0.5, "complete"), ("b", 0.3, "complete"), ("c", 0.4, "complete")], Direction.MAXIMIZE)
-    aim = Hypervolume(costs.__getitem__)
-    a, b, c, d = (Evaluation(name, "complete", fit) for name, fit in (("a", 0.5), ("b", 0.3), ("c", 0.4), ("d", 0.5)))
-    assert aim.is_bettered(a, b, ranking)
-    assert not aim.is_bettered(b, c, ranking)
-    ranking.put("d", d)
-    assert not aim.is_bettered(b, d, ranking)  # it only equals what was there before it
+def test_a_source_is_bettered_by_what_is_better_and_on_the_front() -> None:
+    costs, fitness = {"a": 5.0, "b": 2.0, "c": 5.0, "d": 5.0}, {"a": 0.5, "b": 0.3, "c": 0.4, "d": 0.5}
+    records: list[tuple[str, float, Status]] = [(name, each, "complete") for name, each in fitness.items()]
+    aim, ranking = Hypervolume(costs.__getitem__), _ranking(records, Direction.MAXIMIZE)
+    a, b, c, d = (Evaluation(name, "complete", each) for name, each in fitness.items())
+    assert aim.is_bettered(b, a, ranking)
+    assert not aim.is_bettered(a, b, ranking)  # it is on the front, and another place of it
+    assert not aim.is_bettered(b, c, ranking)  # another one is as small and better
+    assert not aim.is_bettered(b, d, ranking)  # it equals what was there before it
 
 
 # -- the colony ----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import numpy as np
 
 from hivenas.config import EvaluationConfig
 from hivenas.core.front import hypervolume, undominated
-from hivenas.core.records import EpochFigures, Evaluation
+from hivenas.core.records import EpochFigures, Evaluation, Status
 from hivenas.core.strategies.ladder import Ladder, Rungs
 from hivenas.core.strategies.orders import ByFront, by_score
 
@@ -57,9 +57,9 @@ def climbed(order: ByFront | None) -> dict[str, int]:
 
     def trained(name: str, before: int, age: int) -> Evaluation:
         figures = tuple(EpochFigures(e, 1.0, 0.5, 1.0, ends[name] * (1 - 0.8**e)) for e in range(before + 1, age + 1))
-        status = "complete" if age == rungs.last else "paused"
-        more = {"epochs": rungs.first, "momentum_epochs": age - rungs.first, "history": figures}
-        return Evaluation(name, status, ends[name], **more)
+        status: Status = "complete" if age == rungs.last else "paused"
+        later = age - rungs.first
+        return Evaluation(name, status, ends[name], epochs=rungs.first, momentum_epochs=later, history=figures)
 
     known = {name: ladder.take(trained(name, 0, rungs.first)) for name in ends}
     for phase in ladder.phases:

@@ -84,6 +84,7 @@ def search(
     """
     from hivenas.core.folder import ResultsFolder
     from hivenas.objectives.factory import make_objective
+    from hivenas.objectives.weighing import refuse_objectives
     from hivenas.run.progress import shown_progress
     from hivenas.run.session import Session, SessionOptions
     from hivenas.storage import open_search, read_state
@@ -96,7 +97,9 @@ def search(
     rng = np.random.default_rng(derive_seed(seed, "search"))
     searched = objective or make_objective(settings.model_copy(update={"seed": seed}), rng)
     searched.rng = rng
-    mirror = _open_mirror(settings, searched.describe())
+    info = searched.describe()
+    refuse_objectives(settings, info)
+    mirror = _open_mirror(settings, info)
     with open_search(settings, seed, resume=resume, overwrite=overwrite, mirror=mirror) as ledger:
         seeded = settings.model_copy(update={"seed": ledger.state.seed})
         with shown_progress(progress) as views:

@@ -71,12 +71,19 @@ def ends_in_every_way(arch: str) -> Status:
     return ways[int(arch_hash(arch)[:4], 16) % 4]
 
 
-def write_table(path: Path, layers: int = 4) -> Path:
-    """A table of all chains of three operations; the positions do not matter alike."""
+def write_table(path: Path, layers: int = 4, *, costs: bool = False) -> Path:
+    """A table of all chains of three operations; the positions do not matter alike, with costs also for what they cost.
+
+    Args:
+        path: the file.
+        layers: operations of a chain.
+        costs: whether it has the column params.
+    """
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["architecture", "fitness"])
+        writer.writerow(["architecture", "fitness", *(["params"] if costs else [])])
         for each in itertools.product(_WORTH, repeat=layers):
             worth = sum(_WORTH[name] * (1 + layer % 2) for layer, name in enumerate(each)) - 2.5 * (each[0] == "conv")
-            writer.writerow(["|".join(("input", *each, "output")), 50 + worth])
+            params = [sum(_WORTH[name] * (3 - layer % 2) for layer, name in enumerate(each))] if costs else []
+            writer.writerow(["|".join(("input", *each, "output")), 50 + worth, *params])
     return path

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 import pytest
 
+from hivenas.config.costs import COSTS
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
 from hivenas.core.records import Candidate, Direction, Proposal, decode_candidate, encode_candidate
 from hivenas.execution import TaskExecutor
@@ -187,16 +189,29 @@ class ArchitectureObjectiveContract(ObjectiveContract):
         assert len(set(map(len, sizes))) == 1
         assert all(figure >= 0 for figures in sizes for figure in figures)
 
+    def test_costs_are_no_less_than_zero_and_there_where_it_says_so(
+        self, objective: ArchitectureObjective, architectures: list[str]
+    ) -> None:
+        named = objective.describe().costs
+        for arch in architectures:
+            costs = objective.costs(arch)
+            assert set(named) <= set(costs) <= set(COSTS)
+            assert min(costs.values(), default=0.0) >= 0.0
+
     def test_what_is_known_of_an_architecture_is_neither_drawn_nor_changed(self) -> None:
         rng = np.random.default_rng(11)
         objective, other = self.make_objective(rng), self.make_objective(np.random.default_rng(12))
         architectures = [objective.sample() for _ in range(self.draws)]
         before = rng.bit_generator.state
         for arch in architectures:
-            known = [tuple(objective.neighbors(arch)), objective.components(arch), objective.sizes(arch)]
-            assert known == [tuple(objective.neighbors(arch)), objective.components(arch), objective.sizes(arch)]
-            assert known == [tuple(other.neighbors(arch)), other.components(arch), other.sizes(arch)]
+            known = self._known(objective, arch)
+            assert known == self._known(objective, arch) == self._known(other, arch)
         assert rng.bit_generator.state == before
+
+    @staticmethod
+    def _known(objective: ArchitectureObjective, arch: str) -> list[Any]:
+        figures = [objective.sizes(arch), objective.costs(arch)]
+        return [tuple(objective.neighbors(arch)), objective.components(arch), *figures]
 
 
 def square(value: int) -> int:

@@ -79,6 +79,9 @@ class TinyObjective(ArchitectureObjective):
     def compose(self, components: Sequence[str]) -> str | None:
         return self.space.compose(components)
 
+    def costs(self, arch: str) -> dict[str, float]:
+        return {"params": float(len(arch))}
+
     def evaluate(self, candidate: str) -> dict[str, Any]:
         return self._trained(candidate, EPOCHS)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Self
 
 from pydantic import model_validator
 
+from hivenas.config.registry import STRATEGIES
 from hivenas.config.schema import Section
+from hivenas.config.strategies import STRATEGY_KINDS
 from hivenas.config.text import one_of
 
 FITNESS = "fitness"
@@ -62,6 +64,22 @@ class ObjectivesConfig(Section):
             if getattr(self, key) == "max":
                 raise ValueError(f"objectives.{key} must be min, as it is a cost, got max; set {key}: min")
         return self
+
+
+def unweighed(objectives: ObjectivesConfig, kind: str) -> Iterator[str]:
+    """A line where a cost is named and the strategy searches for the fitness alone.
+
+    Args:
+        objectives: the section.
+        kind: as `colony.kind` names the strategy.
+    """
+    named = STRATEGY_KINDS.get(kind)
+    weighs = named.weighs if named else callable(getattr(STRATEGIES.get(kind), "weigh", None))
+    if objectives.cost and not weighs:
+        yield (
+            f"objectives.{objectives.cost.key} is not weighed by colony.kind={kind}, which searches for the fitness "
+            "alone; the front is what comes of that, and kind: guided searches for it"
+        )
 
 
 def cost_named(key: str) -> Cost:

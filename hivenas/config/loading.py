@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from hivenas.config.budget import COUNTED_KINDS, BudgetConfig
-from hivenas.config.costs import ObjectivesConfig
+from hivenas.config.costs import ObjectivesConfig, unweighed
 from hivenas.config.earlier import EARLIER, completed
 from hivenas.config.evaluation import EvaluationConfig
 from hivenas.config.full_training import FullTrainConfig
@@ -212,6 +212,7 @@ def from_mapping(
     config._old_keys = kept
     place = f" ({source})" if source else ""
     lines = [*unused_keys(config.flat(), Config().flat()), *_steep_rate(config.evaluation)]
+    lines += unweighed(config.objectives, config.colony.kind)
     config._warnings = tuple(in_old_words(line.replace(";", f"{place};", 1), kept) for line in lines)
     return config
 

@@ -17,6 +17,7 @@ class StrategyKind:
         overlaps: whether it may plan while evaluations are in flight, see `colony.overlap`.
         needs_components: whether it learns from the components of architectures, which numerical points have not.
         fallback: the kind that takes its place where there are none.
+        weighs: whether it weighs the fitness against a cost, where `objectives` names one.
         has_roles: whether `colony.employee_ratio` divides its proposals among employees and onlookers.
     """
 
@@ -26,6 +27,7 @@ class StrategyKind:
     overlaps: bool = False
     needs_components: bool = False
     fallback: str = ""
+    weighs: bool = False
     has_roles: bool = False
 
 
@@ -39,6 +41,7 @@ STRATEGY_KINDS: Mapping[str, StrategyKind] = {
             overlaps=True,
             needs_components=True,
             fallback="canonical",
+            weighs=True,
             has_roles=True,
         ),
         StrategyKind(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from hivenas.core.records import Direction, Trial
 
@@ -56,6 +56,14 @@ class History:
                 self._trained[trial.encoded] = trial
                 if not trial.failed:
                     self.curves.add(trial.accuracies())
+
+    def where(self, admits: Callable[[Trial], bool]) -> History:
+        """The history of candidates of one kind alone.
+
+        Args:
+            admits: tells of the record of a training if it belongs to it.
+        """
+        return History(trial for trial in self._trained.values() if admits(trial))
 
     def trained(self, candidate: str) -> Trial | None:
         """The record of a candidate's training, without its continuations; None where there is none, or it failed."""

@@ -28,6 +28,8 @@ class ObjectiveInfo:
         data: what is recorded of the data that candidates are looked up in; empty where there are none, or where they
             are loaded in the workers only.
         size: the number of candidates; None where they are not countable, or not counted.
+        costs: keys of `objectives` for which `ArchitectureObjective.costs` knows the cost of every candidate that
+            can be evaluated.
     """
 
     direction: Direction
@@ -37,6 +39,7 @@ class ObjectiveInfo:
     parameters: Parameters | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
     size: int | None = None
+    costs: tuple[str, ...] = ()
 
 
 class ObjectiveInterface(ABC):
@@ -166,6 +169,17 @@ class ArchitectureObjective(ObjectiveInterface):
     @abstractmethod
     def compose(self, components: Sequence[str]) -> str | None:
         """The candidate of these components, the inverse of `components`; None where the space has none."""
+
+    def costs(self, arch: str) -> Mapping[str, float]:
+        """The costs of an architecture that are known before it is trained, by the keys of `objectives`.
+
+        Returns:
+            Such as params and macs; nothing, which is the default, where nothing is known of it.
+
+        Raises:
+            ArchitectureError: not an architecture of the space.
+        """
+        return {}
 
     def sizes(self, arch: str) -> tuple[float, ...]:
         """Figures of the network that are known before it is trained, such as trainable parameters and multiply-adds.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hivenas.config.costs import COSTS
 from hivenas.config.text import nearest
 from hivenas.core.nas.space.parameters import position_parameters, run_parameters
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInfo
@@ -84,6 +85,7 @@ class TableObjective(ArchitectureObjective):
             parameters=position_parameters(entries[:depth], entries[depth:]),
             data=self.table.describe(),
             size=self.size,
+            costs=tuple(key for key in COSTS if key in self.table.figures),
         )
 
     def run_params(self, candidate: Candidate) -> dict[str, str]:
@@ -151,14 +153,18 @@ class TableObjective(ArchitectureObjective):
         distance[row] = distance.max() + 1
         return [self.table.architectures[int(i)] for i in np.flatnonzero(distance == distance.min())]
 
-    def sizes(self, arch: str) -> tuple[float, ...]:
+    def costs(self, arch: str) -> dict[str, float]:
         """Parameters and multiply-adds, those that the table has.
 
         Raises:
             ArchitectureError: not in the table.
         """
         row = self._row(arch)
-        return tuple(float(self.table.figures[name][row]) for name in ("params", "macs") if name in self.table.figures)
+        return {key: float(self.table.figures[key][row]) for key in COSTS if key in self.table.figures}
+
+    def sizes(self, arch: str) -> tuple[float, ...]:
+        """The same without their names."""
+        return tuple(self.costs(arch).values())
 
     # -- the fitness -------------------------------------------------------------------------------------------
 

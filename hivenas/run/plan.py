@@ -23,6 +23,7 @@ from hivenas.errors import ConfigError
 from hivenas.execution import make_executor, tasks
 from hivenas.execution.gpus import worker_gpus
 from hivenas.objectives.factory import make_objective, with_source
+from hivenas.objectives.weighing import refuse_objectives
 
 _GUARD_DRAWS = 1_000
 
@@ -69,6 +70,7 @@ def plan(config: Config, objective: ObjectiveInterface | None = None) -> Plan:
     check_inputs(config)
     made = objective or make_objective(config, np.random.default_rng(0))
     info = made.describe()
+    refuse_objectives(config, info)
     if not info.trains:
         return Plan(
             space_size=info.size, evaluations=evaluations, employees=colony.employees, onlookers=colony.onlookers

@@ -245,7 +245,8 @@ class Session:
 
     def _search(self, weights: WeightsKeeper) -> None:
         trained = self.config.evaluation if self.info.trains else None
-        strategy = make_strategy(self.objective, self.config.colony, self.rng, trained)
+        cost = self.config.objectives.cost
+        strategy = make_strategy(self.objective, self.config.colony, self.rng, trained, cost=cost)
         tracking = Tracking(
             self.config, self.ledger, objective=self.objective, outbox=self.outbox, pages=self.pages, weights=weights
         )

@@ -93,3 +93,6 @@ def test_what_was_told_knows_the_latest_training_of_a_candidate_and_no_continuat
     assert told.trained("c") is None
     assert told.trained("") is None
     assert list(told.curves.at(1)) == [0.1, 0.2]
+    some = told.where(lambda each: each.fitness > 0.1)
+    assert list(some.curves.at(1)) == [0.2]
+    assert (some.trained("a"), some.trained("b")) == (trials[0], None)

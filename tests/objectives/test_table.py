@@ -135,6 +135,8 @@ def test_a_row_gives_fitness_parameters_multiply_adds_and_seconds(file: Path) ->
     assert (evaluation.status, evaluation.fitness, evaluation.params) == ("complete", row["fitness"], row["params"])
     assert (evaluation.macs, evaluation.seconds) == (row["flops"], row["seconds"])
     assert objective.sizes(arch) == (row["params"], row["flops"])
+    assert objective.costs(arch) == {"params": row["params"], "macs": row["flops"]}
+    assert objective.describe().costs == ("params", "macs")
     assert objective.size == len(product())
     assert not objective.is_minimize
 
@@ -143,6 +145,7 @@ def test_a_table_may_know_nothing_but_fitness(tmp_path: Path) -> None:
     objective = TableObjective(write(tmp_path / "t.csv", only([chain("a"), chain("b")])), rng=rng())
     assert objective.evaluate(chain("a")) == {"fitness": worth(chain("a"))}
     assert objective.sizes(chain("a")) == ()
+    assert (objective.costs(chain("a")), objective.describe().costs) == ({}, ())
 
 
 def test_regret_is_the_distance_to_the_best_of_the_true_fitness(file: Path) -> None:

@@ -11,20 +11,23 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from hivenas.config import ColonyConfig
+from hivenas.config.costs import Cost
+from hivenas.core.colony.aims import Aim, BestFitness
 from hivenas.core.colony.bee_colony import BeeColony
 from hivenas.core.colony.encoding import Codes, Encoding
 from hivenas.core.colony.food_source import FoodSource
-from hivenas.core.colony.surrogate import KERNELS, Surrogate, Vector, normal_scores
+from hivenas.core.colony.hypervolume import Hypervolume
+from hivenas.core.colony.surrogate import KERNELS, Acquisition, Surrogate, Vector, normal_scores
 from hivenas.core.objective import ArchitectureObjective
 from hivenas.core.records import Evaluation, Role
 from hivenas.core.strategies.flight import Flight
+from hivenas.core.strategies.known_cost import KnownCost
 
 FIRST = 7  # records by scouts alone before a model is asked: fewer know too little, more are spent blindly
 DANCED = 10  # best records around which onlookers look
 SAMPLED = 200  # architectures that scouts draw at random
 CROSSED = 100  # and those that they cross
 DRAWN = 64  # samples among which a scout of the first iteration takes the most novel
-STAYING = 0.5  # share of the largest expectation anywhere for which an employee stays with its source
 STUDIED = 300  # records that the surrogate learns from, so that its cost stays bounded in a long search
 LARGEST_AROUND = 200  # neighbours of a record that are looked at in a phase
 REMEMBERED = 100  # best records that may be sources; records whose neighbours are kept at hand
@@ -62,6 +65,10 @@ class GuidedBeeColony(BeeColony):
     What is expected is the expected improvement under `Surrogate`, the bees that are already on their way counted in;
     so a phase is proposed at once and is diverse. Nothing is proposed twice.
 
+    Where it is to `weigh` a cost, which is known before anything is trained, the front of fitness and cost takes the
+    place of the best records, and the expected growth of the area that it dominates that of the improvement; see
+    `Hypervolume`.
+
     Args:
         objective: what is searched.
         config: the `colony` section of a configuration.
@@ -97,10 +104,15 @@ class GuidedBeeColony(BeeColony):
         self._space = objective
         self._without = without
         self._encoding = Encoding(objective.entries())
+        self._aim: Aim = BestFitness(self._direction)
         self._trials: dict[str, int] = {}
         self._scouting = 0  # employees whose sources were abandoned in the last iteration
         self._around: dict[str, Sequence[str]] = {}
         self._threads = ThreadpoolController()
+
+    def weigh(self, cost: Cost) -> None:
+        """Has the hive look for a front of fitness and a cost; call it before anything else."""
+        self._aim = Hypervolume(KnownCost(self._space, cost))
 
     # -- state -------------------------------------------------------------------------------------------------
 
@@ -133,7 +145,7 @@ class GuidedBeeColony(BeeColony):
             # An employee whose source was abandoned scouts, if anything.
             scouted = {name: visit for name, visit in open_to_all.items() if visit[0] == "scout"}
             choices = [*self._employees(), *[_Choice(-1, scouted or open_to_all)] * bees][:bees]
-        return self._send(choices, open_to_all, self._surrogate(ranked))
+        return self._send(choices, open_to_all, ranked)
 
     def _employees(self) -> list[_Choice]:
         """Each employee's neighbourhood of its own source."""
@@ -158,21 +170,21 @@ class GuidedBeeColony(BeeColony):
         return visits
 
     def _send(
-        self, choices: Sequence[_Choice], open_to_all: Mapping[str, tuple[Role, str]], surrogate: Surrogate
+        self, choices: Sequence[_Choice], open_to_all: Mapping[str, tuple[Role, str]], ranked: Sequence[Evaluation]
     ) -> list[Flight]:
         """Sends the bees of a phase off one after the other, each to where most is expected of its own choice.
 
         Args:
             choices: one a bee.
             open_to_all: where a bee goes that is left without a choice, or whose source promises too little.
-            surrogate: what the hive knows.
+            ranked: the records that the hive stays near, the first ones first.
         """
         everywhere = dict(open_to_all)
         for choice in choices:
             everywhere |= {name: visit for name, visit in choice.visits.items() if name not in everywhere}
         names = list(everywhere)
         away = self._away()
-        acquisition = surrogate.acquisition(self._encode([*names, *away])) if names else None
+        acquisition = self._acquisition(ranked, [*names, *away]) if names else None
         place = {name: i for i, name in enumerate(names)}  # of those that no bee of the phase flies to
         if acquisition:
             for number in range(len(names), len(names) + len(away)):
@@ -183,11 +195,11 @@ class GuidedBeeColony(BeeColony):
                 flights.append(self._reuse(flights))
                 continue
             expected = acquisition.improvement()
-            chosen = _most_expected(choice.visits, place, expected)
+            chosen = _most_expected(choice.visits, place, self._own(choice, expected, acquisition))
             stays = chosen >= 0
             if not stays or choice.source >= 0:
                 others = _most_expected(open_to_all, place, expected)
-                stays = stays and (others < 0 or expected[chosen] >= STAYING * expected[others])
+                stays = stays and (others < 0 or self._aim.stays(expected[chosen], expected[others]))
                 if not stays:
                     chosen = others if others >= 0 else _most_expected(everywhere, place, expected)
             source, visits = (choice.source, choice.visits) if stays else (-1, everywhere)
@@ -196,6 +208,12 @@ class GuidedBeeColony(BeeColony):
             del place[name]
             flights.append(self._flight(flights, source, name, *visits[name]))
         return flights
+
+    def _own(self, choice: _Choice, expected: Vector, acquisition: Acquisition) -> Vector:
+        """What a bee expects of every candidate, an employee perhaps otherwise than all others."""
+        if choice.source < 0:
+            return expected
+        return self._aim.of_source(str(self.sources[choice.source].candidate), expected, acquisition)
 
     def _flight(self, before: Sequence[Flight], source: int, name: str, role: Role, parent: str) -> Flight:
         center = self._memory[parent].fitness if parent else None
@@ -235,20 +253,29 @@ class GuidedBeeColony(BeeColony):
         return [str(flight.candidate) for flight in self._in_flight]
 
     def _ranked(self, count: int | None = None) -> list[Evaluation]:
-        """The best records, so many or all, best first; failed ones last, the earlier of two equals first."""
-        return [self._memory[candidate] for candidate in self._ranking.best(count)]
+        """The records to stay near, so many or all: the best, or the front; the earlier of two equals first."""
+        return [self._memory[candidate] for candidate in self._aim.ranked(self._ranking, count)]
+
+    def _acquisition(self, ranked: Sequence[Evaluation], names: Sequence[str]) -> Acquisition:
+        """What the hive expects of unvisited architectures."""
+        surrogate = self._surrogate(ranked)
+        studied = [str(e.candidate) for e in self._studied(ranked)]
+        return surrogate.acquisition(self._encode(names), self._aim.gain(studied, surrogate.scores, names))
 
     def _surrogate(self, ranked: Sequence[Evaluation]) -> Surrogate:
-        """The model of the records; of very many, of the best and the latest."""
-        if len(self._memory) <= STUDIED:
-            studied = list(self._memory.values())
-        else:
-            best = {str(e.candidate): e for e in ranked[: STUDIED // 2]}
-            others = (e for e in reversed(self._memory.values()) if e.candidate not in best)
-            latest = list(itertools.islice(others, STUDIED // 2))
-            studied = [*(best[name] for name in sorted(best, key=self._ranking.number)), *reversed(latest)]
+        """The model of the records."""
+        studied = self._studied(ranked)
         scores = normal_scores([self._ranking.goodness(e) for e in studied])
         return Surrogate(self._encoding, KERNELS, self._encode([str(e.candidate) for e in studied]), scores)
+
+    def _studied(self, ranked: Sequence[Evaluation]) -> list[Evaluation]:
+        """The records that a model is made of; of very many, the best and the latest."""
+        if len(self._memory) <= STUDIED:
+            return list(self._memory.values())
+        best = {str(e.candidate): e for e in ranked[: STUDIED // 2]}
+        others = (e for e in reversed(self._memory.values()) if e.candidate not in best)
+        latest = list(itertools.islice(others, STUDIED // 2))
+        return [*(best[name] for name in sorted(best, key=self._ranking.number)), *reversed(latest)]
 
     def _choose_sources(self, ranked: Sequence[Evaluation], count: int) -> list[FoodSource]:
         """The best records that are not abandoned and have an unvisited neighbour, so many at the most."""
@@ -306,7 +333,7 @@ class GuidedBeeColony(BeeColony):
             return
         # By its name: the employees may have other sources since, where a phase was planned before this flight landed.
         name = flight.proposal.parent
-        if evaluation.status != "failed" and self._is_better(evaluation.fitness, self._memory[name].fitness):
+        if evaluation.status != "failed" and self._aim.is_bettered(self._memory[name], evaluation, self._ranking):
             self._trials.pop(name, None)
         else:
             self._trials[name] = self._trials.get(name, 0) + 1
@@ -317,7 +344,7 @@ class GuidedBeeColony(BeeColony):
         self._scouting = sum(self._trials.get(str(source.candidate), 0) >= limit for source in self.sources)
         if len(self._trials) > REMEMBERED:
             # The others can be no sources: better records have come, and stay.
-            best = self._ranking.best(REMEMBERED)
+            best = self._aim.ranked(self._ranking, REMEMBERED)
             self._trials = {name: self._trials[name] for name in best if name in self._trials}
 
 

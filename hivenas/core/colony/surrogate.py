@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,11 +98,52 @@ class Surrogate:
         self._fits = [fit for fit, weight in zip(fits, likelihood, strict=True) if weight >= _HEARD]
         kept = likelihood[likelihood >= _HEARD]
         self.weights: Vector = kept / kept.sum()
-        self.incumbent = float(scores.max())
+        self.scores = scores
 
-    def acquisition(self, codes: Codes) -> Acquisition:
-        """The expectation of unvisited architectures (m, positions)."""
-        return Acquisition(self, self._fits, codes)
+    def acquisition(self, codes: Codes, gain: Gain | None = None) -> Acquisition:
+        """The expectation of unvisited architectures (m, positions).
+
+        Args:
+            codes: of the architectures.
+            gain: what scores are worth; None for their improvement over the best one.
+        """
+        return Acquisition(self, self._fits, codes, gain or Improvement(float(self.scores.max())))
+
+
+class Gain(Protocol):
+    """What it is worth to find a score at each of some candidates."""
+
+    def expected(self, mean: Vector, variance: Vector, beyond: float = -math.inf) -> Vector:
+        """The expected gain of every candidate, whose score is a normal variable.
+
+        Args:
+            mean: of the scores.
+            variance: of the scores.
+            beyond: the cost from which on gains count, where costs do.
+        """
+        ...
+
+    def found(self, chosen: int, score: float) -> Gain:
+        """What it is worth once this candidate was visited and had this score."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Improvement:
+    """The improvement over the best score.
+
+    Source: Jones, Schonlau and Welch (1998), "Efficient global optimization of expensive black-box functions".
+    """
+
+    best: float
+
+    def expected(self, mean: Vector, variance: Vector, beyond: float = -math.inf) -> Vector:
+        """Expected improvement."""
+        return expected_improvement(mean, variance, self.best)
+
+    def found(self, chosen: int, score: float) -> Improvement:
+        """The better of the two is the best from then on."""
+        return Improvement(max(self.best, score))
 
 
 class Acquisition:
@@ -113,27 +155,28 @@ class Acquisition:
     Source: Ginsbourger, Le Riche and Carraro (2010), "Kriging is well-suited to parallelize optimization".
     """
 
-    def __init__(self, surrogate: Surrogate, fits: Sequence[_Fit], codes: Codes) -> None:
+    def __init__(self, surrogate: Surrogate, fits: Sequence[_Fit], codes: Codes, gain: Gain) -> None:
         self._encoding = surrogate.encoding
         self._codes = codes
         self._weights = surrogate.weights
         distances = self._encoding.distances(codes, surrogate.codes)
         self._posteriors = [_Posterior(fit, distances) for fit in fits]
-        self._incumbents = [surrogate.incumbent] * len(fits)
+        self._gains = [gain] * len(fits)  # each kernel expects another score of a bee that is on its way
 
     def mean(self) -> Vector:
         """Expected score of every candidate."""
         means = (weight * each.mean for weight, each in zip(self._weights, self._posteriors, strict=True))
         return sum(means, np.zeros(1))
 
-    def improvement(self) -> Vector:
-        """Expected improvement of every candidate over the best score.
+    def improvement(self, beyond: float = -math.inf) -> Vector:
+        """Expected gain of every candidate, such as its improvement over the best score.
 
-        Source: Jones, Schonlau and Welch (1998), "Efficient global optimization of expensive black-box functions".
+        Args:
+            beyond: see `Gain.expected`.
         """
         gains = (
-            weight * expected_improvement(each.mean, each.variance, best)
-            for weight, each, best in zip(self._weights, self._posteriors, self._incumbents, strict=True)
+            weight * gain.expected(each.mean, each.variance, beyond)
+            for weight, each, gain in zip(self._weights, self._posteriors, self._gains, strict=True)
         )
         return sum(gains, np.zeros(1))
 
@@ -142,8 +185,9 @@ class Acquisition:
         distances = self._encoding.distances(self._codes, self._codes[chosen : chosen + 1])
         for each in self._posteriors:
             each.assume(chosen, distances)
-        self._incumbents = [
-            max(best, float(each.mean[chosen])) for best, each in zip(self._incumbents, self._posteriors, strict=True)
+        self._gains = [
+            gain.found(chosen, float(each.mean[chosen]))
+            for gain, each in zip(self._gains, self._posteriors, strict=True)
         ]
 
 

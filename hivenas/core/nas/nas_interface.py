@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from hivenas.config import Config, from_mapping
+from hivenas.config.costs import COSTS
 from hivenas.core.folder import weights_name
 from hivenas.core.history import History
 from hivenas.core.nas.space.architecture import decode
@@ -20,10 +21,10 @@ from hivenas.core.nas.space.operations import OpSpec
 from hivenas.core.nas.space.parameters import run_parameters, space_parameters
 from hivenas.core.nas.space.search_space import Image, NASSearchSpace
 from hivenas.core.nas.space.sizes import NetworkSizes
+from hivenas.core.nas.training.context import in_context
 from hivenas.core.nas.training.exclusive import ONE_AT_A_TIME
 from hivenas.core.nas.training.failures import failed_training
-from hivenas.core.nas.training.inheritance import inherited_age, inherited_state
-from hivenas.core.nas.training.rules import first_look_thresholds, median_thresholds
+from hivenas.core.nas.training.inheritance import inherited_age
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInfo
 from hivenas.core.onednn import choose_onednn
 from hivenas.core.records import Candidate, Direction, Evaluation, Proposal
@@ -146,6 +147,7 @@ class NASInterface(ArchitectureObjective):
             trains=True,
             parameters=space_parameters(self._config.space),
             size=self.search_space.size,
+            costs=tuple(COSTS) if _counts_sizes(self._config) else (),
         )
 
     def sample(self) -> str:
@@ -177,6 +179,10 @@ class NASInterface(ArchitectureObjective):
     def compose(self, components: Sequence[str]) -> str | None:
         """The architecture of these components; None for one beyond `space.max_params` or `max_macs`."""
         return self.search_space.compose(components)
+
+    def costs(self, arch: str) -> Mapping[str, float]:
+        """Trainable parameters and multiply-adds, where `objectives` or a limit asks for them and it builds."""
+        return self.search_space.costs(arch)
 
     def sizes(self, arch: str) -> tuple[float, ...]:
         """Trainable parameters and multiply-adds, where `space.max_params` or `max_macs` is set; else nothing."""
@@ -309,11 +315,7 @@ class NASInterface(ArchitectureObjective):
         """Adds the thresholds that the records set to a candidate, and the state from which it inherits."""
         if proposal.momentum_epochs:
             return proposal
-        config = self._config.evaluation
-        parent = history.trained(proposal.parent)
-        thresholds = median_thresholds(history.curves, config) if config.stopping == "median" else []
-        thresholds += first_look_thresholds(parent, config)
-        return replace(proposal, thresholds=tuple(thresholds), inherits=inherited_state(parent, config))
+        return in_context(proposal, history, self._config, self.costs)
 
     def saved_states(self, evaluation: Evaluation) -> Sequence[str]:
         """The h5 file of an evaluation, and the younger one from which its neighbours inherit."""
@@ -378,9 +380,13 @@ def run_proposal(config: Config, proposal: Proposal) -> Evaluation:
     return interface_of(config).run(proposal)
 
 
+def _counts_sizes(config: Config) -> bool:
+    return config.space.is_bounded or config.objectives.cost is not None
+
+
 def _image(config: Config, seed: int) -> Image | None:
-    """The image that limits to the size need to know, for which the data may have to be read."""
-    if config.space.max_params is None and config.space.max_macs is None:
+    """The image that limits to the size and costs need to know, for which the data may have to be read."""
+    if not _counts_sizes(config):
         return None
     from hivenas.core.nas.data.datasets import image_shape_and_classes
 

@@ -8,9 +8,12 @@ from typing import Any, TypeVar, overload
 import numpy as np
 
 from hivenas.config import STRATEGY_KINDS, ColonyConfig, EvaluationConfig
+from hivenas.config.costs import Cost
 from hivenas.config.registry import STRATEGIES, ClassRule, import_callable
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
+from hivenas.core.strategies.known_cost import KnownCost
 from hivenas.core.strategies.ladder import Ladder, rungs_of
+from hivenas.core.strategies.orders import ByFront, Order, by_score
 from hivenas.core.strategy import Strategy
 from hivenas.errors import ConfigError
 
@@ -29,6 +32,8 @@ def make_strategy(
     config: ColonyConfig,
     rng: np.random.Generator,
     evaluation: EvaluationConfig | None = None,
+    *,
+    cost: Cost | None = None,
 ) -> Strategy:
     """The strategy of the configured kind; where that needs components and the objective has none, its fallback.
 
@@ -37,6 +42,8 @@ def make_strategy(
         config: the `colony` section of a configuration.
         rng: the generator of every draw, the objective's too.
         evaluation: the section that says how recorded candidates are continued; None for not at all.
+        cost: what is weighed against the fitness, by strategies that have the method `weigh`; others search for the
+            fitness alone. None for nothing.
 
     Raises:
         ConfigError: candidates are to climb a ladder, and the strategy has no phases for that.
@@ -44,14 +51,21 @@ def make_strategy(
     rungs = rungs_of(evaluation) if evaluation else None
     momentum_epochs = 0 if evaluation is None or rungs else evaluation.momentum_epochs
     made: Strategy = _class_for(config.kind, objective)(objective, config, rng, momentum_epochs=momentum_epochs)
+    if cost and callable(weigh := getattr(made, "weigh", None)):
+        weigh(cost)
     if rungs:
         if not callable(continue_by := getattr(made, "continue_by", None)):
             raise ConfigError(
                 f"evaluation.stopping must not be ladder with colony.kind={config.kind}, whose strategy has no method "
                 "continue_by; derive it from PhasedStrategy, or set stopping: none"
             )
-        continue_by(Ladder(rungs))
+        continue_by(Ladder(rungs, _order(objective, cost)))
     return made
+
+
+def _order(objective: ObjectiveInterface, cost: Cost | None) -> Order:
+    """The order in which candidates climb a ladder."""
+    return ByFront(KnownCost(objective, cost)) if cost and isinstance(objective, ArchitectureObjective) else by_score
 
 
 def _class_for(name: str, objective: ObjectiveInterface) -> Callable[..., Any]:

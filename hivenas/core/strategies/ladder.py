@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from hivenas.config import EvaluationConfig
 from hivenas.core.records import Candidate, Evaluation
 from hivenas.core.strategies.continuations import Continuations
+from hivenas.core.strategies.orders import Order, by_score
 from hivenas.errors import ConfigError
 
 # Its phases: a climb to every rung, and, after the last iteration, complete trainings with what is left.
@@ -87,6 +88,8 @@ class Ladder(Continuations):
 
     Args:
         rungs: the ages at which candidates are compared, and the budget.
+        order: which of those that wait on a rung go on first, by their scores; the best, or those that add most to a
+            front.
 
     Source: successive halving, Jamieson and Talwalkar (2016), and freezing and thawing, Swersky, Snoek and Adams
     (2014), with counts that follow from a share of the epochs instead of a fixed fraction of the candidates.
@@ -95,8 +98,9 @@ class Ladder(Continuations):
     waits: ClassVar[bool] = True
     concludes: ClassVar[bool] = True
 
-    def __init__(self, rungs: Rungs) -> None:
+    def __init__(self, rungs: Rungs, order: Order = by_score) -> None:
         self.rungs = rungs
+        self._order = order
         self.until = rungs.first
         self.reset()
 
@@ -162,9 +166,9 @@ class Ladder(Continuations):
         return [name for name in self._curves if name not in self._finals and name not in self._lost]
 
     def climbers(self, climb: int, *, over: bool) -> list[tuple[str, int]]:
-        """Those who go on to a rung, best first, and by how many epochs.
+        """Those who go on to a rung, in their order, and by how many epochs.
 
-        What is left of the budget is divided evenly among this rung and those above; the best that wait on the rung
+        What is left of the budget is divided evenly among this rung and those above; the first that wait on the rung
         below go on, as many as the share of this one pays for.
 
         Args:
@@ -185,13 +189,18 @@ class Ladder(Continuations):
         Those of the highest rung come first, of these the best.
         """
         pool, chosen = self._pool(over=True), []
-        # The order within a rung stays, whatever their ages are.
-        for name in sorted(self._ranked(self.paused()), key=lambda name: -self.rungs.at(len(self._curves[name]))):
+        for name in self._by_rung(self.paused()):
             left = self.rungs.last - len(self._curves[name])
             if left <= pool:
                 pool -= left
                 chosen.append((name, left))
         return chosen
+
+    def _by_rung(self, names: Sequence[str]) -> Iterator[str]:
+        """Those of the highest rung first; within a rung in their order, whatever their ages are."""
+        rungs = {name: self.rungs.at(len(self._curves[name])) for name in names}
+        for rung in sorted(set(rungs.values()), reverse=True):
+            yield from self._ranked([name for name in names if rungs[name] == rung])
 
     def _pool(self, over: bool) -> float:
         spent = sum(len(curve) for curve in self._curves.values())
@@ -202,8 +211,8 @@ class Ladder(Continuations):
         return max(self._curves[name][:age])
 
     def _ranked(self, names: Sequence[str]) -> list[str]:
-        """Best first at their age; the earlier of two equals first."""
-        return sorted(names, key=lambda name: -self._score(name, len(self._curves[name])))
+        """Those first that are to go on first, by their scores at their age."""
+        return self._order({name: self._score(name, len(self._curves[name])) for name in names})
 
     def _mean_gains(self) -> list[float]:
         """What the candidates that have climbed from a rung to the next have gained there; 0 where nobody has."""

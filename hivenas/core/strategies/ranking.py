@@ -42,6 +42,10 @@ class Ranking:
         """The best candidates, so many or all, best first."""
         return list(itertools.islice(self, count))
 
+    def ordered(self) -> Iterator[tuple[float, str]]:
+        """The goodness of every candidate and its name, best first."""
+        return ((-place, candidate) for place, _, candidate in self._order)
+
     def number(self, candidate: str) -> int:
         """The number of candidates that were known before this one."""
         return self._places[candidate][1]

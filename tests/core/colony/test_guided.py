@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from hivenas.config import ColonyConfig, SpaceConfig
-from hivenas.core.colony import guided
+from hivenas.core.colony import aims, guided
 from hivenas.core.colony.guided import DANCED, FIRST, GuidedBeeColony
 from hivenas.core.colony.surrogate import Acquisition, Surrogate
 from hivenas.core.nas.space.search_space import NASSearchSpace
@@ -263,7 +263,7 @@ def test_a_flight_that_betters_its_source_resets_its_trials() -> None:
 def test_the_employees_of_abandoned_sources_are_the_scouts_of_the_next_iteration(
     employees: int, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guided, "STAYING", 0.0)  # so that no employee scouts for another reason
+    monkeypatch.setattr(aims, "STAYING", 0.0)  # so that no employee scouts for another reason
     config = ColonyConfig(size=size, employee_ratio=employees / size + 0.01, abandonment_limit=1, iterations=20)
     objective, colony = _colony(TinyObjective, config)
     assert config.employees == employees
@@ -295,7 +295,7 @@ def test_an_abandoned_source_stays_abandoned_where_few_trials_are_kept(monkeypat
 @pytest.mark.parametrize("staying", [0.0, 0.5, 1.0])
 def test_an_employee_leaves_a_source_that_promises_too_little(staying: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what is expected where it flies, and anywhere, by a model that is asked again."""
-    monkeypatch.setattr(guided, "STAYING", staying)
+    monkeypatch.setattr(aims, "STAYING", staying)
     objective, colony = _colony(TinyObjective, ColonyConfig(size=1, employee_ratio=1.0, iterations=60))
     stayed, left = 0, 0
     while proposals := colony.ask():

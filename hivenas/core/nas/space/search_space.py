@@ -34,8 +34,8 @@ class NASSearchSpace:
     Args:
         config: the `space` section of a configuration.
         rng: generator that `sample` and `get_neighbor` draw from.
-        image: height, width and channels of an image, and the number of classes; needed for the limits only.
-        measure: measures operations that `sizes` does not know, see `network.measure_operation`; for the limits only.
+        image: height, width and channels of an image, and the number of classes; needed for limits and `costs` only.
+        measure: measures operations that `sizes` does not know, see `network.measure_operation`; likewise.
 
     Raises:
         ConfigError: an operation that does not exist, a space in which no architecture has a neighbour, or limits
@@ -73,22 +73,27 @@ class NASSearchSpace:
                 f"space.operations={list(self.operations)} with skip_rate=0; add an operation or set space.skip_rate"
             )
 
-        self._guards = self._make_guards(config, image, measure)
+        self._sizes = self._make_sizes(image, measure)
+        self._guards = self._make_guards(config)
         if self._guards:
             self._check_operations_build(self._guards)
             self._draw_within(self._guards, np.random.default_rng(0), _FIRST_DRAWS)
 
-    def _make_guards(self, config: SpaceConfig, image: Image | None, measure: Measure | None) -> SizeGuards | None:
+    def _make_sizes(self, image: Image | None, measure: Measure | None) -> NetworkSizes | None:
+        if image is None:
+            return None
+        shape, classes = image
+        return NetworkSizes(self.reference, shape=shape, classes=classes, frame=self.frame, measure=measure)
+
+    def _make_guards(self, config: SpaceConfig) -> SizeGuards | None:
         if config.max_params is None and config.max_macs is None:
             return None
-        if image is None:
+        if self._sizes is None:
             raise ConfigError(
                 f"space.max_params and max_macs need the shape of the images and the number of classes, got neither "
                 f"with max_params={config.max_params} and max_macs={config.max_macs}; give image=((8, 8, 1), 10)"
             )
-        shape, classes = image
-        sizes = NetworkSizes(self.reference, shape=shape, classes=classes, frame=self.frame, measure=measure)
-        return SizeGuards(sizes, config.max_params, config.max_macs)
+        return SizeGuards(self._sizes, config.max_params, config.max_macs)
 
     def _check_operations_build(self, guards: SizeGuards) -> None:
         """Refuses an operation that builds nowhere: left out as too large, a mistake in it would never be seen."""
@@ -214,6 +219,21 @@ class NASSearchSpace:
         skips = tuple(int(span[3:]) if span else 0 for span in components[self.depth :]) or (0,) * self.depth
         chain = Chain(tuple(components[: self.depth]), skips)
         return chain.encode() if self._admits(chain) else None
+
+    def costs(self, arch: str) -> dict[str, float]:
+        """Trainable parameters and multiply-adds by name; nothing without an image, or where it does not build on it.
+
+        Raises:
+            ArchitectureError: not in this space.
+        """
+        chain = self.parse(arch)
+        if self._sizes is None:
+            return {}
+        try:
+            size = self._sizes.of(chain)
+        except ArchitectureError:
+            return {}
+        return {"params": float(size.params), "macs": float(size.macs)}
 
     def sizes(self, arch: str) -> tuple[float, ...]:
         """Trainable parameters and multiply-adds, where limits make the space count them; else nothing."""

@@ -79,8 +79,12 @@ def _space(config: SpaceConfig, seed: int = 1) -> NASSearchSpace:
     return NASSearchSpace(config, np.random.default_rng(seed), image=IMAGE)
 
 
+def _without_limits(config: SpaceConfig) -> SpaceConfig:
+    return config.model_copy(update={"max_params": None, "max_macs": None})
+
+
 def _unguarded(config: SpaceConfig) -> NASSearchSpace:
-    return _space(config.model_copy(update={"max_params": None, "max_macs": None}))
+    return _space(_without_limits(config))
 
 
 def _within(config: SpaceConfig) -> dict[str, Chain]:
@@ -507,6 +511,9 @@ def test_sizes_are_what_limits_compare_with_and_unknown_without_any(config: Spac
     space = _space(config)
     arch = space.sample()
     assert _unguarded(config).sizes(arch) == ()
+    costs = _unguarded(config).costs(arch)
+    assert costs == space.costs(arch) == dict(zip(("params", "macs"), space.sizes(arch), strict=True))
+    assert NASSearchSpace(_without_limits(config), np.random.default_rng(1)).costs(arch) == {}
     for key, figure in zip(("max_params", "max_macs"), space.sizes(arch), strict=True):
         limits = {"max_params": None, "max_macs": None, key: int(figure)}
         _space(config.model_copy(update=limits)).parse(arch)

@@ -16,6 +16,7 @@ from hivenas.core.nas.training.inheritance import inherited_state
 from hivenas.core.nas.training.rules import StoppingRule, first_look_thresholds, judged_epochs, median_thresholds
 from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal, Status, StopThreshold, Trial
 from hivenas.core.tracker import NullTracker
+from tests.trials import trial
 
 ARCH = "input|dropout|output"
 
@@ -136,3 +137,36 @@ def test_the_context_of_a_proposal_depends_on_what_was_told_alone() -> None:
     assert told.inherits == weights_name(ARCH, 2)
     continuation = Proposal(5, 1, "employee", 0, ARCH, 0.4, momentum_epochs=1, weights_filename="x")
     assert interface.with_context(continuation, History(EARLIER)) == continuation
+
+
+def test_where_a_cost_is_weighed_a_candidate_is_compared_with_those_that_are_not_larger() -> None:
+    rules = {"epochs": 4, "stopping": "median", "median": {"from_epoch": 2, "candidates": 3}, "first_look": 3}
+    objectives = {"objectives": {"params": "min"}}
+    operations = ["conv3x3_8", "conv3x3_16", "conv5x5_16"]
+    space = {"space": {"depth": 1, "operations": operations}}
+    interface, alone = (
+        NASInterface.from_config(from_mapping(space | {"evaluation": rules} | more), tracker=NullTracker())
+        for more in (objectives, {})
+    )
+    small, middle, large = (f"input|{key}|output" for key in operations)
+    params = [int(interface.costs(arch)["params"]) for arch in (small, middle, large)]
+    assert params == sorted(set(params))
+    assert alone.costs(small) == {}
+
+    def told(index: int, arch: str, count: int, accuracy: float) -> Trial:
+        curve = dict.fromkeys((1, 2, 3), accuracy)
+        return trial(index, accuracy, f"{arch}{index}", params=count, curve=curve)
+
+    # Of every size three; the larger, the better.
+    trials = [told(i, "x", params[i % 3], 0.5 + 0.1 * (i % 3)) for i in range(9)]
+    history = History([*trials, trial(9, 0.9, large, params=params[2], curve={3: 0.9})])
+
+    def bars(interface: NASInterface, arch: str) -> list[tuple[int, float]]:
+        proposal = Proposal(10, 1, "employee", 0, arch, 0.9, parent=large)
+        return [(bar.epoch, round(bar.accuracy, 6)) for bar in interface.with_context(proposal, history).thresholds]
+
+    assert bars(interface, small) == [(2, 0.5), (3, 0.5)]
+    assert bars(interface, middle) == [(2, 0.55), (3, 0.55)]
+    # Its food source is no larger than it is, so that the first look is compared with that too.
+    assert bars(interface, large) == bars(alone, large) == [(2, 0.6), (3, 0.6), (3, 0.9)]
+    assert bars(alone, small) == bars(alone, large)

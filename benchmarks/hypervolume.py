@@ -1,0 +1,248 @@
+"""Compares searches for a front of fitness and a cost on recorded tables: mean hypervolume by unique evaluations.
+
+    python benchmarks/hypervolume.py --table FILE [--table FILE…] [--cost params] [--algorithms guided,…]
+        [--budgets 25,50,100,200] [--seeds 60] [--first-seed 0] [--jobs 1]
+
+Hypervolume: the area of fitness and cost between the front of what a search has asked for and a reference point, which
+is the table's largest cost and the quantile of its fitness below which 5 % of it lie, as a share of the area of the
+table's true front. It is measured on the scales of the table: points of accuracy, parameters or multiply-adds. An
+architecture that is asked for again costs nothing. All algorithms share the seeds. It prints a Markdown table of means
+and standard errors.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy is imported: a process is one job
+
+import functools
+import multiprocessing
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from peers import REDRAWS, Search, Steps, random
+from search_quality import course_of
+
+from hivenas.config import ColonyConfig
+from hivenas.config.costs import COSTS, Cost
+from hivenas.core.front import Point, hypervolume
+from hivenas.core.seeds import derive_seed
+from hivenas.core.strategies.kinds import make_strategy
+from hivenas.errors import InputError
+from hivenas.objectives.table import TableObjective
+from hivenas.objectives.table_file import Table
+
+LOWEST = 0.05  # quantile of the fitness that is the reference
+POPULATION = 20  # of NSGA-II; Optuna's 50 leave 200 evaluations four generations
+_Shares = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One search: a table's file, the key of the cost, the algorithm's name, a seed, the budgets."""
+
+    table: str
+    cost: str
+    algorithm: str
+    seed: int
+    budgets: tuple[int, ...]
+
+
+def guided(cost: Cost | None) -> Search:
+    """The guided colony as it is by default; with a cost it looks for the front.
+
+    A phase that the budget cuts short is not told.
+    """
+
+    def search(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
+        hive = make_strategy(objective, ColonyConfig(iterations=100 * budget), rng, cost=cost)
+        while proposals := hive.ask():
+            evaluations = []
+            for proposal in proposals:
+                yield str(proposal.candidate)
+                evaluations.append(objective.run(proposal))
+            hive.tell(evaluations)
+
+    return search
+
+
+def nsga2(cost: Cost, population: int = POPULATION) -> Search:
+    """Optuna's NSGA-II.
+
+    Source: Deb et al. (2002), "A fast and elitist multiobjective genetic algorithm: NSGA-II".
+    """
+
+    def sampler(seed: int) -> Any:
+        import optuna
+
+        return optuna.samplers.NSGAIISampler(seed=seed, population_size=population)
+
+    return _optuna(cost, sampler)
+
+
+def tpe(cost: Cost) -> Search:
+    """Optuna's TPESampler over two objectives, multivariate.
+
+    Source: Ozaki et al. (2022), "Multiobjective tree-structured Parzen estimator".
+    """
+
+    def sampler(seed: int) -> Any:
+        import optuna
+
+        return optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=10)
+
+    return _optuna(cost, sampler)
+
+
+def _optuna(cost: Cost, make_sampler: Callable[[int], Any]) -> Search:
+    """A study of two objectives over a categorical parameter a position.
+
+    What is no architecture of the table is told as a failed trial; after many known ones in a row it is a random
+    architecture's turn.
+    """
+
+    def search(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
+        import optuna
+
+        verbosity = optuna.logging.get_verbosity()  # the whole process's, so it is given back
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            sampler = make_sampler(int(rng.integers(2**31)))
+        study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+        optuna.logging.set_verbosity(verbosity)
+        entries = {f"{i:02d}": each for i, each in enumerate(objective.table.entries)}
+        space = {name: optuna.distributions.CategoricalDistribution(each) for name, each in entries.items()}
+        known: dict[str, float] = {}
+        vain = 0
+        while True:
+            if vain > REDRAWS:
+                study.enqueue_trial(dict(zip(entries, objective.components(objective.sample()), strict=True)))
+            trial = study.ask(dict(space))
+            arch = objective.compose([trial.params[name] for name in entries])
+            vain = vain + 1 if arch is None or arch in known else 0
+            if arch is None:
+                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                continue
+            if arch not in known:
+                known[arch] = yield arch
+            study.tell(trial, [known[arch], objective.costs(arch)[cost.key]])
+
+    return search
+
+
+ALGORITHMS: Mapping[str, Callable[[Cost], Search]] = {
+    "guided": guided,
+    "guided, fitness alone": lambda _: guided(None),
+    "NSGA-II": nsga2,
+    "NSGA-II of 50": lambda cost: nsga2(cost, 50),
+    "TPE": tpe,
+    "random": lambda _: random,
+}
+
+
+@functools.cache
+def _table(path: str) -> Table:
+    return Table.read(path)
+
+
+@functools.cache
+def _whole(path: str, key: str) -> tuple[Point, float]:
+    """The reference point of a table, and the hypervolume of all that it has."""
+    table = _table(path)
+    costs = table.figures[key]
+    reference = float(costs.max()), float(np.quantile(table.fitness, LOWEST))
+    return reference, hypervolume(list(zip(costs.tolist(), table.fitness.tolist(), strict=True)), reference)
+
+
+def run(job: Job) -> _Shares:
+    """Carries out one search; its share of the table's hypervolume at every budget."""
+    rng = np.random.default_rng(derive_seed(job.seed, "hypervolume"))
+    objective = TableObjective(_table(job.table), rng=rng)
+    search = ALGORITHMS[job.algorithm](COSTS[job.cost])
+    asked = list(course_of(search, objective, job.budgets[-1], rng).seen.items())
+    reference, whole = _whole(job.table, job.cost)
+    points = [(objective.costs(arch)[job.cost], fitness) for arch, fitness in asked]
+    return np.array([hypervolume(points[:budget], reference) / whole for budget in job.budgets])
+
+
+def run_all(jobs: Sequence[Job], processes: int) -> dict[tuple[str, str, str], _Shares]:
+    """Carries out searches, in so many processes; their shares (seeds, budgets) by table, cost and algorithm."""
+    found: dict[tuple[str, str, str], list[_Shares]] = {}
+    for job, shares in zip(jobs, _map(jobs, processes), strict=True):
+        found.setdefault((job.table, job.cost, job.algorithm), []).append(shares)
+    return {key: np.array(each) for key, each in found.items()}
+
+
+def _map(jobs: Sequence[Job], processes: int) -> Iterator[_Shares]:
+    if processes == 1:
+        yield from map(run, jobs)
+        return
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(run, jobs, chunksize=4)
+
+
+def as_markdown(found: Mapping[tuple[str, str, str], _Shares], budgets: Sequence[int]) -> str:
+    """Means and standard errors as a table: a line a table, cost and algorithm, a column a budget."""
+    lines = [
+        f"| table, cost | algorithm | seeds |{''.join(f' at {budget} |' for budget in budgets)}",
+        f"| --- | --- | --- |{' --- |' * len(budgets)}",
+    ]
+    for (table, cost, algorithm), shares in found.items():
+        stem = os.path.basename(table).removesuffix(".gz").removesuffix(".csv")
+        errors = shares.std(axis=0, ddof=1) / len(shares) ** 0.5 if len(shares) > 1 else 0 * shares[0]
+        cells = (f" {mean:.4f} ± {error:.4f} |" for mean, error in zip(shares.mean(axis=0), errors, strict=True))
+        lines.append(f"| {stem}, {cost} | {algorithm} | {len(shares)} |{''.join(cells)}")
+    return "\n".join(lines)
+
+
+def _names(context: click.Context, parameter: click.Parameter, value: str) -> list[str]:
+    names = [name.strip() for name in value.split(";")] if value else list(ALGORITHMS)
+    for name in names:
+        if name not in ALGORITHMS:
+            raise click.BadParameter(f"must be among {'; '.join(ALGORITHMS)}, got {name!r}")
+    return names
+
+
+@click.command(help=__doc__)
+@click.option("--table", "tables", multiple=True, required=True, help="Recorded tables.")
+@click.option("--cost", "costs", multiple=True, default=["params"], type=click.Choice([*COSTS]), show_default=True)
+@click.option("--algorithms", default="", callback=_names, help="Separated by semicolons; all of them by default.")
+@click.option("--budgets", default="25,50,100,200", show_default=True)
+@click.option("--seeds", default=60, type=click.IntRange(1), show_default=True)
+@click.option("--first-seed", default=0, type=click.IntRange(0), show_default=True)
+@click.option("--jobs", default=1, type=click.IntRange(1), show_default=True, help="Processes.")
+def main(
+    tables: tuple[str, ...],
+    costs: tuple[str, ...],
+    algorithms: list[str],
+    budgets: str,
+    seeds: int,
+    first_seed: int,
+    jobs: int,
+) -> None:
+    try:
+        numbers = tuple(sorted({int(text) for text in budgets.split(",")}))
+        for table in tables:
+            _table(table)
+    except (InputError, ValueError) as error:
+        raise click.UsageError(str(error)) from None
+    listed = [
+        Job(table, cost, algorithm, seed, numbers)
+        for table in tables
+        for cost in costs
+        for algorithm in algorithms
+        for seed in range(first_seed, first_seed + seeds)
+    ]
+    click.echo(as_markdown(run_all(listed, jobs), numbers))
+
+
+if __name__ == "__main__":
+    main()

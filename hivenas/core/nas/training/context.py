@@ -1,0 +1,39 @@
+"""The things that a search's records say of a candidate before it is trained."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from hivenas.config import Config
+from hivenas.core.front import cost_of
+from hivenas.core.history import History
+from hivenas.core.nas.training.inheritance import inherited_state
+from hivenas.core.nas.training.rules import first_look_thresholds, median_thresholds
+from hivenas.core.records import Proposal
+
+
+def in_context(
+    proposal: Proposal, history: History, config: Config, costs: Callable[[str], Mapping[str, float]]
+) -> Proposal:
+    """A proposal with the thresholds that the records set to it, and the state from which it inherits.
+
+    Where a cost is weighed against the fitness, only candidates that do not cost more than this one set thresholds: a
+    small network is not ended because larger ones are better.
+
+    Args:
+        proposal: of a first training.
+        history: the records that it is judged by.
+        config: the stopping rule, and what is weighed.
+        costs: of a candidate by name; one that is missing counts as larger than all.
+    """
+    rules = config.evaluation
+    compared, cost = history, config.objectives.cost
+    if cost:
+        most = costs(str(proposal.candidate)).get(cost.key, math.inf)
+        compared = history.where(lambda trial: cost_of(trial, cost) <= most)
+    thresholds = median_thresholds(compared.curves, rules) if rules.stopping == "median" else []
+    thresholds += first_look_thresholds(compared.trained(proposal.parent), rules)
+    inherits = inherited_state(history.trained(proposal.parent), rules)
+    return replace(proposal, thresholds=tuple(thresholds), inherits=inherits)

@@ -1,0 +1,47 @@
+"""The section `objectives` against what is searched: sides and costs that make no sense there."""
+
+from __future__ import annotations
+
+from hivenas.config import Config
+from hivenas.core.objective import ObjectiveInfo
+from hivenas.errors import ConfigError
+from hivenas.objectives.factory import with_source
+
+
+def refuse_objectives(config: Config, info: ObjectiveInfo) -> None:
+    """Refuses a side of the fitness on which it is not better, and a cost that the objective does not know.
+
+    Args:
+        config: the configuration.
+        info: what the objective says of itself.
+
+    Raises:
+        ConfigError: the rule and the way out.
+    """
+    with with_source(config):
+        _refuse_side(config, info)
+        _refuse_cost(config, info)
+
+
+def _refuse_side(config: Config, info: ObjectiveInfo) -> None:
+    given, side = config.objectives.fitness, "min" if info.direction.minimize else "max"
+    if given not in (None, side):
+        raise ConfigError(
+            f"objectives.fitness must be {side} for objective={config.objective}, whose {info.metric} is "
+            f"{info.direction.value}d, got {given}; set fitness: {side} or leave it out"
+        )
+
+
+def _refuse_cost(config: Config, info: ObjectiveInfo) -> None:
+    cost = config.objectives.cost
+    if cost is None or cost.key in info.costs:
+        return
+    known = f"only {', '.join(info.costs)}" if info.costs else "no cost"
+    ways = {
+        "table": f"search a table with a column {cost.key}",
+        "custom": "name it in the costs of its describe() and give it in costs()",
+    }
+    raise ConfigError(
+        f"objectives.{cost.key} must be null for objective={config.objective}, which knows {known} of a candidate "
+        f"before it is evaluated, got min; leave it out, or {ways.get(config.objective, 'set objective: nas')}"
+    )

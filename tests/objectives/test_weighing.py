@@ -1,0 +1,106 @@
+"""What is refused, or said, of `objectives` before anything is trained."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hivenas
+from hivenas.config import from_mapping, registry
+from hivenas.core.front import front
+from hivenas.core.strategies.random_search import RandomSearch
+from hivenas.errors import ConfigError
+from hivenas.run.plan import plan
+from tests.colonies import write_table
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry.STRATEGIES, "_entries", {})
+    write_table(tmp_path / "plain.csv")
+    write_table(tmp_path / "costs.csv", costs=True)
+
+
+def settings(objective: str, table: str | None = None, **more: Any) -> dict[str, Any]:
+    colony = {"iterations": 3, "kind": "guided"}
+    return {"objective": objective, "table": {"path": table}, "tracking": "none", "colony": colony} | more
+
+
+@pytest.mark.parametrize(
+    ("config", "objectives", "says"),
+    [
+        (
+            settings("sphere_min"),
+            {"fitness": "max"},
+            r"objectives\.fitness must be min for objective=sphere_min, whose value is minimized, got max; set "
+            r"fitness: min or leave it out",
+        ),
+        (
+            settings("nas"),
+            {"fitness": "min", "params": "min"},
+            r"objectives\.fitness must be max for objective=nas, whose validation accuracy is maximized, got min",
+        ),
+        (
+            settings("sphere_min"),
+            {"params": "min"},
+            r"objectives\.params must be null for objective=sphere_min, which knows no cost of a candidate before it "
+            r"is evaluated, got min; leave it out, or set objective: nas",
+        ),
+        (
+            settings("table", "plain.csv"),
+            {"macs": "min"},
+            r"objectives\.macs must be null for objective=table, which knows no .*search a table with a column macs",
+        ),
+        (settings("table", "costs.csv"), {"macs": "min"}, r"which knows only params of a candidate"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_evaluated(
+    config: dict[str, Any], objectives: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        hivenas.search(config | {"objectives": objectives})
+    with pytest.raises(ConfigError, match=says) as refused:
+        plan(from_mapping(config | {"objectives": objectives}))
+    assert "\n" not in str(refused.value)
+    assert not Path("results").exists()
+
+
+def test_an_objective_of_ones_own_is_told_how_its_cost_is_known() -> None:
+    own = hivenas.FunctionObjective(lambda kernel: kernel, {"kernel": [1, 3, 5]})
+    with pytest.raises(ConfigError, match=r"or name it in the costs of its describe\(\) and give it in costs\(\)"):
+        hivenas.search({"tracking": "none", "objectives": {"params": "min"}}, objective=own)
+
+
+@pytest.mark.parametrize("kind", ["guided", "canonical", "random", "evolution", "own"])
+def test_a_strategy_that_searches_for_the_fitness_alone_is_named_in_one_warning(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    hivenas.register_strategy("own", RandomSearch)
+    config = settings("table", "costs.csv", objectives={"params": "min"}, colony={"kind": kind, "iterations": 2})
+    with caplog.at_level(logging.WARNING, "hivenas"):
+        result = hivenas.search(config)
+    said = [record.getMessage() for record in caplog.records if "objectives" in record.getMessage()]
+    line = (
+        f"objectives.params is not weighed by colony.kind={kind}, which searches for the fitness alone; the front is "
+        "what comes of that, and kind: guided searches for it"
+    )
+    assert said == ([] if kind == "guided" else [line])
+    cost = from_mapping(config).objectives.cost
+    assert cost
+    assert front(result.trials, result.direction, cost)
+
+
+def test_with_a_cost_a_search_is_another_one_and_naming_the_fitness_alone_changes_nothing() -> None:
+    def candidates(name: str, **objectives: str) -> list[Any]:
+        result = hivenas.search(settings("table", "costs.csv", objectives=objectives, name=name))
+        return [(trial.role, trial.candidate, trial.parent) for trial in result.trials]
+
+    alone = candidates("alone")
+    assert candidates("same", fitness="max") == alone
+    weighed = candidates("weighed", params="min")
+    assert weighed[:3] == alone[:3]  # scouted
+    assert weighed != alone

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from hivenas.config.budget import COUNTED_KINDS, BudgetConfig
-from hivenas.config.choices import Varied
+from hivenas.config.choices import Choice, Varied
 from hivenas.config.costs import ObjectivesConfig
 from hivenas.config.earlier import EARLIER, completed
 from hivenas.config.evaluation import EvaluationConfig
@@ -146,6 +146,11 @@ class Config(Section):
         chosen._choices = {}
         return chosen
 
+    def settled_on(self, candidate: str) -> Config:
+        """The configuration in which a candidate's settings are all that there is to choose, to train just that one."""
+        only = {key: Choice((value,)) for key, value in settings_of(candidate).items()}
+        return from_mapping(with_values(self.to_mapping(), only)) if only else self
+
     @property
     def identity(self) -> str:
         """A text that is another one for every configuration that trains otherwise."""
@@ -253,7 +258,7 @@ def from_mapping(
     kept = {new: name for new, name in (old_keys or {}).items() if not f"{new}.".startswith(replaced)}
     config = _checked(data, source, origins, kept)
     if choices:
-        _check_choices(config, choices)
+        _check_choices(config, choices, place)
         for values in combinations(choices):
             _checked(with_values(data, values), source, origins, kept)
     config._source = source
@@ -279,17 +284,18 @@ def _checked(
         raise ConfigError(explain(error, source, origins or {}, known=known, old_keys=old_keys or {})) from None
 
 
-def _check_choices(config: Config, choices: Mapping[str, Varied]) -> None:
+def _check_choices(config: Config, choices: Mapping[str, Varied], place: str) -> None:
     """Refuses settings that vary where nothing trains candidates with them, or not for as long as it seems."""
     key, varied = next(iter(choices.items()))
     if config.objective != "nas":
         raise ConfigError(
-            f"{key} must be one value for objective={config.objective}, which trains nothing, got {varied}; give one"
+            f"{key} must be one value for objective={config.objective}, which trains nothing, got {varied}{place}; "
+            "give one"
         )
     if config.evaluation.inherit:
         raise ConfigError(
-            f"evaluation.inherit must be false where settings vary, got true with {key}: {varied}: most of an heir's "
-            "training was its food source's, with other settings; leave it out, or give one value"
+            f"evaluation.inherit must be false where settings vary, got true with {key}: {varied}{place}; leave it "
+            "out, as most of an heir's training was its food source's, with other settings, or give one value"
         )
 
 

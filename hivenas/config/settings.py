@@ -15,7 +15,7 @@ from typing import Any
 
 from hivenas.config.choices import Choice, Log, Scalar, Varied, written
 from hivenas.config.evaluation import EvaluationConfig
-from hivenas.config.text import nearest, parse_yaml, put, shown
+from hivenas.config.text import parse_yaml, put, shown
 from hivenas.errors import ArchitectureError, ConfigError
 
 # Keys of `evaluation` that may vary; one that ends in a dot stands for those of a section. All others decide what
@@ -38,7 +38,7 @@ MOST_COMBINATIONS = 1_000
 
 _END = "|output"
 _RATES = {"initial_lr", "final_lr", "schedule", "optimizer.op", "optimizer.learning_rate"}
-_KEY, _VALUE = r"[a-z_][\w.]*", r"[A-Za-z_]\w*|[-+]?[\d.]+(?:e[-+]?\d+)?"
+_KEY, _VALUE = r"[a-z_]\w*(?:\.[a-z_]\w*)*", r"[A-Za-z_]\w*|[-+]?[\d.]+(?:e[-+]?\d+)?"
 
 
 def without_choices(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Varied]]:
@@ -168,8 +168,7 @@ def settings_of(candidate: str) -> dict[str, Scalar]:
     for key, text in split_candidate(candidate)[1]:
         if not may_vary(key):
             raise ArchitectureError(
-                f"a setting of a candidate must be one that may vary, got {key} in {candidate!r}"
-                f"{nearest(key, [each for each in SEARCHABLE if not each.endswith('.')])}; {_WHAT_VARIES}"
+                f"a setting of a candidate must be one that may vary, got {key} in {candidate!r}; {_WHAT_VARIES}"
             )
         value = parse_yaml(text, candidate)
         if not isinstance(value, bool | int | float | str) or written(value) != text:
@@ -179,8 +178,3 @@ def settings_of(candidate: str) -> dict[str, Scalar]:
             )
         found[f"{SECTION}{key}"] = value
     return found
-
-
-def pinned(data: Mapping[str, Any], candidate: str) -> dict[str, Any]:
-    """The data of a configuration in which a candidate's settings are the one choice that there is."""
-    return with_values(data, {key: Choice((value,)) for key, value in settings_of(candidate).items()})

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hivenas.config import Config, from_record
-from hivenas.config.settings import pinned
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.full_training import TrainingSpec
 from hivenas.core.recipe import Difference, Recipe, different_environment, different_figures
@@ -57,7 +56,7 @@ def reproduce(run: TrackedRun) -> Reproduction:
             "runs of those, which its description names"
         )
     with tempfile.TemporaryDirectory(prefix="hivenas-") as folder:
-        config = from_record({**pinned(recipe.config, recipe.candidate), "results": {"dir": folder}})
+        config = from_record({**recipe.config, "results": {"dir": folder}}).settled_on(recipe.candidate)
         results = ResultsFolder(folder, config.name)
         if recipe.starts_from and not run.fetch_start(recipe.starts_from, recipe.phase, results.weights):
             raise MissingResultsError(

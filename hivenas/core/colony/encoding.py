@@ -77,6 +77,8 @@ class Encoding:
         """Every distance of each of the first from each of the second."""
         one, other = self._one_hot(first), self._one_hot(second)
         hamming = 1.0 - (one if self._same is None else one @ self._same) @ other.T / self.positions
+        if self._same is not None:
+            hamming = np.maximum(hamming, 0.0)  # thirds are rounded
         blurred, counts = (_squared(one, other, metric) / self.positions for metric in (self._blurred, self._counts))
         return Distances(hamming, blurred, counts)
 

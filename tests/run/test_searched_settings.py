@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from mlflow.entities import Run
 
 import hivenas
 from hivenas import Choice, Log, NASInterface, NullTracker, api
+from hivenas.config import from_mapping
 from hivenas.config.settings import split_candidate
 from hivenas.core.full_training import TrainingSpec
 from hivenas.core.nas.training.evaluation_strategy import NASEval
+from hivenas.core.nas.training.failures import CAUSE, DIVERGED, failed_training
 from hivenas.core.records import Evaluation, Trial
-from hivenas.errors import ArchitectureError, ConfigError
+from hivenas.errors import ArchitectureError, ConfigError, RepeatableTrainingError
 from hivenas.run.callbacks import Callback
 
 pytestmark = [pytest.mark.keras, pytest.mark.slow]
@@ -98,6 +101,7 @@ def found_storage(found: hivenas.SearchResult) -> str:
 
 
 def test_the_best_is_trained_fully_with_its_own_settings(store: str, found: hivenas.SearchResult) -> None:
+    assert found.best
     run, best = full_training(found), str(found.best.candidate)
     recipe = recipe_of(run.info.run_id)
     assert recipe["candidate"] == best
@@ -197,3 +201,13 @@ def test_a_combination_that_cannot_be_is_a_failed_candidate_with_a_recipe(tiny: 
     failed = trainer.fully_train(f"{ARCH};optimizer.momentum=0.9")
     assert failed.status == "failed"
     assert "no argument 'momentum' for AdamW" in failed.reason
+
+
+def test_what_diverged_with_its_own_rate_is_not_to_be_mended_by_the_configurations() -> None:
+    config = from_mapping({"evaluation": {"initial_lr": Log(0.001, 10.0, 5)}})
+    failed = Evaluation(f"{ARCH};initial_lr=10.0", "failed", 0.0, reason="it is not finite", extra={CAUSE: DIVERGED})
+    error = failed_training(config, failed)
+    assert isinstance(error, RepeatableTrainingError)
+    assert error.changes == ()
+    assert str(error).endswith("the same training would fail again, so train another candidate")
+    assert "evaluation.initial_lr from" in str(failed_training(config, replace(failed, candidate=ARCH)))

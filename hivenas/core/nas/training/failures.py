@@ -32,8 +32,9 @@ def failed_training(config: Config, evaluation: Evaluation) -> TrainingError:
     said = f"the full training of {candidate} failed: {evaluation.reason}"
     cause = evaluation.extra.get(CAUSE)
     if cause == DIVERGED:
-        own = settings_of(candidate)  # which no key of the configuration changes
-        changes = {key: each for key, each in gentler(config.of(candidate)).items() if key not in own}
+        changes = gentler(config.of(candidate))
+        if settings_of(candidate):  # its own rates: no key of the configuration changes those, nor what follows them
+            changes = {key: each for key, each in changes.items() if key == "evaluation.precision"}
         ways = " and ".join(f"{key} from {before} to {after}" for key, (before, after) in changes.items())
         return RepeatableTrainingError(
             f"{said}; the same training would fail again, so {f'change {ways}, say, or ' if ways else ''}train another "

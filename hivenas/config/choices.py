@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from hivenas.errors import ConfigError
 Scalar = bool | int | float | str
 
 MOST_VALUES = 100
+_NO_WORDS = frozenset(("true", "false", "null", "yes", "no", "on", "off"))  # YAML means others by them
 _DIGITS = 4  # of the values between the ends of a Log: what is chosen stands in a candidate's string
 
 
@@ -135,12 +135,9 @@ def written(value: Scalar) -> str:
 
 def _is_scalar(value: object) -> bool:
     if isinstance(value, str):
-        return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value) is not None
+        return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value) is not None and value.lower() not in _NO_WORDS
     return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _listed(values: Sequence[Scalar]) -> str:
-    quoted = re.compile(r"true|false|null|yes|no|on|off|y|n", re.IGNORECASE)
-    return ", ".join(
-        json.dumps(value) if isinstance(value, str) and quoted.fullmatch(value) else written(value) for value in values
-    )
+    return ", ".join(written(value) if isinstance(value, bool | int | float | str) else repr(value) for value in values)

@@ -287,7 +287,7 @@ def _checked(
 def _check_choices(config: Config, choices: Mapping[str, Varied], place: str) -> None:
     """Refuses settings that vary where nothing trains candidates with them, or not for as long as it seems."""
     key, varied = next(iter(choices.items()))
-    if config.objective != "nas":
+    if config.objective not in ("nas", "custom"):
         raise ConfigError(
             f"{key} must be one value for objective={config.objective}, which trains nothing, got {varied}{place}; "
             "give one"

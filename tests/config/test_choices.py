@@ -166,6 +166,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"batch_size": "!Choice [32, 32]"}, "different values"),
     ({"batch_size": "!Choice [32, null]"}, "got None"),
     ({"batch_size": "!Choice [[32]]"}, "got [32]"),
+    ({"schedule": "!Choice [cosine, 'no']"}, "got 'no'"),
+    ({"schedule": "!Choice [cosine, 'a b']"}, "got 'a b'"),
     ({"batch_size": f"!Choice {list(range(1, 102))}"}, "at most 100 values"),
     ({"batch_size": "!Choice [32, 0]"}, "evaluation.batch_size must be at least 1, got 0"),
     ({"batch_size": "!Log [16.5, 64, 3]"}, "evaluation.batch_size must be a whole number, got 16.5"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hivenas.api import load_results, predict, search, train
-    from hivenas.config import Config, load
+    from hivenas.config import Choice, Config, Log, load
     from hivenas.core.colony.canonical import ArtificialBeeColony
     from hivenas.core.nas.data.datasets import register_dataset
     from hivenas.core.nas.nas_interface import NASInterface
@@ -34,10 +34,12 @@ _HOMES = {
     "ArchitectureObjective": "hivenas.core.objective",
     "ArtificialBeeColony": "hivenas.core.colony.canonical",
     "Callback": "hivenas.run.callbacks",
+    "Choice": "hivenas.config",
     "Config": "hivenas.config",
     "Direction": "hivenas.core.records",
     "Evaluation": "hivenas.core.records",
     "FunctionObjective": "hivenas.objectives.choices",
+    "Log": "hivenas.config",
     "NASInterface": "hivenas.core.nas.nas_interface",
     "NASSearchSpace": "hivenas.core.nas.space.search_space",
     "NullTracker": "hivenas.core.tracker",
@@ -67,10 +69,12 @@ __all__ = [
     "ArchitectureObjective",
     "ArtificialBeeColony",
     "Callback",
+    "Choice",
     "Config",
     "Direction",
     "Evaluation",
     "FunctionObjective",
+    "Log",
     "NASInterface",
     "NASSearchSpace",
     "NullTracker",

@@ -161,7 +161,7 @@ def train_custom(config: Configuration, arch: str, *overrides: str, callbacks: S
     settings = _resolved(config, overrides)
     _refuse_untrained(settings)
     plan(settings)
-    decode(arch, NASInterface.from_config(settings, tracker=NullTracker()).search_space.reference)
+    decode(arch, NASInterface.from_config(settings.of(arch), tracker=NullTracker()).search_space.reference)
     _announce(callbacks, settings, arch)
     return train_alone(settings, StandaloneTraining(arch=arch))
 

@@ -182,6 +182,11 @@ class ArchitectureObjectiveContract(ObjectiveContract):
             arch = objective.compose(drawn)
             assert arch is None or objective.components(arch) == drawn
 
+    def test_ranks_are_an_order_of_the_entries_of_a_position_or_nothing(self, objective: ArchitectureObjective) -> None:
+        entries, ranks = objective.entries(), objective.ranks()
+        assert len(ranks) in (0, len(entries))
+        assert all(not order or sorted(order) == list(range(len(entries[i]))) for i, order in enumerate(ranks))
+
     def test_sizes_have_one_length_and_are_no_less_than_zero(
         self, objective: ArchitectureObjective, architectures: list[str]
     ) -> None:

@@ -116,7 +116,7 @@ def of_sync(taken: int, waiting: int) -> Outcome:
 
 def of_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> Outcome:
     """The work that a configuration asks for, and its data, see `describe_data`."""
-    size = "a continuous space" if plan.space_size is None else f"{plan.space_size:,} architectures"
+    size = "a continuous space" if plan.space_size is None else _counted(plan.space_size, config)
     work = f"{plan.evaluations:,} evaluations" + (f" and {plan.epochs:,} epochs" if plan.epochs else "")
     fields = {
         "name": config.name,
@@ -327,8 +327,17 @@ def _trainings(config: Config, plan: Plan) -> Iterator[str]:
         yield f"then:         {_full_epochs(config)} of full training"
 
 
+def _counted(candidates: int, config: Config) -> str:
+    if not config.choices:
+        return f"{candidates:,} architectures"
+    settings = math.prod(len(varied.values) for varied in config.choices.values())
+    architectures = f"{candidates // settings:,} architectures"
+    return f"{candidates:,} candidates: {architectures}, {settings:,} combinations of settings each"
+
+
 def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
     """Prints a configuration with its defaults, its data, and what a search would do."""
+    from hivenas.config.choices import written
     from hivenas.core.nas.data.memory import WorkerMemory
     from hivenas.run.data_summary import summary
 
@@ -337,15 +346,17 @@ def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
         click.echo(f"# data:         {summary(data)}")
         for remark in data["remarks"]:
             click.echo(f"# warning:      {remark}")
-    size = "continuous" if plan.space_size is None else f"{plan.space_size:,} architectures"
+    size = "continuous" if plan.space_size is None else _counted(plan.space_size, config)
     bounded = plan.share_within is not None
     click.echo(f"# space:        {'at most ' if bounded else ''}{size}")
+    for key, varied in config.choices.items():
+        click.echo(f"# varied:       {key}: {', '.join(map(written, varied.values))}")
     if plan.share_within is not None:
         share = f"{100 * plan.share_within:.3g}" if plan.share_within else "under 0.1"
         limits = " and ".join(
             f"{key}={limit:,}" for key in ("max_params", "max_macs") if (limit := getattr(config.space, key))
         )
-        click.echo(f"# guards:       {share} % of {size} fit {limits}")
+        click.echo(f"# guards:       {share} % of {size.partition(':')[0]} fit {limits}")
     if plan.builds:
         click.echo(f"# builds:       {plan.builds}")
     click.echo(f"# {_proposers(config, plan)}")

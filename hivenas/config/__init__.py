@@ -1,6 +1,7 @@
 """The configuration: its sections, read from a file or a mapping, refused in words that a person can act on."""
 
 from hivenas.config.budget import BudgetConfig
+from hivenas.config.choices import Choice, Log
 from hivenas.config.evaluation import (
     ActConfig,
     AugmentationConfig,
@@ -37,6 +38,7 @@ __all__ = [
     "ActConfig",
     "AugmentationConfig",
     "BudgetConfig",
+    "Choice",
     "ColonyConfig",
     "Config",
     "DatasetConfig",
@@ -44,6 +46,7 @@ __all__ = [
     "ExecutionConfig",
     "FullTrainConfig",
     "LadderConfig",
+    "Log",
     "MedianConfig",
     "OptimizerConfig",
     "OptunaConfig",

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from hivenas.config.budget import COUNTED_KINDS, BudgetConfig
+from hivenas.config.choices import Choice, Varied
 from hivenas.config.costs import ObjectivesConfig, unweighed
 from hivenas.config.earlier import EARLIER, completed
 from hivenas.config.evaluation import EvaluationConfig
@@ -30,6 +31,7 @@ from hivenas.config.schema import (
     Section,
     TableConfig,
 )
+from hivenas.config.settings import combinations, following, settings_of, with_values, without_choices
 from hivenas.config.space import SpaceConfig
 from hivenas.config.text import as_text, dump_yaml, leaves, masked, one_of, put, read_mapping, split_overrides
 from hivenas.config.unused import unused_keys
@@ -59,6 +61,7 @@ class Config(Section):
     _source: str = PrivateAttr(default="")
     _warnings: tuple[str, ...] = PrivateAttr(default=())
     _old_keys: dict[str, str] = PrivateAttr(default_factory=dict)
+    _choices: dict[str, Varied] = PrivateAttr(default_factory=dict)
 
     @field_validator("tracking")
     @classmethod
@@ -118,6 +121,45 @@ class Config(Section):
         """The things that a person should know about the file although it loads, a line each."""
         return self._warnings
 
+    @property
+    def choices(self) -> Mapping[str, Varied]:
+        """The settings that are searched with the architecture, by their dotted keys, in alphabetical order."""
+        return self._choices
+
+    def of(self, candidate: str) -> Config:
+        """The configuration that a candidate is trained with: its settings are values there, and nothing varies.
+
+        Args:
+            candidate: an architecture, with or without settings; what it does not say has the first value.
+
+        Raises:
+            ArchitectureError: settings that cannot be read, or of keys that cannot vary.
+            ConfigError: a value that its key cannot have.
+        """
+        values = settings_of(candidate)
+        if not values and not self._choices:
+            return self
+        given = self.model_dump(mode="json", by_alias=True, exclude_unset=True, include={"evaluation", "full_train"})
+        _leave_own_rate(given, self.evaluation)
+        trained = _checked(with_values(given, values), source=candidate)
+        chosen = self.model_copy(update={"evaluation": trained.evaluation})
+        chosen._choices = {}
+        return chosen
+
+    def settled_on(self, candidate: str) -> Config:
+        """The configuration in which a candidate's settings are all that there is to choose, to train just that one."""
+        only = {key: Choice((value,)) for key, value in settings_of(candidate).items()}
+        return from_mapping(with_values(self.to_mapping(), only)) if only else self
+
+    @property
+    def identity(self) -> str:
+        """A text that is another one for every configuration that trains otherwise."""
+        text = self.model_dump_json(by_alias=True)
+        if not self._choices:
+            return text
+        # It matters then which keys were given: the others follow.
+        return f"{text} {self._choices} {self.evaluation.model_dump_json(exclude_unset=True)}"
+
     def as_written(self, message: str) -> str:
         """A message about the configuration with its keys named as the file names them."""
         return in_old_words(message, self._old_keys)
@@ -140,23 +182,30 @@ class Config(Section):
         return self.registry.model or self.name
 
     def to_mapping(self) -> dict[str, Any]:
-        """Plain nested data with the public keys, tuples as lists; for people and records, so without a password."""
+        """Plain nested data with the public keys, tuples as lists; for people and records, so without a password.
+
+        What varies is text there, such as `!Choice [32, 64]`, which `from_mapping` takes.
+        """
+        return self._mapping({key: str(varied) for key, varied in self._choices.items()})
+
+    def _mapping(self, varied: Mapping[str, Any]) -> dict[str, Any]:
         data: dict[str, Any] = self.model_dump(mode="json", by_alias=True)
         if self.optuna.storage:
             data["optuna"]["storage"] = masked(self.optuna.storage)
-        return data
+        for key in following(varied, self.evaluation):
+            _, *sections, leaf = key.split(".")
+            (data["evaluation"][sections[0]] if sections else data["evaluation"]).pop(leaf, None)
+        return with_values(data, varied) if varied else data
 
     def given(self) -> dict[str, Any]:
         """The keys that were given, without what follows from them or is default; `from_mapping` takes them."""
         data: dict[str, Any] = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        optimizer = data.get("evaluation", {}).get("optimizer", {})
-        if "learning_rate" not in self.evaluation.optimizer.model_fields_set:
-            optimizer.pop("learning_rate", None)
-        return data
+        _leave_own_rate(data, self.evaluation)
+        return with_values(data, {key: str(varied) for key, varied in self._choices.items()})
 
     def to_yaml(self) -> str:
         """The resolved configuration as YAML that `load` reads back."""
-        return dump_yaml(self.to_mapping())
+        return dump_yaml(self._mapping(self._choices))
 
     def flat(self) -> dict[str, str]:
         """Dotted keys and values as text, as tracked on a search's run."""
@@ -200,21 +249,61 @@ def from_mapping(
         ConfigError: the first thing that is wrong, and how many more there are.
     """
     data, origins = _overridden(data, overrides)
+    place = f" ({source})" if source else ""
+    try:
+        data, choices = without_choices(data)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace(";", f"{place};", 1)) from None
     replaced = tuple(f"{key}." for key in origins)
     kept = {new: name for new, name in (old_keys or {}).items() if not f"{new}.".startswith(replaced)}
-    try:
-        # A section whose keys are all commented out reads as null.
-        config = Config.model_validate({k: {} if v is None and k in _SECTIONS else v for k, v in data.items()})
-    except ValidationError as error:
-        known = [key for key, _ in leaves(Config().to_mapping(), sections=True)]
-        raise ConfigError(explain(error, source, origins=origins, known=known, old_keys=kept)) from None
+    config = _checked(data, source, origins, kept)
+    if choices:
+        _check_choices(config, choices, place)
+        for values in combinations(choices):
+            _checked(with_values(data, values), source, origins, kept)
     config._source = source
     config._old_keys = kept
-    place = f" ({source})" if source else ""
+    config._choices = choices
     lines = [*unused_keys(config.flat(), Config().flat()), *_steep_rate(config.evaluation)]
     lines += unweighed(config.objectives, config.colony.kind)
     config._warnings = tuple(in_old_words(line.replace(";", f"{place};", 1), kept) for line in lines)
     return config
+
+
+def _checked(
+    data: Mapping[str, Any],
+    source: str,
+    origins: Mapping[str, str] | None = None,
+    old_keys: Mapping[str, str] | None = None,
+) -> Config:
+    """The configuration of plain data, what is wrong with them said in a line."""
+    try:
+        # A section whose keys are all commented out reads as null.
+        return Config.model_validate({k: {} if v is None and k in _SECTIONS else v for k, v in data.items()})
+    except ValidationError as error:
+        known = [key for key, _ in leaves(Config().to_mapping(), sections=True)]
+        raise ConfigError(explain(error, source, origins or {}, known=known, old_keys=old_keys or {})) from None
+
+
+def _check_choices(config: Config, choices: Mapping[str, Varied], place: str) -> None:
+    """Refuses settings that vary where nothing trains candidates with them, or not for as long as it seems."""
+    key, varied = next(iter(choices.items()))
+    if config.objective not in ("nas", "custom"):
+        raise ConfigError(
+            f"{key} must be one value for objective={config.objective}, which trains nothing, got {varied}{place}; "
+            "give one"
+        )
+    if config.evaluation.inherit:
+        raise ConfigError(
+            f"evaluation.inherit must be false where settings vary, got true with {key}: {varied}{place}; leave it "
+            "out, as most of an heir's training was its food source's, with other settings, or give one value"
+        )
+
+
+def _leave_own_rate(data: Mapping[str, Any], evaluation: EvaluationConfig) -> None:
+    """Leaves out of dumped data the optimizer's `learning_rate` where it was not given."""
+    if "learning_rate" not in evaluation.optimizer.model_fields_set:
+        data.get("evaluation", {}).get("optimizer", {}).pop("learning_rate", None)
 
 
 def _steep_rate(evaluation: EvaluationConfig) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from hivenas.config.choices import Choice, Log
 from hivenas.errors import ConfigError
 
 MAX_CHARACTERS = 1_000_000
@@ -25,10 +26,11 @@ PASSWORD = r"^([^:]*(?:://[^:@]*)?):(?!//)(.*)@"
 _CORE = "tag:yaml.org,2002:"
 _TAGS = {f"{_CORE}{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null", "python/tuple")}
 _NUMBERS = {f"{_CORE}int", f"{_CORE}float"}
+_OWN_TAGS = ("!Operation", "!Choice", "!Log")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with `!Operation` mappings and tuples, without anything that could build an object or exhaust the machine.
+    """Plain YAML with `!Operation`, `!Choice`, `!Log` and tuples; nothing that could exhaust the machine.
 
     Every node is measured as soon as it is composed, aliases counted as what they stand for, so that a text is
     refused before anything of it is constructed.
@@ -79,9 +81,9 @@ def _check_node(loader: yaml.SafeLoader, node: yaml.Node) -> None:
     """Refuses tags that are not plain data, and scalars that are not what their tag says or too long to work with."""
     if node.tag == f"{_CORE}merge":
         raise _refusal("merge keys (<<) are not allowed; write the keys out", node.start_mark)
-    if node.tag not in _TAGS and node.tag != "!Operation":
+    if node.tag not in _TAGS and node.tag not in _OWN_TAGS:
         tag = node.tag.replace(_CORE, "!!")
-        problem = f"the tag {tag} is not allowed; only !Operation and !!python/tuple are"
+        problem = f"the tag {tag} is not allowed; only {', '.join(_OWN_TAGS)} and !!python/tuple are"
         raise _refusal("\\n".join(problem.splitlines()), node.start_mark)
     if not isinstance(node, yaml.ScalarNode):
         return
@@ -116,6 +118,19 @@ def _construct_tuple(loader: yaml.SafeLoader, node: yaml.Node) -> tuple[Any, ...
     return tuple(loader.construct_sequence(node, deep=True))
 
 
+def _construct_varied(loader: yaml.SafeLoader, node: yaml.Node) -> Choice | Log:
+    is_log = node.tag == "!Log"
+    if not isinstance(node, yaml.SequenceNode) or (is_log and len(node.value) != 3):
+        rule = "three numbers; write !Log [low, high, n], such as !Log [0.001, 0.01, 5]"
+        rule = rule if is_log else "values; write !Choice [32, 64]"
+        raise _refusal(f"{node.tag} stands before a list of {rule}", node.start_mark)
+    values = loader.construct_sequence(node, deep=True)
+    try:
+        return Log(*values) if is_log else Choice(values)
+    except ConfigError as error:
+        raise _refusal(str(error), node.start_mark) from None
+
+
 def _construct_number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int | float:
     construct = loader.construct_yaml_int if node.tag == f"{_CORE}int" else loader.construct_yaml_float
     try:
@@ -140,16 +155,27 @@ _Loader.yaml_implicit_resolvers = {
 }
 _Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 _Loader.add_constructor("!Operation", _construct_mapping)
+for _tag in ("!Choice", "!Log"):
+    _Loader.add_constructor(_tag, _construct_varied)
 for _tag in _NUMBERS:
     _Loader.add_constructor(_tag, _construct_number)
 _Loader.add_constructor("tag:yaml.org,2002:python/tuple", _construct_tuple)
+
+
+def _represent_varied(dumper: yaml.SafeDumper, value: Choice | Log) -> yaml.Node:
+    entries = [value.low, value.high, value.n] if isinstance(value, Log) else list(value.values)
+    return dumper.represent_sequence(f"!{type(value).__name__}", entries, flow_style=True)
+
+
+_Dumper.add_representer(Choice, _represent_varied)
+_Dumper.add_representer(Log, _represent_varied)
 
 
 def parse_yaml(text: str, source: str) -> Any:
     """The data of a YAML text.
 
     Args:
-        text: YAML with plain data, `!Operation` mappings and `!!python/tuple` sequences.
+        text: YAML with plain data, `!Operation` mappings, `!Choice` and `!Log` lists, `!!python/tuple` sequences.
         source: the file to name in errors.
 
     Raises:
@@ -209,7 +235,7 @@ def _spaced(text: str) -> str:
 
 
 def dump_yaml(data: dict[str, Any]) -> str:
-    """Nested plain data as YAML, keys in their order; `parse_yaml` reads it back."""
+    """Nested plain data, and what is to be chosen from, as YAML, keys in their order; `parse_yaml` reads it back."""
     text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     return text
 

@@ -156,7 +156,8 @@ class ArchitectureObjective(ObjectiveInterface):
 
         Returns:
             The operations, "" where others have more of them; after them, where the space has skip connections, one
-            entry a layer: `sc_k` for the one that starts there, or "".
+            entry a layer: `sc_k` for the one that starts there, or ""; after these, where settings are searched,
+            `key=value` for each.
 
         Raises:
             ArchitectureError: not an architecture of the space.
@@ -165,6 +166,14 @@ class ArchitectureObjective(ObjectiveInterface):
     @abstractmethod
     def entries(self) -> tuple[tuple[str, ...], ...]:
         """The possible entries at every position of `components`, in a fixed order."""
+
+    def ranks(self) -> tuple[tuple[int, ...], ...]:
+        """The place in the order of each of the `entries` at a position of numbers.
+
+        Returns:
+            One tuple a position, empty where its entries have no order; nothing where none has, which is the default.
+        """
+        return ()
 
     @abstractmethod
     def compose(self, components: Sequence[str]) -> str | None:

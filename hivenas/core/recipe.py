@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import math
@@ -17,7 +18,7 @@ from hivenas.config import Config
 from hivenas.core.full_training import MEMBERS, REFIT_EPOCHS, SEED_NUMBER
 from hivenas.core.onednn import chosen_onednn
 from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal
-from hivenas.errors import MissingResultsError
+from hivenas.errors import ConfigError, MissingResultsError
 
 RECIPE_FILE = "recipe.json"
 _VERSION = 1
@@ -31,7 +32,7 @@ class Recipe:
     Args:
         candidate: the encoded architecture.
         phase: evaluate, momentum or full_train.
-        config: the resolved configuration, with the run's seed.
+        config: the resolved configuration, with the run's seed and the candidate's own settings.
         environment: what the figures' last bits may depend on beside that, see `environment`.
         history: figures of every epoch.
         starts_from: name of the h5 file that the training started from; empty from scratch.
@@ -55,6 +56,9 @@ class Recipe:
     @classmethod
     def of(cls, config: Config, evaluation: Evaluation, proposal: Proposal | None = None) -> Recipe:
         """The recipe of an evaluation in a search, or of a full training where there is no proposal."""
+        # Of very many settings not all combinations are tried before a search: one that cannot be has failed.
+        with contextlib.suppress(ConfigError):
+            config = config.of(str(evaluation.candidate))
         starts_from = (proposal.weights_filename if proposal.momentum_epochs else proposal.inherits) if proposal else ""
         return cls(
             str(evaluation.candidate),

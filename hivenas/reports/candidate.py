@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from hivenas.config import SpaceConfig
+from hivenas.config.settings import split_candidate
 from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.core.nas.space.frame import Frame
 from hivenas.core.nas.space.operations import reference_space
@@ -91,6 +92,8 @@ def _note(
 ) -> str:
     whence = _whence(proposal, evaluation, origin)
     whence += " Changed: " + "; ".join(_code_around_names(line) for line in changed) + "." if changed else ""
+    settings = [as_code(f"{key}={value}") for key, value in split_candidate(str(evaluation.candidate))[1]]
+    whence += f" Trained with {', '.join(settings)}." if settings else ""
     parts = [f"{_outcome(evaluation, figure)}  \n{whence}"]
     drawing = "\n".join(as_lines(outline))
     if len(drawing) <= _LONGEST_DRAWING:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from hivenas.config.settings import split_candidate
 from hivenas.core.history import ranking
 from hivenas.core.records import Direction, Trial
 from hivenas.core.unicode import shown_text
@@ -83,7 +84,9 @@ def short(candidate: str, width: int = 0) -> str:
     if candidate.startswith("["):
         point = ", ".join(f"{float(x):.4g}" for x in candidate.strip("[]").split(","))
         return f"({point})" if not width or len(point) + 2 <= width else f"({point}"[: width - 1] + "…"
-    text = candidate.removeprefix("input|").removesuffix("|output")
+    architecture, settings = split_candidate(candidate)
+    text = architecture.removeprefix("input|").removesuffix("|output")
+    text = " ".join([text, *(f"{key}={value}" for key, value in settings)])
     return text if not width or len(text) <= width else text[: width - 1] + "…"
 
 

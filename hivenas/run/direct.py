@@ -105,6 +105,7 @@ class DirectCalls:
     def fully_train(self, arch: str) -> Evaluation:
         """Fully trains a given architecture; see `NASInterface.train_custom_arch`."""
         decode(arch, self._interface.search_space.reference)
+        self._config.of(arch)  # refuses settings that cannot be
         return self._fully_train(lambda: self._interface.fully_train(arch, resume=False))
 
     def _fully_train(self, train: Callable[[], Evaluation]) -> Evaluation:

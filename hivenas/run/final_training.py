@@ -71,6 +71,7 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
         training: all else that is told.
     """
     chain = decode(str(evaluation.candidate), reference_space(config.space.reference))
+    config = config.of(str(evaluation.candidate))
     folder = ResultsFolder(config.results.dir, config.name)
     if never := evaluation.extra.get("never_named"):
         logger.warning(
@@ -83,7 +84,7 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
     context = RunContext(
         search=config.name,
         phase="full_train",
-        params=run_parameters(chain.operations, chain.skips, config.space.depth),
+        params=run_parameters(chain.operations, chain.skips, config.space.depth, chain.settings),
         weights=[folder.weights / evaluation.filename] if training.has_weights else [],
         pictures=_draw_predictions(evaluation, folder),
         key=training.key,

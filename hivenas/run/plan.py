@@ -119,7 +119,7 @@ def _tried(config: Config) -> Feasibility:
     """The share that builds, found in a worker: what the configuration defines is built there, which takes Keras."""
     space = NASInterface.from_config(config, tracker=NullTracker()).search_space
     if not any(own_operations(space)):
-        return Feasibility(size=space.size)
+        return Feasibility(size=space.architectures)
     kind = "serial" if config.execution.kind == "serial" else "process"
     here = config.execution.model_copy(update={"kind": kind, "workers": 1, "address": None, "gpus": None})
     with (

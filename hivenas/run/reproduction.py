@@ -56,7 +56,7 @@ def reproduce(run: TrackedRun) -> Reproduction:
             "runs of those, which its description names"
         )
     with tempfile.TemporaryDirectory(prefix="hivenas-") as folder:
-        config = from_record({**recipe.config, "results": {"dir": folder}})
+        config = from_record({**recipe.config, "results": {"dir": folder}}).settled_on(recipe.candidate)
         results = ResultsFolder(folder, config.name)
         if recipe.starts_from and not run.fetch_start(recipe.starts_from, recipe.phase, results.weights):
             raise MissingResultsError(

@@ -39,11 +39,16 @@ class Encoding:
     the unit matrix halved (two entries are alike where both position and name agree), a matrix that is 1 wherever the
     names agree, and in between one in which equal names count the less, the farther apart their positions are.
 
+    At a position of numbers two entries are the more alike, the fewer steps are between them: the lowest and the
+    highest are as unlike as two operations, and what is between them falls in equal steps.
+
     Args:
         entries: what may stand at every position.
+        ranks: the place in the order of each entry at a position of numbers, nothing at others; none where there are
+            no numbers.
     """
 
-    def __init__(self, entries: Sequence[Sequence[str]]) -> None:
+    def __init__(self, entries: Sequence[Sequence[str]], ranks: Sequence[Sequence[int]] = ()) -> None:
         self.positions = len(entries)
         self._codes = [{entry: code for code, entry in enumerate(each)} for each in entries]
         sizes = [len(each) for each in entries]
@@ -53,6 +58,12 @@ class Encoding:
         named = np.array([names.index(entry) for each in entries for entry in each])
         placed = np.repeat(np.arange(self.positions), sizes)
         alike = (named[:, None] == named[None, :]).astype(float)
+        same = np.eye(self._columns)
+        for position, each in enumerate(ranks):
+            if len(each) > 1:
+                place = slice(self._offsets[position], self._offsets[position] + sizes[position])
+                alike[place, place] = same[place, place] = _nearness(each)
+        self._same: Matrix | None = same if any(ranks) else None
         blur = _blur(self.positions)
         self._blurred: Matrix = alike * (blur @ blur.T)[placed[:, None], placed[None, :]]
         self._counts: Matrix = alike
@@ -65,7 +76,9 @@ class Encoding:
     def distances(self, first: Codes, second: Codes) -> Distances:
         """Every distance of each of the first from each of the second."""
         one, other = self._one_hot(first), self._one_hot(second)
-        hamming = 1.0 - one @ other.T / self.positions
+        hamming = 1.0 - (one if self._same is None else one @ self._same) @ other.T / self.positions
+        if self._same is not None:
+            hamming = np.maximum(hamming, 0.0)  # thirds are rounded
         blurred, counts = (_squared(one, other, metric) / self.positions for metric in (self._blurred, self._counts))
         return Distances(hamming, blurred, counts)
 
@@ -73,6 +86,13 @@ class Encoding:
         hot = np.zeros((len(codes), self._columns))
         hot[np.arange(len(codes))[:, None], self._offsets[None, :] + codes] = 1.0
         return hot
+
+
+def _nearness(ranks: Sequence[int]) -> Matrix:
+    """1 of an entry and itself, falling with the steps between two to 0 of the ends; positive semidefinite (Pólya)."""
+    places = np.asarray(ranks, dtype=np.float64)
+    nearness: Matrix = 1.0 - np.abs(places[:, None] - places[None, :]) / (len(places) - 1)
+    return nearness
 
 
 def _blur(positions: int) -> Matrix:

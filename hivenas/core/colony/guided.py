@@ -103,7 +103,7 @@ class GuidedBeeColony(BeeColony):
         super().__init__(objective, config, rng, momentum_epochs=momentum_epochs)
         self._space = objective
         self._without = without
-        self._encoding = Encoding(objective.entries())
+        self._encoding = Encoding(objective.entries(), objective.ranks())
         self._aim: Aim = BestFitness(self._direction)
         self._trials: dict[str, int] = {}
         self._scouting = 0  # employees whose sources were abandoned in the last iteration

@@ -102,6 +102,7 @@ class NASInterface(ArchitectureObjective):
             rng or np.random.default_rng(derive_seed(seed, "search")),
             image=_image(config, seed),
             measure=_measure,
+            choices=config.choices,
         )
 
     @functools.cached_property
@@ -145,7 +146,7 @@ class NASInterface(ArchitectureObjective):
             direction=Direction.MAXIMIZE,
             metric="validation accuracy",
             trains=True,
-            parameters=space_parameters(self._config.space),
+            parameters=space_parameters(self._config.space, self._config.choices),
             size=self.search_space.size,
             costs=tuple(COSTS) if _counts_sizes(self._config) else (),
         )
@@ -169,12 +170,16 @@ class NASInterface(ArchitectureObjective):
         return self.search_space.neighbors(arch)
 
     def components(self, arch: str) -> tuple[str, ...]:
-        """The architecture's operations, and where skip connections are on `sc_k` or "" a layer."""
+        """The candidate's operations, with skip connections `sc_k` or "" a layer, settings `key=value`."""
         return self.search_space.components(arch)
 
     def entries(self) -> tuple[tuple[str, ...], ...]:
         """The components that may stand at every position of `components`."""
         return self.search_space.entries()
+
+    def ranks(self) -> tuple[tuple[int, ...], ...]:
+        """The place in the order of each of the `entries` at a position of numbers; nothing at others."""
+        return self.search_space.ranks()
 
     def compose(self, components: Sequence[str]) -> str | None:
         """The architecture of these components; None for one beyond `space.max_params` or `max_macs`."""
@@ -285,7 +290,8 @@ class NASInterface(ArchitectureObjective):
         """
         space, config = self.search_space, self._config.evaluation
         chain = decode(arch, space.reference) if arch else None
-        feasible = Feasibility(size=1 if arch else space.size)
+        self._config.of(arch)  # refuses settings that cannot be
+        feasible = Feasibility(size=1 if arch else space.architectures)
         own = dict(own_operations(space, chain))  # without any all builds, and of the optimizer the values are checked
         if own or chain:
             shape, classes = image() if image else self._image()
@@ -345,7 +351,7 @@ class NASInterface(ArchitectureObjective):
     def run_params(self, candidate: Candidate) -> dict[str, str]:
         """The candidate's operations as run parameters."""
         chain = decode(str(candidate), self.search_space.reference)
-        return run_parameters(chain.operations, chain.skips, self.search_space.depth)
+        return run_parameters(chain.operations, chain.skips, self.search_space.depth, chain.settings)
 
     def _full_result(self, evaluation: Evaluation) -> dict[str, Any]:
         if evaluation.status == "failed":
@@ -356,7 +362,7 @@ class NASInterface(ArchitectureObjective):
 
 def interface_of(config: Config) -> NASInterface:
     """The interface of this process for a configuration; its data stay loaded between calls."""
-    return _interface(_Compared(config.model_dump_json(by_alias=True), config))
+    return _interface(_Compared(config.identity, config))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from hivenas.config.settings import split_candidate
 from hivenas.core.records import Trial, decode_candidate
 from hivenas.reports.charts import bee_class, symbol_of
 from hivenas.reports.findings import drawn, succeeded
@@ -65,9 +66,10 @@ def lines(data: ReportData) -> list[Line]:
 
 
 def components_of(candidate: str) -> tuple[str, ...]:
-    """The components of an architecture without its ends; the first coordinates of a point."""
+    """The components of an architecture without its ends, then its settings; the first coordinates of a point."""
     if not candidate.startswith("["):
-        return tuple(short(candidate).split("|"))
+        architecture, settings = split_candidate(candidate)
+        return (*short(architecture).split("|"), *(f"{key}={value}" for key, value in settings))
     point = decode_candidate(candidate)
     head = tuple(f"{float(x):.4g}" for x in point[:_MOST_COORDINATES])
     return (*head, f"… {len(point)} in all") if len(point) > _MOST_COORDINATES else head

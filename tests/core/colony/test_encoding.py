@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from hivenas.config import SpaceConfig
 from hivenas.core.colony.encoding import Codes, Encoding, Matrix
-from hivenas.core.colony.surrogate import KERNELS
+from hivenas.core.colony.surrogate import KERNELS, Kernel
 from hivenas.core.nas.space.search_space import NASSearchSpace
 
 Entries = tuple[tuple[str, ...], ...]
@@ -121,3 +122,40 @@ def test_codes_tell_architectures_apart_and_keep_their_order() -> None:
 def test_what_does_not_fit_the_entries_is_no_code(row: tuple[str, ...]) -> None:
     with pytest.raises((ValueError, KeyError)):
         Encoding(SPACES[1]).codes([row])
+
+
+# Two positions of names, one of five numbers that are listed in no order, one of two and one of a single number.
+NUMBERS: Entries = (("a", "b"), ("b", "a"), ("k=1", "k=3", "k=2", "k=5", "k=4"), ("n=1", "n=2"), ("m=1",))
+RANKS = ((), (), (0, 2, 1, 4, 3), (0, 1), (0,))
+
+
+def test_numbers_are_the_farther_apart_the_more_steps_are_between_them() -> None:
+    encoding = Encoding(NUMBERS, RANKS)
+    rows = [("a", "b", f"k={number}", "n=1", "m=1") for number in range(1, 6)]
+    distances = encoding.distances(encoding.codes(rows[:1]), encoding.codes(rows))
+    steps = np.arange(5) / 4
+    np.testing.assert_allclose(distances.hamming[0], steps / 5, atol=1e-12)
+    np.testing.assert_allclose(distances.counts[0], 2 * steps / 5, atol=1e-12)
+    assert np.all(np.diff(distances.blurred[0]) > 0)
+    # The ends are as far apart as two names, and so are the two numbers of a position that has no more.
+    other = encoding.distances(
+        encoding.codes(rows[:1]), encoding.codes([("b", *rows[0][1:]), (*rows[0][:3], "n=2", "m=1")])
+    )
+    np.testing.assert_allclose(other.hamming[0], [1 / 5, 1 / 5], atol=1e-12)
+
+
+def test_positions_without_order_are_told_apart_to_the_last_bit_as_without_any() -> None:
+    rows = [("a", "b", "k=1", "n=1", "m=1"), ("b", "b", "k=1", "n=1", "m=1"), ("a", "a", "k=1", "n=1", "m=1")]
+    plain, unordered = Encoding(NUMBERS), Encoding(NUMBERS, ((),) * 5)
+    for one, other in zip(_matrices(plain, plain.codes(rows)), _matrices(unordered, plain.codes(rows)), strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_kernels_of_numbers_are_positive_semidefinite(kernel: Kernel) -> None:
+    encoding = Encoding(NUMBERS, RANKS)
+    codes = encoding.codes(list(itertools.product(*NUMBERS)))
+    covariance = kernel(encoding.distances(codes, codes))
+    np.testing.assert_allclose(np.diag(covariance), 1.0, atol=1e-9)
+    assert np.linalg.eigvalsh(covariance).min() > -1e-9
+    assert all(each.min() >= 0 for each in _matrices(encoding, codes))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hivenas.config.settings import joined, split_candidate
 from hivenas.config.text import nearest
 from hivenas.core.nas.space.operations import OpSpec
 from hivenas.errors import ArchitectureError
@@ -18,22 +19,24 @@ class Chain:
     Args:
         operations: one operation key a layer.
         skips: for every layer the number of operations that the skip connection starting there spans; 0 for none.
+        settings: what it is trained with where that is searched too, keys without `evaluation.` and values as text.
     """
 
     operations: tuple[str, ...]
     skips: tuple[int, ...]
+    settings: tuple[tuple[str, str], ...] = ()
 
     def encode(self) -> str:
-        """`input|…|output`, a skip connection standing before the operation where it starts."""
+        """`input|…|output`, a skip connection standing before the operation where it starts, settings at the end."""
         parts = ["input"]
         for operation, span in zip(self.operations, self.skips, strict=True):
             if span:
                 parts.append(f"sc_{span}")
             parts.append(operation)
-        return "|".join([*parts, "output"])
+        return joined("|".join([*parts, "output"]), self.settings)
 
     def components(self, *, with_skips: bool, depth: int = 0) -> tuple[str, ...]:
-        """List the components, position by position: the operations, then with skip connections `sc_k` or "" a layer.
+        """List the components by position: operations, with skip connections `sc_k` or "" a layer, then settings.
 
         Args:
             with_skips: true where the space has skip connections.
@@ -41,20 +44,22 @@ class Chain:
         """
         missing = ("",) * (depth - len(self.operations))
         spans = tuple(f"sc_{span}" if span else "" for span in self.skips)
-        return self.operations + missing + (spans + missing if with_skips else ())
+        settings = tuple(f"{key}={value}" for key, value in self.settings)
+        return self.operations + missing + (spans + missing if with_skips else ()) + settings
 
 
 def decode(arch: str, known: Sequence[str] | Mapping[str, OpSpec]) -> Chain:
     """Decodes an architecture of any depth.
 
     Args:
-        arch: `input|c1|c2|…|output`.
+        arch: `input|c1|c2|…|output`, with or without `;key=value;…`, whose values are not looked at.
         known: the operation keys that may occur.
 
     Raises:
         ArchitectureError: names the component, its position (from 1, after `input`) and the legal choices.
     """
-    parts = str(arch).split("|")
+    bare, settings = split_candidate(str(arch))
+    parts = bare.split("|")
     if len(parts) < 3 or parts[0] != "input" or parts[-1] != "output":
         raise ArchitectureError(
             f"an architecture must read input|operation|…|output with at least one operation, got {arch!r}"
@@ -91,4 +96,4 @@ def decode(arch: str, known: Sequence[str] | Mapping[str, OpSpec]) -> Chain:
                 f"component {position} ({part!r}) of {arch!r} spans {part[3:]} operations but {longest} follow; "
                 f"legal here: {choices}"
             )
-    return Chain(tuple(operations), tuple(skips))
+    return Chain(tuple(operations), tuple(skips), settings)

@@ -82,7 +82,7 @@ class Feasibility:
         share = shares.pop("")
         failed = {key: shape for key, shape, _ in sizes.never_built()[::-1]}
         return cls(
-            size=1 if arch else space.size,
+            size=1 if arch else space.architectures,
             share=share,
             counted=counted,
             rarest="" if share == 1 else min(shares, key=lambda key: shares[key]),

@@ -160,7 +160,9 @@ def changes(before: Chain, after: Chain) -> list[str]:
         span, now = (_at(chain.skips, place, 0) for chain in (before, after))
         if span != now:
             found.append(f"skip connection from layer {place + 1}: {_skip_name(span)} → {_skip_name(now)}")
-    return found
+    old, new = dict(before.settings), dict(after.settings)
+    pairs = [(key, old.get(key, "none"), new.get(key, "none")) for key in old | new]
+    return found + [f"{key}: {was} → {is_now}" for key, was, is_now in pairs if was != is_now]
 
 
 def _at(values: Sequence[T], place: int, default: T) -> T:

@@ -1,25 +1,29 @@
-"""Architectures as named parameters: an operation a layer, and the skip connections that start there."""
+"""Candidates as named parameters: an operation a layer, the skip connections that start there, and settings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hivenas.config import SpaceConfig
+from hivenas.config.choices import Varied
+from hivenas.config.settings import SECTION
 from hivenas.core.nas.space.architecture import decode
+from hivenas.core.nas.space.settings import SettingChoices
 from hivenas.core.parameters import Parameters
 
 
-def space_parameters(space: SpaceConfig) -> Parameters:
-    """An operation a layer, `op_00`, …, and where skip connections are on the one that starts there, `skip_00`, ….
+def space_parameters(space: SpaceConfig, settings: Mapping[str, Varied] | None = None) -> Parameters:
+    """An operation a layer, `op_00`, …, with skip connections the one that starts there, `skip_00`, …, and settings.
 
     Args:
         space: the `space` section of a configuration; limits to the size of networks change no choice.
+        settings: that are searched with the architectures, as `Config.choices` has them; each has its dotted key.
     """
     choices = {f"op_{layer:02d}": space.choices for layer in range(space.depth)}
     for layer in range(space.depth) if space.skip_rate else ():
         spans = range(1, space.depth - layer + 1)
         choices[f"skip_{layer:02d}"] = ("none", *(f"sc_{span}" for span in spans))
-    return _parameters(choices)
+    return _parameters(choices | SettingChoices.of(settings or {}).parameters())
 
 
 def position_parameters(operations: Sequence[Sequence[str]], skips: Sequence[Sequence[str]] = ()) -> Parameters:
@@ -34,15 +38,19 @@ def position_parameters(operations: Sequence[Sequence[str]], skips: Sequence[Seq
     return _parameters(choices)
 
 
-def run_parameters(operations: Sequence[str], skips: Sequence[int], depth: int) -> dict[str, str]:
-    """An architecture as parameters `op_00`, … that every run of a search has, so that runs can be compared.
+def run_parameters(
+    operations: Sequence[str], skips: Sequence[int], depth: int, settings: Iterable[tuple[str, str]] = ()
+) -> dict[str, str]:
+    """A candidate as parameters `op_00`, … that every run of a search has, so that runs can be compared.
 
-    Layers beyond the architecture read `none`; `skip_00`, … are there where it has a skip connection.
+    Layers beyond the architecture read `none`; `skip_00`, … are there where it has a skip connection, and dotted keys
+    such as `evaluation.initial_lr` where settings are searched.
     """
     layers = max(depth, len(operations))
     padded = [*operations, *["none"] * (layers - len(operations))]
     params = {"depth": str(len(operations))} | {f"op_{i:02d}": operation for i, operation in enumerate(padded)}
-    return params | {f"skip_{i:02d}": f"sc_{span}" for i, span in enumerate(skips) if span}
+    params |= {f"skip_{i:02d}": f"sc_{span}" for i, span in enumerate(skips) if span}
+    return params | {f"{SECTION}{key}": value for key, value in settings}
 
 
 def _parameters(choices: Mapping[str, tuple[str, ...]]) -> Parameters:
@@ -51,6 +59,7 @@ def _parameters(choices: Mapping[str, tuple[str, ...]]) -> Parameters:
     def read(candidate: str) -> dict[str, str | float]:
         chain = decode(candidate, known)
         values: dict[str, str | float] = {f"op_{i:02d}": operation for i, operation in enumerate(chain.operations)}
-        return values | {f"skip_{i:02d}": f"sc_{span}" if span else "none" for i, span in enumerate(chain.skips)}
+        values |= {f"skip_{i:02d}": f"sc_{span}" if span else "none" for i, span in enumerate(chain.skips)}
+        return values | {f"{SECTION}{key}": value for key, value in chain.settings}
 
     return Parameters(read, choices)

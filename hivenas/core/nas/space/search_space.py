@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from hivenas.config import SpaceConfig
+from hivenas.config.choices import Varied
 from hivenas.config.text import cut
 from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.core.nas.space.frame import Frame
 from hivenas.core.nas.space.operations import built_in_space, check_keys, own_space
+from hivenas.core.nas.space.settings import SettingChoices
 from hivenas.core.nas.space.sizes import Measure, NetworkSizes, SizeGuards
 from hivenas.errors import ArchitectureError, ConfigError
 
@@ -28,6 +31,8 @@ _BUILDING_DRAWS = 1_000
 class NASSearchSpace:
     """All architectures of a fixed depth over a set of operations, with or without skip connections.
 
+    Where settings are searched too, a candidate is an architecture with a value of each.
+
     With `space.max_params` or `space.max_macs` only architectures that build on the images and are not larger belong
     to the space. Those of them without a neighbour among them are never sampled, so that a search never comes to one.
 
@@ -36,6 +41,7 @@ class NASSearchSpace:
         rng: generator that `sample` and `get_neighbor` draw from.
         image: height, width and channels of an image, and the number of classes; needed for limits and `costs` only.
         measure: measures operations that `sizes` does not know, see `network.measure_operation`; likewise.
+        choices: the settings that are searched with the architectures, as `Config.choices` has them.
 
     Raises:
         ConfigError: an operation that does not exist, a space in which no architecture has a neighbour, or limits
@@ -56,7 +62,9 @@ class NASSearchSpace:
         *,
         image: Image | None = None,
         measure: Measure | None = None,
+        choices: Mapping[str, Varied] | None = None,
     ) -> None:
+        self.settings = SettingChoices.of(choices or {})
         self.depth = config.depth
         self.skip_rate = config.skip_rate
         self.built_in = built_in_space(config.width, config.l2)
@@ -67,7 +75,7 @@ class NASSearchSpace:
         check_keys("space.operations", self.operations, self.reference)
         for key in ("input_stem", "output_stem", "stage_stem"):
             check_keys(f"space.{key}", getattr(self.frame, key), self.reference)
-        if len(self.operations) == 1 and not self.skip_rate:
+        if len(self.operations) == 1 and not self.skip_rate and self.settings.size == 1:
             raise ConfigError(
                 f"a space of one operation needs skip connections to have neighbours, got "
                 f"space.operations={list(self.operations)} with skip_rate=0; add an operation or set space.skip_rate"
@@ -116,16 +124,21 @@ class NASSearchSpace:
 
     @property
     def size(self) -> int:
-        """The number of architectures: nᵈ, times (d+1)! where skip connections are on.
+        """The number of candidates: `architectures`, times the combinations of settings where these are searched.
 
         It is exact without limits to parameters and multiply-adds; with them (`bounded`) it is what they choose from.
         """
+        return self.architectures * self.settings.size
+
+    @property
+    def architectures(self) -> int:
+        """The number of architectures, whatever their settings: nᵈ, times (d+1)! where skip connections are on."""
         skips = math.factorial(self.depth + 1) if self.skip_rate else 1
         chains: int = len(self.operations) ** self.depth
         return chains * skips
 
     def share_within(self, draws: int, rng: np.random.Generator) -> float:
-        """Share of the `size` architectures that the limits admit, estimated from uniform draws; 1 without limits."""
+        """Share of the `architectures` that the limits admit, estimated from uniform draws; 1 without limits."""
         return sum(self._admits(self._draw_uniformly(rng)) for _ in range(draws)) / draws
 
     def spread(self, most: int, draws: int) -> tuple[Iterator[Chain], bool]:
@@ -138,7 +151,7 @@ class NASSearchSpace:
         Returns:
             The architectures, and whether these are all.
         """
-        if self.size <= most:
+        if self.architectures <= most:
             return self._all(), True
         rng = np.random.default_rng(0)
         return (self._draw_uniformly(rng) for _ in range(draws)), False
@@ -158,7 +171,7 @@ class NASSearchSpace:
             starts = self.skip_rate > 0 and rng.random() < self.skip_rate
             skips.append(int(rng.integers(1, self.depth - layer + 1)) if starts else 0)
             operations.append(self.operations[int(rng.integers(len(self.operations)))])
-        return Chain(tuple(operations), tuple(skips))
+        return Chain(tuple(operations), tuple(skips), self.settings.draw(rng))
 
     def _draw_uniformly(self, rng: np.random.Generator) -> Chain:
         operations = rng.integers(len(self.operations), size=self.depth)
@@ -196,19 +209,25 @@ class NASSearchSpace:
     def neighbors(self, arch: str) -> list[str]:
         """Every architecture of the space exactly one component away, in a fixed order.
 
-        One operation is replaced by another, or one skip connection is removed, added or given another legal span.
+        One operation is replaced by another, one skip connection is removed, added or given another legal span, or one
+        setting is another one: of numbers the next lower or the next higher.
         """
         return [chain.encode() for chain in self._changed(self.parse(arch)) if self._admits(chain)]
 
     def components(self, arch: str) -> tuple[str, ...]:
-        """List the components by position: the operations, and where skip connections are on `sc_k` or "" a layer."""
+        """List the components by position: operations, with skip connections `sc_k` or "" a layer, then `key=value`."""
         return self.parse(arch).components(with_skips=self.skip_rate > 0)
 
     def entries(self) -> tuple[tuple[str, ...], ...]:
-        """The choices at every position of `components`: the operations, then the legal spans of a layer."""
+        """The choices at every position of `components`: the operations, the legal spans of a layer, the settings."""
         layers = range(self.depth) if self.skip_rate else ()
         spans = tuple(("", *(f"sc_{span}" for span in range(1, self.depth - layer + 1))) for layer in layers)
-        return (tuple(self.operations),) * self.depth + spans
+        return (tuple(self.operations),) * self.depth + spans + self.settings.entries()
+
+    def ranks(self) -> tuple[tuple[int, ...], ...]:
+        """The place in the order of each of the `entries` at a position of numbers; nothing at others."""
+        others = self.depth * (2 if self.skip_rate else 1)
+        return ((),) * others + self.settings.ranks()
 
     def compose(self, components: Sequence[str]) -> str | None:
         """The architecture of these components; None for one beyond the limits.
@@ -216,8 +235,10 @@ class NASSearchSpace:
         Args:
             components: one of the entries at every position.
         """
-        skips = tuple(int(span[3:]) if span else 0 for span in components[self.depth :]) or (0,) * self.depth
-        chain = Chain(tuple(components[: self.depth]), skips)
+        end = len(components) - len(self.settings.choices)
+        skips = tuple(int(span[3:]) if span else 0 for span in components[self.depth : end]) or (0,) * self.depth
+        settings = ((key, value) for key, _, value in (each.partition("=") for each in components[end:]))
+        chain = Chain(tuple(components[: self.depth]), skips, tuple(settings))
         return chain.encode() if self._admits(chain) else None
 
     def costs(self, arch: str) -> dict[str, float]:
@@ -248,10 +269,12 @@ class NASSearchSpace:
         for layer, current in enumerate(chain.operations):
             for operation in self.operations:
                 if operation != current:
-                    yield Chain((*chain.operations[:layer], operation, *chain.operations[layer + 1 :]), chain.skips)
+                    operations = (*chain.operations[:layer], operation, *chain.operations[layer + 1 :])
+                    yield replace(chain, operations=operations)
             for span in range(self.depth - layer + 1) if self.skip_rate else ():
                 if span != chain.skips[layer]:
-                    yield Chain(chain.operations, (*chain.skips[:layer], span, *chain.skips[layer + 1 :]))
+                    yield replace(chain, skips=(*chain.skips[:layer], span, *chain.skips[layer + 1 :]))
+        yield from (replace(chain, settings=settings) for settings in self.settings.steps(chain.settings))
 
     def parse(self, arch: str) -> Chain:
         """Decodes an architecture of this space.
@@ -270,18 +293,21 @@ class NASSearchSpace:
                 f"skip connections are off in this space (space.skip_rate: 0), got {arch!r}; "
                 "remove its sc_k or set a rate"
             )
+        self.settings.check(chain.settings, arch)
         if self._guards:
             self._guards.check(chain)
         return chain
 
     def eval_format(self, arch: str) -> list[str]:
-        """The components of an architecture, without `input` and `output`."""
+        """The components of an architecture, without `input`, `output` and settings."""
         self.parse(arch)
         return arch.split("|")[1:-1]
 
     def enumerate(self) -> Iterator[str]:
-        """Every architecture once; meant for small spaces."""
-        return (chain.encode() for chain in self._all() if self._admits(chain))
+        """Every candidate once; meant for small spaces."""
+        for chain in self._all():
+            if self._admits(chain):
+                yield from (replace(chain, settings=settings).encode() for settings in self.settings.all())
 
     def _all(self) -> Iterator[Chain]:
         spans = [range(self.depth - layer + 1) if self.skip_rate else (0,) for layer in range(self.depth)]

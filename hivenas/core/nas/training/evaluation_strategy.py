@@ -218,7 +218,7 @@ class NASEval:
 
         def make(candidate: str) -> Evaluation:
             made = [(self.instantiate_network(str(m.candidate)), self.weights_path(m.filename)) for m in members]
-            networks = loaded(made, members, self._config.evaluation)
+            networks = loaded(made, members, self._config)
             return final_model(networks, members, self.data, self.results.weights / f"{MODEL_STEM}.keras")
 
         return self._guarded(str(members[0].candidate), make)
@@ -247,7 +247,8 @@ class NASEval:
         self, network: keras.Model, candidate: str, purpose: str, planned_epochs: int, arrays: Arrays | None = None
     ) -> TrainingLoop:
         seed, given = derive_seed(self._seed, candidate, purpose), arrays or self._arrays
-        return TrainingLoop(network, given, self._config.evaluation, planned_epochs=planned_epochs, seed=seed)
+        own = self._config.of(candidate).evaluation
+        return TrainingLoop(network, given, own, planned_epochs=planned_epochs, seed=seed)
 
     def _guarded(self, candidate: str, train: Callable[[str], Evaluation]) -> Evaluation:
         """Runs a training and turns whatever goes wrong with the candidate into a failed evaluation."""
@@ -271,7 +272,7 @@ class NASEval:
 
         def mark() -> str:
             own = {"seed": self._seed, "candidate": candidate, "purpose": purpose, "start": start}
-            return fingerprint({**deciding(self._config), **own, "data": self.data.digest()})
+            return fingerprint({**deciding(self._config.of(candidate)), **own, "data": self.data.digest()})
 
         return Checkpoint(self.results.checkpoint(candidate, purpose), mark, self._config.execution.checkpoint_s)
 

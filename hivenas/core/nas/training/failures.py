@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from hivenas.config import Config
 from hivenas.config.optimizers import OPTIMIZERS
+from hivenas.config.settings import settings_of
 from hivenas.core.records import Evaluation
 from hivenas.errors import RepeatableTrainingError, TrainingError
 
@@ -27,13 +28,17 @@ def failed_training(config: Config, evaluation: Evaluation) -> TrainingError:
         config: that it was trained with.
         evaluation: the failed one.
     """
-    said = f"the full training of {evaluation.candidate} failed: {evaluation.reason}"
+    candidate = str(evaluation.candidate)
+    said = f"the full training of {candidate} failed: {evaluation.reason}"
     cause = evaluation.extra.get(CAUSE)
     if cause == DIVERGED:
-        changes = gentler(config)
+        changes = gentler(config.of(candidate))
+        if settings_of(candidate):  # its own rates: no key of the configuration changes those, nor what follows them
+            changes = {key: each for key, each in changes.items() if key == "evaluation.precision"}
         ways = " and ".join(f"{key} from {before} to {after}" for key, (before, after) in changes.items())
         return RepeatableTrainingError(
-            f"{said}; the same training would fail again, so change {ways}, say, or train another candidate",
+            f"{said}; the same training would fail again, so {f'change {ways}, say, or ' if ways else ''}train another "
+            "candidate",
             changes=tuple(f"{key}={after}" for key, (_, after) in changes.items()),
         )
     if cause == PROGRAM:

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from hivenas.config import EvaluationConfig
+from hivenas.config import Config
 from hivenas.core.full_training import MEMBERS, REFIT_EPOCHS, TrainingSpec, kept_epoch
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.training.checkpoints import read_saved
@@ -35,9 +35,14 @@ def averaged(networks: Sequence[keras.Model]) -> keras.Model:
 
 
 def loaded(
-    made: Sequence[tuple[keras.Model, Path]], members: Sequence[Evaluation], config: EvaluationConfig
+    made: Sequence[tuple[keras.Model, Path]], members: Sequence[Evaluation], config: Config
 ) -> Sequence[keras.Model]:
     """The networks of trainings, with the weights that these have kept in h5 files, as they were validated.
+
+    Args:
+        made: networks and h5 files.
+        members: their trainings.
+        config: says with which settings each was trained.
 
     Raises:
         MissingResultsError: a file is another training's, which was made in the same folder since.
@@ -49,7 +54,7 @@ def loaded(
                 f"{file} must hold the weights of the training that was recorded, got another one's; delete it, and go "
                 "on (--resume)"
             )
-        load_validated(network, config, file)
+        load_validated(network, config.of(str(member.candidate)).evaluation, file)
     return [network for network, _ in made]
 
 

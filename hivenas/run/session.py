@@ -99,6 +99,7 @@ class Session:
         self.clock = options.clock
         self.is_open = False
         about: dict[str, Any] = {"direction": self.info.direction, "metric": self.info.metric}
+        about["cost"] = config.objectives.cost.key if config.objectives.cost else ""
         ledger.state = replace(ledger.state, planned=config.evaluations, limits=config.limits, **about)
 
     def finish(self) -> SearchResult:
@@ -369,7 +370,7 @@ class Session:
     def _closing_files(self, result: SearchResult, status: str) -> tuple[tuple[Path, str], ...]:
         """The table, the report and the plots, written for the closing."""
         self.ledger.export_table(force=True)
-        plots = draw_plots(result.trials, self.ledger.folder.plots, result.direction)
+        plots = draw_plots(result.trials, self.ledger.folder.plots, result.direction, result.cost)
         make = functools.partial(write_report_of, self.config, result, CONDITIONS[status], self.ledger.state.data)
         page = attempted(str(self.ledger.folder.report), make, None)
         files = [self.ledger.folder.csv, page] if page else [self.ledger.folder.csv]

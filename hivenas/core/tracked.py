@@ -117,6 +117,7 @@ class Closing:
         trained: key of the full training whose model the note names by `MODEL_URI` and `MODEL_VERDICT`, which are
             known only when it has been published; empty without one.
         delete_weights: keys of children whose weights are not to be kept any longer.
+        front: keys of the children that are on the front of fitness and cost, and get a tag that says so.
     """
 
     run_id: str
@@ -130,6 +131,7 @@ class Closing:
     step: int = 0
     trained: str = ""
     delete_weights: tuple[str, ...] = ()
+    front: tuple[str, ...] = ()
 
     def named(self, published: Published) -> str:
         """The note with what a model's publication came to; lines that would name nothing are left out."""

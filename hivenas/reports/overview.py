@@ -107,7 +107,9 @@ def _front(data: ReportData, name_of: Callable[[Trial], str]) -> str:
     heading = f"## The front: fitness against {data.cost.label}"
     count = f"{len(told)} of its {len(members)} members" if len(told) < len(members) else "Its members"
     more = f"{count}; no candidate is better in both. `plots/front.svg` among the artifacts shows all candidates."
-    return f"{heading}\n\n{as_markdown(_roomy(front_table(told, data.cost, name_of=name_of)))}\n\n{more}"
+    head, *lines = front_table(told, data.cost, name_of=name_of)
+    table = [head, *([fitness, cost, as_code(option), *rest] for fitness, cost, option, *rest in lines)]
+    return f"{heading}\n\n{as_markdown(_roomy(table))}\n\n{more}"
 
 
 def _trainings(data: ReportData) -> str:

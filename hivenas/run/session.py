@@ -365,6 +365,7 @@ class Session:
             step=len(result.trials),
             trained=message.child.key if message and message.child and is_trained else "",
             delete_weights=tuple(self.ledger.key(trial.index) for trial in weights.left()) if weights else (),
+            front=tuple(self.ledger.key(trial.index) for trial in result.front) if status == "FINISHED" else (),
         )
 
     def _closing_files(self, result: SearchResult, status: str) -> tuple[tuple[Path, str], ...]:

@@ -196,7 +196,7 @@ def print_search(given: Invocation, result: SearchResult) -> None:
 def print_front(given: Invocation, result: SearchResult) -> None:
     """Prints the front of a search, with what trains each of its members; nothing where the fitness alone counts."""
     from hivenas.reports import as_text, front_table
-    from hivenas.reports.front import option, spread
+    from hivenas.reports.front import an_example, option, spread
 
     cost, members = result.cost, result.front
     if not cost or not members:
@@ -205,7 +205,7 @@ def print_front(given: Invocation, result: SearchResult) -> None:
     count = f"{len(told)} of the {len(members)} on the front" if len(told) < len(members) else "the front"
     click.echo(f"\n{count}, no candidate is better in both fitness and {cost.label}:\n")
     click.echo(as_text(_shown(front_table(told, cost))))
-    click.echo(f"\n  train one of them  {given.command('train', option(told[0], cost))}")
+    click.echo(f"\n  train one of them  {given.command('train', option(an_example(members), cost))}")
 
 
 def _shown(table: list[list[str]]) -> list[list[str]]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from hivenas.config.costs import Cost
 from hivenas.core.bounds import at_most
 from hivenas.core.front import cost_of
 from hivenas.core.records import Trial
 from hivenas.reports.text import figure, short
+
+T = TypeVar("T")
 
 MOST_TOLD = 12  # members in a terminal or a description
 
@@ -38,6 +41,11 @@ def cost_figure(row: Trial, cost: Cost) -> str:
 def option(row: Trial, cost: Cost) -> str:
     """The option with which `hivenas train` trains a member of the front."""
     return f"--at '{at_most(row, cost)}'"
+
+
+def an_example(front: Sequence[T]) -> T:
+    """The member to name where one is: the best of those that are smaller than the best, which is trained anyway."""
+    return front[-2] if len(front) > 1 else front[-1]
 
 
 def spread(front: Sequence[Trial], most: int = MOST_TOLD) -> list[Trial]:

@@ -105,15 +105,15 @@ def _front(data: ReportData, name_of: Callable[[Trial], str]) -> str:
         return ""
     told = spread(members)
     heading = f"## The front: fitness against {data.cost.label}"
-    count = f"{len(told)} of its {len(members)} members" if len(told) < len(members) else "Its members"
-    more = f"{count}; no candidate is better in both. `plots/front.svg` among the artifacts shows all candidates."
+    count = f" ({len(told)} of these {len(members)} are listed)" if len(told) < len(members) else ""
+    more = f"No candidate is better in both{count}; `plots/front.svg` among the artifacts shows all candidates."
     head, *lines = front_table(told, data.cost, name_of=name_of)
     table = [head, *([fitness, cost, as_code(option), *rest] for fitness, cost, option, *rest in lines)]
     return f"{heading}\n\n{as_markdown(_roomy(table))}\n\n{more}"
 
 
 def _trainings(data: ReportData) -> str:
-    table = _roomy([[as_cell(cell) for cell in line] for line in data.trainings])
+    table = _roomy([[as_cell(cell.replace("|", " → ")) for cell in line] for line in data.trainings])
     return f"## The full trainings\n\n{as_markdown(table)}" if table else ""
 
 

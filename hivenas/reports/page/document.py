@@ -15,6 +15,7 @@ from hivenas.core.tracked import listed
 from hivenas.core.unicode import shown_text
 from hivenas.reports.charts import charts, role_names, style, symbols
 from hivenas.reports.findings import MOST_DRAWN
+from hivenas.reports.front import an_example
 from hivenas.reports.page.tables import chain_of, components_of, front_lines, lines
 from hivenas.reports.report_data import ReportData
 from hivenas.reports.text import duration, figure
@@ -52,6 +53,7 @@ def report_page(data: ReportData) -> str:
     """The report of a search as HTML."""
     ranked = data.ranked
     table = lines(data)
+    front = front_lines(data)
     pictures = charts(data.rows, data.direction, data.cost)
     return render(
         "report.html",
@@ -62,7 +64,8 @@ def report_page(data: ReportData) -> str:
         summary=data.summary,
         stopped=sum(row.status == "stopped" for row in data.rows),
         continued=sum(row.phase == "momentum" for row in data.rows),
-        front=front_lines(data),
+        front=front,
+        front_example=an_example(front) if front else None,
         front_chart=next((chart for chart in pictures if chart.key == "front"), None),
         charts=[chart for chart in pictures if chart.key != "front"],
         lines=table,

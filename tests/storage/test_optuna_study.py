@@ -156,7 +156,7 @@ class BooksContract(ABC):
         with opened(weighed) as mirror:
             with pytest.raises(ResultsExistError) as caught:
                 mirror.begin("u1", overwrite=False)
-            with pytest.raises(ConfigError, match=r"objectives\.params=None, got objectives\.params=min"):
+            with pytest.raises(ConfigError, match=r"objectives\.params=null, got objectives\.params=min"):
                 mirror.refuse_other()
             assert str(caught.value) == (
                 f"the study 'probe' in {storage} must have the directions of objectives (maximize, minimize), got "

@@ -84,8 +84,9 @@ def search(
     """
     from hivenas.core.folder import ResultsFolder
     from hivenas.objectives.factory import make_objective
+    from hivenas.run.options import SessionOptions
     from hivenas.run.progress import shown_progress
-    from hivenas.run.session import Session, SessionOptions
+    from hivenas.run.session import Session
     from hivenas.storage import open_search, read_state
 
     settings = _resolved(config, overrides, objective)
@@ -276,8 +277,8 @@ def _told(config: Config) -> tuple[int, int]:
 def _told_again(config: Config, objective: ObjectiveInterface | None) -> tuple[int, int]:
     """Sends what waits and what the store lacks."""
     from hivenas.objectives.factory import make_objective
+    from hivenas.run.options import SessionOptions
     from hivenas.run.rehoming import Rehoming
-    from hivenas.run.session import SessionOptions
     from hivenas.storage import open_folder, refuse_other_search
 
     with open_folder(config) as ledger:

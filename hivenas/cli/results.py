@@ -149,7 +149,7 @@ def candidate_fields(row: Trial) -> dict[str, Any]:
 
 
 def _cost_fields(row: Trial, cost: Cost | None) -> dict[str, Any]:
-    """What a candidate costs, as plain data."""
+    """The cost of a candidate, as plain data."""
     return {cost.key: getattr(row, cost.key)} if cost else {}
 
 

@@ -47,9 +47,12 @@ def promote(model: ServableModel, number: str) -> Published:
 def published(client: mlflow.MlflowClient, name: str, number: str) -> Published:
     """The outcome of a version's publication, as the registry has it."""
     version = client.get_model_version(name, number)
-    alias = next((alias for alias in sorted(version.aliases) if alias != PREVIOUS), "")
+    verdict = version.tags.get(_VERDICT, "registered")
+    borne = [alias for alias in sorted(version.aliases) if alias != PREVIOUS]
+    # Of two the one that was decided on: the other may be another version's tomorrow.
+    alias = next((each for each in borne if verdict.startswith(f"the {each}:")), next(iter(borne), ""))
     where = f"models:/{name}@{alias}" if alias else f"models:/{name}/{number}"
-    return Published(where, f"version {number} of {name} is {version.tags.get(_VERDICT, 'registered')}")
+    return Published(where, f"version {number} of {name} is {verdict}")
 
 
 def _keep(client: mlflow.MlflowClient, model: ServableModel, version: ModelVersion) -> bool:

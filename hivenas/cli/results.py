@@ -316,7 +316,7 @@ def _proposers(config: Config, plan: Plan) -> str:
 def _full_epochs(config: Config) -> str:
     """The epochs of full training that are planned."""
     plan = config.full_train
-    trainings = plan.finalists * plan.seeds + (config.registry.small is not None)
+    trainings = plan.finalists * plan.seeds + config.has_small_model
     return f"{plan.epochs} epochs" if trainings == 1 else f"{trainings} times at most {plan.epochs} epochs"
 
 

@@ -151,6 +151,11 @@ class Config(Section):
         return min(planned, self.budget.evaluations or planned)
 
     @property
+    def has_small_model(self) -> bool:
+        """True where a small model is registered beside the search's."""
+        return self.registry.small is not None and self.registry.register_model and self.tracking != "none"
+
+    @property
     def model_name(self) -> str:
         """Name of the registered model: `registry.model`, or the experiment's name."""
         return self.registry.model or self.name

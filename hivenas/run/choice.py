@@ -35,7 +35,7 @@ def recorded_within(folder: ResultsFolder, bounds: Sequence[Bound]) -> Trial:
     members = front(result.trials, result.direction, cost)
     asked = ",".join(map(str, bounds))
     raise MissingResultsError(
-        f"at must leave a complete candidate of {folder.path}, got {asked}, which none is within; "
+        f"no complete candidate of {folder.path} is within {asked}; "
         + (f"choose from its front: {_told(members, cost)}" if members else "search on until one is complete")
     )
 

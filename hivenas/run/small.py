@@ -32,12 +32,12 @@ def small_candidate(config: Config, trials: Sequence[Trial], direction: Directio
         trials: of the search.
         direction: where a better fitness lies.
     """
-    registry, cost = config.registry, config.objectives.cost
-    if registry.small is None or cost is None or not registry.register_model or config.tracking == "none":
+    cost = config.objectives.cost
+    if cost is None or not config.has_small_model:
         return ""
     members = front(trials, direction, cost)
     best = max((direction.score(each.fitness) for each in members), default=0.0)
-    least = best - registry.small_within - _ROUNDING
+    least = best - config.registry.small_within - _ROUNDING
     return next((each.encoded for each in members if direction.score(each.fitness) >= least), "")
 
 

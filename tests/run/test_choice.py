@@ -52,10 +52,11 @@ def test_where_none_is_within_what_the_front_has_is_said(tmp_path: Path, asked: 
     folder = record(tmp_path, *TRIALS)
     with pytest.raises(MissingResultsError) as caught:
         recorded_within(folder, parse_bounds(asked))
-    rule = f"at must leave a complete candidate of {folder.path}, got {asked}, which none is within"
-    assert str(caught.value) == f"{rule}; choose from its front: {said}"
+    assert str(caught.value) == (
+        f"no complete candidate of {folder.path} is within {asked}; choose from its front: {said}"
+    )
 
 
 def test_a_search_without_a_complete_candidate_has_none_to_ask_for(tmp_path: Path) -> None:
-    with pytest.raises(MissingResultsError, match="which none is within; search on until one is complete"):
+    with pytest.raises(MissingResultsError, match="is within params<=1000; search on until one is complete"):
         recorded_within(record(tmp_path, TRIALS[3]), parse_bounds("params<=1000"))

@@ -84,9 +84,13 @@ def search(
     """
     from hivenas.core.folder import ResultsFolder
     from hivenas.objectives.factory import make_objective
+<<<<<<< HEAD
     from hivenas.objectives.weighing import refuse_objectives
+=======
+    from hivenas.run.options import SessionOptions
+>>>>>>> wt-v
     from hivenas.run.progress import shown_progress
-    from hivenas.run.session import Session, SessionOptions
+    from hivenas.run.session import Session
     from hivenas.storage import open_search, read_state
 
     settings = _resolved(config, overrides, objective)
@@ -108,28 +112,42 @@ def search(
 
 
 def train(
-    config: Configuration, *overrides: str, from_weights: bool = False, callbacks: Sequence[Callback] = ()
+    config: Configuration,
+    *overrides: str,
+    at: str | None = None,
+    from_weights: bool = False,
+    callbacks: Sequence[Callback] = (),
 ) -> Trained:
-    """Fully trains the best recorded candidate, as `full_train` says for one finalist, and registers the model.
+    """Fully trains the best recorded candidate, or the best within bounds, and registers the model.
+
+    It is trained as `full_train` says for one finalist.
 
     Args:
         config: a YAML file, a mapping with its keys, or a configuration.
         overrides: keys with other values, such as `"full_train.epochs=20"`.
+        at: bounds such as `"params<=20000"`, of `params`, `macs` and `fitness` by `<=`, `<`, `>=` or `>`, several
+            separated by commas: the complete candidate with the best fitness within them is trained, and where the
+            fitness alone is bounded the one with the smallest cost. None for the best candidate.
         from_weights: continue from the best candidate's saved weights instead of training from scratch.
         callbacks: `on_full_training` is called.
 
     Raises:
-        MissingResultsError: no results, or no weights where they are needed.
+        ConfigError: bounds that cannot be read.
+        MissingResultsError: no results, none within the bounds, or no weights where they are needed.
         TrainingError: the training failed.
     """
+    from hivenas.core.bounds import parse_bounds
     from hivenas.core.folder import ResultsFolder
+    from hivenas.run.choice import recorded_within
     from hivenas.run.standalone import StandaloneTraining, train_alone
     from hivenas.storage import best_recorded
 
+    bounds = None if at is None else parse_bounds(at)
     settings = _resolved(config, overrides)
     _refuse_untrained(settings)
     plan(settings)
-    best = best_recorded(ResultsFolder(settings.results.dir, settings.name))
+    folder = ResultsFolder(settings.results.dir, settings.name)
+    best = best_recorded(folder) if bounds is None else recorded_within(folder, bounds)
     training = StandaloneTraining(
         arch=best.encoded,
         weights_filename=best.weights_filename if from_weights else None,
@@ -265,8 +283,8 @@ def _told(config: Config) -> tuple[int, int]:
 def _told_again(config: Config, objective: ObjectiveInterface | None) -> tuple[int, int]:
     """Sends what waits and what the store lacks."""
     from hivenas.objectives.factory import make_objective
+    from hivenas.run.options import SessionOptions
     from hivenas.run.rehoming import Rehoming
-    from hivenas.run.session import SessionOptions
     from hivenas.storage import open_folder, refuse_other_search
 
     with open_folder(config) as ledger:
@@ -314,7 +332,7 @@ def report(config: Configuration, *overrides: str) -> tuple[SearchResult, list[P
     settings = _resolved(config, overrides)
     result, page = report_recorded(settings)
     plots = ResultsFolder(settings.results.dir, settings.name).plots
-    return result, [*filter(None, [page]), *draw_plots(result.trials, plots, result.direction)]
+    return result, [*filter(None, [page]), *draw_plots(result.trials, plots, result.direction, result.cost)]
 
 
 def _resolved(config: Configuration, overrides: Sequence[str], objective: ObjectiveInterface | None = None) -> Config:

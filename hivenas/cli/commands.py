@@ -125,20 +125,32 @@ def search(
 @config_option
 @set_option
 @import_option
+@click.option(
+    "--at",
+    metavar="BOUNDS",
+    help="Train the best candidate within bounds, such as 'params<=20000' or 'fitness>=.9,macs<1e6'; where the fitness "
+    "alone is bounded, the smallest.",
+)
 @switch("--from-weights", "Continue from the best candidate's saved weights instead of training from scratch.")
 @output_options
 def train(
-    config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], from_weights: bool, view: View
+    config_path: str,
+    overrides: tuple[str, ...],
+    modules: tuple[str, ...],
+    at: str | None,
+    from_weights: bool,
+    view: View,
 ) -> None:
-    """Train the best recorded candidate fully, test it, register it."""
+    """Train the best recorded candidate fully, or the best within bounds, test it, register it."""
     given = _given(config_path, overrides, modules)
-    hint = ResumeHint(given, "train --from-weights" if from_weights else "train")
+    asked = f" --at {shlex.quote(at)}" if at is not None else ""
+    hint = ResumeHint(given, f"train{asked}{' --from-weights' if from_weights else ''}")
     with errors(hint, view):
         from hivenas import api
 
         config = given.load()
         with view:
-            trained = api.train(config, from_weights=from_weights, callbacks=[view])
+            trained = api.train(config, at=at, from_weights=from_weights, callbacks=[view])
         view.conclude(results.of_training(trained), lambda: results.print_trained(trained))
 
 
@@ -259,9 +271,10 @@ def report(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...
         from hivenas import api
         from hivenas.reports import as_text, best_table
 
-        config = _load(config_path, overrides, modules)
-        result, files = api.report(config)
+        given = _given(config_path, overrides, modules)
+        result, files = api.report(given.load())
         click.echo(as_text(best_table(result.trials, result.direction)))
+        results.print_front(given, result)
         for file in files:
             click.echo(f"wrote {file}")
         if not any(file.suffix == ".html" for file in files):

@@ -18,6 +18,7 @@ from hivenas.cli.errors import printable
 if TYPE_CHECKING:
     from hivenas.cli.invocation import Invocation
     from hivenas.config import Config
+    from hivenas.config.costs import Cost
     from hivenas.core.full_training import Finalist
     from hivenas.core.records import Evaluation, Trial
     from hivenas.run.plan import Plan
@@ -61,6 +62,8 @@ def of_search(result: SearchResult) -> Outcome:
     fields = {
         "name": result.name,
         "best": best and candidate_fields(best),
+        "cost": result.cost and result.cost.key,
+        "front": [candidate_fields(row) | _cost_fields(row, result.cost) for row in result.front],
         "run_id": result.run_id,
         **counts,
         "waiting": result.waiting,
@@ -145,6 +148,11 @@ def candidate_fields(row: Trial) -> dict[str, Any]:
     }
 
 
+def _cost_fields(row: Trial, cost: Cost | None) -> dict[str, Any]:
+    """The cost of a candidate, as plain data."""
+    return {cost.key: getattr(row, cost.key)} if cost else {}
+
+
 def finalist_fields(training: Finalist) -> dict[str, Any]:
     """A full training as plain data."""
     fields = asdict(training)
@@ -170,7 +178,8 @@ def print_search(given: Invocation, result: SearchResult) -> None:
         f"\n{summary.evaluations} evaluations, {summary.epochs} epochs, {summary.failed} failed, "
         f"{summary.reused} reused, {summary.seconds:.0f} s of evaluation\n"
     )
-    click.echo(as_text(fitted(table, shutil.get_terminal_size().columns) if sys.stdout.isatty() else table))
+    click.echo(as_text(_shown(table)))
+    print_front(given, result)
     for line in filter(None, [result.budget and f"budget: {result.budget}", result.ended]):
         click.echo(f"\n{line}")
     _print_trainings(result.finalists)
@@ -182,6 +191,26 @@ def print_search(given: Invocation, result: SearchResult) -> None:
     if result.store:
         click.echo(f"  see every run      {_ui_command(result.store)}")
     click.echo(f"  draw the report    {given.command('report')}")
+
+
+def print_front(given: Invocation, result: SearchResult) -> None:
+    """Prints the front of a search, with what trains each of its members; nothing where the fitness alone counts."""
+    from hivenas.reports import as_text, front_table
+    from hivenas.reports.front import an_example, option, spread
+
+    cost, members = result.cost, result.front
+    if not cost or not members:
+        return
+    told = spread(members)
+    count = f"{len(told)} of the {len(members)} on the front" if len(told) < len(members) else "the front"
+    click.echo(f"\n{count}, no candidate is better in both fitness and {cost.label}:\n")
+    click.echo(as_text(_shown(front_table(told, cost))))
+    click.echo(f"\n  train one of them  {given.command('train', option(an_example(members), cost))}")
+
+
+def _shown(table: list[list[str]]) -> list[list[str]]:
+    """A table as wide as the window, where there is one."""
+    return fitted(table, shutil.get_terminal_size().columns) if sys.stdout.isatty() else table
 
 
 def fitted(table: list[list[str]], width: int) -> list[list[str]]:
@@ -257,8 +286,7 @@ def _print_trainings(trainings: Sequence[Finalist]) -> None:
 
     if is_told(trainings):
         table = as_table(trainings)
-        shown = fitted(table, shutil.get_terminal_size().columns) if sys.stdout.isatty() else table
-        click.echo(f"\nfull trainings:\n\n{as_text(shown)}")
+        click.echo(f"\nfull trainings:\n\n{as_text(_shown(table))}")
 
 
 def _print_model(evaluation: Evaluation, uri: str, verdict: str) -> None:
@@ -288,7 +316,7 @@ def _proposers(config: Config, plan: Plan) -> str:
 def _full_epochs(config: Config) -> str:
     """The epochs of full training that are planned."""
     plan = config.full_train
-    trainings = plan.finalists * plan.seeds
+    trainings = plan.finalists * plan.seeds + config.has_small_model
     return f"{plan.epochs} epochs" if trainings == 1 else f"{trainings} times at most {plan.epochs} epochs"
 
 

@@ -103,6 +103,22 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _has_a_front_of_small_models(self) -> Self:
+        if self.registry.small is None:
+            return self
+        if self.objectives.cost is None:
+            raise ValueError(
+                f"registry.small must be null where objectives names no cost, got {self.registry.small!r}; set "
+                "objectives.params: min, say"
+            )
+        if timed := [key for key in ("hours", "minutes", "cpu_hours") if getattr(self.budget, key) is not None]:
+            raise ValueError(
+                f"registry.small must be null with budget.{timed[0]}, in which there is no room for its training, got "
+                f"{self.registry.small!r}; train it afterwards (hivenas train --at), or set budget.evaluations"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _counts_its_workers(self) -> Self:
         if self.budget.cpu_hours is not None and self.execution.kind not in COUNTED_KINDS:
             raise ValueError(
@@ -175,6 +191,11 @@ class Config(Section):
         """Evaluations at the most, without continuations."""
         planned = self.colony.size * self.colony.iterations
         return min(planned, self.budget.evaluations or planned)
+
+    @property
+    def has_small_model(self) -> bool:
+        """True where a small model is registered beside the search's."""
+        return self.registry.small is not None and self.registry.register_model and self.tracking != "none"
 
     @property
     def model_name(self) -> str:

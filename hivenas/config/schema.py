@@ -132,22 +132,35 @@ class ColonyConfig(Section):
         return self.size - self.employees
 
 
+Alias = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+
+
 class RegistryConfig(Section):
     """`registry`: where the fully trained model is registered."""
 
     register_model: bool = Field(default=True, alias="register")
     model: Annotated[str, Field(pattern=r"^[^/:\s]([^/:]*[^/:\s])?$")] | None = None
-    alias: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")] = "champion"
+    alias: Alias = "champion"
     promote: Literal["better", "always", "never"] = "better"
+    small: Alias | None = None
+    small_within: Fraction = 0.02
 
-    @field_validator("alias")
+    @field_validator("alias", "small")
     @classmethod
-    def _not_reserved(cls, alias: str) -> str:
+    def _not_reserved(cls, alias: str | None) -> str | None:
+        if alias is None:
+            return None
         if alias == "previous":
             raise ValueError("must not be previous, which the version before it gets, got 'previous'; choose another")
         if re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
             raise ValueError(f"must not be latest or v1, v2, …, which MLflow reserves, got {alias!r}; choose another")
         return alias
+
+    @model_validator(mode="after")
+    def _tells_them_apart(self) -> Self:
+        if self.small == self.alias:
+            raise ValueError(f"registry.small must not be registry.alias, got {self.small!r} for both; name another")
+        return self
 
 
 class ResultsConfig(Section):

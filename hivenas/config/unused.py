@@ -35,7 +35,7 @@ class Reader:
 
 
 _WITHOUT_ROLES = tuple(kind.name for kind in STRATEGY_KINDS.values() if not kind.has_roles)
-_PUBLISHED = ("registry.model", "registry.alias", "registry.promote")
+_PUBLISHED = ("registry.model", "registry.alias", "registry.promote", "registry.small", "registry.small_within")
 READERS: tuple[Reader, ...] = (
     Reader(("evaluation.act.",), "evaluation.stopping", ("act",)),
     Reader(("evaluation.median.",), "evaluation.stopping", ("median",)),
@@ -46,6 +46,7 @@ READERS: tuple[Reader, ...] = (
     Reader(("evaluation.first_look", "evaluation.inherit"), "colony.kind", ("random",), otherwise=True),
     Reader(_PUBLISHED, "registry.register", ("true",)),
     Reader(_PUBLISHED, "tracking", ("none",), otherwise=True),
+    Reader(("registry.small_within",), "registry.small", ("null",), otherwise=True),
     Reader(("optuna.study",), "optuna.storage", ("null",), otherwise=True),
     Reader(
         ("execution.workers", "execution.threads", "execution.recycle_after"),

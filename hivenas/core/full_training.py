@@ -13,6 +13,7 @@ from hivenas.core.seeds import arch_hash
 # What an evaluation's `extra` says of a full training, under these keys.
 SEED_NUMBER, REFIT_EPOCHS, KEPT_EPOCH, MEMBERS = "seed_number", "refit_epochs", "kept_epoch", "members"
 MODEL_STEM = "final"  # the name of the model's files, where it is not that of a training which was the only one
+SMALL_STEM = "small"  # likewise that of the small model beside it
 
 
 @dataclass(frozen=True, slots=True)

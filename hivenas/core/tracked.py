@@ -117,6 +117,7 @@ class Closing:
         trained: key of the full training whose model the note names by `MODEL_URI` and `MODEL_VERDICT`, which are
             known only when it has been published; empty without one.
         delete_weights: keys of children whose weights are not to be kept any longer.
+        front: keys of the children that are on the front of fitness and cost, and get a tag that says so.
     """
 
     run_id: str
@@ -130,6 +131,7 @@ class Closing:
     step: int = 0
     trained: str = ""
     delete_weights: tuple[str, ...] = ()
+    front: tuple[str, ...] = ()
 
     def named(self, published: Published) -> str:
         """The note with what a model's publication came to; lines that would name nothing are left out."""
@@ -162,13 +164,14 @@ class ServableModel:
         file: Keras model from raw images to probabilities.
         example: `.npy` file with a few raw images.
         name: of the registered model; None to log it only.
-        alias: of the registered version, once it is promoted.
+        alias: of the registered version, once it is promoted; empty where it is not to be.
         origin: where it came from, as tags of the version.
         description: the same in markdown.
         promote: when the alias moves to it: `better` (than the version that has it, on the same test images),
             `always` or `never`.
         metadata: what whoever loads it should know of its images and classes; kept in the model.
         answers: the probabilities that the tested network gave to the example; empty where they were not kept.
+        second_alias: moves to the version in any case; empty for none.
     """
 
     file: Path
@@ -180,6 +183,7 @@ class ServableModel:
     promote: str = "better"
     metadata: Mapping[str, Any] = field(default_factory=dict)
     answers: tuple[tuple[float, ...], ...] = ()
+    second_alias: str = ""
 
 
 def now_ms() -> int:

@@ -129,9 +129,9 @@ def finalist(config: Config, spec: TrainingSpec) -> Task[Evaluation]:
     return Task("full_train", _train_finalist, (config, spec), needs=needs)
 
 
-def final_model(config: Config, members: tuple[Evaluation, ...]) -> Task[Evaluation]:
-    """The model of full trainings, tested once; see `NASEval.final_model`."""
-    return Task("final_model", _make_model, (config, members), needs=tuple(member.filename for member in members))
+def final_model(config: Config, members: tuple[Evaluation, ...], stem: str) -> Task[Evaluation]:
+    """The model of full trainings, tested once, in files of a name; see `NASEval.final_model`."""
+    return Task("final_model", _make_model, (config, members, stem), needs=tuple(member.filename for member in members))
 
 
 def publish(call: Callable[..., T], model: object, run_id: str, stores: tuple[str, str]) -> Task[T]:
@@ -208,5 +208,5 @@ def _train_finalist(config: Config, spec: TrainingSpec) -> Evaluation:
     return interface_of(config).eval_strategy.train_fully(spec)
 
 
-def _make_model(config: Config, members: tuple[Evaluation, ...]) -> Evaluation:
-    return interface_of(config).eval_strategy.final_model(members)
+def _make_model(config: Config, members: tuple[Evaluation, ...], stem: str) -> Evaluation:
+    return interface_of(config).eval_strategy.final_model(members, stem)

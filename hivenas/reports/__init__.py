@@ -2,6 +2,7 @@
 
 from hivenas.reports.augmentation import draw_augmentation
 from hivenas.reports.charts import draw_plots
+from hivenas.reports.front import front_table
 from hivenas.reports.overview import search_note
 from hivenas.reports.predictions import draw_predictions
 from hivenas.reports.report_data import Condition, ReportData
@@ -26,6 +27,7 @@ __all__ = [
     "draw_plots",
     "draw_predictions",
     "figure",
+    "front_table",
     "model_note",
     "search_note",
     "short",

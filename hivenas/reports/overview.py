@@ -9,6 +9,7 @@ from hivenas.core.records import Trial
 from hivenas.core.tracked import listed
 from hivenas.reports.candidate import as_code
 from hivenas.reports.findings import busy_seconds, common_reasons
+from hivenas.reports.front import front_table, spread
 from hivenas.reports.report_data import ReportData
 from hivenas.reports.text import as_cell, as_markdown, best_table, duration, figure, short
 
@@ -32,7 +33,7 @@ def search_note(
         longest: so many characters at the most; what matters least is left out first.
     """
     best = next(iter(ranking(data.rows, data.direction)), None)
-    sections = [_head(data, best, name_of), _resume(data), _found(data, name_of), _model(data)]
+    sections = [_head(data, best, name_of), _resume(data), _found(data, name_of), _model(data), _front(data, name_of)]
     lines = drawing(best.encoded) if best and drawing else ()
     sections.append("## The best architecture\n\n```text\n" + "\n".join(lines) + "\n```" if lines else "")
     sections.append(_spent(data))
@@ -44,7 +45,7 @@ def search_note(
             kept.add(place)
             room -= len(section) + 2
     # They are read in another order than that in which they matter.
-    return "\n\n".join(sections[place] for place in (0, 4, 2, 6, 3, 5, 1) if place in kept) + "\n"
+    return "\n\n".join(sections[place] for place in (0, 5, 2, 4, 7, 3, 6, 1) if place in kept) + "\n"
 
 
 def _head(data: ReportData, best: Trial | None, name_of: Callable[[Trial], str]) -> str:
@@ -92,16 +93,33 @@ def _standing(data: ReportData) -> str:
 def _found(data: ReportData, name_of: Callable[[Trial], str]) -> str:
     if not any(row.status != "failed" for row in data.rows):
         return ""
-    best = best_table(data.rows, data.direction, name_of=name_of)
-    # MLflow shows tables without any room between their columns.
-    table = as_markdown([[f"{_SPACE}{cell}{_SPACE}" for cell in line] for line in best])
+    table = as_markdown(_roomy(best_table(data.rows, data.direction, name_of=name_of)))
     where = "Pictures, the table of all evaluations and the configuration are among the artifacts."
     return f"## The five best\n\n{table}\n\n{where}"
 
 
+def _front(data: ReportData, name_of: Callable[[Trial], str]) -> str:
+    """The front, where a cost is weighed against the fitness."""
+    members = data.front
+    if not data.cost or not members:
+        return ""
+    told = spread(members)
+    heading = f"## The front: fitness against {data.cost.label}"
+    count = f" ({len(told)} of these {len(members)} are listed)" if len(told) < len(members) else ""
+    more = f"No candidate is better in both{count}; `plots/front.svg` among the artifacts shows all candidates."
+    head, *lines = front_table(told, data.cost, name_of=name_of)
+    table = [head, *([fitness, cost, as_code(option), *rest] for fitness, cost, option, *rest in lines)]
+    return f"{heading}\n\n{as_markdown(_roomy(table))}\n\n{more}"
+
+
 def _trainings(data: ReportData) -> str:
-    table = [[f"{_SPACE}{as_cell(cell)}{_SPACE}" for cell in line] for line in data.trainings]
+    table = _roomy([[as_cell(cell.replace("|", " → ")) for cell in line] for line in data.trainings])
     return f"## The full trainings\n\n{as_markdown(table)}" if table else ""
+
+
+def _roomy(table: Sequence[Sequence[str]]) -> list[list[str]]:
+    """A table with room around its cells: MLflow shows none between columns."""
+    return [[f"{_SPACE}{cell}{_SPACE}" for cell in line] for line in table]
 
 
 def _model(data: ReportData) -> str:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from hivenas.config.costs import Cost
+from hivenas.core.front import front
 from hivenas.core.full_training import Finalist
 from hivenas.core.history import ranking
 from hivenas.core.records import Direction, Trial
@@ -47,6 +49,7 @@ class ReportData:
         finalists: the full trainings that were made, the best first.
         ended: the cause of an end before the last iteration, and what of the full training was left out; empty without.
         budget: the parts of its budget that are spent, in words; empty without one.
+        cost: what is weighed against the fitness; None where that alone counts.
     """
 
     name: str
@@ -74,6 +77,12 @@ class ReportData:
     finalists: tuple[Finalist, ...] = ()
     ended: str = ""
     budget: str = ""
+    cost: Cost | None = None
+
+    @property
+    def front(self) -> list[Trial]:
+        """The candidates that no other one beats in both fitness and cost, cheapest first; empty without a cost."""
+        return front(self.rows, self.direction, self.cost) if self.cost else []
 
     @property
     def trainings(self) -> list[list[str]]:

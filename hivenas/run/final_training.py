@@ -49,6 +49,8 @@ class FullTraining:
         name: of its run; empty for that of a training which is the only one.
         origin: what it is, in a sentence with links to the runs that it comes of; empty likewise.
         has_weights: whether its weights are kept on its run.
+        small: the candidate whose model gets the alias `registry.small`; empty for none.
+        is_small: whether it is that model, which does not become the champion.
     """
 
     key: str
@@ -60,6 +62,8 @@ class FullTraining:
     name: str = ""
     origin: str = ""
     has_weights: bool = True
+    small: str = ""
+    is_small: bool = False
 
 
 def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -> Message:
@@ -101,14 +105,20 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
         file=Path(evaluation.extra["model"]),
         example=Path(evaluation.extra["example"]),
         name=training.register_as if config.registry.register_model else None,
-        alias=config.registry.alias,
+        alias="" if training.is_small else config.registry.alias,
         origin=origin,
         description=attempted("the model's description", lambda: model_note(origin, config.to_yaml()), ""),
         promote=config.registry.promote,
         metadata=_metadata(training.data),
         answers=_example_answers(evaluation),
+        second_alias=(config.registry.small or "") if _is_small(evaluation, training) else "",
     )
     return Message(child=child, model=model, evaluation=evaluation, keep_after_send=training.keep_after_send)
+
+
+def _is_small(evaluation: Evaluation, training: FullTraining) -> bool:
+    """True for the model of the small candidate, also where it was made as that of the search."""
+    return training.small == evaluation.candidate and len(evaluation.extra.get(MEMBERS, ())) < 2
 
 
 def trained_of(config: Config, message: Message, sent: Sequence[Sent]) -> Trained:

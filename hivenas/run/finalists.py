@@ -45,12 +45,13 @@ class Finalists:
         self._book = book
         self._listener = listener
 
-    def run(self, candidates: Sequence[str], weights_filename: str | None = None) -> None:
+    def run(self, candidates: Sequence[str], weights_filename: str | None = None, *, apart: bool = False) -> None:
         """Does what is still to be done; the book then has the model's message.
 
         Args:
             candidates: the best first; each once.
             weights_filename: the h5 file that trainings start from; None from scratch.
+            apart: the model is made apart from its training also where that is the only one.
 
         Raises:
             TrainingError: no model comes of any of them.
@@ -63,7 +64,7 @@ class Finalists:
             specs = [
                 TrainingSpec(candidate, number, weights_filename) for candidate in group for number in range(plan.seeds)
             ]
-            made = self._trained(specs, tested=len(specs) == 1 and not plan.refit)
+            made = self._trained(specs, tested=len(specs) == 1 and not plan.refit and not apart)
             failures += [evaluation for _, evaluation in made if evaluation.status == "failed"]
             succeeded = [each for each in made if each[1].status != "failed"]
             if self._book.message or self._has_model(succeeded, failures):
@@ -137,7 +138,7 @@ class Finalists:
         return self._trained(specs, tested=False)
 
     def _model(self, chosen: Sequence[Evaluation], members: Sequence[Evaluation]) -> Evaluation:
-        future = self._executor.submit(tasks.final_model(self._config, tuple(members)))
+        future = self._executor.submit(tasks.final_model(self._config, tuple(members), self._book.stem))
         model = _result(TrainingSpec(str(members[0].candidate)), future)
         if model.status == "failed" or not self._plan.refit:
             return model

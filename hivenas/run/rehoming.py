@@ -11,8 +11,9 @@ from hivenas.core.history import ranking
 from hivenas.core.tracked import Closing, SearchCard
 from hivenas.errors import MissingResultsError
 from hivenas.execution import make_executor
-from hivenas.run.final_training import FullTraining, message_of, recorded_full_training
+from hivenas.run.final_training import message_of, recorded_full_training
 from hivenas.run.session import Session
+from hivenas.run.small import small_model
 from hivenas.run.tracked import Tracking, publisher, send_all
 from hivenas.run.training_book import SearchBook
 from hivenas.storage import Message, Outbox, Stage
@@ -100,6 +101,7 @@ class Rehoming(Session):
         trained = self._trained(trainings, data, is_gone)
         if trained and trained not in trainings:
             trainings.append(trained)
+        trainings += self._small(trainings, data, is_gone)
         is_done = self.ledger.state.stage == Stage.DONE
         messages = [*told, *trainings]
         if is_gone or (is_done and messages):
@@ -137,14 +139,14 @@ class Rehoming(Session):
         found = [message for message in book.recorded_trainings() if message.child and message.child.key not in known]
         return [each for each in found if is_gone or (each.child and not self.tracker.find(each.child.key))]
 
-    def _told(self, data: Mapping[str, Any]) -> FullTraining:
-        return FullTraining(
-            key=f"{self.ledger.state.uid}:full-{len(self.ledger.trials)}",
-            register_as=self.config.model_name,
-            search_run=self.ledger.state.run_id,
-            data=data,
-            keep_after_send=True,
-        )
+    def _small(self, waiting: Sequence[Message], data: Mapping[str, Any], is_gone: bool) -> list[Message]:
+        """The small model, where there was one that the store lacks."""
+        message = small_model(self._final, self.ledger, self.outbox, self._told(data))
+        if message is None or not message.child:
+            return []
+        key = message.child.key
+        is_known = key in {each.child.key for each in waiting if each.child}
+        return [message] if not is_known and (is_gone or not self.tracker.find(key)) else []
 
     def _trained(self, waiting: Sequence[Message], data: Mapping[str, Any], is_gone: bool) -> Message | None:
         """The full training of the search's best candidate, where there was one and its files are still here."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hivenas.config.costs import COSTS, Cost
 from hivenas.core.folder import ResultsFolder
+from hivenas.core.front import front
 from hivenas.core.full_training import Finalist, best_first
 from hivenas.core.history import ranking
 from hivenas.core.records import Direction, Evaluation, Trial
@@ -59,6 +61,7 @@ class SearchResult:
             was left out for a budget; empty where there was none.
         spent: the time that its processes have taken.
         limits: that it has, see `Config.limits`.
+        cost: what is weighed against the fitness, with `key` and `label`; None where the fitness alone counts.
     """
 
     name: str
@@ -80,6 +83,7 @@ class SearchResult:
     ended: str = ""
     spent: Spent = field(default_factory=Spent)
     limits: Mapping[str, float] = field(default_factory=dict)
+    cost: Cost | None = None
 
     @classmethod
     def of(cls, folder: ResultsFolder, state: SearchState, trials: Sequence[Trial], **more: Any) -> SearchResult:
@@ -107,6 +111,7 @@ class SearchResult:
             "ended": state.ended,
             "spent": state.spent,
             "limits": state.limits,
+            "cost": COSTS.get(state.cost),
         }
         return cls(**fields | more)
 
@@ -119,6 +124,14 @@ class SearchResult:
     def ranked(self) -> list[Trial]:
         """The latest trial of every candidate that did not fail, best first."""
         return ranking(self.trials, self.direction)
+
+    @property
+    def front(self) -> list[Trial]:
+        """The latest trials of the candidates that no other one beats in both fitness and cost, cheapest first.
+
+        Empty where the fitness alone counts.
+        """
+        return front(self.trials, self.direction, self.cost) if self.cost else []
 
     @property
     def failed(self) -> Sequence[Trial]:
@@ -161,14 +174,19 @@ class SearchResult:
         """The trials as a table with the columns of `<name>.csv`, and the proposed candidate as it was.
 
         Returns:
-            A pandas.DataFrame, a row a trial; pandas is imported only here.
+            A pandas.DataFrame, a row a trial; pandas is imported only here. Where a cost is weighed against the
+            fitness, the column `front` says whose trial is on the front.
         """
         import pandas
 
         from hivenas.storage.export import as_columns
 
         rows: list[dict[str, Any]] = [as_columns(trial) | {"candidate": trial.candidate} for trial in self.trials]
-        return pandas.DataFrame(rows)
+        frame = pandas.DataFrame(rows)
+        if self.cost:
+            members = {trial.index for trial in self.front}
+            frame["front"] = [trial.index in members for trial in self.trials]
+        return frame
 
     def __repr__(self) -> str:
         """The best, the counts and the model in one line."""

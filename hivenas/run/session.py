@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,42 +29,26 @@ from hivenas.errors import (
 from hivenas.execution import TaskExecutor, make_executor
 from hivenas.reports import draw_plots
 from hivenas.reports.attempts import attempted
-from hivenas.run.budget import Clock, Limits, Meter
-from hivenas.run.callbacks import Callback, CallbackList
+from hivenas.run.budget import Limits, Meter
+from hivenas.run.callbacks import CallbackList
 from hivenas.run.data import draw_examples, first_digest, refuse_other_data, settle_data, surveyed_data
 from hivenas.run.final_training import FullTraining, recorded_full_training, trained_of
 from hivenas.run.finalists import Finalists
 from hivenas.run.full_plan import as_settled, is_settled
 from hivenas.run.loop import Search
 from hivenas.run.mirror_sync import MirrorSync
+from hivenas.run.options import SessionOptions
 from hivenas.run.pages import CONDITIONS, SearchPages
 from hivenas.run.repeated_failure import repeated_failure
 from hivenas.run.report import write_report_of
 from hivenas.run.result import SearchResult, Trained
+from hivenas.run.small import say_small, small_candidate, train_small
 from hivenas.run.tracked import Tracking, open_tracker, send_all
 from hivenas.run.training_book import SearchBook
 from hivenas.run.weights import Retention, WeightsKeeper
-from hivenas.storage import Ledger, Message, Mirror, Outbox, Sent, Settled, Stage
+from hivenas.storage import Ledger, Message, Outbox, Sent, Settled, Stage
 
 logger = logging.getLogger("hivenas")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionOptions:
-    """The things that a search is given beside its configuration.
-
-    Args:
-        callbacks: are called at its moments, after those that keep its records.
-        mirror: the second record, in Optuna's storage; None for none.
-        go_on: the command with which the search goes on, for its run's description; empty for that of the
-            configuration's file.
-        clock: by which a budget of time is counted, in seconds.
-    """
-
-    callbacks: Sequence[Callback] = ()
-    mirror: Mirror | None = None
-    go_on: str = ""
-    clock: Clock = time.monotonic
 
 
 class Session:
@@ -99,6 +82,7 @@ class Session:
         self.clock = options.clock
         self.is_open = False
         about: dict[str, Any] = {"direction": self.info.direction, "metric": self.info.metric}
+        about["cost"] = config.objectives.cost.key if config.objectives.cost else ""
         ledger.state = replace(ledger.state, planned=config.evaluations, limits=config.limits, **about)
 
     def finish(self) -> SearchResult:
@@ -111,7 +95,7 @@ class Session:
             self.sent: list[Sent] = []
             if self.ledger.state.stage != Stage.SEARCH and not self.ledger.state.has_run(self.config):
                 failed = {name: each for name, each in self.ledger.state.trainings.items() if each.status == "failed"}
-                anew: dict[str, Any] = {"trained": False, "model": "", "failure": None, "settled": None}
+                anew: dict[str, Any] = {"trained": False, "model": "", "failure": None, "settled": None, "small": ""}
                 self.ledger.save(stage=Stage.SEARCH, trainings=failed, **anew)
             if self._is_done():
                 return self._nothing_left()
@@ -222,7 +206,10 @@ class Session:
             self.ledger.save(settled=self._settled())
         message = self._train(data) if self._trains() else None
         if message:
-            self.sent += self.outbox.send(force=True)  # so that the report can say where the model is
+            self._train_small(message, data)
+            sent = self.outbox.send(force=True)  # so that the report can say where the model is
+            self.sent += sent
+            say_small(sent)
         self.ledger.save(spent=self.meter.spent)
         closing = self._closing("FINISHED", message, weights)
         with self.ledger.transaction():
@@ -275,22 +262,31 @@ class Session:
         """The configuration of the full training."""
         return as_settled(self.config, self.ledger.state)
 
+    def _told(self, data: Mapping[str, Any]) -> FullTraining:
+        return FullTraining(
+            key=f"{self.ledger.state.uid}:full-{len(self.ledger.trials)}",
+            register_as=self.config.model_name,
+            search_run=self.ledger.state.run_id,
+            data=data,
+            keep_after_send=True,
+            small=small_candidate(self.config, self.ledger.trials, self.info.direction),
+        )
+
+    def _train_small(self, message: Message, data: Mapping[str, Any]) -> None:
+        """Has the small model made, unless that of the search is it."""
+        if message.model and not message.model.second_alias:
+            told = self._told(data)
+            train_small(self._final, self.executor, self.ledger, self.outbox, told=told, listener=self.listeners)
+
     def _train(self, data: Mapping[str, Any]) -> Message:
         """Has the model made of the best candidates, unless a process that was killed has done so."""
-        key = f"{self.ledger.state.uid}:full-{len(self.ledger.trials)}"
+        key = self._told(data).key
         for message in self.messages:
             if message.child and message.child.key == key and message.model:
                 return message
         if error := self._repeated_failure():
             raise error
-        told = FullTraining(
-            key=key,
-            register_as=self.config.model_name,
-            search_run=self.ledger.state.run_id,
-            data=data,
-            keep_after_send=True,
-        )
-        book = SearchBook(self._final, self.ledger, self.outbox, told)
+        book = SearchBook(self._final, self.ledger, self.outbox, self._told(data))
         Finalists(self._final, self.executor, book, self.listeners).run([trial.encoded for trial in self._ranked()])
         assert book.message
         return book.message
@@ -366,12 +362,13 @@ class Session:
             step=len(result.trials),
             trained=message.child.key if message and message.child and is_trained else "",
             delete_weights=tuple(self.ledger.key(trial.index) for trial in weights.left()) if weights else (),
+            front=tuple(self.ledger.key(trial.index) for trial in result.front) if status == "FINISHED" else (),
         )
 
     def _closing_files(self, result: SearchResult, status: str) -> tuple[tuple[Path, str], ...]:
         """The table, the report and the plots, written for the closing."""
         self.ledger.export_table(force=True)
-        plots = draw_plots(result.trials, self.ledger.folder.plots, result.direction)
+        plots = draw_plots(result.trials, self.ledger.folder.plots, result.direction, result.cost)
         make = functools.partial(write_report_of, self.config, result, CONDITIONS[status], self.ledger.state.data)
         page = attempted(str(self.ledger.folder.report), make, None)
         files = [self.ledger.folder.csv, page] if page else [self.ledger.folder.csv]

@@ -49,6 +49,8 @@ class TrainingBook:
         told: the model's run, after whose key those of other trainings are named.
     """
 
+    stem = MODEL_STEM  # the name of the model's files
+
     def __init__(self, config: Config, ledger: Ledger, outbox: Outbox, told: FullTraining) -> None:
         self._config = config
         self._ledger = ledger
@@ -97,10 +99,10 @@ class TrainingBook:
         """Records the model that was made of trainings, or that none can be made of them."""
         told = self._of_model(lineup)
         if evaluation.status != "failed":
-            self._ledger.folder.write_history(MODEL_STEM, evaluation)
-            made = chosen_of(self.trainings, [spec.stem for spec in (*lineup.chosen, *lineup.members)])
+            self._ledger.folder.write_history(self.stem, evaluation)
+            made = self._chosen([spec.stem for spec in (*lineup.chosen, *lineup.members)])
             self.message = message_of(self._config, evaluation, told)
-            self._write(self.message, made, MODEL_STEM)
+            self._write(self.message, made, self.stem)
             return
         spec = lineup.members[0]
         mark = training_mark(self._config, spec.candidate, failed=True)
@@ -117,6 +119,10 @@ class TrainingBook:
         self.sent += self._outbox.send(force=True)
         errors = [failed_training(self._config, evaluation) for evaluation in failures]
         return next((error for error in errors if not isinstance(error, RepeatableTrainingError)), errors[0])
+
+    def _chosen(self, names: Sequence[str]) -> dict[str, Finalist]:
+        """The trainings, with those marked of which the model is made."""
+        return chosen_of(self.trainings, names)
 
     def _write(self, message: Message, made: Mapping[str, Finalist], final: str) -> None:
         self._outbox.post(message)
@@ -148,7 +154,7 @@ class TrainingBook:
         return replace(
             self._told,
             continues=self._told.continues or (self._key(lineup.members[0]) if len(members) == 1 else ""),
-            name=f"final_model-{arch_hash(lineup.members[0].candidate)[:8]}",
+            name=f"{self.stem}_model-{arch_hash(lineup.members[0].candidate)[:8]}",
             origin=f"{what}, tested once on images that the search never saw.",
             has_weights=False,
         )

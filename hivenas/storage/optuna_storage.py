@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import sqlalchemy
 from optuna.exceptions import DuplicatedStudyError, OptunaError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.study import Study
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
 from hivenas.config.text import masked
@@ -25,6 +26,7 @@ from hivenas.core.lock import locked
 from hivenas.errors import ConfigError, HivenasError, StorageConfigError, StorageDeniedError, StorageError
 
 _JOURNAL = "journal:"
+_PIECE = 10_000  # characters of a text: a column of MySQL holds 65,535 bytes, a character may take six of them
 # What a line of Optuna's journal begins with; nothing else is taken for one, and cut where it is torn.
 _JOURNAL_LINE = b'{"op_code"'
 _CONNECT_S = 5  # that a connection to a server may take, in which the search waits
@@ -168,6 +170,28 @@ def _take(storage: BaseStorage, name: str, token: str) -> None:
         elif now - since > _CLAIM_S:  # it was killed with the lock
             with suppress(KeyError):
                 optuna.delete_study(study_name=name, storage=storage)
+
+
+def write_text(study: Study, key: str, text: str) -> None:
+    """Keeps a text of any length under a key: whole, or in pieces that count once the key names them."""
+    before = study.user_attrs.get(key)
+    if len(text) <= _PIECE:
+        kept: str | list[str] = text
+    else:
+        # The pieces of the text before stay until the key names the new ones.
+        side = "b" if isinstance(before, list) and before[0].startswith(f"{key}.a.") else "a"
+        pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
+        kept = [f"{key}.{side}.{i:03d}" for i in range(len(pieces))]
+        for name, piece in zip(kept, pieces, strict=True):
+            study.set_user_attr(name, piece)
+    if kept != before:
+        study.set_user_attr(key, kept)
+
+
+def joined_text(attributes: Mapping[str, Any], key: str) -> str:
+    """The text that `write_text` kept under a key; empty without one."""
+    kept = attributes.get(key, "")
+    return kept if isinstance(kept, str) else "".join(attributes[name] for name in kept)
 
 
 def _holder(storage: BaseStorage, name: str) -> str:

@@ -17,19 +17,26 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from hivenas.config import Config, from_record
+from hivenas.config.costs import Cost
 from hivenas.config.text import masked, parse_yaml
 from hivenas.core.folder import ResultsFolder
+from hivenas.core.front import cost_of
 from hivenas.core.objective import ObjectiveInfo
 from hivenas.core.parameters import Parameters
 from hivenas.core.recipe import package_version
-from hivenas.core.records import Trial
+from hivenas.core.records import Direction, Trial
 from hivenas.errors import ConfigError, ResultsExistError, StorageDeniedError
 from hivenas.storage.export import COLUMNS, as_columns, from_columns
 from hivenas.storage.opening import difference, fixed_keys
-from hivenas.storage.optuna_storage import claimed, open_storage, translate_storage_errors
+from hivenas.storage.optuna_storage import (
+    claimed,
+    joined_text,
+    open_storage,
+    translate_storage_errors,
+    write_text,
+)
 from hivenas.storage.owner import Owner, OwnerCondition, condition_of
 
-_PIECE = 10_000  # characters of a text: a column of MySQL holds 65,535 bytes, a character may take six of them
 _LATER = "the results folder has everything, and what is missing here is added once the storage works again"
 
 _UID, _STATE, _CONFIG = "hivenas.uid", "hivenas.state", "hivenas.config"
@@ -79,7 +86,8 @@ class MirrorStudy:
         self._folder = ResultsFolder(config.results.dir, config.name)
         parameters = info.parameters or Parameters(lambda candidate: {})
         self._parameters = parameters
-        self._direction = info.direction
+        self._cost = config.objectives.cost
+        self._directions = _directions(info.direction, self._cost)
         self._storage = storage
         self._distributions = _distributions(parameters)
         self._uid = ""
@@ -100,9 +108,9 @@ class MirrorStudy:
             if study is None or _UID not in attributes:
                 return None
             trials = study.get_trials(deepcopy=False)
-        state = _joined(attributes, _STATE)
+        state = joined_text(attributes, _STATE)
         return Recorded(
-            attributes[_UID], json.loads(state) if state else {}, self._trials(trials), _joined(attributes, _CONFIG)
+            attributes[_UID], json.loads(state) if state else {}, self._trials(trials), joined_text(attributes, _CONFIG)
         )
 
     def refuse_other(self) -> None:
@@ -118,7 +126,7 @@ class MirrorStudy:
         hashes = self._hashes()
         if all(attributes.get(key, value) == value for key, value in hashes.items()):
             return
-        changed = _told_apart(_joined(attributes, _CONFIG), self._config)
+        changed = _told_apart(joined_text(attributes, _CONFIG), self._config)
         if not changed and attributes.get(_SPACE_HASH) == hashes[_SPACE_HASH]:
             return
         said = [f"{key.removeprefix('hivenas.')} {attributes.get(key)}, got {hashes[key]}" for key in hashes]
@@ -148,6 +156,7 @@ class MirrorStudy:
                 with claimed(self._storage, self.name):
                     study = self._claim(uid, overwrite, replaces)
             else:
+                self._refuse_other_directions(study)
                 self._refuse_running(study.user_attrs)
                 self._describe(study, uid)
         self._uid, self._study, self._held = uid, study, None
@@ -169,8 +178,8 @@ class MirrorStudy:
             optuna.delete_study(study_name=self.name, storage=self._storage)
             study = None
         if study is None:
-            direction = StudyDirection[self._direction.name]
-            study = optuna.create_study(study_name=self.name, storage=self._storage, direction=direction)
+            study = optuna.create_study(study_name=self.name, storage=self._storage, directions=self._directions)
+        self._refuse_other_directions(study)
         self._describe(study, uid)
         return study
 
@@ -179,7 +188,7 @@ class MirrorStudy:
         described = {_UID: uid, _FOLDER: Owner.of(self._folder).text(), _VERSION: package_version("hivenas")}
         for key, value in (described | self._hashes()).items():
             study.set_user_attr(key, value)
-        _write(study, _CONFIG, self._config.to_yaml())
+        write_text(study, _CONFIG, self._config.to_yaml())
 
     def sync(self, trials: Sequence[Trial], state: Mapping[str, Any]) -> int:
         """Adds the trials that the study does not hold yet, in order, and then saves the state.
@@ -230,18 +239,20 @@ class MirrorStudy:
             study.add_trial(self._frozen(trial))
             self._held.add(trial.index)
         self._complete = len(trials)
-        _write(study, _STATE, state)
+        write_text(study, _STATE, state)
         return len(missing)
 
     def _frozen(self, trial: Trial) -> FrozenTrial:
+        values = [trial.fitness, *([cost_of(trial, self._cost)] if self._cost else [])]
         # Optuna takes no NaN for a value, and few databases an infinite one.
-        state = _STATES[trial.status] if math.isfinite(trial.fitness) else TrialState.FAIL
+        state = _STATES[trial.status] if all(map(math.isfinite, values)) else TrialState.FAIL
         now = datetime.now()
         return FrozenTrial(
             number=-1,
             trial_id=-1,
             state=state,
-            value=None if state is TrialState.FAIL else trial.fitness,
+            value=None,
+            values=None if state is TrialState.FAIL else values,
             datetime_start=now - timedelta(seconds=trial.seconds),
             datetime_complete=now,
             params=dict(self._parameters.values(trial.encoded)),
@@ -303,6 +314,17 @@ class MirrorStudy:
             )
         return condition
 
+    def _refuse_other_directions(self, study: Study) -> None:
+        """Refuses a study that cannot take this search's values."""
+        if study.directions != self._directions:
+            had, wanted = (
+                ", ".join(each.name.lower() for each in sides) for sides in (study.directions, self._directions)
+            )
+            raise ResultsExistError(
+                f"the study {self.name!r} in {self.shown} must have the directions of objectives ({wanted}), got "
+                f"{had}; choose another study (--set optuna.study=…) or delete it (--overwrite)"
+            )
+
     def _find(self) -> Study | None:
         try:
             return optuna.load_study(study_name=self.name, storage=self._storage)
@@ -343,6 +365,11 @@ def _told_apart(before: str, now: Config) -> str:
         return "a configuration that this version does not read"
 
 
+def _directions(direction: Direction, cost: Cost | None) -> list[StudyDirection]:
+    """The directions of a study's values: of the fitness, and of the cost that is weighed against it."""
+    return [StudyDirection[direction.name], *([StudyDirection.MINIMIZE] if cost else [])]
+
+
 def _distributions(parameters: Parameters) -> dict[str, BaseDistribution]:
     choices = {name: CategoricalDistribution(choices) for name, choices in parameters.choices.items()}
     return choices | {name: FloatDistribution(*bounds) for name, bounds in parameters.bounds.items()}
@@ -358,27 +385,6 @@ def _plain(value: Any) -> str | int | float | None:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else repr(float(value))
     return value if value is None or isinstance(value, int) else str(value)
-
-
-def _write(study: Study, key: str, text: str) -> None:
-    """Keeps a text of any length under a key: whole, or in pieces that count once the key names them."""
-    before = study.user_attrs.get(key)
-    if len(text) <= _PIECE:
-        kept: str | list[str] = text
-    else:
-        # The pieces of the text before stay until the key names the new ones.
-        side = "b" if isinstance(before, list) and before[0].startswith(f"{key}.a.") else "a"
-        pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
-        kept = [f"{key}.{side}.{i:03d}" for i in range(len(pieces))]
-        for name, piece in zip(kept, pieces, strict=True):
-            study.set_user_attr(name, piece)
-    if kept != before:
-        study.set_user_attr(key, kept)
-
-
-def _joined(attributes: Mapping[str, Any], key: str) -> str:
-    kept = attributes.get(key, "")
-    return kept if isinstance(kept, str) else "".join(attributes[name] for name in kept)
 
 
 def _digest(data: Any) -> str:

@@ -48,6 +48,8 @@ class SearchState:
         limits: that it has, see `Config.limits`.
         ending: what ended the search before its last iteration, once that is decided; None without.
         settled: the full training, where a budget decides on it; None without.
+        cost: key of the cost that is weighed against the fitness; empty where the fitness alone counts.
+        small: the candidate whose model was made beside the search's own, see `registry.small`; empty without.
     """
 
     stage: Stage = Stage.SEARCH
@@ -71,6 +73,8 @@ class SearchState:
     limits: dict[str, float] = field(default_factory=dict)
     ending: Ending | None = None
     settled: Settled | None = None
+    cost: str = ""
+    small: str = ""
 
     def __post_init__(self) -> None:
         # JSON knows neither tuples nor enumerations.

@@ -37,7 +37,9 @@ def promote(model: ServableModel, number: str) -> Published:
     assert model.name
     version = client.get_model_version(model.name, number)
     if PROMOTED not in version.tags:
-        promoted = _settle(client, model, version)
+        promoted = _settle(client, model, version) if model.alias else _keep(client, model, version)
+        if model.second_alias:
+            client.set_registered_model_alias(model.name, model.second_alias, number)
         client.set_model_version_tag(model.name, number, PROMOTED, str(promoted).lower())
     return published(client, model.name, number)
 
@@ -45,9 +47,20 @@ def promote(model: ServableModel, number: str) -> Published:
 def published(client: mlflow.MlflowClient, name: str, number: str) -> Published:
     """The outcome of a version's publication, as the registry has it."""
     version = client.get_model_version(name, number)
-    alias = next((alias for alias in sorted(version.aliases) if alias != PREVIOUS), "")
+    verdict = version.tags.get(_VERDICT, "registered")
+    borne = [alias for alias in sorted(version.aliases) if alias != PREVIOUS]
+    # Of two the one that was decided on: the other may be another version's tomorrow.
+    alias = next((each for each in borne if verdict.startswith(f"the {each}:")), next(iter(borne), ""))
     where = f"models:/{name}@{alias}" if alias else f"models:/{name}/{number}"
-    return Published(where, f"version {number} of {name} is {version.tags.get(_VERDICT, 'registered')}")
+    return Published(where, f"version {number} of {name} is {verdict}")
+
+
+def _keep(client: mlflow.MlflowClient, model: ServableModel, version: ModelVersion) -> bool:
+    """Says what a version is that is no challenger."""
+    client.set_model_version_tag(
+        model.name, version.version, _VERDICT, f"the {model.second_alias}: the smallest about as good as the best"
+    )
+    return False
 
 
 def _settle(client: mlflow.MlflowClient, model: ServableModel, version: ModelVersion) -> bool:

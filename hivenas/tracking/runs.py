@@ -22,6 +22,7 @@ from hivenas.errors import ConfigError, LostRunError, TrackingError
 from hivenas.tracking.artifacts import drop_weights, keep_files
 from hivenas.tracking.entities import NOTE, dataset_input, linked, metrics_of, params_of
 from hivenas.tracking.fetching import download
+from hivenas.tracking.front import IS_ON_FRONT, mark_front
 from hivenas.tracking.inherited import PARENT, Places, named_experiment, named_run
 from hivenas.tracking.registry import LONGEST_TAG, published_on
 from hivenas.tracking.store import (
@@ -35,7 +36,6 @@ from hivenas.tracking.store import (
 
 _LARGEST_BATCH = 900  # metrics; parameters count towards MLflow's limit of 1,000 too
 _DIED = "ended with the process that made it"
-
 
 logger = logging.getLogger("hivenas")
 
@@ -230,6 +230,9 @@ class MlflowTracker:
                     if file.is_file():
                         self._client.log_artifact(closing.run_id, str(file), folder or None)
                 self._drop(closing.delete_weights)
+                if closing.front:
+                    before = self._search(f"tags.`{PARENT}` = '{closing.run_id}' and {IS_ON_FRONT}")
+                    mark_front(self._client, {self._resolve(key) for key in closing.front}, before)
             finally:  # where no files can be written the run is closed nevertheless
                 self._client.set_terminated(closing.run_id, status=closing.status, end_time=closing.end_ms)
             if closing.pointer:

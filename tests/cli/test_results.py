@@ -4,10 +4,14 @@ import json
 
 import pytest
 
-from hivenas.cli.results import fitted, print_predictions
+from hivenas.cli.invocation import Invocation
+from hivenas.cli.results import fitted, of_search, print_front, print_predictions
+from hivenas.core.folder import ResultsFolder
 from hivenas.core.records import Direction
 from hivenas.reports import as_text, best_table, short
 from hivenas.run.prediction import Prediction
+from hivenas.run.result import SearchResult
+from hivenas.storage import SearchState
 from tests.trials import trial
 
 LONG = "input|sep3x3_64|max_pool3x3|conv3x3_32bnrelu|dropout|identity|output"
@@ -53,3 +57,22 @@ def test_answers_with_names_of_any_kind_stay_in_their_lines(
         "next": "dog",
         "next_probability": 0.25,
     }
+
+
+def test_a_front_is_printed_with_what_trains_its_members_and_told_as_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    trials = [trial(i, 0.5 + 0.1 * i, f"input|{'abcd'[i]}|output", params=1000 * (i + 1)) for i in range(4)]
+    folder, given = ResultsFolder("results", "bees"), Invocation("bees.yaml", (), ())
+    result = SearchResult.of(folder, SearchState(cost="params"), trials)
+    print_front(given, result)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "the front, no candidate is better in both fitness and trainable parameters:"
+    assert lines[3].split() == ["fitness", "params", "hivenas", "train", "…", "evaluation", "architecture"]
+    assert lines[4].split() == ["0.5000", "1,000", "--at", "'params<=1000'", "0000-scout", "a"]
+    assert lines[-1].strip() == "train one of them  hivenas train --config bees.yaml --at 'params<=3000'"
+    fields = of_search(result).fields
+    assert (fields["cost"], [each["params"] for each in fields["front"]]) == ("params", [1000, 2000, 3000, 4000])
+    assert fields["front"][-1] == fields["best"]
+    print_front(given, SearchResult.of(folder, SearchState(), trials))
+    assert capsys.readouterr().out == ""
+    without = of_search(SearchResult.of(folder, SearchState(), trials)).fields
+    assert (without["cost"], without["front"]) == (None, [])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hivenas.config.costs import COSTS
 from hivenas.core.records import Direction, Trial
 from hivenas.reports import ReportData, search_note
 from hivenas.reports.findings import busy_seconds, common_reasons
@@ -62,6 +63,25 @@ def test_a_finished_search_tells_its_story_in_the_first_lines() -> None:
     assert "2 ×, such as `ResourceExhaustedError: 12 MB`" in note
     assert "1 of 5 evaluations were stopped early" in note
     assert RESUME in note
+
+
+def test_the_front_of_a_weighed_cost_is_a_table_of_links_and_options() -> None:
+    rows = [changed(each, params=1000 * (1 + each.index)) for each in ROWS]
+    weighed = search("finished", rows, cost=COSTS["params"])
+    note = search_note(weighed, name_of=lambda row: f"[{row.label}](run:uid:{row.index})")
+    table = note.partition("## The front: fitness against trainable parameters")[2].replace("\N{NO-BREAK SPACE}", "")
+    assert "| fitness | params | hivenas train … | evaluation | architecture |" in table
+    assert "| 0.5000 | 1,000 | `--at 'params<=1000'` | [0000-scout](run:uid:0) | dropout → op0 |" in table
+    assert "| 0.9000 | 2,000 | `--at 'params<=2000'` | [0001-scout](run:uid:1) | dropout → op1 |" in table
+    assert "The front" not in search_note(search("finished", rows))
+
+
+def test_of_a_long_front_some_are_told_with_both_ends() -> None:
+    rows = [changed(row(index, 0.01 * index), params=100 + index) for index in range(60)]
+    note = search_note(search("running", rows, cost=COSTS["params"]), longest=20_000)
+    assert note.count("`--at 'params<=") == 12
+    assert {f"`--at 'params<={end}'`" in note for end in (100, 159)} == {True}
+    assert "12 of these 60 are listed" in note
 
 
 def test_classes_that_the_model_never_names_are_told_with_its_accuracy() -> None:

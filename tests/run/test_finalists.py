@@ -330,7 +330,10 @@ def test_one_candidate_is_trained_alone_with_several_seeds_and_averaged(
 ) -> None:
     best = go_on().best
     config = {**SEARCH, "results": {"dir": str(tmp_path / "whole")}}
-    done = api.train(config, "full_train.finalists=2", "full_train.seeds=2", "full_train.ensemble=2")
+    at = f"fitness>={best.fitness!r},params<={best.params}"
+    with pytest.raises(MissingResultsError, match="is within params<1; choose from its front: params "):
+        api.train(config, at="params<1")
+    done = api.train(config, "full_train.finalists=2", "full_train.seeds=2", "full_train.ensemble=2", at=at)
     assert [(each.candidate, each.number, each.chosen) for each in done.trainings.values()] == [
         (best.encoded, 0, True),
         (best.encoded, 1, True),

@@ -25,8 +25,11 @@ TRIALS = [
 ]
 
 
-def result(trials: Any = TRIALS, direction: Direction = Direction.MAXIMIZE, **more: Any) -> SearchResult:
-    state = SearchState(direction=direction, metric="worth", strategy={"reused": 2}, run_id="parent", planned=9)
+def result(
+    trials: Any = TRIALS, direction: Direction = Direction.MAXIMIZE, cost: str = "", **more: Any
+) -> SearchResult:
+    about: dict[str, Any] = {"direction": direction, "metric": "worth", "cost": cost}
+    state = SearchState(**about, strategy={"reused": 2}, run_id="parent", planned=9)
     return SearchResult.of(ResultsFolder("results", "bees"), state, trials, **more)
 
 
@@ -88,6 +91,21 @@ def test_the_frame_has_the_columns_of_the_table_and_the_candidates_as_they_were(
     assert list(table["bee"]) == ["scout"] * 4
     assert list(table["phase"]) == ["evaluate", "evaluate", "evaluate", "momentum"]
     assert table.loc[table["fitness"].idxmax(), "candidate"] == "input|c|output"
+
+
+def test_the_front_is_that_of_the_cost_that_the_state_names() -> None:
+    trials = [*TRIALS[:3], trial(4, 0.4, "input|d|output", params=20), trial(5, 0.8, "input|e|output", params=20)]
+    found = result(trials, cost="params")
+    assert found.cost
+    assert (found.cost.key, [each.index for each in found.front]) == ("params", [2])
+    assert list(found.to_frame()["front"]) == [False, False, True, False, False]
+
+
+def test_without_a_cost_or_with_one_of_another_version_there_is_no_front() -> None:
+    for cost in ("", "joules"):
+        found = result(cost=cost)
+        assert (found.cost, found.front) == (None, [])
+        assert "front" not in found.to_frame()
 
 
 def test_the_frame_of_no_trials_is_empty() -> None:

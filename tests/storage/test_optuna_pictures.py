@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,33 @@ def test_optuna_draws_a_search(drawn: Study) -> None:
     importances = visualization.plot_param_importances(drawn)
     assert set(importances.data[0].y) <= {"op_00", "op_01", "skip_00", "skip_01"}
     assert {"op_00", "op_01"} <= set(importances.data[0].y)
+
+
+def test_optuna_draws_the_front_of_a_search_that_weighs_a_cost(tmp_path: Path) -> None:
+    from optuna import visualization
+
+    storage = f"sqlite:///{tmp_path}/books.db"
+    rows = [
+        replace(row, evaluation=replace(row.evaluation, params=1000 + 100 * row.index * (row.index % 3)))
+        for row in more_rows(12)
+    ]
+    write(config_of(storage, objectives={"params": "min"}), rows)
+    study = study_of(storage)
+    front = {tuple(trial.values) for trial in study.best_trials}
+    complete = [row for row in rows if row.status == "complete"]
+    assert front == {
+        (row.fitness, float(row.params))
+        for row in complete
+        if not any(
+            (other.fitness, -other.params) != (row.fitness, -row.params)
+            and other.fitness >= row.fitness
+            and other.params <= row.params
+            for other in complete
+        )
+    }
+    others, best = visualization.plot_pareto_front(study, target_names=["fitness", "params"]).data
+    assert len(others.x) + len(best.x) == len(complete)
+    assert set(zip(best.x, best.y, strict=True)) == front
 
 
 def test_optunas_dashboard_shows_a_search(drawn: Study, tmp_path: Path) -> None:

@@ -136,6 +136,35 @@ class BooksContract(ABC):
         # Everything that is kept is JSON that any reader takes.
         json.dumps([trial.user_attrs for trial in study.trials], allow_nan=False)
 
+    def test_a_search_that_weighs_a_cost_is_a_study_of_two_values_and_goes_on(self, storage: str) -> None:
+        config, rows = config_of(storage, objectives={"fitness": "max", "params": "min"}), rows_of_a_search()
+        write(config, rows[:2])
+        with opened(config) as mirror:
+            mirror.refuse_other()
+            mirror.begin("u1", overwrite=False)
+            assert mirror.sync(rows, STATE) == 2
+        study = study_of(storage)
+        assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+        assert [trial.state.name for trial in study.trials] == ["COMPLETE", "PRUNED", "FAIL", "COMPLETE"]
+        assert [trial.values for trial in study.trials] == [[0.1 + 0.2, 1234.0], [0.125, 0.0], None, [0.7, 0.0]]
+        assert study.trials[0].intermediate_values == {1: 0.1, 2: 1 / 3, 3: 0.1 + 0.2}
+        assert repr(columns(held(config))) == repr(columns(rows))
+
+    def test_a_study_of_other_directions_is_refused_with_the_way_out(self, storage: str) -> None:
+        write(config_of(storage), rows_of_a_search())
+        weighed = config_of(storage, objectives={"params": "min"})
+        with opened(weighed) as mirror:
+            with pytest.raises(ResultsExistError) as caught:
+                mirror.begin("u1", overwrite=False)
+            with pytest.raises(ConfigError, match=r"objectives\.params=null, got objectives\.params=min"):
+                mirror.refuse_other()
+            assert str(caught.value) == (
+                f"the study 'probe' in {storage} must have the directions of objectives (maximize, minimize), got "
+                "maximize; choose another study (--set optuna.study=…) or delete it (--overwrite)"
+            )
+            mirror.begin("u2", overwrite=True)
+            assert len(study_of(storage).directions) == 2
+
     def test_only_what_is_missing_is_added(self, storage: str) -> None:
         config, rows = config_of(storage), rows_of_a_search()
         with opened(config) as mirror:

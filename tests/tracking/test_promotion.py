@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -56,6 +57,19 @@ def test_the_first_version_is_the_champion(name: str, register: Register) -> Non
     )
     assert aliases(name) == {"champion": "1"}
     assert tags(name, "1") == ("true", "the champion: there was none before")
+
+
+def test_a_second_alias_moves_in_any_case_and_without_a_contest(name: str, register: Register) -> None:
+    champion, first, second = register("0.900000"), register("0.500000"), register("0.400000")
+    both = replace(model(name), second_alias="a-small")
+    assert promote(both, champion).uri == f"models:/{name}@champion"
+    assert aliases(name) == {"champion": champion, "a-small": champion}
+    for number in (first, second):
+        small = replace(model(name, alias=""), second_alias="small")
+        for _ in range(2):  # as after a kill
+            said = f"version {number} of {name} is the small: the smallest about as good as the best"
+            assert promote(small, number) == Published(f"models:/{name}@small", said)
+        assert aliases(name) == {"champion": champion, "a-small": champion, "small": number}
 
 
 BETTER = (

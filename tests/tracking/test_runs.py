@@ -141,6 +141,21 @@ def test_an_evaluation_is_a_nested_run_with_everything_on_it(store: str, tmp_pat
     assert run.info.end_time - run.info.start_time == 1500
 
 
+def test_the_members_of_the_front_have_a_tag_which_those_that_leave_it_lose(store: str, tmp_path: Path) -> None:
+    tracker = MlflowTracker("bees")
+    run_id = tracker.open_search(card(tmp_path, "bees"))
+    runs = {
+        key: log_child(tracker, tmp_path, evaluation(tmp_path), index=index, key=key)
+        for index, key in enumerate(("uid:0000", "uid:0001", "uid:0002"))
+    }
+    for front in (("uid:0000", "uid:0001"), ("uid:0001", "uid:0002", "uid:never-tracked"), ()):
+        again = MlflowTracker("bees")
+        again.resume_from(run_id, {})
+        again.close_search(Closing(run_id, "FINISHED", {}, "", front=front))
+        tagged = {key for key, run in runs.items() if run_of(run).data.tags.get("hivenas.on_front") == "true"}
+        assert tagged == (set(front) & runs.keys() or {"uid:0001", "uid:0002"})
+
+
 def test_a_failed_evaluation_is_a_failed_run_with_its_traceback(store: str, tmp_path: Path) -> None:
     tracker = MlflowTracker("bees")
     tracker.open_search(card(tmp_path, "bees"))

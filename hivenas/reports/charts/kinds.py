@@ -5,20 +5,30 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
+from hivenas.config.costs import Cost
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.attempts import attempted
 from hivenas.reports.charts.chart import Chart
 from hivenas.reports.charts.convergence import convergence
 from hivenas.reports.charts.learning import learning
 from hivenas.reports.charts.operations import operations
-from hivenas.reports.charts.parameters import parameters
+from hivenas.reports.charts.parameters import parameters, weighed
 from hivenas.reports.charts.roles import contributions
 from hivenas.reports.charts.timeline import workers
 
 _KINDS = (convergence, operations, parameters, learning, contributions, workers)
 
 
-def charts(rows: Sequence[Trial], direction: Direction) -> list[Chart]:
-    """Every chart that the records of a search allow; one that cannot be drawn is left out, with a warning."""
-    drawn = (attempted(f"the chart {kind.__name__}", functools.partial(kind, rows, direction), None) for kind in _KINDS)
+def charts(rows: Sequence[Trial], direction: Direction, cost: Cost | None = None) -> list[Chart]:
+    """Every chart that the records of a search allow; one that cannot be drawn is left out, with a warning.
+
+    Args:
+        rows: the records.
+        direction: where a better fitness lies.
+        cost: what is weighed against the fitness, whose chart takes the place of that of the parameters; None without.
+    """
+    kinds = {kind.__name__: functools.partial(kind, rows, direction) for kind in _KINDS}
+    if cost:
+        kinds[parameters.__name__] = functools.partial(weighed, rows, direction, cost)
+    drawn = (attempted(f"the chart {name}", draw, None) for name, draw in kinds.items())
     return [chart for chart in drawn if chart]

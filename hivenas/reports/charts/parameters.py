@@ -1,9 +1,11 @@
-"""The chart of fitness against the number of trainable parameters, with the Pareto front."""
+"""The chart of fitness against the number of trainable parameters, or another cost, with the Pareto front."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hivenas.config.costs import COSTS, Cost
+from hivenas.core.front import cost_of, front
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.charts.chart import (
     MANY,
@@ -18,46 +20,82 @@ from hivenas.reports.charts.chart import (
 from hivenas.reports.charts.drawing import Panel
 from hivenas.reports.charts.scales import scale_of
 from hivenas.reports.findings import drawn, pareto_front, succeeded
+from hivenas.reports.front import cost_figure, spread
 from hivenas.reports.text import figure
+
+_PARAMS = COSTS["params"]
 
 
 def parameters(rows: Sequence[Trial], direction: Direction) -> Chart | None:
     """Fitness against parameters; None where no network has any."""
-    front = pareto_front(rows, direction)
-    sized = [row for row in succeeded(drawn(rows, direction)) if row.params > 0]
-    if not front or not sized:
+    members = pareto_front(rows, direction)
+    sized = _with_cost(rows, direction, _PARAMS)
+    if not members or not sized:
         return None
     label = (
-        f"Fitness against trainable parameters; {len(front)} candidates are on the Pareto front, from "
-        f"{front[0].params:,} parameters with {figure(front[0])} to {front[-1].params:,} with {figure(front[-1])}"
+        f"Fitness against trainable parameters; {len(members)} candidates are on the Pareto front, from "
+        f"{members[0].params:,} parameters with {figure(members[0])} to {members[-1].params:,} with "
+        f"{figure(members[-1])}"
     )
-    fitness = [row.fitness for row in sized]
+    panel = _panel(sized, members, _PARAMS, direction, label=label)
+    note = "Ringed: the Pareto front. No candidate has a better fitness with as few parameters."
+    return Chart(
+        key="parameters",
+        title="Fitness against size",
+        note=note + beyond_note([row.fitness for row in sized], panel.y),
+        drawings=(panel,),
+        listed=tuple(members[-MOST_LISTED:]),
+    )
+
+
+def weighed(rows: Sequence[Trial], direction: Direction, cost: Cost) -> Chart | None:
+    """Fitness against the cost that is weighed against it, and the front; None where no candidate has that cost."""
+    members = [row for row in front(rows, direction, cost) if cost_of(row, cost) > 0]
+    sized = _with_cost(rows, direction, cost)
+    if not members:
+        return None
+    first, last = members[0], members[-1]
+    label = (
+        f"Fitness against {cost.label}; {len(members)} candidates are on the front, from {cost_figure(first, cost)} "
+        f"with {figure(first)} to {cost_figure(last, cost)} with {figure(last)}"
+    )
+    panel = _panel(sized, members, cost, direction, label=label)
+    note = f"Ringed: the front. No candidate has a better fitness with as few {cost.label}."
+    return Chart(
+        key="front",
+        title=f"Fitness against {cost.label}",
+        note=note + beyond_note([row.fitness for row in sized], panel.y),
+        drawings=(panel,),
+        listed=tuple(spread(members, MOST_LISTED)),
+    )
+
+
+def _with_cost(rows: Sequence[Trial], direction: Direction, cost: Cost) -> list[Trial]:
+    """The candidates that have a place on a logarithmic axis of the cost."""
+    return [row for row in succeeded(drawn(rows, direction)) if cost_of(row, cost) > 0]
+
+
+def _panel(sized: Sequence[Trial], members: Sequence[Trial], cost: Cost, direction: Direction, *, label: str) -> Panel:
     xs, ys = plane(NARROW)
+    fitness = [row.fitness for row in sized]
     panel = Panel(
         NARROW,
-        scale_of([row.params for row in (*sized, *front)], *xs, log=True),
-        fitness_scale(fitness, direction, ys, always=[row.fitness for row in front]),
-        titles=("trainable parameters", fitness_title(direction)),
+        scale_of([cost_of(row, cost) for row in (*sized, *members)], *xs, log=True),
+        fitness_scale(fitness, direction, ys, always=[row.fitness for row in members]),
+        titles=(cost.label, fitness_title(direction)),
         label=label,
         kind="one many" if len(sized) > MANY else "one",
     )
     panel.axes()
     for row in sized:
-        panel.mark(row, panel.x(row.params), panel.y(row.fitness))
-    _front(panel, front)
-    note = "Ringed: the Pareto front. No candidate has a better fitness with as few parameters."
-    return Chart(
-        key="parameters",
-        title="Fitness against size",
-        note=note + beyond_note(fitness, panel.y),
-        drawings=(panel,),
-        listed=tuple(front[-MOST_LISTED:]),
-    )
+        panel.mark(row, panel.x(cost_of(row, cost)), panel.y(row.fitness))
+    _draw_front(panel, [(panel.x(cost_of(row, cost)), panel.y(row.fitness)) for row in members])
+    return panel
 
 
-def _front(panel: Panel, front: Sequence[Trial]) -> None:
-    (x, y), *more = [(panel.x(row.params), panel.y(row.fitness)) for row in front]
+def _draw_front(panel: Panel, places: Sequence[tuple[float, float]]) -> None:
+    (x, y), *more = places
     steps = "".join(f"H{right:.1f}V{place:.1f}" for right, place in more)
     panel.add("path", d=f"M{x:.1f} {y:.1f}{steps}H{panel.x.end:.1f}", class_="front")
-    for right, place in ((x, y), *more):
+    for right, place in places:
         panel.add("circle", cx=right, cy=place, r=8, class_="ring")

@@ -16,7 +16,8 @@ from hivenas.core.tracked import listed
 from hivenas.core.unicode import shown_text
 from hivenas.reports.charts import charts, role_names, style, symbols
 from hivenas.reports.findings import MOST_DRAWN
-from hivenas.reports.page.tables import chain_of, components_of, lines
+from hivenas.reports.front import an_example
+from hivenas.reports.page.tables import chain_of, components_of, front_lines, lines
 from hivenas.reports.report_data import ReportData
 from hivenas.reports.text import duration, figure
 
@@ -53,6 +54,8 @@ def report_page(data: ReportData) -> str:
     """The report of a search as HTML."""
     ranked = data.ranked
     table = lines(data)
+    front = front_lines(data)
+    pictures = charts(data.rows, data.direction, data.cost)
     return render(
         "report.html",
         data=data,
@@ -63,7 +66,10 @@ def report_page(data: ReportData) -> str:
         stopped=sum(row.status == "stopped" for row in data.rows),
         paused=sum(row.status == "paused" for row in ranking(data.rows, data.direction)),
         continued=sum(row.phase == "momentum" for row in data.rows),
-        charts=charts(data.rows, data.direction),
+        front=front,
+        front_example=an_example(front) if front else None,
+        front_chart=next((chart for chart in pictures if chart.key == "front"), None),
+        charts=[chart for chart in pictures if chart.key != "front"],
         lines=table,
         kinds={letter for line in table for letter in line.kind.split()},
         roles=role_names(data.rows),

@@ -9,6 +9,7 @@ from hivenas.config.settings import split_candidate
 from hivenas.core.records import Trial, decode_candidate
 from hivenas.reports.charts import bee_class, symbol_of
 from hivenas.reports.findings import drawn, succeeded
+from hivenas.reports.front import cost_figure, option
 from hivenas.reports.report_data import ReportData
 from hivenas.reports.text import figure, short
 
@@ -50,6 +51,34 @@ class Line:
         """Epochs of the evaluation and of its continuations; a dash where nothing was trained."""
         own, more = self.row.epochs, self.row.momentum_epochs
         return f"{own}+{more}" if more else str(own) if own else "–"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontLine:
+    """A member of the front as a report shows it.
+
+    Args:
+        row: the record.
+        cost: for people.
+        option: the option with which `hivenas train` trains it.
+    """
+
+    row: Trial
+    cost: str
+    option: str
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """The architecture's, without its ends."""
+        return components_of(self.row.encoded)
+
+
+def front_lines(data: ReportData) -> list[FrontLine]:
+    """The members of the front, the cheapest first; none where the fitness alone counts."""
+    cost = data.cost
+    if cost is None:
+        return []
+    return [FrontLine(row=row, cost=cost_figure(row, cost), option=option(row, cost)) for row in data.front]
 
 
 def lines(data: ReportData) -> list[Line]:

@@ -8,6 +8,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from hivenas.config.costs import COSTS, Cost
+from hivenas.core.front import front
 from hivenas.core.history import improvements
 from hivenas.core.records import Direction, Trial
 from hivenas.reports import draw_plots
@@ -46,9 +48,12 @@ def search(*, trained: bool = True) -> list[Trial]:
     return rows
 
 
-def drawn(rows: list[Trial], direction: Direction = Direction.MAXIMIZE) -> dict[str, ElementTree.Element]:
+def drawn(
+    rows: list[Trial], direction: Direction = Direction.MAXIMIZE, cost: Cost | None = None
+) -> dict[str, ElementTree.Element]:
     """The charts as documents, by their keys."""
-    return {chart.key: ElementTree.fromstring(standalone(chart, role_names(rows))) for chart in charts(rows, direction)}
+    made = charts(rows, direction, cost)
+    return {chart.key: ElementTree.fromstring(standalone(chart, role_names(rows))) for chart in made}
 
 
 def marks(picture: ElementTree.Element, tag: str = "use") -> list[ElementTree.Element]:
@@ -143,6 +148,20 @@ def test_the_pareto_front_is_ringed_and_listed() -> None:
     picture, front = drawn(search())["parameters"], pareto_front(search(), Direction.MAXIMIZE)
     assert sum(each.get("class") == "ring" for each in picture.iter(f"{SVG}circle")) == len(front)
     assert [text[:4] for text in texts(picture, "name")] == [f"{row.index:04d}" for row in front]
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_the_front_of_a_weighed_cost_takes_the_place_of_the_parameters(direction: Direction) -> None:
+    rows = [changed(row, macs=1000 * (1 + 7 * row.index % 18)) for row in search()]
+    charts_of_it = drawn(rows, direction, COSTS["macs"])
+    assert list(charts_of_it)[2] == "front"
+    assert "parameters" not in charts_of_it
+    picture, members = charts_of_it["front"], front(rows, direction, COSTS["macs"])
+    assert sum(each.get("class") == "ring" for each in picture.iter(f"{SVG}circle")) == len(members) > 1
+    assert [text[:4] for text in texts(picture, "name")] == [f"{row.index:04d}" for row in members]
+    assert {mark.attrib["data-i"] for mark in marks(picture)} >= {str(row.index) for row in members}
+    assert "multiply-adds of one image" in texts(picture, "title")
+    assert drawn([changed(row, macs=0) for row in rows], direction, COSTS["macs"]).keys() & {"front"} == set()
 
 
 def test_learning_curves_are_listed_by_rank_with_their_architectures() -> None:

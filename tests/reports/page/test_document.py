@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hivenas.config.costs import COSTS
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.findings import MOST_DRAWN
 from hivenas.reports.page import ReportData, report_page, write_report
@@ -115,6 +116,26 @@ def test_each_condition_is_said_in_words_with_the_way_on(condition: Any, said: s
     assert said in page.one("h1").text
     assert way in page.one("section", id="next").text
     assert ("no space" in page.one("main").text) == (condition in ("failed", "interrupted"))
+
+
+def test_the_front_is_a_chart_and_a_table_that_lead_to_the_candidates() -> None:
+    page = read(report_page(data(NETWORKS[:5], cost=COSTS["params"])))
+    section = page.one("section", id="front")
+    assert [[cell.text for cell in line.children] for line in section.one("tbody").children] == [
+        ["0.5000", "100", "sc_1|conv0|pool0", "--at 'params<=100'"],
+        ["0.6000", "130", "sc_1|conv0|pool1", "--at 'params<=130'"],
+    ]
+    assert [link.attributes["href"] for link in section.all("a")] == ["#r0", "#r3"]
+    assert "trainable parameters" in section.one("h2").text
+    assert "hivenas train --config results/bees/bees.yaml --at 'params<=100'" in section.text
+    assert {"0", "3"} <= {use.attributes["data-i"] for use in section.one("svg").all("use")}
+    assert [link.text for link in page.one("nav").all("a")][1] == "The front"
+
+
+def test_without_a_cost_there_is_no_front() -> None:
+    page = read(report_page(data()))
+    assert "front" not in {section.attributes.get("id") for section in page.all("section")}
+    assert "The front" not in page.one("nav").text
 
 
 def test_nothing_breaks_out_of_the_page() -> None:

@@ -208,8 +208,8 @@ class NASEval:
         return self._guarded(spec.candidate, train)
 
     @exclusive
-    def final_model(self, members: Sequence[Evaluation]) -> Evaluation:
-        """Makes the model of full trainings, the best first, tests it once and saves it; see `training.final_model`.
+    def final_model(self, members: Sequence[Evaluation], stem: str = MODEL_STEM) -> Evaluation:
+        """Makes the model of full trainings, best first, tests it once and saves it as `stem`: `training.final_model`.
 
         Raises:
             MissingResultsError: an h5 file is gone (a FileNotFoundError).
@@ -218,8 +218,13 @@ class NASEval:
 
         def make(candidate: str) -> Evaluation:
             made = [(self.instantiate_network(str(m.candidate)), self.weights_path(m.filename)) for m in members]
+<<<<<<< HEAD
             networks = loaded(made, members, self._config)
             return final_model(networks, members, self.data, self.results.weights / f"{MODEL_STEM}.keras")
+=======
+            networks = loaded(made, members, self._config.evaluation)
+            return final_model(networks, members, self.data, self.results.weights / f"{stem}.keras")
+>>>>>>> wt-v
 
         return self._guarded(str(members[0].candidate), make)
 

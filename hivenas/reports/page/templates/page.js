@@ -168,7 +168,7 @@
     });
     chart.addEventListener("blur", hide);
   }
-  for (const item of [...lines.values(), ...all(".curves li")]) {
+  for (const item of [...lines.values(), ...all(".curves li, .members tr[data-i]")]) {
     const key = item.id ? item.id.slice(1) : item.dataset.i;
     item.addEventListener("pointerenter", () => light(key));
     item.addEventListener("pointerleave", () => light(null));

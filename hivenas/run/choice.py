@@ -1,0 +1,52 @@
+"""The recorded candidate that a person asks for by what it may cost or must reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hivenas.config.costs import COSTS, Cost
+from hivenas.core.bounds import Bound, best_within
+from hivenas.core.folder import ResultsFolder
+from hivenas.core.front import front
+from hivenas.core.records import Trial
+from hivenas.errors import MissingResultsError
+from hivenas.reports import figure
+from hivenas.reports.front import cost_figure, spread
+from hivenas.run.report import load_results
+
+_MOST_SAID = 5  # members of the front
+
+
+def recorded_within(folder: ResultsFolder, bounds: Sequence[Bound]) -> Trial:
+    """The best recorded candidate within bounds; of a fitness alone that with the smallest cost.
+
+    Args:
+        folder: of the search, in any condition.
+        bounds: see `parse_bounds`.
+
+    Raises:
+        MissingResultsError: nothing was recorded, or no complete candidate is within them; says what the front has.
+    """
+    result = load_results(folder)
+    # Of a search that weighs nothing, candidates are asked for by their size.
+    cost = result.cost or _asked_for(bounds)
+    if found := best_within(result.trials, bounds, result.direction, cost):
+        return found
+    members = front(result.trials, result.direction, cost)
+    asked = ",".join(map(str, bounds))
+    raise MissingResultsError(
+        f"no complete candidate of {folder.path} is within {asked}; "
+        + (f"choose from its front: {_told(members, cost)}" if members else "search on until one is complete")
+    )
+
+
+def _asked_for(bounds: Sequence[Bound]) -> Cost:
+    """The first cost that is bounded; parameters where none is."""
+    return next((COSTS[bound.figure] for bound in bounds if bound.figure in COSTS), COSTS["params"])
+
+
+def _told(members: Sequence[Trial], cost: Cost) -> str:
+    """Members of a front in a line, the cheapest first."""
+    said = [f"{cost.key} {cost_figure(row, cost)} with fitness {figure(row)}" for row in spread(members, _MOST_SAID)]
+    more = f" ({len(members)} in all)" if len(members) > len(said) else ""
+    return ", ".join(said) + more

@@ -84,11 +84,8 @@ def search(
     """
     from hivenas.core.folder import ResultsFolder
     from hivenas.objectives.factory import make_objective
-<<<<<<< HEAD
     from hivenas.objectives.weighing import refuse_objectives
-=======
     from hivenas.run.options import SessionOptions
->>>>>>> wt-v
     from hivenas.run.progress import shown_progress
     from hivenas.run.session import Session
     from hivenas.storage import open_search, read_state

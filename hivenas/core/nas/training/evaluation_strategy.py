@@ -218,13 +218,8 @@ class NASEval:
 
         def make(candidate: str) -> Evaluation:
             made = [(self.instantiate_network(str(m.candidate)), self.weights_path(m.filename)) for m in members]
-<<<<<<< HEAD
             networks = loaded(made, members, self._config)
-            return final_model(networks, members, self.data, self.results.weights / f"{MODEL_STEM}.keras")
-=======
-            networks = loaded(made, members, self._config.evaluation)
             return final_model(networks, members, self.data, self.results.weights / f"{stem}.keras")
->>>>>>> wt-v
 
         return self._guarded(str(members[0].candidate), make)
 

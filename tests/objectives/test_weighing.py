@@ -11,7 +11,9 @@ import pytest
 import hivenas
 from hivenas.config import from_mapping, registry
 from hivenas.core.front import front
+from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.strategies.random_search import RandomSearch
+from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError
 from hivenas.run.plan import plan
 from tests.colonies import write_table
@@ -104,3 +106,31 @@ def test_with_a_cost_a_search_is_another_one_and_naming_the_fitness_alone_change
     weighed = candidates("weighed", params="min")
     assert weighed[:3] == alone[:3]  # scouted
     assert weighed != alone
+
+
+@pytest.mark.keras
+@pytest.mark.slow
+def test_of_networks_the_cost_that_is_weighed_is_the_one_that_is_recorded() -> None:
+    # An average pooling of a one by one image does not build, and what does not build has no cost.
+    space = {"depth": 2, "operations": ["conv3x3_8", "dropout", "pool"], "preset": "layerwise"}
+    pool = {"op": "AveragePooling2D", "pool_size": 8}
+    config = {
+        "tracking": "none",
+        "dataset": {"train_limit": 60},
+        "objectives": {"macs": "min"},
+        "space": space | {"reference": {"pool": pool}},
+        "evaluation": {"epochs": 3, "warmup_epochs": 0, "batch_size": 32, "stopping": "ladder"},
+        "colony": {"size": 4, "iterations": 2},
+        "full_train": {"enabled": False},
+        "execution": {"kind": "serial"},
+    }
+    result = hivenas.search(config)
+    interface = NASInterface.from_config(from_mapping(config), tracker=NullTracker())
+    complete = [trial for trial in result.trials if trial.status == "complete"]
+    assert complete
+    for trial in result.trials:
+        costs = interface.costs(trial.encoded)
+        assert costs == ({} if trial.failed else {"params": trial.params, "macs": trial.macs})
+    cost = from_mapping(config).objectives.cost
+    assert cost
+    assert front(result.trials, result.direction, cost)

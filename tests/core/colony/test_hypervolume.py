@@ -175,7 +175,7 @@ def test_a_front_is_found_that_a_search_for_fitness_alone_leaves_out(tmp_path: P
     most = _area(whole, [Evaluation(arch, "complete", whole.true_fitness(arch)) for arch in whole.table.architectures])
     gains = weighed - alone
     assert gains.mean() > 3 * gains.std(ddof=1) / len(gains) ** 0.5 > 0
-    assert weighed.mean() > 0.98 * most
+    assert weighed.mean() > 0.95 * most
 
 
 def test_where_nothing_has_a_known_cost_it_searches_on() -> None:

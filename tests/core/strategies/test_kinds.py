@@ -12,6 +12,7 @@ import pytest
 
 from hivenas import register_strategy
 from hivenas.config import STRATEGY_KINDS, ColonyConfig, EvaluationConfig, StrategyKind, from_mapping, registry
+from hivenas.config.costs import COSTS, Cost
 from hivenas.core.colony.canonical import ArtificialBeeColony
 from hivenas.core.colony.guided import GuidedBeeColony
 from hivenas.core.objective import ObjectiveInterface
@@ -23,9 +24,9 @@ from hivenas.core.strategies.random_search import RandomSearch
 from hivenas.core.strategy import Strategy, StrategyClass
 from hivenas.errors import ConfigError
 from hivenas.objectives.numerical import Sphere
-from tests.colonies import fly
+from tests.colonies import fly, proposals_of
 from tests.strategy_contract import PointsContract
-from tests.toy_objectives import TinyObjective
+from tests.toy_objectives import CurvedObjective, TinyObjective
 
 ROOT = Path(__file__).parents[3]
 
@@ -117,6 +118,49 @@ def test_where_components_are_needed_and_missing_the_fallback_searches(
     assert type(make_strategy(TinyObjective(rng), config, rng)) is over_architectures
     assert type(make_strategy(Sphere(2, rng=rng), config, rng)) is over_points
     assert STRATEGY_KINDS[kind].needs_components == (over_architectures is not over_points)
+
+
+# -- a cost that is weighed ---------------------------------------------------------------------------------------
+
+
+class Weighing(RandomSearch):
+    """Is told of a cost."""
+
+    cost: Cost | None = None
+
+    def weigh(self, cost: Cost) -> None:
+        self.cost = cost
+
+
+def test_a_strategy_that_weighs_is_told_of_the_cost_and_others_search_as_they_do_without() -> None:
+    register_strategy("weighing", Weighing)
+    made = [_made("weighing", cost)[1] for cost in (COSTS["params"], None)]
+    assert [strategy.cost for strategy in made] == [COSTS["params"], None]
+    for kind, record in STRATEGY_KINDS.items():
+        weighed, alone = (fly(*_made(kind, cost)) for cost in (COSTS["params"], None))
+        assert (proposals_of(weighed) != proposals_of(alone)) == record.weighs
+
+
+def test_on_a_ladder_the_front_goes_on_first() -> None:
+    ladder = EvaluationConfig(epochs=20, stopping="ladder")
+    told = []
+    for cost in (COSTS["params"], None):
+        rng = np.random.default_rng(1)
+        objective = CurvedObjective(rng, 20)
+        strategy = make_strategy(objective, ColonyConfig(kind="random", iterations=4), rng, ladder, cost=cost)
+        told.append(proposals_of(fly(objective, strategy)))
+    first, later = (
+        [[p.candidate for p in each if bool(p.momentum_epochs) == more] for each in told] for more in (0, 1)
+    )
+    assert first[0] == first[1]
+    assert later[0] != later[1]
+    assert sum(map(len, later[0])) > 0
+
+
+def _made(kind: str, cost: Cost | None) -> tuple[TinyObjective, Any]:
+    rng = np.random.default_rng(1)
+    objective = TinyObjective(rng)
+    return objective, make_strategy(objective, ColonyConfig(kind=kind, iterations=3), rng, cost=cost)
 
 
 # -- of one's own -------------------------------------------------------------------------------------------------

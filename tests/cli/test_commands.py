@@ -257,6 +257,18 @@ def test_check_prints_the_resolved_configuration_and_the_plan(tmp_path: Path) ->
     assert "84 at the most" in result.output
 
 
+def test_check_counts_settings_that_vary_and_lists_their_values(tmp_path: Path) -> None:
+    file = write(tmp_path, "space: {preset: layerwise, depth: 2}\nevaluation: {batch_size: !Choice [64, 32]}\n")
+    output = invoke("check", "--config", file, "--set", "evaluation.initial_lr=!Log [0.001, 0.01, 3]").output
+    assert "# space:        600 candidates: 100 architectures, 6 combinations of settings each\n" in output
+    assert "# varied:       evaluation.batch_size: 64, 32\n" in output
+    assert "# varied:       evaluation.initial_lr: 0.001, 0.003162, 0.01\n" in output
+    assert "  initial_lr: !Log [0.001, 0.01, 3]\n" in output
+    refused = invoke("check", "--config", file, "--set", "evaluation.initial_lr=!Log [0, 0.01, 3]")
+    assert refused.exit_code != 0
+    assert "a !Log must have low > 0, got 0" in refused.output
+
+
 @pytest.mark.parametrize(
     ("space", "size", "share", "limits"),
     [

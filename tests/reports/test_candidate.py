@@ -41,6 +41,8 @@ def test_a_neighbour_says_what_it_changed_and_links_to_where_it_comes_from() -> 
         (NEIGHBOUR, replace(TRAINED, status="stopped", reason="below it"), "Stopped early: below it."),
         (NEIGHBOUR, Evaluation.failure(ARCH, "E: a`b", traceback="…"), "**Failed**: `E: a'b`; the artifact"),
         (None, replace(TRAINED, extra={"test_accuracy": 0.97}), "**0.9700** test accuracy, **0.9500** validation"),
+        (None, replace(TRAINED, candidate=f"{ARCH};ema=0.9;batch_size=64"), "Trained with `ema=0.9`, `batch_size=64`."),
+        (NEIGHBOUR, replace(TRAINED, candidate=f"{ARCH};ema=0.9"), "; ema: `none` → `0.9`. Trained with `ema=0.9`."),
         (None, replace(TRAINED, extra={"never_named": ["torn", "dirty"]}), ". It never answers `torn, dirty`."),
     ],
 )

@@ -26,6 +26,7 @@ from hivenas.reports import (
     short,
 )
 from hivenas.reports.attempts import attempted
+from hivenas.reports.page.tables import components_of
 from hivenas.reports.text import as_cell, duration
 from tests.trials import changed
 
@@ -64,6 +65,8 @@ def test_the_table_has_the_best_first_and_renders_as_text_and_markdown() -> None
 def test_architectures_are_cut_to_a_width() -> None:
     assert short("input|sep3x3_32|dropout|output", 12) == "sep3x3_32|d…"
     assert short(ARCH) == "sep3x3_32|dropout"
+    assert short(f"{ARCH};ema=0.9;batch_size=64") == "sep3x3_32|dropout ema=0.9 batch_size=64"
+    assert components_of(f"{ARCH};ema=0.9") == ("sep3x3_32", "dropout", "ema=0.9")
 
 
 @pytest.mark.parametrize("mistakes", [True, False])

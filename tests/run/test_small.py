@@ -10,7 +10,6 @@ import pytest
 
 import hivenas
 from hivenas.config import from_mapping
-from hivenas.core.nas.training.loop import TrainingLoop
 from hivenas.core.records import Direction, EpochFigures
 from hivenas.errors import ConfigError
 from hivenas.run.small import SmallBook, small_candidate
@@ -63,6 +62,8 @@ class Killed(BaseException):
 def test_it_is_trained_beside_the_champion_and_gone_on_with_after_a_kill(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from hivenas.core.nas.training.loop import TrainingLoop
+
     config: dict[str, Any] = {
         **SMALL,
         "name": "sizes",

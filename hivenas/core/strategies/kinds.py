@@ -10,6 +10,7 @@ import numpy as np
 from hivenas.config import STRATEGY_KINDS, ColonyConfig, EvaluationConfig
 from hivenas.config.registry import STRATEGIES, ClassRule, import_callable
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
+from hivenas.core.records import Direction
 from hivenas.core.strategies.ladder import Ladder, rungs_of
 from hivenas.core.strategy import Strategy
 from hivenas.errors import ConfigError
@@ -50,7 +51,7 @@ def make_strategy(
                 f"evaluation.stopping must not be ladder with colony.kind={config.kind}, whose strategy has no method "
                 "continue_by; derive it from PhasedStrategy, or set stopping: none"
             )
-        continue_by(Ladder(rungs))
+        continue_by(Ladder(rungs, Direction.of(objective.is_minimize)))
     return made
 
 

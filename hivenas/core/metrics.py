@@ -18,15 +18,6 @@ from hivenas.errors import first_line
 Labels = NDArray[np.integer[Any]]
 Scores = NDArray[np.floating[Any]]
 
-# What an evaluation's `extra` says under these keys: the metric that is looked for, where that is not the accuracy; the
-# metrics of its validation after its last epoch; recall, precision and F1 of every class then; likewise of the test.
-METRIC, METRICS, PER_CLASS, TEST_METRICS, TEST_PER_CLASS = (
-    "metric",
-    "metrics",
-    "per_class",
-    "test_metrics",
-    "test_per_class",
-)
 _MOST_CLASSES = 100  # of more classes the figures of each are not recorded with every candidate
 _SMALLEST = 1e-7  # a probability of 0 has an infinite loss
 

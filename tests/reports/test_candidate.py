@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from hivenas.config import SpaceConfig
+from hivenas.config import Config
 from hivenas.core.records import Evaluation, Proposal
 from hivenas.core.tracked import link_to
 from hivenas.reports.candidate import CandidatePages, as_code
 
-PAGES = CandidatePages.of_space(SpaceConfig(), {"shape": [8, 8, 1], "classes": 10})
+PAGES = CandidatePages.of_space(Config(), {"shape": [8, 8, 1], "classes": 10})
 PARENT, ARCH = "input|sep3x3_32|dropout|output", "input|sc_1|sep3x3_32|max_pool3x3|output"
 NEIGHBOUR = Proposal(17, 2, "onlooker", 0, ARCH, 0.9, parent=PARENT)
 TRAINED = Evaluation(ARCH, "complete", 0.95, epochs=5, params=1234)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hivenas.config.metrics import ACCURACY, Metric
-from hivenas.core.metrics import METRIC, TEST_METRICS, TEST_PER_CLASS, MetricError, all_metrics, per_class, value_of
+from hivenas.core.measured import METRIC, TEST_METRICS, TEST_PER_CLASS
+from hivenas.core.metrics import MetricError, all_metrics, per_class, value_of
 from hivenas.core.metrics import accuracy as share_of_right_answers
 from hivenas.core.metrics import confusion as confusion_of
 from hivenas.core.nas.training.failures import NotFiniteError

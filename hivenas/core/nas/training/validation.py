@@ -6,7 +6,8 @@ from typing import Any
 
 from hivenas.config import EvaluationConfig
 from hivenas.config.metrics import ACCURACY
-from hivenas.core.metrics import METRIC, METRICS, PER_CLASS, all_metrics, per_class
+from hivenas.core.measured import METRIC, METRICS, PER_CLASS
+from hivenas.core.metrics import all_metrics, per_class
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.training.loop import TrainingLoop
 

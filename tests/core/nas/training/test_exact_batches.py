@@ -77,13 +77,13 @@ def test_going_on_equals_never_having_stopped_to_the_last_bit(
 def test_labels_may_be_shares_of_classes_of_which_the_largest_is_right(arrays: Arrays) -> None:
     one = loop(arrays, {})
     x, y = arrays.x_train, arrays.y_train
-    loss, hits = one._score(x, y, False)
+    loss, hits, _ = one._score(x, y, False)
     ones = keras.ops.one_hot(y, 10)
-    same, same_hits = one._score(x, ones, False)
+    same, same_hits, _ = one._score(x, ones, False)
     assert float(same) == pytest.approx(float(loss), rel=1e-6)
     assert float(same_hits) == float(hits)
     shares = 0.7 * ones + 0.3 * keras.ops.one_hot((y + 1) % 10, 10)
-    mixed, mixed_hits = one._score(x, shares, False)
-    other, _ = one._score(x, (y + 1) % 10, False)
+    mixed, mixed_hits, _ = one._score(x, shares, False)
+    other, _, _ = one._score(x, (y + 1) % 10, False)
     assert float(mixed) == pytest.approx(0.7 * float(loss) + 0.3 * float(other), rel=1e-5)
     assert float(mixed_hits) == float(hits)

@@ -50,6 +50,7 @@ def test_public_names_are_sorted_and_all_there() -> None:
         "register_cell",
         "register_dataset",
         "register_executor",
+        "register_metric",
         "register_operation",
         "register_strategy",
         "register_tracker",

@@ -36,7 +36,7 @@ def value_of(metric: Metric, labels: Labels, scores: Scores) -> float:
         value = metric(labels, scores)
     except Exception as error:  # anyone's function may raise anything
         # Not `from` it, as then its own words would be told without the metric's name.
-        raise MetricError(f"the metric {metric.name!r} raised {type(error).__name__}: {first_line(error)}") from None
+        raise MetricError(f"the metric {metric.name!r} raised {first_line(error)}") from None
     if not np.isfinite(value):
         raise MetricError(f"the metric {metric.name!r} must give a finite number, got {value}")
     return value

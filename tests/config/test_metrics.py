@@ -55,7 +55,9 @@ def test_a_configuration_keeps_its_weights(weights: Any) -> None:
     again = from_mapping(config.to_mapping())
     assert again == config
     given = again.evaluation.class_weight
-    assert given == ({str(name): float(weight) for name, weight in weights.items()} if weights is dict else given)
+    assert given == (
+        {str(name): float(weight) for name, weight in weights.items()} if isinstance(weights, dict) else weights
+    )
 
 
 @pytest.mark.parametrize("name", BUILT_IN_METRICS)

@@ -66,7 +66,7 @@ def test_the_best_has_the_least_log_loss_and_a_search_for_it_resumes(tmp_path: P
             other.evaluation.history,
         )
         assert one.evaluation.extra == other.evaluation.extra
-    with pytest.raises(ConfigError, match="evaluation.fitness=log_loss, got evaluation.fitness=auc"):
+    with pytest.raises(ConfigError, match=r"evaluation\.fitness=log_loss, got evaluation\.fitness=auc"):
         hivenas.search(config(tmp_path / "cut", fitness="auc"), resume=True, progress=False)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hivenas.config.metrics import ACCURACY, Metric
 from hivenas.core.measured import METRIC, TEST_METRICS, TEST_PER_CLASS
-from hivenas.core.metrics import MetricError, all_metrics, per_class, value_of
+from hivenas.core.metrics import Labels, MetricError, Scores, all_metrics, per_class, value_of
 from hivenas.core.metrics import accuracy as share_of_right_answers
 from hivenas.core.metrics import confusion as confusion_of
 from hivenas.core.nas.training.failures import NotFiniteError
@@ -55,7 +55,7 @@ def wilson_interval(right: int, count: int) -> tuple[float, float]:
     return (0.0 if right == 0 else centre - half), (1.0 if right == count else centre + half)
 
 
-def bootstrap_interval(metric: Metric, labels: NDArray[np.int32], scores: NDArray[np.float32]) -> tuple[float, float]:
+def bootstrap_interval(metric: Metric, labels: Labels, scores: Scores) -> tuple[float, float]:
     """The 95 % confidence interval of a metric of answers: that of a thousand resamples, the middle 95 %.
 
     The draws depend on the number of images alone, so that models are compared on the same resamples. Those in which

@@ -17,6 +17,7 @@ F = TypeVar("F", bound=MetricFunction)
 
 ACCURACY = "accuracy"
 _DIRECTIONS = ("maximize", "minimize")
+_OTHER_FIGURES = ("loss", "images")  # that records have of validation and test, under such names
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def register_metric(name: str, function: F | None = None, direction: str = "maxi
     entry = Metric(
         name, name, "registered", cast(MetricFunction, function), minimize=str(direction) == "minimize", least_classes=1
     )
-    METRICS.register(name, entry, tuple(BUILT_IN_METRICS), _check_function)
+    METRICS.register(name, entry, (*BUILT_IN_METRICS, *_OTHER_FIGURES), _check_function)
     return function
 
 

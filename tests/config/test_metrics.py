@@ -102,6 +102,7 @@ def test_one_of_ones_own_is_known_by_its_name_and_travels() -> None:
         ("three", lambda a, b, c: 0.0, "maximize", "'three' must be a function of two arguments, labels and scores"),
         ("cost", cost, "down", "the direction of metric 'cost' must be maximize or minimize, got 'down'"),
         ("auc", cost, "minimize", "'auc' is built in, so a metric cannot take the name"),
+        ("loss", cost, "minimize", "'loss' is built in, so a metric cannot take the name"),
         ("my cost", cost, "minimize", "the name of a metric must be letters, digits and _, got 'my cost'"),
         (cost, None, "minimize", "a metric must be registered by name"),
     ],

@@ -82,8 +82,9 @@ def test_going_on_equals_never_having_stopped_to_the_last_bit(
     if "fitness" in settings:
         metric, labels = BUILT_IN_METRICS[settings["fitness"]], arrays.y_val.numpy()
         assert history[-1].figure == metric(labels, scores) != history[-1].val_accuracy
-        rest.network.load_weights(file)  # as of the epoch before, which this loop has not trained
-        assert metric(labels, rest.scores()) == history[-2].figure
+        third = loop(arrays, settings)
+        third.network.load_weights(file)  # as of the epoch before, which this loop has not trained
+        assert metric(labels, third.scores()) == history[-2].figure
     for one, other in zip(state(whole), state(rest), strict=True):
         assert np.array_equal(one, other)
 

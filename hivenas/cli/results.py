@@ -161,9 +161,9 @@ def finite(value: float) -> float | None:
 
 
 def _model_line(evaluation: Evaluation, uri: str) -> str:
-    from hivenas.core.measured import Tested
+    from hivenas.core.measured import FinalFigure
 
-    accuracy, tested = f"test accuracy {evaluation.extra['test_accuracy']:.4f}", Tested.of(evaluation)
+    accuracy, tested = f"test accuracy {evaluation.extra['test_accuracy']:.4f}", FinalFigure.of(evaluation)
     if tested and not tested.is_accuracy:
         accuracy = f"test {tested.label} {tested.value:.4f}, {accuracy}"
     return accuracy + (f", {uri}" if uri else "")
@@ -274,9 +274,9 @@ def _print_trainings(trainings: Sequence[Finalist], metric: str) -> None:
 
 
 def _print_model(evaluation: Evaluation, uri: str, verdict: str) -> None:
-    from hivenas.core.measured import Tested
+    from hivenas.core.measured import FinalFigure
 
-    figures, tested = evaluation.extra, Tested.of(evaluation)
+    figures, tested = evaluation.extra, FinalFigure.of(evaluation)
     assert tested
     others = "" if tested.is_accuracy else f"test accuracy {figures['test_accuracy']:.4f}, "
     click.echo(

@@ -17,7 +17,7 @@ TEST_METRICS, TEST_PER_CLASS = "test_metrics", "test_per_class"
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class FinalFigure:
     """The test of a fully trained model: the figure that is looked for, with its 95 % confidence interval.
 
     Args:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from hivenas.config import Config
-from hivenas.core.measured import Tested
+from hivenas.core.measured import FinalFigure
 from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.core.nas.space.frame import Frame
 from hivenas.core.nas.space.operations import reference_space
@@ -105,7 +105,7 @@ def _outcome(evaluation: Evaluation, figure: str) -> str:
     if evaluation.status == "failed":
         seen = "; the artifact `traceback.txt` says where" if evaluation.traceback else ""
         return f"**Failed**: {as_code(evaluation.reason)}{seen}."
-    test = Tested.of(evaluation)
+    test = FinalFigure.of(evaluation)
     text = f"**{evaluation.fitness:.4f}** {figure}"
     if not math.isfinite(evaluation.fitness) and evaluation.history:  # all images were trained on
         text = f"**{evaluation.history[-1].accuracy:.4f}** training accuracy"

@@ -8,7 +8,7 @@ from typing import Literal
 
 from hivenas.core.full_training import Finalist
 from hivenas.core.history import ranking
-from hivenas.core.measured import Tested
+from hivenas.core.measured import FinalFigure
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.findings import succeeded
 from hivenas.reports.text import Summary
@@ -70,7 +70,7 @@ class ReportData:
     store: str = ""
     run_id: str = ""
     metric: str = "validation accuracy"
-    tested: Tested | None = None
+    tested: FinalFigure | None = None
     test_accuracy: float | None = None
     test_interval: tuple[float, float] | None = None
     never_named: tuple[str, ...] = ()

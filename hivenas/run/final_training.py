@@ -16,7 +16,7 @@ from hivenas.config.metrics import ACCURACY
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.full_training import MEMBERS
 from hivenas.core.git import git_tags
-from hivenas.core.measured import TEST_METRICS, Tested
+from hivenas.core.measured import TEST_METRICS, FinalFigure
 from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.operations import reference_space
 from hivenas.core.nas.space.parameters import run_parameters
@@ -182,7 +182,7 @@ def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mappi
 
 def _measured(evaluation: Evaluation) -> dict[str, str]:
     """The metrics of the test, the validation's figure, and what is looked for where that is not the accuracy."""
-    tested = Tested.of(evaluation)
+    tested = FinalFigure.of(evaluation)
     assert tested  # else there is no model
     others = evaluation.extra.get(TEST_METRICS, {}).items()
     tags = {f"hivenas.test_{name}": f"{value:.6f}" for name, value in others if name != ACCURACY}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.full_training import Finalist, best_first
 from hivenas.core.history import ranking
-from hivenas.core.measured import TEST_METRICS, Tested
+from hivenas.core.measured import TEST_METRICS, FinalFigure
 from hivenas.core.records import Direction, Evaluation, Trial
 from hivenas.core.tracked import Published
 from hivenas.reports import Summary
@@ -133,9 +133,9 @@ class SearchResult:
         return spent_told(self.spent, self.limits, sum(trial.phase == "evaluate" for trial in self.trials))
 
     @property
-    def tested(self) -> Tested | None:
+    def tested(self) -> FinalFigure | None:
         """The test figure that is looked for, of the fully trained best; None without a full training."""
-        return Tested.of(self.full_training) if self.full_training else None
+        return FinalFigure.of(self.full_training) if self.full_training else None
 
     @property
     def test_metrics(self) -> Mapping[str, float]:

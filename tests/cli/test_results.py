@@ -4,10 +4,13 @@ import json
 
 import pytest
 
-from hivenas.cli.results import fitted, print_predictions
-from hivenas.core.records import Direction
+from hivenas.cli.results import fitted, of_training, print_predictions, print_trained
+from hivenas.core.full_training import Finalist
+from hivenas.core.records import Direction, Evaluation
+from hivenas.core.tracked import Published
 from hivenas.reports import as_text, best_table, short
 from hivenas.run.prediction import Prediction
+from hivenas.run.result import Trained
 from tests.trials import trial
 
 LONG = "input|sep3x3_64|max_pool3x3|conv3x3_32bnrelu|dropout|identity|output"
@@ -53,3 +56,18 @@ def test_answers_with_names_of_any_kind_stay_in_their_lines(
         "next": "dog",
         "next_probability": 0.25,
     }
+
+
+def test_a_full_training_says_what_was_looked_for_and_the_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
+    extra = {"test_accuracy": 0.9, "test_images": 360, "metric": "log_loss", "test_log_loss": 0.31}
+    extra |= {"test_log_loss_low": 0.25, "test_log_loss_high": 0.375, "test_metrics": {"log_loss": 0.31}}
+    model = Evaluation(LONG, "complete", 0.2875, epochs=3, extra=extra)
+    others = {str(fitness): Finalist(candidate=LONG, fitness=fitness) for fitness in (0.5, 0.2875)}
+    trained = Trained(model, "", Published(), others, Direction.MINIMIZE)
+    print_trained(trained)
+    shown = capsys.readouterr().out
+    assert "test log loss 0.3100 (95 %: 0.2500 … 0.3750, 360 images), test accuracy 0.9000, validation log " in shown
+    assert shown.index("validation log loss") < shown.index("0.2875") < shown.index("0.5000")
+    outcome = of_training(trained)
+    assert outcome.line == f"{LONG}: test log loss 0.3100, test accuracy 0.9000"
+    assert outcome.fields["test_metrics"] == {"log_loss": 0.31}

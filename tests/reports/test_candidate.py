@@ -41,6 +41,11 @@ def test_a_neighbour_says_what_it_changed_and_links_to_where_it_comes_from() -> 
         (NEIGHBOUR, replace(TRAINED, status="stopped", reason="below it"), "Stopped early: below it."),
         (NEIGHBOUR, Evaluation.failure(ARCH, "E: a`b", traceback="…"), "**Failed**: `E: a'b`; the artifact"),
         (None, replace(TRAINED, extra={"test_accuracy": 0.97}), "**0.9700** test accuracy, **0.9500** validation"),
+        (
+            None,
+            replace(TRAINED, extra={"test_accuracy": 0.97, "metric": "f1_macro", "test_f1_macro": 0.81}),
+            "**0.8100** test macro F1, **0.9500** validation",
+        ),
         (None, replace(TRAINED, extra={"never_named": ["torn", "dirty"]}), ". It never answers `torn, dirty`."),
     ],
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hivenas.core.measured import FinalFigure
 from hivenas.core.records import Direction, Trial
 from hivenas.reports import ReportData, search_note
 from hivenas.reports.findings import busy_seconds, common_reasons
@@ -62,6 +63,15 @@ def test_a_finished_search_tells_its_story_in_the_first_lines() -> None:
     assert "2 ×, such as `ResourceExhaustedError: 12 MB`" in note
     assert "1 of 5 evaluations were stopped early" in note
     assert RESUME in note
+
+
+def test_what_was_looked_for_is_told_before_the_accuracy() -> None:
+    tested = FinalFigure("auc", 0.81234, 0.75, 0.875)
+    first = search_note(search("finished", test_accuracy=0.95, tested=tested), drawing=drawing).splitlines()[0]
+    assert first.rstrip() == (
+        "**Finished**: the best network, trained fully, has **0.8123** test AUC (95 % confidence: 0.7500 … 0.8750), "
+        "**0.9500** test accuracy."
+    )
 
 
 def test_classes_that_the_model_never_names_are_told_with_its_accuracy() -> None:

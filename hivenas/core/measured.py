@@ -38,7 +38,7 @@ class FinalFigure:
         extra = evaluation.extra
         metric = metric_of(extra)
         name = f"test_{metric}"
-        if name not in extra:
+        if extra.get(name) is None:
             return None
         value, low, high = (float(extra.get(key, math.nan)) for key in (name, f"{name}_low", f"{name}_high"))
         return cls(metric, value, low, high)

@@ -13,7 +13,7 @@ import numpy as np
 from hivenas.config import Config, from_mapping
 from hivenas.core.folder import weights_name
 from hivenas.core.history import History
-from hivenas.core.nas.data.class_weights import check_classes
+from hivenas.core.nas.data.class_weights import check_classes, needs_classes
 from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.feasibility import Feasibility, own_operations
 from hivenas.core.nas.space.layer_sizes import Shape, Size
@@ -280,9 +280,9 @@ class NASInterface(ArchitectureObjective):
             DatasetError: the data cannot be loaded.
         """
         space, config = self.search_space, self._config.evaluation
-        if image is None:
-            check_classes(config, self.eval_strategy.data.class_names)
         chain = decode(arch, space.reference) if arch else None
+        if image is None and needs_classes(config):
+            check_classes(config, self.eval_strategy.data.class_names)
         feasible = Feasibility(size=1 if arch else space.size)
         own = dict(own_operations(space, chain))  # without any all builds, and of the optimizer the values are checked
         if own or chain:

@@ -1,4 +1,4 @@
-"""What of the `evaluation` section needs to know the classes: how much each weighs, and how many a metric takes."""
+"""The classes as the `evaluation` section speaks of them: how much each weighs, and how many a metric takes."""
 
 from __future__ import annotations
 

@@ -49,8 +49,9 @@ from hivenas.core.nas.training.rules import stopping_rule
 from hivenas.core.nas.training.serving import UnfaithfulModelError, refuse_other_answers, serve
 from hivenas.core.nas.training.validation import validated
 from hivenas.core.recipe import environment
-from hivenas.core.records import Direction, EpochFigures, Evaluation, StopThreshold, mean_momentum
+from hivenas.core.records import Direction, EpochFigures, Evaluation, StopThreshold
 from hivenas.core.seeds import derive_seed
+from hivenas.core.strategies.momentum import mean_momentum
 from hivenas.errors import ArchitectureError, DatasetError, DiskFullError, MissingResultsError, innermost
 
 
@@ -370,7 +371,8 @@ class NASEval:
         checkpoint = self._checkpoint(candidate, spec.purpose, **beginning(spec, config, path))
         file = self.results.weights / f"{spec.stem}{WEIGHTS_SUFFIX}"
         metric = self._config.evaluation.metric
-        loop, evaluation = FullTraining(spec, config, start, checkpoint, file, metric).run(path, resume=resume)
+        training = FullTraining(spec, config, start, checkpoint, file, metric=metric)
+        loop, evaluation = training.run(path, resume=resume)
         if tested:
             with loop.averaged():
                 served = serve(loop.network, self.data, self.results.weights / f"{spec.stem}.keras", metric)

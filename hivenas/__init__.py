@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hivenas.api import load_results, predict, search, train
     from hivenas.config import Choice, Config, Log, load
+    from hivenas.config.metrics import register_metric
     from hivenas.core.colony.canonical import ArtificialBeeColony
     from hivenas.core.nas.data.datasets import register_dataset
     from hivenas.core.nas.nas_interface import NASInterface
@@ -58,6 +59,7 @@ _HOMES = {
     "register_cell": "hivenas.core.nas.space.operations",
     "register_dataset": "hivenas.core.nas.data.datasets",
     "register_executor": "hivenas.execution",
+    "register_metric": "hivenas.config.metrics",
     "register_operation": "hivenas.core.nas.space.operations",
     "register_strategy": "hivenas.core.strategies.kinds",
     "register_tracker": "hivenas.tracking",
@@ -94,6 +96,7 @@ __all__ = [
     "register_cell",
     "register_dataset",
     "register_executor",
+    "register_metric",
     "register_operation",
     "register_strategy",
     "register_tracker",

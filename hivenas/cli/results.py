@@ -52,8 +52,8 @@ def of_search(result: SearchResult) -> Outcome:
     line = f"{result.name}: {summary.evaluations} evaluations, {summary.failed} failed"
     if best:
         line += f", best {figure(best)} {short(best.encoded)}"
-    if result.test_accuracy is not None:
-        line += f", {_model_line(result.test_accuracy, result.model_uri)}"
+    if result.full_training and result.tested:
+        line += f", {_model_line(result.full_training, result.model_uri)}"
     if result.budget:
         line += f", {result.budget} spent"
     if result.waiting:
@@ -68,6 +68,7 @@ def of_search(result: SearchResult) -> Outcome:
         **counts,
         "waiting": result.waiting,
         "test_accuracy": result.test_accuracy,
+        "test_metrics": dict(result.test_metrics),
         "never_named": list(result.never_named),
         "model_uri": result.model_uri,
         "registered": result.registered,
@@ -81,6 +82,8 @@ def of_search(result: SearchResult) -> Outcome:
 
 def of_training(trained: Trained) -> Outcome:
     """The accuracies of a full training, its run and its model."""
+    from hivenas.core.measured import TEST_METRICS
+
     evaluation = trained.evaluation
     accuracy = evaluation.extra["test_accuracy"]
     fields = {
@@ -90,11 +93,12 @@ def of_training(trained: Trained) -> Outcome:
         "params": evaluation.params,
         "run_id": trained.run_id,
         "test_accuracy": accuracy,
+        "test_metrics": dict(evaluation.extra.get(TEST_METRICS, {})),
         "model_uri": trained.published.uri,
         "registered": trained.published.verdict,
         "finalists": [finalist_fields(each) for each in trained.trainings.values()],
     }
-    return Outcome(f"{evaluation.candidate}: {_model_line(accuracy, trained.published.uri)}", fields)
+    return Outcome(f"{evaluation.candidate}: {_model_line(evaluation, trained.published.uri)}", fields)
 
 
 def of_reproduction(run_id: str, reproduction: Reproduction) -> Outcome:
@@ -164,8 +168,13 @@ def finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _model_line(accuracy: float, uri: str) -> str:
-    return f"test accuracy {accuracy:.4f}" + (f", {uri}" if uri else "")
+def _model_line(evaluation: Evaluation, uri: str) -> str:
+    from hivenas.core.measured import FinalFigure
+
+    accuracy, tested = f"test accuracy {evaluation.extra['test_accuracy']:.4f}", FinalFigure.of(evaluation)
+    if tested and not tested.is_accuracy:
+        accuracy = f"test {tested.label} {tested.value:.4f}, {accuracy}"
+    return accuracy + (f", {uri}" if uri else "")
 
 
 def print_search(given: Invocation, result: SearchResult) -> None:
@@ -182,7 +191,7 @@ def print_search(given: Invocation, result: SearchResult) -> None:
     print_front(given, result)
     for line in filter(None, [result.budget and f"budget: {result.budget}", result.ended]):
         click.echo(f"\n{line}")
-    _print_trainings(result.finalists)
+    _print_trainings(result.finalists, result.metric)
     if result.full_training:
         _print_model(result.full_training, result.model_uri, result.registered)
     click.echo("\nNext:")
@@ -273,28 +282,34 @@ def print_predictions(predictions: Sequence[Prediction], *, as_json: bool) -> No
 
 def print_trained(trained: Trained) -> None:
     """Says what a full training came to."""
+    from hivenas.config.metrics import label_of
     from hivenas.core.full_training import best_first
+    from hivenas.core.measured import metric_of
 
-    _print_trainings(best_first(trained.trainings.values()))
+    label = label_of(metric_of(trained.evaluation.extra))
+    _print_trainings(best_first(trained.trainings.values(), trained.direction), f"validation {label}")
     _print_model(trained.evaluation, trained.published.uri, trained.published.verdict)
 
 
-def _print_trainings(trainings: Sequence[Finalist]) -> None:
+def _print_trainings(trainings: Sequence[Finalist], metric: str) -> None:
     """Prints the full trainings that were made, where there is more to tell than that there was one."""
     from hivenas.reports import as_text
     from hivenas.reports.trainings import as_table, is_told
 
     if is_told(trainings):
-        table = as_table(trainings)
+        table = as_table(trainings, metric)
         click.echo(f"\nfull trainings:\n\n{as_text(_shown(table))}")
 
 
 def _print_model(evaluation: Evaluation, uri: str, verdict: str) -> None:
-    figures = evaluation.extra
+    from hivenas.core.measured import FinalFigure
+
+    figures, tested = evaluation.extra, FinalFigure.of(evaluation)
+    assert tested
+    others = "" if tested.is_accuracy else f"test accuracy {figures['test_accuracy']:.4f}, "
     click.echo(
-        f"\nfully trained: test accuracy {figures['test_accuracy']:.4f} (95 %: {figures['test_accuracy_low']:.4f} … "
-        f"{figures['test_accuracy_high']:.4f}, {figures['test_images']} images), "
-        f"validation accuracy {evaluation.fitness:.4f}"
+        f"\nfully trained: test {tested.label} {tested.value:.4f} (95 %: {tested.low:.4f} … {tested.high:.4f}, "
+        f"{figures['test_images']} images), {others}validation {tested.label} {evaluation.fitness:.4f}"
     )
     if verdict:
         click.echo(f"registered: {verdict}")

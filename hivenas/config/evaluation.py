@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from hivenas.config.arguments import check_alpha, one_precision
+from hivenas.config.losses import LOSSES, check_class_weight, check_loss
+from hivenas.config.metrics import BUILT_IN_METRICS, Metric, check_metric, metric_named
 from hivenas.config.optimizers import DEFAULT_OPTIMIZER, OptimizerConfig
 from hivenas.config.schedules import SCHEDULES, GivenRates, check_schedule
 from hivenas.config.schema import Count, Epochs, Fraction, Section
@@ -81,8 +83,13 @@ class EvaluationConfig(Section):
     warmup_epochs: Annotated[float, Field(ge=0.0, le=100_000)] = 0.5
     initial_lr: Annotated[float, Field(ge=0.0)] = 0.003
     final_lr: Annotated[float, Field(ge=0.0)] = 0.00003
+    loss: Annotated[str, AfterValidator(check_loss), Field(json_schema_extra={"enum": [*LOSSES]})] = "cross_entropy"
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    class_weight: Annotated[Literal["balanced"] | dict[str, float] | None, BeforeValidator(check_class_weight)] = None
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    fitness: Annotated[str, AfterValidator(check_metric), Field(json_schema_extra={"enum": [*BUILT_IN_METRICS]})] = (
+        "accuracy"
+    )
     score: Annotated[str, AfterValidator(check_score)] = "last"
     momentum_epochs: Annotated[int, Field(ge=0, le=100_000)] = 0
     stopping: Literal["act", "ladder", "median", "none"] = "none"
@@ -93,6 +100,11 @@ class EvaluationConfig(Section):
     inherit: bool = False
     inherit_epochs: Epochs = 2
     augmentation: AugmentationConfig = AugmentationConfig()
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that is looked for."""
+        return metric_named(self.fitness)
 
     @property
     def pauses(self) -> bool:
@@ -137,6 +149,15 @@ class EvaluationConfig(Section):
             raise ValueError(
                 f"evaluation.epochs must be at least 3 when momentum_epochs > 0, got epochs={self.epochs}; "
                 "raise epochs or set momentum_epochs: 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _knows_what_guessing_is_worth(self) -> Self:
+        if self.stopping == "act" and self.metric.choices is None:
+            raise ValueError(
+                f"evaluation.stopping must not be act with fitness: {self.fitness}, as its threshold rises from what "
+                "guessing is worth to 1; set stopping: median"
             )
         return self
 

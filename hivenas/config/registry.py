@@ -1,4 +1,4 @@
-"""The registries to which users add by name: operations, cells, data sets, strategies, trackers and executors.
+"""The registries to which users add by name: operations, cells, data sets, metrics, strategies, trackers, executors.
 
 Registering is the one thing that is kept at module level: a configuration can only name things, so that no
 configuration can run code, and somebody has to know the names.
@@ -171,10 +171,13 @@ def _calling_module() -> str:
 OPERATIONS = Registry("an operation", "register_operation")
 CELLS = Registry("a cell", "register_cell")
 DATASETS = Registry("a data set", "register_dataset")
+METRICS = Registry("a metric", "register_metric")
 STRATEGIES = Registry("a strategy", "register_strategy")
 # Of the driver's process alone: no worker has to know them.
 TRACKERS = Registry("a tracker", "register_tracker")
 EXECUTORS = Registry("an executor", "register_executor")
+# What workers have to know of the main module, which they do not import.
+_TRAVELLING = (OPERATIONS, CELLS, DATASETS, METRICS)
 
 
 # In the order in which they were asked for: one may use what an earlier one registers.
@@ -187,22 +190,23 @@ def registered_modules() -> tuple[str, ...]:
     Those that `import_modules` was asked for come first, in their order; the rest, from which something is registered,
     follow in alphabetical order. The main module is not among them: no worker imports it, see `main_entries`.
     """
-    others = OPERATIONS.modules() | CELLS.modules() | DATASETS.modules() | STRATEGIES.modules()
+    registries = (*_TRAVELLING, STRATEGIES)
+    others = {module for registry in registries for module in registry.modules()}
     return (*_imported, *sorted(others - {"__main__"} - _imported.keys()))
 
 
 def main_entries() -> list[dict[str, Callable[..., Any]]]:
-    """Operations, cells and data sets that the main module has registered; nothing where it has none.
+    """Operations, cells, data sets and metrics that the main module has registered; nothing where it has none.
 
     Workers do not import it, so that a script needs no `if __name__ == "__main__"`: these travel by value.
     """
-    entries = [each.main_entries() for each in (OPERATIONS, CELLS, DATASETS)]
+    entries = [each.main_entries() for each in _TRAVELLING]
     return entries if any(entries) else []
 
 
 def register_entries(entries: Iterable[Mapping[str, Callable[..., Any]]]) -> None:
     """Registers what `main_entries` has given in another process."""
-    for registry, each in zip((OPERATIONS, CELLS, DATASETS), entries, strict=False):
+    for registry, each in zip(_TRAVELLING, entries, strict=False):
         registry.take(each)
 
 

@@ -1,4 +1,4 @@
-"""The scores that `evaluation.score` may name: what a curve of validation accuracies is worth."""
+"""The scores that `evaluation.score` may name: what a curve of validation accuracies, or other figures, is worth."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def score_of(accuracies: Sequence[float], score: str) -> float:
     """The fitness of a training.
 
     Args:
-        accuracies: of the validation split, one an epoch, at least one.
+        accuracies: of the validation split, one an epoch, at least one; figures of which less is better with their sign
+            changed, as the score then is.
         score: as `evaluation.score` says it; a mean over more epochs than there are is over those that there are.
     """
     name, _, epochs = score.partition(":")

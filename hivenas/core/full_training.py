@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from hivenas.core.records import Evaluation
+from hivenas.core.records import Direction, Evaluation
 from hivenas.core.seeds import arch_hash
 
 # What an evaluation's `extra` says of a full training, under these keys.
@@ -71,7 +71,8 @@ class Finalist:
         number: of its seed, from 0.
         refit_epochs: see `TrainingSpec`.
         status: as an evaluation's.
-        fitness: validation accuracy of the weights that are kept; None where it failed, or there was no validation.
+        fitness: validation accuracy, or what is looked for in its place, of the weights that are kept; None where it
+            failed, or there was no validation.
         epochs: epochs trained.
         kept_epoch: the epoch whose weights are kept.
         reason: why it ended early or failed.
@@ -134,14 +135,18 @@ def chosen_of(trainings: Mapping[str, Finalist], names: Sequence[str]) -> dict[s
     return {name: replace(each, chosen=name in names) for name, each in trainings.items()}
 
 
-def best_first(trainings: Iterable[Finalist]) -> list[Finalist]:
-    """Trainings in the order of their validation accuracy, then those without validation, then those that failed.
+def best_first(trainings: Iterable[Finalist], direction: Direction = Direction.MAXIMIZE) -> list[Finalist]:
+    """Trainings in the order of their validation figure, then those without validation, then those that failed.
 
     The order in which they have ended does not matter.
+
+    Args:
+        trainings: in any order.
+        direction: where a better figure lies.
     """
 
     def place(each: Finalist) -> tuple[bool, bool, float, bool, str, int]:
-        figure = each.fitness or 0.0
-        return each.status == "failed", each.fitness is None, -figure, not each.chosen, each.candidate, each.number
+        score = direction.score(each.fitness or 0.0)
+        return each.status == "failed", each.fitness is None, -score, not each.chosen, each.candidate, each.number
 
     return sorted(trainings, key=place)

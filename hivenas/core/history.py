@@ -11,10 +11,10 @@ from hivenas.core.records import Direction, Trial
 
 
 class Curves:
-    """The accuracies of many trainings, so that what they had at an epoch costs no walk over all of them.
+    """The figures of many trainings, accuracies say, so that what they had at an epoch costs no walk over all of them.
 
     Args:
-        curves: the first of them, accuracy by epoch.
+        curves: the first of them, figure by epoch.
     """
 
     def __init__(self, curves: Iterable[Mapping[int, float]] = ()) -> None:
@@ -24,8 +24,8 @@ class Curves:
 
     def add(self, curve: Mapping[int, float]) -> None:
         """Takes one more."""
-        for epoch, accuracy in curve.items():
-            insort(self._seen.setdefault(epoch, array("d")), accuracy)
+        for epoch, figure in curve.items():
+            insort(self._seen.setdefault(epoch, array("d")), figure)
 
     def at(self, epoch: int) -> Sequence[float]:
         """Their values at an epoch, of those that came so far, in ascending order."""
@@ -74,7 +74,7 @@ class History:
 def ranking(trials: Iterable[Trial], direction: Direction) -> list[Trial]:
     """The latest trial of every candidate that did not fail, best first; the earlier of two equals stands first.
 
-    Those that are paused come after all others, those that were trained longer first: no accuracy of a training that is
+    Those that are paused come after all others, those that were trained longer first: no figure of a training that is
     not over is compared with one of another age.
     """
     latest: dict[str, Trial] = {}

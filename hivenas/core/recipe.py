@@ -9,7 +9,7 @@ import math
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from hivenas.config import Config
 from hivenas.core.full_training import MEMBERS, REFIT_EPOCHS, SEED_NUMBER
 from hivenas.core.onednn import chosen_onednn
-from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal
+from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal, plain
 from hivenas.errors import ConfigError, MissingResultsError
 
 RECIPE_FILE = "recipe.json"
@@ -75,7 +75,7 @@ class Recipe:
 
     def to_text(self) -> str:
         """As JSON; floats keep every bit."""
-        return json.dumps({"version": _VERSION} | asdict(self), indent=1)
+        return json.dumps({"version": _VERSION} | plain(self), indent=1)
 
     @classmethod
     def from_text(cls, text: str) -> Recipe:

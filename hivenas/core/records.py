@@ -47,11 +47,11 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StopThreshold:
-    """The accuracy that a candidate must reach to be trained on.
+    """The figure that a candidate must reach to be trained on.
 
     Args:
         epoch: the epoch after which it is judged, from 1.
-        accuracy: the validation accuracy below which its training ends.
+        accuracy: the validation accuracy, or what is looked for in its place: with a worse one its training ends.
         origin: where the figure comes from, for people.
     """
 
@@ -113,13 +113,31 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class EpochFigures:
-    """Loss and accuracy of one finished epoch, on the training and on the validation split."""
+    """Loss and accuracy of one finished epoch, on the training and on the validation split.
+
+    `metric` is the value of `evaluation.fitness` on the validation split; None where that is the accuracy.
+    """
 
     epoch: int
     loss: float
     accuracy: float
     val_loss: float
     val_accuracy: float
+    metric: float | None = None
+
+    @property
+    def figure(self) -> float:
+        """The figure that is looked for, of the validation split: its accuracy, unless another metric is."""
+        return self.val_accuracy if self.metric is None else self.metric
+
+
+def plain(record: Any) -> dict[str, Any]:
+    """A record as plain nested data, without `metric` where an epoch has none."""
+
+    def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {key: value for key, value in pairs if key != "metric" or value is not None}
+
+    return asdict(record, dict_factory=made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +147,8 @@ class Evaluation:
     Args:
         candidate: as proposed.
         status: `complete`, `paused` (its training may go on), `stopped` (a stopping rule ended it early) or `failed`.
-        fitness: validation accuracy, of the epochs that `evaluation.score` says, or the value of a numerical objective;
-            the worst value where it failed.
+        fitness: validation accuracy, or what `evaluation.fitness` says, of the epochs that `evaluation.score` says, or
+            the value of a numerical objective; the worst value where it failed.
         epochs: epochs really trained by the evaluation, without momentum epochs.
         momentum: mean momentum value of its epochs; 0 where it has none.
         momentum_epochs: epochs added by momentum evaluation so far.
@@ -146,7 +164,7 @@ class Evaluation:
         reason: why it stopped or failed; empty otherwise.
         traceback: the formatted exception of a failure; empty otherwise.
         history: figures of every epoch of this evaluation, first epoch first.
-        extra: further figures of a full training, such as `test_accuracy`.
+        extra: further figures: metrics of the validation, see `core.metrics`; of a full training `test_accuracy` …
         environment: what the last bits of its figures depend on, see `recipe.environment`.
     """
 
@@ -199,7 +217,7 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as written to `training_history/`."""
-        return asdict(self)
+        return plain(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Evaluation:
@@ -350,8 +368,8 @@ class Trial:
         return " ".join(self.evaluation.reason.split())
 
     def accuracies(self) -> dict[int, float]:
-        """Validation accuracy by epoch, of the epochs that this evaluation trained."""
-        return {figures.epoch: float(figures.val_accuracy) for figures in self.evaluation.history}
+        """Validation accuracy, or what is looked for in its place, by epoch, of those that this evaluation trained."""
+        return {figures.epoch: float(figures.figure) for figures in self.evaluation.history}
 
     def slim(self) -> Trial:
         """The trial without what only its run shows: traceback and environment."""
@@ -359,7 +377,7 @@ class Trial:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data without the run's id; `from_json` reads it back exactly."""
-        return {"proposal": asdict(self.proposal), "evaluation": asdict(self.evaluation)}
+        return {"proposal": asdict(self.proposal), "evaluation": plain(self.evaluation)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], run_id: str = "") -> Trial:
@@ -380,26 +398,3 @@ def plain_candidate(value: Any) -> Candidate:
 def decode_candidate(text: str) -> Candidate:
     """The inverse of `encode_candidate`."""
     return tuple(float(x) for x in json.loads(text)) if text.startswith("[") else text
-
-
-def momentum_values(accuracies: list[float]) -> list[float]:
-    """Momentum of every epoch: μ(ε) = α(ε) for ε < 2, else (α(ε) − α(ε−1)) / (α(ε−1) − α(ε−2)).
-
-    Args:
-        accuracies: validation accuracy α of the epochs ε = 0, 1, … (fractions in 0…1).
-
-    Returns:
-        One value an epoch; 0 where the denominator is 0.
-
-    Source: HiveNAS, momentum evaluation.
-    """
-    values = accuracies[:2]
-    for before, last, now in zip(accuracies, accuracies[1:], accuracies[2:], strict=False):
-        values.append((now - last) / (last - before) if last != before else 0.0)
-    return values
-
-
-def mean_momentum(accuracies: list[float]) -> float:
-    """A candidate's momentum: the mean of its epochs' momentum values, 0 without epochs."""
-    values = momentum_values(accuracies)
-    return math.fsum(values) / len(values) if values else 0.0

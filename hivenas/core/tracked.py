@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hivenas.config.metrics import ACCURACY
+from hivenas.core.measured import METRIC, tracked_metrics
 from hivenas.core.recipe import RECIPE_FILE
 from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal
 from hivenas.core.seeds import arch_hash
@@ -37,6 +39,7 @@ class Child:
         note: its description, in markdown; see `link_to`.
         overview: the parent's description from now on, in markdown; empty to leave that as it is.
         delete_weights: keys of children whose weights are not to be kept any longer.
+        metric: the name of what `history` has values of beside the accuracy; empty for nothing.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Child:
     note: str = ""
     overview: str = ""
     delete_weights: tuple[str, ...] = ()
+    metric: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +176,8 @@ class ServableModel:
         metadata: what whoever loads it should know of its images and classes; kept in the model.
         answers: the probabilities that the tested network gave to the example; empty where they were not kept.
         second_alias: moves to the version in any case; empty for none.
+        metric: the name of what is looked for, by which it is compared with the version that has the alias.
+        minimize: whether less of that is better.
     """
 
     file: Path
@@ -184,6 +190,8 @@ class ServableModel:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     answers: tuple[tuple[float, ...], ...] = ()
     second_alias: str = ""
+    metric: str = ACCURACY
+    minimize: bool = False
 
 
 def now_ms() -> int:
@@ -257,6 +265,7 @@ def child_of(proposal: Proposal | None, evaluation: Evaluation, context: RunCont
         note=page.note,
         overview=context.overview,
         delete_weights=context.delete_weights,
+        metric=str(evaluation.extra.get(METRIC, "")),
     )
 
 
@@ -302,6 +311,7 @@ def _metrics(proposal: Proposal | None, evaluation: Evaluation, phase: Phase) ->
         "seconds": evaluation.seconds,
     }
     metrics |= {key: value for key, value in evaluation.extra.items() if isinstance(value, float)}
+    metrics |= tracked_metrics(evaluation.extra)
     if phase == "momentum":
         metrics["momentum_epochs"] = float(evaluation.momentum_epochs)
         if proposal and proposal.center_fitness is not None:

@@ -46,7 +46,7 @@ class ObjectiveKind:
 
 # The values of `objective`.
 OBJECTIVES: Mapping[str, ObjectiveKind] = {
-    "nas": ObjectiveKind(_networks, lambda config, _, data: CandidatePages.of_space(config.space, data)),
+    "nas": ObjectiveKind(_networks, lambda config, _, data: CandidatePages.of_space(config, data)),
     "sphere_min": ObjectiveKind(lambda _, rng: Sphere(rng=rng)),
     "sphere_max": ObjectiveKind(lambda _, rng: Sphere(rng=rng, minimize=False)),
     "rosenbrock": ObjectiveKind(lambda _, rng: Rosenbrock(rng=rng)),

@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from hivenas.config import SpaceConfig
+from hivenas.config import Config
 from hivenas.config.settings import split_candidate
+from hivenas.core.measured import FinalFigure
 from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.core.nas.space.frame import Frame
 from hivenas.core.nas.space.operations import reference_space
@@ -37,14 +38,15 @@ class CandidatePages:
         self._figure = figure
 
     @classmethod
-    def of_space(cls, space: SpaceConfig, data: Mapping[str, Any]) -> Self:
-        """The pages of the networks of a space.
+    def of_space(cls, config: Config, data: Mapping[str, Any]) -> Self:
+        """The pages of the networks of a configuration's space.
 
         Args:
-            space: the `space` section of a configuration.
+            config: the configuration.
             data: what `Dataset.describe` says, of which `shape` and `classes` are needed; without it layers have no
                 sizes.
         """
+        space = config.space
         reference = reference_space(space.reference, width=space.width, l2=space.l2)
         image = None
         if data:
@@ -56,7 +58,8 @@ class CandidatePages:
             classes=data.get("classes", 0),
             frame=Frame.of(space),
         )
-        return cls(outliner, lambda arch: decode(arch, reference))
+        figure = f"validation {config.evaluation.metric.label}"
+        return cls(outliner, lambda arch: decode(arch, reference), figure=figure)
 
     def drawing(self, candidate: str) -> list[str]:
         """An architecture as lines of text."""
@@ -105,11 +108,11 @@ def _outcome(evaluation: Evaluation, figure: str) -> str:
     if evaluation.status == "failed":
         seen = "; the artifact `traceback.txt` says where" if evaluation.traceback else ""
         return f"**Failed**: {as_code(evaluation.reason)}{seen}."
-    test = evaluation.extra.get("test_accuracy")
+    test = FinalFigure.of(evaluation)
     text = f"**{evaluation.fitness:.4f}** {figure}"
     if not math.isfinite(evaluation.fitness) and evaluation.history:  # all images were trained on
         text = f"**{evaluation.history[-1].accuracy:.4f}** training accuracy"
-    text = f"**{test:.4f}** test accuracy, {text}" if test is not None else text
+    text = f"**{test.value:.4f}** test {test.label}, {text}" if test else text
     if evaluation.age:
         text += f" after {evaluation.age} epochs"
     if evaluation.params:

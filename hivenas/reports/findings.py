@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from hivenas.config.metrics import ACCURACY, label_of
 from hivenas.core.history import improvements, ranking
+from hivenas.core.measured import METRIC
 from hivenas.core.records import Direction, Trial
 
 BEES = ("employee", "onlooker", "scout")
@@ -68,7 +70,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class LearningCurve:
-    """Validation accuracy by epoch of a candidate, its continuations included."""
+    """Validation accuracy, or what is looked for in its place, by epoch of a candidate, its continuations included."""
 
     row: Trial
     epochs: tuple[int, ...]
@@ -183,6 +185,12 @@ def learning_curves(rows: Sequence[Trial], direction: Direction, *, count: int =
             epochs, accuracies = zip(*sorted(points[row.encoded].items()), strict=True)
             curves.append(LearningCurve(row, epochs, accuracies))
     return curves
+
+
+def figure_label(rows: Sequence[Trial]) -> str:
+    """The figure of learning curves for people, such as validation accuracy."""
+    names = (row.evaluation.extra.get(METRIC) for row in rows if row.status != "failed")
+    return f"validation {label_of(next(filter(None, names), ACCURACY))}"
 
 
 def timeline(rows: Sequence[Trial]) -> list[Lane]:

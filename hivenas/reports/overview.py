@@ -81,13 +81,21 @@ def _standing(data: ReportData) -> str:
     if data.condition == "finished":
         if data.test_accuracy is None:
             return f"**Finished** after {told} evaluations."
-        low_high = data.test_interval
-        between = f" (95 % confidence: {low_high[0]:.4f} … {low_high[1]:.4f})" if low_high else ""
-        accuracy = f"**{data.test_accuracy:.4f}** test accuracy{between}"
+        accuracy = _tested(data)
         never = f"; it never answers {as_code(listed(data.never_named))}" if data.never_named else ""
         return f"**Finished**: the best network, trained fully, has {accuracy}{never}."
     how = "Failed" if data.condition == "failed" else "Ended early"
     return f"**{how}** after {counted}: {as_code(data.reason)}"
+
+
+def _tested(data: ReportData) -> str:
+    """The test figure that was looked for with its interval, and the accuracy where that is another."""
+    found, low_high = data.tested, data.test_interval
+    accuracy = f"**{data.test_accuracy:.4f}** test accuracy"
+    if found and not found.is_accuracy:
+        between = f" (95 % confidence: {found.low:.4f} … {found.high:.4f})"
+        return f"**{found.value:.4f}** test {found.label}{between}, {accuracy}"
+    return accuracy + (f" (95 % confidence: {low_high[0]:.4f} … {low_high[1]:.4f})" if low_high else "")
 
 
 def _found(data: ReportData, name_of: Callable[[Trial], str]) -> str:

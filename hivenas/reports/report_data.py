@@ -10,6 +10,7 @@ from hivenas.config.costs import Cost
 from hivenas.core.front import front
 from hivenas.core.full_training import Finalist
 from hivenas.core.history import ranking
+from hivenas.core.measured import FinalFigure
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.findings import succeeded
 from hivenas.reports.text import Summary
@@ -41,6 +42,8 @@ class ReportData:
         written: the moment of writing, in seconds since 1970.
         store: address of the MLflow server, http or https; empty where there is none to link to.
         run_id: the search's run there.
+        metric: what fitness is, for people.
+        tested: the test figure that is looked for, of the fully trained best; None without.
         test_accuracy: of the fully trained best; None without.
         test_interval: its confidence interval of 95 %; None without.
         never_named: classes of the test split that it takes no image for.
@@ -69,6 +72,8 @@ class ReportData:
     written: float = 0.0
     store: str = ""
     run_id: str = ""
+    metric: str = "validation accuracy"
+    tested: FinalFigure | None = None
     test_accuracy: float | None = None
     test_interval: tuple[float, float] | None = None
     never_named: tuple[str, ...] = ()
@@ -87,7 +92,7 @@ class ReportData:
     @property
     def trainings(self) -> list[list[str]]:
         """The full trainings as a table, where there is more to tell than that there was one; else nothing."""
-        return as_table(self.finalists) if is_told(self.finalists) else []
+        return as_table(self.finalists, self.metric) if is_told(self.finalists) else []
 
     @property
     def ranked(self) -> list[Trial]:

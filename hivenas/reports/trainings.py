@@ -13,13 +13,14 @@ def is_told(trainings: Sequence[Finalist]) -> bool:
     return len(trainings) > 1 or any(each.status == "failed" for each in trainings)
 
 
-def as_table(trainings: Sequence[Finalist]) -> list[list[str]]:
-    """A header and a line a training: whether the model is made of it, its validation accuracy, its epochs.
+def as_table(trainings: Sequence[Finalist], metric: str = "validation accuracy") -> list[list[str]]:
+    """A header and a line a training: whether the model is made of it, its validation figure, its epochs.
 
     Args:
         trainings: in the order in which they are told.
+        metric: what the figure is, for people.
     """
-    lines = [["", "validation accuracy", "epoch", "what", "architecture"]]
+    lines = [["", metric, "epoch", "what", "architecture"]]
     for each in trainings:
         figure = "–" if each.fitness is None else f"{each.fitness:.4f}"
         epoch = f"{each.kept_epoch} of {each.epochs}" if each.status != "failed" else "–"

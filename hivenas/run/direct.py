@@ -13,7 +13,7 @@ from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.search_space import NASSearchSpace
 from hivenas.core.recipe import Recipe
-from hivenas.core.records import Candidate, Evaluation, Proposal, Trial
+from hivenas.core.records import Candidate, Direction, Evaluation, Proposal, Trial
 from hivenas.core.tracked import Child, Page, RunContext, child_of, link_to
 from hivenas.core.tracker import Tracker
 from hivenas.errors import TrackingError
@@ -98,7 +98,7 @@ class DirectCalls:
 
     def fully_train_best(self, *, from_arch: bool) -> Evaluation:
         """Fully trains the best recorded candidate, of a search too; see `NASInterface.fully_train_best_model`."""
-        best = best_recorded(self._results)
+        best = best_recorded(self._results, Direction.of(self._config.evaluation.metric.minimize))
         weights = None if from_arch else best.weights_filename
         return self._fully_train(lambda: self._interface.fully_train(str(best.candidate), weights, resume=False))
 
@@ -129,7 +129,7 @@ class DirectCalls:
         sizes = {"shape": data.shape, "classes": data.classes}
 
         def page() -> Page:
-            return CandidatePages.of_space(self._config.space, sizes).of(proposal, evaluation, origin=origin)
+            return CandidatePages.of_space(self._config, sizes).of(proposal, evaluation, origin=origin)
 
         context = RunContext(
             search=self._config.name,

@@ -12,16 +12,18 @@ from typing import Any
 import numpy as np
 
 from hivenas.config import Config
+from hivenas.config.metrics import ACCURACY
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.full_training import MEMBERS
 from hivenas.core.git import git_tags
+from hivenas.core.measured import TEST_METRICS, FinalFigure
 from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.operations import reference_space
 from hivenas.core.nas.space.parameters import run_parameters
 from hivenas.core.nas.training.failures import failed_training
 from hivenas.core.nas.training.predictions import TestPredictions
 from hivenas.core.recipe import Recipe
-from hivenas.core.records import Evaluation, Trial
+from hivenas.core.records import Direction, Evaluation, Trial
 from hivenas.core.seeds import arch_hash
 from hivenas.core.tracked import Page, Published, RunContext, ServableModel, child_of, listed
 from hivenas.reports import draw_predictions, model_note
@@ -112,6 +114,8 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
         metadata=_metadata(training.data),
         answers=_example_answers(evaluation),
         second_alias=(config.registry.small or "") if _is_small(evaluation, training) else "",
+        metric=config.evaluation.fitness,
+        minimize=config.evaluation.metric.minimize,
     )
     return Message(child=child, model=model, evaluation=evaluation, keep_after_send=training.keep_after_send)
 
@@ -129,12 +133,13 @@ def trained_of(config: Config, message: Message, sent: Sequence[Sent]) -> Traine
     """
     assert message.evaluation
     assert message.child
+    direction = Direction.of(config.evaluation.metric.minimize)
     if message.evaluation.status == "failed":
         raise failed_training(config, message.evaluation)
     for each in sent:
         if each.message.child and each.message.child.key == message.child.key:
-            return Trained(message.evaluation, each.run_id, each.published)
-    return Trained(message.evaluation, "", Published())
+            return Trained(message.evaluation, each.run_id, each.published, direction=direction)
+    return Trained(message.evaluation, "", Published(), direction=direction)
 
 
 def recorded_full_training(folder: ResultsFolder, state: SearchState, ranked: Sequence[Trial]) -> Evaluation | None:
@@ -161,7 +166,7 @@ def read_history(file: Path) -> Evaluation | None:
 
 
 def _page(config: Config, evaluation: Evaluation, training: FullTraining) -> Page:
-    return CandidatePages.of_space(config.space, training.data).of(None, evaluation, origin=training.origin)
+    return CandidatePages.of_space(config, training.data).of(None, evaluation, origin=training.origin)
 
 
 def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mapping[str, Any]) -> dict[str, str]:
@@ -175,7 +180,7 @@ def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mappi
         "hivenas.test_accuracy": f"{figures['test_accuracy']:.6f}",
         "hivenas.test_accuracy_95": f"{figures['test_accuracy_low']:.4f} … {figures['test_accuracy_high']:.4f}",
         "hivenas.test_images": str(figures["test_images"]),
-        "hivenas.validation_accuracy": f"{evaluation.fitness:.6f}",
+        **_measured(evaluation),
         "hivenas.data": f"{config.dataset.name} {data['digest']}",
         "hivenas.test_data": data["test_digest"],
         "hivenas.classes": _class_names(data),
@@ -184,6 +189,20 @@ def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mappi
         **({"hivenas.never_named": listed(figures["never_named"])} if "never_named" in figures else {}),
         **_git_origin(),
     }
+
+
+def _measured(evaluation: Evaluation) -> dict[str, str]:
+    """The metrics of the test, the validation's figure, and what is looked for where that is not the accuracy."""
+    tested = FinalFigure.of(evaluation)
+    assert tested  # else there is no model
+    others = evaluation.extra.get(TEST_METRICS, {}).items()
+    tags = {f"hivenas.test_{name}": f"{value:.6f}" for name, value in others if name != ACCURACY}
+    tags[f"hivenas.validation_{tested.metric}"] = f"{evaluation.fitness:.6f}"
+    if tested.is_accuracy:
+        return tags
+    name = f"hivenas.test_{tested.metric}"
+    own = {name: f"{tested.value:.6f}", f"{name}_95": f"{tested.low:.4f} … {tested.high:.4f}"}
+    return {"hivenas.fitness": tested.metric, **tags, **own}
 
 
 def _git_origin() -> dict[str, str]:

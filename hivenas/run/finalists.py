@@ -10,7 +10,7 @@ from dataclasses import replace
 from hivenas.config import Config
 from hivenas.core.full_training import TrainingSpec, kept_epoch
 from hivenas.core.nas.training.failures import CAUSE, MACHINE
-from hivenas.core.records import Evaluation
+from hivenas.core.records import Direction, Evaluation
 from hivenas.errors import WorkerDiedError
 from hivenas.execution import TaskExecutor, tasks
 from hivenas.reports import short
@@ -25,7 +25,7 @@ Made = list[Outcome]
 
 
 class Finalists:
-    """Trains the best candidates fully, chooses by validation accuracy, and has the model made, which is tested once.
+    """Trains the best candidates fully, chooses by validation, and has the model made, which is tested once.
 
     Where a single training is asked for, it is tested at once: it is the model. A training that fails is a recorded
     result, and the choice is among the others. Where all that were to be trained fail, the next best candidates are
@@ -41,6 +41,7 @@ class Finalists:
     def __init__(self, config: Config, executor: TaskExecutor, book: TrainingBook, listener: Callback) -> None:
         self._config = config
         self._plan = config.full_train
+        self._metric = config.evaluation.metric
         self._executor = executor
         self._book = book
         self._listener = listener
@@ -111,7 +112,8 @@ class Finalists:
 
     def _has_model(self, succeeded: Made, failures: list[Evaluation]) -> bool:
         """Makes the model of the best trainings, or of the best one that a model can be made of."""
-        ranked = sorted(succeeded, key=lambda each: -each[1].fitness)  # the better candidate first among equals
+        score = Direction.of(self._metric.minimize).score
+        ranked = sorted(succeeded, key=lambda each: -score(each[1].fitness))  # the better candidate first among equals
         for chosen in self._lineups(ranked):
             members = self._refitted(chosen) if self._plan.refit else chosen
             failures += [evaluation for _, evaluation in members if evaluation.status == "failed"]
@@ -157,8 +159,9 @@ class Finalists:
             logger.info(said, spec.refit_epochs, seed, short(spec.candidate))
         elif planned > 1:
             logger.info(
-                "trained fully%s: validation accuracy %.4f in epoch %d of %d: %s",
+                "trained fully%s: validation %s %.4f in epoch %d of %d: %s",
                 seed,
+                self._metric.label,
                 evaluation.fitness,
                 kept_epoch(evaluation),
                 evaluation.epochs,

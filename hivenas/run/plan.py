@@ -11,12 +11,14 @@ import numpy as np
 from hivenas.config import Config
 from hivenas.core.bfloat16 import has_bfloat16
 from hivenas.core.folder import ResultsFolder
-from hivenas.core.nas.data.datasets import check_path
+from hivenas.core.nas.data.class_weights import check_classes, needs_classes
+from hivenas.core.nas.data.datasets import check_path, class_names
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.space.feasibility import Feasibility, own_operations
 from hivenas.core.nas.training.predictions import same_answers
 from hivenas.core.nas.training.rules import judged_epochs
 from hivenas.core.objective import ObjectiveInterface
+from hivenas.core.seeds import drawn_seed
 from hivenas.core.strategies.ladder import rungs_of
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError
@@ -103,12 +105,16 @@ def check(config: Config) -> Plan:
         config: the configuration.
 
     Raises:
-        ConfigError: as of `plan`; operations that cannot be built, trained or saved, an optimizer that cannot be made.
+        ConfigError: as of `plan`; operations that cannot be built, trained or saved, an optimizer that cannot be made;
+            a metric or class weights that do not suit the classes.
         DatasetError: as of `plan`; data that cannot be used, where their shape matters.
     """
     planned = plan(config)
     if config.objective != "nas":
         return planned
+    if needs_classes(config.evaluation):
+        with with_source(config):
+            check_classes(config.evaluation, class_names(config.dataset, drawn_seed(config.seed)))
     feasible = _tried(config)
     refuse_other_answers(config, feasible)
     say_share(feasible, bounded=config.space.is_bounded)

@@ -142,6 +142,8 @@ def report_data(config: Config, result: SearchResult, condition: Condition, dige
         written=time.time(),
         store=_address(result.store),
         run_id=result.run_id,
+        metric=result.metric,
+        tested=result.tested,
         test_accuracy=result.test_accuracy,
         test_interval=result.test_interval,
         never_named=result.never_named,

@@ -13,6 +13,7 @@ from hivenas.core.folder import ResultsFolder
 from hivenas.core.front import front
 from hivenas.core.full_training import Finalist, best_first
 from hivenas.core.history import ranking
+from hivenas.core.measured import TEST_METRICS, FinalFigure
 from hivenas.core.records import Direction, Evaluation, Trial
 from hivenas.core.tracked import Published
 from hivenas.reports import Summary
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
 class Trained:
     """A fully trained model: its record, its run, and what its publication came to (nothing while it waits).
 
-    `trainings` are all that were made for it, by the names of their files.
+    `trainings` are all that were made for it, by the names of their files; `direction` says which of them are better.
     """
 
     evaluation: Evaluation
     run_id: str
     published: Published
     trainings: Mapping[str, Finalist] = field(default_factory=dict)
+    direction: Direction = Direction.MAXIMIZE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +109,7 @@ class SearchResult:
             "model_uri": state.model if state.trained else "",
             "planned": state.planned,
             "failure": state.failure if state.stage == Stage.FULL_TRAIN else None,
-            "finalists": tuple(best_first(state.trainings.values())),
+            "finalists": tuple(best_first(state.trainings.values(), state.direction)),
             "ended": state.ended,
             "spent": state.spent,
             "limits": state.limits,
@@ -142,6 +144,18 @@ class SearchResult:
     def budget(self) -> str:
         """The parts of its budget that are spent, in words, such as 9 min 12 s of 10 min; empty without one."""
         return spent_told(self.spent, self.limits, sum(trial.phase == "evaluate" for trial in self.trials))
+
+    @property
+    def tested(self) -> FinalFigure | None:
+        """The test figure that is looked for, of the fully trained best; None without a full training."""
+        return FinalFigure.of(self.full_training) if self.full_training else None
+
+    @property
+    def test_metrics(self) -> Mapping[str, float]:
+        """Every metric of the fully trained best on the test split, by its name; none without a full training."""
+        tested = self.tested
+        own = {tested.metric: tested.value} if tested else {}
+        return {**own, **(self.full_training.extra.get(TEST_METRICS, {}) if self.full_training else {})}
 
     @property
     def test_accuracy(self) -> float | None:

@@ -349,6 +349,8 @@ class Session:
             reason=reason,
         )
         accuracy = {} if result.test_accuracy is None else {"test_accuracy": result.test_accuracy}
+        if tested := result.tested:
+            accuracy[f"test_{tested.metric}"] = tested.value
         model = Published(MODEL_URI, MODEL_VERDICT) if is_trained else None
         return Closing(
             run_id=run_id,

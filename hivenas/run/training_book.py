@@ -26,7 +26,7 @@ class Lineup:
     """Trainings of which one model is made.
 
     Args:
-        chosen: by their validation accuracy, the best first.
+        chosen: by their validation figure, the best first.
         members: those whose weights it has: the same, or what they were refitted to.
     """
 

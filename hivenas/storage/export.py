@@ -55,7 +55,7 @@ def as_columns(trial: Trial) -> dict[str, Any]:
 
 
 def from_columns(columns: Mapping[str, Any]) -> Trial:
-    """The trial of a line of the table: of its epochs only the validation accuracy is known.
+    """The trial of a line of the table: of its epochs only the validation accuracy, or what takes its place, is known.
 
     Args:
         columns: numbers, or their texts, by the names of the columns.

@@ -179,14 +179,18 @@ def recorded(folder: ResultsFolder) -> tuple[SearchState | None, list[Trial]]:
     return state, trials
 
 
-def best_recorded(folder: ResultsFolder) -> Trial:
+def best_recorded(folder: ResultsFolder, direction: Direction = Direction.MAXIMIZE) -> Trial:
     """The best recorded candidate, as it stands after its latest evaluation.
+
+    Args:
+        folder: the results folder.
+        direction: where a better fitness lies, for evaluations that were asked for from Python; a search has its own.
 
     Raises:
         MissingResultsError: no records, or nothing in them that did not fail.
     """
     state, trials = recorded(folder)
-    ranked = ranking(trials, state.direction if state else Direction.MAXIMIZE)
+    ranked = ranking(trials, state.direction if state else direction)
     if not ranked:
         raise MissingResultsError(
             f"no candidate in {folder.csv} was evaluated without failing; look at its column reason"

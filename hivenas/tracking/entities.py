@@ -64,6 +64,8 @@ def metrics_of(child: Child) -> list[Metric]:
     for figures in child.history:
         for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
             metrics.append(Metric(key, float(getattr(figures, key)), child.end_ms, figures.epoch))
+        if child.metric and figures.metric is not None:
+            metrics.append(Metric(key_of(f"val_{child.metric}"), figures.metric, child.end_ms, figures.epoch))
     return [metric for metric in metrics if math.isfinite(metric.value)]
 
 

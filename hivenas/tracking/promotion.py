@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
+from hivenas.config.metrics import label_of
+from hivenas.core.records import Direction
 from hivenas.core.tracked import Published, ServableModel
 
 PREVIOUS = "previous"
 PROMOTED = "hivenas.promoted"
 _VERDICT = "hivenas.promotion"
-_ACCURACY, _TEST_DATA = "hivenas.test_accuracy", "hivenas.test_data"
+_FIGURE, _TEST_DATA = "hivenas.test_{}", "hivenas.test_data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +99,29 @@ def _verdict(model: ServableModel, challenger: ModelVersion, champion: ModelVers
     kept = f"version {champion.version} is kept as {PREVIOUS}"
     if model.promote == "always":
         return _Verdict(True, f"registry.promote is always; {kept}")
-    unlike = _not_comparable(challenger, champion)
+    key = _FIGURE.format(model.metric)
+    unlike = _not_comparable(challenger, champion, key)
     if unlike:
         return _Verdict(False, f"{unlike}, so the two cannot be compared; registry.promote=always promotes anyway")
-    mine, its = (float(each.tags[_ACCURACY]) for each in (challenger, champion))
+    mine, its = (float(each.tags[key]) for each in (challenger, champion))
     places = 6 if mine != its and f"{mine:.4f}" == f"{its:.4f}" else 4
-    figures = f"the test accuracy {mine:.{places}f} is {{}} the {its:.{places}f} of version {champion.version}"
-    if mine < its:
-        return _Verdict(False, f"{figures.format('below')} on the same test images")
-    return _Verdict(True, f"{figures.format('not below')} on the same test images; {kept}")
+    label = label_of(model.metric)
+    figures = f"the test {label} {mine:.{places}f} is {{}} the {its:.{places}f} of version {champion.version}"
+    worse = "above" if model.minimize else "below"
+    if Direction.of(model.minimize).is_better(its, mine):
+        return _Verdict(False, f"{figures.format(worse)} on the same test images")
+    return _Verdict(True, f"{figures.format(f'not {worse}')} on the same test images; {kept}")
 
 
-def _not_comparable(challenger: ModelVersion, champion: ModelVersion) -> str:
-    """The reason why two test accuracies do not say which version is better; empty where they do."""
-    missing = [key for key in (_ACCURACY, _TEST_DATA) if key not in champion.tags]
+def _not_comparable(challenger: ModelVersion, champion: ModelVersion, figure: str) -> str:
+    """The reason why two test figures do not say which version is better; empty where they do.
+
+    Args:
+        challenger: the version that may get the alias.
+        champion: the one that has it.
+        figure: the tag of the figure.
+    """
+    missing = [key for key in (figure, _TEST_DATA) if key not in champion.tags]
     if missing:
         return f"version {champion.version}, which is, has no tag {' and no tag '.join(missing)}"
     if champion.tags[_TEST_DATA] != challenger.tags[_TEST_DATA]:

@@ -5,12 +5,14 @@ import json
 import pytest
 
 from hivenas.cli.invocation import Invocation
-from hivenas.cli.results import fitted, of_search, print_front, print_predictions
+from hivenas.cli.results import fitted, of_search, of_training, print_front, print_predictions, print_trained
 from hivenas.core.folder import ResultsFolder
-from hivenas.core.records import Direction
+from hivenas.core.full_training import Finalist
+from hivenas.core.records import Direction, Evaluation
+from hivenas.core.tracked import Published
 from hivenas.reports import as_text, best_table, short
 from hivenas.run.prediction import Prediction
-from hivenas.run.result import SearchResult
+from hivenas.run.result import SearchResult, Trained
 from hivenas.storage import SearchState
 from tests.trials import trial
 
@@ -76,3 +78,18 @@ def test_a_front_is_printed_with_what_trains_its_members_and_told_as_fields(caps
     assert capsys.readouterr().out == ""
     without = of_search(SearchResult.of(folder, SearchState(), trials)).fields
     assert (without["cost"], without["front"]) == (None, [])
+
+
+def test_a_full_training_says_what_was_looked_for_and_the_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
+    extra = {"test_accuracy": 0.9, "test_images": 360, "metric": "log_loss", "test_log_loss": 0.31}
+    extra |= {"test_log_loss_low": 0.25, "test_log_loss_high": 0.375, "test_metrics": {"log_loss": 0.31}}
+    model = Evaluation(LONG, "complete", 0.2875, epochs=3, extra=extra)
+    others = {str(fitness): Finalist(candidate=LONG, fitness=fitness) for fitness in (0.5, 0.2875)}
+    trained = Trained(model, "", Published(), others, Direction.MINIMIZE)
+    print_trained(trained)
+    shown = capsys.readouterr().out
+    assert "test log loss 0.3100 (95 %: 0.2500 … 0.3750, 360 images), test accuracy 0.9000, validation log " in shown
+    assert shown.index("validation log loss") < shown.index("0.2875") < shown.index("0.5000")
+    outcome = of_training(trained)
+    assert outcome.line == f"{LONG}: test log loss 0.3100, test accuracy 0.9000"
+    assert outcome.fields["test_metrics"] == {"log_loss": 0.31}

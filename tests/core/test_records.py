@@ -1,9 +1,8 @@
-"""The records that pass between the parts: momentum values, candidates as text, the five results."""
+"""The records that pass between the parts: candidates as text, plain data, the five results."""
 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import FrozenInstanceError
 
 import pytest
@@ -18,49 +17,10 @@ from hivenas.core.records import (
     Trial,
     decode_candidate,
     encode_candidate,
-    mean_momentum,
-    momentum_values,
+    plain,
 )
 
 ARCH = "input|sc_1|identity|dropout|output"
-
-
-@pytest.mark.parametrize(
-    ("accuracies", "expected"),
-    [
-        ([], []),
-        ([0.5], [0.5]),
-        ([0.5, 0.75], [0.5, 0.75]),
-        ([0.5, 0.75, 1.0], [0.5, 0.75, 1.0]),
-        ([0.5, 0.75, 0.875], [0.5, 0.75, 0.5]),
-        ([0.25, 0.5, 0.375, 0.625], [0.25, 0.5, -0.5, -2.0]),
-        ([0.5, 0.5, 0.75], [0.5, 0.5, 0.0]),
-        ([0.5, 0.5, 0.5, 0.75], [0.5, 0.5, 0.0, 0.0]),
-        ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0]),
-    ],
-)
-def test_momentum_is_the_accuracy_twice_and_then_the_ratio_of_gains(
-    accuracies: list[float], expected: list[float]
-) -> None:
-    given_accuracies = list(accuracies)
-    assert momentum_values(accuracies) == expected
-    assert accuracies == given_accuracies
-
-
-@pytest.mark.parametrize(
-    ("accuracies", "mean"),
-    [([], 0.0), ([0.5], 0.5), ([0.5, 0.75, 0.875], 1.75 / 3), ([0.25, 0.5, 0.375, 0.625], -0.4375)],
-)
-def test_a_candidates_momentum_is_the_mean_of_its_values(accuracies: list[float], mean: float) -> None:
-    assert mean_momentum(accuracies) == pytest.approx(mean)
-
-
-@settings(deadline=None)
-@given(st.lists(st.integers(0, 1000).map(lambda n: n / 1000), max_size=12))
-def test_momentum_is_finite_with_one_value_an_epoch(accuracies: list[float]) -> None:
-    values = momentum_values(accuracies)
-    assert len(values) == len(accuracies)
-    assert all(math.isfinite(value) for value in values)
 
 
 @settings(deadline=None)
@@ -170,3 +130,13 @@ def test_a_trial_without_what_only_its_run_shows() -> None:
     failed = Evaluation.failure(ARCH, "ValueError", traceback="a long one")
     trial = Trial(Proposal(0, 0, "scout", 0, ARCH), failed, "run")
     assert trial.slim() == Trial(trial.proposal, Evaluation.failure(ARCH, "ValueError"), "run")
+
+
+def test_the_figure_is_the_accuracy_unless_another_metric_is_looked_for() -> None:
+    usual, other = EpochFigures(1, 1.0, 0.5, 1.0, 0.6), EpochFigures(1, 1.0, 0.5, 1.0, 0.6, metric=0.25)
+    assert (usual.figure, other.figure) == (0.6, 0.25)
+    assert list(plain(usual)) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]  # as ever
+    assert EpochFigures(**plain(other)) == other
+    evaluation = Evaluation(ARCH, "complete", 0.25, history=(usual, other), extra={"metric": "auc", "note": None})
+    assert evaluation.to_json()["extra"] == {"metric": "auc", "note": None}
+    assert Evaluation.from_json(json.loads(json.dumps(evaluation.to_json()))) == evaluation

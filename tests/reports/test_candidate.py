@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from hivenas.config import SpaceConfig
+from hivenas.config import Config
 from hivenas.core.records import Evaluation, Proposal
 from hivenas.core.tracked import link_to
 from hivenas.reports.candidate import CandidatePages, as_code
 
-PAGES = CandidatePages.of_space(SpaceConfig(), {"shape": [8, 8, 1], "classes": 10})
+PAGES = CandidatePages.of_space(Config(), {"shape": [8, 8, 1], "classes": 10})
 PARENT, ARCH = "input|sep3x3_32|dropout|output", "input|sc_1|sep3x3_32|max_pool3x3|output"
 NEIGHBOUR = Proposal(17, 2, "onlooker", 0, ARCH, 0.9, parent=PARENT)
 TRAINED = Evaluation(ARCH, "complete", 0.95, epochs=5, params=1234)
@@ -43,6 +43,11 @@ def test_a_neighbour_says_what_it_changed_and_links_to_where_it_comes_from() -> 
         (None, replace(TRAINED, extra={"test_accuracy": 0.97}), "**0.9700** test accuracy, **0.9500** validation"),
         (None, replace(TRAINED, candidate=f"{ARCH};ema=0.9;batch_size=64"), "Trained with `ema=0.9`, `batch_size=64`."),
         (NEIGHBOUR, replace(TRAINED, candidate=f"{ARCH};ema=0.9"), "; ema: `none` → `0.9`. Trained with `ema=0.9`."),
+        (
+            None,
+            replace(TRAINED, extra={"test_accuracy": 0.97, "metric": "f1_macro", "test_f1_macro": 0.81}),
+            "**0.8100** test macro F1, **0.9500** validation",
+        ),
         (None, replace(TRAINED, extra={"never_named": ["torn", "dirty"]}), ". It never answers `torn, dirty`."),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hivenas.config.costs import COSTS
+from hivenas.core.measured import FinalFigure
 from hivenas.core.records import Direction, Trial
 from hivenas.reports import ReportData, search_note
 from hivenas.reports.findings import busy_seconds, common_reasons
@@ -82,6 +83,15 @@ def test_of_a_long_front_some_are_told_with_both_ends() -> None:
     assert note.count("`--at 'params<=") == 12
     assert {f"`--at 'params<={end}'`" in note for end in (100, 159)} == {True}
     assert "12 of these 60 are listed" in note
+
+
+def test_what_was_looked_for_is_told_before_the_accuracy() -> None:
+    tested = FinalFigure("auc", 0.81234, 0.75, 0.875)
+    first = search_note(search("finished", test_accuracy=0.95, tested=tested), drawing=drawing).splitlines()[0]
+    assert first.rstrip() == (
+        "**Finished**: the best network, trained fully, has **0.8123** test AUC (95 % confidence: 0.7500 … 0.8750), "
+        "**0.9500** test accuracy."
+    )
 
 
 def test_classes_that_the_model_never_names_are_told_with_its_accuracy() -> None:

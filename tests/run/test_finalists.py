@@ -163,9 +163,9 @@ def test_the_best_by_validation_is_chosen_and_the_test_split_is_touched_once(
 ) -> None:
     tested: list[str] = []
 
-    def counted(network: Any, data: Any, model: Path) -> dict[str, Any]:
+    def counted(network: Any, data: Any, model: Path, metric: Any) -> dict[str, Any]:
         tested.append(model.name)
-        return serve(network, data, model)
+        return serve(network, data, model, metric)
 
     for module in (evaluation_strategy, final_model):
         monkeypatch.setattr(module, "serve", counted)

@@ -26,9 +26,9 @@ def name(store: str, request: pytest.FixtureRequest) -> str:
 def register(name: str, tmp_path: Path) -> Register:
     """Makes a version with the tags of a test accuracy and of the test images that it was measured on."""
 
-    def make(accuracy: str | None, images: str | None = "digits") -> str:
+    def make(figure: str | None, images: str | None = "digits", metric: str = "accuracy") -> str:
         version = mlflow.MlflowClient().create_model_version(name, source=str(tmp_path)).version
-        for key, value in (("hivenas.test_accuracy", accuracy), ("hivenas.test_data", images)):
+        for key, value in ((f"hivenas.test_{metric}", figure), ("hivenas.test_data", images)):
             if value is not None:
                 mlflow.MlflowClient().set_model_version_tag(name, version, key, value)
         return str(version)
@@ -192,3 +192,28 @@ def test_of_two_that_are_promoted_at_the_same_time_the_better_one_is_the_champio
     assert aliases(name) == (
         {"champion": slow, "previous": quick} if promoted else {"champion": quick, "previous": "1"}
     )
+
+
+@pytest.mark.parametrize(
+    ("figure", "promoted", "reason"),
+    [
+        ("0.310000", True, "the champion: the test log loss 0.3100 is not above the 0.3500 of version 1 on the same"),
+        ("0.350000", True, "the champion: the test log loss 0.3500 is not above the 0.3500 of version 1 on the same"),
+        ("0.400000", False, "not the champion: the test log loss 0.4000 is above the 0.3500 of version 1 on the same"),
+    ],
+)
+def test_where_less_is_better_a_version_must_not_have_more(
+    name: str, register: Register, figure: str, promoted: bool, reason: str
+) -> None:
+    looks = replace(model(name), metric="log_loss", minimize=True)
+    promote(looks, register("0.350000", metric="log_loss"))
+    promote(looks, number := register(figure, metric="log_loss"))
+    assert tags(name, number)[0] == str(promoted).lower()
+    assert tags(name, number)[1].startswith(reason)
+    assert aliases(name)["champion"] == ("2" if promoted else "1")
+
+
+def test_a_champion_without_the_figure_that_is_looked_for_cannot_be_compared(name: str, register: Register) -> None:
+    promote(model(name), register("0.900000"))
+    promote(replace(model(name), metric="auc"), number := register("0.990000", metric="auc"))
+    assert "version 1, which is, has no tag hivenas.test_auc" in tags(name, number)[1]

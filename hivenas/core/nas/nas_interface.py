@@ -14,6 +14,7 @@ from hivenas.config import Config, from_mapping
 from hivenas.config.costs import COSTS
 from hivenas.core.folder import weights_name
 from hivenas.core.history import History
+from hivenas.core.nas.data.class_weights import check_classes, needs_classes
 from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.feasibility import Feasibility, own_operations
 from hivenas.core.nas.space.layer_sizes import Shape, Size
@@ -137,14 +138,15 @@ class NASInterface(ArchitectureObjective):
 
     @property
     def is_minimize(self) -> bool:
-        """False: accuracy is maximised."""
-        return False
+        """False: accuracy is maximised; True where `evaluation.fitness` is a metric of which less is better."""
+        return self._config.evaluation.metric.minimize
 
     def describe(self) -> ObjectiveInfo:
-        """Networks, whose validation accuracy is maximised."""
+        """Networks, whose validation accuracy is maximised, or what `evaluation.fitness` says looked for."""
+        metric = self._config.evaluation.metric
         return ObjectiveInfo(
-            direction=Direction.MAXIMIZE,
-            metric="validation accuracy",
+            direction=Direction.of(metric.minimize),
+            metric=f"validation {metric.label}",
             trains=True,
             parameters=space_parameters(self._config.space, self._config.choices),
             size=self.search_space.size,
@@ -203,9 +205,9 @@ class NASInterface(ArchitectureObjective):
             candidate: string-encoded architecture of the space.
 
         Returns:
-            fitness (validation accuracy, 0…1), epochs (really trained), filename (of the h5 file, starting with the
-            sha1 of the architecture), params (trainable) and momentum. A candidate that fails has fitness 0.0 and
-            no filename; the record says why.
+            fitness (validation accuracy, 0…1, or what `evaluation.fitness` says), epochs (really trained), filename (of
+            the h5 file, starting with the sha1 of the architecture), params (trainable) and momentum. A candidate that
+            fails has fitness 0.0 (infinity where less is better) and no filename; the record says why.
 
         Raises:
             ArchitectureError: malformed, or not in the space.
@@ -285,12 +287,14 @@ class NASInterface(ArchitectureObjective):
 
         Raises:
             ConfigError: an operation that cannot be built, trained, or saved so that it answers as before; an optimizer
-                that cannot be made; nothing of the space builds.
+                that cannot be made; nothing of the space builds; a metric or weights that do not suit the classes.
             DatasetError: the data cannot be loaded.
         """
         space, config = self.search_space, self._config.evaluation
         chain = decode(arch, space.reference) if arch else None
         self._config.of(arch)  # refuses settings that cannot be
+        if image is None and needs_classes(config):
+            check_classes(config, self.eval_strategy.data.class_names)
         feasible = Feasibility(size=1 if arch else space.architectures)
         own = dict(own_operations(space, chain))  # without any all builds, and of the optimizer the values are checked
         if own or chain:

@@ -11,6 +11,7 @@ from hivenas.config import STRATEGY_KINDS, ColonyConfig, EvaluationConfig
 from hivenas.config.costs import Cost
 from hivenas.config.registry import STRATEGIES, ClassRule, import_callable
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
+from hivenas.core.records import Direction
 from hivenas.core.strategies.known_cost import KnownCost
 from hivenas.core.strategies.ladder import Ladder, rungs_of
 from hivenas.core.strategies.orders import ByFront, Order, by_score
@@ -59,7 +60,7 @@ def make_strategy(
                 f"evaluation.stopping must not be ladder with colony.kind={config.kind}, whose strategy has no method "
                 "continue_by; derive it from PhasedStrategy, or set stopping: none"
             )
-        continue_by(Ladder(rungs, _order(objective, cost)))
+        continue_by(Ladder(rungs, Direction.of(objective.is_minimize), _order(objective, cost)))
     return made
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from hivenas.config import EvaluationConfig
-from hivenas.core.records import Candidate, Evaluation
+from hivenas.core.records import Candidate, Direction, Evaluation
 from hivenas.core.strategies.continuations import Continuations
 from hivenas.core.strategies.orders import Order, by_score
 from hivenas.errors import ConfigError
@@ -78,16 +78,17 @@ def rungs_of(config: EvaluationConfig) -> Rungs | None:
 
 
 class Ladder(Continuations):
-    """Knows the curves of a search's candidates, says who goes on, and what accuracy each will probably end with.
+    """Knows the curves of a search's candidates, says who goes on, and what figure each will probably end with.
 
-    Candidates of one rung are compared at equal age, by the best accuracy that they have had by then: at the same cost
+    Candidates of one rung are compared at equal age, by the best figure that they have had by then: at the same cost
     that ranks them better than their last epoch, which may be an unlucky one. What is told of a paused candidate is
-    that accuracy and what others have gained, in the mean, on the rungs that it has not climbed yet.
+    that figure and what others have gained, in the mean, on the rungs that it has not climbed yet.
 
     All of it follows from the evaluations alone, in the order in which they are taken.
 
     Args:
         rungs: the ages at which candidates are compared, and the budget.
+        direction: where a better figure lies.
         order: which of those that wait on a rung go on first, by their scores; the best, or those that add most to a
             front.
 
@@ -98,15 +99,17 @@ class Ladder(Continuations):
     waits: ClassVar[bool] = True
     concludes: ClassVar[bool] = True
 
-    def __init__(self, rungs: Rungs, order: Order = by_score) -> None:
+    def __init__(self, rungs: Rungs, direction: Direction = Direction.MAXIMIZE, order: Order = by_score) -> None:
         self.rungs = rungs
+        self._direction = direction
         self._order = order
         self.until = rungs.first
         self.reset()
 
     def reset(self) -> None:
         """Forgets every curve."""
-        self._curves: dict[str, list[float]] = {}  # accuracy by epoch, by candidate, the earlier candidate first
+        # Figures by epoch, by candidate, the earlier candidate first; all here have the sign with which more is better.
+        self._curves: dict[str, list[float]] = {}
         self._finals: dict[str, float] = {}  # of complete trainings
         self._lost: set[str] = set()  # whose continuation failed
         self._gains: list[float] | None = None
@@ -125,17 +128,17 @@ class Ladder(Continuations):
         return self.climbers(int(phase.removeprefix(CLIMB)), over=over)
 
     def take(self, evaluation: Evaluation) -> Evaluation:
-        """Takes the next evaluation; a paused one gets the accuracy that it will probably end with.
+        """Takes the next evaluation; a paused one gets the figure that it will probably end with.
 
         Raises:
-            ConfigError: the accuracies of its epochs are not on record.
+            ConfigError: the figures of its epochs are not on record.
         """
         name = str(evaluation.candidate)
         if evaluation.status == "failed":
             self._lost.add(name)
             return evaluation
         curve = self._curves.setdefault(name, [])
-        curve += [figures.val_accuracy for figures in evaluation.history]
+        curve += [self._direction.score(figures.figure) for figures in evaluation.history]
         if len(curve) != evaluation.age:
             raise ConfigError(
                 f"evaluation.stopping: ladder needs the accuracy of every epoch on record, got {len(curve)} of "
@@ -144,22 +147,24 @@ class Ladder(Continuations):
         if len(curve) > self.rungs.first:
             self._gains = None
         if evaluation.status != "paused":
-            self._finals[name] = evaluation.fitness
+            self._finals[name] = self._direction.score(evaluation.fitness)
             return evaluation
         return replace(evaluation, fitness=self.predicted(name))
 
     def revised(self) -> Iterable[tuple[str, float]]:
-        """The accuracies that paused candidates will probably end with, by what climbs have shown since."""
+        """The figures that paused candidates will probably end with, by what climbs have shown since."""
         return [(name, self.predicted(name)) for name in self.paused()]
 
     def predicted(self, candidate: str) -> float:
-        """The accuracy that a candidate has ended with, or will probably end with."""
+        """The figure that a candidate has ended with, or will probably end with."""
         if candidate in self._finals:
-            return self._finals[candidate]
+            return self._direction.score(self._finals[candidate])
         rung = self.rungs.at(len(self._curves[candidate]))
         if rung < 0:
-            return self._score(candidate, len(self._curves[candidate]))
-        return self._score(candidate, self.rungs.ages[rung]) + math.fsum(self._mean_gains()[rung:])
+            return self._direction.score(self._score(candidate, len(self._curves[candidate])))
+        return self._direction.score(
+            self._score(candidate, self.rungs.ages[rung]) + math.fsum(self._mean_gains()[rung:])
+        )
 
     def paused(self) -> list[str]:
         """The candidates that may go on, the earlier first."""
@@ -207,7 +212,7 @@ class Ladder(Continuations):
         return self.rungs.budget(len(self._curves), over=over) - spent
 
     def _score(self, name: str, age: int) -> float:
-        """The best accuracy that a candidate has had by an age."""
+        """The best figure that a candidate has had by an age."""
         return max(self._curves[name][:age])
 
     def _ranked(self, names: Sequence[str]) -> list[str]:

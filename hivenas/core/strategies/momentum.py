@@ -1,4 +1,4 @@
-"""Momentum evaluation: who of the recorded candidates is trained further, and by how many epochs."""
+"""Momentum evaluation: what momentum a candidate has, who is trained further for it, and by how many epochs."""
 
 from __future__ import annotations
 
@@ -67,3 +67,26 @@ def allocate_epochs(pool: int, momenta: Sequence[float], epochs: Sequence[int], 
         given[winner] += 1
         trained[winner] += 1
     return given
+
+
+def momentum_values(accuracies: list[float]) -> list[float]:
+    """Momentum of every epoch: μ(ε) = α(ε) for ε < 2, else (α(ε) − α(ε−1)) / (α(ε−1) − α(ε−2)).
+
+    Args:
+        accuracies: validation accuracy α of the epochs ε = 0, 1, … (fractions in 0…1).
+
+    Returns:
+        One value an epoch; 0 where the denominator is 0.
+
+    Source: HiveNAS, momentum evaluation.
+    """
+    values = accuracies[:2]
+    for before, last, now in zip(accuracies, accuracies[1:], accuracies[2:], strict=False):
+        values.append((now - last) / (last - before) if last != before else 0.0)
+    return values
+
+
+def mean_momentum(accuracies: list[float]) -> float:
+    """A candidate's momentum: the mean of its epochs' momentum values, 0 without epochs."""
+    values = momentum_values(accuracies)
+    return math.fsum(values) / len(values) if values else 0.0

@@ -9,20 +9,20 @@ from hivenas.core.records import Direction, Trial
 from hivenas.reports.charts.chart import NARROW, Chart, plane
 from hivenas.reports.charts.drawing import Panel
 from hivenas.reports.charts.scales import scale_of
-from hivenas.reports.findings import LearningCurve, learning_curves
+from hivenas.reports.findings import LearningCurve, figure_label, learning_curves
 
 _LABEL_HEIGHT = 15.0
 
 
 def learning(rows: Sequence[Trial], direction: Direction) -> Chart | None:
-    """Validation accuracy by epoch; None where nothing was trained."""
+    """The validation figure that is looked for by epoch; None where nothing was trained."""
     curves = learning_curves(rows, direction)
     if not curves:
         return None
     epochs = sorted({epoch for curve in curves for epoch in curve.epochs})
-    best = curves[0]
+    best, figure = curves[0], figure_label(rows)
     label = (
-        f"Validation accuracy by epoch of the {len(curves)} best candidates; the best ends at "
+        f"{figure[0].upper()}{figure[1:]} by epoch of the {len(curves)} best candidates; the best ends at "
         f"{best.accuracies[-1]:.4f} after epoch {best.epochs[-1]}"
     )
     (left, right), ys = plane(NARROW)
@@ -30,7 +30,7 @@ def learning(rows: Sequence[Trial], direction: Direction) -> Chart | None:
         NARROW,
         scale_of(epochs, left, right - 24, margin=0.02) if len(epochs) > 1 else scale_of(epochs, left, right),
         scale_of([accuracy for curve in curves for accuracy in curve.accuracies], *ys),
-        titles=("epoch", "validation accuracy"),
+        titles=("epoch", figure),
         label=label,
     )
     stride = 1 + (epochs[-1] - epochs[0]) // 10

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hivenas.config import EvaluationConfig
-from hivenas.core.records import EpochFigures, Evaluation, Status
+from hivenas.core.records import Direction, EpochFigures, Evaluation, Status
 from hivenas.core.strategies.ladder import Ladder, Rungs
 from hivenas.errors import ConfigError
 
@@ -162,3 +163,19 @@ def test_one_that_failed_does_not_climb() -> None:
 def test_records_without_their_curves_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"the accuracy of every epoch on record, got 0 of 2 of a"):
         ladder(10).take(Evaluation("a", "paused", 0.5, epochs=2))
+
+
+def test_where_less_is_better_the_same_go_on_as_where_more_is() -> None:
+    curves = drawn(3, 8, 20)
+    up = Ladder(Rungs.of(config(20)))
+    down = Ladder(Rungs.of(config(20)), Direction.MINIMIZE)
+    for name in curves:
+        seen = trained(curves, name, 3, 0, 3)
+        costs = tuple(replace(each, metric=-each.val_accuracy) for each in seen.history)
+        told = down.take(replace(seen, fitness=-seen.fitness, history=costs))
+        assert told.fitness == -up.take(seen).fitness
+    for rung in range(1, up.rungs.climbs + 1):
+        assert up.climbers(rung, over=True) == down.climbers(rung, over=True)
+    assert up.climbers(1, over=True) != []
+    assert up.finishers() == down.finishers()
+    assert [(name, -figure) for name, figure in down.revised()] == list(up.revised())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hivenas.core.strategies.momentum import allocate_epochs
+from hivenas.core.strategies.momentum import allocate_epochs, mean_momentum, momentum_values
 
 # Momenta that no candidate is trained further for.
 WORTHLESS = (0.0, -0.5, -1e9, math.nan, math.inf, -math.inf)
@@ -75,3 +75,41 @@ def test_epochs_just_given_count_against_the_next_draw() -> None:
     # After the first epoch the shares stand 1/2 to 1, so that the other one is drawn with probability 2/3, not 1/2.
     expected = rounds * 2 / 3
     assert abs(both - expected) < 5 * (expected / 3) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "expected"),
+    [
+        ([], []),
+        ([0.5], [0.5]),
+        ([0.5, 0.75], [0.5, 0.75]),
+        ([0.5, 0.75, 1.0], [0.5, 0.75, 1.0]),
+        ([0.5, 0.75, 0.875], [0.5, 0.75, 0.5]),
+        ([0.25, 0.5, 0.375, 0.625], [0.25, 0.5, -0.5, -2.0]),
+        ([0.5, 0.5, 0.75], [0.5, 0.5, 0.0]),
+        ([0.5, 0.5, 0.5, 0.75], [0.5, 0.5, 0.0, 0.0]),
+        ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0]),
+    ],
+)
+def test_momentum_is_the_accuracy_twice_and_then_the_ratio_of_gains(
+    accuracies: list[float], expected: list[float]
+) -> None:
+    given_accuracies = list(accuracies)
+    assert momentum_values(accuracies) == expected
+    assert accuracies == given_accuracies
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "mean"),
+    [([], 0.0), ([0.5], 0.5), ([0.5, 0.75, 0.875], 1.75 / 3), ([0.25, 0.5, 0.375, 0.625], -0.4375)],
+)
+def test_a_candidates_momentum_is_the_mean_of_its_values(accuracies: list[float], mean: float) -> None:
+    assert mean_momentum(accuracies) == pytest.approx(mean)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 1000).map(lambda n: n / 1000), max_size=12))
+def test_momentum_is_finite_with_one_value_an_epoch(accuracies: list[float]) -> None:
+    values = momentum_values(accuracies)
+    assert len(values) == len(accuracies)
+    assert all(math.isfinite(value) for value in values)

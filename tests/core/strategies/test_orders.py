@@ -52,7 +52,7 @@ def test_of_equals_the_better_and_then_the_earlier_is_first_and_unknown_costs_ar
 def climbed(order: ByFront | None) -> dict[str, int]:
     """The ages at which ten candidates end: the larger, the better, but for two that are small and not bad."""
     rungs = Rungs.of(EvaluationConfig.model_validate({"epochs": 20, "stopping": "ladder", "ladder": {"share": 0.4}}))
-    ladder = Ladder(rungs, order) if order else Ladder(rungs)
+    ladder = Ladder(rungs, order=order) if order else Ladder(rungs)
     ends = {f"c{i}": 0.80 + 0.01 * i for i in range(8)} | {"small": 0.75, "tiny": 0.6}
 
     def trained(name: str, before: int, age: int) -> Evaluation:

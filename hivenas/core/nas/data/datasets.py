@@ -206,6 +206,22 @@ def describe_dataset(config: DatasetConfig, seed: int) -> dict[str, Any]:
     return {"name": config.name, "shape": list(known.shape), "classes": known.classes, **sizes, "remarks": []}
 
 
+def class_names(config: DatasetConfig, seed: int) -> tuple[str, ...]:
+    """The names of the classes; built-in data sets are not loaded for it.
+
+    Args:
+        config: the `dataset` section of a configuration.
+        seed: the run's seed.
+
+    Raises:
+        DatasetError: data that cannot be found, or cannot be trained on.
+    """
+    known = BUILT_IN.get(config.name)
+    if known is None:
+        return load_dataset(config, seed).class_names
+    return known.class_names or tuple(str(code) for code in range(known.classes))
+
+
 def image_shape_and_classes(config: DatasetConfig, seed: int) -> tuple[tuple[int, int, int], int]:
     """Height, width and channels of the images and the number of classes; built-in data sets are not loaded for it.
 

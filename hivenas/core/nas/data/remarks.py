@@ -53,8 +53,9 @@ def _imbalance(train: Labels, test: Labels, names: Sequence[str]) -> list[str]:
     more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
     return [
         f"{100 * share:.1f} % of the training images are of class {names[common]!r}, rare are {shown}{more}: always "
-        f"answering {names[common]!r} has a test accuracy of {(test == common).mean():.4f}, so judge networks by the "
-        "confusion matrix too, add images of the rare classes or leave out some of the common one"
+        f"answering {names[common]!r} has a test accuracy of {(test == common).mean():.4f}, so look for another figure "
+        "(evaluation.fitness: balanced_accuracy, evaluation.class_weight: balanced), judge networks by the confusion "
+        "matrix too, or add images of the rare classes"
     ]
 
 

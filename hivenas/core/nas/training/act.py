@@ -17,7 +17,7 @@ class TerminateOnThreshold:
         monitor: which of an epoch's figures is compared.
         threshold_multiplier: β, from 0 to 1; 0 switches the cutoff off.
         diminishing_factor: ζ ≥ 0, how fast the threshold climbs.
-        n_classes: n, the number of classes.
+        n_classes: n, the number of classes; of another metric, the number of answers among which guessing chooses.
 
     Source: HiveNAS, Adaptive Cutoff Threshold.
 
@@ -30,7 +30,7 @@ class TerminateOnThreshold:
     monitor: str = "val_accuracy"
     threshold_multiplier: float = 0.25
     diminishing_factor: float = 0.25
-    n_classes: int = 10
+    n_classes: float = 10
 
     def threshold(self, epoch: int) -> float:
         """The accuracy that epoch ε (from 1) must reach."""

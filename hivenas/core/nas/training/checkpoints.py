@@ -7,7 +7,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +18,7 @@ from hivenas.config import Config
 from hivenas.core.files import written_whole
 from hivenas.core.folder import WEIGHTS_SUFFIX
 from hivenas.core.nas.training.network import copy_matching_weights
-from hivenas.core.records import EpochFigures
+from hivenas.core.records import EpochFigures, plain
 from hivenas.errors import MissingResultsError
 
 
@@ -35,7 +35,7 @@ class Saved:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `dataclasses.asdict`, from JSON."""
+        """The inverse of `records.plain`, from JSON."""
         history = tuple(EpochFigures(**figures) for figures in data["history"])
         return cls(**{**data, "history": history})
 
@@ -46,7 +46,7 @@ def save_state(network: keras.Model, path: Path, saved: Saved) -> None:
     Raises:
         DiskFullError: there is no space for them.
     """
-    _write(network, path, lambda file: asdict(saved))
+    _write(network, path, lambda file: plain(saved))
 
 
 def find_saved(folder: Path, name: str, keep_weights: str) -> Path:
@@ -128,7 +128,7 @@ class Checkpoint:
         if time.monotonic() - self._last < self._every_s:
             return
         own = {"fingerprint": self._fingerprint()}
-        _write(network, self._path, lambda file: asdict(saved) | own | {"digest": _digest(file)})
+        _write(network, self._path, lambda file: plain(saved) | own | {"digest": _digest(file)})
         self._last = time.monotonic()
 
     def take_up(self, network: keras.Model) -> Saved | None:

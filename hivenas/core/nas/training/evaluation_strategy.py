@@ -20,11 +20,11 @@ from hivenas.config import Config
 from hivenas.config.scores import score_of
 from hivenas.core.folder import WEIGHTS_SUFFIX, ResultsFolder, weights_name
 from hivenas.core.full_training import MODEL_STEM, TrainingSpec
+from hivenas.core.nas.data.class_weights import class_weights
 from hivenas.core.nas.data.datasets import Dataset, load_dataset
 from hivenas.core.nas.data.sameness import other_data
 from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.core.nas.space.search_space import NASSearchSpace
-from hivenas.core.nas.training.act import TerminateOnThreshold
 from hivenas.core.nas.training.alive import LiveNetworks
 from hivenas.core.nas.training.augmentation import augmented_examples
 from hivenas.core.nas.training.checkpoints import (
@@ -43,24 +43,16 @@ from hivenas.core.nas.training.final_model import final_model, loaded
 from hivenas.core.nas.training.full_training import FullTraining, beginning, joined
 from hivenas.core.nas.training.inheritance import inherited_age
 from hivenas.core.nas.training.loop import Arrays, TrainingLoop, accelerators, cause_of
-from hivenas.core.nas.training.network import (
-    build_network,
-    count_macs,
-    count_params,
-)
+from hivenas.core.nas.training.network import build_network, count_macs, count_params
 from hivenas.core.nas.training.precision import Precision
-from hivenas.core.nas.training.rules import StoppingRule
+from hivenas.core.nas.training.rules import stopping_rule
 from hivenas.core.nas.training.serving import UnfaithfulModelError, refuse_other_answers, serve
+from hivenas.core.nas.training.validation import validated
 from hivenas.core.recipe import environment
-from hivenas.core.records import EpochFigures, Evaluation, StopThreshold, mean_momentum
+from hivenas.core.records import Direction, EpochFigures, Evaluation, StopThreshold
 from hivenas.core.seeds import derive_seed
-from hivenas.errors import (
-    ArchitectureError,
-    DatasetError,
-    DiskFullError,
-    MissingResultsError,
-    innermost,
-)
+from hivenas.core.strategies.momentum import mean_momentum
+from hivenas.errors import ArchitectureError, DatasetError, DiskFullError, MissingResultsError, innermost
 
 
 class NASEval:
@@ -83,6 +75,7 @@ class NASEval:
         self._seed = seed
         self.results = ResultsFolder(config.results.dir, config.name)
         self.alive = LiveNetworks(config.execution.keep_alive)
+        self._direction = Direction.of(config.evaluation.metric.minimize)
 
     @functools.cached_property
     def data(self) -> Dataset:
@@ -104,7 +97,8 @@ class NASEval:
 
     @functools.cached_property
     def _arrays(self) -> Arrays:
-        return Arrays.of(self.data)
+        weights = class_weights(self._config.evaluation, self.data.y_train, self.data.class_names)
+        return Arrays.of(self.data, weights)
 
     @exclusive
     def augmented_examples(self) -> NDArray[np.float32]:
@@ -219,7 +213,8 @@ class NASEval:
         def make(candidate: str) -> Evaluation:
             made = [(self.instantiate_network(str(m.candidate)), self.weights_path(m.filename)) for m in members]
             networks = loaded(made, members, self._config)
-            return final_model(networks, members, self.data, self.results.weights / f"{stem}.keras")
+            file = self.results.weights / f"{stem}.keras"
+            return final_model(networks, members, self.data, file, self._config.evaluation.metric)
 
         return self._guarded(str(members[0].candidate), make)
 
@@ -260,7 +255,8 @@ class NASEval:
             raise  # nothing that the candidate is to blame for
         except Exception as error:
             reason = str(error) if isinstance(error, UnfaithfulModelError) else innermost(error)
-            failed = Evaluation.failure(candidate, reason, traceback=traceback.format_exc())
+            trace, worst = traceback.format_exc(), self._direction.worst
+            failed = Evaluation.failure(candidate, reason, traceback=trace, worst=worst)
             evaluation = replace(failed, extra={CAUSE: cause_of(error)})
         own = Precision.of(self._config.evaluation).environment()
         where = environment(self.data.digest()) | accelerators() | own
@@ -290,7 +286,7 @@ class NASEval:
         donor = self.results.weights / inherits if inherits else None
         start = kept or inherited(network, candidate, donor, self.instantiate_network)
         past, done = start.history[: start.inherited_epochs], start.history[start.inherited_epochs :]
-        rule = self._stopping_rule(thresholds)
+        rule = stopping_rule(config, thresholds, self.data.classes)
 
         def so_far(own: Sequence[EpochFigures]) -> Saved:
             return replace(start, epochs=len(own), history=(*past, *own))
@@ -307,18 +303,11 @@ class NASEval:
         evaluation = replace(self._evaluation(loop, so_far(history), len(history)), epoch_s=loop.epoch_s)
         if stopped:
             last = history[-1]
-            below = rule.stop_reason(last.epoch, last.val_accuracy)
-            reason = f"validation accuracy {last.val_accuracy:.4f} {below}"
+            below = rule.stop_reason(last.epoch, last.figure)
+            reason = f"validation {config.metric.label} {last.figure:.4f} {below}"
             evaluation = replace(evaluation, status="stopped", reason=reason)
         self.results.write_history(evaluation.filename.removesuffix(WEIGHTS_SUFFIX), evaluation)
         return evaluation
-
-    def _stopping_rule(self, thresholds: Sequence[StopThreshold]) -> StoppingRule:
-        config = self._config.evaluation
-        cutoff = TerminateOnThreshold(
-            threshold_multiplier=config.act.beta, diminishing_factor=config.act.zeta, n_classes=self.data.classes
-        )
-        return StoppingRule(cutoff if config.stopping == "act" else None, thresholds)
 
     def _continue(self, candidate: str, *, path: Path, saved: Saved, m_epochs: int, resume: bool) -> Evaluation:
         alive = self.alive.take(path)
@@ -351,11 +340,11 @@ class NASEval:
         if config.may_go_on_at(age := saved.history[-1].epoch):
             self.alive.keep(self.results.weights / filename, loop)
         # Epochs that were inherited are those of another network.
-        trained = [figures.val_accuracy for figures in saved.history[saved.inherited_epochs :]]
+        trained = [self._direction.score(figures.figure) for figures in saved.history[saved.inherited_epochs :]]
         return Evaluation(
             saved.candidate,
             "paused" if config.is_paused_at(age) else "complete",
-            fitness=score_of(trained, config.score),
+            fitness=self._direction.score(score_of(trained, config.score)),
             epochs=saved.epochs,
             momentum=mean_momentum([figures.val_accuracy for figures in saved.history]),
             momentum_epochs=saved.momentum_epochs,
@@ -365,6 +354,7 @@ class NASEval:
             inherited_epochs=saved.inherited_epochs,
             filename=filename,
             history=saved.history[-own:],
+            extra=validated(loop, self.data, config),
         )
 
     def _full_training(
@@ -381,10 +371,12 @@ class NASEval:
 
         checkpoint = self._checkpoint(candidate, spec.purpose, **beginning(spec, config, path))
         file = self.results.weights / f"{spec.stem}{WEIGHTS_SUFFIX}"
-        loop, evaluation = FullTraining(spec, config, start, checkpoint, file).run(path, resume=resume)
+        metric = self._config.evaluation.metric
+        training = FullTraining(spec, config, start, checkpoint, file, metric=metric)
+        loop, evaluation = training.run(path, resume=resume)
         if tested:
             with loop.averaged():
-                served = serve(loop.network, self.data, self.results.weights / f"{spec.stem}.keras")
+                served = serve(loop.network, self.data, self.results.weights / f"{spec.stem}.keras", metric)
             evaluation = replace(evaluation, extra=served | dict(evaluation.extra))
         else:
             refuse_other_answers(loop.network, self._build(chain, self._seed), file, self._arrays.x_val)

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from hivenas.config import Config
+from hivenas.config.metrics import Metric
 from hivenas.core.full_training import MEMBERS, REFIT_EPOCHS, TrainingSpec, kept_epoch
+from hivenas.core.metrics import value_of
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.training.checkpoints import read_saved
 from hivenas.core.nas.training.loop import load_validated
@@ -59,7 +60,7 @@ def loaded(
 
 
 def final_model(
-    networks: Sequence[keras.Model], members: Sequence[Evaluation], data: Dataset, model: Path
+    networks: Sequence[keras.Model], members: Sequence[Evaluation], data: Dataset, model: Path, metric: Metric
 ) -> Evaluation:
     """Makes the model of trained networks, tests it once and saves it.
 
@@ -68,6 +69,7 @@ def final_model(
         members: their trainings.
         data: the raw images.
         model: file that the model is written to.
+        metric: what is looked for.
 
     Returns:
         Of one training its own record, of several one of them together; with the figures of the test.
@@ -76,7 +78,7 @@ def final_model(
         UnfaithfulModelError: what was saved cannot be loaded, or does not answer as what was tested.
     """
     network = averaged(networks)
-    extra = serve(network, data, model)
+    extra = serve(network, data, model, metric)
     names = [TrainingSpec.of(member).stem for member in members]
     if len(members) == 1:
         return replace(members[0], extra={**members[0].extra, **extra, MEMBERS: names})
@@ -84,7 +86,7 @@ def final_model(
     return Evaluation(
         members[0].candidate,
         "complete",
-        fitness=float("nan") if refitted else _validation_accuracy(network, data),
+        fitness=float("nan") if refitted else _validation_figure(network, data, metric),
         epochs=sum(member.epochs for member in members),
         params=sum(member.params for member in members),
         macs=sum(member.macs for member in members),
@@ -92,7 +94,7 @@ def final_model(
     )
 
 
-def _validation_accuracy(network: keras.Model, data: Dataset) -> float:
+def _validation_figure(network: keras.Model, data: Dataset, metric: Metric) -> float:
     with in_single_precision(network):
         answers = answers_of(served_model(network, data), data.x_val)
-    return float(np.mean(answers.argmax(axis=1) == data.y_val))
+    return value_of(metric, data.y_val, answers)

@@ -10,27 +10,30 @@ from typing import Any
 import keras
 
 from hivenas.config.full_training import FullTrainConfig
+from hivenas.config.metrics import ACCURACY, BUILT_IN_METRICS, Metric
 from hivenas.core.full_training import KEPT_EPOCH, TrainingSpec
 from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, read_saved, save_state
 from hivenas.core.nas.training.loop import Arrays, TrainingLoop
 from hivenas.core.nas.training.network import count_macs, count_params
-from hivenas.core.records import EpochFigures, Evaluation
+from hivenas.core.records import Direction, EpochFigures, Evaluation
 
 Start = Callable[[], tuple[keras.Model, TrainingLoop]]
 
 
-def best_epoch(history: Sequence[EpochFigures]) -> int:
-    """The number of the epoch with the best validation accuracy, the earliest of equals."""
-    return max(history, key=lambda figures: (figures.val_accuracy, -figures.epoch)).epoch
+def best_epoch(history: Sequence[EpochFigures], direction: Direction = Direction.MAXIMIZE) -> int:
+    """The number of the epoch with the best validation figure, the earliest of equals."""
+    return max(history, key=lambda figures: (direction.score(figures.figure), -figures.epoch)).epoch
 
 
-def is_exhausted(history: Sequence[EpochFigures], patience: int | None) -> bool:
+def is_exhausted(
+    history: Sequence[EpochFigures], patience: int | None, direction: Direction = Direction.MAXIMIZE
+) -> bool:
     """True where so many epochs have passed since the best one; never without patience.
 
     Source: L. Prechelt, Early stopping – but when?, Neural Networks: Tricks of the Trade (1998), criterion UP with
     strips of one epoch, counted from the best epoch.
     """
-    return patience is not None and bool(history) and history[-1].epoch - best_epoch(history) >= patience
+    return patience is not None and bool(history) and history[-1].epoch - best_epoch(history, direction) >= patience
 
 
 def joined(arrays: Arrays) -> Arrays:
@@ -71,6 +74,7 @@ class FullTraining:
         start: makes the network as it is before its first epoch, and its loop.
         checkpoint: keeps its state while it goes on.
         file: the h5 file that the kept epoch goes to: with `keep: best` as it comes.
+        metric: what is looked for.
     """
 
     spec: TrainingSpec
@@ -78,6 +82,7 @@ class FullTraining:
     start: Start
     checkpoint: Checkpoint
     file: Path
+    metric: Metric = BUILT_IN_METRICS[ACCURACY]
 
     def run(self, origin: Path | None, *, resume: bool) -> tuple[TrainingLoop, Evaluation]:
         """Trains; returns the loop, whose network has the weights that are kept, and what came of it.
@@ -101,7 +106,7 @@ class FullTraining:
         def after(own: Sequence[EpochFigures]) -> None:
             # In this order: a training that goes on from its checkpoint does not come by this epoch again.
             seen[:] = own
-            if self._keeps_best and best_epoch(own) == own[-1].epoch:
+            if self._keeps_best and best_epoch(own, self._direction) == own[-1].epoch:
                 self._save(network, own)
             self.checkpoint.keep(network, self._saved(own))
 
@@ -109,11 +114,11 @@ class FullTraining:
         history, stopped = loop.run(
             1,
             self.spec.refit_epochs or self.config.epochs,
-            lambda epoch, accuracy: is_exhausted(seen, patience),
+            lambda epoch, figure: is_exhausted(seen, patience, self._direction),
             after=after,
             done=tuple(seen),
         )
-        epoch = best_epoch(history) if self._keeps_best else history[-1].epoch
+        epoch = best_epoch(history, self._direction) if self._keeps_best else history[-1].epoch
         if epoch == history[-1].epoch:
             self._save(network, history)
         else:
@@ -121,6 +126,10 @@ class FullTraining:
         evaluation = self._evaluation(network, history, epoch, stopped=stopped)
         started = {"started_from": origin.name} if origin else {}
         return loop, replace(evaluation, extra=started | dict(evaluation.extra))
+
+    @property
+    def _direction(self) -> Direction:
+        return Direction.of(self.metric.minimize)
 
     @property
     def _keeps_best(self) -> bool:
@@ -135,7 +144,7 @@ class FullTraining:
             saved = read_saved(self.file)
         except (OSError, KeyError, ValueError, TypeError):
             return False
-        best = best_epoch(kept.history)
+        best = best_epoch(kept.history, self._direction)
         return len(saved.history) >= best and saved.history[:best] == kept.history[:best]
 
     def _saved(self, history: Sequence[EpochFigures]) -> Saved:
@@ -147,12 +156,12 @@ class FullTraining:
     def _evaluation(
         self, network: keras.Model, history: Sequence[EpochFigures], epoch: int, *, stopped: bool
     ) -> Evaluation:
-        reason = f"no better validation accuracy in the {len(history) - epoch} epochs after epoch {epoch}"
+        reason = f"no better validation {self.metric.label} in the {len(history) - epoch} epochs after epoch {epoch}"
         extra = {KEPT_EPOCH: float(epoch)} if self._keeps_best else {}
         return Evaluation(
             self.spec.candidate,
             "stopped" if stopped else "complete",
-            fitness=history[epoch - 1].val_accuracy,
+            fitness=history[epoch - 1].figure,
             epochs=len(history),
             params=count_params(network),
             macs=count_macs(network),

@@ -13,21 +13,24 @@ import re
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from hivenas.config import EvaluationConfig, OptimizerConfig
+from hivenas.config.metrics import ACCURACY
+from hivenas.core.metrics import value_of
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.data.image_arrays import Images
 from hivenas.core.nas.training.augmentation import Augmentation
 from hivenas.core.nas.training.averages import WeightAverage
 from hivenas.core.nas.training.failures import DIVERGED, MACHINE, PROGRAM, NotFiniteError
-from hivenas.core.nas.training.losses import cross_entropy
+from hivenas.core.nas.training.losses import cross_entropy, training_loss
 from hivenas.core.nas.training.precision import Precision
 from hivenas.core.nas.training.rates import learning_rates
 from hivenas.core.nas.training.standardisation import Standardisation
@@ -71,10 +74,16 @@ class Arrays:
     x_val: Any
     y_val: Any
     standardisation: Standardisation
+    class_weights: Any = None
 
     @classmethod
-    def of(cls, data: Dataset) -> Arrays:
-        """Standardises with the training split's mean and deviation of every channel."""
+    def of(cls, data: Dataset, class_weights: NDArray[np.float64] | None = None) -> Arrays:
+        """Standardises with the training split's mean and deviation of every channel.
+
+        Args:
+            data: the raw images.
+            class_weights: by which the loss of a training image of each class is multiplied (classes,); None for none.
+        """
         standardisation = Standardisation.of(data)
         x_train, x_val = (_on_device(standardisation, x) for x in (data.x_train, data.x_val))
         return cls(
@@ -83,6 +92,7 @@ class Arrays:
             x_val=x_val,
             y_val=tf.constant(data.y_val),
             standardisation=standardisation,
+            class_weights=class_weights,
         )
 
 
@@ -179,7 +189,7 @@ class TrainingLoop:
     Args:
         network: a built model; it is compiled with the optimizer, so that `save_weights` saves both.
         arrays: the data.
-        config: the `evaluation` section: optimizer, batch size, learning rates, loss, averages, augmentation.
+        config: the `evaluation` section: optimizer, batch size, learning rates, loss, averages, augmentation, metric.
         planned_epochs: over how many epochs the learning rate decays.
         seed: of the order of images, of their augmentation and of dropout.
     """
@@ -193,6 +203,8 @@ class TrainingLoop:
         self._planned_epochs = planned_epochs
         self._seed = seed
         self._seconds: list[float] = []  # of the epochs that were trained here
+        self._scores: Any = None  # of the validation images after the last of these
+        self._loss = training_loss(config, arrays.class_weights)
         self._optimizer, self._average = compiled(network, config)
         # It has nothing for AutoGraph to convert, which would cost as much as tracing it.
         augmentation = Augmentation(config.augmentation, arrays.standardisation)
@@ -220,7 +232,8 @@ class TrainingLoop:
         Args:
             first: number of the first epoch, from 1.
             last: number of the last epoch, included.
-            stops: asked after every epoch but the last with its number and validation accuracy whether to end.
+            stops: asked after every epoch but the last with its number and the validation figure that is looked for
+                whether to end.
             after: called after every epoch but the last, before that, with the figures so far.
             done: figures of the stretch's first epochs, where the network comes from after them. Whether to end is
                 asked after the last of these again: what kept the network may not have lived to hear the answer.
@@ -230,13 +243,14 @@ class TrainingLoop:
 
         Raises:
             NotFiniteError: the loss or a weight is NaN or infinite.
+            MetricError: a metric of one's own raises, or gives no finite number.
         """
         history = list(done)
 
         def ends() -> bool:
             if stops is None or not history or history[-1].epoch >= last:
                 return False
-            return stops(history[-1].epoch, history[-1].val_accuracy)
+            return stops(history[-1].epoch, history[-1].figure)
 
         stopped = ends()
         while first + len(history) <= last and not stopped:
@@ -254,6 +268,17 @@ class TrainingLoop:
         """Wall time of an epoch, in seconds: the median, as the first takes longer; 0 before there was one."""
         return statistics.median(self._seconds) if self._seconds else 0.0
 
+    def scores(self) -> NDArray[np.float32]:
+        """The probabilities of every class for the validation images (images, classes) as of the last epoch, once.
+
+        Where that was trained by an earlier attempt, of which the network is, the images are answered anew.
+        """
+        if self._scores is None:
+            self._scores = tf.function(self._validate).get_concrete_function()()[2]
+        found, self._scores = self._scores, None  # a network that stays alive need not keep them
+        scores: NDArray[np.float32] = found.numpy()
+        return scores
+
     def averaged(self) -> contextlib.AbstractContextManager[None]:
         """Has the network hold what is validated, tested and served: the average of its weights, where one is kept."""
         return contextlib.nullcontext() if self._average is None else self._average.in_place()
@@ -265,7 +290,7 @@ class TrainingLoop:
         rng = np.random.default_rng(derive_seed(self._seed, "order", epoch))
         order = rng.permutation(len(self._arrays.x_train)).astype(np.int32)
         augmentation_seed = tf.constant(derive_seed(self._seed, "augment", epoch), tf.int32)
-        values = self._epoch(tf.constant(order), augmentation_seed, tf.constant(rates, tf.float32))
+        *values, self._scores = self._epoch(tf.constant(order), augmentation_seed, tf.constant(rates, tf.float32))
         figures = EpochFigures(epoch, *(float(value) for value in values))
         validated = len(self._arrays.x_val) > 0  # not where all images are trained on
         if not math.isfinite(figures.loss) or (validated and not math.isfinite(figures.val_loss)):
@@ -273,7 +298,9 @@ class TrainingLoop:
                 f"the loss is not finite in epoch {epoch} (training {figures.loss:g}, validation {figures.val_loss:g}, "
                 f"learning rate {float(self._optimizer.learning_rate):g})"
             )
-        return figures
+        if self._config.fitness == ACCURACY or not validated:
+            return figures
+        return replace(figures, metric=value_of(self._config.metric, self._arrays.y_val.numpy(), self._scores.numpy()))
 
     def _check_weights(self, epoch: int) -> None:
         for weight in self.network.weights:
@@ -283,9 +310,9 @@ class TrainingLoop:
                     f"(learning rate {float(self._optimizer.learning_rate):g})"
                 )
 
-    # The two methods below are traced into one graph; loops over tensors become graph loops.
+    # The methods below are traced into one graph; loops over tensors become graph loops.
 
-    def _train_and_validate(self, order: Any, augmentation_seed: Any, rates: Any) -> tuple[Any, Any, Any, Any]:
+    def _train_and_validate(self, order: Any, augmentation_seed: Any, rates: Any) -> tuple[Any, ...]:
         count, batch = tf.size(order), self._config.batch_size
         loss, correct = tf.constant(0.0), tf.constant(0.0)
         for start in tf.range(0, count, batch):
@@ -294,7 +321,7 @@ class TrainingLoop:
             if self._config.augmentation.is_on:
                 x, y = self._augment(x, y, tf.stack([augmentation_seed, start // batch]))
             with tf.GradientTape() as tape:
-                batch_loss, hits = self._score(x, y, True)
+                batch_loss, hits, _ = self._score(x, y, True)
                 scaled_loss = self._optimizer.scale_loss(batch_loss)
             variables = self.network.trainable_variables
             self._optimizer.learning_rate = rates[start // batch]
@@ -303,28 +330,38 @@ class TrainingLoop:
                 self._average.update()
             loss += batch_loss * tf.cast(tf.size(chosen), tf.float32)
             correct += hits
+        total = tf.cast(count, tf.float32)
+        return loss / total, correct / total, *self._validate()
+
+    def _validate(self) -> tuple[Any, Any, Any]:
+        """Loss and accuracy of the validation images, and the probability of every class for each."""
         raw = [] if self._average is None else self._average.put()
         val_count = len(self._arrays.x_val)
         val_loss, val_correct = tf.constant(0.0), tf.constant(0.0)
+        # Batches differ in size, as the last one may.
+        each = tf.TensorShape([None, self.network.output_shape[-1]])
+        batches = math.ceil(val_count / _VALIDATION_BATCH)
+        scores = tf.TensorArray(tf.float32, size=batches, infer_shape=False, element_shape=each)
         for start in tf.range(0, val_count, _VALIDATION_BATCH):
             x, y = (a[start : start + _VALIDATION_BATCH] for a in (self._arrays.x_val, self._arrays.y_val))
-            batch_loss, hits = self._score(x, y, False)
+            batch_loss, hits, probabilities = self._score(x, y, False)
             val_loss += batch_loss * tf.cast(tf.size(y), tf.float32)
             val_correct += hits
+            scores = scores.write(start // _VALIDATION_BATCH, tf.cast(probabilities, tf.float32))
         if self._average is not None:
             self._average.put_back(raw)
-        total = tf.cast(count, tf.float32)
-        return loss / total, correct / total, val_loss / val_count, val_correct / val_count
+        return val_loss / val_count, val_correct / val_count, scores.concat()
 
-    def _score(self, x: Any, y: Any, training: bool) -> tuple[Any, Any]:
-        """Mean loss with the regularisation terms, in training of smoothed labels, and the number of right answers.
+    def _score(self, x: Any, y: Any, training: bool) -> tuple[Any, Any, Any]:
+        """Mean loss with the regularisation terms, the number of right answers, and the probabilities.
 
-        Labels are numbers of classes (n,), or shares of them (n, classes), of which the largest is the right answer.
+        Validation's loss is the cross-entropy of labels as they are, whatever is trained on. Labels are numbers of
+        classes (n,), or shares of them (n, classes), of which the largest is the right answer.
         """
         probabilities = self.network(x, training=training)
-        losses = cross_entropy(y, probabilities, self._config.label_smoothing if training else 0.0)
+        losses = self._loss(y, probabilities) if training else cross_entropy(y, probabilities)
         if y.shape.rank == 2:
             y = tf.argmax(y, axis=-1, output_type=tf.int32)
         loss = tf.add_n([tf.reduce_mean(losses), *map(total_of, self.network.losses)])
         answers = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
-        return loss, tf.reduce_sum(tf.cast(tf.equal(answers, y), tf.float32))
+        return loss, tf.reduce_sum(tf.cast(tf.equal(answers, y), tf.float32)), probabilities

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hivenas.config.metrics import ACCURACY, Metric
+from hivenas.core.measured import METRIC, TEST_METRICS, TEST_PER_CLASS
+from hivenas.core.metrics import Labels, MetricError, Scores, all_metrics, per_class, value_of
+from hivenas.core.metrics import accuracy as share_of_right_answers
+from hivenas.core.metrics import confusion as confusion_of
 from hivenas.core.nas.training.failures import NotFiniteError
+from hivenas.core.seeds import derive_seed
 
 _MISTAKES = 25
+_RESAMPLES = 1_000
 _SMALLEST = 1e-7  # a probability of 0 has an infinite loss
 _TWO_SIDED_95 = 1.959963984540054  # quantile 0.975 of the normal distribution
 # Far above what the order of additions changes, far below what a person would call another answer.
@@ -45,6 +53,32 @@ def wilson_interval(right: int, count: int) -> tuple[float, float]:
     half = _TWO_SIDED_95 / (1 + square / count) * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
     # Rounding alone would leave 0 and 1 where nothing or everything is right.
     return (0.0 if right == 0 else centre - half), (1.0 if right == count else centre + half)
+
+
+def bootstrap_interval(metric: Metric, labels: Labels, scores: Scores) -> tuple[float, float]:
+    """The 95 % confidence interval of a metric of answers: that of a thousand resamples, the middle 95 %.
+
+    The draws depend on the number of images alone, so that models are compared on the same resamples. Those in which
+    the metric has no value, as for lack of a class, are left out.
+
+    Args:
+        metric: of the answers.
+        labels: the classes of the images (images,).
+        scores: the probability of every class for each (images, classes).
+
+    Returns:
+        Its lower and upper end; NaN where no resample has a value.
+
+    Source: B. Efron, Bootstrap methods: another look at the jackknife, The Annals of Statistics 7 (1979), percentiles.
+    """
+    rng = np.random.default_rng(derive_seed(0, "bootstrap", len(labels)))
+    values = []
+    for _ in range(_RESAMPLES):
+        drawn = rng.integers(len(labels), size=len(labels))
+        with contextlib.suppress(MetricError):
+            values.append(value_of(metric, labels[drawn], scores[drawn]))
+    low, high = np.quantile(values, (0.025, 0.975)) if values else (math.nan, math.nan)
+    return float(low), float(high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +123,7 @@ class TestPredictions:
     @property
     def accuracy(self) -> float:
         """Share of right answers."""
-        return float((self.probabilities.argmax(axis=1) == self.labels).mean())
+        return share_of_right_answers(self.labels, self.probabilities)
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -110,9 +144,27 @@ class TestPredictions:
 
     def confusion(self) -> NDArray[np.int64]:
         """Count the images of a class (row) that were answered as another (column)."""
-        classes = len(self.class_names)
-        pairs = self.labels.astype(np.int64) * classes + self.probabilities.argmax(axis=1)
-        return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes).astype(np.int64)
+        return confusion_of(self.labels, self.probabilities)
+
+    def measured(self, metric: Metric) -> dict[str, Any]:
+        """All metrics and the figures of every class, for an evaluation's `extra`.
+
+        Args:
+            metric: what is looked for; where that is not the accuracy it is there with its interval, too.
+
+        Raises:
+            MetricError: one of the user's own raises, or gives no finite number.
+        """
+        found = {
+            TEST_METRICS: all_metrics(self.labels, self.probabilities),
+            TEST_PER_CLASS: per_class(self.labels, self.probabilities, self.class_names),
+        }
+        if metric.name == ACCURACY:
+            return found
+        low, high = bootstrap_interval(metric, self.labels, self.probabilities)
+        name = f"test_{metric.name}"
+        own = {name: value_of(metric, self.labels, self.probabilities), f"{name}_low": low, f"{name}_high": high}
+        return {METRIC: metric.name, **own, **found}
 
     def save(self, path: Path) -> None:
         """Writes an npz file."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hivenas.config import EvaluationConfig
 from hivenas.core.history import Curves
 from hivenas.core.nas.training.act import TerminateOnThreshold
-from hivenas.core.records import StopThreshold, Trial
+from hivenas.core.records import Direction, StopThreshold, Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,19 +18,40 @@ class StoppingRule:
     Args:
         cutoff: the adaptive cutoff threshold, where it is in force.
         thresholds: what the search's records ask of the candidate.
+        direction: where a better figure lies.
     """
 
     cutoff: TerminateOnThreshold | None = None
     thresholds: Sequence[StopThreshold] = ()
+    direction: Direction = Direction.MAXIMIZE
 
-    def stop_reason(self, epoch: int, accuracy: float) -> str:
-        """The reason to stop after this epoch (from 1) with this validation accuracy; empty where training goes on."""
-        if self.cutoff and self.cutoff.stops(epoch, accuracy):
+    def stop_reason(self, epoch: int, figure: float) -> str:
+        """The reason to stop after this epoch (from 1) with this validation figure; empty where training goes on."""
+        if self.cutoff and self.cutoff.stops(epoch, figure):
             return f"below the threshold {self.cutoff.threshold(epoch):.4f} after epoch {epoch}"
         for bar in self.thresholds:
-            if bar.epoch == epoch and accuracy < bar.accuracy:
-                return f"below {bar.origin}, {bar.accuracy:.4f}, after epoch {epoch}"
+            if bar.epoch == epoch and self.direction.is_better(bar.accuracy, figure):
+                side = "above" if self.direction.minimize else "below"
+                return f"{side} {bar.origin}, {bar.accuracy:.4f}, after epoch {epoch}"
         return ""
+
+
+def stopping_rule(config: EvaluationConfig, thresholds: Sequence[StopThreshold], classes: int) -> StoppingRule:
+    """The rule of a candidate's first training.
+
+    Args:
+        config: which rule is in force, and what is looked for.
+        thresholds: what the search's records ask of the candidate.
+        classes: of the data.
+    """
+    choices = config.metric.choices
+    cutoff = TerminateOnThreshold(
+        threshold_multiplier=config.act.beta,
+        diminishing_factor=config.act.zeta,
+        n_classes=choices(classes) if choices else classes,
+    )
+    direction = Direction.of(config.metric.minimize)
+    return StoppingRule(cutoff if config.stopping == "act" else None, thresholds, direction)
 
 
 def judged_epochs(config: EvaluationConfig) -> range:
@@ -41,14 +62,14 @@ def judged_epochs(config: EvaluationConfig) -> range:
 
 
 def median_thresholds(curves: Curves, config: EvaluationConfig) -> list[StopThreshold]:
-    """The median rule: below the median of what earlier candidates had at that epoch, a training ends.
+    """The median rule: worse than the median of what earlier candidates had at that epoch, a training ends.
 
     Args:
         curves: of the candidates that were told when this one was proposed.
         config: which epochs the rule judges, and how many candidates it needs for a median.
 
     Source: the median stopping rule of Golovin et al. (2017), "Google Vizier: A service for black-box
-    optimization", with medians of the accuracy at an epoch instead of averages up to it.
+    optimization", with medians of the figure at an epoch instead of averages up to it.
     """
     thresholds = []
     for epoch in judged_epochs(config):

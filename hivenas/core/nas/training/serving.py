@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from hivenas.config.metrics import Metric
 from hivenas.core.files import written_whole
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.training.network import serving_model
@@ -28,7 +29,7 @@ class UnfaithfulModelError(Exception):
     """A saved model cannot be loaded, or does not answer as the network that was tested."""
 
 
-def serve(network: keras.Model, data: Dataset, model: Path) -> dict[str, Any]:
+def serve(network: keras.Model, data: Dataset, model: Path, metric: Metric) -> dict[str, Any]:
     """Tests and saves the model that is served, with an example and what it answers on the test split; says where.
 
     What is in bfloat16 by the table of `precision` is served in float32: of the same weights it answers as well, and
@@ -38,15 +39,17 @@ def serve(network: keras.Model, data: Dataset, model: Path) -> dict[str, Any]:
         network: trained.
         data: the raw images.
         model: file that the model is written to.
+        metric: what is looked for.
 
     Raises:
         UnfaithfulModelError: what was saved cannot be loaded, or does not answer as what was tested.
+        MetricError: a metric of one's own raises, or gives no finite number.
     """
     with in_single_precision(network):
-        return _serve(network, data, model)
+        return _serve(network, data, model, metric)
 
 
-def _serve(network: keras.Model, data: Dataset, model: Path) -> dict[str, Any]:
+def _serve(network: keras.Model, data: Dataset, model: Path, metric: Metric) -> dict[str, Any]:
     serving = served_model(network, data)
     example, answered = model.with_suffix(".npy"), model.with_suffix(".npz")
     probabilities = answers_of(serving, data.x_test)
@@ -68,6 +71,7 @@ def _serve(network: keras.Model, data: Dataset, model: Path) -> dict[str, Any]:
         "model": str(model),
         "example": str(example),
         "answers": str(answered),
+        **answers.measured(metric),
     } | ({"never_named": list(answers.never_named)} if answers.never_named else {})
 
 

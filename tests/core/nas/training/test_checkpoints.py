@@ -37,6 +37,7 @@ pytestmark = pytest.mark.keras
 ARCH = "input|sep3x3_32|dropout|output"
 CHILD = "input|sep3x3_64|dropout|output"
 OWN = ("dataset", "full_train", "results", "name", "seed")
+COMPARED = ("test_accuracy", "test_loss", "metrics", "per_class")  # what of `extra` says no path
 Training = Callable[[NASEval, bool], Evaluation]
 
 
@@ -104,7 +105,7 @@ def kept(evaluator: NASEval) -> list[Path]:
 
 def assert_same(resumed: Evaluation, whole: Evaluation, there: NASEval, here: NASEval) -> None:
     assert whole.status != "failed", whole.traceback
-    extra = {key: whole.extra[key] for key in ("test_accuracy", "test_loss") if key in whole.extra}
+    extra = {key: whole.extra[key] for key in COMPARED if key in whole.extra}
     assert extra.items() <= dict(resumed.extra).items()
     times: dict[str, Any] = {"seconds": 0.0, "epoch_s": 0.0, "started": 0.0}
     assert replace(resumed, **times, extra={}) == replace(whole, **times, extra={})

@@ -12,7 +12,8 @@ from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.space.sizes import NetworkSizes
 from hivenas.core.nas.training.evaluation_strategy import NASEval
 from hivenas.core.nas.training.network import copy_matching_weights
-from hivenas.core.records import StopThreshold, mean_momentum
+from hivenas.core.records import StopThreshold
+from hivenas.core.strategies.momentum import mean_momentum
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ArchitectureError, MissingResultsError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from keras import layers
 
 from hivenas.config import AugmentationConfig, DatasetConfig, EvaluationConfig
+from hivenas.config.metrics import BUILT_IN_METRICS
 from hivenas.core.nas.data.datasets import load_dataset
 from hivenas.core.nas.training.checkpoints import Saved, save_state
 from hivenas.core.nas.training.loop import Arrays, TrainingLoop
@@ -30,7 +32,10 @@ SETTINGS: list[dict[str, Any]] = [
     {"precision": "float16"},
     {"precision": "bfloat16"},
     {"precision": "bfloat16", "augmentation": {"rand_augment": 0.4, "mixup": 0.4, "cutmix": 0.4}},
+    {"loss": "focal", "fitness": "f1_macro"},
+    {"loss": "focal", "label_smoothing": 0.1, "augmentation": {"mixup": 0.4}, "ema": 0.5, "fitness": "log_loss"},
 ]
+WEIGHTS = np.linspace(0.5, 2, 10)  # of the classes, where the loss is not the usual one
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +53,8 @@ def loop(arrays: Arrays, settings: dict[str, Any]) -> TrainingLoop:
         return keras.Model(inputs, layers.Dense(10, activation="softmax", dtype="float32")(x))
 
     network = Precision.of(config).build(tiniest)
+    if config.loss == "focal":
+        arrays = replace(arrays, class_weights=WEIGHTS)
     return TrainingLoop(network, arrays, config, planned_epochs=EPOCHS, seed=5)
 
 
@@ -70,6 +77,14 @@ def test_going_on_equals_never_having_stopped_to_the_last_bit(
     rest.network.load_weights(file)
     further, _ = rest.run(EPOCHS, EPOCHS)
     assert further == history[EPOCHS - 1 :]
+    scores = whole.scores()
+    assert np.array_equal(rest.scores(), scores)
+    if "fitness" in settings:
+        metric, labels = BUILT_IN_METRICS[settings["fitness"]], arrays.y_val.numpy()
+        assert history[-1].figure == metric(labels, scores) != history[-1].val_accuracy
+        third = loop(arrays, settings)
+        third.network.load_weights(file)  # as of the epoch before, which this loop has not trained
+        assert metric(labels, third.scores()) == history[-2].figure
     for one, other in zip(state(whole), state(rest), strict=True):
         assert np.array_equal(one, other)
 
@@ -77,13 +92,13 @@ def test_going_on_equals_never_having_stopped_to_the_last_bit(
 def test_labels_may_be_shares_of_classes_of_which_the_largest_is_right(arrays: Arrays) -> None:
     one = loop(arrays, {})
     x, y = arrays.x_train, arrays.y_train
-    loss, hits = one._score(x, y, False)
+    loss, hits, _ = one._score(x, y, False)
     ones = keras.ops.one_hot(y, 10)
-    same, same_hits = one._score(x, ones, False)
+    same, same_hits, _ = one._score(x, ones, False)
     assert float(same) == pytest.approx(float(loss), rel=1e-6)
     assert float(same_hits) == float(hits)
     shares = 0.7 * ones + 0.3 * keras.ops.one_hot((y + 1) % 10, 10)
-    mixed, mixed_hits = one._score(x, shares, False)
-    other, _ = one._score(x, (y + 1) % 10, False)
+    mixed, mixed_hits, _ = one._score(x, shares, False)
+    other, _, _ = one._score(x, (y + 1) % 10, False)
     assert float(mixed) == pytest.approx(0.7 * float(loss) + 0.3 * float(other), rel=1e-5)
     assert float(mixed_hits) == float(hits)

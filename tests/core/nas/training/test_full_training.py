@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -11,12 +12,12 @@ import numpy as np
 import pytest
 
 from hivenas.config import Config, from_mapping
-from hivenas.core.full_training import TrainingSpec, kept_epoch
+from hivenas.core.full_training import Finalist, TrainingSpec, best_first, kept_epoch
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.training.checkpoints import read_saved
 from hivenas.core.nas.training.evaluation_strategy import NASEval
 from hivenas.core.nas.training.full_training import best_epoch, is_exhausted, joined
-from hivenas.core.records import EpochFigures
+from hivenas.core.records import Direction, EpochFigures
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError, MissingResultsError
 
@@ -56,6 +57,17 @@ def test_the_earliest_best_epoch_counts_and_patience_is_counted_from_there(
     assert best_epoch(course(*accuracies)) == best
     assert is_exhausted(course(*accuracies), 2) is ends
     assert not is_exhausted(course(*accuracies), None)
+
+
+def test_where_less_is_better_the_best_epoch_is_that_of_the_least() -> None:
+    history = [replace(each, metric=metric) for each, metric in zip(course(*[0.5] * 5), (3, 1, 2, 1, 4), strict=True)]
+    assert (best_epoch(history, Direction.MINIMIZE), best_epoch(history)) == (2, 5)
+    assert is_exhausted(history, 3, Direction.MINIMIZE)
+    assert not is_exhausted(history, 4, Direction.MINIMIZE)
+    ends = [Finalist(candidate=str(figure), fitness=figure) for figure in (0.5, 0.1, None, 0.3)]
+    order = ["0.1", "0.3", "0.5", "None"]
+    assert [each.candidate for each in best_first(ends, Direction.MINIMIZE)] == order
+    assert [each.candidate for each in best_first(ends)] == [*order[2::-1], order[3]]
 
 
 def test_more_members_than_trainings_are_refused() -> None:

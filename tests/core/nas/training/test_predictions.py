@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from hivenas.config.metrics import BUILT_IN_METRICS, Metric
 from hivenas.core.nas.training.failures import NotFiniteError
 from hivenas.core.nas.training.predictions import TestPredictions as Predictions
-from hivenas.core.nas.training.predictions import wilson_interval
+from hivenas.core.nas.training.predictions import bootstrap_interval, wilson_interval
 
 NAMES = ("cat", "dog", "owl")
 PROBABILITIES = np.array(
@@ -37,6 +38,40 @@ def test_the_interval_of_a_share_is_wilsons(right: int, count: int) -> None:
 
 def test_the_interval_is_that_of_the_accuracy(answers: Predictions) -> None:
     assert answers.interval == wilson_interval(3, 5)
+
+
+def test_another_figure_has_an_interval_of_resamples() -> None:
+    rng = np.random.default_rng(4)
+    labels = rng.integers(0, 3, 400).astype(np.int32)
+    scores = rng.dirichlet(np.ones(3), 400) + 0.6 * np.eye(3)[labels]
+    accuracy, log_loss = BUILT_IN_METRICS["accuracy"], BUILT_IN_METRICS["log_loss"]
+    right = int((scores.argmax(axis=1) == labels).sum())
+    assert bootstrap_interval(accuracy, labels, scores) == pytest.approx(wilson_interval(right, 400), abs=0.01)
+    losses = -np.log(scores[np.arange(400), labels])
+    half = 1.96 * losses.std() / 20
+    expected = (losses.mean() - half, losses.mean() + half)
+    low, high = bootstrap_interval(log_loss, labels, scores)
+    assert (low, high) == pytest.approx(expected, abs=0.1 * half)
+    assert (low, high) == bootstrap_interval(log_loss, labels, scores)
+
+
+def test_resamples_without_a_value_are_left_out() -> None:
+    labels, scores = np.array([0, 1], np.int32), np.eye(2, dtype=np.float32)
+    both = Metric("both", "both", "", lambda labels, scores: 0.5 if len(set(labels.tolist())) > 1 else np.nan)
+    assert bootstrap_interval(both, labels, scores) == (0.5, 0.5)
+    never = Metric("never", "never", "", lambda labels, scores: np.nan)
+    assert np.isnan(bootstrap_interval(never, labels, scores)).all()
+
+
+def test_all_metrics_are_measured_and_the_one_that_is_looked_for_with_its_interval(answers: Predictions) -> None:
+    usual = answers.measured(BUILT_IN_METRICS["accuracy"])
+    assert set(usual) == {"test_metrics", "test_per_class"}
+    assert set(usual["test_metrics"]) == set(BUILT_IN_METRICS) - {"top_5"}  # which says nothing of three classes
+    assert usual["test_metrics"]["accuracy"] == answers.accuracy
+    assert usual["test_per_class"]["dog"] == pytest.approx({"recall": 0.5, "precision": 0.5, "f1": 0.5})
+    found = answers.measured(BUILT_IN_METRICS["f1_macro"])
+    assert (found["metric"], found["test_f1_macro"]) == ("f1_macro", usual["test_metrics"]["f1_macro"])
+    assert found["test_f1_macro_low"] < found["test_f1_macro"] < found["test_f1_macro_high"]
 
 
 def test_the_surest_mistake_comes_first_with_its_raw_image(answers: Predictions) -> None:

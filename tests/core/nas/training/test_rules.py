@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,14 @@ from hivenas.core.history import History
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.training.act import TerminateOnThreshold
 from hivenas.core.nas.training.inheritance import inherited_state
-from hivenas.core.nas.training.rules import StoppingRule, first_look_thresholds, judged_epochs, median_thresholds
-from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal, Status, StopThreshold, Trial
+from hivenas.core.nas.training.rules import (
+    StoppingRule,
+    first_look_thresholds,
+    judged_epochs,
+    median_thresholds,
+    stopping_rule,
+)
+from hivenas.core.records import Direction, EpochFigures, Evaluation, Phase, Proposal, Status, StopThreshold, Trial
 from hivenas.core.tracker import NullTracker
 from tests.trials import trial
 
@@ -170,3 +178,32 @@ def test_where_a_cost_is_weighed_a_candidate_is_compared_with_those_that_are_not
     # Its food source is no larger than it is, so that the first look is compared with that too.
     assert bars(interface, large) == bars(alone, large) == [(2, 0.6), (3, 0.6), (3, 0.9)]
     assert bars(alone, small) == bars(alone, large)
+
+
+@pytest.mark.parametrize(("figure", "stops"), [(0.6, True), (0.5, False), (0.4, False), (math.nan, False)])
+def test_where_less_is_better_a_candidate_ends_above_its_bar(figure: float, stops: bool) -> None:
+    bars = [StopThreshold(2, 0.5, "the median of 5 earlier candidates")]
+    rule = stopping_rule(settings(fitness="log_loss"), bars, classes=10)
+    assert rule.direction is Direction.MINIMIZE
+    said = rule.stop_reason(2, figure)
+    assert said == ("above the median of 5 earlier candidates, 0.5000, after epoch 2" if stops else "")
+    assert (StoppingRule(None, bars).stop_reason(2, 1 - figure) != "") is stops
+
+
+def test_bars_are_of_the_figure_that_is_looked_for() -> None:
+    told = [replace_metric(row, 1 - 0.1 * number) for number, row in enumerate(EARLIER)]
+    config = settings(epochs=3, fitness="log_loss")
+    assert [bar.accuracy for bar in median_thresholds(History(told).curves, config)] == [0.8]
+    assert [bar.accuracy for bar in first_look_thresholds(told[1], settings(first_look=2))] == [0.9]
+
+
+def replace_metric(row: Trial, metric: float) -> Trial:
+    history = tuple(replace(figures, metric=metric) for figures in row.evaluation.history)
+    return replace(row, evaluation=replace(row.evaluation, history=history))
+
+
+@pytest.mark.parametrize(("fitness", "base"), [("accuracy", 0.1), ("f1_macro", 0.1), ("auc", 0.5), ("top_5", 0.5)])
+def test_the_threshold_rises_from_what_guessing_is_worth(fitness: str, base: float) -> None:
+    rule = stopping_rule(settings(stopping="act", fitness=fitness), (), classes=10)
+    assert rule.cutoff
+    assert rule.cutoff.threshold(1) == pytest.approx(base + 0.25 * (1 - base))

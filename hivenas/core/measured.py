@@ -1,0 +1,69 @@
+"""The metrics that an evaluation tells of, in its `extra`: of its validation, and of a full training's test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from hivenas.config.metrics import ACCURACY, label_of
+from hivenas.core.records import Evaluation
+
+# The keys: the name of what is looked for, where that is not the accuracy; every metric of the validation after the
+# last epoch, by name; recall, precision and F1 of every class then; both of the test.
+METRIC, METRICS, PER_CLASS = "metric", "metrics", "per_class"
+TEST_METRICS, TEST_PER_CLASS = "test_metrics", "test_per_class"
+
+
+@dataclass(frozen=True, slots=True)
+class FinalFigure:
+    """The test of a fully trained model: the figure that is looked for, with its 95 % confidence interval.
+
+    Args:
+        metric: its name.
+        value: of the test split.
+        low: end of the interval.
+        high: its other end.
+    """
+
+    metric: str
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> Self | None:
+        """The one that an evaluation tells of; None where it was not tested."""
+        extra = evaluation.extra
+        metric = metric_of(extra)
+        name = f"test_{metric}"
+        if extra.get(name) is None:
+            return None
+        value, low, high = (float(extra.get(key, math.nan)) for key in (name, f"{name}_low", f"{name}_high"))
+        return cls(metric, value, low, high)
+
+    @property
+    def is_accuracy(self) -> bool:
+        """True where nothing else is looked for."""
+        return self.metric == ACCURACY
+
+    @property
+    def label(self) -> str:
+        """The metric for people."""
+        return label_of(self.metric)
+
+
+def metric_of(extra: Mapping[str, Any]) -> str:
+    """The name of the metric that is looked for."""
+    return str(extra.get(METRIC, ACCURACY))
+
+
+def tracked_metrics(extra: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics that have no curve, those of the test, and of that the figures of every class, by their names."""
+    curves = {ACCURACY, metric_of(extra)}
+    found = {f"val_{name}": value for name, value in extra.get(METRICS, {}).items() if name not in curves}
+    found |= {f"test_{name}": value for name, value in extra.get(TEST_METRICS, {}).items() if name != ACCURACY}
+    for name, figures in extra.get(TEST_PER_CLASS, {}).items():
+        found |= {f"test_{key}/{name}": value for key, value in figures.items()}
+    return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hivenas.cli import results
+from hivenas.cli import plans, results
 from hivenas.cli.errors import FAILED, ResumeHint, complain, errors
 from hivenas.cli.invocation import Invocation, import_named, work_in
 from hivenas.cli.views import View, output_options
@@ -187,7 +187,7 @@ def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]
         with view:
             plan, data = api.check(config), api.describe_data(config)
         view.only_print()
-        view.conclude(results.of_plan(config, plan, data), lambda: results.print_plan(config, plan, data))
+        view.conclude(plans.of_plan(config, plan, data), lambda: plans.print_plan(config, plan, data))
 
 
 @main.command()

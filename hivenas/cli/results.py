@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,9 @@ from hivenas.cli.errors import printable
 
 if TYPE_CHECKING:
     from hivenas.cli.invocation import Invocation
-    from hivenas.config import Config
     from hivenas.config.costs import Cost
     from hivenas.core.full_training import Finalist
     from hivenas.core.records import Evaluation, Trial
-    from hivenas.run.plan import Plan
     from hivenas.run.prediction import Prediction
     from hivenas.run.reproduction import Reproduction
     from hivenas.run.result import SearchResult, Trained
@@ -119,25 +117,6 @@ def of_reproduction(run_id: str, reproduction: Reproduction) -> Outcome:
 def of_sync(taken: int, waiting: int) -> Outcome:
     """The number of records that were sent, and of those that still wait."""
     return Outcome(f"{taken} records taken, {waiting} still waiting", {"taken": taken, "waiting": waiting})
-
-
-def of_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> Outcome:
-    """The work that a configuration asks for, and its data, see `describe_data`."""
-    size = "a continuous space" if plan.space_size is None else _counted(plan.space_size, config)
-    work = f"{plan.evaluations:,} evaluations" + (f" and {plan.epochs:,} epochs" if plan.epochs else "")
-    fields = {
-        "name": config.name,
-        "configuration": config.to_mapping(),
-        "warnings": list(config.warnings),
-        "space_size": plan.space_size,
-        "share_within": plan.share_within,
-        "share_built": plan.builds.share if plan.builds else None,
-        "evaluations": plan.evaluations,
-        "epochs": plan.epochs,
-        "limits": config.limits,
-        "data": dict(data),
-    }
-    return Outcome(f"{config.name}: {work} at the most, in {size}", fields)
 
 
 def candidate_fields(row: Trial) -> dict[str, Any]:
@@ -316,98 +295,3 @@ def _print_model(evaluation: Evaluation, uri: str, verdict: str) -> None:
     if uri:
         click.echo(f"  load the model     python -c \"import mlflow; model = mlflow.pyfunc.load_model('{uri}')\"")
         click.echo(f"  classify images    hivenas predict {shlex.quote(uri)} FILES…")
-
-
-def _proposers(config: Config, plan: Plan) -> str:
-    """The strategy, and how many candidates it proposes at a time."""
-    from hivenas.config import STRATEGY_KINDS
-
-    kind = STRATEGY_KINDS.get(config.colony.kind)
-    if kind and kind.has_roles:
-        return f"colony:       {plan.employees} employees, {plan.onlookers} onlookers"
-    return f"strategy:     {config.colony.kind}" + (f", {kind.description}" if kind else "")
-
-
-def _full_epochs(config: Config) -> str:
-    """The epochs of full training that are planned."""
-    plan = config.full_train
-    trainings = plan.finalists * plan.seeds + config.has_small_model
-    return f"{plan.epochs} epochs" if trainings == 1 else f"{trainings} times at most {plan.epochs} epochs"
-
-
-def _stopping(config: Config, plan: Plan) -> str:
-    """The rule that ends or pauses trainings, and when."""
-    if plan.rungs:
-        rungs = ", ".join(map(str, plan.rungs))
-        return f"ladder, rungs after epochs {rungs}; {config.evaluation.ladder.share:g} of all epochs are trained"
-    epochs = f"after epochs {plan.judged[0]} to {plan.judged[-1]}" if plan.judged else "judges no epoch"
-    return f"{config.evaluation.stopping}, {epochs}"
-
-
-def _limits(config: Config) -> Iterator[str]:
-    """The budget and the patience, as far as they are known before anything is trained."""
-    from hivenas.storage.limits import limit_told
-
-    told = [limit_told(key, limit) for key, limit in config.budget.limits.items()]
-    planned = config.colony.size * config.colony.iterations
-    if told:
-        count = "" if config.evaluations < planned else f" or {planned:,} evaluations"
-        trained = config.objective == "nas" and config.full_train.enabled
-        then = ", of which at most half is kept for the full training" if trained else ""
-        yield f"budget:       {' or '.join(told)}{count}, whichever ends first{then}"
-    if config.colony.patience:
-        yield f"patience:     {config.colony.patience} iterations without a better best end the search"
-
-
-def _trainings(config: Config, plan: Plan) -> Iterator[str]:
-    """The epochs that are trained, where any are: of candidates, then of the full training."""
-    if plan.epochs:
-        yield f"epochs:       {plan.epochs:,} at the most"
-        yield f"stopping:     {_stopping(config, plan)}"
-    if plan.epochs and config.evaluation.momentum_epochs and not plan.rungs:
-        yield f"momentum:     {config.evaluation.momentum_epochs} of them in every iteration"
-    if plan.epochs and config.full_train.enabled:
-        yield f"then:         {_full_epochs(config)} of full training"
-
-
-def _counted(candidates: int, config: Config) -> str:
-    if not config.choices:
-        return f"{candidates:,} architectures"
-    settings = math.prod(len(varied.values) for varied in config.choices.values())
-    architectures = f"{candidates // settings:,} architectures"
-    return f"{candidates:,} candidates: {architectures}, {settings:,} combinations of settings each"
-
-
-def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
-    """Prints a configuration with its defaults, its data, and what a search would do."""
-    from hivenas.config.choices import written
-    from hivenas.core.nas.data.memory import WorkerMemory
-    from hivenas.run.data_summary import summary
-
-    click.echo(config.to_yaml())
-    if data:
-        click.echo(f"# data:         {summary(data)}")
-        for remark in data["remarks"]:
-            click.echo(f"# warning:      {remark}")
-    size = "continuous" if plan.space_size is None else _counted(plan.space_size, config)
-    bounded = plan.share_within is not None
-    click.echo(f"# space:        {'at most ' if bounded else ''}{size}")
-    for key, varied in config.choices.items():
-        click.echo(f"# varied:       {key}: {', '.join(map(written, varied.values))}")
-    if plan.share_within is not None:
-        share = f"{100 * plan.share_within:.3g}" if plan.share_within else "under 0.1"
-        limits = " and ".join(
-            f"{key}={limit:,}" for key in ("max_params", "max_macs") if (limit := getattr(config.space, key))
-        )
-        click.echo(f"# guards:       {share} % of {size.partition(':')[0]} fit {limits}")
-    if plan.builds:
-        click.echo(f"# builds:       {plan.builds}")
-    click.echo(f"# {_proposers(config, plan)}")
-    click.echo(f"# evaluations:  {plan.evaluations:,} at the most")
-    for line in _limits(config):
-        click.echo(f"# {line}")
-    for line in _trainings(config, plan):
-        click.echo(f"# {line}")
-    if data:
-        click.echo(f"# memory:       {WorkerMemory.of(data)}")
-    click.echo(f"# results:      {config.results.dir}/{config.name}/")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from hivenas.config.metrics import ACCURACY, label_of
+from hivenas.config.metrics import ACCURACY, Metric, label_of
 from hivenas.core.records import Evaluation
 
 # The keys: the name of what is looked for, where that is not the accuracy; every metric of the validation after the
@@ -57,6 +57,11 @@ class FinalFigure:
 def metric_of(extra: Mapping[str, Any]) -> str:
     """The name of the metric that is looked for."""
     return str(extra.get(METRIC, ACCURACY))
+
+
+def marked(metric: Metric) -> dict[str, str]:
+    """The metric that is looked for, for an evaluation's `extra`; nothing where that is the accuracy."""
+    return {} if metric.name == ACCURACY else {METRIC: metric.name}
 
 
 def tracked_metrics(extra: Mapping[str, Any]) -> dict[str, float]:

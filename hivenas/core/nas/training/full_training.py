@@ -12,6 +12,7 @@ import keras
 from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.metrics import ACCURACY, BUILT_IN_METRICS, Metric
 from hivenas.core.full_training import KEPT_EPOCH, TrainingSpec
+from hivenas.core.measured import marked
 from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, read_saved, save_state
 from hivenas.core.nas.training.loop import Arrays, TrainingLoop
 from hivenas.core.nas.training.network import count_macs, count_params
@@ -168,5 +169,5 @@ class FullTraining:
             filename=self.file.name,
             history=tuple(history),
             reason=reason if stopped else "",
-            extra=extra | self.spec.marks,
+            extra=extra | self.spec.marks | marked(self.metric),
         )

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hivenas.config import EvaluationConfig
-from hivenas.config.metrics import ACCURACY
-from hivenas.core.measured import METRIC, METRICS, PER_CLASS
+from hivenas.core.measured import METRICS, PER_CLASS, marked
 from hivenas.core.metrics import all_metrics, per_class
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.training.loop import TrainingLoop
@@ -22,12 +21,7 @@ def validated(loop: TrainingLoop, data: Dataset, config: EvaluationConfig) -> di
     """
     scores = loop.scores()
     return {
-        **marked(config),
+        **marked(config.metric),
         METRICS: all_metrics(data.y_val, scores),
         PER_CLASS: per_class(data.y_val, scores, data.class_names),
     }
-
-
-def marked(config: EvaluationConfig) -> dict[str, str]:
-    """The metric that is looked for, for an evaluation's `extra`; nothing where that is the accuracy."""
-    return {} if config.fitness == ACCURACY else {METRIC: config.fitness}

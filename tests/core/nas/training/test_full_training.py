@@ -99,6 +99,8 @@ def test_the_first_seed_is_the_training_that_there_always_was_and_a_second_is_an
     assert alone.filename == first.filename != second.filename
     assert "test_accuracy" in alone.extra
     assert first.extra == {}
+    other = strategy(tiny | {"fitness": "auc"}, epochs=1).train_fully(TrainingSpec(ARCH))
+    assert (other.extra, other.fitness) == ({"metric": "auc"}, other.history[-1].metric)
     assert TrainingSpec.of(second) == TrainingSpec(ARCH, 1)
 
 

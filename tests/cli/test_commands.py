@@ -297,12 +297,12 @@ def test_check_prints_what_share_of_the_space_fits_the_guards(
 
 @pytest.mark.slow
 def test_a_numerical_search_from_start_to_report(tmp_path: Path, store: str) -> None:
-    file = write(tmp_path, "name: bowl\nobjective: sphere_min\ncolony: {size: 4, iterations: 3}\n")
+    file = write(tmp_path, "name: basin\nobjective: sphere_min\ncolony: {size: 4, iterations: 3}\n")
     result = invoke("search", "--config", file)
     assert result.exit_code == 0, result.output
     assert "12 evaluations" in result.output
     client = mlflow.MlflowClient()
-    experiment = client.get_experiment_by_name("bowl")
+    experiment = client.get_experiment_by_name("basin")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id])
     assert len(runs) == 13
@@ -321,15 +321,15 @@ def test_a_numerical_search_from_start_to_report(tmp_path: Path, store: str) -> 
 
     report = invoke("report", "--config", file)
     assert report.exit_code == 0
-    assert "<title>Convergence</title>" in (tmp_path / "results/bowl/plots/convergence.svg").read_text()
-    assert "wrote results/bowl/report.html" in report.output
-    assert "finished" in (tmp_path / "results/bowl/report.html").read_text(encoding="utf-8")
+    assert "<title>Convergence</title>" in (tmp_path / "results/basin/plots/convergence.svg").read_text()
+    assert "wrote results/basin/report.html" in report.output
+    assert "finished" in (tmp_path / "results/basin/report.html").read_text(encoding="utf-8")
 
-    compared = invoke("compare", "results/bowl", file)
+    compared = invoke("compare", "results/basin", file)
     assert compared.exit_code == 0, compared.output
     assert "Every key that decides what is found is the same." in compared.output
-    assert "wrote results/bowl-and-bowl.html" in compared.output
-    assert (tmp_path / "results/bowl-and-bowl.html").is_file()
+    assert "wrote results/basin-and-basin.html" in compared.output
+    assert (tmp_path / "results/basin-and-basin.html").is_file()
 
     longer = invoke("search", "--config", file, "--resume", "--set", "colony.iterations=4")
     assert longer.exit_code == 0

@@ -117,10 +117,12 @@ def _database(address: str) -> BaseStorage:
     file = Path(url.database)
     _refuse_missing_folder(file, address)
     refuse_unusable_file(file)
-    if file.exists() and file.stat().st_size:
+    # Of two that make the tables at the same time one would fail in the middle. The lock is there before the file is, so
+    # one without a lock was made by somebody else, long ago.
+    lock = file.with_name(f".{file.name}.lock")
+    if file.exists() and file.stat().st_size and not lock.exists():
         return _with_tables(url, address, options)
-    # Of two that make the tables at the same time one would fail in the middle.
-    with locked(file.with_name(f".{file.name}.lock"), wait=True):
+    with locked(lock, wait=True):
         return _with_tables(url, address, options)
 
 
@@ -130,7 +132,7 @@ def _with_tables(url: sqlalchemy.URL, address: str, options: dict[str, Any]) -> 
     try:
         return RDBStorage(address, engine_kwargs=options)
     except (IntegrityError, ProgrammingError, OperationalError) as error:
-        if not re.search("already exists|duplicate", str(error.orig), re.IGNORECASE):
+        if not re.search("already exists|duplicate|unique constraint", str(error.orig), re.IGNORECASE):
             raise
         time.sleep(_BUSY_S)
         return RDBStorage(address, engine_kwargs=options)

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy
 
 from hivenas.core.faults import _PACKAGES
+from hivenas.core.lock import locked
 from hivenas.errors import ConfigError, StorageConfigError, StorageDeniedError, StorageError
 from hivenas.storage.optuna_storage import open_storage
 from hivenas.storage.optuna_study import MirrorStudy
@@ -162,6 +163,22 @@ def test_two_that_make_the_tables_at_the_same_time_both_get_them(tmp_path: Path)
         made = list(both.map(open_storage, [f"sqlite:///{tmp_path}/books.db"] * 2))
     optuna.logging.set_verbosity(verbosity)
     assert [each.get_all_studies() for each in made] == [[], []]
+
+
+def test_who_finds_tables_that_are_being_made_waits_until_they_are_there(tmp_path: Path) -> None:
+    file = tmp_path / "books.db"
+    with sqlite3.connect(file) as begun:  # as another process leaves it for a moment: not all tables, and its lock held
+        begun.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+    verbosity = optuna.logging.get_verbosity()  # of the whole process
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with ThreadPoolExecutor(1) as other:
+        with locked(tmp_path / ".books.db.lock"):
+            waiting = other.submit(open_storage, f"sqlite:///{file}")
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.5)
+            file.unlink()
+        assert waiting.result().get_all_studies() == []
+    optuna.logging.set_verbosity(verbosity)
 
 
 def test_the_lock_of_a_journal_leads_to_it_from_wherever_it_was_named(

@@ -117,8 +117,8 @@ def _database(address: str) -> BaseStorage:
     file = Path(url.database)
     _refuse_missing_folder(file, address)
     refuse_unusable_file(file)
-    # Of two that make the tables at the same time one would fail in the middle. The lock is there before the file is, so
-    # one without a lock was made by somebody else, long ago.
+    # Of two that make the tables at the same time one would fail in the middle. The lock is there before the file, so a
+    # file without one was made by somebody else, long ago.
     lock = file.with_name(f".{file.name}.lock")
     if file.exists() and file.stat().st_size and not lock.exists():
         return _with_tables(url, address, options)

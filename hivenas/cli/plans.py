@@ -75,6 +75,15 @@ def _limits(config: Config) -> Iterator[str]:
         yield f"patience:     {config.colony.patience} iterations without a better best end the search"
 
 
+def _looked_for(config: Config) -> Iterator[str]:
+    """The metric and the cost, where the accuracy alone is not looked for."""
+    metric, cost = config.evaluation.metric, config.objectives.cost
+    parts = [f"{'low' if metric.minimize else 'high'} {metric.label}"] if config.objective == "nas" else ["fitness"]
+    parts += [f"few {cost.label}"] if cost else []
+    if parts not in (["high accuracy"], ["fitness"]):
+        yield f"looked for:   {' and '.join(parts)}"
+
+
 def _trainings(config: Config, plan: Plan) -> Iterator[str]:
     """The epochs that are trained, where any are: of candidates, then of the full training."""
     if plan.epochs:
@@ -119,6 +128,8 @@ def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
     if plan.builds:
         click.echo(f"# builds:       {plan.builds}")
     click.echo(f"# {_proposers(config, plan)}")
+    for line in _looked_for(config):
+        click.echo(f"# {line}")
     click.echo(f"# evaluations:  {plan.evaluations:,} at the most")
     for line in _limits(config):
         click.echo(f"# {line}")

@@ -225,6 +225,22 @@ def test_check_says_the_limits_and_which_is_reached_first(tmp_path: Path) -> Non
     assert "# budget" not in invoke("check", "--config", write(tmp_path, "objective: sphere_min\n")).output
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ("", ""),
+        ("evaluation.fitness=log_loss", "# looked for:   low log loss\n"),
+        ("objectives.macs=min", "# looked for:   high accuracy and few multiply-adds of one image\n"),
+    ],
+)
+def test_check_says_what_is_looked_for_beside_the_accuracy(tmp_path: Path, settings: str, says: str) -> None:
+    output = invoke(
+        "check", "--config", write(tmp_path, "name: x\n"), *(["--set", settings] if settings else [])
+    ).output
+    assert says in output
+    assert ("# looked for" in output) is bool(says)
+
+
 def test_report_needs_neither_data_nor_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with open_adhoc(from_mapping({"name": "gone"})) as ledger:

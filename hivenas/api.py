@@ -135,6 +135,7 @@ def train(
     """
     from hivenas.core.bounds import parse_bounds
     from hivenas.core.folder import ResultsFolder
+    from hivenas.core.records import Direction
     from hivenas.run.choice import recorded_within
     from hivenas.run.standalone import StandaloneTraining, train_alone
     from hivenas.storage import best_recorded
@@ -144,7 +145,8 @@ def train(
     _refuse_untrained(settings)
     plan(settings)
     folder = ResultsFolder(settings.results.dir, settings.name)
-    best = best_recorded(folder) if bounds is None else recorded_within(folder, bounds)
+    direction = Direction.of(settings.evaluation.metric.minimize)
+    best = best_recorded(folder, direction) if bounds is None else recorded_within(folder, bounds, direction)
     training = StandaloneTraining(
         arch=best.encoded,
         weights_filename=best.weights_filename if from_weights else None,

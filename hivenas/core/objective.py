@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -129,6 +129,7 @@ class ObjectiveInterface(ABC):
             momentum=float(result.get("momentum", 0.0)),
             momentum_epochs=proposal.momentum_epochs,
             params=int(result.get("params", 0)),
+            macs=int(result.get("macs", 0)),
             filename=str(result.get("filename", "")),
         )
 
@@ -178,6 +179,14 @@ class ArchitectureObjective(ObjectiveInterface):
     @abstractmethod
     def compose(self, components: Sequence[str]) -> str | None:
         """The candidate of these components, the inverse of `components`; None where the space has none."""
+
+    def run(self, proposal: Proposal) -> Evaluation:
+        """Carries out a proposal; costs that are known beforehand need not be in the result."""
+        evaluation = super().run(proposal)
+        known = self.costs(str(proposal.candidate))
+        names = [name for name in self.describe().costs if name in known and not getattr(evaluation, name)]
+        missing: dict[str, Any] = {name: round(known[name]) for name in names}
+        return replace(evaluation, **missing) if missing else evaluation
 
     def costs(self, arch: str) -> Mapping[str, float]:
         """The costs of an architecture that are known before it is trained, by the keys of `objectives`.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hivenas.config.costs import COSTS
 from hivenas.config.text import nearest
@@ -85,7 +86,7 @@ class TableObjective(ArchitectureObjective):
             parameters=position_parameters(entries[:depth], entries[depth:]),
             data=self.table.describe(),
             size=self.size,
-            costs=tuple(key for key in COSTS if key in self.table.figures),
+            costs=tuple(key for key in COSTS if key in self.table.figures and _are_whole(self.table.figures[key])),
         )
 
     def run_params(self, candidate: Candidate) -> dict[str, str]:
@@ -229,3 +230,8 @@ class TableObjective(ArchitectureObjective):
                 f"{near or '; choose one of its strings'}"
             )
         return row
+
+
+def _are_whole(figures: NDArray[np.float64]) -> bool:
+    """True of whole numbers, as which sizes are recorded."""
+    return bool(np.array_equal(figures, np.round(figures)))

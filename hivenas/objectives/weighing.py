@@ -38,7 +38,7 @@ def _refuse_cost(config: Config, info: ObjectiveInfo) -> None:
         return
     known = f"only {', '.join(info.costs)}" if info.costs else "no cost"
     ways = {
-        "table": f"search a table with a column {cost.key}",
+        "table": f"search a table with a column {cost.key} of whole numbers",
         "custom": "name it in the costs of its describe() and give it in costs()",
     }
     raise ConfigError(

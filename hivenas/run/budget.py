@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 
 from hivenas.config import Config, FullTrainConfig
+from hivenas.core.front import front
 from hivenas.core.history import standing
 from hivenas.core.objective import ObjectiveInfo
 from hivenas.core.records import Proposal, Trial
@@ -98,6 +99,8 @@ class Limits:
         self._taken = self._evaluations = self._taken_here = 0
         self._last: int | None = None  # the evaluation with which their number is reached
         self._latest: dict[str, Trial] = {}
+        self._weighed: dict[str, Trial] = {}  # the latest of every candidate, where patience waits for a front
+        self._bettered = -1  # the iteration in which that gained its last member
         self._timings = Timings()
         self._trained_s, self._epochs = 0.0, 0
         self._rungs = rungs_of(config.evaluation) if info.trains else None
@@ -126,6 +129,7 @@ class Limits:
             self._evaluations += 1
             if self._evaluations == self.limits.get("evaluations"):
                 self._last = trial.index
+        self._weigh(trial)
         if not self._info.trains or not times(self.limits):
             return
         self._trained_s += trial.seconds
@@ -135,6 +139,16 @@ class Limits:
             self._recent.append(trial.seconds)
         if not trial.failed:
             self._latest[trial.encoded] = trial
+
+    def _weigh(self, trial: Trial) -> None:
+        """Notes the iteration of a trial that is on the front, where there is one: that is something better, too."""
+        cost = self._config.objectives.cost
+        if cost is None or "patience" not in self.limits or trial.failed:
+            return
+        self._weighed[trial.encoded] = trial
+        members = front(self._weighed.values(), self._info.direction, cost)
+        if any(member is trial for member in members):
+            self._bettered = trial.iteration
 
     def within(self, proposals: Sequence[Proposal]) -> list[Proposal]:
         """Those of the proposals that are not told yet which the number of evaluations, and the ending, leave room for.
@@ -163,7 +177,8 @@ class Limits:
         if not at_end:
             if self._last is not None:
                 return "evaluations"
-            if iteration - 1 - (best.iteration if best else -1) >= self.limits.get("patience", float("inf")):
+            bettered = max(best.iteration if best else -1, self._bettered)
+            if iteration - 1 - bettered >= self.limits.get("patience", float("inf")):
                 return "patience"
         spent = self._meter.spent if times(self.limits) else Spent()
         for key, limit in times(self.limits).items():

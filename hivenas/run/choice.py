@@ -8,26 +8,28 @@ from hivenas.config.costs import COSTS, Cost
 from hivenas.core.bounds import Bound, best_within
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.front import front
-from hivenas.core.records import Trial
+from hivenas.core.records import Direction, Trial
 from hivenas.errors import MissingResultsError
 from hivenas.reports import figure
 from hivenas.reports.front import cost_figure, spread
 from hivenas.run.report import load_results
+from hivenas.storage import SearchState
 
 _MOST_SAID = 5  # members of the front
 
 
-def recorded_within(folder: ResultsFolder, bounds: Sequence[Bound]) -> Trial:
+def recorded_within(folder: ResultsFolder, bounds: Sequence[Bound], direction: Direction = Direction.MAXIMIZE) -> Trial:
     """The best recorded candidate within bounds; of a fitness alone that with the smallest cost.
 
     Args:
         folder: of the search, in any condition.
         bounds: see `parse_bounds`.
+        direction: see `best_recorded`.
 
     Raises:
         MissingResultsError: nothing was recorded, or no complete candidate is within them; says what the front has.
     """
-    result = load_results(folder)
+    result = load_results(folder, SearchState(direction=direction))
     # Of a search that weighs nothing, candidates are asked for by their size.
     cost = result.cost or _asked_for(bounds)
     if found := best_within(result.trials, bounds, result.direction, cost):

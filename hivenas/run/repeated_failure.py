@@ -20,6 +20,8 @@ from hivenas.storage import SearchState
 _DEPENDS = ("seed", "dataset.", "space.", "evaluation.", "full_train.")
 # Of these, what decides how many trainings there are, and what becomes of them, not how one goes.
 _AROUND = tuple(f"full_train.{key}" for key in ("enabled", "finalists", "seeds", "refit", "ensemble"))
+# Keys that were not there when a mark was written, and had these values.
+_LATER = {"evaluation.loss": "cross_entropy", "evaluation.class_weight": "null", "evaluation.fitness": "accuracy"}
 _DEVICES = ("execution.kind", "execution.threads", "execution.gpus", "execution.address")
 _PACKAGES = ("hivenas", "tensorflow", "keras", "numpy")
 
@@ -71,16 +73,23 @@ def training_mark(config: Config, candidate: str, *, failed: bool) -> str:
     """
     if failed:
         return _mark(config, candidate, without=_AROUND)
-    keys = {key: value for key, value in config.flat().items() if key.startswith(_DEPENDS) and key not in _AROUND}
+    keys = _keys(config, _DEPENDS, without=_AROUND)
     return hashlib.sha256(json.dumps([candidate, keys], sort_keys=True).encode()).hexdigest()
 
 
 def _mark(config: Config, candidate: str, *, without: tuple[str, ...] = ()) -> str:
-    depends = (*_DEPENDS, *_DEVICES)
-    keys = {key: value for key, value in config.flat().items() if key.startswith(depends) and key not in without}
+    keys = _keys(config, (*_DEPENDS, *_DEVICES), without=without)
     versions = {package: package_version(package) for package in _PACKAGES}
     code = sorted({_digest(file) for file in _own_code()})
     return hashlib.sha256(json.dumps([candidate, keys, versions, code], sort_keys=True).encode()).hexdigest()
+
+
+def _keys(config: Config, depends: tuple[str, ...], *, without: tuple[str, ...]) -> dict[str, str]:
+    return {
+        key: value
+        for key, value in config.flat().items()
+        if key.startswith(depends) and key not in without and _LATER.get(key) != value
+    }
 
 
 def _own_code() -> Iterator[Path]:

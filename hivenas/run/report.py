@@ -11,6 +11,7 @@ from hivenas.config import Config, load
 from hivenas.config.text import without_login
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.history import ranking
+from hivenas.core.records import Direction
 from hivenas.errors import MissingResultsError
 from hivenas.reports.attempts import attempted
 from hivenas.reports.page import ComparedSearch, Comparison, Condition, ReportData, write_comparison, write_report
@@ -20,15 +21,19 @@ from hivenas.run.result import SearchResult
 from hivenas.storage import SearchState, condition_of, fixed_keys, read_state, recorded
 
 
-def load_results(folder: ResultsFolder) -> SearchResult:
+def load_results(folder: ResultsFolder, adhoc: SearchState | None = None) -> SearchResult:
     """The record in a results folder, of a search in any condition or of evaluations from Python.
+
+    Args:
+        folder: the results folder.
+        adhoc: what is to be known of evaluations from Python, which have no state: where a better fitness lies, say.
 
     Raises:
         MissingResultsError: nothing was recorded.
         ResultsExistError: it is of another version.
     """
     state, trials = recorded(folder)
-    state = state or SearchState()
+    state = state or adhoc or SearchState()
     ranked = ranking(trials, state.direction)
     full_training = recorded_full_training(folder, state, ranked) if state.trained else None
     store = os.environ.get("MLFLOW_TRACKING_URI", "")
@@ -61,7 +66,7 @@ def report_recorded(config: Config) -> tuple[SearchResult, Path | None]:
         MissingResultsError: nothing was recorded.
         ResultsExistError: its state cannot be read.
     """
-    result = load_results(_folder(config))
+    result = load_results(_folder(config), _adhoc(config))
     file = _folder(config).report
     data = report_data_of(config, result)
     return result, attempted(str(file), lambda: write_report(data, file), None)
@@ -113,7 +118,7 @@ def _recorded_config(path: Path) -> Config:
 
 def _compared(config: Config, label: str) -> ComparedSearch:
     keys = fixed_keys(config) | {"colony.iterations": str(config.colony.iterations)}
-    return ComparedSearch(label, report_data_of(config, load_results(_folder(config))), keys)
+    return ComparedSearch(label, report_data_of(config, load_results(_folder(config), _adhoc(config))), keys)
 
 
 def report_data(config: Config, result: SearchResult, condition: Condition, digest: str = "") -> ReportData:
@@ -164,3 +169,9 @@ def _folder(config: Config) -> ResultsFolder:
 def _address(store: str) -> str:
     """The address at which a browser finds the store, without a password; empty for one that is no server."""
     return without_login(store).rstrip("/") if store.startswith(("http://", "https://")) else ""
+
+
+def _adhoc(config: Config) -> SearchState:
+    """The state that evaluations from Python would have."""
+    metric = config.evaluation.metric
+    return SearchState(direction=Direction.of(metric.minimize), metric=f"validation {metric.label}")

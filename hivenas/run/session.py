@@ -207,9 +207,8 @@ class Session:
         message = self._train(data) if self._trains() else None
         if message:
             self._train_small(message, data)
-            sent = self.outbox.send(force=True)  # so that the report can say where the model is
-            self.sent += sent
-            say_small(sent)
+            self.sent += self.outbox.send(force=True)  # so that the report can say where the model is
+            say_small(self.sent)
         self.ledger.save(spent=self.meter.spent)
         closing = self._closing("FINISHED", message, weights)
         with self.ledger.transaction():
@@ -276,7 +275,9 @@ class Session:
         """Has the small model made, unless that of the search is it."""
         if message.model and not message.model.second_alias:
             told = self._told(data)
-            train_small(self._final, self.executor, self.ledger, self.outbox, told=told, listener=self.listeners)
+            self.sent += train_small(
+                self._final, self.executor, self.ledger, self.outbox, told=told, listener=self.listeners
+            )
 
     def _train(self, data: Mapping[str, Any]) -> Message:
         """Has the model made of the best candidates, unless a process that was killed has done so."""

@@ -78,7 +78,7 @@ def small_told(told: FullTraining) -> FullTraining:
 
 def train_small(
     config: Config, executor: TaskExecutor, ledger: Ledger, outbox: Outbox, *, told: FullTraining, listener: Callback
-) -> None:
+) -> list[Sent]:
     """Trains the small candidate fully and posts its model; where that fails it is a warning, and the search goes on.
 
     Args:
@@ -88,17 +88,21 @@ def train_small(
         outbox: takes the messages.
         told: the run of the search's model, with the small candidate.
         listener: is told of the training.
+
+    Returns:
+        What was sent meanwhile, also of messages that had waited.
     """
     if not told.small or ledger.state.small == told.small:
-        return
+        return []
     plan = config.full_train.model_copy(update={"finalists": 1, "seeds": 1, "ensemble": 1})
     alone = config.model_copy(update={"full_train": plan})
     logger.info("the small model: %s", short(told.small))
+    book = SmallBook(alone, ledger, outbox, small_told(told))
     try:
-        book = SmallBook(alone, ledger, outbox, small_told(told))
         Finalists(alone, executor, book, listener).run([told.small], apart=True)
     except TrainingError as error:
         logger.warning("there is no small model: %s", error)
+    return book.sent
 
 
 def say_small(sent: Iterable[Sent]) -> None:

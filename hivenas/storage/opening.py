@@ -28,6 +28,7 @@ Condition = Literal["finished", "running", "interrupted", "adhoc"]
 _FREE = (
     *("full_train.", "registry.", "execution.", "results.", "optuna.", "tracking"),
     *("budget.", "colony.iterations", "colony.patience"),
+    "objectives.fitness",  # which only says what is so anyway
 )
 _NOTHING = "nothing to resume in {}; start the search without --resume"
 

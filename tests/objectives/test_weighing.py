@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import hivenas
 from hivenas.config import from_mapping, registry
 from hivenas.core.front import front
 from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.core.objective import ArchitectureObjective, ObjectiveInfo
+from hivenas.core.records import Evaluation, Proposal
 from hivenas.core.strategies.random_search import RandomSearch
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError
 from hivenas.run.plan import plan
 from tests.colonies import write_table
+from tests.toy_objectives import TinyObjective
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +30,8 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry.STRATEGIES, "_entries", {})
     write_table(tmp_path / "plain.csv")
     write_table(tmp_path / "costs.csv", costs=True)
+    lines = (tmp_path / "costs.csv").read_text().splitlines()
+    (tmp_path / "shares.csv").write_text("\n".join([lines[0], *(f"{line[:-3]}0.25" for line in lines[1:])]))
 
 
 def settings(objective: str, table: str | None = None, **more: Any) -> dict[str, Any]:
@@ -58,6 +65,7 @@ def settings(objective: str, table: str | None = None, **more: Any) -> dict[str,
             r"objectives\.macs must be null for objective=table, which knows no .*search a table with a column macs",
         ),
         (settings("table", "costs.csv"), {"macs": "min"}, r"which knows only params of a candidate"),
+        (settings("table", "shares.csv"), {"params": "min"}, r"which knows no cost .*a column params of whole numbers"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_evaluated(
@@ -94,6 +102,29 @@ def test_a_strategy_that_searches_for_the_fitness_alone_is_named_in_one_warning(
     cost = from_mapping(config).objectives.cost
     assert cost
     assert front(result.trials, result.direction, cost)
+
+
+def test_costs_that_are_known_beforehand_are_recorded_whatever_an_evaluation_tells_of_them() -> None:
+    objective = Measured(np.random.default_rng(0))
+    arch = objective.sample()
+    evaluation = objective.run(Proposal(0, 0, "scout", 0, arch))
+    assert (evaluation.params, evaluation.macs) == (7, 4 * len(arch))
+
+
+class Measured(TinyObjective):
+    """Knows its costs, and tells one of them with an evaluation."""
+
+    def describe(self) -> ObjectiveInfo:
+        return replace(super().describe(), costs=("params", "macs"))
+
+    def costs(self, arch: str) -> dict[str, float]:
+        return {"params": 3.0, "macs": 4.0 * len(arch)}
+
+    def run(self, proposal: Proposal) -> Evaluation:
+        return ArchitectureObjective.run(self, proposal)
+
+    def evaluate(self, candidate: str) -> dict[str, Any]:
+        return {"fitness": 0.5, "params": 7}
 
 
 def test_with_a_cost_a_search_is_another_one_and_naming_the_fitness_alone_changes_nothing() -> None:

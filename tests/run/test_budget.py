@@ -163,6 +163,18 @@ def test_patience_ends_a_search_after_so_many_iterations_without_a_better_best(t
     assert len(more.trials) > len(ledger.trials)
 
 
+def test_with_a_cost_patience_waits_for_new_members_of_the_front(tmp_path: Path) -> None:
+    for objectives, ends in (({}, "patience"), ({"params": "min"}, "")):
+        config = settings(tmp_path, "colony.patience=2", objectives=objectives)
+        limits = Limits(config, ObjectiveInfo(direction=Direction.MAXIMIZE), SearchState(), Meter(Spent()))
+        best = trial(0, 0.9, "input|a|output", params=90)
+        smaller = trial(7, 0.5, "input|b|output", params=50, iteration=1)
+        for each in (best, smaller, trial(8, 0.4, "input|c|output", params=60, iteration=2)):
+            limits.take(each)
+        assert limits.due(best, 3, 0) == ends
+        assert limits.due(best, 4, 0) == "patience"
+
+
 def test_patience_does_not_depend_on_the_workers(tmp_path: Path) -> None:
     overrides = ("colony.iterations=12", "colony.patience=1", "colony.kind=guided", "colony.overlap=1")
     found = []

@@ -10,10 +10,11 @@ import pytest
 from hivenas.config import from_mapping
 from hivenas.core.bounds import parse_bounds
 from hivenas.core.folder import ResultsFolder
-from hivenas.core.records import Trial
+from hivenas.core.records import Direction, Trial
 from hivenas.errors import MissingResultsError
 from hivenas.run.choice import recorded_within
-from hivenas.storage import open_search
+from hivenas.run.report import report_recorded
+from hivenas.storage import open_adhoc, open_search
 from tests.trials import trial
 
 TRIALS = (
@@ -60,3 +61,16 @@ def test_where_none_is_within_what_the_front_has_is_said(tmp_path: Path, asked: 
 def test_a_search_without_a_complete_candidate_has_none_to_ask_for(tmp_path: Path) -> None:
     with pytest.raises(MissingResultsError, match="is within params<=1000; search on until one is complete"):
         recorded_within(record(tmp_path, TRIALS[3]), parse_bounds("params<=1000"))
+
+
+def test_evaluations_from_python_are_ranked_by_what_is_looked_for(tmp_path: Path) -> None:
+    given = {"name": "mine", "results": {"dir": str(tmp_path)}, "evaluation": {"fitness": "log_loss"}}
+    config = from_mapping(given)
+    with open_adhoc(config) as ledger:
+        for number, loss in enumerate((1.9, 0.4, 0.7)):
+            ledger.record(trial(number, loss, f"input|{number}|output", params=10 * number))
+    result, _ = report_recorded(config)
+    assert result.best
+    assert (result.best.fitness, result.metric) == (0.4, "validation log loss")
+    found = recorded_within(ResultsFolder(tmp_path, "mine"), parse_bounds("params>10"), Direction.MINIMIZE)
+    assert found.fitness == 0.7

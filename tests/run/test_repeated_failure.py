@@ -24,7 +24,7 @@ from hivenas.core.records import Evaluation
 from hivenas.errors import RepeatableTrainingError, TrainingError
 from hivenas.run import repeated_failure as module
 from hivenas.run.callbacks import Callback
-from hivenas.run.repeated_failure import failure_of, repeated_failure
+from hivenas.run.repeated_failure import _LATER, _keys, failure_of, repeated_failure, training_mark
 from hivenas.storage import SearchState
 
 pytestmark = pytest.mark.keras
@@ -231,3 +231,12 @@ def test_a_search_whose_full_training_diverges_says_what_to_change_and_does_not_
     done = hivenas.search(SEARCH, "full_train.epochs=1", resume=True, callbacks=[counted])
     assert done.test_accuracy is not None
     assert (counted.begun, done.failure) == (2, None)
+
+
+def test_keys_that_came_later_change_no_mark_while_they_have_the_values_of_before() -> None:
+    config = from_mapping({})
+    assert {key: config.flat()[key] for key in _LATER} == _LATER
+    assert not _LATER.keys() & _keys(config, ("evaluation.",), without=()).keys()
+    other = from_mapping({}, ["evaluation.fitness=f1_macro"])
+    marks = {training_mark(each, "input|identity|output", failed=False) for each in (config, other)}
+    assert len(marks) == 2

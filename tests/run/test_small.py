@@ -107,3 +107,6 @@ def test_it_is_trained_beside_the_champion_and_gone_on_with_after_a_kill(
     assert result.model_uri == "models:/sizes@champion"
     assert [each.chosen for each in result.finalists if each.candidate == small.candidate] == [False]
     assert result.finalists[0].chosen
+    whole = hivenas.search(config | {"name": "whole"}, progress=False)
+    assert whole.registered == "version 1 of whole is the champion: there was none before"
+    assert [each.fitness for each in whole.finalists] == [each.fitness for each in result.finalists]

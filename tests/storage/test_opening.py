@@ -320,6 +320,7 @@ FREE: list[dict[str, Any]] = [
     {"colony": {"iterations": 30}},
     {"full_train": {"enabled": False, "epochs": 1}},
     {"registry": {"register": False, "alias": "best"}},
+    {"objectives": {"fitness": "max"}},
     {"execution": {"kind": "serial", "workers": 2}},
     {"optuna": {"storage": "sqlite:///books.db", "study": "other"}},
 ]

@@ -259,8 +259,11 @@ class GuidedBeeColony(BeeColony):
     def _acquisition(self, ranked: Sequence[Evaluation], names: Sequence[str]) -> Acquisition:
         """What the hive expects of unvisited architectures."""
         surrogate = self._surrogate(ranked)
-        studied = [str(e.candidate) for e in self._studied(ranked)]
-        return surrogate.acquisition(self._encode(names), self._aim.gain(studied, surrogate.scores, names))
+        studied = self._studied(ranked)
+        # Failed ones teach the model where not to go, but are nothing that was found.
+        found = [i for i, e in enumerate(studied) if e.status != "failed"] or list(range(len(studied)))
+        gain = self._aim.gain([str(studied[i].candidate) for i in found], surrogate.scores[found], names)
+        return surrogate.acquisition(self._encode(names), gain)
 
     def _surrogate(self, ranked: Sequence[Evaluation]) -> Surrogate:
         """The model of the records."""

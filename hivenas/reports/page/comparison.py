@@ -49,7 +49,8 @@ class Comparison:
     @property
     def shares_axis(self) -> bool:
         """The fitness of both is of one kind."""
-        return self.one.data.objective == self.other.data.objective
+        one, other = ((data.objective, data.metric, data.direction) for data in self.report_data)
+        return one == other
 
     @property
     def shares_data(self) -> bool:
@@ -71,7 +72,11 @@ class Comparison:
         one, other = self.report_data
         keys = [key for key, _, _ in self.differing()]
         if not self.shares_axis:
-            return [f"The objectives differ, {one.objective} and {other.objective}: the figures are not comparable."]
+            if one.objective != other.objective:
+                return [
+                    f"The objectives differ, {one.objective} and {other.objective}: the figures are not comparable."
+                ]
+            return [f"What is looked for differs, {one.metric} and {other.metric}: the figures are not comparable."]
         if not self.shares_data:
             return ["The data differ: the figures are not comparable."]
         measured = [key for key in keys if key.startswith(("evaluation.", "table."))]
@@ -155,6 +160,9 @@ _FIGURES: dict[str, Callable[[ReportData], str]] = {
     "objective": lambda data: data.objective,
     "best fitness": lambda data: figure(best) if (best := _best(data)) else _NONE,
     "parameters of the best": lambda data: f"{best.params:,}" if (best := _best(data)) and best.params else _NONE,
+    "test figure that is looked for": lambda data: (
+        _NONE if not data.tested or data.tested.is_accuracy else f"{data.tested.label} {data.tested.value:.4f}"
+    ),
     "test accuracy": lambda data: _NONE if data.test_accuracy is None else f"{data.test_accuracy:.4f}",
     "evaluations": lambda data: f"{data.summary.evaluations:,}",
     "failed": lambda data: str(data.summary.failed),

@@ -17,7 +17,7 @@ from hivenas.core.unicode import shown_text
 from hivenas.reports.charts import charts, role_names, style, symbols
 from hivenas.reports.findings import MOST_DRAWN
 from hivenas.reports.front import an_example
-from hivenas.reports.page.tables import chain_of, components_of, front_lines, lines
+from hivenas.reports.page.tables import chain_of, components_of, front_lines, lines, settings_of
 from hivenas.reports.report_data import ReportData
 from hivenas.reports.text import duration, figure
 
@@ -62,6 +62,7 @@ def report_page(data: ReportData) -> str:
         parts_of=components_of,
         best=ranked[0] if ranked else None,
         chain=chain_of(ranked[0].encoded) if ranked else [],
+        settings=settings_of(ranked[0].encoded) if ranked else "",
         summary=data.summary,
         stopped=sum(row.status == "stopped" for row in data.rows),
         paused=sum(row.status == "paused" for row in ranking(data.rows, data.direction)),

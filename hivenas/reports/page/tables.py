@@ -108,8 +108,14 @@ def chain_of(candidate: str) -> list[tuple[str, str]]:
     """The components of an architecture as kind, `skip` or `op`, and text for people."""
     return [
         ("skip", f"skip over {part.removeprefix('sc_')}") if part.startswith("sc_") else ("op", part)
-        for part in components_of(candidate)
+        for part in components_of(candidate if candidate.startswith("[") else split_candidate(candidate)[0])
     ]
+
+
+def settings_of(candidate: str) -> str:
+    """The settings of a candidate for people; empty where none are searched."""
+    settings = () if candidate.startswith("[") else split_candidate(candidate)[1]
+    return ", ".join(f"{key} {value}" for key, value in settings)
 
 
 def _line(row: Trial, rank: int, share: int) -> Line:

@@ -14,9 +14,11 @@ from hivenas.config import ColonyConfig
 from hivenas.config.costs import COSTS
 from hivenas.core.colony.guided import GuidedBeeColony
 from hivenas.core.colony.hypervolume import DominatedArea, Hypervolume
+from hivenas.core.colony.surrogate import Gain, Vector
 from hivenas.core.front import Point, hypervolume, undominated
 from hivenas.core.objective import ArchitectureObjective
 from hivenas.core.records import Direction, Evaluation, Status
+from hivenas.core.strategies.known_cost import KnownCost
 from hivenas.core.strategies.ranking import Ranking
 from hivenas.objectives.table import TableObjective
 from tests.colonies import Make, evaluations_of, fails_now_and_then, fly, write_table
@@ -176,6 +178,23 @@ def test_a_front_is_found_that_a_search_for_fitness_alone_leaves_out(tmp_path: P
     gains = weighed - alone
     assert gains.mean() > 3 * gains.std(ddof=1) / len(gains) ** 0.5 > 0
     assert weighed.mean() > 0.95 * most
+
+
+def test_what_failed_is_no_member_of_a_front(tmp_path: Path) -> None:
+    class Watched(Hypervolume):
+        def gain(self, studied: Sequence[str], scores: Vector, candidates: Sequence[str]) -> Gain:
+            seen.update(studied)
+            return super().gain(studied, scores, candidates)
+
+    seen: set[str] = set()
+    objective = TinyObjective(np.random.default_rng(0), status=fails_now_and_then)
+    colony = GuidedBeeColony(objective, ColonyConfig(size=6, iterations=4), objective.rng)
+    colony._aim = Watched(KnownCost(objective, PARAMS))
+    told = evaluations_of(fly(objective, colony))
+    failed = {str(each.candidate) for each in told if each.status == "failed"}
+    assert failed
+    assert seen
+    assert not failed & seen
 
 
 def test_where_nothing_has_a_known_cost_it_searches_on() -> None:

@@ -56,6 +56,12 @@ def test_less_is_better_where_it_is_minimized() -> None:
         (side("a"), side("b", keys={"dataset.train_limit": "5"}), "The data differ", False),
         (side("a"), side("b", keys={"evaluation.epochs": "5"}), "not measured alike (evaluation.epochs)", True),
         (side("a"), side("b", objective="table"), "The objectives differ, nas and table", False),
+        (
+            side("a"),
+            side("b", metric="validation log loss", direction=Direction.MINIMIZE),
+            "What is looked for differs, validation accuracy and validation log loss",
+            False,
+        ),
     ],
 )
 def test_what_is_not_comparable_is_said(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hivenas.config.costs import COSTS
+from hivenas.core.measured import FinalFigure
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.findings import MOST_DRAWN
 from hivenas.reports.page import ReportData, report_page, write_report
@@ -130,6 +131,16 @@ def test_the_front_is_a_chart_and_a_table_that_lead_to_the_candidates() -> None:
     assert "hivenas train --config results/bees/bees.yaml --at 'params<=100'" in section.text
     assert {"0", "3"} <= {use.attributes["data-i"] for use in section.one("svg").all("use")}
     assert [link.text for link in page.one("nav").all("a")][1] == "The front"
+
+
+def test_the_figure_that_was_looked_for_and_searched_settings_are_told() -> None:
+    best = row(9, 0.9, candidate="input|conv0|output;batch_size=64;initial_lr=0.003")
+    tested = FinalFigure("log_loss", 0.31, 0.25, 0.375)
+    page = read(report_page(data((best,), test_accuracy=0.91, tested=tested)))
+    found = page.one("section", id="found").text
+    assert "test log loss 0.3100 0.2500 – 0.3750 (95 %) test accuracy 0.9100" in found
+    assert "Trained with batch_size 64, initial_lr 0.003" in found
+    assert [li.text for li in page.one("ol", class_="chain").children] == ["input", "conv0", "output"]
 
 
 def test_without_a_cost_there_is_no_front() -> None:

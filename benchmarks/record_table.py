@@ -214,6 +214,7 @@ def _warm_up(strategy: NASEval, architecture: str, seed: int) -> None:
     done = strategy.results.path / f"warm-{os.getpid()}-{seed}"
     if not done.exists():
         strategy.evaluate(architecture)
+        done.parent.mkdir(parents=True, exist_ok=True)  # of one that failed there is nothing yet
         done.touch()
 
 

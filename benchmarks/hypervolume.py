@@ -1,6 +1,6 @@
 """Compares searches for a front of fitness and a cost on recorded tables: mean hypervolume by unique evaluations.
 
-    python benchmarks/hypervolume.py --table FILE [--table FILE…] [--cost params] [--algorithms guided,…]
+    python benchmarks/hypervolume.py --table FILE [--table FILE…] [--cost params] [--algorithms 'guided; …']
         [--budgets 25,50,100,200] [--seeds 60] [--first-seed 0] [--jobs 1]
 
 Hypervolume: the area of fitness and cost between the front of what a search has asked for and a reference point, which
@@ -27,14 +27,13 @@ from typing import Any
 import click
 import numpy as np
 from numpy.typing import NDArray
-from peers import REDRAWS, Search, Steps, random
+from peers import Search, Steps, colony, optuna_study, random
 from search_quality import course_of
 
 from hivenas.config import ColonyConfig
 from hivenas.config.costs import COSTS, Cost
 from hivenas.core.front import Point, hypervolume
 from hivenas.core.seeds import derive_seed
-from hivenas.core.strategies.kinds import make_strategy
 from hivenas.errors import InputError
 from hivenas.objectives.table import TableObjective
 from hivenas.objectives.table_file import Table
@@ -55,24 +54,6 @@ class Job:
     budgets: tuple[int, ...]
 
 
-def guided(cost: Cost | None) -> Search:
-    """The guided colony as it is by default; with a cost it looks for the front.
-
-    A phase that the budget cuts short is not told.
-    """
-
-    def search(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
-        hive = make_strategy(objective, ColonyConfig(iterations=100 * budget), rng, cost=cost)
-        while proposals := hive.ask():
-            evaluations = []
-            for proposal in proposals:
-                yield str(proposal.candidate)
-                evaluations.append(objective.run(proposal))
-            hive.tell(evaluations)
-
-    return search
-
-
 def nsga2(cost: Cost, population: int = POPULATION) -> Search:
     """Optuna's NSGA-II.
 
@@ -84,7 +65,7 @@ def nsga2(cost: Cost, population: int = POPULATION) -> Search:
 
         return optuna.samplers.NSGAIISampler(seed=seed, population_size=population)
 
-    return _optuna(cost, sampler)
+    return _study(cost, sampler)
 
 
 def tpe(cost: Cost) -> Search:
@@ -98,49 +79,26 @@ def tpe(cost: Cost) -> Search:
 
         return optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=10)
 
-    return _optuna(cost, sampler)
+    return _study(cost, sampler)
 
 
-def _optuna(cost: Cost, make_sampler: Callable[[int], Any]) -> Search:
-    """A study of two objectives over a categorical parameter a position.
-
-    What is no architecture of the table is told as a failed trial; after many known ones in a row it is a random
-    architecture's turn.
-    """
+def _study(cost: Cost, make_sampler: Callable[[int], Any]) -> Search:
+    """A study of two objectives, of whose sampler Optuna does not say that it is an experiment."""
 
     def search(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
         import optuna
 
-        verbosity = optuna.logging.get_verbosity()  # the whole process's, so it is given back
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             sampler = make_sampler(int(rng.integers(2**31)))
-        study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
-        optuna.logging.set_verbosity(verbosity)
-        entries = {f"{i:02d}": each for i, each in enumerate(objective.table.entries)}
-        space = {name: optuna.distributions.CategoricalDistribution(each) for name, each in entries.items()}
-        known: dict[str, float] = {}
-        vain = 0
-        while True:
-            if vain > REDRAWS:
-                study.enqueue_trial(dict(zip(entries, objective.components(objective.sample()), strict=True)))
-            trial = study.ask(dict(space))
-            arch = objective.compose([trial.params[name] for name in entries])
-            vain = vain + 1 if arch is None or arch in known else 0
-            if arch is None:
-                study.tell(trial, state=optuna.trial.TrialState.FAIL)
-                continue
-            if arch not in known:
-                known[arch] = yield arch
-            study.tell(trial, [known[arch], objective.costs(arch)[cost.key]])
+        return optuna_study(objective, sampler, cost)
 
     return search
 
 
 ALGORITHMS: Mapping[str, Callable[[Cost], Search]] = {
-    "guided": guided,
-    "guided, fitness alone": lambda _: guided(None),
+    "guided": lambda cost: colony(ColonyConfig(), cost=cost),
+    "guided, fitness alone": lambda _: colony(ColonyConfig()),
     "NSGA-II": nsga2,
     "NSGA-II of 50": lambda cost: nsga2(cost, 50),
     "TPE": tpe,

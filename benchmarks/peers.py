@@ -14,6 +14,7 @@ import numpy as np
 from gp_bo import gp_bo
 
 from hivenas.config import ColonyConfig
+from hivenas.config.costs import Cost
 from hivenas.core.colony.guided import GuidedBeeColony
 from hivenas.core.records import Role
 from hivenas.core.strategies.kinds import make_strategy
@@ -37,12 +38,13 @@ Steps = Generator[str | Incumbent, float, None]
 Search = Callable[[TableObjective, int, np.random.Generator], Steps]
 
 
-def colony(config: ColonyConfig, without: frozenset[Role] = frozenset()) -> Search:
+def colony(config: ColonyConfig, without: frozenset[Role] = frozenset(), *, cost: Cost | None = None) -> Search:
     """A strategy of hivenas; a phase that the budget cuts short is not told.
 
     Args:
         config: its kind and size.
         without: roles whose job nobody does, of a guided colony.
+        cost: it looks for a front of fitness and this, where it can.
     """
 
     def search(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
@@ -51,7 +53,7 @@ def colony(config: ColonyConfig, without: frozenset[Role] = frozenset()) -> Sear
         hive = (
             GuidedBeeColony(objective, endless, rng, without=without)
             if without
-            else make_strategy(objective, endless, rng)
+            else make_strategy(objective, endless, rng, cost=cost)
         )
         assert isinstance(hive, PhasedStrategy)
         while proposals := hive.ask():
@@ -120,27 +122,34 @@ def tpe(objective: TableObjective, budget: int, rng: np.random.Generator) -> Ste
     sampler = optuna.samplers.TPESampler(
         multivariate=True, seed=seed, n_startup_trials=TPE_FIRST, n_ei_candidates=TPE_CANDIDATES
     )
-    return _optuna(objective, sampler)
+    return optuna_study(objective, sampler)
 
 
 def gp(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
     """Optuna's GPSampler over a categorical parameter a position; it needs the package torch."""
     import optuna
 
-    return _optuna(objective, optuna.samplers.GPSampler(seed=int(rng.integers(2**31)), deterministic_objective=False))
+    sampler = optuna.samplers.GPSampler(seed=int(rng.integers(2**31)), deterministic_objective=False)
+    return optuna_study(objective, sampler)
 
 
-def _optuna(objective: TableObjective, sampler: object) -> Steps:
-    """A study that is asked and told.
+def optuna_study(objective: TableObjective, sampler: object, cost: Cost | None = None) -> Steps:
+    """A study over a categorical parameter a position that is asked and told.
 
     What is no architecture of the table, or known already, is told as a failed trial or with its fitness, and asked
     anew; after so many times in a row it is a random architecture's turn.
+
+    Args:
+        objective: what is searched.
+        sampler: Optuna's.
+        cost: the second objective of the study; None for the fitness alone.
     """
     import optuna
 
     verbosity = optuna.logging.get_verbosity()  # the whole process's, so it is given back
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(direction="maximize", sampler=sampler)  # type: ignore[arg-type]
+    directions = ["maximize", *(["minimize"] if cost else [])]
+    study = optuna.create_study(directions=directions, sampler=sampler)  # type: ignore[arg-type]
     optuna.logging.set_verbosity(verbosity)
     space = {
         f"{i:02d}": optuna.distributions.CategoricalDistribution(entries)
@@ -163,7 +172,7 @@ def _optuna(objective: TableObjective, sampler: object) -> Steps:
             continue
         if arch not in known:
             known[arch] = yield arch
-        study.tell(trial, known[arch])
+        study.tell(trial, [known[arch], *([objective.costs(arch)[cost.key]] if cost else [])])
 
 
 ALGORITHMS: dict[str, Search] = {

@@ -11,7 +11,6 @@ from pydantic import model_validator
 from hivenas.config.registry import STRATEGIES
 from hivenas.config.schema import Section
 from hivenas.config.strategies import STRATEGY_KINDS
-from hivenas.config.text import one_of
 
 FITNESS = "fitness"
 Side = Literal["max", "min"]
@@ -80,12 +79,3 @@ def unweighed(objectives: ObjectivesConfig, kind: str) -> Iterator[str]:
             f"objectives.{objectives.cost.key} is not weighed by colony.kind={kind}, which searches for the fitness "
             "alone; the front is what comes of that, and kind: guided searches for it"
         )
-
-
-def cost_named(key: str) -> Cost:
-    """The cost of a key.
-
-    Raises:
-        ValueError: there is none.
-    """
-    return COSTS[one_of(key, tuple(COSTS), "known")]

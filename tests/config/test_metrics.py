@@ -1,4 +1,4 @@
-"""What is looked for, and how classes weigh: what is taken, and what is refused in one line."""
+"""The key for what is looked for, and the weights of classes: what is taken, and what is refused in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is refused, or said, of `objectives` before anything is trained."""
+"""The things that are refused, or said, of `objectives` before anything is trained."""
 
 from __future__ import annotations
 

@@ -13,14 +13,14 @@ STAYING = 0.5  # share of the largest expectation anywhere for which an employee
 
 
 class Aim(Protocol):
-    """What a hive looks for; everything that depends on it asks it."""
+    """The thing that a hive looks for; everything that depends on it asks it."""
 
     def ranked(self, ranking: Ranking, count: int | None = None) -> list[str]:
         """The records to stay near, so many or all, the first ones first; failed ones last."""
         ...
 
     def gain(self, studied: Sequence[str], scores: Vector, candidates: Sequence[str]) -> Gain:
-        """What it is worth to find a score at each of some candidates.
+        """The worth of finding a score at each of some candidates.
 
         Args:
             studied: the records that the surrogate knows.
@@ -30,7 +30,7 @@ class Aim(Protocol):
         ...
 
     def of_source(self, source: str, expected: Vector, acquisition: Acquisition) -> Vector:
-        """What the employee of a source expects of every candidate.
+        """The expectation that the employee of a source has of every candidate.
 
         Args:
             source: its record.

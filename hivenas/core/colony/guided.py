@@ -210,7 +210,7 @@ class GuidedBeeColony(BeeColony):
         return flights
 
     def _own(self, choice: _Choice, expected: Vector, acquisition: Acquisition) -> Vector:
-        """What a bee expects of every candidate, an employee perhaps otherwise than all others."""
+        """The expectation that a bee has of every candidate, an employee perhaps another one than all others."""
         if choice.source < 0:
             return expected
         return self._aim.of_source(str(self.sources[choice.source].candidate), expected, acquisition)
@@ -257,17 +257,16 @@ class GuidedBeeColony(BeeColony):
         return [self._memory[candidate] for candidate in self._aim.ranked(self._ranking, count)]
 
     def _acquisition(self, ranked: Sequence[Evaluation], names: Sequence[str]) -> Acquisition:
-        """What the hive expects of unvisited architectures."""
-        surrogate = self._surrogate(ranked)
+        """The expectation of unvisited architectures."""
         studied = self._studied(ranked)
+        surrogate = self._surrogate(studied)
         # Failed ones teach the model where not to go, but are nothing that was found.
         found = [i for i, e in enumerate(studied) if e.status != "failed"] or list(range(len(studied)))
         gain = self._aim.gain([str(studied[i].candidate) for i in found], surrogate.scores[found], names)
         return surrogate.acquisition(self._encode(names), gain)
 
-    def _surrogate(self, ranked: Sequence[Evaluation]) -> Surrogate:
-        """The model of the records."""
-        studied = self._studied(ranked)
+    def _surrogate(self, studied: Sequence[Evaluation]) -> Surrogate:
+        """The model of some records."""
         scores = normal_scores([self._ranking.goodness(e) for e in studied])
         return Surrogate(self._encoding, KERNELS, self._encode([str(e.candidate) for e in studied]), scores)
 

@@ -111,7 +111,7 @@ class Surrogate:
 
 
 class Gain(Protocol):
-    """What it is worth to find a score at each of some candidates."""
+    """The worth of finding a score at each of some candidates."""
 
     def expected(self, mean: Vector, variance: Vector, beyond: float = -math.inf) -> Vector:
         """The expected gain of every candidate, whose score is a normal variable.
@@ -124,7 +124,7 @@ class Gain(Protocol):
         ...
 
     def found(self, chosen: int, score: float) -> Gain:
-        """What it is worth once this candidate was visited and had this score."""
+        """The worth once this candidate was visited and had this score."""
         ...
 
 

@@ -306,7 +306,7 @@ def test_an_employee_leaves_a_source_that_promises_too_little(staying: float, mo
             around = [name for name in neighbors if name not in colony._memory]  # the one it flies to is among them
             elsewhere = [name for record in records[:DANCED] for name in colony._unvisited(str(record.candidate))]
             names = list(dict.fromkeys([str(proposal.candidate), *around, *elsewhere]))
-            expected = colony._surrogate(records).acquisition(colony._encode(names)).improvement()
+            expected = colony._surrogate(colony._studied(records)).acquisition(colony._encode(names)).improvement()
             own = max(expected[names.index(name)] for name in around)
             if proposal.role == "employee":
                 assert expected[0] == pytest.approx(own)

@@ -142,7 +142,7 @@ def register_dataset(name: str, loader: L | None = None) -> L | Callable[[L], L]
 def _check_loader(name: str, loader: object) -> None:
     if not callable(loader):
         raise ConfigError(f"the loader of data set {name!r} must be a function of a path, got {loader!r}; pass one")
-    _loaded_size.cache_clear()  # an interactive session may register another loader under the name
+    _loaded.cache_clear()  # an interactive session may register another loader under the name
 
 
 def load_dataset(config: DatasetConfig, seed: int) -> Dataset:
@@ -218,7 +218,7 @@ def class_names(config: DatasetConfig, seed: int) -> tuple[str, ...]:
     """
     known = BUILT_IN.get(config.name)
     if known is None:
-        return load_dataset(config, seed).class_names
+        return _loaded(config, seed)[2]
     return known.class_names or tuple(str(code) for code in range(known.classes))
 
 
@@ -233,14 +233,17 @@ def image_shape_and_classes(config: DatasetConfig, seed: int) -> tuple[tuple[int
         DatasetError: data that cannot be found, or cannot be trained on.
     """
     known = BUILT_IN.get(config.name)
-    return (known.shape, known.classes) if known else _loaded_size(config, seed)
+    return (known.shape, known.classes) if known else _loaded(config, seed)[:2]
 
 
 @functools.lru_cache(maxsize=16)
-def _loaded_size(config: DatasetConfig, seed: int) -> tuple[tuple[int, int, int], int]:
-    """Loaded once a process, as every interface asks: equal settings mean the same images as long as it lives."""
+def _loaded(config: DatasetConfig, seed: int) -> tuple[tuple[int, int, int], int, tuple[str, ...]]:
+    """Shape of an image, number and names of the classes, of data that are loaded for that once a process.
+
+    Every interface asks, and equal settings mean the same images as long as the process lives.
+    """
     data = load_dataset(config, seed)
-    return data.shape, data.classes
+    return data.shape, data.classes, data.class_names
 
 
 def check_path(config: DatasetConfig) -> None:

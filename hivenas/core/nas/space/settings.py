@@ -18,7 +18,7 @@ Settings = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class SettingChoices:
-    """What the settings of a space's candidates may be, by keys without `evaluation.`, in their order.
+    """The settings that a space's candidates may have, by keys without `evaluation.`, in their order.
 
     Args:
         choices: nothing where settings are the same for all candidates.

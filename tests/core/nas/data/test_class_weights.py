@@ -1,4 +1,4 @@
-"""What a class weighs, by its name, its number or its share; what does not suit the classes is refused."""
+"""The weight of a class, by its name, its number or its share; what does not suit the classes is refused."""
 
 from __future__ import annotations
 

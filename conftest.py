@@ -19,24 +19,26 @@ MEMORY = Path("/dev/shm")  # a file system without a disk to wait for
 # The files that take longest, longest first: begun last, one of them would be waited for alone.
 LONGEST = (
     "test_crash.py",
-    "test_outages.py",
     "test_parallel.py",
+    "test_outages.py",
     "test_end_to_end.py",
     "test_examples.py",
+    "test_docs.py",
     "test_evaluation_strategy.py",
+    "test_checkpoints.py",
+    "test_scripts.py",
     "test_reproduction.py",
     "test_registry.py",
-    "test_checkpoints.py",
-    "test_docs.py",
+    "test_recipe.py",
 )
 UNASKED = "imports TensorFlow: mark it keras, or import what does inside the tests that are"
 HAD_KERAS = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Puts the temporary folders of the fast lane, some megabytes, where nothing waits for a disk."""
+    """Puts the temporary folders where no store waits for a disk: it waits for as long as the tests compute."""
     is_fast = {"process", "slow"} <= _left_out(config)
-    if is_fast and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2**28:
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > (2**28 if is_fast else 2**31):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 

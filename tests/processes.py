@@ -23,7 +23,7 @@ seed: {seed}
 dataset: {{name: digits, train_limit: 200}}
 space: {{depth: 2, skip_rate: 0.2, operations: [sep3x3_32, max_pool3x3, dropout, identity]}}
 evaluation: {{epochs: 3, batch_size: 32, momentum_epochs: 2, stopping: none, augmentation: {{shift: 0}}}}
-colony: {{size: 4, iterations: 2}}
+colony: {{size: 2, iterations: 2}}
 full_train: {{epochs: 4, finalists: 1}}
 execution: {{checkpoint_s: 0}}
 optuna: {{storage: sqlite:///books.db}}

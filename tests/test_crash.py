@@ -77,7 +77,7 @@ def running(place: Place) -> list[str]:
     return [str(run.info.run_name) for run in client.search_runs(experiments, "attributes.status = 'RUNNING'")]
 
 
-def test_a_search_that_trains_is_killed_and_leaves_what_is_kept_and_one_model(
+def test_a_search_that_trains_is_killed_and_ends_as_if_it_had_not_been(
     tmp_path: Path, template: Path, tiny: Outcome
 ) -> None:
     """It keeps the weights of two candidates, the other search all; else they are the same.
@@ -145,7 +145,7 @@ def test_a_search_of_numbers_is_killed_and_ends_as_if_it_had_not_been(
     assert not differences(outcome(place), sphere)
 
 
-def test_signals_end_a_search_in_order(sphere: Outcome, make_sphere: Callable[..., Place]) -> None:
+def test_a_signal_ends_a_search_in_order(sphere: Outcome, make_sphere: Callable[..., Place]) -> None:
     """One after another, each in the process that resumes what the one before has ended."""
     place, command = make_sphere(), list[str]()
     client = mlflow.MlflowClient(place.store_uri)
@@ -171,7 +171,7 @@ def test_signals_end_a_search_in_order(sphere: Outcome, make_sphere: Callable[..
     assert not [line for line in unlike if not line.startswith(SUMMARY)]
 
 
-def test_a_second_signal_ends_a_search_at_once_and_a_damaged_table_is_written_again_from_the_ledger(
+def test_a_second_signal_ends_a_search_at_once_and_a_damaged_table_is_written_again(
     sphere: Outcome, make_sphere: Callable[..., Place]
 ) -> None:
     place = make_sphere()

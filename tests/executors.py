@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from hivenas.config import registry
 from hivenas.execution import Task, TaskExecutor
 
 T = TypeVar("T")
@@ -32,3 +33,13 @@ def task(call: Callable[..., T], *arguments: Any) -> Task[T]:
 def timed(call: Callable[..., T], *arguments: Any) -> Task[T]:
     """A call to which the time limit applies."""
     return Task("test", call, arguments, timed=True)
+
+
+def knows(operation: str, cell: str) -> bool:
+    """Tells whether a worker has both, where importing what it is asked brings no TensorFlow of its own."""
+    return operation in registry.OPERATIONS and cell in registry.CELLS
+
+
+def call_what_is_registered() -> tuple[object, ...]:
+    """Calls the cell Sized and the data set sizes in a worker; and the modules that it has imported for them."""
+    return registry.CELLS["Sized"](None, "s"), registry.DATASETS["sizes"]("a"), registry.registered_modules()

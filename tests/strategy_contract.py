@@ -374,7 +374,7 @@ class PhasedContract(StrategyContract):
         )
         objective, strategy = self.pair(
             lambda rng: TinyObjective(rng, config),
-            ColonyConfig(size=size, employee_ratio=0.6, iterations=40, overlap=overlap),
+            ColonyConfig(size=size, employee_ratio=0.6, iterations=20, overlap=overlap),
             seed,
         )
         told = evaluations_of(fly(objective, strategy))
@@ -383,7 +383,7 @@ class PhasedContract(StrategyContract):
         if self.visits_all:
             assert sorted(visited) == sorted(objective.space.enumerate())
         waiting = sum(flight["proposal"] is None for flight in strategy.state()["flights"])
-        assert strategy.evaluations + strategy.reused + waiting == size * 40
+        assert strategy.evaluations + strategy.reused + waiting == size * 20
         assert strategy.is_done
         assert strategy.best is not None
         assert strategy.best.fitness == max(e.fitness for e in told)

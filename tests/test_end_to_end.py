@@ -22,6 +22,7 @@ from mlflow.entities.model_registry import ModelVersion
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from hivenas import api
 from hivenas.cli.commands import main
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.storage.export import CIRCUMSTANCES
@@ -86,7 +87,7 @@ class Job:
 def job(store_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Job:
     """A search takes a while, so one serves the tests of what it leaves and of its model."""
     folder = tmp_path_factory.mktemp("job")
-    file, changed = configuration(folder, "job", "first"), "seed=6 full_train.epochs=4"
+    file, changed = configuration(folder, "job", "first"), "seed=6 full_train.epochs=4 colony.size=2"
     command = ["mlflow", "run", str(ROOT), "--env-manager", "local", "-P", f"config={file}", "-P", f"set={changed}"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -119,6 +120,8 @@ def test_mlflow_run_searches_trains_and_registers(store: str, job: Job) -> None:
         assert weights.path.startswith(f"weights/{child.data.tags['hivenas.arch_hash']}")
     continued = next(child for child in children if child.data.tags["hivenas.phase"] == "momentum")
     assert continued.data.tags["hivenas.continues"] in {child.info.run_id for child in children}
+    reproduction = api.reproduce(continued.info.run_id)  # in a worker, as it was trained
+    assert reproduction.figures == reproduction.environment == []
     assert parent.data.params["seed"] == "6"
     assert version.tags["hivenas.search_run"] == parent.info.run_id
     pictures = {file.path for file in client.list_artifacts(training.info.run_id, "plots")}
@@ -160,13 +163,14 @@ def test_the_registered_model_takes_raw_images(store: str, job: Job) -> None:
     assert newer.tags["hivenas.promotion"] in trained.output
     assert newer.tags["hivenas.test_data"] == version.tags["hivenas.test_data"]
 
-    by_hand = CliRunner().invoke(main, ["arch", "input|conv3x3_8|output", *job.arguments])
+    serial = ("--set", "execution.kind=serial")  # a worker does it for examples/own_cell
+    by_hand = CliRunner().invoke(main, ["arch", "input|conv3x3_8|output", *job.arguments, *serial])
     assert by_hand.exit_code == 0, by_hand.output
     assert "test accuracy" in by_hand.output
 
 
 EVERYTHING = (
-    "full_train.enabled=false colony.iterations=3 colony.overlap=1 evaluation.stopping=median "
+    "full_train.enabled=false colony.size=3 colony.iterations=3 colony.overlap=1 evaluation.stopping=median "
     "evaluation.median.from_epoch=1 "
     "evaluation.median.candidates=2 evaluation.first_look=2 evaluation.inherit=true evaluation.inherit_epochs=2 "
     "evaluation.augmentation.contrast=0.5 evaluation.augmentation.cutout=0.5"
@@ -249,6 +253,7 @@ def test_a_folder_of_images_becomes_a_registered_model(store: str, tmp_path: Pat
     assert "plots/augmentation.png" in {artifact.path for artifact in client.list_artifacts(parent, "plots")}
 
     (tmp_path / "images/poppy/0.png").unlink()
-    resumed = run("hivenas", "search", "--config", str(file), "--set", "colony.iterations=2", "--resume")
-    assert resumed.returncode == 2
+    changed = "colony.iterations=2 execution.kind=serial"
+    resumed = CliRunner().invoke(main, ["search", "--config", str(file), "--set", changed, "--resume"])
+    assert resumed.exit_code == 2
     assert "are not those that the search" in resumed.stderr

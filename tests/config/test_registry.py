@@ -24,7 +24,7 @@ from hivenas.core.nas.training.network import apply_operation
 from hivenas.errors import ConfigError
 from hivenas.execution import WorkerExecutor
 from hivenas.execution.tasks import survey
-from tests.executors import task
+from tests.executors import call_what_is_registered, knows, task
 from tests.test_end_to_end import run
 
 pytestmark = pytest.mark.keras
@@ -151,7 +151,7 @@ def test_a_worker_imports_the_modules_before_its_first_call(my_ops: Path) -> Non
     import_modules(["my_ops"])
     with WorkerExecutor(ExecutionConfig(), my_ops / "worker.log") as executor:
         assert executor.submit(task(registered_modules)).result() == ("my_ops",)
-        assert executor.submit(task(_knows, "Scale", "ScaledConv")).result()
+        assert executor.submit(task(knows, "Scale", "ScaledConv")).result()
 
 
 PARTS = """
@@ -211,11 +211,7 @@ def test_what_the_main_module_registers_travels_by_value(name: str, tmp_path: Pa
     assert registered_modules() == ()
     with WorkerExecutor(ExecutionConfig(recycle_after=1), tmp_path / "worker.log") as executor:
         for _ in range(2):  # workers, one after another
-            assert executor.submit(task(_call_what_is_registered)).result() == (3, {"a": 3}, ())
-
-
-def _call_what_is_registered() -> tuple[object, ...]:
-    return registry.CELLS["Sized"](None, "s"), registry.DATASETS["sizes"]("a"), registered_modules()
+            assert executor.submit(task(call_what_is_registered)).result() == (3, {"a": 3}, ())
 
 
 STRATEGY = """
@@ -241,10 +237,6 @@ def test_what_the_main_module_registers_must_be_picklable(tmp_path: Path) -> Non
         WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log")
 
 
-def _knows(operation: str, cell: str) -> bool:
-    return operation in registry.OPERATIONS and cell in registry.CELLS
-
-
 def test_the_same_name_stands_for_one_thing() -> None:
     register_operation("Mine", keras.layers.ReLU)
     with pytest.raises(ConfigError, match="'Mine' is registered already, as an operation or as a cell"):
@@ -252,8 +244,8 @@ def test_the_same_name_stands_for_one_thing() -> None:
     other = "from hivenas import register_operation; register_operation('Mine', print)"
     with pytest.raises(ConfigError, match=f"'Mine' is registered by {__name__} already, got another from other; "):
         exec(other, {"__name__": "other"})
-    register_operation("Mine", _knows)
-    assert registry.OPERATIONS["Mine"] is _knows
+    register_operation("Mine", nameless)
+    assert registry.OPERATIONS["Mine"] is nameless
     for name in (*LAYERS, *CELLS):
         with pytest.raises(ConfigError, match=f"'{name}' is built in"):
             register_operation(name, keras.layers.ReLU)

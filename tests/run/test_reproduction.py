@@ -44,6 +44,7 @@ SEARCH: dict[str, Any] = {
     "colony": {"kind": "canonical", "size": 4, "iterations": 2, "employee_ratio": 0.5},
     "full_train": {"epochs": 2, "finalists": 1},
     "registry": {"register": False},
+    "execution": {"kind": "serial"},  # tests/test_end_to_end.py does it in workers
 }
 
 
@@ -54,7 +55,6 @@ CLIMBING: dict[str, Any] = {
     "evaluation": {"epochs": 5, "batch_size": 32, "stopping": "ladder", "ladder": {"share": 0.8}},
     "colony": {"size": 2, "iterations": 1},
     "full_train": {"enabled": False},
-    "execution": {"kind": "serial"},
 }
 
 

@@ -27,7 +27,7 @@ space:
 evaluation: {epochs: 1, batch_size: 32, stopping: none, augmentation: {shift: 0}, fitness: misses}
 colony: {size: 2, iterations: 1}
 full_train: {epochs: 1, finalists: 1}
-execution: {kind: process, workers: 2, max_consecutive_failures: 1}
+execution: {kind: process, max_consecutive_failures: 1}
 """
 SCRIPT = """
 print("the script runs")
@@ -110,6 +110,6 @@ def test_a_script_without_a_guard_searches_over_what_it_defines_itself(place: Pl
 
 
 def test_a_script_that_comes_through_the_standard_input_searches_too(place: Place) -> None:
-    place.config.write_text(SEARCH.replace("full_train: {epochs: 1}", "full_train: {enabled: false}"))
+    place.config.write_text(SEARCH.replace("full_train: {epochs: 1, finalists: 1}", "full_train: {enabled: false}"))
     (place.folder / "script.py").write_text(SCRIPT)
     assert "done 2" in search(place, "sh", "-c", f"{sys.executable} - < script.py")

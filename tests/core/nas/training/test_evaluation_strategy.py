@@ -23,10 +23,15 @@ ARCH = "input|sc_2|sep3x3_32|dropout|max_pool3x3|output"
 LARGE = "input|sep3x3_64|dropout|max_pool3x3|output"
 SPACE = {"preset": "layerwise", "depth": 3, "skip_rate": 0.2}
 AUGMENTATION = {"affine": True, "cutout": 0.5, "contrast": 0.5}
-OPTIMIZERS = [
-    {"op": "SGD", "momentum": 0.9, "nesterov": True},
-    {"op": "Adam"},
-    {"op": "RMSprop", "momentum": 0.5},
+SGD = {"op": "SGD", "momentum": 0.9, "nesterov": True}
+SCHEDULE, OWN_RATE = {"initial_lr": 0.01, "final_lr": 0.001}, {"initial_lr": 0.0}
+# Each kind of rates with and without augmentation, each optimizer; all of the recipe, one by one, is in test_recipe.py
+# and test_exact_batches.py.
+CONTINUED: list[dict[str, Any]] = [
+    {"optimizer": SGD, "augmentation": {}, **SCHEDULE},
+    {"optimizer": {"op": "Adam"}, "augmentation": AUGMENTATION, **SCHEDULE},
+    {"optimizer": {"op": "RMSprop", "momentum": 0.5}, "augmentation": {}, **OWN_RATE},
+    {"optimizer": SGD, "augmentation": AUGMENTATION, **OWN_RATE},
 ]
 
 
@@ -105,18 +110,9 @@ def test_training_learns(tiny: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("schedule", [True, False])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: str(optimizer["op"]))
-def test_continuing_equals_never_having_stopped_to_the_last_bit(
-    tiny: dict[str, Any], optimizer: dict[str, Any], schedule: bool
-) -> None:
-    # Each optimizer and each kind of rates meets both; all twelve would tell no more.
-    augmentation = AUGMENTATION if schedule is (optimizer["op"] == "Adam") else {}
-    rates = {"initial_lr": 0.01, "final_lr": 0.001} if schedule else {"initial_lr": 0.0}
-    check_continuing(tiny, {"optimizer": optimizer, "epochs": 3, "augmentation": augmentation, **rates})
-
-
-def check_continuing(tiny: dict[str, Any], settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize("settings", CONTINUED, ids=lambda settings: str(settings["optimizer"]["op"]))
+def test_continuing_equals_never_having_stopped_to_the_last_bit(tiny: dict[str, Any], settings: dict[str, Any]) -> None:
+    settings = settings | {"epochs": 3}
     interrupted = strategy(tiny, name="interrupted", **settings)
     first = interrupted.evaluate(ARCH)
     second = interrupted.momentum_eval(ARCH, first.filename, 1)

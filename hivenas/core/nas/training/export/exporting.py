@@ -1,0 +1,188 @@
+"""A trained model written in formats, and each of them opened again and measured."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from hivenas.config.metrics import ACCURACY, Metric, metric_named
+from hivenas.core.files import disk_full_said
+from hivenas.core.metrics import value_of
+from hivenas.core.nas.data.datasets import Dataset
+from hivenas.core.nas.training.exclusive import exclusive
+from hivenas.core.nas.training.export.formats import Exported, ExportFormat
+from hivenas.core.nas.training.serving import answers_of
+from hivenas.errors import DiskFullError, ExportError, innermost
+
+if TYPE_CHECKING:
+    from hivenas.core.nas.training.export.formats import Answers
+
+SAMPLE = 200  # training images that tell between which values whole numbers of 8 bits lie
+_BATCH = 256
+_WARM, _RUNS, _LONGEST_S = 10, 300, 3.0  # of one image at a time
+_RELATIVE, _ABSOLUTE = 1e-2, 1e-3  # other runtimes add in another order
+
+
+@exclusive
+def export(
+    network: keras.Model, data: Dataset, formats: Sequence[ExportFormat], folder: Path, *, metric: Metric, seed: int
+) -> tuple[Exported, ...]:
+    """Writes a model in formats and measures each in its own runtime.
+
+    Args:
+        network: from raw images to probabilities; what of it is in half precision is in float32 afterwards.
+        data: the raw images; the test split is answered, of the training split a sample taken.
+        formats: to write, each in a folder of its name.
+        folder: in which these folders are.
+        metric: what was looked for.
+        seed: of the sample.
+
+    Returns:
+        What came of each, in their order.
+
+    Raises:
+        ExportError: what the model cannot be written in, with the layer that is why, or does not answer alike in.
+        DiskFullError: there is no space.
+    """
+    _in_float32(network)
+    expected = answers_of(network, data.x_test)
+    chosen = np.random.default_rng(seed).permutation(len(data.x_train))[:SAMPLE]
+    examples = data.x_train[np.sort(chosen)]
+    found = []
+    for form in formats:
+        path = folder / form.name / form.file
+        opened = _written(form, network, examples, path)
+        answers = np.concatenate(
+            [opened(data.x_test[start : start + _BATCH]) for start in range(0, len(data.x_test), _BATCH)]
+        )
+        agreement = float((answers.argmax(axis=1) == expected.argmax(axis=1)).mean())
+        _refuse_other_answers(form, path, expected, answers, agreement)
+        median, high = latencies(opened, data.x_test[:1])
+        figures = {each.name: value_of(each, data.y_test, answers) for each in (metric_named(ACCURACY), metric)}
+        found.append(
+            Exported(
+                format=form.name,
+                path=path,
+                size=size_of(path),
+                accuracy=figures[ACCURACY],
+                figures=figures,
+                images=len(data.x_test),
+                agreement=agreement,
+                p50_ms=median,
+                p95_ms=high,
+            )
+        )
+    return tuple(found)
+
+
+def latencies(answers: Answers, image: NDArray[Any]) -> tuple[float, float]:
+    """The median of how long one image takes, and what 95 % of the calls stay below, in milliseconds.
+
+    After some calls that are not counted it is asked three hundred times, or for three seconds.
+    """
+    for _ in range(_WARM):
+        answers(image)
+    taken: list[float] = []
+    while len(taken) < _RUNS and sum(taken) < _LONGEST_S:
+        began = time.perf_counter()
+        answers(image)
+        taken.append(time.perf_counter() - began)
+    median, high = np.quantile(taken, [0.5, 0.95]) * 1000
+    return float(median), float(high)
+
+
+def size_of(path: Path) -> int:
+    """The bytes of a file, or of all files in a folder."""
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) or path.stat().st_size
+
+
+def _written(form: ExportFormat, network: keras.Model, examples: NDArray[Any], path: Path) -> Answers:
+    """Writes a model and opens it, whole or not at all: what was there before stays until then."""
+    with disk_full_said(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=path.parent) as temporary:
+            new = Path(temporary) / path.name
+            try:
+                form.write(network, examples, new)
+                form.open(new)(examples[:1])
+            except DiskFullError:
+                raise
+            except Exception as error:  # converters raise anything
+                raise _refusal(form, network, error) from error
+            if path.is_dir():
+                shutil.rmtree(path)
+            new.replace(path)
+    return form.open(path)
+
+
+def _refusal(form: ExportFormat, network: keras.Model, error: Exception) -> ExportError:
+    """An error that names the layer which, all by itself, cannot be written either."""
+    for layer in _layers_of(network):
+        reason = _reason_alone(form, layer)
+        if reason:
+            return ExportError(
+                f"--to {form.name} needs layers that can be written in it, got {layer.name!r} "
+                f"({type(layer).__name__}), which cannot ({reason}); export to keras or saved_model, or search "
+                "without it"
+            )
+    return ExportError(
+        f"--to {form.name} needs a model that can be written in it, got one that cannot ({innermost(error)}); export "
+        "to keras or saved_model"
+    )
+
+
+def _reason_alone(form: ExportFormat, layer: keras.Layer) -> str:
+    """The reason why a layer alone cannot be written and run; empty where it can, or where it has several inputs."""
+    try:
+        shape, dtype = tuple(layer.input.shape[1:]), layer.input.dtype
+        raw = keras.Input(shape, dtype=dtype, name="raw_image")
+        alone = keras.Model(raw, layer(raw))
+    except Exception:  # a layer with several inputs, or none
+        return ""
+    values = np.random.default_rng(0).uniform(0, 1, (4, *shape)).astype(dtype)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / form.file
+        try:
+            form.write(alone, values, file)
+            form.open(file)(values[:1])
+        except Exception as error:  # as of the whole
+            return innermost(error)
+    return ""
+
+
+def _refuse_other_answers(
+    form: ExportFormat, path: Path, expected: NDArray[Any], answers: NDArray[Any], agreement: float
+) -> None:
+    alike = answers.shape == expected.shape and np.allclose(answers, expected, rtol=_RELATIVE, atol=_ABSOLUTE)
+    if form.exact and not alike:
+        raise ExportError(
+            f"{path} must answer as the model, got the same class for {agreement:.1%} of {len(expected)} test images; "
+            "give another format, or other versions of the packages that write it (pip install 'hivenas[export]')"
+        )
+
+
+def _in_float32(network: keras.Model) -> None:
+    """Has every layer compute in float32, of the same weights: what converters and processors know."""
+    for layer in _layers_of(network):
+        if layer.dtype_policy.compute_dtype != layer.dtype_policy.variable_dtype:
+            # a layer of one's own may have a policy of its own kind
+            with contextlib.suppress(Exception):
+                layer.dtype_policy = keras.DTypePolicy("float32")
+
+
+def _layers_of(network: keras.Model) -> Iterator[keras.Layer]:
+    """The layers of a network and of the networks inside it."""
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers_of(layer)
+        else:
+            yield layer

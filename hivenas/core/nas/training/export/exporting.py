@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import tempfile
 import time
@@ -30,6 +31,8 @@ SAMPLE = 200  # training images that tell between which values whole numbers of 
 _BATCH = 256
 _WARM, _RUNS, _LONGEST_S = 10, 300, 3.0  # of one image at a time
 _RELATIVE, _ABSOLUTE = 1e-2, 1e-3  # other runtimes add in another order
+_UNKNOWN = re.compile(r"'tf\.(\w+)' op is neither|No Op registered for (\w+)")
+_LONGEST = 160  # characters of what a converter says
 
 
 @exclusive
@@ -131,12 +134,12 @@ def _refusal(form: ExportFormat, network: keras.Model, error: Exception) -> Expo
         if reason:
             return ExportError(
                 f"--to {form.name} needs layers that can be written in it, got {layer.name!r} "
-                f"({type(layer).__name__}), which cannot ({reason}); export to keras or saved_model, or search "
-                "without it"
+                f"({type(layer).__name__}), which cannot ({reason}); give another format, or "
+                "search without it"
             )
     return ExportError(
-        f"--to {form.name} needs a model that can be written in it, got one that cannot ({innermost(error)}); export "
-        "to keras or saved_model"
+        f"--to {form.name} needs a model that can be written in it, got one that cannot ({_shortly(error)}); give "
+        "another format"
     )
 
 
@@ -155,8 +158,16 @@ def _reason_alone(form: ExportFormat, layer: keras.Layer) -> str:
             form.write(alone, values, file)
             form.open(file)(values[:1])
         except Exception as error:  # as of the whole
-            return innermost(error)
+            return _shortly(error)
     return ""
+
+
+def _shortly(error: Exception) -> str:
+    """What a converter or a runtime says, without the graph around it: the operation that it does not know, if that."""
+    said = innermost(error)
+    if unknown := _UNKNOWN.search(said):
+        return f"there is no {unknown[1] or unknown[2]} in it"
+    return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
 
 
 def _refuse_other_answers(

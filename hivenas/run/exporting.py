@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hivenas.config import Config, from_record
 from hivenas.core.files import written_whole
@@ -16,6 +17,7 @@ from hivenas.core.nas.nas_interface import interface_of
 from hivenas.core.nas.training.export.formats import (
     CLASSES_FILE,
     DESCRIPTION_FILE,
+    Exportable,
     Exported,
     ExportFormat,
     formats_named,
@@ -110,27 +112,39 @@ def _export_here(
     config: Config, uri: str, stores: tuple[str, str], formats: Sequence[ExportFormat], folder: Path
 ) -> tuple[Exported, ...]:
     from hivenas.core.nas.training.export.exporting import export as export_network
+    from hivenas.core.nas.training.export.exporting import sampled
 
     use_stores(stores)
     data = interface_of(config).eval_strategy.data
-    network = TrackedModel(uri).network()
-    seed = derive_seed(config.seed or 0, "export")
-    return export_network(network, data, formats, folder, metric=config.evaluation.metric, seed=seed)
+    model = TrackedModel(uri)
+    examples = sampled(data, derive_seed(config.seed or 0, "export"))
+    exportable = Exportable(model.network(), examples, _known(model))
+    return export_network(exportable, data, formats, folder, config.evaluation.metric)
+
+
+def _known(model: TrackedModel) -> dict[str, Any]:
+    """What there is to know of a model's images and classes, as plain data."""
+    return {
+        "shape": list(model.shape),
+        "dtype": str(model.dtype),
+        "scale": model.scale and list(model.scale),
+        "background": model.background and list(model.background),
+        "class_names": model.class_names and list(model.class_names),
+    }
 
 
 def _describe(exported: Exported, model: TrackedModel) -> None:
     """Writes beside a file what whoever uses it must know: its images, its classes, its figures."""
-    names = list(model.class_names or ())
     folder = exported.path.parent
     with written_whole(folder / CLASSES_FILE) as file:
-        file.write_text("".join(f"{' '.join(name.splitlines())}\n" for name in names), encoding="utf-8")
+        file.write_text(
+            "".join(f"{' '.join(name.splitlines())}\n" for name in model.class_names or ()), encoding="utf-8"
+        )
     said = {
         "model": model.uri,
         "format": exported.format,
         "file": exported.path.name,
-        "image": {"shape": list(model.shape), "dtype": str(model.dtype), "scale": model.scale and list(model.scale)},
-        "background": model.background and list(model.background),
-        "class_names": names,
+        **_known(model),
         "test": {**exported.figures, "images": exported.images, "agreement": exported.agreement},
         "bytes": exported.size,
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 
 import mlflow
 from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, Run
@@ -47,7 +46,9 @@ def log_export(exported: Exported, run_id: str, versions: Mapping[str, str]) -> 
         if model.model_id not in linked:
             client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
         client.log_batch(run_id, metrics=_metrics(exported, run, model.model_id))
-        client.log_model_artifacts(model.model_id, str(Path(exported.path).parent))
+        # What MLflow itself can load begins with its own file; of all else the folder is kept.
+        is_mlflows = (exported.path / "MLmodel").exists()
+        client.log_model_artifacts(model.model_id, str(exported.path if is_mlflows else exported.path.parent))
         return str(client.finalize_logged_model(model.model_id, "READY").model_uri)
 
 

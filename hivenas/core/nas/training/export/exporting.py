@@ -20,14 +20,14 @@ from hivenas.core.files import disk_full_said
 from hivenas.core.metrics import value_of
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.training.exclusive import exclusive
-from hivenas.core.nas.training.export.formats import Exported, ExportFormat
+from hivenas.core.nas.training.export.formats import Exportable, Exported, ExportFormat
 from hivenas.core.nas.training.serving import answers_of
 from hivenas.errors import DiskFullError, ExportError, innermost
 
 if TYPE_CHECKING:
     from hivenas.core.nas.training.export.formats import Answers
 
-SAMPLE = 200  # training images that tell between which values whole numbers of 8 bits lie
+_SAMPLE = 200  # training images that tell between which values whole numbers of 8 bits lie
 _BATCH = 256
 _WARM, _RUNS, _LONGEST_S = 10, 300, 3.0  # of one image at a time
 _RELATIVE, _ABSOLUTE = 1e-2, 1e-3  # other runtimes add in another order
@@ -37,17 +37,16 @@ _LONGEST = 160  # characters of what a converter says
 
 @exclusive
 def export(
-    network: keras.Model, data: Dataset, formats: Sequence[ExportFormat], folder: Path, *, metric: Metric, seed: int
+    model: Exportable, data: Dataset, formats: Sequence[ExportFormat], folder: Path, metric: Metric
 ) -> tuple[Exported, ...]:
     """Writes a model in formats and measures each in its own runtime.
 
     Args:
-        network: from raw images to probabilities; what of it is in half precision is in float32 afterwards.
-        data: the raw images; the test split is answered, of the training split a sample taken.
+        model: what of it is in half precision is in float32 afterwards.
+        data: the raw images, of which the test split is answered.
         formats: to write, each in a folder of its name.
         folder: in which these folders are.
         metric: what was looked for.
-        seed: of the sample.
 
     Returns:
         What came of each, in their order.
@@ -56,14 +55,12 @@ def export(
         ExportError: what the model cannot be written in, with the layer that is why, or does not answer alike in.
         DiskFullError: there is no space.
     """
-    _in_float32(network)
-    expected = answers_of(network, data.x_test)
-    chosen = np.random.default_rng(seed).permutation(len(data.x_train))[:SAMPLE]
-    examples = data.x_train[np.sort(chosen)]
+    _in_float32(model.network)
+    expected = answers_of(model.network, data.x_test)
     found = []
     for form in formats:
         path = folder / form.name / form.file
-        opened = _written(form, network, examples, path)
+        opened = _written(form, model, path)
         answers = np.concatenate(
             [opened(data.x_test[start : start + _BATCH]) for start in range(0, len(data.x_test), _BATCH)]
         )
@@ -87,6 +84,12 @@ def export(
     return tuple(found)
 
 
+def sampled(data: Dataset, seed: int) -> NDArray[Any]:
+    """Some training images, in their order: converters look at them for the values that there are."""
+    chosen = np.random.default_rng(seed).permutation(len(data.x_train))[:_SAMPLE]
+    return data.x_train[np.sort(chosen)]
+
+
 def latencies(answers: Answers, image: NDArray[Any]) -> tuple[float, float]:
     """The median of how long one image takes, and what 95 % of the calls stay below, in milliseconds.
 
@@ -108,28 +111,28 @@ def size_of(path: Path) -> int:
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) or path.stat().st_size
 
 
-def _written(form: ExportFormat, network: keras.Model, examples: NDArray[Any], path: Path) -> Answers:
+def _written(form: ExportFormat, model: Exportable, path: Path) -> Answers:
     """Writes a model and opens it, whole or not at all: what was there before stays until then."""
     with disk_full_said(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".tmp-", dir=path.parent) as temporary:
             new = Path(temporary) / path.name
             try:
-                form.write(network, examples, new)
-                form.open(new)(examples[:1])
+                form.write(model, new)
+                form.open(new)(model.examples[:1])
             except DiskFullError:
                 raise
             except Exception as error:  # converters raise anything
-                raise _refusal(form, network, error) from error
+                raise _refusal(form, model, error) from error
             if path.is_dir():
                 shutil.rmtree(path)
             new.replace(path)
     return form.open(path)
 
 
-def _refusal(form: ExportFormat, network: keras.Model, error: Exception) -> ExportError:
+def _refusal(form: ExportFormat, model: Exportable, error: Exception) -> ExportError:
     """An error that names the layer which, all by itself, cannot be written either."""
-    for layer in _layers_of(network):
+    for layer in _layers_of(model.network):
         reason = _reason_alone(form, layer)
         if reason:
             return ExportError(
@@ -155,7 +158,7 @@ def _reason_alone(form: ExportFormat, layer: keras.Layer) -> str:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / form.file
         try:
-            form.write(alone, values, file)
+            form.write(Exportable(alone, values, {}), file)
             form.open(file)(values[:1])
         except Exception as error:  # as of the whole
             return _shortly(error)

@@ -24,6 +24,22 @@ CLASSES_FILE, DESCRIPTION_FILE = "classes.txt", "export.json"
 
 
 @dataclass(frozen=True, slots=True)
+class Exportable:
+    """A model as writers are given it.
+
+    Args:
+        network: the Keras model, from raw images to probabilities.
+        examples: some training images.
+        known: what whoever loads it should know of its images and classes: `shape`, `dtype`, `scale` (the values that
+            stand for the bytes 0 and 255 of image files), `background`, `class_names`; plain data, None for unknown.
+    """
+
+    network: Any
+    examples: NDArray[Any]
+    known: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class ExportFormat:
     """A format, as a record that describes itself.
 
@@ -31,8 +47,7 @@ class ExportFormat:
         name: as `--to` names it.
         description: what it is for, in a line.
         file: name of the file, or folder, that is written.
-        writer: path, as `module:name`, of what writes it: called with the Keras model from raw images to
-            probabilities, some training images, and where to write.
+        writer: path, as `module:name`, of what writes it: called with the model and where to write.
         opener: path of what opens it in the runtime that it is for, on one thread where that can be told; it returns a
             function from images (count, height, width, channels) to probabilities (count, classes).
         modules: what must be installed for it beside hivenas.
@@ -47,9 +62,9 @@ class ExportFormat:
     modules: tuple[str, ...] = ()
     exact: bool = True
 
-    def write(self, network: Any, examples: NDArray[Any], path: Path) -> None:
+    def write(self, model: Exportable, path: Path) -> None:
         """Writes a model; see `writer`."""
-        _imported(self.writer)(network, examples, path)
+        _imported(self.writer)(model, path)
 
     def open(self, path: Path) -> Answers:
         """Opens what was written; see `opener`."""
@@ -96,6 +111,13 @@ FORMATS: Mapping[str, ExportFormat] = {
             writer=f"{_HERE}.onnx_file:write",
             opener=f"{_HERE}.onnx_file:opened",
             modules=("tf2onnx", "onnx", "onnxruntime"),
+        ),
+        ExportFormat(
+            "pyfunc",
+            "for MLflow's server: it takes pictures and tables beside arrays, and names classes",
+            file="model",
+            writer="hivenas.tracking.picture_model:write",
+            opener="hivenas.tracking.picture_model:opened",
         ),
     )
 }

@@ -11,10 +11,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from hivenas.core.nas.training.export.formats import Exportable
 
-def write_keras(network: keras.Model, examples: NDArray[Any], path: Path) -> None:
+
+def write_keras(model: Exportable, path: Path) -> None:
     """Saves a model as Keras does."""
-    network.save(path)
+    model.network.save(path)
 
 
 def open_keras(path: Path) -> Callable[[NDArray[Any]], NDArray[Any]]:
@@ -23,9 +25,9 @@ def open_keras(path: Path) -> Callable[[NDArray[Any]], NDArray[Any]]:
     return lambda images: np.asarray(network.predict_on_batch(images))
 
 
-def write_saved_model(network: keras.Model, examples: NDArray[Any], path: Path) -> None:
+def write_saved_model(model: Exportable, path: Path) -> None:
     """Saves a model as TensorFlow does, for batches of any size."""
-    network.export(path, format="tf_saved_model", verbose=False)
+    model.network.export(path, format="tf_saved_model", verbose=False)
 
 
 def open_saved_model(path: Path) -> Callable[[NDArray[Any]], NDArray[Any]]:

@@ -16,32 +16,33 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from hivenas.core.nas.training.export.formats import Exportable
+
 _NATIVE = (tf.lite.OpsSet.TFLITE_BUILTINS,)
 _WHOLE_NUMBERS = (tf.lite.OpsSet.TFLITE_BUILTINS_INT8,)
 
 
-def write(network: keras.Model, examples: NDArray[Any], path: Path) -> None:
+def write(model: Exportable, path: Path) -> None:
     """Writes a model for one image at a time, with the operations that every LiteRT has: none of TensorFlow's own."""
-    _export(network, path, {"target_spec": {"supported_ops": _NATIVE}})
+    _export(model.network, path, {"target_spec": {"supported_ops": _NATIVE}})
 
 
-def write_int8(network: keras.Model, examples: NDArray[Any], path: Path) -> None:
+def write_int8(model: Exportable, path: Path) -> None:
     """Writes a model whose weights, and all that it computes, are whole numbers of 8 bits.
 
     It takes images and gives probabilities of the same types as the others, so that it can take their place.
 
     Args:
-        network: from raw images to probabilities.
-        examples: training images, which tell between which values the numbers lie.
+        model: whose training images tell between which values the numbers lie.
         path: file to write.
     """
 
     def each() -> Iterator[list[NDArray[Any]]]:
-        for index in range(len(examples)):
-            yield [examples[index : index + 1]]
+        for index in range(len(model.examples)):
+            yield [model.examples[index : index + 1]]
 
     _export(
-        network,
+        model.network,
         path,
         {
             "optimizations": [tf.lite.Optimize.DEFAULT],

@@ -10,18 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from hivenas.core.nas.training.export.formats import Exportable
+
 _OPSET = 18  # what runtimes of the last years read
 
 
-def write(network: keras.Model, examples: NDArray[Any], path: Path) -> None:
+def write(model: Exportable, path: Path) -> None:
     """Writes a model for batches of any size, from `raw_image` to `probabilities`."""
     from tf2onnx import convert, tf_loader
 
+    network = model.network
     (raw,) = network.inputs
     images = tf.TensorSpec((None, *raw.shape[1:]), raw.dtype, name=raw.name)
     serve = tf.function(lambda x: network(x, training=False), input_signature=[images]).get_concrete_function()

@@ -18,8 +18,8 @@ from hivenas.config.metrics import metric_named
 from hivenas.config.presets import PRESETS
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.space.search_space import NASSearchSpace
-from hivenas.core.nas.training.export.exporting import export, latencies
-from hivenas.core.nas.training.export.formats import FORMATS, Exported
+from hivenas.core.nas.training.export.exporting import export, latencies, sampled
+from hivenas.core.nas.training.export.formats import FORMATS, Exportable, Exported
 from hivenas.core.nas.training.network import build_network, serving_model
 from hivenas.core.nas.training.precision import PRECISIONS
 from hivenas.errors import ExportError
@@ -69,9 +69,13 @@ def serving(network: keras.Model, data: Dataset) -> keras.Model:
     return serving_model(network, mean, variance, str(data.x_test.dtype))
 
 
+def exportable(network: keras.Model, data: Dataset) -> Exportable:
+    return Exportable(network, sampled(data, seed=1), {})
+
+
 def exported(network: keras.Model, data: Dataset, folder: Path, *names: str) -> dict[str, Exported]:
     formats = [FORMATS[name] for name in names]
-    found = export(network, data, formats, folder, metric=metric_named("log_loss"), seed=1)
+    found = export(exportable(network, data), data, formats, folder, metric_named("log_loss"))
     return {each.format: each for each in found}
 
 
@@ -163,8 +167,9 @@ def test_a_layer_that_cannot_be_written_is_named_and_what_was_there_stays(name: 
     assert file.read_text() == "before"
 
 
-def write_another(network: keras.Model, examples: Any, path: Path) -> None:
+def write_another(model: Exportable, path: Path) -> None:
     """A writer that is wrong."""
+    network = model.network
     raw = layers.Input(network.input_shape[1:], dtype=network.inputs[0].dtype)
     keras.Model(raw, 1 - network(raw)).save(path)
 
@@ -173,7 +178,7 @@ def test_a_file_that_answers_otherwise_is_refused(tmp_path: Path) -> None:
     data = pictures()
     wrong = replace(FORMATS["keras"], writer=f"{__name__}:write_another")
     with pytest.raises(ExportError, match=r"must answer as the model, got the same class for \d+\.\d% of 40"):
-        export(bright(data), data, [wrong], tmp_path, metric=metric_named("accuracy"), seed=1)
+        export(exportable(bright(data), data), data, [wrong], tmp_path, metric_named("accuracy"))
 
 
 def test_what_was_exported_before_is_replaced(tmp_path: Path) -> None:

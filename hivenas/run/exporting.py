@@ -14,6 +14,7 @@ from hivenas.config import Config, from_record
 from hivenas.core.files import written_whole
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.nas_interface import interface_of
+from hivenas.core.nas.training.exclusive import exclusive
 from hivenas.core.nas.training.export.formats import (
     CLASSES_FILE,
     DESCRIPTION_FILE,
@@ -31,7 +32,7 @@ from hivenas.tracking.fetching import TrackedRun
 from hivenas.tracking.models import TrackedModel
 from hivenas.tracking.store import current_stores, use_stores
 
-_WRITERS = ("tensorflow", "keras")
+_WRITERS = ("hivenas", "tensorflow", "keras")
 
 logger = logging.getLogger("hivenas")
 
@@ -108,6 +109,7 @@ def _in_worker(
             ) from error
 
 
+@exclusive
 def _export_here(
     config: Config, uri: str, stores: tuple[str, str], formats: Sequence[ExportFormat], folder: Path
 ) -> tuple[Exported, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hivenas.config import Config, from_record
+from hivenas.config import Config, ExecutionConfig, from_record
 from hivenas.core.files import written_whole
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.nas_interface import interface_of
@@ -26,7 +26,7 @@ from hivenas.core.nas.training.export.formats import (
 from hivenas.core.recipe import Recipe, package_version
 from hivenas.core.seeds import derive_seed
 from hivenas.errors import ExportError, MissingResultsError, TrackingError, WorkerDiedError
-from hivenas.execution import Task, make_executor, on_data
+from hivenas.execution import Task, TaskExecutor, make_executor, on_data
 from hivenas.tracking.exports import log_export
 from hivenas.tracking.fetching import TrackedRun
 from hivenas.tracking.models import TrackedModel
@@ -75,10 +75,17 @@ def export(reference: str, formats: Sequence[str], folder: Path | None = None) -
     with tempfile.TemporaryDirectory(prefix="hivenas-") as temporary:
         config = from_record({**recipe.config, "results": {"dir": temporary}}).settled_on(recipe.candidate)
         place = (folder or Path("export") / config.name).absolute()
-        exported = _in_worker(config, model.uri, chosen, place, recipe.environment.get("data", ""))
-    for each in exported:
-        _describe(each, model)
-    return Export(model.uri, place, exported, _logged(exported, chosen, model.run_id))
+        exported, logged = [], {}
+        with make_executor(_alone(config.execution), ResultsFolder(temporary, config.name)) as executor:
+            for form in chosen:  # each to its end: should the next be refused, this one is there
+                task = _task(config, model.uri, form, place / form.name / form.file)
+                if digest := recipe.environment.get("data", ""):
+                    task = on_data(task, config, digest)
+                exported.append(_carried_out(executor, task, form))
+                _describe(exported[-1], model)
+                if uri := _logged(exported[-1], form, model.run_id):
+                    logged[form.name] = uri
+    return Export(model.uri, place, tuple(exported), logged)
 
 
 def _recipe_of(model: TrackedModel) -> Recipe:
@@ -90,29 +97,28 @@ def _recipe_of(model: TrackedModel) -> Recipe:
     return Recipe.from_text(TrackedRun(model.run_id).recipe())
 
 
-def _in_worker(
-    config: Config, uri: str, formats: Sequence[ExportFormat], folder: Path, digest: str
-) -> tuple[Exported, ...]:
-    """Has it done where a converter that crashes takes nothing along, and a single thread is all there is."""
-    kind = "serial" if config.execution.kind == "serial" else "process"
-    alone = {"kind": kind, "workers": 1, "threads": 1, "address": None, "gpus": None}
-    here = config.execution.model_copy(update=alone)
-    task = Task("export", _export_here, (config, uri, current_stores(), tuple(formats), folder), local=True)
-    with make_executor(here, ResultsFolder(config.results.dir, config.name)) as executor:
-        try:
-            return executor.submit(on_data(task, config, digest) if digest else task).result()
-        except WorkerDiedError as error:
-            names = ", ".join(each.name for each in formats)
-            raise ExportError(
-                f"--to {names} needs a model that its converters can take, got one at which a process died ({error}); "
-                "export to one format at a time, or to keras"
-            ) from error
+def _alone(config: ExecutionConfig) -> ExecutionConfig:
+    """Where a converter that crashes takes nothing along, and a single thread is all there is."""
+    kind = "serial" if config.kind == "serial" else "process"
+    return config.model_copy(update={"kind": kind, "workers": 1, "threads": 1, "address": None, "gpus": None})
+
+
+def _task(config: Config, uri: str, form: ExportFormat, path: Path) -> Task[Exported]:
+    return Task("export", _export_here, (config, uri, current_stores(), form, path), local=True)
+
+
+def _carried_out(executor: TaskExecutor, task: Task[Exported], form: ExportFormat) -> Exported:
+    try:
+        return executor.submit(task).result()
+    except WorkerDiedError as error:
+        raise ExportError(
+            f"--to {form.name} needs a model that its converter can take, got one at which that died ({error}); give "
+            "another format"
+        ) from error
 
 
 @exclusive
-def _export_here(
-    config: Config, uri: str, stores: tuple[str, str], formats: Sequence[ExportFormat], folder: Path
-) -> tuple[Exported, ...]:
+def _export_here(config: Config, uri: str, stores: tuple[str, str], form: ExportFormat, path: Path) -> Exported:
     from hivenas.core.nas.training.export.exporting import export as export_network
     from hivenas.core.nas.training.export.exporting import sampled
 
@@ -121,7 +127,7 @@ def _export_here(
     model = TrackedModel(uri)
     examples = sampled(data, derive_seed(config.seed or 0, "export"))
     exportable = Exportable(model.network(), examples, _known(model))
-    return export_network(exportable, data, formats, folder, config.evaluation.metric)
+    return export_network(exportable, data, form, path, config.evaluation.metric)
 
 
 def _known(model: TrackedModel) -> dict[str, Any]:
@@ -154,13 +160,11 @@ def _describe(exported: Exported, model: TrackedModel) -> None:
         file.write_text(json.dumps(said, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def _logged(exported: Sequence[Exported], formats: Sequence[ExportFormat], run_id: str) -> dict[str, str]:
-    """Tells MLflow of each; what it does not take is said, as the files are there."""
-    found: dict[str, str] = {}
+def _logged(exported: Exported, form: ExportFormat, run_id: str) -> str:
+    """Tells MLflow of it and returns where it is there; what that does not take is said, as the file is written."""
+    versions = {name: package_version(name) for name in (*_WRITERS, *form.modules)}
     try:
-        for each, form in zip(exported, formats, strict=True):
-            versions = {name: package_version(name) for name in (*_WRITERS, *form.modules)}
-            found[each.format] = log_export(each, run_id, versions)
+        return log_export(exported, run_id, versions)
     except TrackingError as error:
-        logger.warning("%s was written, but MLflow has not taken it: %s", each.path, error)
-    return found
+        logger.warning("%s was written, but MLflow has not taken it: %s", exported.path, error)
+        return ""

@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,52 +36,43 @@ _LONGEST = 160  # characters of what a converter says
 
 
 @exclusive
-def export(
-    model: Exportable, data: Dataset, formats: Sequence[ExportFormat], folder: Path, metric: Metric
-) -> tuple[Exported, ...]:
-    """Writes a model in formats and measures each in its own runtime.
+def export(model: Exportable, data: Dataset, form: ExportFormat, path: Path, metric: Metric) -> Exported:
+    """Writes a model in a format and measures it in the runtime that this is for.
+
+    What is at the path already stays there until all is well.
 
     Args:
         model: what of it is in half precision is in float32 afterwards.
         data: the raw images, of which the test split is answered.
-        formats: to write, each in a folder of its name.
-        folder: in which these folders are.
+        form: the format.
+        path: file, or folder, that is written.
         metric: what was looked for.
 
-    Returns:
-        What came of each, in their order.
-
     Raises:
-        ExportError: what the model cannot be written in, with the layer that is why, or does not answer alike in.
+        ExportError: the model cannot be written so, with the layer that is why, or does not answer alike.
         DiskFullError: there is no space.
     """
     _in_float32(model.network)
     expected = answers_of(model.network, data.x_test)
-    found = []
-    for form in formats:
-        path = folder / form.name / form.file
-        opened = _written(form, model, path)
-        answers = np.concatenate(
-            [opened(data.x_test[start : start + _BATCH]) for start in range(0, len(data.x_test), _BATCH)]
-        )
+    with disk_full_said(path.parent), _put_in_place(path) as new:
+        opened = _written(form, model, new)
+        starts = range(0, len(data.x_test), _BATCH)
+        answers = np.concatenate([opened(data.x_test[start : start + _BATCH]) for start in starts])
         agreement = float((answers.argmax(axis=1) == expected.argmax(axis=1)).mean())
-        _refuse_other_answers(form, path, expected, answers, agreement)
+        _refuse_other_answers(form, expected, answers, agreement)
         median, high = latencies(opened, data.x_test[:1])
         figures = {each.name: value_of(each, data.y_test, answers) for each in (metric_named(ACCURACY), metric)}
-        found.append(
-            Exported(
-                format=form.name,
-                path=path,
-                size=size_of(path),
-                accuracy=figures[ACCURACY],
-                figures=figures,
-                images=len(data.x_test),
-                agreement=agreement,
-                p50_ms=median,
-                p95_ms=high,
-            )
+        return Exported(
+            format=form.name,
+            path=path,
+            size=size_of(new),
+            accuracy=figures[ACCURACY],
+            figures=figures,
+            images=len(data.x_test),
+            agreement=agreement,
+            p50_ms=median,
+            p95_ms=high,
         )
-    return tuple(found)
 
 
 def sampled(data: Dataset, seed: int) -> NDArray[Any]:
@@ -111,23 +102,33 @@ def size_of(path: Path) -> int:
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) or path.stat().st_size
 
 
+@contextlib.contextmanager
+def _put_in_place(path: Path) -> Iterator[Path]:
+    """A place to write a file or folder to, which takes that of a path when all went well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=path.parent) as temporary:
+        new = Path(temporary) / path.name
+        yield new
+        if path.is_dir():
+            shutil.rmtree(path)
+        new.replace(path)
+
+
 def _written(form: ExportFormat, model: Exportable, path: Path) -> Answers:
-    """Writes a model and opens it, whole or not at all: what was there before stays until then."""
-    with disk_full_said(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=path.parent) as temporary:
-            new = Path(temporary) / path.name
-            try:
-                form.write(model, new)
-                form.open(new)(model.examples[:1])
-            except DiskFullError:
-                raise
-            except Exception as error:  # converters raise anything
-                raise _refusal(form, model, error) from error
-            if path.is_dir():
-                shutil.rmtree(path)
-            new.replace(path)
-    return form.open(path)
+    """Writes a model and opens it."""
+    try:
+        form.write(model, path)
+        opened = form.open(path)
+        opened(model.examples[:1])
+    except DiskFullError:
+        raise
+    except ImportError as error:  # of packages that do not go together
+        raise ExportError(
+            f"--to {form.name} needs packages that work here, got {innermost(error)}; pip install 'hivenas[export]'"
+        ) from error
+    except Exception as error:  # converters raise anything
+        raise _refusal(form, model, error) from error
+    return opened
 
 
 def _refusal(form: ExportFormat, model: Exportable, error: Exception) -> ExportError:
@@ -173,14 +174,13 @@ def _shortly(error: Exception) -> str:
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
 
 
-def _refuse_other_answers(
-    form: ExportFormat, path: Path, expected: NDArray[Any], answers: NDArray[Any], agreement: float
-) -> None:
+def _refuse_other_answers(form: ExportFormat, expected: NDArray[Any], answers: NDArray[Any], agreement: float) -> None:
     alike = answers.shape == expected.shape and np.allclose(answers, expected, rtol=_RELATIVE, atol=_ABSOLUTE)
     if form.exact and not alike:
         raise ExportError(
-            f"{path} must answer as the model, got the same class for {agreement:.1%} of {len(expected)} test images; "
-            "give another format, or other versions of the packages that write it (pip install 'hivenas[export]')"
+            f"--to {form.name} must give a file that answers as the model, got the same class for {agreement:.1%} of "
+            f"{len(expected)} test images; give another format, or other versions of the packages that write it "
+            "(pip install 'hivenas[export]')"
         )
 
 

@@ -74,9 +74,8 @@ def exportable(network: keras.Model, data: Dataset) -> Exportable:
 
 
 def exported(network: keras.Model, data: Dataset, folder: Path, *names: str) -> dict[str, Exported]:
-    formats = [FORMATS[name] for name in names]
-    found = export(exportable(network, data), data, formats, folder, metric_named("log_loss"))
-    return {each.format: each for each in found}
+    model, metric = exportable(network, data), metric_named("log_loss")
+    return {name: export(model, data, FORMATS[name], folder / name / FORMATS[name].file, metric) for name in names}
 
 
 @pytest.mark.slow
@@ -177,8 +176,11 @@ def write_another(model: Exportable, path: Path) -> None:
 def test_a_file_that_answers_otherwise_is_refused(tmp_path: Path) -> None:
     data = pictures()
     wrong = replace(FORMATS["keras"], writer=f"{__name__}:write_another")
-    with pytest.raises(ExportError, match=r"must answer as the model, got the same class for \d+\.\d% of 40"):
-        export(exportable(bright(data), data), data, [wrong], tmp_path, metric_named("accuracy"))
+    with pytest.raises(
+        ExportError, match=r"must give a file that answers as the model, got the same class for \d+\.\d% of 40"
+    ):
+        export(exportable(bright(data), data), data, wrong, tmp_path / "model.keras", metric_named("accuracy"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_was_exported_before_is_replaced(tmp_path: Path) -> None:

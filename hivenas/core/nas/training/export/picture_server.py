@@ -104,7 +104,7 @@ class PictureServer:
 
     def _array(self, images: NDArray[Any]) -> NDArray[Any]:
         """An array of the model's own type, where that has its values."""
-        if images.ndim != 4 or images.shape[1:] != self._shape:
+        if images.ndim != 4 or images.shape[1:] != self._shape or not len(images):
             raise ValueError(
                 f"images must be an array of (count, {', '.join(map(str, self._shape))}), or image files in base64, "
                 f"got the shape {images.shape}; bring them to that size"

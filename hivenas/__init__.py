@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hivenas.api import load_results, predict, search, train
+    from hivenas.api import export, load_results, predict, search, train
     from hivenas.config import Choice, Config, Log, load
     from hivenas.config.metrics import register_metric
     from hivenas.core.colony.canonical import ArtificialBeeColony
@@ -53,6 +53,7 @@ _HOMES = {
     "TerminateOnThreshold": "hivenas.core.nas.training.act",
     "Tracker": "hivenas.core.tracker",
     "Trial": "hivenas.core.records",
+    "export": "hivenas.api",
     "load": "hivenas.config",
     "load_results": "hivenas.api",
     "predict": "hivenas.api",
@@ -90,6 +91,7 @@ __all__ = [
     "Tracker",
     "Trial",
     "__version__",
+    "export",
     "load",
     "load_results",
     "predict",

@@ -22,6 +22,7 @@ from hivenas.run.plan import Plan, check, check_inputs, plan
 
 if TYPE_CHECKING:
     from hivenas.core.objective import ObjectiveInfo
+    from hivenas.run.exporting import Export
     from hivenas.run.prediction import Prediction
     from hivenas.run.reproduction import Reproduction
     from hivenas.run.result import SearchResult, Trained
@@ -31,6 +32,7 @@ __all__ = [
     "Plan",
     "check",
     "describe_data",
+    "export",
     "load_results",
     "plan",
     "predict",
@@ -213,6 +215,32 @@ def predict(
     fail_fast()
     named = [files] if isinstance(files, str | os.PathLike) else list(files)
     return classify(TrackedModel(model), [os.fspath(file) for file in named], scale)
+
+
+def export(model: str, formats: str | Sequence[str], *, folder: str | os.PathLike[str] | None = None) -> Export:
+    """Writes a trained model in formats for other runtimes, and measures each on the test split in its own.
+
+    Args:
+        model: what `predict` takes: a URI of the registry, a registered name, a run's id.
+        formats: one name, or several: keras, saved_model, litert, litert-int8, onnx, pyfunc.
+        folder: in which every format gets a folder; None for `export/` and the search's name, in the working folder.
+
+    Returns:
+        The files, with accuracy, bytes and milliseconds, and where MLflow keeps them.
+
+    Raises:
+        ConfigError: no such format, or one whose packages are not installed (`pip install 'hivenas[export]'`).
+        DatasetError: the data are not those of the training, or not here.
+        ExportError: the model cannot be written in a format: names the layer.
+        MissingResultsError: no such model, or one that cannot be loaded here or does not say how it was trained.
+        TrackingError: the MLflow store does not answer.
+    """
+    from hivenas.run import exporting
+    from hivenas.tracking.store import fail_fast
+
+    fail_fast()
+    names = [formats] if isinstance(formats, str) else list(formats)
+    return exporting.export(model, names, None if folder is None else Path(folder))
 
 
 def load_results(folder: str | os.PathLike[str]) -> SearchResult:

@@ -6,6 +6,7 @@ HivenasError
 │   ├── ArchitectureError        a malformed or foreign encoded architecture (also a ValueError)
 │   ├── DatasetError             a data set that is missing or not usable (also a ValueError)
 │   ├── ResultsExistError        a results folder that already holds a search, or is in use
+│   ├── ExportError              a trained model that cannot be written in a format
 │   └── MissingResultsError      results or weights that do not exist (also a FileNotFoundError)
 │       └── LostRunError         the search's own run, which the MLflow store does not have any more
 └── RunError                     the work itself failed: exit code 1
@@ -51,6 +52,10 @@ class DatasetError(InputError, ValueError):
 
 class ResultsExistError(InputError):
     """A results folder already holds a search, of this or another version, or another process is writing to it."""
+
+
+class ExportError(InputError):
+    """A trained model cannot be written in a format, or does not answer alike in it."""
 
 
 class MissingResultsError(InputError, FileNotFoundError):

@@ -47,6 +47,7 @@ def test_public_names_are_sorted_and_all_there() -> None:
         "Tracker",
         "Trial",
         "__version__",
+        "export",
         "load",
         "load_results",
         "predict",

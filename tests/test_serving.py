@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import base64
 import importlib
 import json
 import os
@@ -17,6 +19,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import mlflow
@@ -27,8 +30,11 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from hivenas.cli.commands import main
+from hivenas.core.nas.training.export import picture_server
+from hivenas.core.nas.training.export.formats import Exportable
 from hivenas.core.tracked import ServableModel
 from hivenas.errors import TrackingRefusedError
+from hivenas.tracking import picture_model
 from hivenas.tracking.registry import publish
 
 pytestmark = pytest.mark.keras
@@ -357,3 +363,124 @@ def test_mlflow_serves_the_champion(server: str) -> None:
         probabilities = np.array(json.loads(answer.read())["predictions"])
     assert probabilities.argmax(axis=1).tolist() == [2, 0]
     assert probabilities.sum(axis=1) == pytest.approx([1, 1], abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The same two models, as the export for MLflow's server has them."""
+    folder = tmp_path_factory.mktemp("served")
+    found = {}
+    for dtype, highest in (("uint8", 255), ("float32", 1)):
+        model = save_model(folder, dtype)
+        known = {"scale": [0, highest], "background": [255, 255, 255], "class_names": NAMES}
+        network = keras.saving.load_model(model.file)
+        picture_model.write(Exportable(network, np.load(model.example), known), folder / f"{dtype}-served")
+        found["bytes" if dtype == "uint8" else "floats"] = mlflow.pyfunc.load_model(str(folder / f"{dtype}-served"))
+    return found
+
+
+def invoked(model: Any, **body: Any) -> Any:
+    """The answer of MLflow's scoring server."""
+    from mlflow.pyfunc import scoring_server
+
+    answer = scoring_server.invocations(json.dumps(body), "application/json", model, model.metadata.get_input_schema())
+    assert answer.status == 200, answer.response
+    return json.loads(answer.response)["predictions"]
+
+
+def in_base64(name: str) -> str:
+    return base64.b64encode(Path(name).read_bytes()).decode()
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("bytes", "uint8"), ("floats", "float32")])
+def test_arrays_are_answered_as_by_the_registered_model_to_the_last_bit(
+    stored: Colours, served: dict[str, Any], name: str, dtype: str
+) -> None:
+    registered = mlflow.pyfunc.load_model(f"models:/{name}@champion")
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (70, 6, 5, 3)).astype(dtype) / (1 if dtype == "uint8" else np.float32(255))
+    expected = registered.predict(images.astype(dtype))
+    assert (served[name].predict(images.astype(dtype)) == expected).all()
+    assert (served[name].predict(images.astype(np.float64)) == expected).all()
+    assert (np.array(invoked(served[name], inputs=images.tolist()), np.float32) == expected).all()
+    whole = rng.integers(0, 2, (3, 6, 5, 3), np.uint8)
+    assert (served[name].predict(whole.astype(np.int64)) == registered.predict(whole.astype(dtype))).all()
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.full((1, 6, 5, 3), 0.5), r"images must have values that uint8 holds, got 0\.5 … 0\.5 of float64"),
+        (np.full((1, 6, 5, 3), 256), "images must have values that uint8 holds, got 256 … 256 of int64"),
+        (np.full((1, 6, 5, 3), np.nan), "images must have values that uint8 holds, got nan"),
+        (
+            np.zeros((6, 5, 3)),
+            r"images must be an array of \(count, 6, 5, 3\), or image files in base64, got the shape",
+        ),
+        (np.array(["no picture"]), "a picture must be an image file in base64, got 'no picture'…"),
+        (np.array(["AAAA"]), "the picture cannot be read"),
+        (pd.DataFrame({"a": [1], "b": [2]}), "a table of images must have one column, got 2"),
+    ],
+    ids=["half", "256", "nan", "one", "text", "broken", "table"],
+)
+def test_what_the_served_model_does_not_take_is_one_line(served: dict[str, Any], images: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as refused:
+        served["bytes"].predict(images)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["bytes", "floats"])
+def test_pictures_are_answered_as_hivenas_classifies_the_files(
+    stored: Colours, served: dict[str, Any], name: str
+) -> None:
+    Image.fromarray(np.dstack([picture(0), np.full((6, 5), 90, np.uint8)])).save("clear.png")
+    Image.fromarray(picture(1)).convert("P").save("palette.gif")
+    Image.fromarray(np.full((6, 5), 128, np.uint8)).convert("1").save("two.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(np.vstack([picture(0), picture(2)])).save("turned.jpg", exif=turned)
+    files = ["red.png", "large.jpg", "grey.png", "clear.png", "palette.gif", "two.png", "turned.jpg"]
+    lines = [json.loads(line) for line in predict(name, *files, "--json").stdout.splitlines()]
+    pictures = [in_base64(file) for file in files]
+    best = invoked(served[name], inputs=pictures, params={"top_k": 2, "class_names": True})
+    found = [[(each["class"], np.float32(each["probability"])) for each in image] for image in best]
+    assert found == [
+        [(line["class"], np.float32(line["probability"])), (line["next"], np.float32(line["next_probability"]))]
+        for line in lines
+    ]
+
+
+def test_pictures_come_in_every_form_of_a_request(stored: Colours, served: dict[str, Any]) -> None:
+    model, pictures = served["bytes"], [in_base64("green.png"), in_base64("red.png")]
+    arrays = IMAGES.tolist()
+    forms: list[dict[str, Any]] = [
+        {"inputs": pictures},
+        {"inputs": {"image": pictures}},
+        {"inputs": [f"data:image/png;base64,{each}" for each in pictures]},
+        {"instances": pictures},
+        {"instances": [{"image": each} for each in pictures]},
+        {"instances": [{"b64": each} for each in pictures]},
+        {"dataframe_split": {"columns": ["image"], "data": [[each] for each in pictures]}},
+        {"dataframe_records": [{"image": each} for each in pictures]},
+        {"dataframe_split": {"columns": ["image"], "data": [[each] for each in arrays]}},
+        {"inputs": {"image": arrays}},
+        {"instances": [{"image": each} for each in arrays]},
+    ]
+    answers = [invoked(model, **form) for form in forms]
+    assert np.argmax(answers[0], axis=1).tolist() == [1, 0]
+    assert all(answer == answers[0] for answer in answers)
+    named = invoked(model, inputs=pictures, params={"class_names": True})
+    assert named == [dict(zip(NAMES, row, strict=True)) for row in answers[0]]
+    numbered = invoked(model, inputs=pictures, params={"top_k": 1})
+    assert numbered == [
+        [{"class": code, "probability": row[code]}] for code, row in zip((1, 0), answers[0], strict=True)
+    ]
+    with pytest.raises(ValueError, match="top_k must be 0 or more, got -1"):
+        model.predict(IMAGES, params={"top_k": -1})
+
+
+def test_the_program_that_goes_with_a_model_needs_nothing_of_hivenas() -> None:
+    tree = ast.parse(Path(picture_server.__file__).read_text(encoding="utf-8"))
+    named = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    named += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    assert not [name for name in named if name is None or name.startswith("hivenas")]

@@ -13,6 +13,7 @@ from hivenas.cli import plans, results
 from hivenas.cli.errors import FAILED, ResumeHint, complain, errors
 from hivenas.cli.invocation import Invocation, import_named, work_in
 from hivenas.cli.views import View, output_options
+from hivenas.core.nas.training.export.formats import FORMATS
 from hivenas.core.output import lasting_output
 
 if TYPE_CHECKING:
@@ -259,6 +260,35 @@ def predict(
         with View():
             predictions = api.predict(model, files, scale=scale)
         results.print_predictions(predictions, as_json=as_json)
+
+
+@main.command()
+@click.argument("model", metavar="MODEL")
+@click.option(
+    "--to",
+    "formats",
+    multiple=True,
+    required=True,
+    type=click.Choice([*FORMATS]),
+    help="A format; repeatable.",
+)
+@click.option(
+    "--out", metavar="FOLDER", help="Where every format gets a folder; without it export/ and the search's name."
+)
+@import_option
+@output_options
+def export(model: str, formats: tuple[str, ...], out: str | None, modules: tuple[str, ...], view: View) -> None:
+    """Write a trained model for other runtimes; say how exact, how large and how fast it is there.
+
+    MODEL is models:/NAME@ALIAS, the NAME of a registered model for its champion, or the id of a run.
+    """
+    with errors(view=view):
+        from hivenas import api
+
+        import_named(modules)
+        with view:
+            exported = api.export(model, formats, folder=out)
+        view.conclude(results.of_export(exported), lambda: results.print_export(exported))
 
 
 @main.command()

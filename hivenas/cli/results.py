@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hivenas.config.costs import Cost
     from hivenas.core.full_training import Finalist
     from hivenas.core.records import Evaluation, Trial
+    from hivenas.run.exporting import Export
     from hivenas.run.prediction import Prediction
     from hivenas.run.reproduction import Reproduction
     from hivenas.run.result import SearchResult, Trained
@@ -117,6 +118,17 @@ def of_reproduction(run_id: str, reproduction: Reproduction) -> Outcome:
 def of_sync(taken: int, waiting: int) -> Outcome:
     """The number of records that were sent, and of those that still wait."""
     return Outcome(f"{taken} records taken, {waiting} still waiting", {"taken": taken, "waiting": waiting})
+
+
+def of_export(export: Export) -> Outcome:
+    """The files of an exported model, with what each is worth."""
+    found = [
+        asdict(each) | {"path": str(each.path), "model_uri": export.logged.get(each.format, "")}
+        for each in export.exported
+    ]
+    told = ", ".join(f"{each.format} {each.accuracy:.4f}" for each in export.exported)
+    fields = {"model": export.model, "folder": str(export.folder), "exported": found}
+    return Outcome(f"{export.model} in {export.folder}: test accuracy {told}", fields)
 
 
 def candidate_fields(row: Trial) -> dict[str, Any]:
@@ -257,6 +269,32 @@ def print_predictions(predictions: Sequence[Prediction], *, as_json: bool) -> No
         head = ["image", "class", "probability", "next best", "probability"]
         lines = [[" ".join(printable(cell).splitlines()) for cell in each.cells()] for each in predictions]
         click.echo(as_text([head, *lines]))
+
+
+def print_export(export: Export) -> None:
+    """Prints a table of the formats that a model was written in, and where they are."""
+    from hivenas.reports import as_text
+
+    head = ["format", "test accuracy", "same class", "size", "p50", "p95", "file"]
+    lines = [
+        [
+            each.format,
+            f"{each.accuracy:.4f}",
+            f"{each.agreement:.2%}",
+            f"{each.size / 1000:,.1f} kB",
+            f"{each.p50_ms:.3f} ms",
+            f"{each.p95_ms:.3f} ms",
+            os.path.relpath(each.path),
+        ]
+        for each in export.exported
+    ]
+    click.echo(as_text([head, *lines]))
+    click.echo(
+        f"\n{export.exported[0].images:,} test images; same class: that of the Keras model; p50 and p95: of one image, "
+        "on one thread"
+    )
+    for name, uri in export.logged.items():
+        click.echo(f"logged: {name} as {uri}")
 
 
 def print_trained(trained: Trained) -> None:

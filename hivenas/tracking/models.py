@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hivenas.core.nas.training.exclusive import ONE_AT_A_TIME
 from hivenas.errors import MissingResultsError, TrackingRefusedError, first_line
+from hivenas.tracking.registry import MODEL
 from hivenas.tracking.store import shown_store, translate_mlflow_errors
 
 _BATCH = 256
@@ -39,6 +40,7 @@ class TrackedModel:
         scale: the values that stand for the bytes 0 and 255 of image files; None where only its maker can tell.
         background: what transparent pixels became in its training; None where it does not say.
         class_names: in the order of its probabilities; None where it does not say.
+        run_id: of the full training; empty where it does not say.
 
     Raises:
         MissingResultsError: no such model, or not one of images.
@@ -62,6 +64,7 @@ class TrackedModel:
             )
         self.shape: tuple[int, int, int] = (int(shape[1]), int(shape[2]), int(shape[3]))
         self.dtype = np.dtype(inputs[0].type)
+        self.run_id = str(info.run_id or "")
         known: Mapping[str, Any] = (info.metadata or {}).get("hivenas", {})
         self.values = (float(known["lowest"]), float(known["highest"])) if "lowest" in known else None
         self.scale = _scale(known, self.dtype)
@@ -83,7 +86,7 @@ class TrackedModel:
         """
         batches = (np.asarray(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH))
         with ONE_AT_A_TIME, _quiet():
-            network = self._loaded()
+            network = self.network()
             answers = np.concatenate([np.asarray(network(batch, training=False)) for batch in batches])
         if answers.ndim != 2 or answers.shape[1] < 2:
             raise MissingResultsError(
@@ -92,7 +95,13 @@ class TrackedModel:
             )
         return answers
 
-    def _loaded(self) -> Any:
+    def network(self) -> Any:
+        """The Keras model.
+
+        Raises:
+            MissingResultsError: it cannot be loaded here.
+            TrackingError: the MLflow store does not answer.
+        """
         import mlflow.tensorflow
 
         with tempfile.TemporaryDirectory() as folder:
@@ -170,7 +179,7 @@ def _uri_of_run(run_id: str) -> str:
     nested = f"tags.`mlflow.parentRunId` = '{run_id}' and tags.`hivenas.phase` = 'full_train'"
     for training in [run_id, *(found.info.run_id for found in client.search_runs(experiments, nested))]:
         logged = client.search_logged_models(experiments, f"source_run_id = '{training}'")
-        whole = [model for model in logged if str(model.status) == "READY"]
+        whole = [model for model in logged if str(model.status) == "READY" and model.name == MODEL]
         if whole:
             return str(whole[0].model_uri)
     raise MissingResultsError(

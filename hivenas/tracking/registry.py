@@ -20,6 +20,7 @@ from hivenas.tracking.promotion import promote, published
 from hivenas.tracking.store import translate_mlflow_errors
 
 LONGEST_TAG = 8000
+MODEL = "model"  # the name of what is logged of a full training; its exports have others
 _PUBLISH_S = 60
 _RELATIVE, _ABSOLUTE = 1e-2, 1e-3  # other machines round otherwise
 
@@ -80,7 +81,8 @@ def _logged_before(run_id: str) -> tuple[str, str]:
     """The URI of the model that an earlier try has logged, and the id of one that it had not logged to the end."""
     client = mlflow.MlflowClient()
     experiment = client.get_run(run_id).info.experiment_id
-    logged = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
+    found = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
+    logged = [each for each in found if each.name == MODEL]
     whole = [str(each.model_uri) for each in logged if str(each.status) == "READY"]
     torn = [str(each.model_id) for each in logged if str(each.status) != "READY"]
     return next(iter(whole), ""), next(iter(torn), "")
@@ -99,7 +101,7 @@ def _log(model: ServableModel, run_id: str, torn: str) -> str:
     client = mlflow.MlflowClient()
     run = client.get_run(run_id)
     model_id = (
-        torn or client.create_logged_model(run.info.experiment_id, "model", run_id, params=run.data.params).model_id
+        torn or client.create_logged_model(run.info.experiment_id, MODEL, run_id, params=run.data.params).model_id
     )
     linked = [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
     if model_id not in linked:

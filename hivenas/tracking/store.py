@@ -84,6 +84,13 @@ def current_stores() -> tuple[str, str]:
     return mlflow.get_tracking_uri(), mlflow.get_registry_uri()
 
 
+def use_stores(stores: tuple[str, str]) -> None:
+    """Has this process, a worker say, use the tracking and the registry store of these URIs."""
+    if current_stores() != stores:
+        mlflow.set_tracking_uri(stores[0])
+        mlflow.set_registry_uri(stores[1])
+
+
 def fail_fast() -> None:
     """Has MLflow give up a request after seconds, in this process and its workers, unless the user's limits are set.
 

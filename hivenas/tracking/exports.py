@@ -1,0 +1,72 @@
+"""Exported models in MLflow: each a logged model of the full training that it comes of, with its file and figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import mlflow
+from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, Run
+
+from hivenas.core.nas.training.export.formats import Exported
+from hivenas.tracking.registry import LONGEST_TAG, MODEL
+from hivenas.tracking.store import translate_mlflow_errors
+
+_FORMAT, _VERSIONS = "hivenas.export", "hivenas.export_versions"
+
+
+def log_export(exported: Exported, run_id: str, versions: Mapping[str, str]) -> str:
+    """Logs an exported model on the run of its full training, once for a format and the versions that wrote it.
+
+    Its figures on the test split have the names of those of the model that it comes of, so that all can be compared;
+    they bear the time at which that run began, so that the run itself goes on showing its own.
+
+    Args:
+        exported: what was written; all of its folder is kept.
+        run_id: of the full training.
+        versions: of the packages that it depends on.
+
+    Returns:
+        Its URI.
+
+    Raises:
+        TrackingError: MLflow does not answer, or refuses.
+    """
+    client = mlflow.MlflowClient()
+    with translate_mlflow_errors():
+        run = client.get_run(run_id)
+        tags = {_FORMAT: exported.format, _VERSIONS: json.dumps(dict(versions), sort_keys=True)[:LONGEST_TAG]}
+        before = _logged_before(client, run, tags)
+        if before and str(before.status) == "READY":
+            return str(before.model_uri)
+        model = before or client.create_logged_model(
+            run.info.experiment_id, f"{MODEL}-{exported.format}", run_id, tags=tags, params=run.data.params
+        )
+        linked = [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
+        if model.model_id not in linked:
+            client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        client.log_batch(run_id, metrics=_metrics(exported, run, model.model_id))
+        # What MLflow itself can load begins with its own file; of all else the folder is kept.
+        is_mlflows = (exported.path / "MLmodel").exists()
+        client.log_model_artifacts(model.model_id, str(exported.path if is_mlflows else exported.path.parent))
+        return str(client.finalize_logged_model(model.model_id, "READY").model_uri)
+
+
+def _logged_before(client: mlflow.MlflowClient, run: Run, tags: Mapping[str, str]) -> LoggedModel | None:
+    """What an earlier export, perhaps one that was ended in the middle, has logged of the same."""
+    found = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+    return next((each for each in found if tags.items() <= each.tags.items()), None)
+
+
+def _metrics(exported: Exported, run: Run, model_id: str) -> list[Metric]:
+    own = {
+        "export_bytes": float(exported.size),
+        "export_agreement": exported.agreement,
+        "export_p50_ms": exported.p50_ms,
+        "export_p95_ms": exported.p95_ms,
+    }
+    figures = {f"test_{name}": value for name, value in exported.figures.items()} | own
+    return [
+        Metric(key, value, run.info.start_time, 0, model_id=model_id, run_id=run.info.run_id)
+        for key, value in figures.items()
+    ]

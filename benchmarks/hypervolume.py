@@ -21,7 +21,7 @@ import multiprocessing
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -33,6 +33,7 @@ from search_quality import course_of
 from hivenas.config import ColonyConfig
 from hivenas.config.costs import COSTS, Cost
 from hivenas.core.front import Point, hypervolume
+from hivenas.core.objective import ObjectiveInfo
 from hivenas.core.seeds import derive_seed
 from hivenas.errors import InputError
 from hivenas.objectives.table import TableObjective
@@ -96,8 +97,30 @@ def _study(cost: Cost, make_sampler: Callable[[int], Any]) -> Search:
     return search
 
 
+class _Untold(TableObjective):
+    """A table of which a cost is known only of what was evaluated."""
+
+    def __init__(self, table: Table, cost: Cost, rng: np.random.Generator) -> None:
+        super().__init__(table, rng=rng)
+        self._untold = cost.key
+
+    def describe(self) -> ObjectiveInfo:
+        info = super().describe()
+        return replace(info, costs=tuple(key for key in info.costs if key != self._untold), measures=(self._untold,))
+
+    def costs(self, arch: str) -> dict[str, float]:
+        return {key: value for key, value in super().costs(arch).items() if key != self._untold}
+
+
+def predicting(cost: Cost) -> Search:
+    """The guided colony that knows the cost of nothing before it was evaluated, and predicts it."""
+    search = colony(ColonyConfig(), cost=cost)
+    return lambda objective, budget, rng: search(_Untold(objective.table, cost, rng), budget, rng)
+
+
 ALGORITHMS: Mapping[str, Callable[[Cost], Search]] = {
     "guided": lambda cost: colony(ColonyConfig(), cost=cost),
+    "guided, cost predicted": predicting,
     "guided, fitness alone": lambda _: colony(ColonyConfig()),
     "NSGA-II": nsga2,
     "NSGA-II of 50": lambda cost: nsga2(cost, 50),

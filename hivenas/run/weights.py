@@ -64,7 +64,7 @@ class Retention:
         return {trial.index for trial in front(trials, self._direction, self._cost)}
 
     def to_delete(self, trials: Sequence[Trial]) -> list[Trial]:
-        """The trials whose states do not outlast the search: all but the latest of the best candidates, and the front."""
+        """The trials whose states do not outlast the search: all but the latest of the best and of the front."""
         if self.keep is None:
             return []
         kept = {trial.index for trial in ranking(trials, self._direction)[: self.keep]} | self._members(trials)

@@ -17,6 +17,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy is imported: a process is one job
 
 import functools
+import math
 import multiprocessing
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,12 +35,14 @@ from hivenas.config import ColonyConfig
 from hivenas.config.costs import COSTS, Cost
 from hivenas.core.front import Point, hypervolume
 from hivenas.core.objective import ObjectiveInfo
+from hivenas.core.records import Evaluation, Proposal
 from hivenas.core.seeds import derive_seed
 from hivenas.errors import InputError
 from hivenas.objectives.table import TableObjective
 from hivenas.objectives.table_file import Table
 
 LOWEST = 0.05  # quantile of the fitness that is the reference
+NOISE = 0.1  # of the logarithm of a cost that is measured, about that of latencies on a busy machine
 POPULATION = 20  # of NSGA-II; Optuna's 50 leave 200 evaluations four generations
 _Shares = NDArray[np.float64]
 
@@ -98,11 +101,19 @@ def _study(cost: Cost, make_sampler: Callable[[int], Any]) -> Search:
 
 
 class _Untold(TableObjective):
-    """A table of which a cost is known only of what was evaluated."""
+    """A table of which a cost is known only of what was evaluated, and is told a little wrong, as a measurement is.
 
-    def __init__(self, table: Table, cost: Cost, rng: np.random.Generator) -> None:
+    Args:
+        table: the table.
+        cost: which of its costs.
+        rng: generator of samples and neighbours.
+        noise: standard deviation of the logarithm of what is told.
+    """
+
+    def __init__(self, table: Table, cost: Cost, *, rng: np.random.Generator, noise: float) -> None:
         super().__init__(table, rng=rng)
         self._untold = cost.key
+        self._noise = noise
 
     def describe(self) -> ObjectiveInfo:
         info = super().describe()
@@ -111,16 +122,23 @@ class _Untold(TableObjective):
     def costs(self, arch: str) -> dict[str, float]:
         return {key: value for key, value in super().costs(arch).items() if key != self._untold}
 
+    def run(self, proposal: Proposal) -> Evaluation:
+        evaluation = super().run(proposal)
+        wrong = math.exp(self._noise * np.random.default_rng(derive_seed(proposal.index, "noise")).normal())
+        told: dict[str, Any] = {self._untold: round(getattr(evaluation, self._untold) * wrong)}
+        return replace(evaluation, **told)
 
-def predicting(cost: Cost) -> Search:
+
+def predicting(cost: Cost, noise: float = 0.0) -> Search:
     """The guided colony that knows the cost of nothing before it was evaluated, and predicts it."""
     search = colony(ColonyConfig(), cost=cost)
-    return lambda objective, budget, rng: search(_Untold(objective.table, cost, rng), budget, rng)
+    return lambda objective, budget, rng: search(_Untold(objective.table, cost, rng=rng, noise=noise), budget, rng)
 
 
 ALGORITHMS: Mapping[str, Callable[[Cost], Search]] = {
     "guided": lambda cost: colony(ColonyConfig(), cost=cost),
     "guided, cost predicted": predicting,
+    "guided, cost measured": lambda cost: predicting(cost, NOISE),
     "guided, fitness alone": lambda _: colony(ColonyConfig()),
     "NSGA-II": nsga2,
     "NSGA-II of 50": lambda cost: nsga2(cost, 50),

@@ -268,7 +268,7 @@ def translate_storage_errors(address: str, way_out: str = _START_IT) -> Iterator
         StorageError: for every error that the storage raises, of the sort that `core.faults` tells.
     """
     try:
-        with _QUIET, defer_signals():
+        with defer_signals(), _QUIET:
             yield
     except HivenasError:
         raise

@@ -79,9 +79,12 @@ def _served(network: keras.Model, data: Dataset, dtype: Any) -> Callable[[Any], 
     mean, variance = data.statistics()
     standardise = keras.layers.Normalization(mean=mean, variance=variance, name="standardise")
     standardise.build((None, *data.shape))
-    # Neither has anything for AutoGraph to convert. Its concrete graph does not count as traced too often.
-    serve = tf.function(lambda images: network(standardise(images), training=False), autograph=False)
-    graph: Callable[[Any], Any] = serve.get_concrete_function(tf.TensorSpec((None, *data.shape), dtype))
+
+    def serve(images: Any) -> Any:
+        return network(standardise(images), training=False)
+
+    # Asked for its concrete graph, tf.function does not warn that every candidate brings a new one.
+    graph: Callable[[Any], Any] = tf.function(serve).get_concrete_function(tf.TensorSpec((None, *data.shape), dtype))
     return graph
 
 

@@ -113,7 +113,7 @@ class _Untold(TableObjective):
     def __init__(self, table: Table, cost: Cost, *, rng: np.random.Generator, noise: float) -> None:
         super().__init__(table, rng=rng)
         self._untold = cost.key
-        self._noise = noise
+        self._deviation = noise
 
     def describe(self) -> ObjectiveInfo:
         info = super().describe()
@@ -124,7 +124,7 @@ class _Untold(TableObjective):
 
     def run(self, proposal: Proposal) -> Evaluation:
         evaluation = super().run(proposal)
-        wrong = math.exp(self._noise * np.random.default_rng(derive_seed(proposal.index, "noise")).normal())
+        wrong = math.exp(self._deviation * np.random.default_rng(derive_seed(proposal.index, "noise")).normal())
         told: dict[str, Any] = {self._untold: round(getattr(evaluation, self._untold) * wrong)}
         return replace(evaluation, **told)
 

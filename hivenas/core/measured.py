@@ -59,7 +59,8 @@ def recorded_cost(evaluation: Evaluation, cost: Cost) -> float:
     """The cost that an evaluation has recorded; infinite where it has none, as one that failed before it was known."""
     if cost.known:
         return float(getattr(evaluation, cost.key))
-    return float(evaluation.extra.get(cost.key, math.inf))
+    told = float(evaluation.extra.get(cost.key, math.inf))
+    return told if math.isfinite(told) else math.inf
 
 
 def metric_of(extra: Mapping[str, Any]) -> str:

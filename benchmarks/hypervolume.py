@@ -17,11 +17,12 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy is imported: a process is one job
 
 import functools
+import math
 import multiprocessing
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -33,12 +34,15 @@ from search_quality import course_of
 from hivenas.config import ColonyConfig
 from hivenas.config.costs import COSTS, Cost
 from hivenas.core.front import Point, hypervolume
+from hivenas.core.objective import ObjectiveInfo
+from hivenas.core.records import Evaluation, Proposal
 from hivenas.core.seeds import derive_seed
 from hivenas.errors import InputError
 from hivenas.objectives.table import TableObjective
 from hivenas.objectives.table_file import Table
 
 LOWEST = 0.05  # quantile of the fitness that is the reference
+NOISE = 0.1  # of the logarithm of a cost that is measured, about that of latencies on a busy machine
 POPULATION = 20  # of NSGA-II; Optuna's 50 leave 200 evaluations four generations
 _Shares = NDArray[np.float64]
 
@@ -96,8 +100,45 @@ def _study(cost: Cost, make_sampler: Callable[[int], Any]) -> Search:
     return search
 
 
+class _Untold(TableObjective):
+    """A table of which a cost is known only of what was evaluated, and is told a little wrong, as a measurement is.
+
+    Args:
+        table: the table.
+        cost: which of its costs.
+        rng: generator of samples and neighbours.
+        noise: standard deviation of the logarithm of what is told.
+    """
+
+    def __init__(self, table: Table, cost: Cost, *, rng: np.random.Generator, noise: float) -> None:
+        super().__init__(table, rng=rng)
+        self._untold = cost.key
+        self._deviation = noise
+
+    def describe(self) -> ObjectiveInfo:
+        info = super().describe()
+        return replace(info, costs=tuple(key for key in info.costs if key != self._untold), measures=(self._untold,))
+
+    def costs(self, arch: str) -> dict[str, float]:
+        return {key: value for key, value in super().costs(arch).items() if key != self._untold}
+
+    def run(self, proposal: Proposal) -> Evaluation:
+        evaluation = super().run(proposal)
+        wrong = math.exp(self._deviation * np.random.default_rng(derive_seed(proposal.index, "noise")).normal())
+        told: dict[str, Any] = {self._untold: round(getattr(evaluation, self._untold) * wrong)}
+        return replace(evaluation, **told)
+
+
+def predicting(cost: Cost, noise: float = 0.0) -> Search:
+    """The guided colony that knows the cost of nothing before it was evaluated, and predicts it."""
+    search = colony(ColonyConfig(), cost=cost)
+    return lambda objective, budget, rng: search(_Untold(objective.table, cost, rng=rng, noise=noise), budget, rng)
+
+
 ALGORITHMS: Mapping[str, Callable[[Cost], Search]] = {
     "guided": lambda cost: colony(ColonyConfig(), cost=cost),
+    "guided, cost predicted": predicting,
+    "guided, cost measured": lambda cost: predicting(cost, NOISE),
     "guided, fitness alone": lambda _: colony(ColonyConfig()),
     "NSGA-II": nsga2,
     "NSGA-II of 50": lambda cost: nsga2(cost, 50),

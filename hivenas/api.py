@@ -124,7 +124,7 @@ def train(
     Args:
         config: a YAML file, a mapping with its keys, or a configuration.
         overrides: keys with other values, such as `"full_train.epochs=20"`.
-        at: bounds such as `"params<=20000"`, of `params`, `macs` and `fitness` by `<=`, `<`, `>=` or `>`, several
+        at: bounds such as `"params<=20000"`, of costs and `fitness` by `<=`, `<`, `>=` or `>`, several
             separated by commas: the complete candidate with the best fitness within them is trained, and where the
             fitness alone is bounded the one with the smallest cost. None for the best candidate.
         from_weights: continue from the best candidate's saved weights instead of training from scratch.

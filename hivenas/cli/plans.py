@@ -79,7 +79,7 @@ def _looked_for(config: Config) -> Iterator[str]:
     """The metric and the cost, where the accuracy alone is not looked for."""
     metric, cost = config.evaluation.metric, config.objectives.cost
     parts = [f"{'low' if metric.minimize else 'high'} {metric.label}"] if config.objective == "nas" else ["fitness"]
-    parts += [f"few {cost.label}"] if cost else []
+    parts += [cost.little] if cost else []
     if parts not in (["high accuracy"], ["fitness"]):
         yield f"looked for:   {' and '.join(parts)}"
 

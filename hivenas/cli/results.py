@@ -145,7 +145,12 @@ def candidate_fields(row: Trial) -> dict[str, Any]:
 
 def _cost_fields(row: Trial, cost: Cost | None) -> dict[str, Any]:
     """The cost of a candidate, as plain data."""
-    return {cost.key: getattr(row, cost.key)} if cost else {}
+    from hivenas.core.front import cost_of
+
+    if not cost:
+        return {}
+    value = cost_of(row, cost)
+    return {cost.key: int(value) if cost.known else finite(value)}
 
 
 def finalist_fields(training: Finalist) -> dict[str, Any]:

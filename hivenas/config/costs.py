@@ -21,23 +21,56 @@ class Cost:
     """A cost, as a record that describes itself.
 
     Args:
-        key: as `objectives` names it, and the property of a trial that has it.
+        key: as `objectives` names it. Of one that is known the field of an evaluation that has it, of another the key
+            in its `extra`.
         label: what it is, for people.
-        known: whether it is known before a network is trained.
+        known: whether it is known of a network before that is trained: a whole number then.
+        little: few of it, or little, for people.
+        compared_by: of one that is not known, the key of the one that stands for it until it is; empty where it is.
+        beside: further figures that are recorded with it, by their keys.
+        varies: whether it comes out a little different whenever it is measured.
     """
 
     key: str
     label: str
     known: bool
+    little: str
+    compared_by: str = ""
+    beside: tuple[str, ...] = ()
+    varies: bool = False
+
+    @property
+    def beforehand(self) -> Cost:
+        """The cost by which networks are compared before they are trained: itself, where it is known."""
+        return COSTS[self.compared_by] if self.compared_by else self
 
 
 COSTS: Mapping[str, Cost] = {
     cost.key: cost
     for cost in (
-        Cost("params", "trainable parameters", known=True),
-        Cost("macs", "multiply-adds of one image", known=True),
+        Cost("params", "trainable parameters", known=True, little="few trainable parameters"),
+        Cost("macs", "multiply-adds of one image", known=True, little="few multiply-adds of one image"),
+        Cost(
+            "latency_ms",
+            "milliseconds for one image",
+            known=False,
+            little="few milliseconds for one image",
+            compared_by="macs",
+            beside=("latency_batch_ms",),
+            varies=True,
+        ),
+        Cost(
+            "memory_mb",
+            "megabytes of memory for one image",
+            known=False,
+            little="few megabytes of memory for one image",
+            compared_by="params",
+        ),
     )
 }
+# The figures that evaluations record of costs which are not known beforehand, and those of them that vary.
+RECORDED: tuple[str, ...] = tuple(key for cost in COSTS.values() if not cost.known for key in (cost.key, *cost.beside))
+VARYING: frozenset[str] = frozenset(key for cost in COSTS.values() if cost.varies for key in (cost.key, *cost.beside))
 
 
 class ObjectivesConfig(Section):
@@ -46,6 +79,8 @@ class ObjectivesConfig(Section):
     fitness: Side | None = None
     params: Side | None = None
     macs: Side | None = None
+    latency_ms: Side | None = None
+    memory_mb: Side | None = None
 
     @property
     def cost(self) -> Cost | None:

@@ -154,10 +154,10 @@ class EvaluationConfig(Section):
 
     @model_validator(mode="after")
     def _knows_what_guessing_is_worth(self) -> Self:
-        if self.stopping == "act" and self.metric.choices is None:
+        if self.stopping == "act" and self.metric.choices is None and self.metric.guessed is None:
             raise ValueError(
-                f"evaluation.stopping must not be act with fitness: {self.fitness}, as its threshold rises from what "
-                "guessing is worth to 1; set stopping: median"
+                f"evaluation.stopping must not be act with fitness: {self.fitness}, as its threshold leads from what "
+                "guessing is worth, which is not known of it, to the best value; set stopping: median"
             )
         return self
 

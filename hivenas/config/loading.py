@@ -111,11 +111,6 @@ class Config(Section):
                 f"registry.small must be null where objectives names no cost, got {self.registry.small!r}; set "
                 "objectives.params: min, say"
             )
-        if timed := [key for key in ("hours", "minutes", "cpu_hours") if getattr(self.budget, key) is not None]:
-            raise ValueError(
-                f"registry.small must be null with budget.{timed[0]}, in which there is no room for its training, got "
-                f"{self.registry.small!r}; train it afterwards (hivenas train --at), or set budget.evaluations"
-            )
         return self
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast, overload
@@ -32,6 +33,8 @@ class Metric:
         minimize: whether less of it is better.
         choices: of a share of right answers, how many equally likely answers guessing chooses among where there are so
             many classes; None where guessing has no value that is known, or the best value is not 1.
+        guessed: of a loss, whose best value is 0, what guessing comes to where there are so many classes; None where
+            that is not known, and of shares.
         least_classes: with fewer classes it says nothing.
     """
 
@@ -41,6 +44,7 @@ class Metric:
     function: str | MetricFunction
     minimize: bool = False
     choices: Callable[[int], float] | None = None
+    guessed: Callable[[int], float] | None = None
     least_classes: int = 2
 
     def __call__(self, labels: Any, scores: Any) -> float:
@@ -87,6 +91,7 @@ BUILT_IN_METRICS: Mapping[str, Metric] = {
             "mean of −ln of the probability that the right class is given",
             f"{_HOME}:log_loss",
             minimize=True,
+            guessed=math.log,
         ),
         Metric(
             "top_5",

@@ -41,7 +41,9 @@ class Bound:
     def holds(self, trial: Trial) -> bool:
         """True where the figure of a trial is within the bound."""
         value = trial.fitness if self.figure == FITNESS else cost_of(trial, COSTS[self.figure])
-        return _RELATIONS[self.relation](value, self.limit)
+        # A cost that is not on record is infinite, and within no bound.
+        recorded = self.figure == FITNESS or math.isfinite(value)
+        return recorded and _RELATIONS[self.relation](value, self.limit)
 
     def __str__(self) -> str:
         """The bound as `parse_bounds` reads it."""

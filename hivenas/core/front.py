@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from hivenas.config.costs import Cost
 from hivenas.core.history import ranking
+from hivenas.core.measured import recorded_cost
 from hivenas.core.records import Direction, Trial
 
 Point = tuple[float, float]  # cost, score: the fitness with the sign with which more is better
 
 
 def cost_of(trial: Trial, cost: Cost) -> float:
-    """A trial's cost."""
-    return float(getattr(trial, cost.key))
+    """A trial's cost; infinite where it was not recorded."""
+    return recorded_cost(trial.evaluation, cost)
 
 
 def front(trials: Iterable[Trial], direction: Direction, cost: Cost) -> list[Trial]:
     """The latest trials of complete candidates that no other one beats, the cheapest first.
 
     One candidate beats another if it is at least as good in fitness and in cost and better in one of them; of equals
-    the earlier stands for all. Candidates that failed, were stopped early or are paused have no place.
+    the earlier stands for all. Candidates that failed, were stopped early or are paused have no place, nor have those
+    whose cost is not recorded.
 
     Args:
         trials: of a search, in their order.
@@ -31,6 +34,8 @@ def front(trials: Iterable[Trial], direction: Direction, cost: Cost) -> list[Tri
     # Best first, a sort by cost keeps the better of two that cost the same before the other.
     found: list[Trial] = []
     for trial in sorted(complete, key=lambda trial: cost_of(trial, cost)):
+        if not math.isfinite(cost_of(trial, cost)):
+            break
         if direction.is_better(trial.fitness, found[-1].fitness if found else None):
             found.append(trial)
     return found

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from hivenas.config.costs import Cost
 from hivenas.config.metrics import ACCURACY, Metric, label_of
 from hivenas.core.records import Evaluation
 
@@ -52,6 +53,14 @@ class FinalFigure:
     def label(self) -> str:
         """The metric for people."""
         return label_of(self.metric)
+
+
+def recorded_cost(evaluation: Evaluation, cost: Cost) -> float:
+    """The cost that an evaluation has recorded; infinite where it has none, as one that failed before it was known."""
+    if cost.known:
+        return float(getattr(evaluation, cost.key))
+    told = float(evaluation.extra.get(cost.key, math.inf))
+    return told if math.isfinite(told) else math.inf
 
 
 def metric_of(extra: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hivenas.config.costs import RECORDED
 from hivenas.core.history import History
 from hivenas.core.parameters import Parameters
 from hivenas.core.records import Candidate, Direction, Evaluation, Proposal, encode_candidate
@@ -30,6 +31,7 @@ class ObjectiveInfo:
         size: the number of candidates; None where they are not countable, or not counted.
         costs: keys of `objectives` for which `ArchitectureObjective.costs` knows the cost of every candidate that
             can be evaluated.
+        measures: further keys of `objectives`, which are not known beforehand and come with every evaluation.
     """
 
     direction: Direction
@@ -40,6 +42,7 @@ class ObjectiveInfo:
     data: Mapping[str, Any] = field(default_factory=dict)
     size: int | None = None
     costs: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
 
 
 class ObjectiveInterface(ABC):
@@ -131,6 +134,7 @@ class ObjectiveInterface(ABC):
             params=int(result.get("params", 0)),
             macs=int(result.get("macs", 0)),
             filename=str(result.get("filename", "")),
+            extra={key: float(result[key]) for key in RECORDED if key in result},
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hivenas.config.costs import VARYING
 from hivenas.config.metrics import ACCURACY
 from hivenas.core.measured import METRIC, tracked_metrics
 from hivenas.core.recipe import RECIPE_FILE
@@ -291,6 +292,8 @@ def _tags(proposal: Proposal | None, evaluation: Evaluation, search: str, phase:
             "hivenas.bee": proposal.role,
             "hivenas.bee_id": str(proposal.role_id),
         }
+    if any(key in evaluation.extra for key in VARYING):
+        tags["hivenas.measured_on"] = _machine_of(evaluation)
     if evaluation.reason:
         tags["hivenas.reason"] = evaluation.reason
     if never := evaluation.extra.get("never_named"):
@@ -298,6 +301,12 @@ def _tags(proposal: Proposal | None, evaluation: Evaluation, search: str, phase:
     if proposal and proposal.parent:
         tags["hivenas.parent_candidate"] = proposal.parent
     return tags
+
+
+def _machine_of(evaluation: Evaluation) -> str:
+    """The processor, or the GPUs, that measured an evaluation, and by how many threads."""
+    where = evaluation.environment
+    return f"{where.get('gpus') or where.get('processor', 'unknown')}, threads: {where.get('threads', 'unknown')}"
 
 
 def _metrics(proposal: Proposal | None, evaluation: Evaluation, phase: Phase) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hivenas.config.costs import COSTS
+from hivenas.config.costs import COSTS, Cost
 from hivenas.config.text import nearest
 from hivenas.core.nas.space.parameters import position_parameters, run_parameters
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInfo
@@ -86,8 +86,12 @@ class TableObjective(ArchitectureObjective):
             parameters=position_parameters(entries[:depth], entries[depth:]),
             data=self.table.describe(),
             size=self.size,
-            costs=tuple(key for key in COSTS if key in self.table.figures and _are_whole(self.table.figures[key])),
+            costs=tuple(key for key in COSTS if key in self.table.figures and self._is_usable(COSTS[key])),
         )
+
+    def _is_usable(self, cost: Cost) -> bool:
+        """True where a column has what is recorded of the cost: of sizes whole numbers."""
+        return not cost.known or _are_whole(self.table.figures[cost.key])
 
     def run_params(self, candidate: Candidate) -> dict[str, str]:
         """The candidate's operations as run parameters."""
@@ -155,7 +159,7 @@ class TableObjective(ArchitectureObjective):
         return [self.table.architectures[int(i)] for i in np.flatnonzero(distance == distance.min())]
 
     def costs(self, arch: str) -> dict[str, float]:
-        """Parameters and multiply-adds, those that the table has.
+        """Parameters, multiply-adds, latency and memory, those that the table has.
 
         Raises:
             ArchitectureError: not in the table.
@@ -197,6 +201,7 @@ class TableObjective(ArchitectureObjective):
             params=round(figures.get("params", 0)),
             macs=round(figures.get("macs", 0)),
             seconds=figures.get("seconds", 0.0),
+            extra={key: figures[key] for key, cost in COSTS.items() if not cost.known and key in figures},
         )
 
     def _seeded_fitness(self, arch: str, row: int) -> float:

@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hivenas.config.costs import COSTS
 from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.errors import ArchitectureError, DatasetError
 
 # Columns that are read where a table has them, beside its seeds; macs and flops are two names of the same.
 _MACS = ("macs", "flops")
-_FIGURES = ("params", *_MACS, "seconds")
+_FIGURES = ("params", *_MACS, "seconds", *(key for key, cost in COSTS.items() if not cost.known))
 _MAGIC = b"\x1f\x8b"  # with which a gzip file begins
 
 
@@ -40,7 +41,7 @@ class Table:
         depth: operations in the deepest architecture; entries after so many are skip connections.
         fitness: a row; larger is better.
         seeds: fitness of every seed (rows, seeds), nan where one was not recorded; without columns seed_… no seeds.
-        figures: `params`, `macs` and `seconds` a row, those that the table has.
+        figures: `params`, `macs`, `latency_ms`, `memory_mb` and `seconds` a row, those that the table has.
         rows: the row of an architecture.
         named: the row of some components.
     """
@@ -63,8 +64,8 @@ class Table:
 
         Args:
             path: a CSV file, compressed with gzip or not, with a header. Columns: architecture, fitness, and any of
-                seed_0, seed_1, …, params, flops or macs, seconds; others are ignored. Architectures may differ in
-                length. A relative path starts from the folder the command runs in.
+                seed_0, seed_1, …, params, flops or macs, latency_ms, memory_mb, seconds; others are
+                ignored. Architectures may differ in length. A relative path starts from the folder the command runs in.
 
         Raises:
             DatasetError: no such file, no table, a column that is missing, or a row that cannot be used, with its line.

@@ -9,7 +9,7 @@ from hivenas.objectives.factory import with_source
 
 
 def refuse_objectives(config: Config, info: ObjectiveInfo) -> None:
-    """Refuses a side of the fitness on which it is not better, and a cost that the objective does not know.
+    """Refuses what makes no sense: a side of the fitness, a cost, a small model where nothing is trained.
 
     Args:
         config: the configuration.
@@ -21,6 +21,15 @@ def refuse_objectives(config: Config, info: ObjectiveInfo) -> None:
     with with_source(config):
         _refuse_side(config, info)
         _refuse_cost(config, info)
+        _refuse_small(config, info)
+
+
+def _refuse_small(config: Config, info: ObjectiveInfo) -> None:
+    if config.registry.small is not None and not info.trains:
+        raise ConfigError(
+            f"registry.small must be null for objective={config.objective}, which trains no network that could be "
+            f"registered, got {config.registry.small!r}; set small: null, or objective: nas"
+        )
 
 
 def _refuse_side(config: Config, info: ObjectiveInfo) -> None:
@@ -34,12 +43,13 @@ def _refuse_side(config: Config, info: ObjectiveInfo) -> None:
 
 def _refuse_cost(config: Config, info: ObjectiveInfo) -> None:
     cost = config.objectives.cost
-    if cost is None or cost.key in info.costs:
+    if cost is None or cost.key in (*info.costs, *info.measures):
         return
     known = f"only {', '.join(info.costs)}" if info.costs else "no cost"
+    own = "costs of its describe() and give it in costs()"
     ways = {
-        "table": f"search a table with a column {cost.key} of whole numbers",
-        "custom": "name it in the costs of its describe() and give it in costs()",
+        "table": f"search a table with a column {cost.key}{' of whole numbers' if cost.known else ''}",
+        "custom": f"name it in the {own if cost.known else 'measures of its describe() and give it in evaluate()'}",
     }
     raise ConfigError(
         f"objectives.{cost.key} must be null for objective={config.objective}, which knows {known} of a candidate "

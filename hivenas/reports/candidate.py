@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from hivenas.config import Config
+from hivenas.config.costs import COSTS
 from hivenas.config.settings import split_candidate
 from hivenas.core.measured import FinalFigure
 from hivenas.core.nas.space.architecture import Chain, decode
@@ -117,6 +118,9 @@ def _outcome(evaluation: Evaluation, figure: str) -> str:
         text += f" after {evaluation.age} epochs"
     if evaluation.params:
         text += f", {evaluation.params:,} parameters"
+    text += "".join(
+        f", {evaluation.extra[key]:g} {cost.label}" for key, cost in COSTS.items() if key in evaluation.extra
+    )
     never = evaluation.extra.get("never_named")
     text += f". It never answers {as_code(listed(never))}" if never else ""
     if evaluation.status == "paused":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import heapq
 import logging
 import os
@@ -23,6 +22,7 @@ from hivenas.run.full_plan import (
     SHARE,
     Timing,
     Timings,
+    alone,
     fitted,
     settled_as,
     shortest,
@@ -230,10 +230,16 @@ class Limits:
         return self._timings.of_best([trial.encoded for trial in best], count)
 
     def _seconds(self, key: str, timings: Sequence[Timing]) -> Callable[[FullTrainConfig], float]:
-        if key == "cpu":
-            share = self._cpu_share(self._meter.spent)
-            return lambda plan: share * worker_seconds(plan, timings)
-        return functools.partial(wall_seconds, timings=timings, workers=self._workers)
+        small = timings[:1] if self._config.has_small_model else []  # it is trained after the others
+
+        def in_workers(plan: FullTrainConfig) -> float:
+            return share * (worker_seconds(plan, timings) + worker_seconds(alone(plan), small))
+
+        def by_the_clock(plan: FullTrainConfig) -> float:
+            return wall_seconds(plan, timings, self._workers) + wall_seconds(alone(plan), small, self._workers)
+
+        share = self._cpu_share(self._meter.spent) if key == "cpu" else 1.0
+        return in_workers if key == "cpu" else by_the_clock
 
     def settle(self, trials: Sequence[Trial]) -> Settled | None:
         """The full training for which there is room at the end; what is left out of the configured one is said.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isinf
 
 from hivenas.config.costs import COSTS, Cost
 from hivenas.core.bounds import Bound, best_within
 from hivenas.core.folder import ResultsFolder
-from hivenas.core.front import front
+from hivenas.core.front import cost_of, front
 from hivenas.core.records import Direction, Trial
 from hivenas.errors import MissingResultsError
 from hivenas.reports import figure
@@ -36,10 +37,22 @@ def recorded_within(folder: ResultsFolder, bounds: Sequence[Bound], direction: D
         return found
     members = front(result.trials, result.direction, cost)
     asked = ",".join(map(str, bounds))
+    if lacking := _not_recorded(result.trials, bounds):
+        raise MissingResultsError(
+            f"{lacking} must be on record to be asked for, got no candidate of {folder.path} that has it; search with "
+            f"objectives.{lacking}: min, or ask for {' or '.join(key for key, each in COSTS.items() if each.known)}"
+        )
     raise MissingResultsError(
         f"no complete candidate of {folder.path} is within {asked}; "
         + (f"choose from its front: {_told(members, cost)}" if members else "search on until one is complete")
     )
+
+
+def _not_recorded(trials: Sequence[Trial], bounds: Sequence[Bound]) -> str:
+    """The key of a bounded cost that no complete candidate has; empty where each has some."""
+    asked = [COSTS[bound.figure] for bound in bounds if bound.figure in COSTS]
+    complete = [trial for trial in trials if trial.status == "complete"]
+    return next((cost.key for cost in asked if complete and all(isinf(cost_of(t, cost)) for t in complete)), "")
 
 
 def _asked_for(bounds: Sequence[Bound]) -> Cost:

@@ -69,6 +69,11 @@ def trainings(plan: FullTrainConfig, timings: Sequence[Timing]) -> tuple[list[fl
     return first, heapq.nlargest(chosen, first)
 
 
+def alone(plan: FullTrainConfig) -> FullTrainConfig:
+    """The plan of one full training of one candidate, such as that of the small model."""
+    return plan.model_copy(update={"finalists": 1, "seeds": 1, "ensemble": 1})
+
+
 def wall_seconds(plan: FullTrainConfig, timings: Sequence[Timing], workers: int) -> float:
     """The seconds from the first full training's beginning to the last one's end; each begins when a worker is free."""
     return sum(_side_by_side(part, workers) for part in trainings(plan, timings))

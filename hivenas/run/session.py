@@ -226,6 +226,7 @@ class Session:
             self.config.results.kept if self.info.trains else None,
             self.info.direction,
             needed_later=evaluation.continues or evaluation.inherit,
+            cost=self.config.objectives.cost,
         )
         return WeightsKeeper(self.ledger, self.objective, retention, self.tracker)
 

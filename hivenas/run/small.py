@@ -16,6 +16,7 @@ from hivenas.reports import short
 from hivenas.run.callbacks import Callback
 from hivenas.run.final_training import FullTraining, message_of, read_history
 from hivenas.run.finalists import Finalists
+from hivenas.run.full_plan import alone
 from hivenas.run.training_book import SearchBook
 from hivenas.storage import Ledger, Message, Outbox, Sent
 
@@ -94,12 +95,11 @@ def train_small(
     """
     if not told.small or ledger.state.small == told.small:
         return []
-    plan = config.full_train.model_copy(update={"finalists": 1, "seeds": 1, "ensemble": 1})
-    alone = config.model_copy(update={"full_train": plan})
+    small = config.model_copy(update={"full_train": alone(config.full_train)})
     logger.info("the small model: %s", short(told.small))
-    book = SmallBook(alone, ledger, outbox, small_told(told))
+    book = SmallBook(small, ledger, outbox, small_told(told))
     try:
-        Finalists(alone, executor, book, listener).run([told.small], apart=True)
+        Finalists(small, executor, book, listener).run([told.small], apart=True)
     except TrainingError as error:
         logger.warning("there is no small model: %s", error)
     return book.sent

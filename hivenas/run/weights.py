@@ -6,6 +6,8 @@ import logging
 from bisect import insort
 from collections.abc import Sequence
 
+from hivenas.config.costs import Cost
+from hivenas.core.front import front
 from hivenas.core.history import ranking
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Direction, Proposal, Trial
@@ -30,12 +32,18 @@ class Retention:
         keep: of how many candidates, the best ones; None for all.
         direction: where a better fitness lies.
         needed_later: whether the search may start from saved states, with momentum evaluation or inheritance.
+        cost: what is weighed against the fitness: beside the best, the members of the front keep theirs, unless no
+            candidate does; None for nothing.
     """
 
-    def __init__(self, keep: int | None, direction: Direction, *, needed_later: bool = False) -> None:
+    def __init__(
+        self, keep: int | None, direction: Direction, *, needed_later: bool = False, cost: Cost | None = None
+    ) -> None:
         self.keep = keep
         self.needed_later = needed_later
         self._direction = direction
+        self._cost = cost
+        self._on_front: list[Trial] = []  # beside the best
         self._best: list[tuple[float, int, Trial]] = []
 
     def take(self, trial: Trial) -> list[Trial]:
@@ -43,15 +51,23 @@ class Retention:
         if self.keep is None or self.needed_later or trial.failed or not trial.weights_filename:
             return []
         insort(self._best, (-self._direction.score(trial.fitness), trial.index, trial))
-        evicted = [each for _, _, each in self._best[self.keep :]]
+        others = [*self._on_front, *(each for _, _, each in self._best[self.keep :])]
         del self._best[self.keep :]
-        return evicted
+        members = self._members([*(each for _, _, each in self._best), *others])
+        self._on_front = [each for each in others if each.index in members]
+        return [each for each in others if each.index not in members]
+
+    def _members(self, trials: Sequence[Trial]) -> set[int]:
+        """The numbers of the trials that are on the front of some, where its members keep their states."""
+        if self._cost is None or not self.keep:
+            return set()
+        return {trial.index for trial in front(trials, self._direction, self._cost)}
 
     def to_delete(self, trials: Sequence[Trial]) -> list[Trial]:
-        """The trials whose states do not outlast the search: all but those of the best candidates' latest trials."""
+        """The trials whose states do not outlast the search: all but the latest of the best and of the front."""
         if self.keep is None:
             return []
-        kept = {trial.index for trial in ranking(trials, self._direction)[: self.keep]}
+        kept = {trial.index for trial in ranking(trials, self._direction)[: self.keep]} | self._members(trials)
         return [trial for trial in trials if trial.weights_filename and trial.index not in kept]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hivenas.config.costs import RECORDED, VARYING
 from hivenas.core.folder import write_atomically
 from hivenas.core.outage import Outage
 from hivenas.core.records import EpochFigures, Evaluation, Proposal, Trial, decode_candidate
@@ -46,12 +47,16 @@ _COLUMNS: tuple[tuple[str, Callable[[Trial], Any], Callable[[str], Any]], ...] =
 )
 COLUMNS = tuple(name for name, _, _ in _COLUMNS)
 # The columns in which two runs of the same search differ: ids, times, and where they ran.
-CIRCUMSTANCES = frozenset({"run_id", "seconds", "epoch_s", "started", "worker"})
+CIRCUMSTANCES = frozenset({"run_id", "seconds", "epoch_s", "started", "worker"}) | VARYING
 
 
 def as_columns(trial: Trial) -> dict[str, Any]:
-    """A trial as a line of the table: numbers and texts by the names of their columns; None for what it lacks."""
-    return {name: of(trial) for name, of, _ in _COLUMNS}
+    """A trial as a line of the table: numbers and texts by the names of their columns; None for what it lacks.
+
+    Costs that are measured have columns where they are on record.
+    """
+    extra = trial.evaluation.extra
+    return {name: of(trial) for name, of, _ in _COLUMNS} | {key: extra[key] for key in RECORDED if key in extra}
 
 
 def from_columns(columns: Mapping[str, Any]) -> Trial:
@@ -86,7 +91,8 @@ def from_columns(columns: Mapping[str, Any]) -> Trial:
     )
     kept = ("fitness", "epochs", "momentum", "momentum_epochs", "params", "macs", "inherited", "inherited_epochs")
     figures = {name: known[name] for name in (*kept, "seconds", "started", "worker", "reason", "status")}
-    evaluation = Evaluation(candidate, filename=known["weights_filename"], history=history, **figures)
+    extra = {key: float(columns[key]) for key in RECORDED if columns.get(key) not in (None, "")}
+    evaluation = Evaluation(candidate, filename=known["weights_filename"], history=history, extra=extra, **figures)
     return Trial(proposal, evaluation, known["run_id"])
 
 
@@ -94,9 +100,11 @@ def as_csv(trials: Iterable[Trial]) -> str:
     """The whole table."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for trial in trials:
-        writer.writerow(["" if value is None else value for value in as_columns(trial).values()])
+    lines = [as_columns(trial) for trial in trials]
+    names = (*COLUMNS, *(key for key in RECORDED if any(key in line for line in lines)))
+    writer.writerow(names)
+    for line in lines:
+        writer.writerow(["" if (value := line.get(name)) is None else value for name in names])
     return text.getvalue()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -224,6 +225,35 @@ def _refuse_mlflow(engine: sqlalchemy.Engine, address: str) -> None:
         )
 
 
+class _Quiet:
+    """Has Optuna say warnings and errors alone while any thread is inside, and what it said before once none is.
+
+    Optuna's verbosity is the whole process's. Were it each thread's to put it back, one that comes while another is
+    inside would take what that has set for what there was, and put that back for good.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before = optuna.logging.get_verbosity()
+                optuna.logging.set_verbosity(max(self._before, optuna.logging.WARNING))
+            self._inside += 1
+
+    def __exit__(self, *raised: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                optuna.logging.set_verbosity(self._before)
+
+
+_QUIET = _Quiet()  # one for the process, as what it guards is
+
+
 @contextmanager
 def translate_storage_errors(address: str, way_out: str = _START_IT) -> Iterator[None]:
     """Tells what goes wrong with the storage in one line, and keeps Optuna from telling what goes right.
@@ -237,10 +267,8 @@ def translate_storage_errors(address: str, way_out: str = _START_IT) -> Iterator
     Raises:
         StorageError: for every error that the storage raises, of the sort that `core.faults` tells.
     """
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))
     try:
-        with defer_signals():
+        with defer_signals(), _QUIET:
             yield
     except HivenasError:
         raise
@@ -258,5 +286,3 @@ def translate_storage_errors(address: str, way_out: str = _START_IT) -> Iterator
         )
         fault = fault_of(error, store)
         raise _ERRORS[fault.kind](fault.text) from None
-    finally:
-        optuna.logging.set_verbosity(verbosity)

@@ -31,7 +31,6 @@ def cost(labels: Any, scores: Any) -> float:
         ({"fitness": "f1"}, "evaluation.fitness must be one of accuracy, balanced_accuracy, f1_macro, auc, log_loss"),
         ({"fitness": "balanced_acuracy"}, "did you mean 'balanced_accuracy'?"),
         ({"fitness": 3}, "evaluation.fitness must be text, got 3"),
-        ({"fitness": "log_loss", "stopping": "act"}, "evaluation.stopping must not be act with fitness: log_loss"),
         ({"loss": "fokal"}, "evaluation.loss must be one of cross_entropy, focal, got 'fokal'; did you mean 'focal'"),
         ({"class_weight": "even"}, "evaluation.class_weight must be null, balanced or weights by class, got 'even'"),
         ({"class_weight": {}}, "must be null, balanced or weights by class, got {}"),

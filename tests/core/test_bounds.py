@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hivenas.config.costs import COSTS
@@ -55,7 +57,8 @@ def test_bounds_are_read_and_written_alike(text: str, bounds: tuple[Bound, ...])
 def test_what_is_no_bound_is_refused_in_a_line_that_says_what_is(text: str, part: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_bounds(text)
-    said = "at must be bounds of fitness, params or macs by <=, <, >= or >, separated by commas, got "
+    figures = "fitness, params, macs, latency_ms or memory_mb"
+    said = f"at must be bounds of {figures} by <=, <, >= or >, separated by commas, got "
     assert str(caught.value) == f"{said}{part}; write 'params<=20000,fitness>=.9', say"
 
 
@@ -75,6 +78,13 @@ def test_what_is_no_bound_is_refused_in_a_line_that_says_what_is(text: str, part
 )
 def test_the_best_within_is_chosen_and_of_a_fitness_alone_the_smallest(text: str, index: int | None) -> None:
     found = best_within(TRIALS, parse_bounds(text), Direction.MAXIMIZE, PARAMS)
+    assert (found and found.index) == index
+
+
+@pytest.mark.parametrize(("text", "index"), [("latency_ms<=2", 1), ("latency_ms>1e-9", 1), ("memory_mb>0", None)])
+def test_what_was_not_measured_is_within_no_bound(text: str, index: int | None) -> None:
+    told = replace(TRIALS[1], evaluation=replace(TRIALS[1].evaluation, extra={"latency_ms": 1.25}))
+    found = best_within([TRIALS[0], told, *TRIALS[2:]], parse_bounds(text), Direction.MAXIMIZE, COSTS["latency_ms"])
     assert (found and found.index) == index
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,14 @@ def test_only_complete_candidates_have_a_place_with_their_latest_record() -> Non
         trial(4, 0.7, 20, name="input|a|output"),
     ]
     assert front(trials, Direction.MAXIMIZE, PARAMS) == trials[4:]
+
+
+def test_whose_cost_is_not_on_record_has_no_place() -> None:
+    latency = COSTS["latency_ms"]
+    trials = [trial(i, fitness, 10) for i, fitness in enumerate((0.5, 0.7, 0.9))]
+    measured = [replace(t, evaluation=replace(t.evaluation, extra={"latency_ms": 2.0 - t.index})) for t in trials[:2]]
+    assert front([*measured, trials[2]], Direction.MAXIMIZE, latency) == measured[1:]
+    assert front(trials, Direction.MAXIMIZE, latency) == []
 
 
 def test_the_area_is_that_of_squares() -> None:

@@ -65,6 +65,16 @@ def settings(objective: str, table: str | None = None, **more: Any) -> dict[str,
             r"objectives\.macs must be null for objective=table, which knows no .*search a table with a column macs",
         ),
         (settings("table", "costs.csv"), {"macs": "min"}, r"which knows only params of a candidate"),
+        (
+            settings("table", "costs.csv"),
+            {"latency_ms": "min"},
+            r"which knows only params .*search a table with a column latency_ms$",
+        ),
+        (
+            settings("table", "costs.csv", registry={"small": "small"}),
+            {"params": "min"},
+            r"registry\.small must be null for objective=table, which trains no network .*, got 'small'; set",
+        ),
         (settings("table", "shares.csv"), {"params": "min"}, r"which knows no cost .*a column params of whole numbers"),
     ],
 )
@@ -109,6 +119,32 @@ def test_costs_that_are_known_beforehand_are_recorded_whatever_an_evaluation_tel
     arch = objective.sample()
     evaluation = objective.run(Proposal(0, 0, "scout", 0, arch))
     assert (evaluation.params, evaluation.macs) == (7, 4 * len(arch))
+
+
+def test_a_cost_that_evaluations_tell_and_one_of_a_table_are_weighed() -> None:
+    class Telling(TinyObjective):
+        def describe(self) -> ObjectiveInfo:
+            return replace(super().describe(), measures=("latency_ms",))
+
+        def run(self, proposal: Proposal) -> Evaluation:
+            return ArchitectureObjective.run(self, proposal)
+
+        def evaluate(self, candidate: str) -> dict[str, Any]:
+            return {"fitness": 0.01 * len(candidate), "latency_ms": len(candidate)}
+
+    given = {"tracking": "none", "objectives": {"latency_ms": "min"}, "colony": {"size": 5, "iterations": 3}}
+    told = hivenas.search(given, objective=Telling(np.random.default_rng(0)), progress=False)
+    assert [t.evaluation.extra["latency_ms"] for t in told.trials] == [float(len(t.encoded)) for t in told.trials]
+    assert len(told.front) > 1
+    head, *lines = Path("costs.csv").read_text().splitlines()
+    Path("timed.csv").write_text("\n".join([head.replace("params", "latency_ms"), *(f"{line}25" for line in lines)]))
+    looked_up = hivenas.search(settings("table", "timed.csv", objectives={"latency_ms": "min"}, name="timed"))
+    assert all(trial.evaluation.extra["latency_ms"] % 1 > 0 for trial in looked_up.front)
+    written = Path("results/timed/timed.csv").read_text().splitlines()
+    assert written[0].endswith(",worker,latency_ms")
+    assert {line.rpartition(",")[2] for line in written[1:]} == {
+        str(trial.evaluation.extra["latency_ms"]) for trial in looked_up.trials
+    }
 
 
 class Measured(TinyObjective):

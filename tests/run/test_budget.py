@@ -441,6 +441,15 @@ def test_what_is_left_when_the_search_has_ended_decides_on_the_full_training(
     assert limits_of(10, 0, "full_train.enabled=false").settle(trained()) is None
 
 
+@pytest.mark.parametrize(
+    ("spent", "finalists", "epochs"), [(100, 3, 50), (440, 2, 50), (490, 1, 50), (560, 1, 20), (700, 1, 8)]
+)
+def test_the_small_model_has_its_part_of_what_is_left(spent: float, finalists: int, epochs: int) -> None:
+    settled = limits_of(10, spent, "objectives.params=min", "registry.small=small").settle(trained())
+    assert settled is not None
+    assert (settled.finalists, settled.epochs) == (finalists, epochs)
+
+
 def test_processor_time_is_that_of_this_process_and_of_the_workers() -> None:
     class Working(SerialExecutor):
         used = 5.0

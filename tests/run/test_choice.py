@@ -58,6 +58,16 @@ def test_where_none_is_within_what_the_front_has_is_said(tmp_path: Path, asked: 
     )
 
 
+def test_what_no_candidate_has_on_record_cannot_be_asked_for(tmp_path: Path) -> None:
+    folder = record(tmp_path, *TRIALS)
+    with pytest.raises(MissingResultsError) as caught:
+        recorded_within(folder, parse_bounds("params<=1e6,latency_ms<=2"))
+    assert str(caught.value) == (
+        f"latency_ms must be on record to be asked for, got no candidate of {folder.path} that has it; search with "
+        "objectives.latency_ms: min, or ask for params or macs"
+    )
+
+
 def test_a_search_without_a_complete_candidate_has_none_to_ask_for(tmp_path: Path) -> None:
     with pytest.raises(MissingResultsError, match="is within params<=1000; search on until one is complete"):
         recorded_within(record(tmp_path, TRIALS[3]), parse_bounds("params<=1000"))

@@ -40,7 +40,6 @@ def test_where_nothing_is_to_be_registered_there_is_none(override: str) -> None:
     ("overrides", "said"),
     [
         (["objectives.params=null"], "registry.small must be null where objectives names no cost, got 'small'"),
-        (["budget.minutes=5"], "registry.small must be null with budget.minutes, in which there is no room for its"),
         (["registry.small=champion"], "must not be registry.alias, got 'champion' for both"),
         (["registry.small=previous"], "registry.small must not be previous"),
         (["registry.small_within=2"], "registry.small_within must be at most 1"),

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from hivenas.config.costs import COSTS
 from hivenas.core.records import Direction, Phase, Status, Trial
 from hivenas.run.weights import Retention
 from tests.trials import trial
@@ -53,3 +56,25 @@ def test_what_failed_has_nothing_to_keep() -> None:
     failed = made(0, 0.0, status="failed")
     retention = Retention(0, MAXIMIZE)
     assert retention.take(failed) == retention.to_delete([failed]) == []
+
+
+@pytest.mark.parametrize(
+    ("keep", "goes"),
+    [
+        (0, [[0], [1], [2], [3], [4], [5]]),
+        (1, [[], [], [0], [2], [1], [5]]),
+        (2, [[], [], [0], [2], [], [5]]),
+    ],
+)
+def test_members_of_the_front_keep_theirs_for_as_long_as_they_are_on_it(keep: int, goes: list[list[int]]) -> None:
+    sizes = [50, 90, 40, 30, 99, 30]
+    trials = [
+        replace(each, evaluation=replace(each.evaluation, params=size))
+        for each, size in zip(TRIALS, sizes, strict=True)
+    ]
+    retention = Retention(keep, MAXIMIZE, cost=COSTS["params"])
+    gone = taken(retention, trials)
+    # The third beats the first, the fourth all before it; the fifth is the best and the largest.
+    assert gone == goes
+    left = [index for indices in gone for index in indices]
+    assert sorted(left) == [each.index for each in retention.to_delete(trials)]

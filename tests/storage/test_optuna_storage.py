@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sqlite3
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import sqlalchemy
 from hivenas.core.faults import _PACKAGES
 from hivenas.core.lock import locked
 from hivenas.errors import ConfigError, StorageConfigError, StorageDeniedError, StorageError
-from hivenas.storage.optuna_storage import open_storage
+from hivenas.storage.optuna_storage import open_storage, translate_storage_errors
 from hivenas.storage.optuna_study import MirrorStudy
 from tests.interruptions import ctrl_c_in_a_transaction
 from tests.rights import ordinary_rights
@@ -221,3 +222,22 @@ def test_the_documentation_names_the_driver_that_the_pinned_sqlalchemy_chooses()
     driver = sqlalchemy.make_url("postgresql://bees@db.example/books").get_dialect().driver
     (command,) = re.findall(r"^pip install (.*)$", (root / "docs/how-to/stores.md").read_text(), re.MULTILINE)
     assert _PACKAGES[driver] in command
+
+
+def test_of_threads_the_last_that_leaves_puts_optunas_verbosity_back() -> None:
+    before = optuna.logging.get_verbosity()
+    inside, left = threading.Event(), threading.Event()
+
+    def stays() -> None:
+        with translate_storage_errors("sqlite:///books.db"):
+            inside.set()
+            left.wait(60)
+
+    other = threading.Thread(target=stays)
+    with translate_storage_errors("sqlite:///books.db"):
+        other.start()
+        assert inside.wait(60)
+    assert optuna.logging.get_verbosity() == max(before, optuna.logging.WARNING)
+    left.set()
+    other.join()
+    assert optuna.logging.get_verbosity() == before

@@ -15,6 +15,10 @@ STAYING = 0.5  # share of the largest expectation anywhere for which an employee
 class Aim(Protocol):
     """The thing that a hive looks for; everything that depends on it asks it."""
 
+    def prepare(self) -> None:
+        """Learns from the records, before a phase is planned."""
+        ...
+
     def ranked(self, ranking: Ranking, count: int | None = None) -> list[str]:
         """The records to stay near, so many or all, the first ones first; failed ones last."""
         ...
@@ -68,6 +72,9 @@ class BestFitness:
 
     def __init__(self, direction: Direction) -> None:
         self._direction = direction
+
+    def prepare(self) -> None:
+        """Nothing is to be learned."""
 
     def ranked(self, ranking: Ranking, count: int | None = None) -> list[str]:
         """The best ones."""

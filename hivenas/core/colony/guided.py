@@ -17,6 +17,7 @@ from hivenas.core.colony.bee_colony import BeeColony
 from hivenas.core.colony.encoding import Codes, Encoding
 from hivenas.core.colony.food_source import FoodSource
 from hivenas.core.colony.hypervolume import Hypervolume
+from hivenas.core.colony.predicted_cost import PredictedCost
 from hivenas.core.colony.surrogate import KERNELS, Acquisition, Surrogate, Vector, normal_scores
 from hivenas.core.objective import ArchitectureObjective
 from hivenas.core.records import Evaluation, Role
@@ -65,9 +66,9 @@ class GuidedBeeColony(BeeColony):
     What is expected is the expected improvement under `Surrogate`, the bees that are already on their way counted in;
     so a phase is proposed at once and is diverse. Nothing is proposed twice.
 
-    Where it is to `weigh` a cost, which is known before anything is trained, the front of fitness and cost takes the
-    place of the best records, and the expected growth of the area that it dominates that of the improvement; see
-    `Hypervolume`.
+    Where it is to `weigh` a cost, which is known before anything is trained or predicted by `PredictedCost`, the front
+    of fitness and cost takes the place of the best records, and the expected growth of the area that it dominates that
+    of the improvement; see `Hypervolume`.
 
     Args:
         objective: what is searched.
@@ -112,7 +113,11 @@ class GuidedBeeColony(BeeColony):
 
     def weigh(self, cost: Cost) -> None:
         """Has the hive look for a front of fitness and a cost; call it before anything else."""
-        self._aim = Hypervolume(KnownCost(self._space, cost))
+        if cost.key not in self._space.describe().measures:
+            self._aim = Hypervolume(KnownCost(self._space, cost))
+            return
+        predicted = PredictedCost(self._space, cost, lambda: self._memory)
+        self._aim = Hypervolume(predicted, predicted.learn)
 
     # -- state -------------------------------------------------------------------------------------------------
 
@@ -129,6 +134,7 @@ class GuidedBeeColony(BeeColony):
     def _plan(self) -> list[Flight]:
         # Threads would wait for each other longer than they calculate, and other numbers of them round otherwise.
         with self._threads.limit(limits=1, user_api="blas"):
+            self._aim.prepare()
             return self._plan_phase()
 
     def _plan_phase(self) -> list[Flight]:

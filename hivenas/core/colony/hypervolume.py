@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,12 +75,23 @@ class Hypervolume:
 
     Costs count as they are. With their logarithms or ranks in their place less of the area is found early.
 
+    A cost that is not known beforehand is predicted (`PredictedCost`), and the prediction ĉ(x) stands for it as if it
+    were known: EHVI(x) = Σ over i with c_{i+1} > ĉ(x) of (c_{i+1} − max(c_i, ĉ(x))) · EI(μ(x), σ(x); f_i). Of what has
+    been evaluated, the front of which is c_1 < … < c_m, the recorded cost counts.
+
     Args:
         cost: of an architecture, infinite where it is not known.
+        learn: has the cost learn from the records, before a phase is planned; None where it need not.
     """
 
-    def __init__(self, cost: CostOf) -> None:
+    def __init__(self, cost: CostOf, learn: Callable[[], None] | None = None) -> None:
         self._cost = cost
+        self._learn = learn
+
+    def prepare(self) -> None:
+        """Has the cost learn from the records."""
+        if self._learn:
+            self._learn()
 
     def ranked(self, ranking: Ranking, count: int | None = None) -> list[str]:
         """The records of the front, those first that lie farthest from the ones before them, then the best others."""

@@ -150,7 +150,8 @@ class NASInterface(ArchitectureObjective):
             trains=True,
             parameters=space_parameters(self._config.space, self._config.choices),
             size=self.search_space.size,
-            costs=tuple(COSTS) if _counts_sizes(self._config) else (),
+            costs=tuple(key for key, cost in COSTS.items() if cost.known) if _counts_sizes(self._config) else (),
+            measures=tuple(key for key, cost in COSTS.items() if not cost.known),
         )
 
     def sample(self) -> str:

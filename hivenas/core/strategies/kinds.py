@@ -12,9 +12,9 @@ from hivenas.config.costs import Cost
 from hivenas.config.registry import STRATEGIES, ClassRule, import_callable
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
 from hivenas.core.records import Direction
-from hivenas.core.strategies.known_cost import KnownCost
+from hivenas.core.strategies.known_cost import KnownCost, RecordedCost
 from hivenas.core.strategies.ladder import Ladder, rungs_of
-from hivenas.core.strategies.orders import ByFront, Order, by_score
+from hivenas.core.strategies.orders import ByFront, Order, Take, by_score
 from hivenas.core.strategy import Strategy
 from hivenas.errors import ConfigError
 
@@ -60,13 +60,19 @@ def make_strategy(
                 f"evaluation.stopping must not be ladder with colony.kind={config.kind}, whose strategy has no method "
                 "continue_by; derive it from PhasedStrategy, or set stopping: none"
             )
-        continue_by(Ladder(rungs, Direction.of(objective.is_minimize), _order(objective, cost)))
+        order, take = _order(objective, cost)
+        continue_by(Ladder(rungs, Direction.of(objective.is_minimize), order, take))
     return made
 
 
-def _order(objective: ObjectiveInterface, cost: Cost | None) -> Order:
-    """The order in which candidates climb a ladder."""
-    return ByFront(KnownCost(objective, cost)) if cost and isinstance(objective, ArchitectureObjective) else by_score
+def _order(objective: ObjectiveInterface, cost: Cost | None) -> tuple[Order, Take | None]:
+    """The order in which candidates climb a ladder, and what has to hear of their evaluations for that, if anything."""
+    if cost is None or not isinstance(objective, ArchitectureObjective):
+        return by_score, None
+    if cost.key in objective.describe().measures:
+        recorded = RecordedCost(cost)
+        return ByFront(recorded), recorded.take
+    return ByFront(KnownCost(objective, cost)), None
 
 
 def _class_for(name: str, objective: ObjectiveInterface) -> Callable[..., Any]:

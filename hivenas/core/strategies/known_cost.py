@@ -1,4 +1,4 @@
-"""A cost of architectures that is known before they are trained."""
+"""A cost of architectures: as it is known before they are trained, or as evaluations have recorded it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import math
 from collections.abc import Callable
 
 from hivenas.config.costs import Cost
+from hivenas.core.measured import recorded_cost
 from hivenas.core.objective import ArchitectureObjective
+from hivenas.core.records import Evaluation
 
 _KEPT = 100_000  # costs that are kept at hand
 
@@ -37,3 +39,25 @@ class KnownCost:
                 self._known.clear()
             self._known[arch] = self._objective.costs(arch).get(self._key, math.inf)
         return self._known[arch]
+
+
+class RecordedCost:
+    """The cost of every evaluated architecture, as its latest evaluation has recorded it; infinite of all others.
+
+    Args:
+        cost: which.
+    """
+
+    def __init__(self, cost: Cost) -> None:
+        self._cost = cost
+        self._recorded: dict[str, float] = {}
+
+    def take(self, evaluation: Evaluation) -> None:
+        """Takes the next evaluation; one without the cost, as it failed, leaves what is on record."""
+        value = recorded_cost(evaluation, self._cost)
+        if math.isfinite(value):
+            self._recorded[str(evaluation.candidate)] = value
+
+    def __call__(self, arch: str) -> float:
+        """The cost of an architecture."""
+        return self._recorded.get(arch, math.inf)

@@ -11,7 +11,7 @@ from typing import ClassVar
 from hivenas.config import EvaluationConfig
 from hivenas.core.records import Candidate, Direction, Evaluation
 from hivenas.core.strategies.continuations import Continuations
-from hivenas.core.strategies.orders import Order, by_score
+from hivenas.core.strategies.orders import Order, Take, by_score
 from hivenas.errors import ConfigError
 
 # Its phases: a climb to every rung, and, after the last iteration, complete trainings with what is left.
@@ -91,6 +91,7 @@ class Ladder(Continuations):
         direction: where a better figure lies.
         order: which of those that wait on a rung go on first, by their scores; the best, or those that add most to a
             front.
+        hears: hears of every evaluation, for the order; None for nobody.
 
     Source: successive halving, Jamieson and Talwalkar (2016), and freezing and thawing, Swersky, Snoek and Adams
     (2014), with counts that follow from a share of the epochs instead of a fixed fraction of the candidates.
@@ -99,10 +100,17 @@ class Ladder(Continuations):
     waits: ClassVar[bool] = True
     concludes: ClassVar[bool] = True
 
-    def __init__(self, rungs: Rungs, direction: Direction = Direction.MAXIMIZE, order: Order = by_score) -> None:
+    def __init__(
+        self,
+        rungs: Rungs,
+        direction: Direction = Direction.MAXIMIZE,
+        order: Order = by_score,
+        hears: Take | None = None,
+    ) -> None:
         self.rungs = rungs
         self._direction = direction
         self._order = order
+        self._hears = hears
         self.until = rungs.first
         self.reset()
 
@@ -134,6 +142,8 @@ class Ladder(Continuations):
             ConfigError: the figures of its epochs are not on record.
         """
         name = str(evaluation.candidate)
+        if self._hears:
+            self._hears(evaluation)
         if evaluation.status == "failed":
             self._lost.add(name)
             return evaluation

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from hivenas.core.front import Point, hypervolume, undominated
+from hivenas.core.records import Evaluation
 from hivenas.core.strategies.known_cost import CostOf
 
 Order = Callable[[Mapping[str, float]], list[str]]
+Take = Callable[[Evaluation], None]
 
 _MARGIN = 0.1  # share of the range of scores and of costs by which the reference lies beyond the worst
 

@@ -60,7 +60,7 @@ def weighed(rows: Sequence[Trial], direction: Direction, cost: Cost) -> Chart | 
         f"with {figure(first)} to {cost_figure(last, cost)} with {figure(last)}"
     )
     panel = _panel(sized, members, cost, direction, label=label)
-    note = f"Ringed: the front. No candidate has a better fitness with as few {cost.label}."
+    note = f"Ringed: the front. No candidate has a better fitness with as {cost.little}."
     return Chart(
         key="front",
         title=f"Fitness against {cost.label}",

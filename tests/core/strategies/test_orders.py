@@ -7,8 +7,10 @@ import math
 import numpy as np
 
 from hivenas.config import EvaluationConfig
+from hivenas.config.costs import COSTS
 from hivenas.core.front import hypervolume, undominated
 from hivenas.core.records import EpochFigures, Evaluation, Status
+from hivenas.core.strategies.known_cost import RecordedCost
 from hivenas.core.strategies.ladder import Ladder, Rungs
 from hivenas.core.strategies.orders import ByFront, by_score
 
@@ -74,3 +76,15 @@ def test_on_a_ladder_those_climb_that_add_to_the_front_for_as_many_epochs() -> N
     assert sum(weighed.values()) == sum(plain.values())
     assert (plain["small"], plain["tiny"], plain["c7"]) == (3, 3, 20)
     assert (weighed["small"], weighed["tiny"], weighed["c7"]) == (10, 10, 20)
+
+
+def test_costs_that_evaluations_tell_are_those_of_the_ladder() -> None:
+    recorded = RecordedCost(COSTS["latency_ms"])
+    told = Evaluation("a", "paused", 0.5, extra={"latency_ms": 2.5})
+    for evaluation in (told, Evaluation("a", "failed", 0.0), Evaluation("b", "failed", 0.0)):
+        recorded.take(evaluation)
+    assert (recorded("a"), recorded("b"), recorded("c")) == (2.5, math.inf, math.inf)
+    heard: list[Evaluation] = []
+    rungs = Rungs.of(EvaluationConfig.model_validate({"epochs": 20, "stopping": "ladder"}))
+    Ladder(rungs, hears=heard.append).take(Evaluation("a", "failed", 0.0))
+    assert [each.candidate for each in heard] == ["a"]

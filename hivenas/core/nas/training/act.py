@@ -13,11 +13,15 @@ class TerminateOnThreshold:
     share β of the way from chance to 1, and climbs towards 1. The training asks after every epoch but its last, where
     nothing is left to stop.
 
+    Of a loss, of which less is better, the threshold falls instead: L(ε) = guessed · (1 − T(ε)), with T of the share of
+    the way from what guessing comes to, to 0, so that 1/n is 0.
+
     Args:
         monitor: which of an epoch's figures is compared.
         threshold_multiplier: β, from 0 to 1; 0 switches the cutoff off.
         diminishing_factor: ζ ≥ 0, how fast the threshold climbs.
         n_classes: n, the number of classes; of another metric, the number of answers among which guessing chooses.
+        guessed: of a loss what guessing comes to; 0 of what is maximised.
 
     Source: HiveNAS, Adaptive Cutoff Threshold.
 
@@ -31,15 +35,21 @@ class TerminateOnThreshold:
     threshold_multiplier: float = 0.25
     diminishing_factor: float = 0.25
     n_classes: float = 10
+    guessed: float = 0.0
 
     def threshold(self, epoch: int) -> float:
-        """The accuracy that epoch ε (from 1) must reach."""
-        base = 1 / self.n_classes + self.threshold_multiplier * (1 - 1 / self.n_classes)
+        """The accuracy that epoch ε (from 1) must reach; the loss that it must not be above."""
+        return self.guessed * (1 - self._share(epoch)) if self.guessed else self._share(epoch)
+
+    def _share(self, epoch: int) -> float:
+        guessing = 0.0 if self.guessed else 1 / self.n_classes
+        base = guessing + self.threshold_multiplier * (1 - guessing)
         room = 1 - base
         if room <= 0:
             return base
         return base + room - 1 / (1 / room + self.diminishing_factor * (epoch - 1))
 
     def stops(self, epoch: int, accuracy: float) -> bool:
-        """True where training ends after epoch ε (from 1) with this accuracy."""
-        return self.threshold_multiplier > 0 and accuracy < self.threshold(epoch)
+        """True where training ends after epoch ε (from 1) with this accuracy, or loss."""
+        bar = self.threshold(epoch)
+        return self.threshold_multiplier > 0 and (accuracy > bar if self.guessed else accuracy < bar)

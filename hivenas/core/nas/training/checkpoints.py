@@ -7,7 +7,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,7 +24,10 @@ from hivenas.errors import MissingResultsError
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """An h5 file's word on itself, beside weights and optimizer state: `history` is that of the weights."""
+    """An h5 file's word on itself, beside weights and optimizer state.
+
+    `history` is that of the weights, `costs` what was measured of the network after its first training.
+    """
 
     candidate: str
     epochs: int
@@ -32,10 +35,15 @@ class Saved:
     history: tuple[EpochFigures, ...]
     inherited: float = 0.0
     inherited_epochs: int = 0
+    costs: Mapping[str, float] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """As plain data, without costs where none were measured."""
+        return {key: value for key, value in plain(self).items() if key != "costs" or value}
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `records.plain`, from JSON."""
+        """The inverse of `plain`, from JSON."""
         history = tuple(EpochFigures(**figures) for figures in data["history"])
         return cls(**{**data, "history": history})
 
@@ -46,7 +54,7 @@ def save_state(network: keras.Model, path: Path, saved: Saved) -> None:
     Raises:
         DiskFullError: there is no space for them.
     """
-    _write(network, path, lambda file: plain(saved))
+    _write(network, path, lambda file: saved.plain())
 
 
 def find_saved(folder: Path, name: str, keep_weights: str) -> Path:
@@ -128,7 +136,7 @@ class Checkpoint:
         if time.monotonic() - self._last < self._every_s:
             return
         own = {"fingerprint": self._fingerprint()}
-        _write(network, self._path, lambda file: plain(saved) | own | {"digest": _digest(file)})
+        _write(network, self._path, lambda file: saved.plain() | own | {"digest": _digest(file)})
         self._last = time.monotonic()
 
     def take_up(self, network: keras.Model) -> Saved | None:

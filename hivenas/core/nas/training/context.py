@@ -20,7 +20,8 @@ def in_context(
     """A proposal with the thresholds that the records set to it, and the state from which it inherits.
 
     Where a cost is weighed against the fitness, only candidates that do not cost more than this one set thresholds: a
-    small network is not ended because larger ones are better.
+    small network is not ended because larger ones are better. What a cost that is not known beforehand will be is not
+    guessed at for this: the known one that stands for it (`Cost.compared_by`) is compared in its place.
 
     Args:
         proposal: of a first training.
@@ -31,8 +32,9 @@ def in_context(
     rules = config.evaluation
     compared, cost = history, config.objectives.cost
     if cost:
-        most = costs(str(proposal.candidate)).get(cost.key, math.inf)
-        compared = history.where(lambda trial: cost_of(trial, cost) <= most)
+        known = cost.beforehand
+        most = costs(str(proposal.candidate)).get(known.key, math.inf)
+        compared = history.where(lambda trial: cost_of(trial, known) <= most)
     thresholds = median_thresholds(compared.curves, rules) if rules.stopping == "median" else []
     thresholds += first_look_thresholds(compared.trained(proposal.parent), rules)
     inherits = inherited_state(history.trained(proposal.parent), rules)

@@ -43,6 +43,7 @@ from hivenas.core.nas.training.final_model import final_model, loaded
 from hivenas.core.nas.training.full_training import FullTraining, beginning, joined
 from hivenas.core.nas.training.inheritance import inherited_age
 from hivenas.core.nas.training.loop import Arrays, TrainingLoop, accelerators, cause_of
+from hivenas.core.nas.training.measured_costs import measured_costs
 from hivenas.core.nas.training.network import build_network, count_macs, count_params
 from hivenas.core.nas.training.precision import Precision
 from hivenas.core.nas.training.rules import stopping_rule
@@ -336,6 +337,8 @@ class NASEval:
     def _evaluation(self, loop: TrainingLoop, saved: Saved, own: int) -> Evaluation:
         """Saves a network and says what its last `own` epochs came to; one that may be continued stays alive."""
         network, config = loop.network, self._config.evaluation
+        # A continuation keeps what was measured first: the network is the same, and would be measured otherwise again.
+        saved = replace(saved, costs=saved.costs or self._costs(network))
         filename = self._save(network, saved)
         if config.may_go_on_at(age := saved.history[-1].epoch):
             self.alive.keep(self.results.weights / filename, loop)
@@ -354,8 +357,12 @@ class NASEval:
             inherited_epochs=saved.inherited_epochs,
             filename=filename,
             history=saved.history[-own:],
-            extra=validated(loop, self.data, config),
+            extra=validated(loop, self.data, config) | dict(saved.costs),
         )
+
+    def _costs(self, network: keras.Model) -> dict[str, float]:
+        """The cost that is weighed against the fitness, where that is not known beforehand."""
+        return measured_costs(network, self.data, self._config.objectives.cost)
 
     def _full_training(
         self, candidate: str, *, spec: TrainingSpec, path: Path | None, tested: bool, resume: bool
@@ -374,6 +381,7 @@ class NASEval:
         metric = self._config.evaluation.metric
         training = FullTraining(spec, config, start, checkpoint, file, metric=metric)
         loop, evaluation = training.run(path, resume=resume)
+        evaluation = replace(evaluation, extra=dict(evaluation.extra) | self._costs(loop.network))
         if tested:
             with loop.averaged():
                 served = serve(loop.network, self.data, self.results.weights / f"{spec.stem}.keras", metric)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import keras
 
 from hivenas.config import Config
+from hivenas.config.costs import RECORDED
 from hivenas.config.metrics import Metric
 from hivenas.core.full_training import MEMBERS, REFIT_EPOCHS, TrainingSpec, kept_epoch
 from hivenas.core.metrics import value_of
@@ -90,8 +92,14 @@ def final_model(
         epochs=sum(member.epochs for member in members),
         params=sum(member.params for member in members),
         macs=sum(member.macs for member in members),
-        extra={**extra, MEMBERS: names},
+        extra={**_together(members), **extra, MEMBERS: names},
     )
+
+
+def _together(members: Sequence[Evaluation]) -> dict[str, float]:
+    """The measured costs of trainings one after the other, those that all of them have."""
+    keys = [key for key in RECORDED if all(key in member.extra for member in members)]
+    return {key: math.fsum(member.extra[key] for member in members) for key in keys}
 
 
 def _validation_figure(network: keras.Model, data: Dataset, metric: Metric) -> float:

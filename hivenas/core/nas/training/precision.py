@@ -58,7 +58,7 @@ class Precision:
             network = make()
         finally:
             keras.config.set_dtype_policy(before)
-        for layer in _layers_of(network) if self.layers else ():
+        for layer in layers_of(network) if self.layers else ():
             if layer.dtype_policy is own:
                 layer.dtype_policy = self.layers.get(type(layer), own)
         return network
@@ -94,7 +94,7 @@ def in_single_precision(network: keras.Model) -> Iterator[None]:
     Args:
         network: what a `Precision` has built, or a model with such networks in it; it is as it was afterwards.
     """
-    changed = [layer for layer in _layers_of(network) if layer.dtype_policy is _BFLOAT16]
+    changed = [layer for layer in layers_of(network) if layer.dtype_policy is _BFLOAT16]
     try:
         for layer in changed:
             layer.dtype_policy = keras.DTypePolicy("float32")
@@ -104,10 +104,10 @@ def in_single_precision(network: keras.Model) -> Iterator[None]:
             layer.dtype_policy = _BFLOAT16
 
 
-def _layers_of(network: keras.Model) -> Iterator[keras.Layer]:
+def layers_of(network: keras.Model) -> Iterator[keras.Layer]:
     """The layers of a network and of the networks inside it, without what other layers hold."""
     for layer in network.layers:
         if isinstance(layer, type(network) | keras.Sequential):
-            yield from _layers_of(layer)
+            yield from layers_of(layer)
         else:
             yield layer

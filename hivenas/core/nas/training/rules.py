@@ -28,12 +28,15 @@ class StoppingRule:
     def stop_reason(self, epoch: int, figure: float) -> str:
         """The reason to stop after this epoch (from 1) with this validation figure; empty where training goes on."""
         if self.cutoff and self.cutoff.stops(epoch, figure):
-            return f"below the threshold {self.cutoff.threshold(epoch):.4f} after epoch {epoch}"
+            return f"{self._worse} the threshold {self.cutoff.threshold(epoch):.4f} after epoch {epoch}"
         for bar in self.thresholds:
             if bar.epoch == epoch and self.direction.is_better(bar.accuracy, figure):
-                side = "above" if self.direction.minimize else "below"
-                return f"{side} {bar.origin}, {bar.accuracy:.4f}, after epoch {epoch}"
+                return f"{self._worse} {bar.origin}, {bar.accuracy:.4f}, after epoch {epoch}"
         return ""
+
+    @property
+    def _worse(self) -> str:
+        return "above" if self.direction.minimize else "below"
 
 
 def stopping_rule(config: EvaluationConfig, thresholds: Sequence[StopThreshold], classes: int) -> StoppingRule:
@@ -44,11 +47,12 @@ def stopping_rule(config: EvaluationConfig, thresholds: Sequence[StopThreshold],
         thresholds: what the search's records ask of the candidate.
         classes: of the data.
     """
-    choices = config.metric.choices
+    choices, guessed = config.metric.choices, config.metric.guessed
     cutoff = TerminateOnThreshold(
         threshold_multiplier=config.act.beta,
         diminishing_factor=config.act.zeta,
         n_classes=choices(classes) if choices else classes,
+        guessed=guessed(classes) if guessed else 0.0,
     )
     direction = Direction.of(config.metric.minimize)
     return StoppingRule(cutoff if config.stopping == "act" else None, thresholds, direction)

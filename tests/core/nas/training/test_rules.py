@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hivenas.config import EvaluationConfig, from_mapping
+from hivenas.config import EvaluationConfig, from_mapping, registry
+from hivenas.config.metrics import register_metric
 from hivenas.core.folder import weights_name
 from hivenas.core.history import History
 from hivenas.core.nas.nas_interface import NASInterface
@@ -24,6 +25,7 @@ from hivenas.core.nas.training.rules import (
 )
 from hivenas.core.records import Direction, EpochFigures, Evaluation, Phase, Proposal, Status, StopThreshold, Trial
 from hivenas.core.tracker import NullTracker
+from hivenas.errors import ConfigError
 from tests.trials import trial
 
 ARCH = "input|dropout|output"
@@ -207,3 +209,19 @@ def test_the_threshold_rises_from_what_guessing_is_worth(fitness: str, base: flo
     rule = stopping_rule(settings(stopping="act", fitness=fitness), (), classes=10)
     assert rule.cutoff
     assert rule.cutoff.threshold(1) == pytest.approx(base + 0.25 * (1 - base))
+
+
+def test_of_a_loss_the_threshold_falls_from_what_guessing_comes_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry.METRICS, "_entries", {})
+    # The shares of the way from guessing to the best are those of an accuracy among very many classes.
+    rule = stopping_rule(settings(stopping="act", fitness="log_loss"), (), classes=10)
+    assert rule.cutoff
+    shares = TerminateOnThreshold(n_classes=1e12)
+    for epoch in (1, 2, 8):
+        bar = math.log(10) * (1 - shares.threshold(epoch))
+        assert rule.cutoff.threshold(epoch) == pytest.approx(bar)
+        assert rule.stop_reason(epoch, bar - 0.01) == ""
+        assert rule.stop_reason(epoch, bar + 0.01) == f"above the threshold {bar:.4f} after epoch {epoch}"
+    register_metric("own", lambda labels, scores: 0.0)
+    with pytest.raises(ConfigError, match=r"must not be act with fitness: own, as .* not known of it"):
+        settings(stopping="act", fitness="own")

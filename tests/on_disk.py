@@ -17,7 +17,7 @@ class OnDisk:
 
     def __init__(self, images: NDArray[Any], file: Path) -> None:
         np.save(file, images)
-        self._rows = np.load(file, mmap_mode="r")
+        self._rows = np.asarray(np.load(file, mmap_mode="r"))
         self.shape, self.dtype = self._rows.shape, self._rows.dtype
 
     def __len__(self) -> int:
@@ -27,7 +27,7 @@ class OnDisk:
         return np.array(self._rows[part])
 
     def take(self, indices: NDArray[Any]) -> NDArray[Any]:
-        return np.array(self._rows[indices])
+        return np.take(self._rows, indices, axis=0)
 
     def min(self) -> Any:
         return self._rows.min()

@@ -94,8 +94,8 @@ class Read:
         x: raw images.
         y: labels, a tensor.
         standardisation: of the images.
-        mean, deviation: its tensors. They must not become constants of the graph: TensorFlow multiplies by the
-            reciprocal of a constant in the place of dividing by it.
+        mean, deviation: its tensors, of an image's shape, as those of a channel would take thrice the time. They must
+            not become constants of the graph: TensorFlow multiplies by the reciprocal of one in the place of dividing.
     """
 
     x: Images | LazyImages
@@ -119,7 +119,7 @@ class Read:
 
     def take(self, chosen: NDArray[np.int32]) -> Tensors:
         """Positions and images as tensors."""
-        return tf.constant(chosen), tf.constant(taken(self.x, chosen))
+        return tf.constant(chosen), tf.convert_to_tensor(taken(self.x, chosen))  # which need not copy them
 
     def batch(self, start: Any, end: Any, given: Tensors) -> tuple[Any, Any]:
         """Images and labels of a part of what was read."""
@@ -185,8 +185,9 @@ class Arrays:
     def _split(self, x: Any, y: Any) -> Split:
         if not self.is_read:
             return Held(x, y)
-        scale = self.standardisation
-        return Read(x, y, scale, mean=tf.constant(scale.mean), deviation=tf.constant(scale.deviation))
+        scale, shape = self.standardisation, x.shape[1:]
+        mean, deviation = (tf.constant(np.broadcast_to(each, shape)) for each in (scale.mean, scale.deviation))
+        return Read(x, y, scale, mean=mean, deviation=deviation)
 
 
 def _on_device(standardisation: Standardisation, images: Images) -> Any:

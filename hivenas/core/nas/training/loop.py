@@ -2,7 +2,7 @@
 
 On small tasks tracing graphs costs more than the arithmetic, and `model.fit` traces three times (first step, first
 epoch, validation) and keeps metric objects up to date at every step. Here a candidate's network is traced twice, to
-train and to validate, whatever the number of steps that a call takes. A call takes about a second at most: signals,
+train and to validate, whatever the number of steps that a call takes. A call takes about half a second: signals,
 progress and checkpoints wait for its end. Figures do not depend on how an epoch is divided.
 """
 

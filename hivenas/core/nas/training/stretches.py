@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hivenas.core.nas.training.arrays import Split
 from hivenas.core.records import EpochFigures
 
-_CALL_S = 1.0  # that a call is to take: signals, progress and checkpoints wait for its end
+_CALL_S = 0.5  # that a call is to take: signals, progress and checkpoints wait for its end
 _ROUNDED = 1.25  # so much longer a call may be, rather than to leave a few steps for another
 
 

@@ -45,12 +45,12 @@ class Positions:
 ORDER = np.array([7, 2, 9, 4, 1, 8, 0, 5, 3, 6], np.int32)
 
 
-def test_the_first_call_is_short_and_those_after_it_take_a_second() -> None:
+def test_the_first_call_is_short_and_those_after_it_take_half_a_second() -> None:
     pace = Pace()
     assert pace.steps(100) == 1
-    pace.took(1, 0.3)
+    pace.took(1, 0.15)
     assert (pace.steps(100), pace.steps(100, most=2)) == (3, 2)
-    pace.took(3, 0.03)
+    pace.took(3, 0.015)
     assert (pace.steps(1000), pace.steps(124), pace.steps(126)) == (100, 124, 100)
     pace.took(2, 30.0)
     assert pace.steps(100) == 1

@@ -114,7 +114,9 @@ def compare_epochs(name: str, images: NDArray[np.uint8], epochs: int, folder: Pa
     """Times epochs of both kinds in turns; prints their ratio."""
     file = folder / "images.raw"
     images.tofile(file)
-    loops = [_loop(images, _moments(images)), _loop(Mapped(file, *images.shape[2:]), _moments(images))]
+    strides = (2, 1) if images.shape[1] == SIDE else (1, 2)
+    moments = _moments(images)
+    loops = [_loop(each, moments, strides) for each in (images, Mapped(file, *images.shape[2:]))]
     took: list[list[float]] = [[], []]
     same = True
     for epoch in range(1, epochs + 2):
@@ -140,8 +142,8 @@ def _moments(images: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.floa
     return mean.astype(np.float32), variance.astype(np.float32)
 
 
-def _loop(images: Any, moments: tuple[NDArray[np.float32], NDArray[np.float32]]) -> Any:
-    """The training of a small network; a fifth of the images is for validation."""
+def _loop(images: Any, moments: tuple[NDArray[np.float32], NDArray[np.float32]], strides: tuple[int, int]) -> Any:
+    """The training of a network of two convolutions; a fifth of the images is for validation."""
     import keras
 
     from hivenas.config import EvaluationConfig
@@ -163,8 +165,8 @@ def _loop(images: Any, moments: tuple[NDArray[np.float32], NDArray[np.float32]])
     network = keras.Sequential(
         [
             layers.Input(images.shape[1:]),
-            layers.Conv2D(32, 3, strides=max(1, images.shape[1] // 48), activation="relu"),
-            layers.Conv2D(32, 3, strides=1 if images.shape[1] > 48 else 2, activation="relu"),
+            layers.Conv2D(32, 3, strides=strides[0], activation="relu"),
+            layers.Conv2D(32, 3, strides=strides[1], activation="relu"),
             layers.GlobalAveragePooling2D(),
             layers.Dense(10, activation="softmax"),
         ]
@@ -215,7 +217,7 @@ def compare_memory(gigabytes: float, folder: Path) -> None:
 def private_memory(file: Path, count: int) -> dict[str, float]:
     """Trains an epoch on a file of photos; the peaks of private memory, in MB."""
     uniform = np.full(3, 127.5, np.float32), np.full(3, (256**2 - 1) / 12, np.float32)
-    loop = _loop(Mapped(file, SIDE, 3), uniform)
+    loop = _loop(Mapped(file, SIDE, 3), uniform, (4, 2))
     peaks = {"dirty": 0.0, "clean": 0.0}
     ended = threading.Event()
 

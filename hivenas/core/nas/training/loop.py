@@ -209,9 +209,10 @@ class TrainingLoop:
         stopped = ends()
         while first + len(history) <= last and not stopped:
             started = time.monotonic()
-            missing = self._steps - self._begun(epoch := first + len(history)).step
+            step = self._begun(epoch := first + len(history)).step
             history.append(self._one(epoch))
-            self._seconds.append((time.monotonic() - started) * self._steps / max(1, missing))
+            if step <= self._steps / 2:  # what little is left of an epoch says too little of a whole one
+                self._seconds.append((time.monotonic() - started) * self._steps / (self._steps - step))
             if after is not None and history[-1].epoch < last:
                 after(history)
             stopped = ends()

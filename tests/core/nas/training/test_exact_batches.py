@@ -155,6 +155,7 @@ def test_figures_are_the_same_however_an_epoch_is_divided_and_from_any_step_that
             assert np.array_equal(mine, others), place
 
 
+@pytest.mark.slow
 def test_images_that_are_read_on_their_way_give_the_figures_of_those_in_memory(
     arrays: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -121,6 +121,7 @@ def test_a_refit_is_on_all_images_and_ends_early_with_the_schedule_as_it_was_pla
     assert TrainingSpec.of(whole) == TrainingSpec(ARCH, refit_epochs=3)
 
 
+@pytest.mark.slow
 def test_trainings_of_images_on_disk_are_those_of_images_in_memory(tiny: dict[str, Any], tmp_path: Path) -> None:
     here, there = (strategy(tiny | {"name": name, "ema": 0.5}, epochs=2, keep="best") for name in ("here", "there"))
     there.__dict__["data"] = on_disk(here.data, tmp_path / "disk")

@@ -7,8 +7,8 @@
   and from memory, Fashion-MNIST and random photos of 96×96×3; the figures of both are compared to the last bit. The
   network is small on purpose: what reading takes is the larger share.
 - memory: private memory of a process that trains an epoch on so many GB of mapped photos, beside that of one that has
-  1,000. Pages of the file that no other process has mapped at the time are cache, not memory: they are clean, and
-  given separately.
+  1,000. Pages of the file that no other process has mapped at the time are private too, and dirty as long as the disk
+  has not got them, but they are cache, which the system takes back: they are given separately.
 - interrupt: seconds from SIGINT in the middle of an epoch of `hivenas search` with `kind: serial` until it has ended,
   and whether what is resumed has the figures of a search that was not interrupted.
 """
@@ -208,8 +208,8 @@ def compare_memory(gigabytes: float, folder: Path) -> None:
     few, many = found
     more = {key: round(many[key] - few[key]) for key in few}
     print(
-        f"memory: {gigabytes:g} GB of photos ({count}) against {FEW}: private memory {many['dirty']:.0f} MB against "
-        f"{few['dirty']:.0f}, {more['dirty']} more; clean pages, the file's above all, {more['clean']} MB more",
+        f"memory: {gigabytes:g} GB of photos ({count}) against {FEW}: private memory {many['own']:.0f} MB against "
+        f"{few['own']:.0f}, {more['own']} more; pages of the file {more['file']} MB more",
         flush=True,
     )
 
@@ -218,7 +218,7 @@ def private_memory(file: Path, count: int) -> dict[str, float]:
     """Trains an epoch on a file of photos; the peaks of private memory, in MB."""
     uniform = np.full(3, 127.5, np.float32), np.full(3, (256**2 - 1) / 12, np.float32)
     loop = _loop(Mapped(file, SIDE, 3), uniform, (4, 2))
-    peaks = {"dirty": 0.0, "clean": 0.0}
+    peaks = {"own": 0.0, "file": 0.0}
     ended = threading.Event()
 
     def watch() -> None:
@@ -236,8 +236,9 @@ def private_memory(file: Path, count: int) -> dict[str, float]:
 
 def _private() -> dict[str, float]:
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
-    sizes = {line.partition(":")[0]: line.split()[1] for line in lines[1:]}
-    return {key: int(sizes[f"Private_{key.capitalize()}"]) / 1024 for key in ("dirty", "clean")}
+    sizes = {line.partition(":")[0]: int(line.split()[1]) / 1024 for line in lines[1:]}
+    own = sizes["Anonymous"]
+    return {"own": own, "file": sizes["Private_Clean"] + sizes["Private_Dirty"] - own}
 
 
 def interrupt(images: int, folder: Path) -> None:

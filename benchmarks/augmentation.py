@@ -76,7 +76,8 @@ def shares_of_training(candidates: int, repeats: int, images: int) -> None:
     """Prints what augmentation adds to an epoch of each candidate, and the median."""
     from hivenas.config import AugmentationConfig, EvaluationConfig
     from hivenas.core.nas.nas_interface import NASInterface
-    from hivenas.core.nas.training.loop import Arrays, TrainingLoop
+    from hivenas.core.nas.training.arrays import Arrays
+    from hivenas.core.nas.training.loop import TrainingLoop
     from hivenas.core.tracker import NullTracker
 
     interface = NASInterface({"depth": 5}, {"results": {"dir": tempfile.mkdtemp()}, "seed": 1}, tracker=NullTracker())

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -18,15 +18,19 @@ from hivenas.config import Config
 from hivenas.core.files import written_whole
 from hivenas.core.folder import WEIGHTS_SUFFIX
 from hivenas.core.nas.training.network import copy_matching_weights
+from hivenas.core.nas.training.stretches import Inside, PartialEpoch
 from hivenas.core.records import EpochFigures, plain
 from hivenas.errors import MissingResultsError
+
+_SHARE = 25  # keeping a state inside an epoch takes no larger part of the time than this one's reciprocal
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
     """An h5 file's word on itself, beside weights and optimizer state.
 
-    `history` is that of the weights, `costs` what was measured of the network after its first training.
+    `history` is that of the weights, `costs` what was measured of the network after its first training, `partial` the
+    epoch after the history, where the weights are from the middle of one.
     """
 
     candidate: str
@@ -36,16 +40,18 @@ class Saved:
     inherited: float = 0.0
     inherited_epochs: int = 0
     costs: Mapping[str, float] = field(default_factory=dict)
-
-    def plain(self) -> dict[str, Any]:
-        """As plain data, without costs where none were measured."""
-        return {key: value for key, value in plain(self).items() if key != "costs" or value}
+    partial: PartialEpoch | None = None
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Self:
         """The inverse of `plain`, from JSON."""
         history = tuple(EpochFigures(**figures) for figures in data["history"])
-        return cls(**{**data, "history": history})
+        partial = data.get("partial")
+        return cls(**{**data, "history": history, "partial": partial and PartialEpoch(**partial)})
+
+    def plain(self) -> dict[str, Any]:
+        """As plain nested data, without costs and an epoch's part where there are none."""
+        return {key: value for key, value in plain(self).items() if value or key not in ("costs", "partial")}
 
 
 def save_state(network: keras.Model, path: Path, saved: Saved) -> None:
@@ -118,7 +124,8 @@ class Checkpoint:
         path: the file that holds it.
         fingerprint: of all that decides what the training comes to; asked for when it is first needed. A file with
             another one is not taken up.
-        every_s: seconds that must have passed since the training began, or the state was last kept.
+        every_s: seconds that must have passed since the training began, or the state was last kept; with 0 it is kept
+            after every epoch, and never inside one.
     """
 
     def __init__(self, path: Path, fingerprint: Callable[[], str], every_s: float) -> None:
@@ -126,18 +133,38 @@ class Checkpoint:
         self._fingerprint = fingerprint
         self._every_s = every_s
         self._last = time.monotonic()
+        self._took_s = 0.0  # to keep it last
 
     def keep(self, network: keras.Model, saved: Saved) -> None:
-        """Keeps the state after an epoch, if it is time.
+        """Keeps the state after an epoch or inside one, if it is time.
 
         Raises:
             DiskFullError: there is no space for it.
         """
-        if time.monotonic() - self._last < self._every_s:
+        began = time.monotonic()
+        least = self._every_s if saved.partial is None else max(self._every_s, _SHARE * self._took_s)
+        if began - self._last < least:
             return
         own = {"fingerprint": self._fingerprint()}
         _write(network, self._path, lambda file: saved.plain() | own | {"digest": _digest(file)})
         self._last = time.monotonic()
+        self._took_s = self._last - began
+
+    def inside(
+        self, network: keras.Model, so_far: Callable[[Sequence[EpochFigures]], Saved], kept: Saved | None
+    ) -> Inside:
+        """What there is to do inside epochs: the state is kept there too, unless that is done after every epoch.
+
+        Args:
+            network: that is trained.
+            so_far: the description of its state after the epochs that it is given.
+            kept: what was taken up.
+        """
+
+        def keep(own: Sequence[EpochFigures], partial: PartialEpoch) -> None:
+            self.keep(network, replace(so_far(own), partial=partial))
+
+        return Inside(kept.partial if kept else None, keep if self._every_s else None)
 
     def take_up(self, network: keras.Model) -> Saved | None:
         """Gives a network the state that an earlier attempt kept.

@@ -26,6 +26,7 @@ from hivenas.core.nas.data.sameness import other_data
 from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.core.nas.space.search_space import NASSearchSpace
 from hivenas.core.nas.training.alive import LiveNetworks
+from hivenas.core.nas.training.arrays import Arrays
 from hivenas.core.nas.training.augmentation import augmented_examples
 from hivenas.core.nas.training.checkpoints import (
     Checkpoint,
@@ -42,7 +43,7 @@ from hivenas.core.nas.training.failures import CAUSE
 from hivenas.core.nas.training.final_model import final_model, loaded
 from hivenas.core.nas.training.full_training import FullTraining, beginning, joined
 from hivenas.core.nas.training.inheritance import inherited_age
-from hivenas.core.nas.training.loop import Arrays, TrainingLoop, accelerators, cause_of
+from hivenas.core.nas.training.loop import TrainingLoop, accelerators, cause_of
 from hivenas.core.nas.training.measured_costs import measured_costs
 from hivenas.core.nas.training.network import build_network, count_macs, count_params
 from hivenas.core.nas.training.precision import Precision
@@ -52,6 +53,7 @@ from hivenas.core.nas.training.validation import validated
 from hivenas.core.recipe import environment
 from hivenas.core.records import Direction, EpochFigures, Evaluation, StopThreshold
 from hivenas.core.seeds import derive_seed
+from hivenas.core.steps import Listener
 from hivenas.core.strategies.momentum import mean_momentum
 from hivenas.errors import ArchitectureError, DatasetError, DiskFullError, MissingResultsError, innermost
 
@@ -68,12 +70,16 @@ class NASEval:
         space: decodes candidates and knows the reference operations.
         config: the sections dataset, evaluation, full_train and results.
         seed: the run's seed.
+
+    Attributes:
+        listener: told how far the training at work has come, after every call of a compiled graph; None for nobody.
     """
 
     def __init__(self, space: NASSearchSpace, config: Config, seed: int) -> None:
         self._space = space
         self._config = config
         self._seed = seed
+        self.listener: Listener | None = None
         self.results = ResultsFolder(config.results.dir, config.name)
         self.alive = LiveNetworks(config.execution.keep_alive)
         self._direction = Direction.of(config.evaluation.metric.minimize)
@@ -243,8 +249,8 @@ class NASEval:
         self, network: keras.Model, candidate: str, purpose: str, planned_epochs: int, arrays: Arrays | None = None
     ) -> TrainingLoop:
         seed, given = derive_seed(self._seed, candidate, purpose), arrays or self._arrays
-        own = self._config.of(candidate).evaluation
-        return TrainingLoop(network, given, own, planned_epochs=planned_epochs, seed=seed)
+        own, tell = self._config.of(candidate).evaluation, lambda at: self.listener(at) if self.listener else None
+        return TrainingLoop(network, given, own, planned_epochs=planned_epochs, seed=seed, listener=tell)
 
     def _guarded(self, candidate: str, train: Callable[[str], Evaluation]) -> Evaluation:
         """Runs a training and turns whatever goes wrong with the candidate into a failed evaluation."""
@@ -259,8 +265,7 @@ class NASEval:
             trace, worst = traceback.format_exc(), self._direction.worst
             failed = Evaluation.failure(candidate, reason, traceback=trace, worst=worst)
             evaluation = replace(failed, extra={CAUSE: cause_of(error)})
-        own = Precision.of(self._config.evaluation).environment()
-        where = environment(self.data.digest()) | accelerators() | own
+        where = environment(self.data.digest()) | accelerators() | Precision.of(self._config.evaluation).environment()
         seconds, worker = time.monotonic() - started, f"{socket.gethostname()}-{os.getpid()}"
         return replace(evaluation, seconds=seconds, started=began, worker=worker, environment=where)
 
@@ -290,7 +295,7 @@ class NASEval:
         rule = stopping_rule(config, thresholds, self.data.classes)
 
         def so_far(own: Sequence[EpochFigures]) -> Saved:
-            return replace(start, epochs=len(own), history=(*past, *own))
+            return replace(start, epochs=len(own), history=(*past, *own), partial=None)
 
         def after(own: Sequence[EpochFigures]) -> None:
             # In this order: a training that goes on from its checkpoint does not come by this epoch again.
@@ -299,13 +304,17 @@ class NASEval:
             checkpoint.keep(network, so_far(own))
 
         history, stopped = loop.run(
-            len(past) + 1, until or config.epochs, lambda *at: bool(rule.stop_reason(*at)), after=after, done=done
+            len(past) + 1,
+            until or config.epochs,
+            lambda *at: bool(rule.stop_reason(*at)),
+            after=after,
+            done=done,
+            inside=checkpoint.inside(network, so_far, kept),
         )
         evaluation = replace(self._evaluation(loop, so_far(history), len(history)), epoch_s=loop.epoch_s)
         if stopped:
-            last = history[-1]
-            below = rule.stop_reason(last.epoch, last.figure)
-            reason = f"validation {config.metric.label} {last.figure:.4f} {below}"
+            below = rule.stop_reason(history[-1].epoch, history[-1].figure)
+            reason = f"validation {config.metric.label} {history[-1].figure:.4f} {below}"
             evaluation = replace(evaluation, status="stopped", reason=reason)
         self.results.write_history(evaluation.filename.removesuffix(WEIGHTS_SUFFIX), evaluation)
         return evaluation
@@ -329,6 +338,7 @@ class NASEval:
             age + m_epochs,
             after=lambda own: checkpoint.keep(network, so_far(own)),
             done=kept.history[len(saved.history) :] if kept else (),
+            inside=checkpoint.inside(network, so_far, kept),
         )
         evaluation = replace(self._evaluation(loop, so_far(history), m_epochs), epoch_s=loop.epoch_s)
         self.results.write_history(evaluation.filename.removesuffix(WEIGHTS_SUFFIX), evaluation)
@@ -387,7 +397,7 @@ class NASEval:
                 served = serve(loop.network, self.data, self.results.weights / f"{spec.stem}.keras", metric)
             evaluation = replace(evaluation, extra=served | dict(evaluation.extra))
         else:
-            refuse_other_answers(loop.network, self._build(chain, self._seed), file, self._arrays.x_val)
+            refuse_other_answers(loop.network, self._build(chain, self._seed), file, self._arrays.validation)
         self.results.write_history(spec.stem, evaluation)
         return evaluation
 

@@ -13,8 +13,10 @@ from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.metrics import ACCURACY, BUILT_IN_METRICS, Metric
 from hivenas.core.full_training import KEPT_EPOCH, TrainingSpec
 from hivenas.core.measured import marked
+from hivenas.core.nas.data.lazy_images import JoinedImages
+from hivenas.core.nas.training.arrays import Arrays
 from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, read_saved, save_state
-from hivenas.core.nas.training.loop import Arrays, TrainingLoop
+from hivenas.core.nas.training.loop import TrainingLoop
 from hivenas.core.nas.training.network import count_macs, count_params
 from hivenas.core.records import Direction, EpochFigures, Evaluation
 
@@ -46,7 +48,7 @@ def joined(arrays: Arrays) -> Arrays:
     images, labels = (arrays.x_train, arrays.x_val), (arrays.y_train, arrays.y_val)
     return replace(
         arrays,
-        x_train=keras.ops.concatenate(images),
+        x_train=JoinedImages(images) if arrays.is_read else keras.ops.concatenate(images),
         y_train=keras.ops.concatenate(labels),
         x_val=arrays.x_val[:0],
         y_val=arrays.y_val[:0],
@@ -118,6 +120,7 @@ class FullTraining:
             lambda epoch, figure: is_exhausted(seen, patience, self._direction),
             after=after,
             done=tuple(seen),
+            inside=self.checkpoint.inside(network, self._saved, kept),
         )
         epoch = best_epoch(history, self._direction) if self._keeps_best else history[-1].epoch
         if epoch == history[-1].epoch:
@@ -139,7 +142,7 @@ class FullTraining:
 
     def _is_whole(self, kept: Saved) -> bool:
         """True where the best epoch so far, or a later one of the same training, is there beside the checkpoint."""
-        if not self._keeps_best:
+        if not self._keeps_best or not kept.history:
             return True
         try:
             saved = read_saved(self.file)

@@ -1,7 +1,9 @@
-"""The training loop: an epoch and its validation are one compiled graph.
+"""The training loop: the steps of an epoch are few calls of one compiled graph, and its validation of another.
 
 On small tasks tracing graphs costs more than the arithmetic, and `model.fit` traces three times (first step, first
-epoch, validation) and keeps metric objects up to date at every step. Here one graph is traced a candidate.
+epoch, validation) and keeps metric objects up to date at every step. Here a candidate's network is traced twice, to
+train and to validate, whatever the number of steps that a call takes. A call takes about half a second: signals,
+progress and checkpoints wait for its end. Figures do not depend on how an epoch is divided.
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ import math
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +27,21 @@ from numpy.typing import NDArray
 from hivenas.config import EvaluationConfig, OptimizerConfig
 from hivenas.config.metrics import ACCURACY
 from hivenas.core.metrics import value_of
-from hivenas.core.nas.data.datasets import Dataset
-from hivenas.core.nas.data.image_arrays import Images
+from hivenas.core.nas.training.added_losses import activities_in_float32, total_of
+from hivenas.core.nas.training.arrays import Arrays
 from hivenas.core.nas.training.augmentation import Augmentation
 from hivenas.core.nas.training.averages import WeightAverage
 from hivenas.core.nas.training.failures import DIVERGED, MACHINE, PROGRAM, NotFiniteError
 from hivenas.core.nas.training.losses import cross_entropy, training_loss
 from hivenas.core.nas.training.precision import Precision
 from hivenas.core.nas.training.rates import learning_rates
-from hivenas.core.nas.training.standardisation import Standardisation
+from hivenas.core.nas.training.stretches import Inside, Pace, PartialEpoch, stretches
 from hivenas.core.records import EpochFigures
 from hivenas.core.seeds import derive_seed
+from hivenas.core.steps import Listener, StepProgress
 
 _NO_MEMORY = r"OOM|[Oo]ut of memory|[Ff]ailed to allocate|ALLOC_FAILED"
 _VALIDATION_BATCH = 512  # bounds memory only; whole batches of any size give the same figures
-
-_BLOCK = 2**20  # values that are standardised at a time
-
 
 _OF_MACHINE = (
     MemoryError,
@@ -63,48 +63,6 @@ def cause_of(error: BaseException) -> str:
         return DIVERGED
     lacks = any(isinstance(each, _OF_MACHINE) or re.search(_NO_MEMORY, str(each)) for each in chain)
     return MACHINE if lacks else PROGRAM
-
-
-@dataclass(frozen=True, slots=True)
-class Arrays:
-    """A data set as the loop wants it: standardised, on the device."""
-
-    x_train: Any
-    y_train: Any
-    x_val: Any
-    y_val: Any
-    standardisation: Standardisation
-    class_weights: Any = None
-
-    @classmethod
-    def of(cls, data: Dataset, class_weights: NDArray[np.float64] | None = None) -> Arrays:
-        """Standardises with the training split's mean and deviation of every channel.
-
-        Args:
-            data: the raw images.
-            class_weights: by which the loss of a training image of each class is multiplied (classes,); None for none.
-        """
-        standardisation = Standardisation.of(data)
-        x_train, x_val = (_on_device(standardisation, x) for x in (data.x_train, data.x_val))
-        return cls(
-            x_train,
-            tf.constant(data.y_train),
-            x_val=x_val,
-            y_val=tf.constant(data.y_val),
-            standardisation=standardisation,
-            class_weights=class_weights,
-        )
-
-
-def _on_device(standardisation: Standardisation, images: Images) -> Any:
-    """Images as one standardised tensor, made in blocks: whole copies on the way to it would be thrice as large."""
-    block = max(1, _BLOCK // images[0].size)
-    tensor = tf.raw_ops.Empty(shape=images.shape, dtype=tf.float32)
-    for start in range(0, len(images), block):
-        part = standardisation.standardise(images[start : start + block])
-        rows = tf.range(start, start + len(part))
-        tensor = tf.raw_ops.InplaceUpdate(x=tensor, i=rows, v=tf.constant(part))
-    return tensor
 
 
 def make_optimizer(config: OptimizerConfig) -> keras.optimizers.Optimizer:
@@ -142,35 +100,12 @@ def load_validated(network: keras.Model, config: EvaluationConfig, file: Path) -
     network.optimizer, network.compiled = None, False
 
 
-def total_of(loss: Any) -> Any:
-    """A loss that a layer or regulariser adds, of any shape and type, as `model.fit` counts it: its sum, in float32."""
-    entries = tf.convert_to_tensor(loss)
-    if entries.dtype == tf.float32 and entries.shape.rank == 0:
-        return entries
-    return tf.reduce_sum(tf.cast(entries, tf.float32))
+def _mean(total: Any, count: int) -> float:
+    """A sum over images, in float32 by the reciprocal of their number, as it always was; NaN of none.
 
-
-@contextlib.contextmanager
-def _activities_in_float32(network: keras.Model) -> Iterator[None]:
-    """Has layers of half precision regularise their activities in float32, while a graph is traced.
-
-    A sum over a batch of activities is soon more than float16 can hold. The layers are as they were afterwards, since
-    they are saved with their regularisers.
+    Within a graph TensorFlow makes of a division by a constant the multiplication by its reciprocal.
     """
-    layers = network._flatten_layers(include_self=False)  # also those inside of others, as Keras finds their losses
-    found = [layer for layer in layers if layer.activity_regularizer and "16" in str(layer.compute_dtype)]
-    before = [layer.activity_regularizer for layer in found]
-    try:
-        for layer, regulariser in zip(found, before, strict=True):
-            layer.activity_regularizer = functools.partial(_regularised, regulariser)
-        yield
-    finally:
-        for layer, regulariser in zip(found, before, strict=True):
-            layer.activity_regularizer = regulariser
-
-
-def _regularised(regulariser: Callable[[Any], Any], activity: Any) -> Any:
-    return regulariser(tf.cast(activity, tf.float32))
+    return float(total.numpy() * (np.float32(1) / np.float32(count))) if count else math.nan
 
 
 def accelerators() -> dict[str, str]:
@@ -192,18 +127,31 @@ class TrainingLoop:
         config: the `evaluation` section: optimizer, batch size, learning rates, loss, averages, augmentation, metric.
         planned_epochs: over how many epochs the learning rate decays.
         seed: of the order of images, of their augmentation and of dropout.
+        listener: told after every call of a compiled graph how far the training has come; it may not change anything.
     """
 
     def __init__(
-        self, network: keras.Model, arrays: Arrays, config: EvaluationConfig, *, planned_epochs: int, seed: int
+        self,
+        network: keras.Model,
+        arrays: Arrays,
+        config: EvaluationConfig,
+        *,
+        planned_epochs: int,
+        seed: int,
+        listener: Listener | None = None,
     ) -> None:
         self.network = network
         self._arrays = arrays
         self._config = config
         self._planned_epochs = planned_epochs
         self._seed = seed
+        self._tell = listener
+        self._paces = Pace(), Pace()  # of training and of validation
+        self._inside = Inside()  # of the run at work, and its figures so far
+        self._history: list[EpochFigures] = []
+        self._last = 0  # the last epoch of that run
         self._seconds: list[float] = []  # of the epochs that were trained here
-        self._scores: Any = None  # of the validation images after the last of these
+        self._scores: list[Any] = []  # of the validation images after the last of these, part by part
         self._loss = training_loss(config, arrays.class_weights)
         self._optimizer, self._average = compiled(network, config)
         # It has nothing for AutoGraph to convert, which would cost as much as tracing it.
@@ -211,12 +159,15 @@ class TrainingLoop:
         augment = functools.partial(augmentation.batch, classes=network.output_shape[-1])
         self._augment = tf.autograph.experimental.do_not_convert(augment)
         self._dropout_states = [v for v in network.variables if v.name == "seed_generator_state"]
+        self._training, self._validation = arrays.training, arrays.validation
+        self._steps = math.ceil(len(self._training) / config.batch_size)
         # Asked for its concrete graph, tf.function does not warn that every candidate brings a new one.
-        order, augmentation_seed = tf.TensorSpec((len(arrays.x_train),), tf.int32), tf.TensorSpec((), tf.int32)
-        self._steps = math.ceil(len(arrays.x_train) / config.batch_size)
-        rates = tf.TensorSpec((self._steps,), tf.float32)
-        with _activities_in_float32(network):
-            self._epoch = tf.function(self._train_and_validate).get_concrete_function(order, augmentation_seed, rates)
+        number, sums = tf.TensorSpec((), tf.int32), [tf.TensorSpec((), tf.float32)] * 2
+        rates = tf.TensorSpec((None,), tf.float32)
+        given, validated = self._training.specs, self._validation.specs
+        with activities_in_float32(network):
+            self._train = tf.function(self._trained).get_concrete_function(number, number, rates, *sums, *given)
+            self._validate = tf.function(self._validated).get_concrete_function(*sums, *validated)
 
     def run(
         self,
@@ -226,6 +177,7 @@ class TrainingLoop:
         *,
         after: Callable[[Sequence[EpochFigures]], None] | None = None,
         done: Sequence[EpochFigures] = (),
+        inside: Inside | None = None,
     ) -> tuple[list[EpochFigures], bool]:
         """Trains a stretch of epochs.
 
@@ -237,6 +189,7 @@ class TrainingLoop:
             after: called after every epoch but the last, before that, with the figures so far.
             done: figures of the stretch's first epochs, where the network comes from after them. Whether to end is
                 asked after the last of these again: what kept the network may not have lived to hear the answer.
+            inside: what to do between the steps of an epoch; where the epoch after those is begun already.
 
         Returns:
             The figures of every epoch of the stretch, and whether `stops` ended the training early.
@@ -246,6 +199,7 @@ class TrainingLoop:
             MetricError: a metric of one's own raises, or gives no finite number.
         """
         history = list(done)
+        self._inside, self._history, self._last = inside or Inside(), history, last
 
         def ends() -> bool:
             if stops is None or not history or history[-1].epoch >= last:
@@ -255,8 +209,10 @@ class TrainingLoop:
         stopped = ends()
         while first + len(history) <= last and not stopped:
             started = time.monotonic()
-            history.append(self._one(first + len(history)))
-            self._seconds.append(time.monotonic() - started)
+            step = self._begun(epoch := first + len(history)).step
+            history.append(self._one(epoch))
+            if step <= self._steps / 2:  # what little is left of an epoch says too little of a whole one
+                self._seconds.append((time.monotonic() - started) * self._steps / (self._steps - step))
             if after is not None and history[-1].epoch < last:
                 after(history)
             stopped = ends()
@@ -273,26 +229,22 @@ class TrainingLoop:
 
         Where that was trained by an earlier attempt, of which the network is, the images are answered anew.
         """
-        if self._scores is None:
-            self._scores = tf.function(self._validate).get_concrete_function()()[2]
-        found, self._scores = self._scores, None  # a network that stays alive need not keep them
-        scores: NDArray[np.float32] = found.numpy()
-        return scores
+        if not self._scores:
+            self._validation_figures(None)
+        found, self._scores = self._scores, []  # a network that stays alive need not keep them
+        return self._joined(found)
+
+    def _joined(self, parts: Sequence[Any]) -> NDArray[np.float32]:
+        none = np.empty((0, *self.network.output_shape[1:]), np.float32)
+        return np.concatenate([each.numpy() for each in parts] or [none])
 
     def averaged(self) -> contextlib.AbstractContextManager[None]:
         """Has the network hold what is validated, tested and served: the average of its weights, where one is kept."""
         return contextlib.nullcontext() if self._average is None else self._average.in_place()
 
     def _one(self, epoch: int) -> EpochFigures:
-        rates = learning_rates(self._config, epoch - 1, epochs=self._planned_epochs, steps=self._steps)
-        for number, state in enumerate(self._dropout_states):
-            state.assign(np.array([derive_seed(self._seed, "dropout", number, epoch), 0], dtype=np.uint32))
-        rng = np.random.default_rng(derive_seed(self._seed, "order", epoch))
-        order = rng.permutation(len(self._arrays.x_train)).astype(np.int32)
-        augmentation_seed = tf.constant(derive_seed(self._seed, "augment", epoch), tf.int32)
-        *values, self._scores = self._epoch(tf.constant(order), augmentation_seed, tf.constant(rates, tf.float32))
-        figures = EpochFigures(epoch, *(float(value) for value in values))
-        validated = len(self._arrays.x_val) > 0  # not where all images are trained on
+        figures = EpochFigures(epoch, *self._training_figures(epoch), *self._validation_figures(epoch))
+        validated = len(self._validation) > 0  # not where all images are trained on
         if not math.isfinite(figures.loss) or (validated and not math.isfinite(figures.val_loss)):
             raise NotFiniteError(
                 f"the loss is not finite in epoch {epoch} (training {figures.loss:g}, validation {figures.val_loss:g}, "
@@ -300,7 +252,69 @@ class TrainingLoop:
             )
         if self._config.fitness == ACCURACY or not validated:
             return figures
-        return replace(figures, metric=value_of(self._config.metric, self._arrays.y_val.numpy(), self._scores.numpy()))
+        return replace(
+            figures, metric=value_of(self._config.metric, self._arrays.y_val.numpy(), self._joined(self._scores))
+        )
+
+    def _begun(self, epoch: int) -> PartialEpoch:
+        """The epoch as far as it is behind the network, with the states from which its dropout draws."""
+        begun = self._inside.begun
+        if begun is not None and begun.epoch == epoch:
+            return begun
+        seeds = (derive_seed(self._seed, "dropout", number, epoch) for number in range(len(self._dropout_states)))
+        return PartialEpoch(epoch, draws=[(seed, 0) for seed in seeds])
+
+    def _training_figures(self, epoch: int) -> tuple[float, float]:
+        """Loss and accuracy of the training images, trained on."""
+        rates = np.asarray(
+            learning_rates(self._config, epoch - 1, epochs=self._planned_epochs, steps=self._steps), np.float32
+        )
+        rng = np.random.default_rng(derive_seed(self._seed, "order", epoch))
+        order = rng.permutation(len(self._training)).astype(np.int32)
+        augmentation_seed = tf.constant(derive_seed(self._seed, "augment", epoch), tf.int32)
+        begun = self._begun(epoch)
+        for state, draws in zip(self._dropout_states, begun.draws, strict=True):
+            state.assign(np.array(draws, dtype=np.uint32))
+        loss, hits = tf.constant(begun.loss, tf.float32), tf.constant(begun.hits, tf.float32)
+        batch, pace = self._config.batch_size, self._paces[0]
+        with contextlib.closing(stretches(self._training, order, batch, pace, begin=begun.step)) as parts:
+            for part in parts:
+                started = time.monotonic()
+                own = tf.constant(rates[part.first : part.last])
+                loss, hits = self._train(tf.constant(part.first), augmentation_seed, own, loss, hits, *part.given)
+                loss.numpy()  # where a device computes, the call has returned before it has
+                pace.took(part.last - part.first, time.monotonic() - started)
+                self._between(PartialEpoch(epoch, part.last, loss=float(loss), hits=float(hits)))
+        return _mean(loss, len(order)), _mean(hits, len(order))
+
+    def _between(self, at: PartialEpoch) -> None:
+        """Between two calls."""
+        if self._tell is not None:
+            self._tell(StepProgress(at.epoch, at.step, self._steps, self._last))
+        if self._inside.keep is not None and at.step < self._steps:
+            draws = [state.numpy().tolist() for state in self._dropout_states]
+            self._inside.keep(self._history, replace(at, draws=draws))
+
+    def _validation_figures(self, epoch: int | None) -> tuple[float, float]:
+        """Loss and accuracy of the validation images, and their scores kept.
+
+        Args:
+            epoch: the one that is validated; None after the last of an earlier attempt.
+        """
+        self._scores = []
+        loss, hits = tf.constant(0.0), tf.constant(0.0)
+        order = np.arange(len(self._validation), dtype=np.int32)
+        pace = self._paces[1]
+        with contextlib.closing(stretches(self._validation, order, _VALIDATION_BATCH, pace)) as parts:
+            for part in parts:
+                started = time.monotonic()
+                loss, hits, scores = self._validate(loss, hits, *part.given)
+                loss.numpy()
+                pace.took(part.last - part.first, time.monotonic() - started)
+                self._scores.append(scores)
+                if epoch is not None and self._tell is not None:
+                    self._tell(StepProgress(epoch, self._steps, self._steps, self._last))
+        return _mean(loss, len(order)), _mean(hits, len(order))
 
     def _check_weights(self, epoch: int) -> None:
         for weight in self.network.weights:
@@ -310,47 +324,48 @@ class TrainingLoop:
                     f"(learning rate {float(self._optimizer.learning_rate):g})"
                 )
 
-    # The methods below are traced into one graph; loops over tensors become graph loops.
+    # The methods below are traced into graphs; loops over tensors become graph loops.
 
-    def _train_and_validate(self, order: Any, augmentation_seed: Any, rates: Any) -> tuple[Any, ...]:
-        count, batch = tf.size(order), self._config.batch_size
-        loss, correct = tf.constant(0.0), tf.constant(0.0)
-        for start in tf.range(0, count, batch):
-            chosen = order[start : start + batch]
-            x, y = tf.gather(self._arrays.x_train, chosen), tf.gather(self._arrays.y_train, chosen)
+    def _trained(self, first: Any, augmentation_seed: Any, rates: Any, loss: Any, hits: Any, *given: Any) -> Any:
+        """Trains as many steps as there are rates; sums of the loss and of right answers go on from call to call."""
+        batch = self._config.batch_size
+        for step in tf.range(tf.size(rates)):
+            x, y = self._training.batch(step * batch, (step + 1) * batch, given)
             if self._config.augmentation.is_on:
-                x, y = self._augment(x, y, tf.stack([augmentation_seed, start // batch]))
+                x, y = self._augment(x, y, tf.stack([augmentation_seed, first + step]))
             with tf.GradientTape() as tape:
-                batch_loss, hits, _ = self._score(x, y, True)
+                batch_loss, right, _ = self._score(x, y, True)
                 scaled_loss = self._optimizer.scale_loss(batch_loss)
             variables = self.network.trainable_variables
-            self._optimizer.learning_rate = rates[start // batch]
+            self._optimizer.learning_rate = rates[step]
             self._optimizer.apply(tape.gradient(scaled_loss, variables), variables)
             if self._average is not None:
                 self._average.update()
-            loss += batch_loss * tf.cast(tf.size(chosen), tf.float32)
-            correct += hits
-        total = tf.cast(count, tf.float32)
-        return loss / total, correct / total, *self._validate()
+            loss += batch_loss * tf.cast(tf.shape(x)[0], tf.float32)
+            hits += right
+        return loss, hits
 
-    def _validate(self) -> tuple[Any, Any, Any]:
-        """Loss and accuracy of the validation images, and the probability of every class for each."""
+    def _validated(self, loss: Any, hits: Any, *given: Any) -> Any:
+        """Adds loss and right answers of validation images to the sums; also the probability of every class for each.
+
+        The average of the weights is in their place for the time of a call: whoever ends the work between two calls
+        finds the network as it is trained.
+        """
         raw = [] if self._average is None else self._average.put()
-        val_count = len(self._arrays.x_val)
-        val_loss, val_correct = tf.constant(0.0), tf.constant(0.0)
+        count = tf.shape(given[0])[0]
         # Batches differ in size, as the last one may.
         each = tf.TensorShape([None, self.network.output_shape[-1]])
-        batches = math.ceil(val_count / _VALIDATION_BATCH)
+        batches = (count + _VALIDATION_BATCH - 1) // _VALIDATION_BATCH
         scores = tf.TensorArray(tf.float32, size=batches, infer_shape=False, element_shape=each)
-        for start in tf.range(0, val_count, _VALIDATION_BATCH):
-            x, y = (a[start : start + _VALIDATION_BATCH] for a in (self._arrays.x_val, self._arrays.y_val))
-            batch_loss, hits, probabilities = self._score(x, y, False)
-            val_loss += batch_loss * tf.cast(tf.size(y), tf.float32)
-            val_correct += hits
+        for start in tf.range(0, count, _VALIDATION_BATCH):
+            x, y = self._validation.batch(start, start + _VALIDATION_BATCH, given)
+            batch_loss, right, probabilities = self._score(x, y, False)
+            loss += batch_loss * tf.cast(tf.shape(x)[0], tf.float32)
+            hits += right
             scores = scores.write(start // _VALIDATION_BATCH, tf.cast(probabilities, tf.float32))
         if self._average is not None:
             self._average.put_back(raw)
-        return val_loss / val_count, val_correct / val_count, scores.concat()
+        return loss, hits, scores.concat()
 
     def _score(self, x: Any, y: Any, training: bool) -> tuple[Any, Any, Any]:
         """Mean loss with the regularisation terms, the number of right answers, and the probabilities.

@@ -17,6 +17,7 @@ from hivenas.core.measured import METRIC, TEST_METRICS, TEST_PER_CLASS
 from hivenas.core.metrics import Labels, MetricError, Scores, all_metrics, per_class, value_of
 from hivenas.core.metrics import accuracy as share_of_right_answers
 from hivenas.core.metrics import confusion as confusion_of
+from hivenas.core.nas.data.lazy_images import LazyImages, taken
 from hivenas.core.nas.training.failures import NotFiniteError
 from hivenas.core.seeds import derive_seed
 
@@ -104,7 +105,7 @@ class TestPredictions:
         cls,
         probabilities: NDArray[np.float32],
         labels: NDArray[np.int32],
-        images: NDArray[Any],
+        images: NDArray[Any] | LazyImages,
         class_names: Sequence[str],
     ) -> TestPredictions:
         """Finds the mistakes in what was answered for the raw images.
@@ -118,7 +119,8 @@ class TestPredictions:
         wrong = np.flatnonzero(answers != labels)
         surest = np.argsort(-probabilities[wrong, answers[wrong]], kind="stable")
         mistakes = wrong[surest[:_MISTAKES]].astype(np.int64)
-        return cls(probabilities, labels, class_names=tuple(class_names), mistakes=mistakes, pictures=images[mistakes])
+        pictures = taken(images, mistakes)
+        return cls(probabilities, labels, class_names=tuple(class_names), mistakes=mistakes, pictures=pictures)
 
     @property
     def accuracy(self) -> float:

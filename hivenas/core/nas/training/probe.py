@@ -24,9 +24,10 @@ from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.space.feasibility import refused, spoken_of
 from hivenas.core.nas.space.layer_sizes import Shape
 from hivenas.core.nas.space.operations import OpSpec
+from hivenas.core.nas.training.arrays import Arrays
 from hivenas.core.nas.training.checkpoints import Saved, save_state
 from hivenas.core.nas.training.failures import NotFiniteError
-from hivenas.core.nas.training.loop import Arrays, TrainingLoop, make_optimizer
+from hivenas.core.nas.training.loop import TrainingLoop, make_optimizer
 from hivenas.core.nas.training.network import apply_operation
 from hivenas.core.nas.training.precision import Precision
 from hivenas.core.nas.training.predictions import same_answers

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from hivenas.config.metrics import Metric
 from hivenas.core.files import written_whole
 from hivenas.core.nas.data.datasets import Dataset
+from hivenas.core.nas.data.lazy_images import LazyImages
+from hivenas.core.nas.training.arrays import Split
 from hivenas.core.nas.training.network import serving_model
 from hivenas.core.nas.training.precision import in_single_precision
 from hivenas.core.nas.training.predictions import TestPredictions, same_answers
@@ -81,27 +83,28 @@ def served_model(network: keras.Model, data: Dataset) -> keras.Model:
     return serving_model(network, mean, variance, str(data.x_test.dtype))
 
 
-def answers_of(serving: keras.Model, images: NDArray[Any]) -> NDArray[np.float32]:
+def answers_of(serving: keras.Model, images: NDArray[Any] | LazyImages) -> NDArray[np.float32]:
     """The answers of the very model that is served to raw images."""
     batches = [serving(images[i : i + _BATCH], training=False).numpy() for i in range(0, len(images), _BATCH)]
     answers: NDArray[np.float32] = np.concatenate(batches)
     return answers
 
 
-def refuse_other_answers(network: keras.Model, anew: keras.Model, weights: Path, images: Any) -> None:
+def refuse_other_answers(network: keras.Model, anew: keras.Model, weights: Path, validation: Split) -> None:
     """Refuses weights that do not make the network which was trained: a model will be made of them.
 
     Args:
         network: trained.
         anew: the same network made anew; it gets the weights.
         weights: h5 file that the trained one's were saved in.
-        images: standardised ones, of which the first are answered.
+        validation: images of which the first are answered.
 
     Raises:
         UnfaithfulModelError: both do not answer alike.
     """
     anew.load_weights(weights)
-    expected, found = (answers_of(each, images[:_COMPARED]) for each in (network, anew))
+    images = validation.first(_COMPARED)
+    expected, found = (answers_of(each, images) for each in (network, anew))
     if not same_answers(expected, found):
         share = float((expected.argmax(axis=1) == found.argmax(axis=1)).mean())
         raise UnfaithfulModelError(

@@ -6,10 +6,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from hivenas.core.nas.data.datasets import Dataset
-from hivenas.core.nas.training import loop
-from hivenas.core.nas.training.loop import Arrays
+from hivenas.core.nas.training import arrays as module
+from hivenas.core.nas.training.arrays import Arrays
+from hivenas.core.nas.training.standardisation import Standardisation
 
 pytestmark = pytest.mark.keras
 
@@ -26,7 +28,7 @@ def dataset(images: np.ndarray) -> Dataset:
 def test_images_are_standardised_in_blocks_to_the_last_bit(
     shape: tuple[int, int, int], dtype: str, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_BLOCK", block)
+    monkeypatch.setattr(module, "_BLOCK", block)
     data = dataset((np.random.default_rng(1).random((53, *shape)) * 255).astype(dtype))
     arrays = Arrays.of(data)
     pixels = data.x_train.reshape(-1, shape[2]).astype(np.float64)
@@ -34,6 +36,19 @@ def test_images_are_standardised_in_blocks_to_the_last_bit(
     for tensor, raw in ((arrays.x_train, data.x_train), (arrays.x_val, data.x_val)):
         whole = (raw.astype(np.float32) - pixels.mean(axis=0).astype(np.float32)) / deviation
         assert np.array_equal(tensor.numpy(), whole)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint32", "int64", "float16", "float32", "float64"])
+def test_images_are_standardised_in_the_graph_to_the_last_bit(dtype: str) -> None:
+    data = dataset((np.random.default_rng(1).random((53, 5, 9, 3)) * 255).astype(dtype))
+    scale = Standardisation.of(data)
+    read = Arrays(data.x_train, tf.constant(data.y_train), data.x_val, tf.constant(data.y_val), scale).training
+    chosen = np.random.default_rng(2).permutation(53).astype(np.int32)
+    graph = tf.function(lambda *given: read.batch(7, 50, given)).get_concrete_function(*read.specs)
+    x, y = graph(*read.take(chosen))
+    assert np.array_equal(x.numpy(), scale.standardise(data.x_train[chosen[7:50]]))
+    assert np.array_equal(y.numpy(), data.y_train[chosen[7:50]])
+    assert np.array_equal(read.first(5), scale.standardise(data.x_train[:5]))
 
 
 def test_beside_the_images_and_their_standardised_form_there_is_next_to_nothing() -> None:

@@ -26,7 +26,9 @@ from hivenas.core.nas.training.checkpoints import Checkpoint, Saved
 from hivenas.core.nas.training.evaluation_strategy import NASEval
 from hivenas.core.nas.training.loop import TrainingLoop, make_optimizer
 from hivenas.core.nas.training.rules import StoppingRule
+from hivenas.core.nas.training.stretches import Pace
 from hivenas.core.records import EpochFigures, Evaluation, Proposal, StopThreshold, Trial
+from hivenas.core.steps import StepProgress
 from hivenas.core.tracker import NullTracker
 from hivenas.execution import WorkerExecutor, evaluate_network
 from hivenas.storage import open_adhoc
@@ -150,6 +152,32 @@ def test_a_killed_training_goes_on_with_the_same_bits(
     assert kept(killed)  # the driver drops it, once the evaluation is recorded
 
 
+@pytest.mark.parametrize(("training", "epoch"), [(train, 2), (full, 1), (full, 3)], ids=["train-2", "full-1", "full-3"])
+def test_ctrl_c_in_the_middle_of_an_epoch_ends_it_there_and_it_goes_on_with_the_same_bits(
+    tiny: dict[str, Any], training: Training, epoch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"full_train": {"epochs": 3, "keep": "best"}, "execution": {"checkpoint_s": 1e-9}}
+    ended, whole = (strategy(tiny, name=name, **settings) for name in ("ended", "whole"))
+    monkeypatch.setattr(Pace, "steps", lambda pace, left, most=None: 1)
+    monkeypatch.setattr(checkpoints, "_SHARE", 0)
+    heard: list[StepProgress] = []
+
+    def ctrl_c(progress: StepProgress) -> None:
+        heard.append(progress)
+        if (progress.epoch, progress.step) == (epoch, 2):
+            signal.raise_signal(signal.SIGINT)
+
+    ended.listener = ctrl_c
+    with pytest.raises(KeyboardInterrupt):
+        training(ended, True)
+    assert heard[-1].step == 2 < heard[-1].steps
+    ended.listener = heard.append
+    heard.clear()
+    resumed = training(ended, True)
+    assert (heard[0].epoch, heard[0].step) == (epoch, 2)  # that step had not been kept yet
+    assert_same(resumed, training(whole, False), ended, whole)
+
+
 def test_a_kill_between_the_checkpoint_and_the_verdict_does_not_change_the_verdict(
     tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,7 +268,7 @@ class OneEpoch(TrainingLoop):
         optimizer.build(network.trainable_variables)
         network.compile(optimizer=optimizer)
 
-    def run(self, first: int, last: int, stops: Any = None, after: Any = None, done: Any = ()) -> Any:
+    def run(self, first: int, last: int, stops: Any = None, after: Any = None, done: Any = (), **_: Any) -> Any:
         if not done and first < last:
             after([EpochFigures(first, 0.1, 0.2, 0.3, 0.4)])
         raise Begun(done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,15 @@ from keras import layers
 from hivenas.config import AugmentationConfig, DatasetConfig, EvaluationConfig
 from hivenas.config.metrics import BUILT_IN_METRICS
 from hivenas.core.nas.data.datasets import load_dataset
-from hivenas.core.nas.training.checkpoints import Saved, save_state
-from hivenas.core.nas.training.loop import Arrays, TrainingLoop
+from hivenas.core.nas.training.arrays import Arrays
+from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, save_state
+from hivenas.core.nas.training.full_training import joined
+from hivenas.core.nas.training.loop import TrainingLoop
 from hivenas.core.nas.training.precision import Precision
+from hivenas.core.nas.training.stretches import Inside, Pace, PartialEpoch
 from hivenas.core.records import EpochFigures
+from hivenas.core.steps import Listener, StepProgress
+from tests.on_disk import on_disk
 
 pytestmark = pytest.mark.keras
 
@@ -43,7 +49,7 @@ def arrays() -> Arrays:
     return Arrays.of(load_dataset(DatasetConfig(train_limit=60), 1))
 
 
-def loop(arrays: Arrays, settings: dict[str, Any]) -> TrainingLoop:
+def loop(arrays: Arrays, settings: dict[str, Any], listener: Listener | None = None) -> TrainingLoop:
     config = EvaluationConfig.model_validate({"batch_size": 20, "optimizer": {"op": "Adam"}, **settings})
 
     def tiniest() -> keras.Model:
@@ -55,7 +61,7 @@ def loop(arrays: Arrays, settings: dict[str, Any]) -> TrainingLoop:
     network = Precision.of(config).build(tiniest)
     if config.loss == "focal":
         arrays = replace(arrays, class_weights=WEIGHTS)
-    return TrainingLoop(network, arrays, config, planned_epochs=EPOCHS, seed=5)
+    return TrainingLoop(network, arrays, config, planned_epochs=EPOCHS, seed=5, listener=listener)
 
 
 def state(trained: TrainingLoop) -> list[Any]:
@@ -87,6 +93,89 @@ def test_going_on_equals_never_having_stopped_to_the_last_bit(
         assert metric(labels, third.scores()) == history[-2].figure
     for one, other in zip(state(whole), state(rest), strict=True):
         assert np.array_equal(one, other)
+
+
+MUCH: dict[str, Any] = {"augmentation": {"mixup": 0.4, "affine": True}, "ema": 0.5}
+DIVIDED: list[tuple[dict[str, Any], Sequence[str]]] = [
+    (MUCH | {"schedule": "cosine", "warmup_epochs": 1.5}, ("1-1", "2-5")),
+    ({"precision": "float16"}, ("1-4", "2-2")),
+]
+
+
+def in_steps(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Every call takes so many steps, as far as there are any."""
+    monkeypatch.setattr(Pace, "steps", lambda pace, left, most=None: min(count, left, most or left))
+
+
+def assert_same(one: TrainingLoop, other: TrainingLoop) -> None:
+    assert np.array_equal(one.scores(), other.scores())
+    for mine, others in zip(state(one), state(other), strict=True):
+        assert np.array_equal(mine, others)
+
+
+@pytest.mark.parametrize(("settings", "places"), DIVIDED, ids=["much", "float16"])
+def test_figures_are_the_same_however_an_epoch_is_divided_and_from_any_step_that_was_kept(
+    arrays: Arrays, settings: dict[str, Any], places: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings | {"batch_size": 9}  # six steps, the last of three images
+    seen: list[StepProgress] = []
+    whole = loop(arrays, settings, seen.append)
+    with monkeypatch.context() as patch:
+        in_steps(patch, 99)
+        history, _ = whole.run(1, 2)
+    assert seen == [StepProgress(epoch, 6, 6, 2) for epoch in (1, 1, 2, 2)]  # trained, validated
+
+    checkpoint = Checkpoint(tmp_path / "kept.weights.h5", lambda: "same", 1e-9)
+    monkeypatch.setattr("hivenas.core.nas.training.checkpoints._SHARE", 0)
+    in_steps(monkeypatch, 1)
+    singly = loop(arrays, settings)
+
+    def so_far(own: Sequence[EpochFigures]) -> Saved:
+        return Saved("candidate", len(own), 0, tuple(own))
+
+    def keep(own: Sequence[EpochFigures], partial: PartialEpoch) -> None:
+        checkpoint.keep(singly.network, replace(so_far(own), partial=partial))
+        shutil.copy(tmp_path / "kept.weights.h5", tmp_path / f"{partial.epoch}-{partial.step}")
+
+    assert singly.run(1, 2, inside=Inside(keep=keep))[0] == history
+    assert_same(singly, whole)
+    assert len(list(tmp_path.glob("?-?"))) == 2 * 5
+
+    in_steps(monkeypatch, 3)
+    for place in places:
+        shutil.copy(tmp_path / place, tmp_path / "kept.weights.h5")
+        rest = loop(arrays, settings)
+        kept = checkpoint.take_up(rest.network)
+        assert kept is not None
+        assert kept.partial is not None
+        assert f"{kept.partial.epoch}-{kept.partial.step}" == place
+        inside = checkpoint.inside(rest.network, so_far, kept)
+        assert rest.run(1, 2, done=kept.history, inside=inside)[0] == history, place
+        for mine, others in zip(state(whole), state(rest), strict=True):
+            assert np.array_equal(mine, others), place
+
+
+@pytest.mark.slow
+def test_images_that_are_read_on_their_way_give_the_figures_of_those_in_memory(
+    arrays: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = MUCH | {"fitness": "f1_macro", "loss": "focal"}
+    read = Arrays.of(on_disk(load_dataset(DatasetConfig(train_limit=60), 1), tmp_path))
+    assert (read.is_read, arrays.is_read) == (True, False)
+    monkeypatch.setattr("hivenas.core.nas.training.arrays._READ", 41 * 8 * 8 * 4)  # of the images 40 at a time
+    there, here = loop(read, settings), loop(arrays, settings)
+    history, _ = here.run(1, 2)
+    assert there.run(1, 2)[0] == history
+    assert_same(there, here)
+    file = tmp_path / "state.weights.h5"
+    save_state(here.network, file, Saved("candidate", 2, 0, tuple(history)))
+    there = loop(read, settings)
+    there.network.load_weights(file)
+    assert there.run(3, 3) == here.run(3, 3)
+    assert_same(there, here)
+    there, here = loop(joined(read), {}), loop(joined(arrays), {})
+    assert repr(there.run(1, 1)) == repr(here.run(1, 1))  # without validation images figures of theirs are NaN
+    assert_same(there, here)
 
 
 def test_labels_may_be_shares_of_classes_of_which_the_largest_is_right(arrays: Arrays) -> None:

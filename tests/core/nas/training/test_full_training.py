@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -20,6 +21,7 @@ from hivenas.core.nas.training.full_training import best_epoch, is_exhausted, jo
 from hivenas.core.records import Direction, EpochFigures
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError, MissingResultsError
+from tests.on_disk import on_disk
 
 pytestmark = pytest.mark.keras
 
@@ -117,6 +119,20 @@ def test_a_refit_is_on_all_images_and_ends_early_with_the_schedule_as_it_was_pla
     right = whole.history[0].accuracy * (train + val)
     assert right == pytest.approx(round(right), abs=1e-3)
     assert TrainingSpec.of(whole) == TrainingSpec(ARCH, refit_epochs=3)
+
+
+@pytest.mark.slow
+def test_trainings_of_images_on_disk_are_those_of_images_in_memory(tiny: dict[str, Any], tmp_path: Path) -> None:
+    here, there = (strategy(tiny | {"name": name, "ema": 0.5}, epochs=2, keep="best") for name in ("here", "there"))
+    there.__dict__["data"] = on_disk(here.data, tmp_path / "disk")
+    for spec in (TrainingSpec(ARCH), TrainingSpec(ARCH, refit_epochs=1)):
+        told = [each.train_fully(spec) for each in (here, there)]
+        assert told[0].status == told[1].status == "complete", told[1].traceback
+        assert repr(told[0].history) == repr(told[1].history)
+    models = [each.final_model([one]) for each, one in zip((here, there), told, strict=True)]
+    assert models[0].status == models[1].status == "complete", models[1].traceback
+    for key in ("test_accuracy", "test_loss", "test_metrics"):
+        assert models[0].extra[key] == models[1].extra[key]
 
 
 def test_an_ensembles_answers_are_the_means_of_its_members(tiny: dict[str, Any]) -> None:

@@ -14,8 +14,9 @@ from hivenas.config import OptimizerConfig, registry
 from hivenas.config.optimizers import OPTIMIZERS
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.space.operations import register_operation
+from hivenas.core.nas.training.added_losses import total_of
 from hivenas.core.nas.training.evaluation_strategy import NASEval
-from hivenas.core.nas.training.loop import cause_of, make_optimizer, total_of
+from hivenas.core.nas.training.loop import cause_of, make_optimizer
 from hivenas.core.tracker import NullTracker
 
 pytestmark = pytest.mark.keras

@@ -15,8 +15,9 @@ import tensorflow as tf
 from hivenas.config import EvaluationConfig, from_mapping
 from hivenas.config.optimizers import OPTIMIZERS
 from hivenas.core.nas.data.datasets import load_dataset
+from hivenas.core.nas.training.arrays import Arrays
 from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, save_state
-from hivenas.core.nas.training.loop import Arrays, TrainingLoop
+from hivenas.core.nas.training.loop import TrainingLoop
 from hivenas.core.nas.training.losses import cross_entropy
 from hivenas.core.records import EpochFigures
 

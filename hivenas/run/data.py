@@ -11,6 +11,7 @@ from hivenas.config import Config
 from hivenas.config.registry import DATASETS
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.data.datasets import describe_dataset
+from hivenas.core.nas.data.placement import placed
 from hivenas.core.nas.data.sameness import other_data
 from hivenas.core.seeds import drawn_seed
 from hivenas.errors import DatasetError
@@ -37,7 +38,7 @@ def describe_data(config: Config) -> dict[str, Any]:
     Raises:
         DatasetError: data that cannot be found, cannot be trained on, or are others when they are loaded again.
     """
-    return describe_dataset(config.dataset, drawn_seed(config.seed)) if config.objective == "nas" else {}
+    return describe_dataset(placed(config), drawn_seed(config.seed)) if config.objective == "nas" else {}
 
 
 def first_digest(config: Config, executor: TaskExecutor, folder: ResultsFolder) -> str:

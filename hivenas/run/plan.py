@@ -12,7 +12,9 @@ from hivenas.config import Config
 from hivenas.core.bfloat16 import has_bfloat16
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.data.class_weights import check_classes, needs_classes
-from hivenas.core.nas.data.datasets import check_path, class_names
+from hivenas.core.nas.data.datasets import class_names
+from hivenas.core.nas.data.placement import placed
+from hivenas.core.nas.data.sources import check_path
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.space.feasibility import Feasibility, own_operations
 from hivenas.core.nas.training.predictions import same_answers
@@ -114,7 +116,7 @@ def check(config: Config) -> Plan:
         return planned
     if needs_classes(config.evaluation):
         with with_source(config):
-            check_classes(config.evaluation, class_names(config.dataset, drawn_seed(config.seed)))
+            check_classes(config.evaluation, class_names(placed(config), drawn_seed(config.seed)))
     feasible = _tried(config)
     refuse_other_answers(config, feasible)
     say_share(feasible, bounded=config.space.is_bounded)

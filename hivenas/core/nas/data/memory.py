@@ -15,6 +15,16 @@ _TENSORFLOW = 0.6 * _GIB  # measured, with Keras and before the first network
 _STANDARDISED = np.dtype(np.float32).itemsize
 
 
+def kept_bytes(values: int, itemsize: int) -> int:
+    """Bytes that images take while networks are trained on them: as they are, and standardised.
+
+    Args:
+        values: how many pixels there are, each channel counted.
+        itemsize: bytes of each.
+    """
+    return values * (itemsize + _STANDARDISED)
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerMemory:
     """The memory of a worker, estimated.

@@ -64,7 +64,8 @@ class StoredImages:
 
     def take(self, indices: NDArray[Any]) -> NDArray[Any]:
         """A contiguous copy of the images at these positions (count, height, width, channels), in their order."""
-        return np.take(self._source, self._rows[indices], axis=0)
+        taken: NDArray[Any] = np.take(self._source, self._rows[indices], axis=0)
+        return taken
 
     def whole(self) -> NDArray[Any]:
         """All of them in memory."""
@@ -73,6 +74,10 @@ class StoredImages:
     def select(self, positions: NDArray[Any]) -> StoredImages:
         """The images at these positions, still stored."""
         return StoredImages(self._source, self._rows[positions])
+
+    def with_channel(self) -> StoredImages:
+        """The same images (count, height, width) with their one channel as the last dimension."""
+        return StoredImages(self._source[..., np.newaxis], self._rows)
 
     def blocks(self) -> Iterator[NDArray[Any]]:
         """All of them in their order, some MiB at a time."""
@@ -90,9 +95,19 @@ class StoredImages:
 Images = NDArray[Any] | StoredImages
 
 
+def all_of(source: NDArray[Any]) -> StoredImages:
+    """All images of an array, in its order."""
+    return StoredImages(source, np.arange(len(source)))
+
+
 def block_length(images: Images) -> int:
     """The number of images that are worked on at a time, where a copy of all would take too much memory."""
     return max(1, _BLOCK // max(1, images.dtype.itemsize * math.prod(images.shape[1:])))
+
+
+def blocks(images: Images) -> Iterator[NDArray[Any]]:
+    """All images in their order: arrays whole, stored ones some MiB at a time."""
+    return images.blocks() if isinstance(images, StoredImages) else iter([images])
 
 
 def at(images: Images, positions: NDArray[Any]) -> Images:

@@ -17,6 +17,7 @@ from hivenas.core.measured import METRIC, TEST_METRICS, TEST_PER_CLASS
 from hivenas.core.metrics import Labels, MetricError, Scores, all_metrics, per_class, value_of
 from hivenas.core.metrics import accuracy as share_of_right_answers
 from hivenas.core.metrics import confusion as confusion_of
+from hivenas.core.nas.data.stored_images import Images
 from hivenas.core.nas.training.failures import NotFiniteError
 from hivenas.core.seeds import derive_seed
 
@@ -104,7 +105,7 @@ class TestPredictions:
         cls,
         probabilities: NDArray[np.float32],
         labels: NDArray[np.int32],
-        images: NDArray[Any],
+        images: Images,
         class_names: Sequence[str],
     ) -> TestPredictions:
         """Finds the mistakes in what was answered for the raw images.

@@ -184,6 +184,7 @@ def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]
         from hivenas import api
 
         config = _load(config_path, overrides, modules)
+        view.mark = "# "  # what is printed is a configuration
         with view:
             plan, data = api.check(config), api.describe_data(config)
         view.only_print()

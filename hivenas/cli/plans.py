@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 def of_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> Outcome:
     """The work that a configuration asks for, and its data, see `describe_data`."""
+    from hivenas.run.data_storage import DataStorage
+
     size = "a continuous space" if plan.space_size is None else _counted(plan.space_size, config)
     work = f"{plan.evaluations:,} evaluations" + (f" and {plan.epochs:,} epochs" if plan.epochs else "")
     fields = {
@@ -30,6 +32,7 @@ def of_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> Outcome:
         "epochs": plan.epochs,
         "limits": config.limits,
         "data": dict(data),
+        "storage": DataStorage.of(config, data).fields() if data else {},
     }
     return Outcome(f"{config.name}: {work} at the most, in {size}", fields)
 
@@ -95,6 +98,15 @@ def _trainings(config: Config, plan: Plan) -> Iterator[str]:
         yield f"then:         {_full_epochs(config)} of full training"
 
 
+def _room(config: Config, data: Mapping[str, Any]) -> Iterator[str]:
+    """The room that the data take, where there are any."""
+    from hivenas.run.data_storage import DataStorage
+
+    if data:
+        for heading, line in DataStorage.of(config, data).lines():
+            yield f"{f'{heading}:':<14}{line}"
+
+
 def _counted(candidates: int, config: Config) -> str:
     if not config.choices:
         return f"{candidates:,} architectures"
@@ -106,7 +118,6 @@ def _counted(candidates: int, config: Config) -> str:
 def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
     """Prints a configuration with its defaults, its data, and what a search would do."""
     from hivenas.config.choices import written
-    from hivenas.core.nas.data.memory import WorkerMemory
     from hivenas.run.data_summary import summary
 
     click.echo(config.to_yaml())
@@ -135,6 +146,6 @@ def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
         click.echo(f"# {line}")
     for line in _trainings(config, plan):
         click.echo(f"# {line}")
-    if data:
-        click.echo(f"# memory:       {WorkerMemory.of(data)}")
+    for line in _room(config, data):
+        click.echo(f"# {line}")
     click.echo(f"# results:      {config.results.dir}/{config.name}/")

@@ -99,7 +99,7 @@ class _Gathered:
             )
         self._y.append(y)
         self._x.append(x)
-        self._kept += kept_bytes(x.size, x.dtype.itemsize)
+        self._kept += kept_bytes(x.nbytes, x.size)
         if self._cache and self._kept > self._budget and x.dtype.kind in "uif":
             self._file = self._file or _SpooledImages(self._cache, *kind)
             while self._x:

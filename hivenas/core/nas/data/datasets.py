@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
@@ -26,7 +26,7 @@ from hivenas.core.nas.data.stored_images import in_memory
 from hivenas.core.nas.data.values import Scale, check_scale, known_scale, refuse_alike
 from hivenas.errors import ConfigError
 
-Loader = Callable[[str | None], Mapping[str, Any]]
+Loader = Callable[[str | None], Mapping[str, Any] | Iterable[Any]]
 L = TypeVar("L", bound=Loader)
 
 
@@ -191,8 +191,9 @@ def load_dataset(config: DatasetConfig, seed: int) -> Dataset:
 
 def _held(splits: tuple[Labelled, Labelled, Labelled], budget: float) -> tuple[Labelled, Labelled, Labelled]:
     """The splits with stored images read into memory, where that and what training makes of them fit a budget."""
-    needed = sum(kept_bytes(math.prod(x.shape), x.dtype.itemsize) for x, _ in splits)
-    if needed > budget:
+    train, val, _ = splits
+    values = sum(math.prod(x.shape) for x, _ in (train, val))
+    if kept_bytes(sum(x.nbytes for x, _ in splits), values) > budget:
         return splits
     train, val, test = ((in_memory(x), y) for x, y in splits)
     return train, val, test

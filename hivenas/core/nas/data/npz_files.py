@@ -42,7 +42,10 @@ def read_npz(path: str, budget: float = math.inf, cache: Path | None = None) -> 
     with _archive(file, "dataset.path") as archive:
         check_names(str(file), archive)
         heads = {name: _head(archive, name) for name in archive if name.startswith("x_")} if budget < math.inf else {}
-        needed = sum(kept_bytes(math.prod(shape), dtype.itemsize) for shape, dtype in filter(None, heads.values()))
+        needed = sum(
+            kept_bytes(math.prod(shape) * dtype.itemsize, math.prod(shape))
+            for shape, dtype in filter(None, heads.values())
+        )
         if needed <= budget or not all(heads.values()):
             return {name: _member(file, archive, name) for name in archive}
         return {
@@ -156,8 +159,7 @@ def _unpacked(file: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, cache
     cache.mkdir(parents=True, exist_ok=True)
     with locked(target.with_suffix(".lock"), wait=True):
         if not target.exists():
-            work = Preparing(f"{info.filename} in {file}", "bytes", info.file_size, target)
-            work.begin()
+            work = Preparing(f"{info.filename} in {file}", "bytes of", info.file_size, target)
             with written_whole(target) as temporary, archive.open(info) as packed, temporary.open("wb") as unpacked:
                 while block := packed.read(2**22):
                     unpacked.write(block)

@@ -149,8 +149,8 @@ class PreparedCopy:
         done = journal.taken_up(self._stamps)
         starts = [start for start in range(0, len(self._files), PART) if start not in done]
         self._refuse_lack_of_space(len(starts) * PART * journal.row)
-        work = Preparing(self._listing.origin, "images", len(self._files), self.path)
-        work.begin(len(self._files) - sum(min(PART, len(self._files) - start) for start in starts))
+        there = len(self._files) - sum(min(PART, len(self._files) - start) for start in starts)
+        work = Preparing(self._listing.origin, "images of", len(self._files), self.path, there)
 
         def read(start: int) -> tuple[Part, list[bytes]]:
             return reader.part(start), [_content(file) for file in self._files[start : start + PART]]

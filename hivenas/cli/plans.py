@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def of_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> Outcome:
     """The work that a configuration asks for, and its data, see `describe_data`."""
     from hivenas.run.data_storage import DataStorage
+    from hivenas.run.expected_time import recorded_time
 
+    time = recorded_time(config, plan, data)
     size = "a continuous space" if plan.space_size is None else _counted(plan.space_size, config)
     work = f"{plan.evaluations:,} evaluations" + (f" and {plan.epochs:,} epochs" if plan.epochs else "")
     fields = {
@@ -32,6 +34,7 @@ def of_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> Outcome:
         "epochs": plan.epochs,
         "limits": config.limits,
         "data": dict(data),
+        "expected_seconds": time.search + time.full_training if time else None,
         "storage": DataStorage.of(config, data).fields() if data else {},
     }
     return Outcome(f"{config.name}: {work} at the most, in {size}", fields)
@@ -98,10 +101,13 @@ def _trainings(config: Config, plan: Plan) -> Iterator[str]:
         yield f"then:         {_full_epochs(config)} of full training"
 
 
-def _room(config: Config, data: Mapping[str, Any]) -> Iterator[str]:
-    """The room that the data take, where there are any."""
+def _measured(config: Config, plan: Plan, data: Mapping[str, Any]) -> Iterator[str]:
+    """The time and the room that the search will take, as far as they are known."""
     from hivenas.run.data_storage import DataStorage
+    from hivenas.run.expected_time import recorded_time
 
+    if time := recorded_time(config, plan, data):
+        yield f"time:         {time}"
     if data:
         for heading, line in DataStorage.of(config, data).lines():
             yield f"{f'{heading}:':<14}{line}"
@@ -146,6 +152,6 @@ def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
         click.echo(f"# {line}")
     for line in _trainings(config, plan):
         click.echo(f"# {line}")
-    for line in _room(config, data):
+    for line in _measured(config, plan, data):
         click.echo(f"# {line}")
     click.echo(f"# results:      {config.results.dir}/{config.name}/")

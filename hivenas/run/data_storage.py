@@ -45,7 +45,7 @@ class DataStorage:
         memory = WorkerMemory.of(data, memory_budget(dataset) if mapped else None)
         if dataset.name == "npz" and memory.peak:  # read whole, as arrays are
             memory = WorkerMemory.of(data)
-        return cls(copy.path if copy else None, copy.size if copy else 0, memory)
+        return cls(copy.path if copy else None, copy.size if copy and copy.is_ready else 0, memory)
 
     def lines(self) -> list[tuple[str, str]]:
         """Headings and lines for people."""

@@ -15,6 +15,7 @@ from hivenas.config import BUILT_IN_DATASETS, FILE_DATASETS, DatasetConfig
 from hivenas.config.registry import DATASETS
 from hivenas.core.nas.data.built_in import BUILT_IN
 from hivenas.core.nas.data.image_arrays import Images, LabelledImages, Labels
+from hivenas.core.nas.data.kept_figures import Figures, kept_figures
 from hivenas.core.nas.data.memory import kept_bytes
 from hivenas.core.nas.data.moments import channel_moments
 from hivenas.core.nas.data.placement import memory_budget
@@ -22,7 +23,7 @@ from hivenas.core.nas.data.remarks import LabelledSplit, remarks
 from hivenas.core.nas.data.sameness import digest_of, other_data, unchanged
 from hivenas.core.nas.data.sources import read_source
 from hivenas.core.nas.data.splits import Labelled, split
-from hivenas.core.nas.data.stored_images import in_memory
+from hivenas.core.nas.data.stored_images import StoredImages, in_memory
 from hivenas.core.nas.data.values import Scale, check_scale, known_scale, refuse_alike
 from hivenas.errors import ConfigError
 
@@ -169,11 +170,12 @@ def load_dataset(config: DatasetConfig, seed: int) -> Dataset:
     known = BUILT_IN.get(config.name)
     if known and known.class_names:
         names = tuple(known.class_names[int(label)] for label in names)
-    train, val, test = _held(split(origin, config, given, names, seed=seed), memory_budget(config))
+    parts = split(origin, config, given, names, seed=seed)
+    train, val, test = _held(parts, memory_budget(config))
     refuse_alike(origin, train[0], str(config.background) if read.transparent else "")
     if config.scale:
         check_scale(origin, train[0], config.scale)
-    return Dataset(
+    data = Dataset(
         config.name,
         *train,
         x_val=val[0],
@@ -187,6 +189,12 @@ def load_dataset(config: DatasetConfig, seed: int) -> Dataset:
         left_out=read.left_out,
         transparent=read.transparent,
     )
+    if read.kept:
+        drawn = digest_of(*(x.rows for x, _ in parts if isinstance(x, StoredImages)), *(y for _, y in parts))
+        file = read.kept.with_name(f"{read.kept.name}-{drawn}.json")
+        figures = kept_figures(file, lambda: Figures(data.digest(), *data.statistics()))
+        vars(data).update(_digest=figures.digest, _moments=(figures.mean, figures.variance))
+    return data
 
 
 def _held(splits: tuple[Labelled, Labelled, Labelled], budget: float) -> tuple[Labelled, Labelled, Labelled]:

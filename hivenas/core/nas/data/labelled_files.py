@@ -89,11 +89,14 @@ class FileImages:
             otherwise, and their labels y_<split>.
         left_out: how many files were not read, by the reason.
         transparent: how many images were laid over the background.
+        kept: the beginning of the names of files in which what is computed of them may be kept; None for images that
+            are not those of a copy.
     """
 
     arrays: Mapping[str, Any]
     left_out: Mapping[str, int]
     transparent: int
+    kept: Path | None = None
 
 
 class FileReader:

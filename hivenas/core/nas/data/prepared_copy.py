@@ -19,6 +19,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,8 @@ class PreparedCopy:
     def _opened(self) -> FileImages | None:
         """The images of the copy; None where there is none, or of other files."""
         try:
-            manifest = json.loads(self._manifest.read_text(encoding="utf-8"))
+            text = self._manifest.read_text(encoding="utf-8")
+            manifest = json.loads(text)
             with np.load(self._known) as known:
                 read, times, contents = (known[name] for name in ("read", "times", "contents"))
             pixels = np.load(self.path / manifest["pixels"], mmap_mode="r")
@@ -117,7 +119,8 @@ class PreparedCopy:
             with contextlib.suppress(OSError, DiskFullError):  # it is looked at anew the next time
                 self._write_known(read, self._stamps[:, _MTIME], contents)
         counts = {key: int(manifest[key]) for key in ("transparent", "frames")}
-        return file_images(self._listing, pixels, read, **counts)
+        kept = self.path / f"figures-{hashlib.sha256(text.encode()).hexdigest()[:_DIGEST]}"
+        return replace(file_images(self._listing, pixels, read, **counts), kept=kept)
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
@@ -140,9 +143,9 @@ class PreparedCopy:
 
     def _make(self) -> None:
         self._manifest.unlink(missing_ok=True)
-        for older in self.path.glob("images-*.npy"):
+        for older in (*self.path.glob("images-*.npy"), *self.path.glob("figures-*")):
             if older != self._pixels:
-                older.unlink(missing_ok=True)  # whoever maps it keeps it
+                older.unlink(missing_ok=True)  # whoever maps images keeps them
         reader = FileReader(self._listing, self._form)
         shape = (len(self._files), *reader.target.shape)
         journal = _Journal(self.path / "parts.jsonl", self._pixels, shape)

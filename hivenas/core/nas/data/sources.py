@@ -33,12 +33,14 @@ class Read:
         scale: the values that stand for the bytes 0 and 255 in image files, where the source says so.
         left_out: how many files were not read, by the reason.
         transparent: how many images were laid over the background.
+        kept: see `FileImages`.
     """
 
     arrays: Mapping[str, Any]
     scale: Scale | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
     transparent: int = 0
+    kept: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def read_source(config: DatasetConfig) -> Read:
         return Read(known.load(), known.scale)
     if config.name in ENCODED_DATASETS:
         images = _file_images(config)
-        return Read(images.arrays, BYTES, left_out=images.left_out, transparent=images.transparent)
+        return Read(images.arrays, BYTES, images.left_out, images.transparent, kept=images.kept)
     if config.name == "npz":
         return Read(read_npz(str(config.path), memory_budget(config), copies_folder(config)), config.scale)
     return Read(_registered_arrays(config), config.scale)

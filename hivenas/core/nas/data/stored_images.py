@@ -33,6 +33,11 @@ class StoredImages:
         return (len(self._rows), *self._source.shape[1:])
 
     @property
+    def rows(self) -> Rows:
+        """Where they are among all that are stored (count,)."""
+        return self._rows
+
+    @property
     def ndim(self) -> int:
         """The number of dimensions, that of the images included."""
         return self._source.ndim

@@ -99,6 +99,18 @@ def test_data_from_the_copy_are_those_read_directly(config: DatasetConfig, start
     assert type(made.x_train) is type(again.x_train) is np.ndarray
 
 
+def test_what_is_kept_of_the_images_is_theirs_alone(config: DatasetConfig) -> None:
+    first_seed = load_dataset(config, seed=3)
+    (kept,) = copy(config).path.glob("figures-*.json")
+    assert first_seed.digest() in kept.read_text()
+    for other in (config.model_copy(update={"train_limit": 100}), config.model_copy(update={"validation_split": 0.3})):
+        assert_equal(load_dataset(other, seed=3), load_dataset(directly(other), seed=3))
+    assert load_dataset(config, seed=4).digest() == load_dataset(directly(config), seed=4).digest()
+    kept.write_text("{")
+    assert_equal(load_dataset(config, seed=3), load_dataset(directly(config), seed=3))
+    assert first_seed.digest() in kept.read_text()
+
+
 def test_the_copy_follows_the_files(config: DatasetConfig, starts: list[int]) -> None:
     before = load_dataset(config, seed=3)
     os.utime(first(config))

@@ -159,6 +159,8 @@ def test_check_refuses_a_path_that_does_not_exist(tmp_path: Path, name: str, mon
     checked = invoke("check", "--config", file, "--set", f"dataset.path={right}")
     assert checked.exit_code == 0
     assert f"# data:         {name}: 7 images to train, 2 to validate, 3 to test, 4×4×1 (height" in checked.output
+    copied = re.search(r"# copy: +results/\.cache/\w{16}, 1 MiB on the disk\n# memory: ", checked.output)
+    assert bool(copied) is (name == "image_folder")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -21,9 +22,11 @@ from hivenas.core.nas.data.datasets import Dataset, load_dataset
 from hivenas.core.nas.data.labelled_files import FileReader, Part
 from hivenas.core.nas.data.placement import machine_memory, placed
 from hivenas.core.nas.data.prepared_copy import PreparedCopy
+from hivenas.core.nas.data.preparing import Preparing
 from hivenas.core.nas.data.sources import copy_of
 from hivenas.core.nas.data.stored_images import StoredImages
 from hivenas.errors import DatasetError, DiskFullError
+from hivenas.storage import difference
 
 COUNT = 300
 
@@ -230,6 +233,29 @@ def test_parts_whose_bytes_are_not_on_the_disk_are_read_again(
     assert_equal(data, load_dataset(directly(config), seed=3))
 
 
+def test_a_preparation_that_takes_long_says_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("hivenas.core.nas.data.preparing.time.monotonic", lambda: now)
+    caplog.set_level(logging.INFO, "hivenas")
+    work = Preparing("photos", "images of", 2_000, Path("cache/ab"), done=1_000)
+    for now, count in ((1.0, 100), (2.5, 150), (4.0, 1), (8.0, 249)):  # noqa: B007
+        work.advance(count)
+    work.end(3 * 2**30)
+    assert caplog.messages == [
+        "data: preparing images of photos once, in cache/ab",
+        "data: 1,250 of 2,000 images prepared (62%), about 8 s left",
+        "data: 1,500 of 2,000 images prepared (75%), about 8 s left",
+        "data: prepared in 8 s, 3.0 GiB on the disk",
+    ]
+    caplog.clear()
+    soon = Preparing("photos", "images of", 10, Path("cache/ab"))
+    soon.advance(10)
+    soon.end(10)
+    assert not caplog.messages
+
+
 def test_places_are_those_of_the_configuration_by_default() -> None:
     given = from_mapping({"results": {"dir": "out"}, "execution": {"workers": 2}})
     found = placed(given)
@@ -238,3 +264,4 @@ def test_places_are_those_of_the_configuration_by_default() -> None:
     own = from_mapping({"dataset": {"cache": "none", "memory_mb": 5}})
     assert placed(own) == own.dataset
     assert own.dataset.figures == from_mapping({}).dataset.figures
+    assert difference(from_mapping({}), own) == ""  # a search may be gone on with from another place

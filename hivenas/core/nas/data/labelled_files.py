@@ -189,17 +189,18 @@ def file_images(
         kept = np.flatnonzero(read[start : start + len(labelled)])
         labels = [labelled[position][1] for position in kept.tolist()]
         _refuse_emptied(labelled, set(labels))
-        arrays[f"x_{split}"] = _rows(pixels, start + kept, start, start + len(labelled))
+        arrays[f"x_{split}"] = _rows(pixels, start + kept)
         arrays[f"y_{split}"] = np.array(labels)
         start += len(labelled)
     unread = {"that cannot be read": int((~read).sum()), "further frames or pages": frames}
     return FileImages(arrays, +(Counter(listing.left_out) + Counter(unread)), transparent)
 
 
-def _rows(pixels: NDArray[np.uint8], rows: NDArray[np.int64], start: int, end: int) -> Images:
+def _rows(pixels: NDArray[np.uint8], rows: NDArray[np.int64]) -> Images:
     if isinstance(pixels, np.memmap):
         return StoredImages(pixels, rows)
-    return pixels[start:end] if len(rows) == end - start else pixels[rows]
+    # A view of some would keep the others.
+    return pixels if len(rows) == len(pixels) else pixels[rows]
 
 
 def _refuse_emptied(labelled: Sequence[tuple[AnyFile, Label]], read: set[Label]) -> None:

@@ -12,15 +12,14 @@ from hivenas.cli.results import Outcome
 
 if TYPE_CHECKING:
     from hivenas.config import Config
+    from hivenas.run.expected_time import ExpectedTime
     from hivenas.run.plan import Plan
 
 
-def of_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> Outcome:
-    """The work that a configuration asks for, and its data, see `describe_data`."""
+def of_plan(config: Config, plan: Plan, data: Mapping[str, Any], time: ExpectedTime | None) -> Outcome:
+    """The work that a configuration asks for, its data, see `describe_data`, and how long it will take, if known."""
     from hivenas.run.data_storage import DataStorage
-    from hivenas.run.expected_time import recorded_time
 
-    time = recorded_time(config, plan, data)
     size = "a continuous space" if plan.space_size is None else _counted(plan.space_size, config)
     work = f"{plan.evaluations:,} evaluations" + (f" and {plan.epochs:,} epochs" if plan.epochs else "")
     fields = {
@@ -90,7 +89,7 @@ def _looked_for(config: Config) -> Iterator[str]:
         yield f"looked for:   {' and '.join(parts)}"
 
 
-def _trainings(config: Config, plan: Plan) -> Iterator[str]:
+def _trainings(config: Config, plan: Plan, time: ExpectedTime | None) -> Iterator[str]:
     """The epochs that are trained, where any are: of candidates, then of the full training."""
     if plan.epochs:
         yield f"epochs:       {plan.epochs:,} at the most"
@@ -99,15 +98,14 @@ def _trainings(config: Config, plan: Plan) -> Iterator[str]:
         yield f"momentum:     {config.evaluation.momentum_epochs} of them in every iteration"
     if plan.epochs and config.full_train.enabled:
         yield f"then:         {_full_epochs(config)} of full training"
-
-
-def _measured(config: Config, plan: Plan, data: Mapping[str, Any]) -> Iterator[str]:
-    """The time and the room that the search will take, as far as they are known."""
-    from hivenas.run.data_storage import DataStorage
-    from hivenas.run.expected_time import recorded_time
-
-    if time := recorded_time(config, plan, data):
+    if time:
         yield f"time:         {time}"
+
+
+def _room(config: Config, data: Mapping[str, Any]) -> Iterator[str]:
+    """The room that the data take, where there are any."""
+    from hivenas.run.data_storage import DataStorage
+
     if data:
         for heading, line in DataStorage.of(config, data).lines():
             yield f"{f'{heading}:':<14}{line}"
@@ -121,7 +119,7 @@ def _counted(candidates: int, config: Config) -> str:
     return f"{candidates:,} candidates: {architectures}, {settings:,} combinations of settings each"
 
 
-def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
+def print_plan(config: Config, plan: Plan, data: Mapping[str, Any], time: ExpectedTime | None) -> None:
     """Prints a configuration with its defaults, its data, and what a search would do."""
     from hivenas.config.choices import written
     from hivenas.run.data_summary import summary
@@ -150,8 +148,8 @@ def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
     click.echo(f"# evaluations:  {plan.evaluations:,} at the most")
     for line in _limits(config):
         click.echo(f"# {line}")
-    for line in _trainings(config, plan):
+    for line in _trainings(config, plan, time):
         click.echo(f"# {line}")
-    for line in _measured(config, plan, data):
+    for line in _room(config, data):
         click.echo(f"# {line}")
     click.echo(f"# results:      {config.results.dir}/{config.name}/")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +26,7 @@ from hivenas.core.seeds import drawn_seed
 from hivenas.core.strategies.ladder import rungs_of
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError
-from hivenas.execution import make_executor, tasks
+from hivenas.execution import TaskExecutor, make_executor, tasks
 from hivenas.execution.gpus import worker_gpus
 from hivenas.objectives.factory import make_objective, with_source
 from hivenas.objectives.weighing import refuse_objectives
@@ -128,6 +130,13 @@ def _tried(config: Config) -> Feasibility:
     space = NASInterface.from_config(config, tracker=NullTracker()).search_space
     if not any(own_operations(space)):
         return Feasibility(size=space.architectures)
+    with one_worker(config) as (executor, _):
+        return executor.submit(tasks.check_space(config)).result()
+
+
+@contextlib.contextmanager
+def one_worker(config: Config) -> Iterator[tuple[TaskExecutor, str]]:
+    """Gives a worker on this machine that tries something, and its results folder, which goes with it."""
     kind = "serial" if config.execution.kind == "serial" else "process"
     here = config.execution.model_copy(update={"kind": kind, "workers": 1, "address": None, "gpus": None})
     with (
@@ -135,7 +144,7 @@ def _tried(config: Config) -> Feasibility:
         tempfile.TemporaryDirectory(prefix="hivenas-") as folder,
         make_executor(here, ResultsFolder(folder, config.name)) as executor,
     ):
-        return executor.submit(tasks.check_space(config)).result()
+        yield executor, folder
 
 
 def refuse_other_answers(config: Config, feasible: Feasibility) -> None:

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config.text import nearest
+from hivenas.core.nas.data import stored_images
 from hivenas.core.nas.data.labels import plain_labels
 from hivenas.core.nas.data.stored_images import StoredImages, blocks
 from hivenas.core.unicode import storable
 from hivenas.errors import DatasetError
 
-Images = NDArray[Any] | StoredImages
+Images = stored_images.Images
 Labels = NDArray[np.int32]
 SPLITS = ("train", "val", "test")
 ARRAYS = tuple(f"{kind}_{split}" for split in SPLITS for kind in "xy")

@@ -16,7 +16,7 @@ from hivenas.core.nas.data.sources import copy_of
 
 @dataclass(frozen=True, slots=True)
 class DataStorage:
-    """Where the images of a search are, and what they take.
+    """The places of a search's images, and what they take there.
 
     Args:
         copy: the folder of their prepared copy; None where there is none of such data, or none is wanted.

@@ -24,7 +24,7 @@ _ENDLESS = -1  # as tf.data says it
 
 
 def by_split(given: Any) -> Mapping[str, Any] | None:
-    """What comes in batches by the split that it is of; None for arrays, and whatever else it is."""
+    """The batches that were given, by the split that they are of; None for arrays, and for whatever else there is."""
     if isinstance(given, Mapping):
         return given if given and set(given) <= set(SPLITS) else None
     is_batches = isinstance(given, Iterator) or any(hasattr(given, name) for name in _OF_BATCHES)

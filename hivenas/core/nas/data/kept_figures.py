@@ -20,7 +20,7 @@ Moment = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What is computed of split images.
+    """Figures that are computed of split images.
 
     Args:
         digest: of all images and labels.

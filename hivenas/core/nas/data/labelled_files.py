@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +20,8 @@ from hivenas.core.nas.data.stored_images import Images, StoredImages
 from hivenas.errors import DatasetError
 
 LEAVE_OUT = "dataset.unread_images: leave_out"
-PART = 64  # files that a thread reads at a time
+_PART = 64  # files that a thread reads at a time, at the most …
+_PART_BYTES = 2**24  # … and of so many bytes
 _AHEAD = 2  # parts a thread that may be ready before they are taken
 Label = str | int | float
 T = TypeVar("T")
@@ -113,20 +115,26 @@ class FileReader:
     def __init__(self, listing: Listing, form: Form) -> None:
         self.files = listing.all
         self._form = form
-        starts = range(0, len(self.files), PART)
+        starts = range(0, len(self.files), _PART)
         self._headers = list(itertools.chain.from_iterable(in_threads(self._heads, starts)))
         known = [(file, head) for file, head in zip(self.files, self._headers, strict=True) if head]
         size = form.size or (_common_size(known) if known else (1, 1))
         self.target = Target(size, all(head.grey for _, head in known), form.background)
         self.frames = sum(head.frames - 1 for _, head in known)
+        self.step = max(1, min(_PART, _PART_BYTES // math.prod(self.target.shape)))
+
+    @property
+    def starts(self) -> range:
+        """Positions of the first file of every part."""
+        return range(0, len(self.files), self.step)
 
     def part(self, start: int) -> Part:
-        """Reads the files from a position on, `PART` of them.
+        """Reads the files from a position on, `step` of them.
 
         Raises:
             DatasetError: one of them cannot be read, and none is to be left out.
         """
-        files = self.files[start : start + PART]
+        files = self.files[start : start + self.step]
         pixels, read = np.zeros((len(files), *self.target.shape), np.uint8), np.zeros(len(files), np.bool_)
         transparent = 0
         for index, file in enumerate(files):
@@ -137,10 +145,10 @@ class FileReader:
         return Part(start, pixels, read, transparent)
 
     def _heads(self, start: int) -> list[Header | None]:
-        return [self._attempted(read_header, file) for file in self.files[start : start + PART]]
+        return [self._attempted(read_header, file) for file in self.files[start : start + _PART]]
 
     def _attempted(self, read: Callable[..., T], *arguments: Any) -> T | None:
-        """What was read of a file; None where it cannot be, and is to be left out."""
+        """The outcome of reading a file; None where it cannot be read, and is to be left out."""
         try:
             return read(*arguments)
         except DatasetError as error:
@@ -160,7 +168,7 @@ def read_directly(listing: Listing, form: Form) -> FileImages:
     reader = FileReader(listing, form)
     pixels = np.empty((len(reader.files), *reader.target.shape), np.uint8)
     read, transparent = np.zeros(len(reader.files), np.bool_), 0
-    for part in in_threads(reader.part, range(0, len(reader.files), PART)):
+    for part in in_threads(reader.part, reader.starts):
         rows = slice(part.start, part.start + len(part.read))
         pixels[rows], read[rows] = part.pixels, part.read
         transparent += part.transparent
@@ -219,7 +227,7 @@ def _refuse_emptied(labelled: Sequence[tuple[AnyFile, Label]], read: set[Label])
 
 
 def in_threads(read: Callable[[T], U], parts: Iterable[T]) -> Iterator[U]:
-    """What a function gives for each of several parts, in their order; a few are worked on ahead.
+    """Calls a function for each of several parts, a few ahead, and gives the results in their order.
 
     Decoders and resizing let other threads run, so threads are as fast as processes here, which a program without
     `if __name__ == "__main__"` could not start, and hand over pixels without a copy.

@@ -31,7 +31,6 @@ from hivenas.core.folder import write_atomically
 from hivenas.core.lock import BusyError, locked
 from hivenas.core.nas.data.decoding import AnyFile
 from hivenas.core.nas.data.labelled_files import (
-    PART,
     FileImages,
     FileReader,
     Form,
@@ -149,14 +148,14 @@ class PreparedCopy:
         reader = FileReader(self._listing, self._form)
         shape = (len(self._files), *reader.target.shape)
         journal = _Journal(self.path / "parts.jsonl", self._pixels, shape)
-        done = journal.taken_up(self._stamps)
-        starts = [start for start in range(0, len(self._files), PART) if start not in done]
-        self._refuse_lack_of_space(len(starts) * PART * journal.row)
-        there = len(self._files) - sum(min(PART, len(self._files) - start) for start in starts)
+        done = journal.taken_up(self._stamps, reader.step)
+        starts = [start for start in reader.starts if start not in done]
+        there = sum(len(part["read"]) for part in done.values())
+        self._refuse_lack_of_space((len(self._files) - there) * journal.row)
         work = Preparing(self._listing.origin, "images of", len(self._files), self.path, there)
 
         def read(start: int) -> tuple[Part, list[bytes]]:
-            return reader.part(start), [_content(file) for file in self._files[start : start + PART]]
+            return reader.part(start), [_content(file) for file in self._files[start : start + reader.step]]
 
         with disk_full_said(self.path), journal.opened() as note:
             for part, contents in in_threads(read, starts):
@@ -213,11 +212,12 @@ class _Journal:
         self.path, self._pixels, self._shape = path, pixels, shape
         self.row = int(np.prod(shape[1:]))
 
-    def taken_up(self, known: Stamps) -> dict[int, dict[str, Any]]:
+    def taken_up(self, known: Stamps, step: int) -> dict[int, dict[str, Any]]:
         """The parts that a process wrote which did not come to the end, as far as they are whole and of these files.
 
         Args:
             known: sizes and times of the files as they are now.
+            step: files in a part.
 
         Returns:
             The noted parts by the position of their first file.
@@ -228,19 +228,19 @@ class _Journal:
             lines = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
             pixels = np.load(self._pixels, mmap_mode="r") if lines else np.empty(0)
             if pixels.shape == self._shape:
-                for part in lines:
-                    rows = slice(part["start"], part["start"] + len(part["read"]))
-                    whole = len(part["read"]) == min(PART, self._shape[0] - part["start"])
-                    if (
-                        whole
-                        and part["times"] == known[rows, _MTIME].tolist()
-                        and part["digest"] == _digest(pixels[rows])
-                    ):
-                        found[part["start"]] = part
+                found = {part["start"]: part for part in lines if self._is_whole(part, pixels, known, step)}
         if not found:
             self.path.unlink(missing_ok=True)
             self._pixels.unlink(missing_ok=True)
         return found
+
+    def _is_whole(self, part: Mapping[str, Any], pixels: NDArray[Any], known: Stamps, step: int) -> bool:
+        start, count = part["start"], len(part["read"])
+        rows = slice(start, start + count)
+        its_place = start % step == 0 and count == min(step, self._shape[0] - start)
+        return its_place and bool(
+            part["times"] == known[rows, _MTIME].tolist() and part["digest"] == _digest(pixels[rows])
+        )
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Any]:

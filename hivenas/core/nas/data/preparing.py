@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 _SOON_S = 2.0
-_EVERY_S = 5.0
+_EVERY_S = 10.0
 
 logger = logging.getLogger("hivenas")
 

@@ -34,7 +34,7 @@ class StoredImages:
 
     @property
     def rows(self) -> Rows:
-        """Where they are among all that are stored (count,)."""
+        """Their places among all that are stored (count,)."""
         return self._rows
 
     @property

@@ -240,14 +240,14 @@ def test_a_preparation_that_takes_long_says_how_far_it_is(
     monkeypatch.setattr("hivenas.core.nas.data.preparing.time.monotonic", lambda: now)
     caplog.set_level(logging.INFO, "hivenas")
     work = Preparing("photos", "images of", 2_000, Path("cache/ab"), done=1_000)
-    for now, count in ((1.0, 100), (2.5, 150), (4.0, 1), (8.0, 249)):  # noqa: B007
+    for now, count in ((1.0, 100), (2.5, 150), (4.0, 1), (16.0, 249)):  # noqa: B007
         work.advance(count)
     work.end(3 * 2**30)
     assert caplog.messages == [
         "data: preparing images of photos once, in cache/ab",
         "data: 1,250 of 2,000 images prepared (62%), about 8 s left",
-        "data: 1,500 of 2,000 images prepared (75%), about 8 s left",
-        "data: prepared in 8 s, 3.0 GiB on the disk",
+        "data: 1,500 of 2,000 images prepared (75%), about 16 s left",
+        "data: prepared in 16 s, 3.0 GiB on the disk",
     ]
     caplog.clear()
     soon = Preparing("photos", "images of", 10, Path("cache/ab"))

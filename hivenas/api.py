@@ -22,6 +22,7 @@ from hivenas.run.plan import Plan, check, check_inputs, plan
 
 if TYPE_CHECKING:
     from hivenas.core.objective import ObjectiveInfo
+    from hivenas.run.expected_time import ExpectedTime
     from hivenas.run.exporting import Export
     from hivenas.run.prediction import Prediction
     from hivenas.run.reproduction import Reproduction
@@ -32,6 +33,7 @@ __all__ = [
     "Plan",
     "check",
     "describe_data",
+    "expected_time",
     "export",
     "load_results",
     "plan",
@@ -108,6 +110,24 @@ def search(
         with shown_progress(progress) as views:
             options = SessionOptions(callbacks=[*callbacks, *views], mirror=mirror, go_on=go_on)
             return Session(seeded, searched, rng=rng, ledger=ledger, options=options).finish()
+
+
+def expected_time(config: Config, plan: Plan, data: Mapping[str, Any], *, measure: bool = False) -> ExpectedTime | None:
+    """The time that a search will take at the most, by the candidates that one of its name has recorded.
+
+    Args:
+        config: the configuration.
+        plan: what `check` says.
+        data: what `describe_data` says.
+        measure: whether a few candidates are trained on some of the images for it, where none are recorded.
+
+    Returns:
+        None where nothing is known, or nothing trained.
+    """
+    from hivenas.run.expected_time import measured_time, recorded_time
+
+    known = recorded_time(config, plan, data)
+    return measured_time(config, plan, data) if measure and known is None else known
 
 
 def train(

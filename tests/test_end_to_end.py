@@ -24,6 +24,7 @@ from sklearn.datasets import load_digits
 
 from hivenas import api
 from hivenas.cli.commands import main
+from hivenas.core.nas.data.stored_images import in_memory
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.storage.export import CIRCUMSTANCES
 from hivenas.tracking.models import TrackedModel
@@ -151,7 +152,7 @@ def test_the_registered_model_takes_raw_images(store: str, job: Job) -> None:
     digits = load_digits()
     raw = digits.images[..., np.newaxis].astype(np.float32)
     data = NASInterface(None, {"dataset": {"name": "digits", "train_limit": 300}, "seed": 6}).eval_strategy.data
-    in_test = (raw[:, None] == data.x_test[None]).all(axis=(2, 3, 4)).any(axis=1)
+    in_test = (raw[:, None] == in_memory(data.x_test)[None]).all(axis=(2, 3, 4)).any(axis=1)
     answers = model.predict(raw[in_test]).argmax(axis=1)
     assert (answers == digits.target[in_test]).mean() == pytest.approx(expected, abs=1e-9)
 

@@ -178,17 +178,20 @@ def arch(architecture: str, config_path: str, overrides: tuple[str, ...], module
 @config_option
 @set_option
 @import_option
+@switch("--measure", "Train a few candidates on some of the images to say how long the search will take.")
 @output_options
-def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], view: View) -> None:
+def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], measure: bool, view: View) -> None:
     """Check a configuration; print it with its defaults, and what a search would do."""
     with errors(view=view):
         from hivenas import api
 
         config = _load(config_path, overrides, modules)
+        view.mark = "# "  # what is printed is a configuration
         with view:
             plan, data = api.check(config), api.describe_data(config)
+            time = api.expected_time(config, plan, data, measure=measure)
         view.only_print()
-        view.conclude(plans.of_plan(config, plan, data), lambda: plans.print_plan(config, plan, data))
+        view.conclude(plans.of_plan(config, plan, data, time), lambda: plans.print_plan(config, plan, data, time))
 
 
 @main.command()

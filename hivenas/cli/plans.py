@@ -12,11 +12,14 @@ from hivenas.cli.results import Outcome
 
 if TYPE_CHECKING:
     from hivenas.config import Config
+    from hivenas.run.expected_time import ExpectedTime
     from hivenas.run.plan import Plan
 
 
-def of_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> Outcome:
-    """The work that a configuration asks for, and its data, see `describe_data`."""
+def of_plan(config: Config, plan: Plan, data: Mapping[str, Any], time: ExpectedTime | None) -> Outcome:
+    """The work that a configuration asks for, its data, see `describe_data`, and how long it will take, if known."""
+    from hivenas.run.data_storage import DataStorage
+
     size = "a continuous space" if plan.space_size is None else _counted(plan.space_size, config)
     work = f"{plan.evaluations:,} evaluations" + (f" and {plan.epochs:,} epochs" if plan.epochs else "")
     fields = {
@@ -30,6 +33,8 @@ def of_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> Outcome:
         "epochs": plan.epochs,
         "limits": config.limits,
         "data": dict(data),
+        "expected_seconds": time.search + time.full_training if time else None,
+        "storage": DataStorage.of(config, data).fields() if data else {},
     }
     return Outcome(f"{config.name}: {work} at the most, in {size}", fields)
 
@@ -84,7 +89,7 @@ def _looked_for(config: Config) -> Iterator[str]:
         yield f"looked for:   {' and '.join(parts)}"
 
 
-def _trainings(config: Config, plan: Plan) -> Iterator[str]:
+def _trainings(config: Config, plan: Plan, time: ExpectedTime | None) -> Iterator[str]:
     """The epochs that are trained, where any are: of candidates, then of the full training."""
     if plan.epochs:
         yield f"epochs:       {plan.epochs:,} at the most"
@@ -93,6 +98,17 @@ def _trainings(config: Config, plan: Plan) -> Iterator[str]:
         yield f"momentum:     {config.evaluation.momentum_epochs} of them in every iteration"
     if plan.epochs and config.full_train.enabled:
         yield f"then:         {_full_epochs(config)} of full training"
+    if time:
+        yield f"time:         {time}"
+
+
+def _room(config: Config, data: Mapping[str, Any]) -> Iterator[str]:
+    """The room that the data take, where there are any."""
+    from hivenas.run.data_storage import DataStorage
+
+    if data:
+        for heading, line in DataStorage.of(config, data).lines():
+            yield f"{f'{heading}:':<14}{line}"
 
 
 def _counted(candidates: int, config: Config) -> str:
@@ -103,10 +119,9 @@ def _counted(candidates: int, config: Config) -> str:
     return f"{candidates:,} candidates: {architectures}, {settings:,} combinations of settings each"
 
 
-def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
+def print_plan(config: Config, plan: Plan, data: Mapping[str, Any], time: ExpectedTime | None) -> None:
     """Prints a configuration with its defaults, its data, and what a search would do."""
     from hivenas.config.choices import written
-    from hivenas.core.nas.data.memory import WorkerMemory
     from hivenas.run.data_summary import summary
 
     click.echo(config.to_yaml())
@@ -133,8 +148,8 @@ def print_plan(config: Config, plan: Plan, data: Mapping[str, Any]) -> None:
     click.echo(f"# evaluations:  {plan.evaluations:,} at the most")
     for line in _limits(config):
         click.echo(f"# {line}")
-    for line in _trainings(config, plan):
+    for line in _trainings(config, plan, time):
         click.echo(f"# {line}")
-    if data:
-        click.echo(f"# memory:       {WorkerMemory.of(data)}")
+    for line in _room(config, data):
+        click.echo(f"# {line}")
     click.echo(f"# results:      {config.results.dir}/{config.name}/")

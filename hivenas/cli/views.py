@@ -27,6 +27,7 @@ class View(Callback, contextlib.AbstractContextManager["View"]):
     """Shows progress; while it is entered, notes and warnings come to it through the logger `hivenas`."""
 
     outlives_output: ClassVar[bool] = False  # the work is worth more than what is printed of it
+    mark: str = ""  # before a note, where a command prints a file: that of a comment
 
     def __enter__(self) -> Self:
         if self.outlives_output and isinstance(sys.stdout, LastingStream):
@@ -162,7 +163,7 @@ class Terminal(View):
         if self._live:
             self._live.note(printable(text))
         else:
-            click.echo(printable(text))
+            click.echo(self.mark + printable(text))
 
     def warn(self, text: str) -> None:
         """Says it on the standard error, above the view where that is drawn on the same terminal."""

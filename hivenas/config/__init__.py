@@ -14,8 +14,10 @@ from hivenas.config.loading import Config, from_mapping, from_record, load
 from hivenas.config.optimizers import OptimizerConfig
 from hivenas.config.schema import (
     BUILT_IN_DATASETS,
+    ENCODED_DATASETS,
     EXECUTOR_KINDS,
     FILE_DATASETS,
+    PLACES,
     TRACKER_KINDS,
     ColonyConfig,
     DatasetConfig,
@@ -31,8 +33,10 @@ from hivenas.config.strategies import STRATEGY_KINDS, StrategyKind
 
 __all__ = [
     "BUILT_IN_DATASETS",
+    "ENCODED_DATASETS",
     "EXECUTOR_KINDS",
     "FILE_DATASETS",
+    "PLACES",
     "STRATEGY_KINDS",
     "TRACKER_KINDS",
     "ActConfig",

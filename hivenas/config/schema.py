@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -33,7 +33,15 @@ Processors = Annotated[int, Field(ge=1, le=1024)]
 BUILT_IN_DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")
 EXECUTOR_KINDS = ("serial", "process", "dask")
 TRACKER_KINDS = ("mlflow", "none")
-FILE_DATASETS: Mapping[str, str] = {"npz": "npz file", "image_folder": "folder of class folders"}
+FILE_DATASETS: Mapping[str, str] = {
+    "npz": "npz file",
+    "image_folder": "folder of class folders",
+    "image_table": "table of image files (.csv or .parquet)",
+    "tfrecord": "TFRecord file, or folder of some",
+}
+ENCODED_DATASETS = ("image_folder", "image_table", "tfrecord")  # whose images are decoded by hivenas
+_ENCODED = ", ".join(ENCODED_DATASETS)
+PLACES = ("cache", "memory_mb")  # keys of `dataset` that decide where images are kept, and nothing else
 
 
 class Section(BaseModel):
@@ -53,6 +61,13 @@ class DatasetConfig(Section):
     scale: Annotated[tuple[float, float], Field(strict=False), BeforeValidator(check_scale)] | None = None
     validation_split: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     train_limit: Annotated[int, Field(ge=10, le=_MOST)] | None = None
+    cache: Annotated[str, Field(min_length=1)] | None = None
+    memory_mb: Annotated[int, Field(ge=1, le=2**40)] | None = None
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The keys that decide which images there are, as plain data: not where they are kept."""
+        return self.model_dump(mode="json", exclude=set(PLACES))
 
     @property
     def background_rgb(self) -> tuple[int, int, int]:
@@ -75,19 +90,19 @@ class DatasetConfig(Section):
         if self.name in BUILT_IN_DATASETS and self.path is not None:
             raise ValueError(
                 f"dataset.path must be null for dataset.name={self.name}, got {self.path!r}; for files of your own set "
-                "dataset.name to npz or image_folder"
+                f"dataset.name to {', '.join(list(FILE_DATASETS)[:-1])} or {list(FILE_DATASETS)[-1]}"
             )
-        if self.image_size is not None and self.name != "image_folder":
+        if self.image_size is not None and self.name not in ENCODED_DATASETS:
             raise ValueError(
-                f"dataset.image_size is for dataset.name=image_folder, got {list(self.image_size)} with {self.name}; "
+                f"dataset.image_size is for dataset.name={_ENCODED}, got {list(self.image_size)} with {self.name}; "
                 "leave it null"
             )
-        if self.unread_images != "refuse" and self.name != "image_folder":
+        if self.unread_images != "refuse" and self.name not in ENCODED_DATASETS:
             raise ValueError(
-                f"dataset.unread_images is for dataset.name=image_folder, got {self.unread_images} with {self.name}; "
+                f"dataset.unread_images is for dataset.name={_ENCODED}, got {self.unread_images} with {self.name}; "
                 "leave it at refuse"
             )
-        if self.scale is not None and (self.name in BUILT_IN_DATASETS or self.name == "image_folder"):
+        if self.scale is not None and self.name in (*BUILT_IN_DATASETS, *ENCODED_DATASETS):
             raise ValueError(
                 f"dataset.scale is for arrays, got {list(self.scale)} with {self.name}, whose values are known; leave "
                 "it null"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hivenas.config import Config
 from hivenas.core.full_training import TrainingSpec
 from hivenas.core.nas.data.datasets import image_shape_and_classes, load_dataset
+from hivenas.core.nas.data.placement import placed
 from hivenas.core.nas.nas_interface import interface_of, run_proposal
 from hivenas.core.nas.space.feasibility import Feasibility
 from hivenas.core.objective import ObjectiveInterface
@@ -177,7 +178,7 @@ def _evaluate_with(objective: ByValue[ObjectiveInterface], proposal: Proposal) -
 
 def _digest_data(config: Config) -> str:
     assert config.seed is not None
-    return load_dataset(config.dataset, config.seed).digest()
+    return load_dataset(placed(config), config.seed).digest()
 
 
 def _on_data(digest: str, call: Callable[..., T], *arguments: Any) -> T:
@@ -193,7 +194,7 @@ def _survey(config: Config, arch: str) -> tuple[dict[str, Any], Feasibility]:
 
 def _check_space(config: Config) -> Feasibility:
     seed = drawn_seed(config.seed)
-    return interface_of(config).check_space(image=lambda: image_shape_and_classes(config.dataset, seed))
+    return interface_of(config).check_space(image=lambda: image_shape_and_classes(placed(config), seed))
 
 
 def _augmented_examples(config: Config) -> NDArray[np.float32]:

@@ -11,7 +11,9 @@ from hivenas.config import Config
 from hivenas.config.registry import DATASETS
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.data.datasets import describe_dataset
+from hivenas.core.nas.data.placement import placed
 from hivenas.core.nas.data.sameness import other_data
+from hivenas.core.nas.data.sources import copy_of
 from hivenas.core.seeds import drawn_seed
 from hivenas.errors import DatasetError
 from hivenas.execution import SameDataExecutor, TaskExecutor, make_executor, tasks
@@ -37,7 +39,7 @@ def describe_data(config: Config) -> dict[str, Any]:
     Raises:
         DatasetError: data that cannot be found, cannot be trained on, or are others when they are loaded again.
     """
-    return describe_dataset(config.dataset, drawn_seed(config.seed)) if config.objective == "nas" else {}
+    return describe_dataset(placed(config), drawn_seed(config.seed)) if config.objective == "nas" else {}
 
 
 def first_digest(config: Config, executor: TaskExecutor, folder: ResultsFolder) -> str:
@@ -75,11 +77,28 @@ def surveyed_data(config: Config, executor: TaskExecutor, arch: str = "") -> Map
         ConfigError: something in the space cannot be built, trained or saved.
         DatasetError: data that cannot be found, or cannot be trained on.
     """
+    prepare_data(config)
     with with_source(config):
         data, feasible = executor.submit(tasks.survey(config, arch)).result()
         refuse_other_answers(config, feasible)
     say_share(feasible, bounded=config.space.is_bounded)
     return data
+
+
+def prepare_data(config: Config) -> None:
+    """Makes the prepared copy of a search's images, if there is to be one: here, where a person sees how far it is.
+
+    Workers on other machines make their own where they do not find it.
+
+    Args:
+        config: the configuration.
+
+    Raises:
+        DatasetError: images that cannot be read, or change meanwhile.
+        DiskFullError: there is no space for the copy.
+    """
+    if config.execution.kind in ("process", "serial") and (copy := copy_of(placed(config))):
+        copy.images()
 
 
 def refuse_other_data(config: Config, ledger: Ledger, data: Mapping[str, Any]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +14,9 @@ from hivenas.config import Config
 from hivenas.core.bfloat16 import has_bfloat16
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.data.class_weights import check_classes, needs_classes
-from hivenas.core.nas.data.datasets import check_path, class_names
+from hivenas.core.nas.data.datasets import class_names
+from hivenas.core.nas.data.placement import placed
+from hivenas.core.nas.data.sources import check_path
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.space.feasibility import Feasibility, own_operations
 from hivenas.core.nas.training.predictions import same_answers
@@ -22,7 +26,7 @@ from hivenas.core.seeds import drawn_seed
 from hivenas.core.strategies.ladder import rungs_of
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError
-from hivenas.execution import make_executor, tasks
+from hivenas.execution import TaskExecutor, make_executor, tasks
 from hivenas.execution.gpus import worker_gpus
 from hivenas.objectives.factory import make_objective, with_source
 from hivenas.objectives.weighing import refuse_objectives
@@ -114,7 +118,7 @@ def check(config: Config) -> Plan:
         return planned
     if needs_classes(config.evaluation):
         with with_source(config):
-            check_classes(config.evaluation, class_names(config.dataset, drawn_seed(config.seed)))
+            check_classes(config.evaluation, class_names(placed(config), drawn_seed(config.seed)))
     feasible = _tried(config)
     refuse_other_answers(config, feasible)
     say_share(feasible, bounded=config.space.is_bounded)
@@ -126,6 +130,13 @@ def _tried(config: Config) -> Feasibility:
     space = NASInterface.from_config(config, tracker=NullTracker()).search_space
     if not any(own_operations(space)):
         return Feasibility(size=space.architectures)
+    with one_worker(config) as (executor, _):
+        return executor.submit(tasks.check_space(config)).result()
+
+
+@contextlib.contextmanager
+def one_worker(config: Config) -> Iterator[tuple[TaskExecutor, str]]:
+    """Gives a worker on this machine that tries something, and its results folder, which goes with it."""
     kind = "serial" if config.execution.kind == "serial" else "process"
     here = config.execution.model_copy(update={"kind": kind, "workers": 1, "address": None, "gpus": None})
     with (
@@ -133,7 +144,7 @@ def _tried(config: Config) -> Feasibility:
         tempfile.TemporaryDirectory(prefix="hivenas-") as folder,
         make_executor(here, ResultsFolder(folder, config.name)) as executor,
     ):
-        return executor.submit(tasks.check_space(config)).result()
+        yield executor, folder
 
 
 def refuse_other_answers(config: Config, feasible: Feasibility) -> None:

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.core.nas.data.image_arrays import checked_images
-from hivenas.core.nas.data.image_files import read_images, read_unlabelled
+from hivenas.core.nas.data.image_files import read_images
+from hivenas.core.nas.data.npz_files import read_unlabelled
+from hivenas.core.nas.data.stored_images import in_memory
 from hivenas.core.nas.data.values import BYTES, Scale, is_whole
 from hivenas.errors import DatasetError
 
@@ -168,7 +170,7 @@ def _some(files: Sequence[Path]) -> str:
 
 def _array(model: TrackedModel, file: str) -> NDArray[Any]:
     name, given = read_unlabelled(file)
-    images = checked_images(file, name, given)
+    images = in_memory(checked_images(file, name, given))
     if images.shape[1:] != model.shape:
         raise DatasetError(
             f"{file}: {name} must hold images of {_by(model.shape)}, as the model was trained on, got "

@@ -9,7 +9,7 @@ import sysconfig
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from hivenas.config import Config
+from hivenas.config import PLACES, Config
 from hivenas.core.nas.training.failures import CAUSE, failed_training
 from hivenas.core.recipe import package_version
 from hivenas.core.records import Evaluation
@@ -22,6 +22,7 @@ _DEPENDS = ("seed", "dataset.", "space.", "evaluation.", "full_train.")
 _AROUND = tuple(f"full_train.{key}" for key in ("enabled", "finalists", "seeds", "refit", "ensemble"))
 # Keys that were not there when a mark was written, and had these values.
 _LATER = {"evaluation.loss": "cross_entropy", "evaluation.class_weight": "null", "evaluation.fitness": "accuracy"}
+_ELSEWHERE = tuple(f"dataset.{key}" for key in PLACES)
 _DEVICES = ("execution.kind", "execution.threads", "execution.gpus", "execution.address")
 _PACKAGES = ("hivenas", "tensorflow", "keras", "numpy")
 
@@ -88,7 +89,7 @@ def _keys(config: Config, depends: tuple[str, ...], *, without: tuple[str, ...])
     return {
         key: value
         for key, value in config.flat().items()
-        if key.startswith(depends) and key not in without and _LATER.get(key) != value
+        if key.startswith(depends) and key not in (*without, *_ELSEWHERE) and _LATER.get(key) != value
     }
 
 

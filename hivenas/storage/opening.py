@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
-from hivenas.config import Config, from_record
+from hivenas.config import PLACES, Config, from_record
 from hivenas.config.text import parse_yaml
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.history import ranking
@@ -29,6 +29,7 @@ _FREE = (
     *("full_train.", "registry.", "execution.", "results.", "optuna.", "tracking"),
     *("budget.", "colony.iterations", "colony.patience"),
     "objectives.fitness",  # which only says what is so anyway
+    *(f"dataset.{key}" for key in PLACES),
 )
 _NOTHING = "nothing to resume in {}; start the search without --resume"
 
@@ -208,7 +209,7 @@ def recorded_digest(ledger: Ledger, config: Config) -> str:
     if not ledger.state.data or not ledger.config_yaml or ledger.state.seed != config.seed:
         return ""
     before = parse_yaml(ledger.config_yaml, str(ledger.folder.ledger)) or {}
-    same = from_record({"dataset": before.get("dataset", {})}).dataset == config.dataset
+    same = from_record({"dataset": before.get("dataset", {})}).dataset.figures == config.dataset.figures
     return ledger.state.data if same else ""
 
 

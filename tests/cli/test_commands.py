@@ -47,7 +47,10 @@ WRONG = [
         "; a # begins a comment, so write '#rrggbb' in quotes",
     ),
     ("dataset: {unread_images: ignore}", "dataset.unread_images must be one of 'refuse' or 'leave_out', got 'ignore'"),
-    ("dataset: {unread_images: leave_out}", "dataset.unread_images is for dataset.name=image_folder, got leave_out"),
+    (
+        "dataset: {unread_images: leave_out}",
+        "dataset.unread_images is for dataset.name=image_folder, image_table, tfrecord, got",
+    ),
     ("dataset: {scale: [0, 16]}", "dataset.scale is for arrays, got [0.0, 16.0] with digits"),
     (
         "dataset: {name: npz, path: x.npz, scale: [1, 0]}",
@@ -156,6 +159,8 @@ def test_check_refuses_a_path_that_does_not_exist(tmp_path: Path, name: str, mon
     checked = invoke("check", "--config", file, "--set", f"dataset.path={right}")
     assert checked.exit_code == 0
     assert f"# data:         {name}: 7 images to train, 2 to validate, 3 to test, 4×4×1 (height" in checked.output
+    copied = re.search(r"# copy: +results/\.cache/\w{16}, 1 MiB on the disk\n# memory: ", checked.output)
+    assert bool(copied) is (name == "image_folder")
 
 
 @pytest.mark.parametrize(
@@ -175,7 +180,11 @@ def test_check_refuses_a_path_that_does_not_exist(tmp_path: Path, name: str, mon
         ),
         ("phone", ", unread_images: leave_out", "; left out: 2 .heic, 1 hidden\n"),
         ("table", "", "table/a: a class folder must hold images"),
-        ("table/a/labels.csv", "", "labels are not read from a table: put the images of each class into a folder"),
+        (
+            "table/a/labels.csv",
+            "",
+            "; set dataset.name to image_table for a table of image files, or put the images of each",
+        ),
     ],
 )
 def test_check_looks_at_the_images(

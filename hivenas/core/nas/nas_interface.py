@@ -15,6 +15,7 @@ from hivenas.config.costs import COSTS
 from hivenas.core.folder import weights_name
 from hivenas.core.history import History
 from hivenas.core.nas.data.class_weights import check_classes, needs_classes
+from hivenas.core.nas.data.placement import placed
 from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.feasibility import Feasibility, own_operations
 from hivenas.core.nas.space.layer_sizes import Shape, Size
@@ -401,7 +402,7 @@ def _image(config: Config, seed: int) -> Image | None:
         return None
     from hivenas.core.nas.data.datasets import image_shape_and_classes
 
-    return image_shape_and_classes(config.dataset, seed)
+    return image_shape_and_classes(placed(config), seed)
 
 
 def _measure(spec: OpSpec, shape: Shape) -> Size:

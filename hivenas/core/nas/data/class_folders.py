@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from hivenas.config.text import nearest
 from hivenas.core.nas.data.decoding import EXTENSIONS, sniffed_format
+from hivenas.core.nas.data.labelled_files import LEAVE_OUT, Listing
 from hivenas.errors import DatasetError
 
 SPLIT_FOLDERS: Mapping[str, str] = MappingProxyType(
@@ -36,22 +37,8 @@ _OF_SYSTEMS = frozenset(
     )
 )
 _BESIDE, _NESTED, _BROKEN = "beside the class folders", "in folders within class folders", "broken link"
-LEAVE_OUT = "dataset.unread_images: leave_out"
 _OWN_FOLDERS = "put the images of each class into a folder of its own"
 _SHOWN = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """The images of class folders.
-
-    Args:
-        files: by split, the image files with the names of their folders, in alphabetical order.
-        left_out: how many files are not read, by the reason.
-    """
-
-    files: Mapping[str, list[tuple[Path, str]]]
-    left_out: Mapping[str, int]
 
 
 def list_images(root: Path, *, leave_out: bool = False) -> Listing:
@@ -77,7 +64,7 @@ def list_images(root: Path, *, leave_out: bool = False) -> Listing:
             f"{folder}: a class folder must hold images ({', '.join(EXTENSIONS)}), got none{_but(others)}; add some or "
             "remove it"
         )
-    return Listing(files, Counter(each.kind for each in survey.unread) + survey.ignored)
+    return Listing(str(root), files, Counter(each.kind for each in survey.unread) + survey.ignored)
 
 
 def folder_way_out(path: Path) -> str:
@@ -85,7 +72,7 @@ def folder_way_out(path: Path) -> str:
     if path.is_file() and _extension(path) in ARCHIVES:
         return "unpack it and give the folder"
     if path.is_file() and _extension(path) in TABLES:
-        return f"labels are not read from a table: {_OWN_FOLDERS}, and give the folder of these"
+        return f"set dataset.name to image_table for a table of image files, or {_OWN_FOLDERS} and give their folder"
     return "correct the path"
 
 
@@ -201,7 +188,7 @@ def _without_classes(folder: Path) -> DatasetError:
     if archives:
         way_out = f"unpack {archives[0]}, and {way_out}"
     elif tables:
-        way_out += f"; labels are not read from a table such as {tables[0]}"
+        way_out += f", or set dataset.name to image_table and dataset.path to {folder / tables[0]}"
     found = _but(Counter(map(_named, there))) if there else ", it is empty"
     return DatasetError(f"{folder}: there must be class folders in it, got none{found}; {way_out}")
 

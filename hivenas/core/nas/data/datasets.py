@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -14,17 +14,20 @@ from numpy.typing import NDArray
 from hivenas.config import BUILT_IN_DATASETS, FILE_DATASETS, DatasetConfig
 from hivenas.config.registry import DATASETS
 from hivenas.core.nas.data.built_in import BUILT_IN
-from hivenas.core.nas.data.class_folders import folder_way_out
-from hivenas.core.nas.data.image_arrays import ARRAYS, Images, LabelledImages, Labels, check_names
-from hivenas.core.nas.data.image_files import read_image_folder, read_npz
+from hivenas.core.nas.data.image_arrays import Images, LabelledImages, Labels
+from hivenas.core.nas.data.kept_figures import Figures, kept_figures
+from hivenas.core.nas.data.memory import kept_bytes
 from hivenas.core.nas.data.moments import channel_moments
+from hivenas.core.nas.data.placement import memory_budget
 from hivenas.core.nas.data.remarks import LabelledSplit, remarks
 from hivenas.core.nas.data.sameness import digest_of, other_data, unchanged
-from hivenas.core.nas.data.splits import split
-from hivenas.core.nas.data.values import BYTES, Scale, check_scale, known_scale, refuse_alike
-from hivenas.errors import ConfigError, DatasetError, first_line
+from hivenas.core.nas.data.sources import read_source
+from hivenas.core.nas.data.splits import Labelled, split
+from hivenas.core.nas.data.stored_images import StoredImages, in_memory
+from hivenas.core.nas.data.values import Scale, check_scale, known_scale, refuse_alike
+from hivenas.errors import ConfigError
 
-Loader = Callable[[str | None], Mapping[str, Any]]
+Loader = Callable[[str | None], Mapping[str, Any] | Iterable[Any]]
 L = TypeVar("L", bound=Loader)
 
 
@@ -34,7 +37,8 @@ class Dataset:
 
     Args:
         name: as in the configuration.
-        x_train, x_val, x_test: images (count, height, width, channels) with the values that the source gives.
+        x_train, x_val, x_test: images (count, height, width, channels) with the values that the source gives; arrays,
+            or `StoredImages` where they are more than `dataset.memory_mb` allows.
         y_train, y_val, y_test: classes as whole numbers from 0.
         classes: number of classes.
         class_names: what the source calls them, in their order.
@@ -126,7 +130,9 @@ def register_dataset(name: str, loader: L | None = None) -> L | Callable[[L], L]
         name: letters, digits and _.
         loader: takes `dataset.path` (None where it is not given) and returns a mapping of arrays named as in an npz
             file: x_train, y_train[, x_val, y_val, x_test, y_test]. Where val is given it is the validation split;
-            where test is missing a fifth of each class becomes the test split. It is called in every process that
+            where test is missing a fifth of each class becomes the test split. Instead of arrays it may return pairs
+            (x, y) of batches, which are gone through once: a tf.data.Dataset, a keras.utils.PyDataset, an iterator, or
+            a mapping of such named train[, val, test]. It is called in every process that
             trains, and once before them all, so it must return the same arrays in the same order every time: other
             ones are refused.
 
@@ -154,20 +160,22 @@ def load_dataset(config: DatasetConfig, seed: int) -> Dataset:
 
     Raises:
         DatasetError: data that cannot be found, or cannot be trained on.
+        DiskFullError: there is no space for a prepared copy.
     """
     origin = config.name if config.path is None else f"{config.name} {config.path}"
     with unchanged(config):
-        read = _read(config)
+        read = read_source(config)
         given = LabelledImages.checked(origin, read.arrays)
     names = given.class_names
     known = BUILT_IN.get(config.name)
     if known and known.class_names:
         names = tuple(known.class_names[int(label)] for label in names)
-    train, val, test = split(origin, config, given, names, seed=seed)
+    parts = split(origin, config, given, names, seed=seed)
+    train, val, test = _held(parts, memory_budget(config))
     refuse_alike(origin, train[0], str(config.background) if read.transparent else "")
     if config.scale:
         check_scale(origin, train[0], config.scale)
-    return Dataset(
+    data = Dataset(
         config.name,
         *train,
         x_val=val[0],
@@ -181,6 +189,22 @@ def load_dataset(config: DatasetConfig, seed: int) -> Dataset:
         left_out=read.left_out,
         transparent=read.transparent,
     )
+    if read.kept:
+        drawn = digest_of(*(x.rows for x, _ in parts if isinstance(x, StoredImages)), *(y for _, y in parts))
+        file = read.kept.with_name(f"{read.kept.name}-{drawn}.json")
+        figures = kept_figures(file, lambda: Figures(data.digest(), *data.statistics()))
+        vars(data).update(_digest=figures.digest, _moments=(figures.mean, figures.variance))
+    return data
+
+
+def _held(splits: tuple[Labelled, Labelled, Labelled], budget: float) -> tuple[Labelled, Labelled, Labelled]:
+    """The splits with stored images read into memory, where that and what training makes of them fit a budget."""
+    train, val, _ = splits
+    values = sum(math.prod(x.shape) for x, _ in (train, val))
+    if kept_bytes(sum(x.nbytes for x, _ in splits), values) > budget:
+        return splits
+    train, val, test = ((in_memory(x), y) for x, y in splits)
+    return train, val, test
 
 
 def describe_dataset(config: DatasetConfig, seed: int) -> dict[str, Any]:
@@ -244,72 +268,3 @@ def _loaded(config: DatasetConfig, seed: int) -> tuple[tuple[int, int, int], int
     """
     data = load_dataset(config, seed)
     return data.shape, data.classes, data.class_names
-
-
-def check_path(config: DatasetConfig) -> None:
-    """Refuses a `dataset.path` where no file or folder of images is, without reading any.
-
-    Raises:
-        DatasetError: names the path and what a relative one starts from.
-    """
-    if config.name not in FILE_DATASETS:
-        return
-    path = Path(str(config.path)).expanduser()
-    if not (path.is_file() if config.name == "npz" else path.is_dir()):
-        origin = "" if path.is_absolute() else f" in {Path.cwd()}, where the command runs"
-        way_out = "correct the path" if config.name == "npz" else folder_way_out(path)
-        raise DatasetError(
-            f"dataset.path must be an existing {FILE_DATASETS[config.name]}, got {config.path!r}{origin}; {way_out}"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """All that was read of a data set.
-
-    Args:
-        arrays: x_train, y_train and those of other splits.
-        scale: the values that stand for the bytes 0 and 255 in image files, where the source says so.
-        left_out: how many files were not read, by the reason.
-        transparent: how many images were laid over the background.
-    """
-
-    arrays: Mapping[str, Any]
-    scale: Scale | None = None
-    left_out: Mapping[str, int] = field(default_factory=dict)
-    transparent: int = 0
-
-
-def _read(config: DatasetConfig) -> _Read:
-    if known := BUILT_IN.get(config.name):
-        return _Read(known.load(), known.scale)
-    if config.name == "image_folder":
-        leave_out = config.unread_images == "leave_out"
-        folder = read_image_folder(
-            str(config.path), config.image_size, background=config.background_rgb, leave_out=leave_out
-        )
-        return _Read(folder.arrays, BYTES, left_out=folder.left_out, transparent=folder.transparent)
-    arrays = read_npz(str(config.path)) if config.name == "npz" else _registered_arrays(config)
-    return _Read(arrays, config.scale)
-
-
-def _registered_arrays(config: DatasetConfig) -> Mapping[str, Any]:
-    origin = f"data set {config.name!r}"
-    if config.name not in DATASETS:
-        raise DatasetError(f"{origin} must be registered in every process, got none; import the module that does it")
-    try:
-        arrays = DATASETS[config.name](config.path)
-        if isinstance(arrays, Mapping):
-            arrays = dict(arrays)  # read here, where the mapping is an npz file
-    except Exception as error:
-        raise DatasetError(
-            f"{origin}: its loader failed with dataset.path={config.path!r} ({first_line(error)}); correct the path or "
-            "the loader"
-        ) from error
-    if not isinstance(arrays, Mapping):
-        raise DatasetError(
-            f"{origin}: its loader must return a mapping of {', '.join(ARRAYS)}, got {type(arrays).__name__}; name the "
-            "arrays"
-        )
-    check_names(origin, arrays)
-    return arrays

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,19 @@ from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 from hivenas.errors import DatasetError, first_line
 
 Colour = tuple[int, int, int]
+
+
+class EncodedImage(Protocol):
+    """An image file that is no file of its own on this machine; its text is its name, for errors."""
+
+    def read(self) -> bytes:
+        """Its bytes."""
+
+    def stamp(self) -> tuple[int, int]:
+        """Its size in bytes, and the moment of the last change in nanoseconds; 0 where that is not known."""
+
+
+AnyFile = Path | EncodedImage
 EXTENSIONS = ("png", "jpg", "jpeg", "jpe", "jfif", "bmp", "gif", "ico", "webp", "tif", "tiff")
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "ICO", "WEBP", "TIFF")
 _GREY_MODES = ("1", "L", "LA", "La")
@@ -91,7 +106,7 @@ class Target:
         return (*self.size, 1 if self.grey else 3)
 
 
-def read_header(file: Path) -> Header:
+def read_header(file: AnyFile) -> Header:
     """Reads the head of an image file.
 
     Raises:
@@ -111,7 +126,7 @@ def read_header(file: Path) -> Header:
         return Header((image.height, image.width), image.mode in _GREY_MODES, frames)
 
 
-def read_pixels(file: Path, target: Target) -> tuple[NDArray[np.uint8], bool]:
+def read_pixels(file: AnyFile, target: Target) -> tuple[NDArray[np.uint8], bool]:
     """Reads an image file's first image.
 
     Args:
@@ -133,14 +148,17 @@ def read_pixels(file: Path, target: Target) -> tuple[NDArray[np.uint8], bool]:
         return np.asarray(image).reshape(target.shape), transparent
 
 
-def sniffed_format(file: Path) -> str:
+def sniffed_format(file: AnyFile) -> str:
     """The format of image data in a file, whatever it is called; empty where it holds none.
 
     Raises:
         OSError: the file cannot be read.
     """
-    with file.open("rb") as stream:
-        head = stream.read(_HEAD)
+    if isinstance(file, Path):
+        with file.open("rb") as stream:
+            head = stream.read(_HEAD)
+    else:
+        head = file.read()[:_HEAD]
     for start, signature, name in _SIGNATURES:
         if head.startswith(signature, start):
             return name
@@ -149,7 +167,7 @@ def sniffed_format(file: Path) -> str:
         return "SVG"
     if head.startswith(_WEAK_SIGNATURES):
         # A decoder that meets something else may raise anything.
-        with contextlib.suppress(Exception), Image.open(file, formats=_WEAKLY_SIGNED) as image:
+        with contextlib.suppress(Exception), Image.open(_source(file), formats=_WEAKLY_SIGNED) as image:
             return str(image.format)
     return ""
 
@@ -177,10 +195,14 @@ def _turn_upright(image: ImageFile.ImageFile) -> None:
         ImageOps.exif_transpose(image, in_place=True)
 
 
+def _source(file: AnyFile) -> Path | io.BytesIO:
+    return file if isinstance(file, Path) else io.BytesIO(file.read())
+
+
 @contextlib.contextmanager
-def _opened(file: Path) -> Iterator[ImageFile.ImageFile]:
+def _opened(file: AnyFile) -> Iterator[ImageFile.ImageFile]:
     try:
-        with Image.open(file, formats=_FORMATS) as image:
+        with Image.open(_source(file), formats=_FORMATS) as image:
             step = next((_GREY_STEPS[str(tile[3])] for tile in image.tile if str(tile[3]) in _GREY_STEPS), 1)
             if step > 1 and isinstance(image.info.get("transparency"), int):
                 image.info["transparency"] *= step
@@ -193,7 +215,7 @@ def _opened(file: Path) -> Iterator[ImageFile.ImageFile]:
         ) from error
 
 
-def _reason(file: Path, error: Exception) -> str:
+def _reason(file: AnyFile, error: Exception) -> str:
     """The reason why an image cannot be read: often it is of another format than its name says."""
     found = ""
     if isinstance(error, UnidentifiedImageError):

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config.text import nearest
+from hivenas.core.nas.data import stored_images
 from hivenas.core.nas.data.labels import plain_labels
+from hivenas.core.nas.data.stored_images import StoredImages, blocks
 from hivenas.core.unicode import storable
 from hivenas.errors import DatasetError
 
-Images = NDArray[Any]
+Images = stored_images.Images
 Labels = NDArray[np.int32]
 SPLITS = ("train", "val", "test")
 ARRAYS = tuple(f"{kind}_{split}" for split in SPLITS for kind in "xy")
@@ -97,13 +99,14 @@ def checked_images(origin: str, name: str, given: Any) -> Images:
     Raises:
         DatasetError: names the rule, what was found and the way out.
     """
-    x = _array(origin, name, given)
+    x = given if isinstance(given, StoredImages) else _array(origin, name, given)
     if x.dtype.kind not in "uif" or x.dtype.itemsize > 8:
         raise DatasetError(
             f"{origin}: {name} must hold numbers of at most 64 bits, got dtype {x.dtype}; convert it, such as with "
             f"{name}.astype('uint8')"
         )
-    x = x[..., np.newaxis] if x.ndim == 3 else x
+    if x.ndim == 3:
+        x = x.with_channel() if isinstance(x, StoredImages) else x[..., np.newaxis]
     if x.ndim != 4 or x.shape[3] not in (1, 3):
         channels_first = x.ndim == 4 and x.shape[1] in (1, 3)
         blended = x.ndim == 4 and x.shape[3] == 4
@@ -123,12 +126,12 @@ def checked_images(origin: str, name: str, given: Any) -> Images:
         raise DatasetError(f"{origin}: {name} must hold at least one image of one pixel, got shape {x.shape}; add some")
     if x.dtype.kind == "f":
         with np.errstate(over="ignore"):
-            wrong = int((~np.isfinite(x.astype(np.float32, copy=False))).sum())
+            wrong = sum(int((~np.isfinite(part.astype(np.float32, copy=False))).sum()) for part in blocks(x))
         if wrong:
             raise DatasetError(
                 f"{origin}: {name} must hold finite 32-bit pixels, got {wrong} that are NaN or infinite; clean it first"
             )
-    return x.astype(x.dtype.newbyteorder("="), copy=False)
+    return x if isinstance(x, StoredImages) else x.astype(x.dtype.newbyteorder("="), copy=False)
 
 
 def _check_split(origin: str, split: str, images: Mapping[str, Images], labels: int) -> None:

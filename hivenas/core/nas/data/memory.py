@@ -9,10 +9,23 @@ from typing import Any
 
 import numpy as np
 
+from hivenas.core.nas.data.preparing import shown_size
+
 _GIB = 2**30
 _WHILE_LOADED = 2.8  # times the images: as they came, a split of them, and the split of that; measured
 _TENSORFLOW = 0.6 * _GIB  # measured, with Keras and before the first network
+_SHOWN = shown_size(_TENSORFLOW)
 _STANDARDISED = np.dtype(np.float32).itemsize
+
+
+def kept_bytes(images: int, values: int) -> int:
+    """Bytes that images take while networks are trained on them: as they are, and standardised.
+
+    Args:
+        images: bytes of all of them as they are.
+        values: how many pixels there are of training and validation, each channel counted.
+    """
+    return images + values * _STANDARDISED
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,32 +34,33 @@ class WorkerMemory:
 
     Args:
         images: bytes of the images as they are.
-        peak: bytes that images take at the most, while they are split or once they are standardised beside that.
+        peak: bytes that images take at the most, while they are split or once they are standardised beside that; 0
+            where they stay on the disk.
     """
 
     images: int
     peak: int
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> WorkerMemory:
+    def of(cls, data: Mapping[str, Any], budget: float | None = None) -> WorkerMemory:
         """The memory for images of which `shape` and the counts `train`, `validation` and `test` are given.
 
         Args:
             data: as `Dataset.describe`; images without a `dtype` are bytes.
+            budget: of images that are mapped from a file, the bytes that they may take; None for those that are not.
         """
         pixels = math.prod(data["shape"])
         trained = data["train"] + data["validation"]
         images = (trained + data["test"]) * pixels * np.dtype(data.get("dtype", np.uint8)).itemsize
-        return cls(images, max(round(_WHILE_LOADED * images), images + trained * pixels * _STANDARDISED))
+        kept = kept_bytes(images, trained * pixels)
+        if budget is not None:
+            return cls(images, kept if kept <= budget else 0)
+        return cls(images, max(round(_WHILE_LOADED * images), kept))
 
     def __str__(self) -> str:
         """A line for people."""
-        images = f"{_shown(self.peak)} for the images ({_shown(self.images)} as they are)"
-        return (
-            f"about {_shown(self.peak + _TENSORFLOW)} a worker: {images}, {_shown(_TENSORFLOW)} for TensorFlow; "
-            "networks and batches come on top"
-        )
-
-
-def _shown(count: float) -> str:
-    return f"{count / _GIB:.1f} GiB" if count >= _GIB / 10 else f"{math.ceil(count / 2**20)} MiB"
+        needed, given = shown_size(self.peak + _TENSORFLOW), shown_size(self.images)
+        images = f"{shown_size(self.peak)} for the images ({given} as they are)"
+        if not self.peak:
+            images = f"none for the images, which stay on the disk ({given})"
+        return f"about {needed} a worker: {images}, {_SHOWN} for TensorFlow; networks and batches come on top"

@@ -6,12 +6,14 @@ copied at a time, and what is added is added in numpy's own order, so that netwo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hivenas.core.nas.data.image_arrays import Images
+from hivenas.core.nas.data.stored_images import Images, StoredImages
 
 Sums = NDArray[np.float64]
 _BLOCK = 2**18  # rows of pixels; at least numpy's own block of 128, below which it no longer halves
@@ -27,21 +29,39 @@ def channel_moments(images: Images, block: int = _BLOCK) -> tuple[Sums, Sums]:
     Returns:
         (channels,) each.
     """
-    pixels = images.reshape(-1, images.shape[-1])
-    add = _halves if pixels.shape[1] == 1 else _in_turn
+    pixels = _stored_pixels(images) if isinstance(images, StoredImages) else _pixels(images)
+    add = _halves if images.shape[-1] == 1 else _in_turn
 
     def as_they_are(start: int, end: int) -> Sums:
-        return pixels[start:end].astype(np.float64)
+        return pixels(start, end).astype(np.float64)
 
     def squares(start: int, end: int) -> Sums:
-        distances = pixels[start:end].astype(np.float64)
+        distances = pixels(start, end).astype(np.float64)
         distances -= mean
         distances *= distances
         return distances
 
-    count = len(pixels)
+    count = math.prod(images.shape[:-1])
     mean = add(as_they_are, 0, count, block) / count
     return mean, add(squares, 0, count, block) / count
+
+
+def _pixels(images: NDArray[Any]) -> Callable[[int, int], NDArray[Any]]:
+    """Gives the pixels from one to another (pixels, channels)."""
+    pixels = images.reshape(-1, images.shape[-1])
+    return lambda start, end: pixels[start:end]
+
+
+def _stored_pixels(images: StoredImages) -> Callable[[int, int], NDArray[Any]]:
+    """As of arrays; the images that they are of are read, and no others."""
+    each = math.prod(images.shape[1:-1])
+
+    def pixels(start: int, end: int) -> NDArray[Any]:
+        first = start // each
+        read = images[first : -(-end // each)].reshape(-1, images.shape[-1])
+        return read[start - first * each : end - first * each]
+
+    return pixels
 
 
 def _in_turn(part: Callable[[int, int], Sums], start: int, end: int, block: int) -> Sums:

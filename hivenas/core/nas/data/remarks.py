@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hivenas.core.nas.data.image_arrays import Images, Labels
+from hivenas.core.nas.data.image_arrays import Labels
+from hivenas.core.nas.data.stored_images import Images
 from hivenas.core.nas.data.values import are_alike, classes_alike
 
 _COMMON = 0.8  # of the training images; one class with more of them makes accuracy say little

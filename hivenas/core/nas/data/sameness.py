@@ -13,17 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config import BUILT_IN_DATASETS, FILE_DATASETS, DatasetConfig
+from hivenas.core.nas.data.stored_images import StoredImages, blocks
 from hivenas.errors import DatasetError
 
 _Listing = dict[str, tuple[int, int]]
 
 
-def digest_of(*arrays: NDArray[Any]) -> str:
+def digest_of(*arrays: NDArray[Any] | StoredImages) -> str:
     """A hash of arrays in their order, types and shapes included: the same on every machine."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype}{array.shape}".encode())
-        for part in [array] if array.flags.c_contiguous else array:  # a copy of one image, not of all
+        # Of what is not contiguous a copy of one image, not of all.
+        for part in blocks(array) if isinstance(array, StoredImages) or array.flags.c_contiguous else array:
             digest.update(np.ascontiguousarray(part).data)
     return digest.hexdigest()[:16]
 

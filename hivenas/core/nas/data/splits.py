@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config import DatasetConfig
-from hivenas.core.nas.data.image_arrays import Images, LabelledImages, Labels
+from hivenas.core.nas.data.image_arrays import LabelledImages, Labels
+from hivenas.core.nas.data.stored_images import Images, at
 from hivenas.core.seeds import derive_seed
 from hivenas.errors import DatasetError
 
@@ -121,7 +122,7 @@ def stratified(x: Images, y: Labels, wanted: Wanted) -> Split:
             raise DatasetError(_refusal(counts, wanted))
         drawn = _drawn_by_quotas(y, quotas, wanted.seed)
     first, rest = drawn
-    return Split(x[first], y[first], x[rest], y[rest])
+    return Split(at(x, first), y[first], at(x, rest), y[rest])
 
 
 def _drawn_by_shares(y: Labels, counts: NDArray[np.intp], wanted: Wanted) -> tuple[Positions, Positions] | None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
+from typing import Any
 
-from hivenas.core.nas.data.image_arrays import Images, Labels
+import numpy as np
+from numpy.typing import NDArray
+
+from hivenas.core.nas.data.image_arrays import Labels
+from hivenas.core.nas.data.stored_images import Images, at, block_length
 from hivenas.errors import DatasetError
 
 Scale = tuple[float, float]
@@ -39,8 +44,7 @@ def is_whole(images: Images) -> bool:
     """True where every value is a whole number."""
     if images.dtype.kind in "ui":
         return True
-    blocks = (images[start : start + _BLOCK] for start in range(0, len(images), _BLOCK))
-    return all(bool((np.floor(block) == block).all()) for block in blocks)
+    return all(bool((np.floor(block) == block).all()) for block in _blocks(images))
 
 
 def check_scale(origin: str, images: Images, scale: Scale) -> None:
@@ -88,12 +92,17 @@ def classes_alike(images: Images, labels: Labels) -> list[int]:
     for label in np.unique(labels).tolist():
         positions = np.flatnonzero(labels == label)
         # Most classes are told by their first two.
-        if len(positions) > 1 and are_alike(images[positions[:2]]) and are_alike(images[positions]):
+        if len(positions) > 1 and are_alike(images[positions[:2]]) and are_alike(at(images, positions)):
             found.append(label)
     return found
 
 
 def are_alike(images: Images) -> bool:
     """True where every image is the same picture."""
-    blocks = (images[start : start + _BLOCK] for start in range(0, len(images), _BLOCK))
-    return all(bool((block == images[0]).all()) for block in blocks)
+    first = images[0]
+    return all(bool((block == first).all()) for block in _blocks(images))
+
+
+def _blocks(images: Images) -> Iterator[NDArray[Any]]:
+    length = min(_BLOCK, block_length(images))
+    return (images[start : start + length] for start in range(0, len(images), length))

@@ -10,8 +10,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from hivenas.core.nas.data.datasets import Dataset
-from hivenas.core.nas.data.image_arrays import Images
-from hivenas.core.nas.data.lazy_images import LazyImages, bytes_of_one, is_lazy, taken
+from hivenas.core.nas.data.joined_images import JoinedImages, taken
+from hivenas.core.nas.data.stored_images import Images, StoredImages
 from hivenas.core.nas.training.standardisation import Standardisation
 
 _BLOCK = 2**20  # values that are standardised at a time
@@ -98,7 +98,7 @@ class Read:
             not become constants of the graph: TensorFlow multiplies by the reciprocal of one in the place of dividing.
     """
 
-    x: Images | LazyImages
+    x: Images | JoinedImages
     y: Any
     standardisation: Standardisation
     mean: Any
@@ -112,7 +112,7 @@ class Read:
     @property
     def most(self) -> int:
         """As many as some megabytes hold."""
-        return max(1, _READ // bytes_of_one(self.x))
+        return max(1, _READ // _bytes_of_one(self.x))
 
     def __len__(self) -> int:
         return len(self.x)
@@ -135,7 +135,7 @@ class Read:
 class Arrays:
     """A data set as the loop wants it.
 
-    Images in memory are standardised tensors on the device; where those of training or of validation are lazy, both
+    Images in memory are standardised tensors on the device; where those of training or of validation are stored, both
     are raw as they came. Labels are tensors.
     """
 
@@ -156,7 +156,7 @@ class Arrays:
         """
         standardisation = Standardisation.of(data)
         images: tuple[Any, ...] = data.x_train, data.x_val
-        if not any(map(is_lazy, images)):
+        if not any(isinstance(each, StoredImages) for each in images):
             images = tuple(_on_device(standardisation, x) for x in images)
         return cls(
             images[0],
@@ -190,7 +190,7 @@ class Arrays:
         return Read(x, y, scale, mean=mean, deviation=deviation)
 
 
-def _on_device(standardisation: Standardisation, images: Images) -> Any:
+def _on_device(standardisation: Standardisation, images: NDArray[Any]) -> Any:
     """Images as one standardised tensor, made in blocks: whole copies on the way to it would be thrice as large."""
     block = max(1, _BLOCK // images[0].size)
     tensor = tf.raw_ops.Empty(shape=images.shape, dtype=tf.float32)
@@ -199,3 +199,7 @@ def _on_device(standardisation: Standardisation, images: Images) -> Any:
         rows = tf.range(start, start + len(part))
         tensor = tf.raw_ops.InplaceUpdate(x=tensor, i=rows, v=tf.constant(part))
     return tensor
+
+
+def _bytes_of_one(images: Images | JoinedImages) -> int:
+    return max(1, int(np.prod(images.shape[1:])) * images.dtype.itemsize)

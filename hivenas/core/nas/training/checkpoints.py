@@ -231,7 +231,7 @@ def deciding(config: Config) -> dict[str, Any]:
     """
     searched = {"preset", "operations", "depth", "skip_rate", "max_params", "max_macs"}
     return {
-        "dataset": config.dataset.model_dump(mode="json"),
+        "dataset": config.dataset.figures,
         "evaluation": config.evaluation.model_dump(mode="json"),
         "space": config.space.model_dump(mode="json", exclude=searched),
     }

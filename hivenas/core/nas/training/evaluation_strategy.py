@@ -22,6 +22,7 @@ from hivenas.core.folder import WEIGHTS_SUFFIX, ResultsFolder, weights_name
 from hivenas.core.full_training import MODEL_STEM, TrainingSpec
 from hivenas.core.nas.data.class_weights import class_weights
 from hivenas.core.nas.data.datasets import Dataset, load_dataset
+from hivenas.core.nas.data.placement import placed
 from hivenas.core.nas.data.sameness import other_data
 from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.core.nas.space.search_space import NASSearchSpace
@@ -91,7 +92,7 @@ class NASEval:
         Raises:
             DatasetError: data that cannot be loaded or used.
         """
-        return load_dataset(self._config.dataset, self._seed)
+        return load_dataset(placed(self._config), self._seed)
 
     def refuse_other_data(self, digest: str) -> None:
         """Refuses to train on other data than those of a digest.

@@ -13,7 +13,7 @@ from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.metrics import ACCURACY, BUILT_IN_METRICS, Metric
 from hivenas.core.full_training import KEPT_EPOCH, TrainingSpec
 from hivenas.core.measured import marked
-from hivenas.core.nas.data.lazy_images import JoinedImages
+from hivenas.core.nas.data.joined_images import JoinedImages
 from hivenas.core.nas.training.arrays import Arrays
 from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, read_saved, save_state
 from hivenas.core.nas.training.loop import TrainingLoop

@@ -17,7 +17,8 @@ from hivenas.core.measured import METRIC, TEST_METRICS, TEST_PER_CLASS
 from hivenas.core.metrics import Labels, MetricError, Scores, all_metrics, per_class, value_of
 from hivenas.core.metrics import accuracy as share_of_right_answers
 from hivenas.core.metrics import confusion as confusion_of
-from hivenas.core.nas.data.lazy_images import LazyImages, taken
+from hivenas.core.nas.data.joined_images import taken
+from hivenas.core.nas.data.stored_images import Images
 from hivenas.core.nas.training.failures import NotFiniteError
 from hivenas.core.seeds import derive_seed
 
@@ -105,7 +106,7 @@ class TestPredictions:
         cls,
         probabilities: NDArray[np.float32],
         labels: NDArray[np.int32],
-        images: NDArray[Any] | LazyImages,
+        images: Images,
         class_names: Sequence[str],
     ) -> TestPredictions:
         """Finds the mistakes in what was answered for the raw images.

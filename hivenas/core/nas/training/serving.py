@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hivenas.config.metrics import Metric
 from hivenas.core.files import written_whole
 from hivenas.core.nas.data.datasets import Dataset
-from hivenas.core.nas.data.lazy_images import LazyImages
+from hivenas.core.nas.data.stored_images import Images
 from hivenas.core.nas.training.arrays import Split
 from hivenas.core.nas.training.network import serving_model
 from hivenas.core.nas.training.precision import in_single_precision
@@ -83,7 +83,7 @@ def served_model(network: keras.Model, data: Dataset) -> keras.Model:
     return serving_model(network, mean, variance, str(data.x_test.dtype))
 
 
-def answers_of(serving: keras.Model, images: NDArray[Any] | LazyImages) -> NDArray[np.float32]:
+def answers_of(serving: keras.Model, images: Images) -> NDArray[np.float32]:
     """The answers of the very model that is served to raw images."""
     batches = [serving(images[i : i + _BATCH], training=False).numpy() for i in range(0, len(images), _BATCH)]
     answers: NDArray[np.float32] = np.concatenate(batches)

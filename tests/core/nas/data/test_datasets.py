@@ -26,6 +26,7 @@ from hivenas.core.nas.data.datasets import (
     register_dataset,
 )
 from hivenas.core.nas.data.image_arrays import Images
+from hivenas.core.nas.data.stored_images import in_memory
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.seeds import derive_seed
 from hivenas.core.tracker import NullTracker
@@ -37,7 +38,7 @@ def test_digits_are_split_without_overlap_and_stratified() -> None:
     parts = (data.x_train, data.x_val, data.x_test)
     assert sum(map(len, parts)) == 1797
     # As often as in the source, no image stands in the three splits together: none was taken twice.
-    together = np.concatenate([part.reshape(len(part), -1) for part in parts])
+    together = np.concatenate([in_memory(part).reshape(len(part), -1) for part in parts])
     source = load_digits().images.reshape(1797, -1).astype(np.float32)
     assert np.array_equal(together[np.lexsort(together.T)], source[np.lexsort(source.T)])
     assert data.shape == (8, 8, 1)
@@ -66,8 +67,8 @@ def test_train_limit_keeps_every_class_and_the_test_split() -> None:
 def test_statistics_come_from_the_training_split_alone() -> None:
     data = load_dataset(DatasetConfig(), seed=1)
     mean, variance = data.statistics()
-    assert mean == pytest.approx(data.x_train.mean(), rel=1e-5)
-    assert variance == pytest.approx(data.x_train.var(), rel=1e-5)
+    assert mean == pytest.approx(in_memory(data.x_train).mean(), rel=1e-5)
+    assert variance == pytest.approx(in_memory(data.x_train).var(), rel=1e-5)
 
 
 def test_the_test_digest_is_that_of_the_test_images_whatever_the_seed_and_the_share() -> None:
@@ -75,7 +76,7 @@ def test_the_test_digest_is_that_of_the_test_images_whatever_the_seed_and_the_sh
     same = load_dataset(DatasetConfig(train_limit=200, validation_split=0.3), seed=8)
     assert same.digest() != first.digest()
     assert same.test_digest() == first.test_digest()
-    assert replace(first, x_test=first.x_test + 1).test_digest() != first.test_digest()
+    assert replace(first, x_test=in_memory(first.x_test) + 1).test_digest() != first.test_digest()
     assert replace(first, y_test=first.y_test[::-1].copy()).test_digest() != first.test_digest()
     assert replace(first, class_names=(*first.class_names[:-1], "ten")).test_digest() != first.test_digest()
 
@@ -93,7 +94,9 @@ def test_a_split_that_cannot_hold_every_class_is_refused() -> None:
 # -- data of one's own -------------------------------------------------------------------------------------------------
 
 
-def labelled(count: int, kinds: tuple[str, ...] = ("owl", "bee", "cat"), seed: int = 0) -> tuple[Images, NDArray[Any]]:
+def labelled(
+    count: int, kinds: tuple[str, ...] = ("owl", "bee", "cat"), seed: int = 0
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Random images whose labels come in turn."""
     images = np.random.default_rng(seed).integers(0, 256, (count, 5, 4, 3), dtype=np.uint8)
     return images, np.array([kinds[i % len(kinds)] for i in range(count)])

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hivenas.core.nas.data.image_arrays import LabelledImages, check_names
+from hivenas.core.nas.data.stored_images import in_memory
 from hivenas.errors import DatasetError
 
 X = np.zeros((4, 6, 5, 3), np.uint8)
@@ -72,7 +73,7 @@ def test_large_labels_are_not_rounded() -> None:
 
 def test_grey_images_gain_a_channel_and_foreign_byte_orders_are_turned() -> None:
     grey = np.arange(4 * 6 * 5, dtype=">f4").reshape(4, 6, 5)
-    x = checked(x_train=grey).images["train"]
+    x = in_memory(checked(x_train=grey).images["train"])
     assert x.shape == (4, 6, 5, 1)
     assert x.dtype == np.float32
     assert x.dtype.isnative

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from hivenas.core.nas.data.datasets import Dataset
+from hivenas.core.nas.data.stored_images import in_memory
 from hivenas.core.nas.training import arrays as module
 from hivenas.core.nas.training.arrays import Arrays
 from hivenas.core.nas.training.standardisation import Standardisation
@@ -31,10 +32,10 @@ def test_images_are_standardised_in_blocks_to_the_last_bit(
     monkeypatch.setattr(module, "_BLOCK", block)
     data = dataset((np.random.default_rng(1).random((53, *shape)) * 255).astype(dtype))
     arrays = Arrays.of(data)
-    pixels = data.x_train.reshape(-1, shape[2]).astype(np.float64)
+    pixels = in_memory(data.x_train).reshape(-1, shape[2]).astype(np.float64)
     deviation = np.sqrt(pixels.var(axis=0).astype(np.float32))
     for tensor, raw in ((arrays.x_train, data.x_train), (arrays.x_val, data.x_val)):
-        whole = (raw.astype(np.float32) - pixels.mean(axis=0).astype(np.float32)) / deviation
+        whole = (in_memory(raw).astype(np.float32) - pixels.mean(axis=0).astype(np.float32)) / deviation
         assert np.array_equal(tensor.numpy(), whole)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hivenas.core.nas.data.lazy_images import JoinedImages
+from hivenas.core.nas.data.joined_images import JoinedImages
 from hivenas.core.nas.training.stretches import Pace, Stretch, stretches
 
 pytestmark = pytest.mark.keras  # as the types of what is given are TensorFlow's

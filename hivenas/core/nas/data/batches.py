@@ -1,0 +1,167 @@
+"""Images that come in batches, as of a tf.data.Dataset, a keras.utils.PyDataset or an iterator: gone through once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hivenas.core.files import disk_full_said
+from hivenas.core.nas.data.image_arrays import SPLITS
+from hivenas.core.nas.data.memory import kept_bytes
+from hivenas.core.nas.data.stored_images import Images, all_of
+from hivenas.errors import DatasetError
+
+_OF_BATCHES = ("as_numpy_iterator", "num_batches")  # of a tf.data.Dataset, and of a keras.utils.PyDataset
+_ENDLESS = -1  # as tf.data says it
+
+
+def by_split(given: Any) -> Mapping[str, Any] | None:
+    """The batches that were given, by the split that they are of; None for arrays, and for whatever else there is."""
+    if isinstance(given, Mapping):
+        return given if given and set(given) <= set(SPLITS) else None
+    is_batches = isinstance(given, Iterator) or any(hasattr(given, name) for name in _OF_BATCHES)
+    return {"train": given} if is_batches else None
+
+
+def drained(origin: str, batches: Mapping[str, Any], budget: float, cache: Path | None) -> dict[str, Any]:
+    """Goes through batches (x, y) once, and gives their images and labels as arrays named as in an npz file.
+
+    Args:
+        origin: of the data, for errors.
+        batches: by split.
+        budget: bytes that images may take in memory; more are written to a file.
+        cache: the folder of that file, which is named by its content; None to keep them in memory.
+
+    Raises:
+        DatasetError: something else than batches, none, or no end of them.
+        DiskFullError: there is no space for the file.
+    """
+    arrays: dict[str, Any] = {}
+    for split, given in batches.items():
+        with contextlib.closing(_Gathered(f"{origin}: the batches of {split}", budget, cache)) as gathered:
+            for batch in _batches(gathered.origin, given):
+                gathered.add(batch)
+            arrays[f"x_{split}"], arrays[f"y_{split}"] = gathered.images(), gathered.labels()
+    return arrays
+
+
+def _batches(origin: str, given: Any) -> Iterable[Any]:
+    if hasattr(given, "as_numpy_iterator"):
+        if int(given.cardinality()) == _ENDLESS:
+            raise DatasetError(f"{origin} must end, got a tf.data.Dataset that repeats for ever; leave out .repeat()")
+        batches: Iterable[Any] = given.as_numpy_iterator()
+        return batches
+    if hasattr(given, "num_batches"):
+        return (given[number] for number in range(given.num_batches))
+    if not isinstance(given, Iterable):
+        raise DatasetError(f"{origin} must be pairs (x, y), got {type(given).__name__}; give an iterator of them")
+    return given
+
+
+class _Gathered:
+    """Images and labels out of batches, in memory, or where they are too many in a file.
+
+    Args:
+        origin: of the batches, for errors.
+        budget: bytes that the images may take in memory.
+        cache: the folder of the file; None for none.
+    """
+
+    def __init__(self, origin: str, budget: float, cache: Path | None) -> None:
+        self.origin = origin
+        self._budget, self._cache = budget, cache
+        self._kind: tuple[tuple[int, ...], np.dtype[Any]] | None = None
+        self._x: list[NDArray[Any]] = []
+        self._y: list[NDArray[Any]] = []
+        self._kept = 0
+        self._file: _SpooledImages | None = None
+
+    def add(self, batch: Any) -> None:
+        """Takes a batch (x, y), or a single image with its label."""
+        if not isinstance(batch, tuple | list) or len(batch) < 2:
+            raise DatasetError(f"{self.origin} must be pairs (x, y), got {type(batch).__name__}; give both")
+        x, y = (np.array(each) for each in batch[:2])  # a copy: some give the same memory for every batch
+        if y.ndim == 0:
+            x, y = x[np.newaxis], y[np.newaxis]
+        kind = self._kind = self._kind or (x.shape[1:], x.dtype)
+        if (x.shape[1:], x.dtype) != kind:
+            raise DatasetError(
+                f"{self.origin} must have images of one shape and type, got {x.shape[1:]} {x.dtype} after {kind[0]} "
+                f"{kind[1]}; prepare all alike"
+            )
+        self._y.append(y)
+        self._x.append(x)
+        self._kept += kept_bytes(x.nbytes, x.size)
+        if self._cache and self._kept > self._budget and x.dtype.kind in "uif":
+            self._file = self._file or _SpooledImages(self._cache, *kind)
+            while self._x:
+                self._file.write(self._x.pop(0))
+
+    def images(self) -> Images:
+        """The images of all batches."""
+        if not self._y:
+            raise DatasetError(
+                f"{self.origin} must hold images, got none; make an iterator anew in every call of the loader"
+            )
+        return self._file.finished() if self._file else np.concatenate(self._x)
+
+    def labels(self) -> NDArray[Any]:
+        """The labels of all batches."""
+        return np.concatenate(self._y)
+
+    def close(self) -> None:
+        """Removes what was not finished."""
+        if self._file:
+            self._file.close()
+
+
+class _SpooledImages:
+    """Images that are written to a file, whose name is a digest of them: processes with the same ones share it.
+
+    Args:
+        folder: of the file.
+        shape: of an image.
+        dtype: of the values.
+    """
+
+    def __init__(self, folder: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self._folder, self._shape, self._dtype = folder, shape, dtype
+        self._digest = hashlib.sha256(f"{shape}{dtype.str}".encode())
+        self._count = 0
+        with disk_full_said(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            number, name = tempfile.mkstemp(prefix=f".tmp-{os.getpid()}-", suffix=".images", dir=folder)
+        self._path, self._stream = Path(name), os.fdopen(number, "wb")
+
+    def write(self, images: NDArray[Any]) -> None:
+        """Adds images."""
+        data = np.ascontiguousarray(images).data
+        self._digest.update(data)
+        self._count += len(images)
+        with disk_full_said(self._folder):
+            self._stream.write(data)
+
+    def finished(self) -> Images:
+        """All of them, mapped."""
+        with disk_full_said(self._folder):
+            self._stream.close()
+        target = self._folder / f"{self._digest.hexdigest()[:16]}.images"
+        if target.exists():
+            self._path.unlink()
+        else:
+            self._path.replace(target)
+        return all_of(np.memmap(target, self._dtype, "r", shape=(self._count, *self._shape)))
+
+    def close(self) -> None:
+        """Removes the file where it was not finished."""
+        with contextlib.suppress(OSError):
+            self._stream.close()
+        self._path.unlink(missing_ok=True)

@@ -1,0 +1,205 @@
+"""Tables of image files: csv or parquet with the columns path, label and, if there are several, split."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import posixpath
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hivenas.config.text import nearest
+from hivenas.core.files import written_whole
+from hivenas.core.nas.data.class_folders import SPLIT_FOLDERS
+from hivenas.core.nas.data.decoding import AnyFile
+from hivenas.core.nas.data.labelled_files import Label, Listing
+from hivenas.errors import DatasetError, first_line
+
+COLUMNS = ("path", "label")
+SPLIT = "split"
+_ELSEWHERE = "://"
+Column = Sequence[Any]
+
+
+def is_elsewhere(path: str) -> bool:
+    """True for the address of a file in another place than this machine's folders, such as s3://bucket/images.csv."""
+    return _ELSEWHERE in path
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteImage:
+    """An image file elsewhere, fetched once when it is first read; it is taken to stay what it is.
+
+    Args:
+        address: as fsspec takes it.
+        folder: to which it is fetched.
+    """
+
+    address: str
+    folder: Path
+
+    def __str__(self) -> str:
+        return self.address
+
+    def read(self) -> bytes:
+        """Its bytes.
+
+        Raises:
+            DatasetError: it cannot be fetched.
+        """
+        file = self.folder / hashlib.sha256(self.address.encode()).hexdigest()
+        if not file.exists():
+            with written_whole(file) as temporary:
+                temporary.write_bytes(fetched(self.address))
+        return file.read_bytes()
+
+    def stamp(self) -> tuple[int, int]:
+        """Nothing is known of it without asking for every one."""
+        return 0, 0
+
+
+def list_table(path: str, downloads: Path) -> Listing:
+    """Lists the image files of a table.
+
+    Args:
+        path: of the table, in a folder or elsewhere; relative paths in it start from where it is.
+        downloads: the folder to which files from elsewhere are fetched.
+
+    Raises:
+        DatasetError: a table that cannot be read or is empty, a missing column, a row without a label or of another
+            split.
+    """
+    content = fetched(path) if is_elsewhere(path) else _read(Path(path).expanduser())
+    columns = _columns(path, content)
+    rows = len(columns[COLUMNS[0]])
+    if not rows:
+        raise DatasetError(f"{path}: the table must have a row for each image, got none; add some")
+    for name, column in columns.items():
+        empty = [row for row, value in enumerate(column) if value is None or value == ""]
+        if empty:
+            raise DatasetError(
+                f"{path}: every row must have a {name}, got {len(empty)} without one, such as row {empty[0] + 1}; "
+                "complete or remove them"
+            )
+    folder = downloads / hashlib.sha256(content).hexdigest()[:16]
+    labels = _labels(columns[COLUMNS[1]])
+    files: dict[str, list[tuple[AnyFile, Label]]] = {"train": []}
+    splits = columns.get(SPLIT, ["train"] * rows)
+    for row, (name, label, split) in enumerate(zip(columns[COLUMNS[0]], labels, splits, strict=True), 1):
+        if split not in SPLIT_FOLDERS:
+            raise DatasetError(
+                f"{path}: split must be {', '.join(SPLIT_FOLDERS)}, got {split!r} in row {row}"
+                f"{nearest(str(split), SPLIT_FOLDERS)}; correct it"
+            )
+        files.setdefault(SPLIT_FOLDERS[split], []).append((_file(path, str(name), folder), label))
+    if not files["train"]:
+        raise DatasetError(f"{path}: there must be rows of the split train, got none; add some")
+    remote = any(isinstance(file, RemoteImage) for labelled in files.values() for file, _ in labelled)
+    return Listing(path, files, {}, folder if remote else None)
+
+
+def fetched(address: str) -> bytes:
+    """The bytes of a file elsewhere.
+
+    Raises:
+        DatasetError: fsspec or its part for such addresses is not installed, or the file cannot be fetched.
+    """
+    try:
+        import fsspec
+    except ImportError as error:
+        raise DatasetError(
+            f"{address}: files elsewhere are fetched by fsspec, got none; pip install 'hivenas[remote]'"
+        ) from error
+    try:
+        with fsspec.open(address, "rb") as stream:
+            return bytes(stream.read())
+    except Exception as error:  # what it raises depends on the place
+        raise DatasetError(
+            f"{address}: the file must be one that can be fetched, got {first_line(error) or type(error).__name__}; "
+            "correct the address, or install what fsspec needs for it (s3fs, gcsfs, aiohttp …)"
+        ) from error
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{file}: the table must be readable, got {error.strerror}; correct the path") from error
+
+
+def _file(table: str, name: str, folder: Path) -> AnyFile:
+    if is_elsewhere(name):
+        return RemoteImage(name, folder)
+    if is_elsewhere(table):
+        return RemoteImage(posixpath.join(table.rpartition("/")[0], name), folder)
+    return Path(table).expanduser().parent / Path(name).expanduser()
+
+
+def _columns(path: str, content: bytes) -> Mapping[str, Column]:
+    """The columns that are read, of a table of whatever kind."""
+    kind = _KINDS.get(path.rpartition(".")[2].lower())
+    if kind is None:
+        raise DatasetError(
+            f"{path}: a table of images must be named .{' or .'.join(_KINDS)}, got another name; write it as one"
+        )
+    try:
+        names, read = kind(content)
+        missing = [name for name in COLUMNS if name not in names]
+        if missing:
+            raise DatasetError(
+                f"{path}: the table must have the columns path and label, got {', '.join(names) or 'none'} without "
+                f"{' and '.join(missing)}{nearest(missing[0], names)}; name them in its head"
+            )
+        return read([*COLUMNS, SPLIT] if SPLIT in names else COLUMNS)
+    except DatasetError:
+        raise
+    except Exception as error:  # what a reader raises depends on what the file is instead
+        raise DatasetError(
+            f"{path}: the table must be readable, got one that is not ({first_line(error)}); write it anew"
+        ) from error
+
+
+Read = Callable[[Sequence[str]], Mapping[str, Column]]
+
+
+def _csv(content: bytes) -> tuple[Sequence[str], Read]:
+    rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+    names = next(rows, [])
+    places = {name.strip(): place for place, name in enumerate(names)}
+
+    def read(wanted: Sequence[str]) -> Mapping[str, Column]:
+        given = [row for row in rows if row]
+        return {
+            name: [row[places[name]].strip() if places[name] < len(row) else None for row in given] for name in wanted
+        }
+
+    return list(places), read
+
+
+def _parquet(content: bytes) -> tuple[Sequence[str], Read]:
+    from pyarrow import BufferReader, parquet
+
+    file = parquet.ParquetFile(BufferReader(content))
+
+    def read(wanted: Sequence[str]) -> Mapping[str, Column]:
+        columns: Mapping[str, Column] = file.read(columns=list(wanted)).to_pydict()
+        return columns
+
+    return file.schema_arrow.names, read
+
+
+_KINDS: Mapping[str, Callable[[bytes], tuple[Sequence[str], Read]]] = {"csv": _csv, "parquet": _parquet}
+
+
+def _labels(given: Column) -> Column:
+    """Labels as numbers where all of them are: a csv has text alone, and 10 comes after 9."""
+    if all(isinstance(label, str) for label in given):
+        for number in (int, float):
+            try:
+                return [number(label) for label in given]
+            except ValueError:
+                continue
+    return given

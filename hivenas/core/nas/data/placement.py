@@ -1,0 +1,50 @@
+"""The places of a configuration's images: the folder of prepared copies, and the memory that a process may fill."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from hivenas.config import Config, DatasetConfig
+
+_SHARE = 0.25  # of the machine's memory
+_UNKNOWN = 8 * 2**30  # bytes, where the system does not say what it has
+_MIB = 2**20
+_NO_COPY = "none"
+_GROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+def placed(config: Config) -> DatasetConfig:
+    """The `dataset` section with what its keys `cache` and `memory_mb` are by default.
+
+    A section by itself does not say where results lie, and how many workers share the machine: without the two keys
+    `load_dataset` makes no copy, and reads everything into memory.
+
+    Args:
+        config: the whole configuration.
+    """
+    workers = 1 if config.execution.kind == "serial" else config.execution.workers
+    cache = config.dataset.cache or str(Path(config.results.dir) / ".cache")
+    memory = config.dataset.memory_mb or max(1, int(machine_memory() * _SHARE) // workers // _MIB)
+    return config.dataset.model_copy(update={"cache": cache, "memory_mb": memory})
+
+
+def copies_folder(config: DatasetConfig) -> Path | None:
+    """The folder of prepared copies; None where none are to be made."""
+    return None if config.cache in (None, _NO_COPY) else Path(str(config.cache)).expanduser()
+
+
+def memory_budget(config: DatasetConfig) -> float:
+    """Bytes that images may take in the memory of a process."""
+    return float("inf") if config.memory_mb is None else config.memory_mb * _MIB
+
+
+def machine_memory() -> int:
+    """Bytes of memory that this machine, or the container that this is, has."""
+    total = _UNKNOWN
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):
+        total = min(total, int(_GROUP_LIMIT.read_text(encoding="ascii")))
+    return total

@@ -1,0 +1,160 @@
+"""The sources of images: what each name of a data set reads, in the form that is then checked and split."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hivenas.config import ENCODED_DATASETS, FILE_DATASETS, DatasetConfig
+from hivenas.config.registry import DATASETS
+from hivenas.core.nas.data.batches import by_split, drained
+from hivenas.core.nas.data.built_in import BUILT_IN
+from hivenas.core.nas.data.class_folders import folder_way_out, list_images
+from hivenas.core.nas.data.image_arrays import ARRAYS, check_names
+from hivenas.core.nas.data.image_table import is_elsewhere, list_table
+from hivenas.core.nas.data.labelled_files import FileImages, Form, Listing, read_directly
+from hivenas.core.nas.data.npz_files import read_npz
+from hivenas.core.nas.data.placement import copies_folder, memory_budget
+from hivenas.core.nas.data.prepared_copy import PreparedCopy
+from hivenas.core.nas.data.tfrecords import list_records
+from hivenas.core.nas.data.values import BYTES, Scale
+from hivenas.errors import DatasetError, HivenasError, first_line
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """All that was read of a data set.
+
+    Args:
+        arrays: x_train, y_train and those of other splits.
+        scale: the values that stand for the bytes 0 and 255 in image files, where the source says so.
+        left_out: how many files were not read, by the reason.
+        transparent: how many images were laid over the background.
+        kept: see `FileImages`.
+    """
+
+    arrays: Mapping[str, Any]
+    scale: Scale | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    transparent: int = 0
+    kept: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A source of encoded images.
+
+    Args:
+        list_files: lists them, given the section and the folder to which files from elsewhere are fetched.
+        is_there: tells if `dataset.path` may be one, without reading it.
+    """
+
+    list_files: Callable[[DatasetConfig, Path], Listing]
+    is_there: Callable[[Path], bool]
+
+
+def _class_folders(config: DatasetConfig, downloads: Path) -> Listing:
+    return list_images(_path(config), leave_out=config.unread_images == "leave_out")
+
+
+FILE_SOURCES: Mapping[str, FileSource] = {
+    "image_folder": FileSource(_class_folders, Path.is_dir),
+    "image_table": FileSource(lambda config, downloads: list_table(str(config.path), downloads), Path.is_file),
+    "tfrecord": FileSource(lambda config, downloads: list_records(_path(config)), Path.exists),
+}
+
+
+def read_source(config: DatasetConfig) -> Read:
+    """Reads what a data set names.
+
+    Args:
+        config: the `dataset` section of a configuration.
+
+    Raises:
+        DatasetError: data that cannot be found or read.
+        DiskFullError: there is no space for a copy.
+    """
+    if known := BUILT_IN.get(config.name):
+        return Read(known.load(), known.scale)
+    if config.name in ENCODED_DATASETS:
+        images = _file_images(config)
+        return Read(images.arrays, BYTES, images.left_out, images.transparent, kept=images.kept)
+    if config.name == "npz":
+        return Read(read_npz(str(config.path), memory_budget(config), copies_folder(config)), config.scale)
+    return Read(_registered_arrays(config), config.scale)
+
+
+def copy_of(config: DatasetConfig) -> PreparedCopy | None:
+    """The prepared copy of a data set's images, made or not; None where there is none of such data, or none wanted.
+
+    Raises:
+        DatasetError: files that cannot be listed.
+    """
+    cache = copies_folder(config)
+    if config.name not in ENCODED_DATASETS or cache is None:
+        return None
+    return PreparedCopy(cache, FILE_SOURCES[config.name].list_files(config, cache / "fetched"), _form(config))
+
+
+def check_path(config: DatasetConfig) -> None:
+    """Refuses a `dataset.path` where no file or folder of images is, without reading any.
+
+    Raises:
+        DatasetError: names the path and what a relative one starts from.
+    """
+    if config.name not in FILE_DATASETS or (config.name == "image_table" and is_elsewhere(str(config.path))):
+        return
+    source = FILE_SOURCES.get(config.name)
+    path = _path(config)
+    if not (source.is_there if source else Path.is_file)(path):
+        origin = "" if path.is_absolute() else f" in {Path.cwd()}, where the command runs"
+        way_out = folder_way_out(path) if config.name == "image_folder" else "correct the path"
+        raise DatasetError(
+            f"dataset.path must be an existing {FILE_DATASETS[config.name]}, got {config.path!r}{origin}; {way_out}"
+        )
+
+
+def _file_images(config: DatasetConfig) -> FileImages:
+    copy = copy_of(config)
+    if copy is not None:
+        return copy.images()
+    with tempfile.TemporaryDirectory(prefix="hivenas-") as downloads:
+        return read_directly(FILE_SOURCES[config.name].list_files(config, Path(downloads)), _form(config))
+
+
+def _form(config: DatasetConfig) -> Form:
+    leave_out = config.unread_images == "leave_out"
+    return Form(size=config.image_size, background=config.background_rgb, leave_out=leave_out)
+
+
+def _path(config: DatasetConfig) -> Path:
+    return Path(str(config.path)).expanduser()
+
+
+def _registered_arrays(config: DatasetConfig) -> Mapping[str, Any]:
+    origin = f"data set {config.name!r}"
+    if config.name not in DATASETS:
+        raise DatasetError(f"{origin} must be registered in every process, got none; import the module that does it")
+    try:
+        arrays = DATASETS[config.name](config.path)
+        if (batches := by_split(arrays)) is not None:
+            arrays = drained(origin, batches, memory_budget(config), copies_folder(config))
+        elif isinstance(arrays, Mapping):
+            arrays = dict(arrays)  # read here, where the mapping is an npz file
+    except HivenasError:
+        raise
+    except Exception as error:
+        raise DatasetError(
+            f"{origin}: its loader failed with dataset.path={config.path!r} ({first_line(error)}); correct the path or "
+            "the loader"
+        ) from error
+    if not isinstance(arrays, Mapping):
+        raise DatasetError(
+            f"{origin}: its loader must return a mapping of {', '.join(ARRAYS)}, got {type(arrays).__name__}; name the "
+            "arrays"
+        )
+    check_names(origin, arrays)
+    return arrays

@@ -1,0 +1,180 @@
+"""TFRecord files of image classification, read without TensorFlow: where each image is in its file, and its label.
+
+A file is a row of records, each with its length (8 bytes), a checksum of that (4), the record and a checksum of it (4);
+a record is a `tf.train.Example`, a message of protocol buffers. Files are mapped and images are stepped over, so that
+listing them reads little; checksums are not compared, as a broken image is found when it is decoded.
+
+Source: tensorflow/core/lib/io/record_writer.h and tensorflow/core/example/example.proto.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hivenas.core.nas.data.class_folders import SPLIT_FOLDERS
+from hivenas.core.nas.data.decoding import AnyFile
+from hivenas.core.nas.data.labelled_files import Label, Listing
+from hivenas.errors import DatasetError
+
+IMAGE, LABEL, TEXT = "image/encoded", "image/class/label", "image/class/text"
+_NAMED = re.compile(r"\.tfrecords?($|[-.])|-of-\d+$")
+_SPLIT = re.compile(rf"(?:^|[^a-z])({'|'.join(SPLIT_FOLDERS)})(?![a-z])")
+_GZIP = b"\x1f\x8b"
+_HEAD, _CHECKSUM = 12, 4  # bytes
+_LENGTH = 2  # wire type of strings, bytes and messages
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedImage:
+    """An image file within a TFRecord file.
+
+    Args:
+        file: the TFRecord file.
+        number: of the record in it, from 0.
+        start, length: of the image in bytes.
+    """
+
+    file: Path
+    number: int
+    start: int
+    length: int
+
+    def __str__(self) -> str:
+        return f"{self.file}, record {self.number}"
+
+    def read(self) -> bytes:
+        """Its bytes."""
+        with self.file.open("rb") as stream:
+            stream.seek(self.start)
+            return stream.read(self.length)
+
+    def stamp(self) -> tuple[int, int]:
+        """Its size, and when its file was changed; −1 where that is not there any more."""
+        try:
+            return self.length, self.file.stat().st_mtime_ns
+        except OSError:
+            return -1, -1
+
+
+def list_records(path: Path) -> Listing:
+    """Lists the images of a TFRecord file, or of those in a folder, whose names say train, val or test.
+
+    Raises:
+        DatasetError: no such files, one that is none or is cut off, a record without an image or a label.
+    """
+    files: dict[str, list[tuple[AnyFile, Label]]] = {"train": []}
+    numbers: dict[str, list[tuple[AnyFile, Label]]] = {"train": []}
+    with_text = True
+    for split, file in _files(path):
+        for image, number, text in _records(file):
+            with_text = with_text and text is not None
+            files.setdefault(split, []).append((image, text or ""))
+            numbers.setdefault(split, []).append((image, number))
+    if not numbers["train"]:
+        raise DatasetError(f"{path}: there must be records to train on, got none; give files with some")
+    # The text of a class says more than its number, where every image has it.
+    return Listing(str(path), files if with_text else numbers, {})
+
+
+def _files(path: Path) -> list[tuple[str, Path]]:
+    if path.is_file():
+        return [("train", path)]
+    found = sorted(file for file in path.iterdir() if file.is_file() and _NAMED.search(file.name.lower()))
+    if not found:
+        raise DatasetError(f"{path}: there must be .tfrecord files in the folder, got none; correct dataset.path")
+    splits = [_SPLIT.search(file.name.lower()) for file in found]
+    if not any(splits):
+        return [("train", file) for file in found]
+    if not all(splits):
+        raise DatasetError(
+            f"{path}: the names of all files must say train, val or test where some do, got "
+            f"{found[splits.index(None)].name}; rename it or move it away"
+        )
+    return [(SPLIT_FOLDERS[split[1]], file) for split, file in zip(splits, found, strict=True) if split]
+
+
+def _records(file: Path) -> Iterator[tuple[RecordedImage, int, str | None]]:
+    """Every image of a file with the number of its class, and its text where it has one."""
+    with file.open("rb") as stream:
+        if stream.read(2) == _GZIP:
+            raise DatasetError(f"{file}: TFRecord files must not be compressed, got one that is; unpack it (gunzip)")
+        if not file.stat().st_size:
+            return
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            place = number = 0
+            while place < len(data):
+                start = place + _HEAD
+                length = struct.unpack_from("<Q", data, place)[0] if start <= len(data) else 0
+                place = start + length + _CHECKSUM
+                if place > len(data):
+                    raise DatasetError(
+                        f"{file}: it must be a whole TFRecord file, got one that ends within record {number}; write or "
+                        "copy it anew"
+                    )
+                yield _image(file, number, data, start, start + length)
+                number += 1
+
+
+def _image(file: Path, number: int, data: mmap.mmap, start: int, end: int) -> tuple[RecordedImage, int, str | None]:
+    try:
+        features = dict(_features(data, start, end))
+    except (IndexError, UnicodeDecodeError) as error:
+        raise DatasetError(
+            f"{file}: every record must be a tf.train.Example, got another as record {number}; write them as those"
+        ) from error
+    missing = [name for name in (IMAGE, LABEL) if name not in features]
+    if missing:
+        raise DatasetError(
+            f"{file}: every record must have {IMAGE} and {LABEL}, got record {number} with "
+            f"{', '.join(features) or 'nothing'}; write {' and '.join(missing)}, or read the file by a function of "
+            "your own (register_dataset)"
+        )
+    (first, last), (label, after) = features[IMAGE], features[LABEL]
+    text = data[slice(*features[TEXT])].decode("utf-8", "replace") if TEXT in features else ""
+    value = _varint(data, label)[0] if after > label else 0
+    return RecordedImage(file, number, first, last - first), value - (value >> 63 << 64), text or None
+
+
+def _features(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[str, tuple[int, int]]]:
+    """The features of an example with the place of their first value."""
+    for _, *features in _messages(data, start, end):
+        for _, *entry in _messages(data, features[0], features[1]):
+            parts = {field: (first, last) for field, first, last in _messages(data, entry[0], entry[1])}
+            for _, *values in _messages(data, *parts[2]) if 2 in parts else ():
+                for _, first, last in _messages(data, values[0], values[1]):
+                    yield data[slice(*parts[1])].decode(), (first, last)
+                    break  # the first value is the one
+
+
+def _messages(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """The fields of a message with the place of their content; numbers by themselves count as their bytes."""
+    while start < end:
+        tag, start = _varint(data, start)
+        kind = tag & 7
+        if kind == _LENGTH:
+            length, start = _varint(data, start)
+            last = start + length
+        elif kind == 0:
+            last = _varint(data, start)[1]
+        else:
+            last = start + {1: 8, 5: 4}.get(kind, end + 1)
+        if last > end:
+            raise IndexError("a field goes beyond its message")
+        yield tag >> 3, start, last
+        start = last
+
+
+def _varint(data: mmap.mmap, place: int) -> tuple[int, int]:
+    """A number of seven bits a byte, the lowest first, and where it ends."""
+    value = shift = 0
+    while True:
+        byte = data[place]
+        value |= (byte & 127) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 128:
+            return value, place

@@ -1,0 +1,134 @@
+"""The time that a search will take at the most, by what candidates took: recorded ones, or some that are tried."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hivenas.config import Config
+from hivenas.core.folder import ResultsFolder
+from hivenas.core.nas.data.placement import placed
+from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.core.records import Proposal, Trial
+from hivenas.core.seeds import drawn_seed
+from hivenas.core.tracker import NullTracker
+from hivenas.errors import HivenasError
+from hivenas.execution import tasks
+from hivenas.run.full_plan import Timing
+from hivenas.run.plan import Plan, one_worker
+from hivenas.storage import read_ledger
+
+_TRIED = 3  # candidates
+_EPOCHS = 3  # of each; their median is taken, as the first one prepares the graph
+_BATCHES = 10  # of an epoch
+_IMAGES_A_CLASS = 4  # at least, so that every split has some
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedTime:
+    """Seconds that are expected of a search, at the most.
+
+    Args:
+        epoch: of a candidate.
+        search: of all evaluations, with all workers.
+        full_training: of the full training after it; 0 where there is none.
+        of: the candidates that were measured, in words.
+    """
+
+    epoch: float
+    search: float
+    full_training: float
+    of: str
+
+    def __str__(self) -> str:
+        """A line for people."""
+        then = f", then {_shown(self.full_training)} of full training" if self.full_training else ""
+        return f"{_shown(self.epoch)} an epoch in {self.of}; at most about {_shown(self.search)}{then}"
+
+
+def recorded_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> ExpectedTime | None:
+    """The time that a configuration's search will take, where one of its name has trained on the same data.
+
+    Args:
+        config: the configuration.
+        plan: what it would do.
+        data: what `describe_data` says.
+    """
+    try:
+        state, trials = read_ledger(ResultsFolder(config.results.dir, config.name))
+    except HivenasError:  # the search itself says what is wrong with the folder
+        return None
+    if state is None or data.get("digest", state.data) != state.data:
+        return None
+    return expected_time(config, plan, trials, "recorded so far")
+
+
+def measured_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> ExpectedTime | None:
+    """The time that a configuration's search will take, by a few candidates that are trained on some of the images.
+
+    Args:
+        config: the configuration.
+        plan: what it would do.
+        data: what `describe_data` says.
+
+    Returns:
+        None where nothing is trained, or none of the candidates could be.
+    """
+    if not plan.epochs:
+        return None
+    used = data["train"] + data["validation"]
+    limit = min(used, max(_BATCHES * config.evaluation.batch_size, _IMAGES_A_CLASS * data["classes"], 10))
+    seed = drawn_seed(config.seed)
+    sections: dict[str, Any] = {
+        "seed": seed,
+        "dataset": placed(config).model_copy(update={"train_limit": limit}),
+        "evaluation": config.evaluation.model_copy(update={"epochs": _EPOCHS, "stopping": "none"}),
+    }
+    interface = NASInterface.from_config(config.model_copy(update={"seed": seed}), tracker=NullTracker())
+    trials = []
+    with one_worker(config) as (executor, folder):
+        tried = config.model_copy(update={**sections, "results": config.results.model_copy(update={"dir": folder})})
+        for index in range(_TRIED):
+            proposal = Proposal(index, 0, "scout", index, interface.sample())
+            evaluation = executor.submit(tasks.evaluate_network(tried, proposal)).result()
+            trials.append(Trial(proposal, replace(evaluation, epoch_s=evaluation.epoch_s * used / limit)))
+    return expected_time(config, plan, trials, f"tried on {limit:,} images")
+
+
+def expected_time(config: Config, plan: Plan, trials: Sequence[Trial], how: str) -> ExpectedTime | None:
+    """The time of a search whose candidates take as long, in the mean, as those of some trials.
+
+    Args:
+        config: the configuration.
+        plan: what it would do.
+        trials: that were measured.
+        how: they were, in words.
+
+    Returns:
+        None where none of them has trained.
+    """
+    timings = [timing for trial in trials if (timing := Timing.of(trial))]
+    if not timings or not plan.epochs:
+        return None
+    epoch = statistics.fmean(timing.epoch for timing in timings)
+    start = statistics.fmean(timing.start for timing in timings)
+    workers = 1 if config.execution.kind == "serial" else config.execution.workers
+    full = config.full_train
+    in_turn = math.ceil((full.finalists * full.seeds) / workers) + config.has_small_model if full.enabled else 0
+    return ExpectedTime(
+        epoch=epoch,
+        search=(plan.evaluations * start + plan.epochs * epoch) / workers,
+        full_training=in_turn * full.epochs * epoch,
+        of=f"{len(timings)} candidate{'s' * (len(timings) > 1)} {how}",
+    )
+
+
+def _shown(seconds: float) -> str:
+    """Seconds for people, in the unit that suits them."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.2g} s" if seconds < 100 else f"{seconds:.0f} s"

@@ -1,0 +1,326 @@
+"""Tables of image files, TFRecord files, batches and archives beyond memory: all of them the same data in the end."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from hivenas.config import DatasetConfig
+from hivenas.config.registry import DATASETS
+from hivenas.core.nas.data.datasets import load_dataset, register_dataset
+from hivenas.core.nas.data.sources import check_path, copy_of
+from hivenas.core.nas.data.stored_images import StoredImages
+from hivenas.errors import DatasetError
+
+COUNT = 40
+PIXELS = np.random.default_rng(0).integers(0, 256, (COUNT, 6, 5, 3), dtype=np.uint8)
+NAMES = np.array(["bee", "owl"])[np.arange(COUNT) % 2]
+
+
+@pytest.fixture
+def registry() -> Iterator[None]:
+    """Forgets what a test registers."""
+    before = dict(DATASETS._entries)
+    yield
+    DATASETS._entries.clear()
+    DATASETS._entries.update(before)
+
+
+@pytest.fixture
+def digest(tmp_path: Path) -> str:
+    """The digest of the same images as arrays."""
+    np.savez(tmp_path / "plain.npz", x_train=PIXELS, y_train=NAMES)
+    return load_dataset(DatasetConfig(name="npz", path=str(tmp_path / "plain.npz")), seed=1).digest()
+
+
+def png(index: int) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(PIXELS[index]).save(stream, "PNG")
+    return stream.getvalue()
+
+
+# -- tables of image files ---------------------------------------------------------------------------------------------
+
+
+def write_images(folder: Path) -> list[str]:
+    (folder / "of").mkdir(parents=True)
+    for index in range(COUNT):
+        (folder / "of" / f"{index}.png").write_bytes(png(index))
+    return [f"of/{index}.png" for index in range(COUNT)]
+
+
+def as_csv(columns: Mapping[str, Any]) -> bytes:
+    rows = [list(columns), *zip(*columns.values(), strict=True)]
+    return "\ufeff".encode() + "\r\n".join(",".join(map(str, row)) for row in rows).encode() + b"\r\n"
+
+
+def as_parquet(columns: Mapping[str, Any]) -> bytes:
+    from pyarrow import BufferOutputStream, parquet, table
+
+    stream = BufferOutputStream()
+    parquet.write_table(table({name: list(column) for name, column in columns.items()}), stream)
+    return bytes(stream.getvalue())
+
+
+def table(path: Path | str, **others: Any) -> DatasetConfig:
+    return DatasetConfig(name="image_table", path=str(path), **others)
+
+
+@pytest.mark.parametrize(("suffix", "write"), [("csv", as_csv), ("parquet", as_parquet)])
+def test_a_table_of_image_files_is_a_data_set(
+    suffix: str, write: Callable[[Mapping[str, Any]], bytes], tmp_path: Path, digest: str
+) -> None:
+    paths = write_images(tmp_path)
+    file = tmp_path / f"images.{suffix}"
+    file.write_bytes(write({"path": paths, "label": NAMES, "more": [1] * COUNT}))
+    check_path(table(file))
+    assert load_dataset(table(file), seed=1).digest() == digest
+    copied = table(file, cache=str(tmp_path / "cache"))
+    assert load_dataset(copied, seed=1).digest() == digest
+    splits = ["train"] * 24 + ["validation"] * 10 + ["test"] * 6
+    absolute = [str(tmp_path / path) for path in paths]
+    file.write_bytes(write({"split": splits, "label": 10 - np.arange(COUNT) % 2, "path": absolute}))
+    data = load_dataset(copied, seed=1)
+    assert data.class_names == ("9", "10")  # numbers, in their order
+    for x, wanted in ((data.x_train, PIXELS[:24]), (data.x_val, PIXELS[24:34]), (data.x_test, PIXELS[34:])):
+        assert np.array_equal(x, wanted)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            as_csv({"file": ["a.png"], "label": ["a"]}),
+            "columns path and label, got file, label without path; name",
+        ),
+        (as_parquet({"path": ["a.png"], "labels": ["a"]}), r"got path, labels without label.* name them"),
+        (as_csv({"path": [], "label": []}), "the table must have a row for each image, got none"),
+        (b"", "got none without path and label"),
+        (as_csv({"path": ["a.png", "b.png"], "label": ["a", ""]}), "must have a label, got 1 without one, .* row 2"),
+        (b"path,label\na.png\n", "every row must have a label, got 1 without one, such as row 1"),
+        (b"path,label\n\xff,a\n", "the table must be readable, got one that is not .*decode"),
+        (b"PAR1 and no more", "the table must be readable, got one that is not"),
+        (as_csv({"path": ["a"], "label": ["a"], "split": ["trian"]}), "split must be train, .* got 'trian' in row 1"),
+        (as_csv({"path": ["a"], "label": ["a"], "split": ["val"]}), "rows of the split train, got none"),
+        (as_csv({"path": ["gone.png"], "label": ["a"]}), r"gone\.png: the image cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_said_in_a_line(content: bytes, message: str, tmp_path: Path) -> None:
+    file = tmp_path / f"images.{'parquet' if content.startswith(b'PAR1') else 'csv'}"
+    file.write_bytes(content)
+    with pytest.raises(DatasetError, match=message) as caught:
+        load_dataset(table(file), seed=1)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_and_its_images_may_lie_elsewhere(tmp_path: Path, digest: str) -> None:
+    store = fsspec.filesystem("memory")
+    for index in range(COUNT):
+        store.pipe(f"/bucket/of/{index}.png", png(index))
+    store.pipe("/bucket/images.csv", as_csv({"path": [f"of/{index}.png" for index in range(COUNT)], "label": NAMES}))
+    config = table("memory://bucket/images.csv", cache=str(tmp_path / "cache"))
+    try:
+        check_path(config)
+        assert load_dataset(config.model_copy(update={"cache": None}), seed=1).digest() == digest
+        assert load_dataset(config, seed=1).digest() == digest
+        store.rm("/bucket/of", recursive=True)
+        assert load_dataset(config, seed=1).digest() == digest  # fetched and decoded once
+        assert not list((tmp_path / "cache" / "fetched").iterdir())
+        with pytest.raises(DatasetError, match=r"memory://bucket/of/0.png: .*must be one that can be fetched, got"):
+            load_dataset(config.model_copy(update={"cache": None}), seed=1)
+    finally:
+        store.rm("/bucket", recursive=True)
+    with pytest.raises(DatasetError, match=r"nowhere://x/a\.csv: the file must be one that can be fetched, got .*nowh"):
+        load_dataset(table("nowhere://x/a.csv"), seed=1)
+
+
+# -- TFRecord files ----------------------------------------------------------------------------------------------------
+
+
+def varint(number: int) -> bytes:
+    number &= 2**64 - 1
+    low = bytes([number & 127 | (128 if number > 127 else 0)])
+    return low + varint(number >> 7) if number > 127 else low
+
+
+def field(number: int, content: bytes) -> bytes:
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def example(**features: bytes | int) -> bytes:
+    def value(given: bytes | int) -> bytes:
+        return field(1, field(1, given)) if isinstance(given, bytes) else field(3, field(1, varint(given)))
+
+    entries = (field(1, field(1, name.replace("_", "/").encode()) + field(2, value(v))) for name, v in features.items())
+    return field(1, b"".join(entries))
+
+
+def framed(*records: bytes) -> bytes:
+    return b"".join(struct.pack("<QI", len(record), 0) + record + bytes(4) for record in records)
+
+
+def record(index: int, **others: bytes | int) -> bytes:
+    return example(image_height=6, image_encoded=png(index), image_class_label=index % 2 - 1, **others)
+
+
+def tfrecord(path: Path, **others: Any) -> DatasetConfig:
+    return DatasetConfig(name="tfrecord", path=str(path), **others)
+
+
+def test_tfrecord_files_are_read_without_tensorflow(tmp_path: Path, digest: str) -> None:
+    file = tmp_path / "all.tfrecord"
+    file.write_bytes(framed(*(record(index, image_class_text=str(NAMES[index]).encode()) for index in range(COUNT))))
+    assert load_dataset(tfrecord(file), seed=1).digest() == digest
+    copied = tfrecord(file, cache=str(tmp_path / "cache"))
+    data = load_dataset(copied, seed=1)
+    assert data.digest() == load_dataset(copied, seed=1).digest() == digest
+    assert data.class_names == ("bee", "owl")
+    for name, rows in (("train-00000-of-00002", range(20)), ("train-00001-of-00002", range(20, 30))):
+        (tmp_path / name).write_bytes(framed(*map(record, rows)))
+    file.rename(tmp_path / "validation.tfrecord-00000-of-00001").write_bytes(framed(*map(record, range(30, 40))))
+    sharded = load_dataset(tfrecord(tmp_path), seed=1)
+    assert sharded.class_names == ("-1", "0")
+    assert np.array_equal(sharded.x_val, PIXELS[30:])
+
+
+@pytest.mark.keras
+def test_tfrecord_files_are_those_that_tensorflow_writes(tmp_path: Path, digest: str) -> None:
+    import tensorflow as tf
+
+    with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
+        for index in range(COUNT):
+            values = {
+                "image/encoded": png(index),
+                "image/class/text": str(NAMES[index]).encode(),
+                "image/format": b"png",
+            }
+            features = {name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[v])) for name, v in values.items()}
+            features["image/class/label"] = tf.train.Feature(int64_list=tf.train.Int64List(value=[index % 2]))
+            writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+    assert load_dataset(tfrecord(tmp_path), seed=1).digest() == digest
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (framed(record(0))[:-9], "must be a whole TFRecord file, got one that ends within record 0"),
+        (framed(record(0), example(image_encoded=png(1))), "got record 1 with image/encoded; write image/class/label"),
+        (framed(b"\x0a\xff\x01"), "every record must be a tf.train.Example, got another as record 0"),
+        (b"\x1f\x8b" + bytes(20), "must not be compressed"),
+        (b"", "there must be records to train on, got none"),
+        (framed(example(image_encoded=b"no", image_class_label=1)), "record 0: the image cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_a_tfrecord_file_is_said_in_a_line(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.tfrecord").write_bytes(content)
+    with pytest.raises(DatasetError, match=message) as caught:
+        load_dataset(tfrecord(tmp_path / "a.tfrecord"), seed=1)
+    assert "\n" not in str(caught.value)
+
+
+def test_folders_of_tfrecord_files_must_say_their_splits_in_all_names_or_none(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"there must be \.tfrecord files in the folder, got none"):
+        load_dataset(tfrecord(tmp_path), seed=1)
+    for name in ("a.tfrecord", "test.tfrecord"):
+        (tmp_path / name).write_bytes(framed(record(0)))
+    with pytest.raises(DatasetError, match=r"names of all files must say .* got a\.tfrecord; rename"):
+        load_dataset(tfrecord(tmp_path), seed=1)
+
+
+# -- batches -----------------------------------------------------------------------------------------------------------
+
+
+def batches(path: str | None) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    return ((PIXELS[start : start + 9], NAMES[start : start + 9]) for start in range(0, COUNT, 9))
+
+
+def test_iterators_of_batches_are_gone_through_once(registry: None, tmp_path: Path, digest: str) -> None:
+    register_dataset("in_batches", batches)
+    register_dataset("in_singles", lambda path: zip(PIXELS, NAMES, strict=True))
+    register_dataset("in_splits", lambda path: {"train": batches(None), "test": [(PIXELS[:4], NAMES[:4])]})
+    for name in ("in_batches", "in_singles"):
+        assert load_dataset(DatasetConfig(name=name), seed=1).digest() == digest
+    assert np.array_equal(load_dataset(DatasetConfig(name="in_splits"), seed=1).x_test, PIXELS[:4])
+
+
+def test_batches_beyond_memory_are_written_to_a_file_that_processes_share(
+    registry: None, tmp_path: Path, digest: str
+) -> None:
+    large = np.repeat(np.repeat(PIXELS, 20, axis=1), 10, axis=2)  # 720 KB, and 3.6 MB with its standardised copy
+    register_dataset("large", lambda path: zip(large, NAMES, strict=True))
+    wanted = load_dataset(DatasetConfig(name="large"), seed=1)
+    config = DatasetConfig(name="large", cache=str(tmp_path / "cache"), memory_mb=1)
+    for _ in range(2):
+        stored = load_dataset(config, seed=1)
+        assert isinstance(stored.x_train, StoredImages)
+        assert stored.describe() == wanted.describe()
+        assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+@pytest.mark.keras
+def test_data_sets_of_tensorflow_and_keras_are_gone_through(registry: None, digest: str) -> None:
+    import keras
+    import tensorflow as tf
+
+    class Pairs(keras.utils.PyDataset):  # type: ignore[misc]
+        def __len__(self) -> int:
+            return 5
+
+        def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
+            return PIXELS[8 * index : 8 * index + 8], NAMES[8 * index : 8 * index + 8]
+
+    register_dataset("of_keras", lambda path: Pairs())
+    register_dataset("of_tf", lambda path: tf.data.Dataset.from_tensor_slices((PIXELS, NAMES)).batch(16))
+    register_dataset("endless", lambda path: tf.data.Dataset.from_tensor_slices((PIXELS, NAMES)).batch(16).repeat())
+    for name in ("of_keras", "of_tf"):
+        assert load_dataset(DatasetConfig(name=name), seed=1).digest() == digest
+    with pytest.raises(DatasetError, match=r"the batches of train must end, .* leave out \.repeat"):
+        load_dataset(DatasetConfig(name="endless"), seed=1)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (lambda: iter([]), "the batches of train must hold images, got none"),
+        (lambda: iter([PIXELS]), r"must be pairs \(x, y\), got ndarray; give both"),
+        (lambda: {"train": 5}, r"must be pairs \(x, y\), got int; give an iterator"),
+        (
+            lambda: iter([(PIXELS, NAMES), (PIXELS[:, :3], NAMES)]),
+            r"of one shape and type, got \(3, 5, 3\) uint8",
+        ),
+    ],
+)
+def test_what_is_wrong_with_batches_names_the_data_set(given: Callable[[], Any], message: str, registry: None) -> None:
+    register_dataset("odd", lambda path: given())
+    with pytest.raises(DatasetError, match=f"data set 'odd': .*{message}"):
+        load_dataset(DatasetConfig(name="odd"), seed=1)
+
+
+# -- archives beyond memory --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(60, 48, 48), (60, 40, 40, 3)])
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_archives_beyond_memory_stay_on_the_disk(shape: tuple[int, ...], save: Any, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).random(shape).astype(np.float32)
+    save(tmp_path / "a.npz", x_train=images, y_train=np.arange(60) % 3, x_test=images[:9], y_test=np.arange(9) % 3)
+    config = DatasetConfig(name="npz", path=str(tmp_path / "a.npz"))
+    wanted = load_dataset(config, seed=1)
+    for _ in range(2):
+        stored = load_dataset(config.model_copy(update={"cache": str(tmp_path / "cache"), "memory_mb": 1}), seed=1)
+        assert isinstance(stored.x_train, StoredImages)
+        assert isinstance(stored.x_test, StoredImages)
+        assert stored.describe() == wanted.describe()
+        for ours, theirs in zip(stored.statistics(), wanted.statistics(), strict=True):
+            assert np.array_equal(ours, theirs)
+    assert len(list((tmp_path / "cache").glob("*.npy"))) == (2 if save is np.savez_compressed else 0)
+    assert copy_of(config.model_copy(update={"cache": str(tmp_path)})) is None

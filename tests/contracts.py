@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -192,7 +193,7 @@ class ArchitectureObjectiveContract(ObjectiveContract):
     ) -> None:
         sizes = [objective.sizes(arch) for arch in architectures]
         assert len(set(map(len, sizes))) == 1
-        assert all(figure >= 0 for figures in sizes for figure in figures)
+        assert all(figure >= 0 or math.isnan(figure) for figures in sizes for figure in figures)
 
     def test_costs_are_no_less_than_zero_and_there_where_it_says_so(
         self, objective: ArchitectureObjective, architectures: list[str]

@@ -89,6 +89,13 @@ class ObjectiveInterface(ABC):
         neighbor: Candidate = self.get_neighbor(candidate)
         return neighbor
 
+    def set_data(self, data: Mapping[str, Any]) -> None:  # noqa: B027  # most objectives have no data
+        """Takes what a search has found its data to be, before the first proposal; nothing, unless replaced.
+
+        Args:
+            data: as `Dataset.describe` says.
+        """
+
     def with_context(self, proposal: Proposal, history: History) -> Proposal:
         """Adds what the search's records say of a proposal before it is carried out; nothing, unless replaced.
 
@@ -207,6 +214,7 @@ class ArchitectureObjective(ObjectiveInterface):
         """Figures of the network that are known before it is trained, such as trainable parameters and multiply-adds.
 
         Returns:
-            As many figures for every candidate; none where nothing is known, which is the default.
+            As many figures for every candidate, NaN where they are not known of one; none where they are known of none,
+            which is the default.
         """
         return ()

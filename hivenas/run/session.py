@@ -166,6 +166,7 @@ class Session:
             self.executor = settle_data(self.config, self.executor, data, first)
             pictures = draw_examples(self.config, self.executor, self.ledger.folder)
             self.pages.set_data(data)
+            self.objective.set_data(data)
         else:
             data = self.info.data
             refuse_other_data(self.config, self.ledger, data)

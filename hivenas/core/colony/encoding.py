@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Codes = NDArray[np.int16]
 Matrix = NDArray[np.float64]
-DistanceKind = Literal["hamming", "blurred", "counts"]
+DistanceKind = Literal["hamming", "blurred", "counts", "places"]
 
+_SAMPLE = 2000  # combinations of entries, by which the deviations of places are known
 _BLUR = 2.0  # positions over which an operation counts as standing somewhere, the deviation of a Gaussian
 
 
-@dataclass(frozen=True, slots=True)
 class Distances:
-    """Squared distances a position between two lists of architectures (rows, columns).
+    """Distances a position between two lists of architectures (rows, columns).
 
     Args:
-        hamming: the share of positions that differ.
-        blurred: the same where an operation is smeared over the positions around it: an operation that moves by a
-            position is near.
-        counts: how differently often each operation occurs, wherever that is.
+        encoding: of the space.
+        first: codes of the rows.
+        second: codes of the columns.
     """
 
-    hamming: Matrix
-    blurred: Matrix
-    counts: Matrix
+    def __init__(self, encoding: Encoding, first: Codes, second: Codes) -> None:
+        self._encoding = encoding
+        self._codes = first, second
+        self._hot = encoding.one_hot(first), encoding.one_hot(second)
+
+    @functools.cached_property
+    def hamming(self) -> Matrix:
+        """The share of positions that differ."""
+        return self._encoding.differing(*self._hot)
+
+    @functools.cached_property
+    def blurred(self) -> Matrix:
+        """Squared; an operation is smeared over the positions around it, so that one that moves by one is near."""
+        return self._encoding.squared(*self._hot, "blurred")
+
+    @functools.cached_property
+    def counts(self) -> Matrix:
+        """Squared; how differently often each operation occurs, wherever that is."""
+        return self._encoding.squared(*self._hot, "counts")
+
+    @functools.cached_property
+    def places(self) -> Matrix:
+        """The mean difference of how often, where first and where last each operation occurs, in deviations of each."""
+        return self._encoding.places.distances(*self._codes)
 
 
 class Encoding:
@@ -50,6 +70,7 @@ class Encoding:
 
     def __init__(self, entries: Sequence[Sequence[str]], ranks: Sequence[Sequence[int]] = ()) -> None:
         self.positions = len(entries)
+        self._entries = entries
         self._codes = [{entry: code for code, entry in enumerate(each)} for each in entries]
         sizes = [len(each) for each in entries]
         self._offsets = np.cumsum([0, *sizes[:-1]])
@@ -65,27 +86,84 @@ class Encoding:
                 alike[place, place] = same[place, place] = _nearness(each)
         self._same: Matrix | None = same if any(ranks) else None
         blur = _blur(self.positions)
-        self._blurred: Matrix = alike * (blur @ blur.T)[placed[:, None], placed[None, :]]
-        self._counts: Matrix = alike
+        blurred: Matrix = alike * (blur @ blur.T)[placed[:, None], placed[None, :]]
+        self._metrics = {"blurred": blurred, "counts": alike}
 
     def codes(self, components: Sequence[Sequence[str]]) -> Codes:
         """The codes of architectures given by their components (rows, positions)."""
         rows = [[each[one] for each, one in zip(self._codes, row, strict=True)] for row in components]
         return np.array(rows, dtype=np.int16).reshape(len(rows), self.positions)
 
+    @functools.cached_property
+    def places(self) -> Places:
+        """Where operations stand, as numbers."""
+        return Places(self._entries)
+
     def distances(self, first: Codes, second: Codes) -> Distances:
         """Every distance of each of the first from each of the second."""
-        one, other = self._one_hot(first), self._one_hot(second)
-        hamming = 1.0 - (one if self._same is None else one @ self._same) @ other.T / self.positions
-        if self._same is not None:
-            hamming = np.maximum(hamming, 0.0)  # thirds are rounded
-        blurred, counts = (_squared(one, other, metric) / self.positions for metric in (self._blurred, self._counts))
-        return Distances(hamming, blurred, counts)
+        return Distances(self, first, second)
 
-    def _one_hot(self, codes: Codes) -> Matrix:
+    def differing(self, one: Matrix, other: Matrix) -> Matrix:
+        """The share of positions that differ between one-hot vectors."""
+        hamming: Matrix = 1.0 - (one if self._same is None else one @ self._same) @ other.T / self.positions
+        return hamming if self._same is None else np.maximum(hamming, 0.0)  # thirds are rounded
+
+    def squared(self, one: Matrix, other: Matrix, metric: Literal["blurred", "counts"]) -> Matrix:
+        """Squared distances a position between one-hot vectors."""
+        return _squared(one, other, self._metrics[metric]) / self.positions
+
+    def one_hot(self, codes: Codes) -> Matrix:
+        """One-hot vectors (n, entries of all positions)."""
         hot = np.zeros((len(codes), self._columns))
         hot[np.arange(len(codes))[:, None], self._offsets[None, :] + codes] = 1.0
         return hot
+
+
+class Places:
+    """How often, where first and where last each operation occurs, in deviations over the space.
+
+    Of each name φ is its count, the place where it stands first (beyond the end where it is absent) and last (0 there);
+    the distance is the mean of |φ − φ'| over all of these that vary. As they are whole numbers from 0 to P, each is
+    written as the P truth values φ ≥ 1 … φ ≥ P, and the distance is a matrix product.
+
+    Args:
+        entries: what may stand at every position.
+    """
+
+    def __init__(self, entries: Sequence[Sequence[str]]) -> None:
+        self._most = len(entries)
+        names = sorted({entry for each in entries for entry in each})
+        self._names = len(names)
+        widest = max(map(len, entries))
+        self._named = np.zeros((len(entries), widest), dtype=np.int64)
+        for position, each in enumerate(entries):
+            self._named[position, : len(each)] = [names.index(entry) for entry in each]
+        rng = np.random.default_rng(0)  # of what is usual in the space; nothing else is drawn from it
+        sample = np.stack([rng.integers(len(each), size=_SAMPLE) for each in entries], axis=1)
+        deviations = self._features(sample).std(axis=0)
+        varied = deviations > 0
+        scale = np.where(varied, 1.0 / np.where(varied, deviations, 1.0), 0.0) / max(1, int(varied.sum()))
+        self._weights: Matrix = np.repeat(scale, self._most)
+
+    def distances(self, first: Codes, second: Codes) -> Matrix:
+        """The distance of each of the first from each of the second."""
+        one, other = self._thermometers(first), self._thermometers(second)
+        weighted = other * self._weights
+        apart = (one @ self._weights)[:, None] + weighted.sum(axis=1)[None, :] - 2 * one @ weighted.T
+        return np.maximum(np.asarray(apart, dtype=np.float64), 0.0)
+
+    def _features(self, codes: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        names = self._named[np.arange(self._most)[None, :], codes]
+        here = names[:, :, None] == np.arange(self._names)
+        is_there = here.any(axis=1)
+        first = np.where(is_there, here.argmax(axis=1), self._most)
+        last = np.where(is_there, self._most - here[:, ::-1].argmax(axis=1), 0)
+        return np.concatenate([here.sum(axis=1), first, last], axis=1)
+
+    def _thermometers(self, codes: Codes) -> Matrix:
+        features = self._features(codes)
+        reached = features[:, :, None] >= np.arange(1, self._most + 1)
+        return reached.reshape(len(codes), -1).astype(np.float64)
 
 
 def _nearness(ranks: Sequence[int]) -> Matrix:

@@ -17,6 +17,7 @@ from hivenas.core.colony.bee_colony import BeeColony
 from hivenas.core.colony.encoding import Codes, Encoding
 from hivenas.core.colony.food_source import FoodSource
 from hivenas.core.colony.hypervolume import Hypervolume
+from hivenas.core.colony.known_sizes import KnownSizes
 from hivenas.core.colony.predicted_cost import PredictedCost
 from hivenas.core.colony.surrogate import KERNELS, Acquisition, Surrogate, Vector, normal_scores
 from hivenas.core.objective import ArchitectureObjective
@@ -105,6 +106,7 @@ class GuidedBeeColony(BeeColony):
         self._space = objective
         self._without = without
         self._encoding = Encoding(objective.entries(), objective.ranks())
+        self._sizes = KnownSizes(objective)
         self._aim: Aim = BestFitness(self._direction)
         self._trials: dict[str, int] = {}
         self._scouting = 0  # employees whose sources were abandoned in the last iteration
@@ -269,12 +271,13 @@ class GuidedBeeColony(BeeColony):
         # Failed ones teach the model where not to go, but are nothing that was found.
         found = [i for i, e in enumerate(studied) if e.status != "failed"] or list(range(len(studied)))
         gain = self._aim.gain([str(studied[i].candidate) for i in found], surrogate.scores[found], names)
-        return surrogate.acquisition(self._encode(names), gain)
+        return surrogate.acquisition(self._encode(names), gain, sizes=self._sizes(names))
 
     def _surrogate(self, studied: Sequence[Evaluation]) -> Surrogate:
         """The model of some records."""
         scores = normal_scores([self._ranking.goodness(e) for e in studied])
-        return Surrogate(self._encoding, KERNELS, self._encode([str(e.candidate) for e in studied]), scores)
+        names = [str(evaluation.candidate) for evaluation in studied]
+        return Surrogate(self._encoding, KERNELS, self._encode(names), scores, sizes=self._sizes(names))
 
     def _studied(self, ranked: Sequence[Evaluation]) -> list[Evaluation]:
         """The records that a model is made of; of very many, the best and the latest."""

@@ -16,6 +16,8 @@ from hivenas.core.colony.encoding import Codes, DistanceKind, Distances, Encodin
 
 Vector = NDArray[np.float64]
 
+Sizes = tuple[Matrix, Matrix]
+
 _HEARD = 0.1  # share of the leading kernel's weight below which a kernel is not asked
 
 
@@ -23,22 +25,39 @@ _HEARD = 0.1  # share of the leading kernel's weight below which a kernel is not
 class Kernel:
     """A guess of how alike two architectures perform: a mean of exp(−scale · distance) over kinds of distance.
 
+    Where the sizes of networks are known, such as their parameters and multiply-adds, it may also take them for about
+    as good as they are large: a linear function of the standardised logarithms u, whose covariance is u · u'.
+
     Args:
-        terms: weight, kind of distance, and how fast likeness falls with it; the weights sum to 1.
+        terms: weight, kind of distance, and how fast likeness falls with it.
         noise: variance of what the distances do not explain, as a share of the whole.
         odds: log of how likely the guess is before anything is known.
         judged_by: the guess whose likelihood counts in the place of its own; None for its own.
+        sizes: weight of the linear function of sizes; with those of the terms it sums to 1. A guess with one is made
+            only where sizes are known.
     """
 
     terms: tuple[tuple[float, DistanceKind, float], ...]
     noise: float
     odds: float = 0.0
     judged_by: Kernel | None = None
+    sizes: float = 0.0
 
-    def __call__(self, distances: Distances) -> Matrix:
-        """Covariances as shares of the signal's variance."""
+    def __call__(self, distances: Distances, sizes: Sizes | None = None) -> Matrix:
+        """Covariances as shares of the signal's variance.
+
+        Args:
+            distances: between two lists of architectures (rows, columns).
+            sizes: the standardised sizes of the rows (rows, figures) and of the columns; None where they are unknown.
+        """
         parts = (weight * np.exp(-scale * getattr(distances, kind)) for weight, kind, scale in self.terms)
-        return sum(parts, np.zeros(1))
+        total: Matrix = sum(parts, np.zeros(1))
+        return total + self.sizes * (sizes[0] @ sizes[1].T) if sizes and self.sizes else total
+
+    def own(self, count: int, sizes: Matrix | None = None) -> Vector:
+        """The covariance of each of so many architectures with itself, that is its variance (count,)."""
+        total = np.full(count, sum(weight for weight, _, _ in self.terms))
+        return total + self.sizes * (sizes**2).sum(axis=1) if sizes is not None and self.sizes else total
 
 
 # Chosen on tables of 4 to 8 positions (docs/colony.md). The first believes in no likeness but that of the same
@@ -53,6 +72,8 @@ KERNELS = (
     ),
     Kernel(terms=((0.23, "hamming", 3.2), (0.77, "blurred", 1.0)), noise=0.2),
     Kernel(terms=((0.26, "hamming", 3.2), (0.37, "blurred", 1.0), (0.37, "counts", 0.5)), noise=0.2),
+    # Of networks: where each operation stands first and last, and their size. Likelihood finds it late.
+    Kernel(terms=((0.25, "hamming", 3.2), (0.5, "places", 1.0)), sizes=0.25, noise=0.1, odds=2.0),
 )
 
 
@@ -83,16 +104,27 @@ class Surrogate:
         kernels: the guesses, at least one.
         codes: the visited architectures (n, positions), n ≥ 1.
         scores: what came of them (n,), larger is better, about standard normal.
+        sizes: theirs, standardised (n, figures); None where they are unknown.
 
     Source: Rasmussen and Williams (2006), "Gaussian Processes for Machine Learning", ch. 2 and 5.4; Hoeting et al.
     (1999), "Bayesian model averaging: a tutorial".
     """
 
-    def __init__(self, encoding: Encoding, kernels: Sequence[Kernel], codes: Codes, scores: Vector) -> None:
+    def __init__(
+        self,
+        encoding: Encoding,
+        kernels: Sequence[Kernel],
+        codes: Codes,
+        scores: Vector,
+        *,
+        sizes: Matrix | None = None,
+    ) -> None:
         self.encoding = encoding
         self.codes = codes
+        self.sizes = sizes
         distances = encoding.distances(codes, codes)
-        fits = [_Fit(kernel, distances, scores) for kernel in kernels]
+        both = None if sizes is None else (sizes, sizes)
+        fits = [_Fit(kernel, kernel(distances, both), scores) for kernel in kernels if both or not kernel.sizes]
         evidence = np.array([_evidence(fit, distances, scores) for fit in fits])
         likelihood = np.exp(evidence - evidence.max())
         self._fits = [fit for fit, weight in zip(fits, likelihood, strict=True) if weight >= _HEARD]
@@ -100,14 +132,15 @@ class Surrogate:
         self.weights: Vector = kept / kept.sum()
         self.scores = scores
 
-    def acquisition(self, codes: Codes, gain: Gain | None = None) -> Acquisition:
+    def acquisition(self, codes: Codes, gain: Gain | None = None, *, sizes: Matrix | None = None) -> Acquisition:
         """The expectation of unvisited architectures (m, positions).
 
         Args:
             codes: of the architectures.
             gain: what scores are worth; None for their improvement over the best one.
+            sizes: theirs, standardised (m, figures), where those of the visited ones are known.
         """
-        return Acquisition(self, self._fits, codes, gain or Improvement(float(self.scores.max())))
+        return Acquisition(self, self._fits, codes, gain or Improvement(float(self.scores.max())), sizes=sizes)
 
 
 class Gain(Protocol):
@@ -155,12 +188,18 @@ class Acquisition:
     Source: Ginsbourger, Le Riche and Carraro (2010), "Kriging is well-suited to parallelize optimization".
     """
 
-    def __init__(self, surrogate: Surrogate, fits: Sequence[_Fit], codes: Codes, gain: Gain) -> None:
+    def __init__(
+        self, surrogate: Surrogate, fits: Sequence[_Fit], codes: Codes, gain: Gain, *, sizes: Matrix | None = None
+    ) -> None:
         self._encoding = surrogate.encoding
         self._codes = codes
+        self._sizes = sizes
         self._weights = surrogate.weights
         distances = self._encoding.distances(codes, surrogate.codes)
-        self._posteriors = [_Posterior(fit, distances) for fit in fits]
+        both = None if sizes is None or surrogate.sizes is None else (sizes, surrogate.sizes)
+        self._posteriors = [
+            _Posterior(fit, fit.kernel(distances, both), fit.kernel.own(len(codes), sizes)) for fit in fits
+        ]
         self._gains = [gain] * len(fits)  # each kernel expects another score of a bee that is on its way
 
     def mean(self) -> Vector:
@@ -183,8 +222,9 @@ class Acquisition:
     def assume(self, chosen: int) -> None:
         """Takes a candidate as visited, with the score that is expected of it."""
         distances = self._encoding.distances(self._codes, self._codes[chosen : chosen + 1])
+        both = None if self._sizes is None else (self._sizes, self._sizes[chosen : chosen + 1])
         for each in self._posteriors:
-            each.assume(chosen, distances)
+            each.assume(chosen, distances, both)
         self._gains = [
             gain.found(chosen, float(each.mean[chosen]))
             for gain, each in zip(self._gains, self._posteriors, strict=True)
@@ -203,11 +243,11 @@ def expected_improvement(mean: Vector, variance: Vector, best: float) -> Vector:
 
 
 class _Fit:
-    """One kernel's Gaussian process on the records."""
+    """One kernel's Gaussian process on the records, whose covariances (n, n) it is given."""
 
-    def __init__(self, kernel: Kernel, distances: Distances, scores: Vector) -> None:
+    def __init__(self, kernel: Kernel, covariance: Matrix, scores: Vector) -> None:
         n = len(scores)
-        noisy = kernel(distances) + kernel.noise * np.eye(n)
+        noisy = covariance + kernel.noise * np.eye(n)
         self.kernel = kernel
         self._noisy = noisy
         self.alpha = np.linalg.solve(noisy, scores)
@@ -224,25 +264,31 @@ class _Fit:
 def _evidence(fit: _Fit, distances: Distances, scores: Vector) -> float:
     """The logarithm of how likely a kernel is, given the records."""
     rule = fit.kernel.judged_by
-    return fit.kernel.odds + (fit if rule is None else _Fit(rule, distances, scores)).evidence
+    return fit.kernel.odds + (fit if rule is None else _Fit(rule, rule(distances), scores)).evidence
 
 
 class _Posterior:
-    """One Gaussian process's view of the candidates."""
+    """One Gaussian process's view of the candidates.
 
-    def __init__(self, fit: _Fit, distances: Distances) -> None:
+    Args:
+        fit: the process.
+        cross: covariances of the candidates with the records (m, n).
+        own: of each candidate with itself (m,).
+    """
+
+    def __init__(self, fit: _Fit, cross: Matrix, own: Vector) -> None:
         self._fit = fit
-        self._cross = fit.kernel(distances)
+        self._cross = cross
         self._gain = self._cross @ fit.inverse
         self.mean: Vector = self._cross @ fit.alpha
         explained = np.einsum("ij,ij->i", self._gain, self._cross)
-        self.variance: Vector = fit.signal * np.maximum(1.0 - explained, 1e-9)
+        self.variance: Vector = fit.signal * np.maximum(own - explained, 1e-9)
         self._assumed: list[tuple[Vector, float]] = []
 
-    def assume(self, chosen: int, distances: Distances) -> None:
+    def assume(self, chosen: int, distances: Distances, sizes: Sizes | None = None) -> None:
         """Conditions the variance on a candidate as if it had been visited; the mean stays as it is."""
         fit = self._fit
-        prior = fit.kernel(distances)[:, 0]
+        prior = fit.kernel(distances, sizes)[:, 0]
         covariance = fit.signal * (prior - self._gain @ self._cross[chosen])
         for earlier, scale in self._assumed:
             covariance = covariance - earlier * earlier[chosen] / scale

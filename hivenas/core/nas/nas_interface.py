@@ -194,8 +194,13 @@ class NASInterface(ArchitectureObjective):
         return self.search_space.costs(arch)
 
     def sizes(self, arch: str) -> tuple[float, ...]:
-        """Trainable parameters and multiply-adds, where `space.max_params` or `max_macs` is set; else nothing."""
+        """Trainable parameters and multiply-adds, as far as they are known; nothing where the images are not."""
         return self.search_space.sizes(arch)
+
+    def set_data(self, data: Mapping[str, Any]) -> None:
+        """Has the space count sizes for images of this shape, and as many classes."""
+        height, width, channels = data["shape"]
+        self.search_space.set_image(((height, width, channels), data["classes"]))
 
     def evaluate(self, candidate: str) -> dict[str, Any]:
         """Trains and scores a candidate.

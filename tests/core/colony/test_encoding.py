@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -90,15 +91,14 @@ def test_distances_are_symmetric_and_nothing_is_far_from_itself(drawn: tuple[Ent
 
 @settings(deadline=None, max_examples=60)
 @given(drawn=architectures(), kernel=st.sampled_from(KERNELS))
-def test_kernels_are_positive_semidefinite_with_ones_on_the_diagonal(
-    drawn: tuple[Entries, list[tuple[str, ...]]], kernel: object
+def test_kernels_are_positive_semidefinite_with_their_weights_on_the_diagonal(
+    drawn: tuple[Entries, list[tuple[str, ...]]], kernel: Kernel
 ) -> None:
     entries, rows = drawn
     encoding = Encoding(entries)
     codes = encoding.codes(rows)
-    assert callable(kernel)
     covariance = kernel(encoding.distances(codes, codes))
-    np.testing.assert_allclose(np.diag(covariance), 1.0, atol=1e-9)
+    np.testing.assert_allclose(np.diag(covariance), kernel.own(len(codes)), atol=1e-9)
     assert np.linalg.eigvalsh(covariance).min() > -1e-9
 
 
@@ -156,6 +156,31 @@ def test_kernels_of_numbers_are_positive_semidefinite(kernel: Kernel) -> None:
     encoding = Encoding(NUMBERS, RANKS)
     codes = encoding.codes(list(itertools.product(*NUMBERS)))
     covariance = kernel(encoding.distances(codes, codes))
-    np.testing.assert_allclose(np.diag(covariance), 1.0, atol=1e-9)
+    np.testing.assert_allclose(np.diag(covariance), kernel.own(len(codes)), atol=1e-9)
     assert np.linalg.eigvalsh(covariance).min() > -1e-9
     assert all(each.min() >= 0 for each in _matrices(encoding, codes))
+
+
+# -- places ------------------------------------------------------------------------------------------------------
+
+
+def _features(row: tuple[str, ...], names: Sequence[str]) -> list[float]:
+    """Count, first and last place of every name."""
+    found = []
+    for name in names:
+        at = [position for position, entry in enumerate(row) if entry == name]
+        found += [len(at), at[0] if at else len(row), at[-1] + 1 if at else 0]
+    return found
+
+
+def test_places_are_the_mean_difference_of_counts_first_and_last_places_in_deviations() -> None:
+    entries = (("a", "b", "c"), ("a", "b", "c"), ("a", "b"), ("d",))
+    rows = list(itertools.product(*entries))
+    features = np.array([_features(row, "abcd") for row in rows], dtype=float)
+    deviations = features.std(axis=0)
+    varied = deviations > 0  # of d nothing varies
+    scaled = features[:, varied] / deviations[varied]
+    expected = np.abs(scaled[:, None, :] - scaled[None, :, :]).mean(axis=2)
+    encoding = Encoding(entries)
+    codes = encoding.codes(rows)
+    np.testing.assert_allclose(encoding.distances(codes, codes).places, expected, rtol=0.1, atol=1e-9)

@@ -81,7 +81,7 @@ class NASSearchSpace:
                 f"space.operations={list(self.operations)} with skip_rate=0; add an operation or set space.skip_rate"
             )
 
-        self._sizes = self._make_sizes(image, measure)
+        self._sizes = self._counted = self._make_sizes(image, measure)
         self._guards = self._make_guards(config)
         if self._guards:
             self._check_operations_build(self._guards)
@@ -256,12 +256,24 @@ class NASSearchSpace:
             return {}
         return {"params": float(size.params), "macs": float(size.macs)}
 
+    def set_image(self, image: Image) -> None:
+        """Has `sizes` count for such images, where the space does not do so yet; no operation is built for that."""
+        if self._counted is None:
+            self._counted = self._make_sizes(image, None)
+
     def sizes(self, arch: str) -> tuple[float, ...]:
-        """Trainable parameters and multiply-adds, where limits make the space count them; else nothing."""
+        """Trainable parameters and multiply-adds; nothing without an image.
+
+        Returns:
+            NaN for both where it does not build, or an operation would have to be built to know.
+        """
         chain = self.parse(arch)
-        if self._guards is None:
+        if self._counted is None:
             return ()
-        size = self._guards.sizes.of(chain)
+        try:
+            size = self._counted.of(chain)
+        except (ArchitectureError, ConfigError):
+            return (math.nan, math.nan)
         return (float(size.params), float(size.macs))
 
     def _changed(self, chain: Chain) -> Iterator[Chain]:

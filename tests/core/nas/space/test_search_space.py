@@ -510,10 +510,13 @@ def test_components_are_the_operations_and_where_they_are_on_the_skip_connection
 def test_sizes_are_what_limits_compare_with_and_unknown_without_any(config: SpaceConfig) -> None:
     space = _space(config)
     arch = space.sample()
-    assert _unguarded(config).sizes(arch) == ()
+    bare = NASSearchSpace(_without_limits(config), np.random.default_rng(1))
+    assert bare.sizes(arch) == ()
+    bare.set_image(IMAGE)
+    assert bare.sizes(arch) == space.sizes(arch)
     costs = _unguarded(config).costs(arch)
     assert costs == space.costs(arch) == dict(zip(("params", "macs"), space.sizes(arch), strict=True))
-    assert NASSearchSpace(_without_limits(config), np.random.default_rng(1)).costs(arch) == {}
+    assert bare.costs(arch) == {}
     for key, figure in zip(("max_params", "max_macs"), space.sizes(arch), strict=True):
         limits = {"max_params": None, "max_macs": None, key: int(figure)}
         _space(config.model_copy(update=limits)).parse(arch)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from hivenas.core.progress import Progress, Teller, telling
+from hivenas.core.records import EpochFigures
 from hivenas.execution import Task, TaskExecutor
 
 T = TypeVar("T")
@@ -18,7 +20,15 @@ class ThreadExecutor(TaskExecutor):
         self._threads = ThreadPoolExecutor(threads)
 
     def submit(self, task: Task[T]) -> Future[T]:
-        return self._threads.submit(task.run)
+        return self._threads.submit(self._run, task)
+
+    def _run(self, task: Task[T]) -> T:
+        def tell(progress: Progress) -> bool:
+            self._hears(task.name, progress)
+            return True
+
+        with telling(tell):
+            return task.run()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self._threads.shutdown(wait, cancel_futures=cancel_futures)
@@ -32,3 +42,13 @@ def task(call: Callable[..., T], *arguments: Any) -> Task[T]:
 def timed(call: Callable[..., T], *arguments: Any) -> Task[T]:
     """A call to which the time limit applies."""
     return Task("test", call, arguments, timed=True)
+
+
+def trained(epochs: int) -> int:
+    """A call that tells how far it is, as a training does."""
+    teller = Teller(0, epochs)
+    history = [EpochFigures(epoch, 1.0, 0.5, 1.0, epoch / 10) for epoch in range(1, epochs + 1)]
+    for epoch in range(1, epochs):
+        teller(history[:epoch])
+    teller(history, ends=True)
+    return epochs

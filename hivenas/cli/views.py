@@ -19,6 +19,7 @@ from hivenas.run.callbacks import Callback, RunningSearch
 from hivenas.run.progress import draws
 
 if TYPE_CHECKING:
+    from hivenas.core.progress import Progress
     from hivenas.core.records import Proposal, Trial
     from hivenas.run.live import LiveView
 
@@ -130,6 +131,11 @@ class Terminal(View):
         """Shows what is in training, where it can be shown."""
         if self._live:
             self._live.on_submit(proposals)
+
+    def on_progress(self, proposal: Proposal, progress: Progress) -> None:
+        """Shows how far a training is, where it can be shown."""
+        if self._live:
+            self._live.on_progress(proposal, progress)
 
     def on_trial(self, trial: Trial) -> None:
         """Shows an evaluation."""

@@ -15,6 +15,7 @@ from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
+from hivenas.core.progress import Progress
 from hivenas.core.records import Candidate
 from hivenas.core.unicode import shown_text
 from hivenas.reports import figure, short
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _WIDEST_BAR, _NARROWEST_BAR = 30, 5
 _REDRAWN = 2  # times a second, so that the time goes on
+_MOST_RUNNING = 6  # lines for candidates in training
 
 
 class _Reflowing(Live):
@@ -49,6 +51,32 @@ class _Reflowing(Live):
         return [first, up, *rest]
 
 
+class _Running:
+    """A candidate in training: its proposal, and how far it is.
+
+    Args:
+        proposal: asks for it.
+    """
+
+    def __init__(self, proposal: Proposal) -> None:
+        self._proposal = proposal
+        self._epoch = ""
+        self._figure = ""
+
+    def take(self, progress: Progress) -> None:
+        """Takes what its training tells; figures of epochs before stay until there are others."""
+        self._epoch = f"epoch {progress.epoch} of {progress.epochs}"
+        if progress.figures:
+            self._figure = f"  {progress.figures[-1].figure:.4f}"
+
+    def told(self, more: str) -> str:
+        """What it is, how far, and how good; `more` says how many others there are."""
+        proposal = self._proposal
+        role = _role(proposal.phase, proposal.role)
+        epoch = f"  {self._epoch}{self._figure}" if self._epoch else ""
+        return f"iteration {proposal.iteration + 1}, {role}{more}{epoch}  {_shown(proposal.candidate)}"
+
+
 class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
     """Shows how far a search is, its best candidate, the one in training, failures and the time left.
 
@@ -64,6 +92,7 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
         self._planned = self._done = self._before = self._failed = 0
         self._since = self._latest = time.monotonic()
         self._pending: list[Proposal] = []
+        self._running: dict[int, _Running] = {}  # by the number of the evaluation
         self._best: Trial | None = None
         self._search: RunningSearch | None = None
         self._training = self._place = ""
@@ -95,11 +124,16 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
         """Shows the first of them as in training."""
         self._pending += proposals
 
+    def on_progress(self, proposal: Proposal, progress: Progress) -> None:
+        """Shows its epoch and its latest figure."""
+        self._running.setdefault(proposal.index, _Running(proposal)).take(progress)
+
     def on_trial(self, trial: Trial) -> None:
         """Counts it; says so where it is the new best, or has failed."""
         self._done += trial.phase == "evaluate"
         self._latest = time.monotonic()
         self._pending = [proposal for proposal in self._pending if proposal.index > trial.index]
+        self._running.pop(trial.index, None)
         self._best = self._search.best if self._search else None
         if trial.failed:
             self._failed += 1
@@ -142,13 +176,18 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
         lines: list[RenderableType] = [self._head()]
         if self._best:
             lines.append(_cut(f"best {figure(self._best)}  {_shown(self._best.candidate)}", "green"))
-        if self._pending:
-            now = self._pending[0]
-            more = f" (+{len(self._pending) - 1})" if len(self._pending) > 1 else ""
-            candidate = _shown(now.candidate)
-            phase = "momentum" if now.momentum_epochs else "evaluate"
-            lines.append(_cut(f"now  iteration {now.iteration + 1}, {_role(phase, now.role)}{more}  {candidate}"))
+        lines += self._present()
         return Group(*lines)
+
+    def _present(self) -> list[RenderableType]:
+        """A line for each candidate in training; the first of those to come where nothing tells which that are."""
+        running = [self._running[index] for index in sorted(self._running)]
+        if not running:
+            running = [_Running(proposal) for proposal in self._pending[:1]]
+        shown = running[:_MOST_RUNNING]
+        more = len(self._pending) - len(shown)
+        texts = [each.told(f" (+{more})" if place == 0 and more > 0 else "") for place, each in enumerate(shown)]
+        return [_cut(f"{'now ' if place == 0 else '    '} {text}") for place, text in enumerate(texts)]
 
     def _head(self) -> RenderableType:
         """The bar and the counts; the bar gives way first, then the failures."""

@@ -84,14 +84,14 @@ def test_a_search_that_trains_is_killed_and_ends_as_if_it_had_not_been(
 def test_a_search_with_a_ladder_is_killed_between_its_rungs_and_ends_as_if_it_had_not_been(
     tmp_path: Path, template: Path
 ) -> None:
-    """Two workers; once while two candidates are continued, and once in a continuation, with the driver alone."""
+    """Two workers; once while their runs get points, and once in a continuation, with the driver alone."""
     text = CLIMBING.format(name="climbing", seed=5, iterations=1) + "full_train: {enabled: false}"
     whole = uninterrupted(tmp_path / "whole", text, template)
     statuses = [row["status"] for row in whole["table"]]
     assert statuses == ["paused"] * 6 + ["complete"]  # four first looks, two climbs, and one to the end
     place = Place(tmp_path / "place", text)
     place.share_store(template)
-    lives = harass(place, [Trigger("trial", 5), Trigger("checkpoint", 1, whole_group=False)])
+    lives = harass(place, [Trigger("live", 5), Trigger("checkpoint", 1, whole_group=False)])
     assert lives[0].killed
     assert not differences(outcome(place), whole), lives
 

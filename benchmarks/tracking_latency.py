@@ -81,7 +81,7 @@ class OneThread(TaskExecutor):
     def submit(self, task):
         return self.threads.submit(self.run, task)
     def run(self, task):
-        with telling(lambda progress: self._hears(task.name, progress) is None):
+        with telling(lambda progress: self._hears(task.heard_as, progress) is None):
             return task.run()
     def shutdown(self, wait=True, *, cancel_futures=False):
         self.threads.shutdown(wait, cancel_futures=cancel_futures)

@@ -24,7 +24,7 @@ class ThreadExecutor(TaskExecutor):
 
     def _run(self, task: Task[T]) -> T:
         def tell(progress: Progress) -> bool:
-            self._hears(task.name, progress)
+            self._hears(task.heard_as, progress)
             return True
 
         with telling(tell):

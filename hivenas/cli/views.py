@@ -158,6 +158,11 @@ class Terminal(View):
         else:
             self.note(f"training fully for {epochs} epochs: {candidate}")
 
+    def on_full_epoch(self, candidate: str, progress: Progress) -> None:
+        """Shows how far a full training is, where it can be shown."""
+        if self._live:
+            self._live.on_full_epoch(candidate, progress)
+
     def on_full_progress(self, done: int, planned: int) -> None:
         """Shows the how-manieth full training it is, where it can be shown."""
         if self._live:

@@ -37,8 +37,8 @@ class TaskExecutor(ABC):
         """Has somebody hear how far tasks are while they are carried out; some executors cannot tell.
 
         Args:
-            hears: is called with the name of a task and what it tells, in whatever thread, also while `submit` is at
-                work; it returns at once and raises nothing.
+            hears: is called with what a task is `heard_as` and what it tells, in whatever thread, also in the middle of
+                `submit`; it returns at once and raises nothing.
         """
         self._hears = hears
 

@@ -277,7 +277,7 @@ class _Process:
     def carry_out(self, task: PackedTask[Any], limit: float | None, hears: Hears) -> Outcome:
         """Waits for what comes of a task; values that it has been sent before are not sent again."""
         new = {digest: data for digest, data in task.values.items() if digest not in self._sent}
-        self._hears = functools.partial(hears, task.name)
+        self._hears = functools.partial(hears, task.told_as)
         outcome = self._ask(pickle.dumps(replace(task, values=new)), limit)
         self._sent.update(new)
         return outcome

@@ -41,7 +41,7 @@ class SerialExecutor(TaskExecutor):
                 self._watch(self._log, task.name)
 
             def tell(progress: Progress) -> bool:
-                self._hears(task.name, progress)
+                self._hears(task.heard_as, progress)
                 return True
 
             with telling(tell):

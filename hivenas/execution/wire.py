@@ -50,7 +50,7 @@ class PackedTask(Generic[T]):
         continues: file name of the saved state that it goes on with; empty for none.
         search: name of the search that it belongs to, as its results folder is called.
         directory: takes the place of its configuration's `results.dir`; None leaves that as it is.
-        name: of the task; empty for none.
+        told_as: what it tells on its way is told under this; empty for nothing.
     """
 
     data: bytes
@@ -59,7 +59,7 @@ class PackedTask(Generic[T]):
     continues: str = ""
     search: str = "none"
     directory: str | None = None
-    name: str = ""
+    told_as: str = ""
 
 
 class Packer:
@@ -80,7 +80,7 @@ class Packer:
             _TaskPickler(file, self._share, used).dump(task)
         config = next((each for each in task.arguments if isinstance(each, Config)), None)
         search = config.name if config else "none"
-        return PackedTask(file.getvalue(), used, task.timed, task.continues, search, name=task.name)
+        return PackedTask(file.getvalue(), used, task.timed, task.continues, search, told_as=task.heard_as)
 
     def _share(self, value: Any) -> tuple[str, bytes]:
         found = self._shared.get(id(value))

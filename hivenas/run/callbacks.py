@@ -96,6 +96,14 @@ class Callback:
     def on_full_training(self, candidate: str, epochs: int) -> None:
         """Called before an architecture is trained fully, for so many epochs; this may take long."""
 
+    def on_full_epoch(self, candidate: str, progress: Progress) -> None:
+        """Called when a full training has begun, and about once a second when epochs of it have ended.
+
+        Args:
+            candidate: is trained, perhaps beside others.
+            progress: the epoch, and the figures of those that have ended since the call before.
+        """
+
     def on_full_progress(self, done: int, planned: int) -> None:
         """Called before a full training begins, and when one has ended: how many of how many have."""
 
@@ -152,6 +160,11 @@ class CallbackList(Callback):
         """Calls `on_full_training` of each."""
         for callback in self._callbacks:
             callback.on_full_training(candidate, epochs)
+
+    def on_full_epoch(self, candidate: str, progress: Progress) -> None:
+        """Calls `on_full_epoch` of each."""
+        for callback in self._callbacks:
+            callback.on_full_epoch(candidate, progress)
 
     def on_full_progress(self, done: int, planned: int) -> None:
         """Calls `on_full_progress` of each."""

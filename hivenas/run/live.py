@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -51,30 +52,20 @@ class _Reflowing(Live):
         return [first, up, *rest]
 
 
-class _Running:
-    """A candidate in training: its proposal, and how far it is.
+class _Point:
+    """The point that a training has reached: its epoch and its latest figure; empty before it tells anything."""
 
-    Args:
-        proposal: asks for it.
-    """
-
-    def __init__(self, proposal: Proposal) -> None:
-        self._proposal = proposal
-        self._epoch = ""
-        self._figure = ""
+    def __init__(self) -> None:
+        self._epoch = self._figure = ""
 
     def take(self, progress: Progress) -> None:
-        """Takes what its training tells; figures of epochs before stay until there are others."""
+        """Takes what the training tells; a figure stays until there is another."""
         self._epoch = f"epoch {progress.epoch} of {progress.epochs}"
-        if progress.figures:
-            self._figure = f"  {progress.figures[-1].figure:.4f}"
+        if progress.figures and math.isfinite(figure := progress.figures[-1].figure):
+            self._figure = f"  {figure:.4f}"
 
-    def told(self, more: str) -> str:
-        """What it is, how far, and how good; `more` says how many others there are."""
-        proposal = self._proposal
-        role = _role(proposal.phase, proposal.role)
-        epoch = f"  {self._epoch}{self._figure}" if self._epoch else ""
-        return f"iteration {proposal.iteration + 1}, {role}{more}{epoch}  {_shown(proposal.candidate)}"
+    def __str__(self) -> str:
+        return f"{self._epoch}{self._figure}"
 
 
 class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
@@ -92,10 +83,11 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
         self._planned = self._done = self._before = self._failed = 0
         self._since = self._latest = time.monotonic()
         self._pending: list[Proposal] = []
-        self._running: dict[int, _Running] = {}  # by the number of the evaluation
+        self._running: dict[int, tuple[Proposal, _Point]] = {}  # by the number of the evaluation
         self._best: Trial | None = None
         self._search: RunningSearch | None = None
-        self._training = self._place = ""
+        self._training = self._place = self._full_of = ""
+        self._full = _Point()
         # It asks for what is to be drawn at once.
         self._live = _Reflowing(
             get_renderable=self._drawn,
@@ -126,7 +118,7 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
 
     def on_progress(self, proposal: Proposal, progress: Progress) -> None:
         """Shows its epoch and its latest figure."""
-        self._running.setdefault(proposal.index, _Running(proposal)).take(progress)
+        self._running.setdefault(proposal.index, (proposal, _Point()))[1].take(progress)
 
     def on_trial(self, trial: Trial) -> None:
         """Counts it; says so where it is the new best, or has failed."""
@@ -145,8 +137,14 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
     def on_full_training(self, candidate: str, epochs: int) -> None:
         """Shows how long it has taken so far."""
         self._training = f"trained fully for {epochs} epochs"
+        self._full = _Point()
         self._since = time.monotonic()
         self._say(f"training fully for {epochs} epochs: {short(candidate)}")
+
+    def on_full_epoch(self, candidate: str, progress: Progress) -> None:
+        """Shows the epoch of the training that has told it last."""
+        self._full.take(progress)
+        self._full_of = _shown(candidate)
 
     def on_full_progress(self, done: int, planned: int) -> None:
         """Shows the how-manieth of how many is in training."""
@@ -170,7 +168,8 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
         if self._training:
             limit = self._time_limit()
             spent = f" · {_clock(limit[0])} of {_clock(limit[1])} spent" if limit else ""
-            return _cut(f"{self._training}{self._place} · {_clock(time.monotonic() - self._since)}{spent}")
+            head = _cut(f"{self._training}{self._place} · {_clock(time.monotonic() - self._since)}{spent}")
+            return Group(head, _cut(f"now  {self._full}  {self._full_of}")) if str(self._full) else head
         if not self._planned:
             return Text("")
         lines: list[RenderableType] = [self._head()]
@@ -182,12 +181,15 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
     def _present(self) -> list[RenderableType]:
         """A line for each candidate in training; the first of those to come where nothing tells which that are."""
         running = [self._running[index] for index in sorted(self._running)]
-        if not running:
-            running = [_Running(proposal) for proposal in self._pending[:1]]
-        shown = running[:_MOST_RUNNING]
+        shown = (running or [(proposal, _Point()) for proposal in self._pending[:1]])[:_MOST_RUNNING]
         more = len(self._pending) - len(shown)
-        texts = [each.told(f" (+{more})" if place == 0 and more > 0 else "") for place, each in enumerate(shown)]
-        return [_cut(f"{'now ' if place == 0 else '    '} {text}") for place, text in enumerate(texts)]
+        lines: list[RenderableType] = []
+        for proposal, point in shown:
+            head = "     " if lines else "now  "
+            others = f" (+{more})" if more > 0 and not lines else ""
+            role = f"iteration {proposal.iteration + 1}, {_role(proposal.phase, proposal.role)}{others}"
+            lines.append(_cut(head + "  ".join(filter(None, [role, str(point), _shown(proposal.candidate)]))))
+        return lines
 
     def _head(self) -> RenderableType:
         """The bar and the counts; the bar gives way first, then the failures."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import traceback
 from collections import deque
@@ -206,9 +207,8 @@ class Search:
         return pending
 
     def _begin(self, proposal: Proposal) -> Future[Evaluation]:
-        task = tasks.evaluate(self._objective, proposal)
-        self._waiting.expect(task.name, proposal)
-        return self._executor.submit(task)
+        heard = functools.partial(self._callbacks.on_progress, proposal)
+        return self._waiting.submit(tasks.evaluate(self._objective, proposal), heard)
 
     def _collect(self, pending: deque[_Pending]) -> None:
         """Waits for what comes of the first proposal; it is recorded as soon as everything before it is.
@@ -221,7 +221,7 @@ class Search:
             self._strategy.tell([first.trial.evaluation])
             return
         future = first.future or self._begin(first.proposal)
-        self._waiting.until(future, first.proposal)
+        self._waiting.until(future)
         evaluation = self._result(first.proposal, future)
         trial = first.trial = Trial(first.proposal, evaluation)
         self._strategy.tell([evaluation])

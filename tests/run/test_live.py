@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import re
 import signal
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -150,6 +151,13 @@ def test_the_full_training_takes_the_place_of_the_search() -> None:
     assert frame(view, console) == ["trained fully for 30 epochs · 0:00"]
     view.on_full_progress(1, 3)
     assert frame(view, console) == ["trained fully for 30 epochs, 2 of 3 · 0:00"]
+    unvalidated = EpochFigures(4, 1.0, 0.5, float("nan"), float("nan"))
+    view.on_full_epoch(LONG, Progress(4, 30, (unvalidated,)))
+    assert frame(view, console)[1].startswith("now  epoch 4 of 30  sep3x3_64|")
+    view.on_full_epoch(LONG, Progress(5, 30, (replace(unvalidated, epoch=5, val_accuracy=0.875),)))
+    assert frame(view, console)[1].startswith("now  epoch 5 of 30  0.8750  sep3x3_64|")
+    view.on_full_training(LONG, 30)
+    assert len(frame(view, console)) == 1
 
 
 @pytest.mark.parametrize("width", [80, 38, 20])

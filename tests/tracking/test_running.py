@@ -29,13 +29,13 @@ OWN = ("hivenas.uid", "hivenas.key", "mlflow.note.content", "mlflow.source.git.c
 
 def running(uid: str, index: int, epochs: int) -> Child:
     """A training of a search that goes on, after so many epochs."""
-    context = RunContext(search="live", phase="evaluate", params={"op_00": "sep3x3_32"}, key=f"{uid}:{index:04d}")
+    context = RunContext(search="running", phase="evaluate", params={"op_00": "sep3x3_32"}, key=f"{uid}:{index:04d}")
     child = running_child(Proposal(index, 2, "onlooker", 3, ARCH), context)
     return replace(child, history=HISTORY[:epochs], start_ms=1_000, end_ms=1_000 + 10 * epochs)
 
 
 def complete(uid: str, index: int) -> Child:
-    context = RunContext(search="live", phase="evaluate", params={"op_00": "sep3x3_32"}, key=f"{uid}:{index:04d}")
+    context = RunContext(search="running", phase="evaluate", params={"op_00": "sep3x3_32"}, key=f"{uid}:{index:04d}")
     evaluation = Evaluation(ARCH, "complete", 0.5, epochs=5, seconds=0.1, history=HISTORY)
     return replace(child_of(Proposal(index, 2, "onlooker", 3, ARCH), evaluation, context), end_ms=2_000)
 
@@ -47,7 +47,7 @@ def uid(store: str, request: pytest.FixtureRequest) -> str:
 
 
 def card(uid: str) -> SearchCard:
-    return SearchCard("live", {"name": "live"}, "name: live\n", uid=uid)
+    return SearchCard("running", {"name": "running"}, "name: running\n", uid=uid)
 
 
 def children_of(parent: str) -> list[Run]:
@@ -70,7 +70,7 @@ def shown(run: Run, names: dict[str, str]) -> dict[str, Any]:
 
 
 def test_a_run_is_there_while_its_candidate_trains_and_is_completed_at_the_end(uid: str) -> None:
-    tracker, client = MlflowTracker("live"), mlflow.MlflowClient()
+    tracker, client = MlflowTracker("running"), mlflow.MlflowClient()
     parent = tracker.open_search(card(uid))
     tracker.show_running([running(uid, 0, 0), running(uid, 1, 0)])
     assert {run.info.status for run in children_of(parent)} == {"RUNNING"}
@@ -93,12 +93,12 @@ def test_a_run_is_there_while_its_candidate_trains_and_is_completed_at_the_end(u
 
 @pytest.mark.parametrize("is_shown_again", [True, False])
 def test_a_run_that_a_killed_process_left_is_taken_up_by_its_key(uid: str, is_shown_again: bool) -> None:
-    first, client = MlflowTracker("live"), mlflow.MlflowClient()
+    first, client = MlflowTracker("running"), mlflow.MlflowClient()
     parent = first.open_search(card(uid))
     first.show_running([running(uid, 0, 2), running(uid, 1, 2)])
     run_id = first.find(f"{uid}:0000")
 
-    second = MlflowTracker("live")
+    second = MlflowTracker("running")
     assert second.open_search(card(uid), parent) == parent
     assert second.close_dead({f"{uid}:0001"}) == 1  # the end of the other one is still to be told
     dead = client.get_run(run_id)
@@ -117,14 +117,14 @@ def test_a_run_that_a_killed_process_left_is_taken_up_by_its_key(uid: str, is_sh
 
 
 def test_what_has_come_to_no_record_is_ended_and_taken_up_by_the_next_process(uid: str) -> None:
-    first, client = MlflowTracker("live"), mlflow.MlflowClient()
+    first, client = MlflowTracker("running"), mlflow.MlflowClient()
     parent = first.open_search(card(uid))
     first.show_running([running(uid, 0, 2)])
     first.end_running()
     (run,) = children_of(parent)
     assert run.info.status == "KILLED"
     assert "hivenas.in_training" not in client.get_run(parent).data.tags
-    second = MlflowTracker("live")
+    second = MlflowTracker("running")
     second.open_search(card(uid), parent)
     assert second.close_dead() == 0
     second.show_running([running(uid, 0, 3)])
@@ -138,7 +138,7 @@ def test_what_has_come_to_no_record_is_ended_and_taken_up_by_the_next_process(ui
 def test_a_request_whose_answer_was_lost_doubles_nothing(
     uid: str, monkeypatch: pytest.MonkeyPatch, request_: str
 ) -> None:
-    tracker = MlflowTracker("live")
+    tracker = MlflowTracker("running")
     parent = tracker.open_search(card(uid))
     real: Callable[..., Any] = getattr(mlflow.MlflowClient, request_)
 
@@ -177,7 +177,7 @@ class Ends(Callback):
 
     def on_progress(self, proposal: Proposal, progress: Progress) -> None:
         if proposal.index == 4 and progress.epoch:
-            runs = tracked("interrupted")
+            runs = tracked("live_interrupted")
             self.seen = [(str(run.info.run_name), run.info.status) for run in runs if "hivenas.bee" in run.data.tags]
             raise KeyboardInterrupt
 
@@ -203,15 +203,15 @@ def searched(name: str, live: float | None, **more: Any) -> dict[str, Any]:
 def test_in_the_end_a_search_is_tracked_alike_whether_it_was_shown_live_or_not_and_interrupted_or_not(
     store: str,
 ) -> None:
-    plain = searched("plain", None)
+    plain = searched("live_plain", None)
     assert len(plain) == 7
-    assert not differences(searched("shown", 0), plain)
+    assert not differences(searched("live_shown", 0), plain)
     ends = Ends()
     with pytest.raises(KeyboardInterrupt):
-        searched("interrupted", 0, callbacks=[ends])
+        searched("live_interrupted", 0, callbacks=[ends])
     assert sorted(ends.seen)[-1] == ("0004-scout", "RUNNING")
     assert [status for _, status in sorted(ends.seen)[:-1]] == ["FINISHED"] * 4
-    runs = tracked("interrupted")
+    runs = tracked("live_interrupted")
     assert sorted(run.info.status for run in runs) == ["FINISHED"] * 4 + ["KILLED"] * 2
     assert not any("hivenas.in_training" in run.data.tags for run in runs)
-    assert not differences(searched("interrupted", 0, resume=True), plain)
+    assert not differences(searched("live_interrupted", 0, resume=True), plain)

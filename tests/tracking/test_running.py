@@ -12,6 +12,7 @@ import pytest
 from mlflow.entities import Run
 
 import hivenas
+from hivenas.api import sync
 from hivenas.core.progress import Progress, Teller
 from hivenas.core.records import EpochFigures, Evaluation, Proposal
 from hivenas.core.tracked import Child, RunContext, SearchCard, child_of, running_child
@@ -187,11 +188,14 @@ def tracked(experiment: str) -> list[Run]:
     return list(client.search_runs([client.get_experiment_by_name(experiment).experiment_id]))
 
 
+def configured(name: str, live: float | None) -> dict[str, Any]:
+    given: dict[str, Any] = {"name": name, "seed": 3, "colony": {"size": 3, "iterations": 2}}
+    return given | {"execution": {"kind": "serial"}, "tracking_live_s": live}
+
+
 def searched(name: str, live: float | None, **more: Any) -> dict[str, Any]:
     """What MLflow has of a search in the end, by the names of its runs."""
-    settings: dict[str, Any] = {"name": name, "seed": 3, "colony": {"size": 3, "iterations": 2}}
-    settings |= {"execution": {"kind": "serial"}, "tracking_live_s": live}
-    result = hivenas.search(settings, objective=Trains(), progress=False, **more)
+    result = hivenas.search(configured(name, live), objective=Trains(), progress=False, **more)
     runs = {str(run.info.run_name): run for run in tracked(name)}
     names = {run.info.run_id: label for label, run in runs.items()} | {name: "the search", result.run_id: "the search"}
     told = {label: shown(run, names) for label, run in runs.items() if run.info.run_id != result.run_id}
@@ -214,4 +218,10 @@ def test_in_the_end_a_search_is_tracked_alike_whether_it_was_shown_live_or_not_a
     runs = tracked("live_interrupted")
     assert sorted(run.info.status for run in runs) == ["FINISHED"] * 4 + ["KILLED"] * 2
     assert not any("hivenas.in_training" in run.data.tags for run in runs)
+    (left,) = (run for run in runs if run.info.status == "KILLED" and "hivenas.bee" in run.data.tags)
+    client = mlflow.MlflowClient()
+    client.update_run(left.info.run_id, status="RUNNING")  # as a kill leaves it
+    assert sync(configured("live_interrupted", 0), objective=Trains()) == (0, 0)
+    ended = client.get_run(left.info.run_id)
+    assert (ended.info.status, ended.data.tags["hivenas.reason"]) == ("KILLED", "ended with the process that made it")
     assert not differences(searched("live_interrupted", 0, resume=True), plain)

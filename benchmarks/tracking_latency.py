@@ -6,9 +6,12 @@ The same search of digits, one worker, again and again in turn: told to a sqlite
 this machine behind a proxy that holds everything back for half of the delay, each way, connections too. Prints the
 seconds of every pair, the median of their ratios, and how often which request was made, per evaluation.
 
+Candidates in training are shown live, every --live seconds, in both.
+
 On a machine with other work the seconds of a training vary more than what is looked for. With --asleep a worker thread
-sleeps for so many seconds in the place of each training and takes its outcome from a table: all else is as it is. Then
-the seconds that it waited for its next candidate are printed too, and the ratios without the start and the end.
+sleeps for so many seconds in the place of each training, of five epochs, and takes its outcome from a table: all else
+is as it is. Then the seconds that it waited for its next candidate are printed too, and the ratios without the start
+and the end.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ space: {{depth: 3}}
 evaluation: {{epochs: 5, batch_size: 32}}
 colony: {{size: 7, iterations: {iterations}}}
 full_train: {{enabled: {full_train}, epochs: 10}}
+tracking_live_s: {live}
 registry: {{register: false}}
 """
 
@@ -45,6 +49,7 @@ name: {name}
 seed: 3
 objective: table
 table: {{path: {table}}}
+tracking_live_s: {live}
 colony: {{size: 7, iterations: {iterations}}}
 """
 TABLE = Path(__file__).parent / "tables" / "digits.csv.gz"
@@ -54,13 +59,19 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from hivenas.execution import TaskExecutor
 from hivenas.run import session
+from hivenas.core.progress import Teller, telling
+from hivenas.core.records import EpochFigures
 from hivenas.objectives.table import TableObjective
 from hivenas.cli.commands import main
 look_up = TableObjective.run
 times = []
 def run(objective, proposal):
     times.append(time.monotonic())
-    time.sleep({asleep})
+    history = [EpochFigures(epoch, 1 / epoch, 0.5, 1.0, epoch / 10) for epoch in range(1, 6)]
+    tell = Teller(0, 5)
+    for epoch in range(1, 6):
+        time.sleep({asleep} / 5)
+        tell(history[:epoch], ends=epoch == 5)
     times.append(time.monotonic())
     return look_up(objective, proposal)
 TableObjective.run = run
@@ -68,7 +79,10 @@ class OneThread(TaskExecutor):
     def __init__(self):
         self.threads = ThreadPoolExecutor(1)
     def submit(self, task):
-        return self.threads.submit(task.run)
+        return self.threads.submit(self.run, task)
+    def run(self, task):
+        with telling(lambda progress: self._hears(task.heard_as, progress) is None):
+            return task.run()
     def shutdown(self, wait=True, *, cancel_futures=False):
         self.threads.shutdown(wait, cancel_futures=cancel_futures)
 session.make_executor = lambda *_, **__: OneThread()
@@ -157,7 +171,8 @@ def seconds(folder: Path, text: str, uri: str, asleep: float) -> tuple[float, fl
 @click.option("--iterations", type=click.IntRange(1), default=3, show_default=True, help="Of seven evaluations.")
 @click.option("--full-train", is_flag=True, help="Train the best fully and publish the model, too.")
 @click.option("--asleep", type=click.FloatRange(0), default=0.0, help="Seconds that stand for a training.")
-def main(pairs: int, delay_ms: float, iterations: int, full_train: bool, asleep: float) -> None:
+@click.option("--live", default="5", show_default=True, help="The key tracking_live_s: seconds, or null.")
+def main(pairs: int, delay_ms: float, iterations: int, full_train: bool, asleep: float, live: str) -> None:
     """Searches in turn, and prints."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -177,6 +192,7 @@ def main(pairs: int, delay_ms: float, iterations: int, full_train: bool, asleep:
                         table=TABLE,
                         iterations=1 if warms_up else iterations,
                         full_train=str(full_train).lower(),
+                        live=live,
                     )
                     spent.append(seconds(folder / f"{kind}-{number}", text, uri, asleep))
                 if not warms_up:

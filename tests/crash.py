@@ -18,7 +18,9 @@ from tests.processes import LIMIT_S, Place, Process
 _GLANCE_S = 0.002
 
 # What a kill waits for: a span of time, or the n-th change of something in the search's folder.
-Kind = Literal["time", "store", "message", "trial", "state", "history", "checkpoint", "flown", "full", "model", "done"]
+Kind = Literal[
+    "time", "store", "message", "trial", "state", "history", "checkpoint", "live", "flown", "full", "model", "done"
+]
 _EARLY: tuple[Kind, ...] = ("time", "store")
 _LATE: tuple[Kind, ...] = ("flown", "full", "model", "done")
 
@@ -69,7 +71,7 @@ def plan(rng: np.random.Generator, kills: int, *, trains: bool, makes_store: boo
     """
     middle: list[Kind] = ["time", "message", "message", "trial", "trial", "state"]
     if trains:
-        middle += ["history", "checkpoint", "checkpoint"]
+        middle += ["history", "checkpoint", "live"]
     stages = rng.choice(4 if trains else 3, size=kills, p=[0.15, 0.45, 0.25, 0.15] if trains else [0.15, 0.7, 0.15])
     triggers = []
     for stage in sorted(stages.tolist()):
@@ -243,6 +245,19 @@ class _Folder:
             return (*counts, folders) if any(counts) else ()
         return ()
 
+    def _live_runs(self) -> tuple[int, ...]:
+        """Nested runs in MLflow whose candidates are in training, and their points; nothing without one."""
+        live = """SELECT run_uuid FROM runs WHERE status = 'RUNNING'
+            AND run_uuid IN (SELECT run_uuid FROM tags WHERE key = 'hivenas.bee')"""
+        with (
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(sqlite3.connect(f"file:{self._place.folder}/mlflow.db?mode=ro", uri=True)) as db,
+        ):
+            runs = [str(run) for (run,) in db.execute(live)]
+            points = db.execute(f"SELECT count(*) FROM metrics WHERE step > 0 AND run_uuid IN ({live})").fetchone()[0]
+            return (len(runs), int(points)) if runs else ()
+        return ()
+
     def _seen(self, kind: Kind, process: Process) -> object:
         """Something that changes with every event of a kind; false where there was none yet."""
         if kind == "message":
@@ -254,6 +269,8 @@ class _Folder:
             return tuple(sorted(path.name for path in self._path.glob("weights/*-full*")))
         if kind == "model":
             return self._steps_of_publication()
+        if kind == "live":
+            return self._live_runs()
         if kind == "flown":
             return "training fully" in process.output
         if kind == "done":

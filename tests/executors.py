@@ -7,6 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from hivenas.config import registry
+from hivenas.core.progress import Progress, Teller, telling
+from hivenas.core.records import EpochFigures
 from hivenas.execution import Task, TaskExecutor
 
 T = TypeVar("T")
@@ -19,7 +21,15 @@ class ThreadExecutor(TaskExecutor):
         self._threads = ThreadPoolExecutor(threads)
 
     def submit(self, task: Task[T]) -> Future[T]:
-        return self._threads.submit(task.run)
+        return self._threads.submit(self._run, task)
+
+    def _run(self, task: Task[T]) -> T:
+        def tell(progress: Progress) -> bool:
+            self._hears(task.heard_as, progress)
+            return True
+
+        with telling(tell):
+            return task.run()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self._threads.shutdown(wait, cancel_futures=cancel_futures)
@@ -43,3 +53,13 @@ def knows(operation: str, cell: str) -> bool:
 def call_what_is_registered() -> tuple[object, ...]:
     """Calls the cell Sized and the data set sizes in a worker; and the modules that it has imported for them."""
     return registry.CELLS["Sized"](None, "s"), registry.DATASETS["sizes"]("a"), registry.registered_modules()
+
+
+def trained(epochs: int) -> int:
+    """A call that tells how far it is, as a training does."""
+    teller = Teller(0, epochs)
+    history = [EpochFigures(epoch, 1.0, 0.5, 1.0, epoch / 10) for epoch in range(1, epochs + 1)]
+    for epoch in range(1, epochs):
+        teller(history[:epoch])
+    teller(history, ends=True)
+    return epochs

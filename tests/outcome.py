@@ -16,12 +16,13 @@ import mlflow
 import numpy as np
 from mlflow.entities import Run
 
+from hivenas.core.measured import SPENT_NAMES
 from hivenas.storage.export import CIRCUMSTANCES
 from tests.processes import Place
 
 _PARENT, _KEY = "mlflow.parentRunId", "hivenas.key"
 # What differs between two runs of the same search: times, ids and where they ran.
-_TIMES = frozenset({"seconds", "evaluation_seconds"})
+_TIMES = frozenset({"seconds", "evaluation_seconds", *SPENT_NAMES})
 _OWN_TAGS = frozenset({"hivenas.uid", "mlflow.note.content", "mlflow.source.git.commit", "hivenas.git_dirty"})
 # Figures that the parent run gets whenever the search ends in order, also early.
 SUMMARY = tuple(f"mlflow/runs/parent/curves/{key}:" for key in ("evaluations", "epochs", "failed", "reused"))

@@ -25,6 +25,7 @@ space: {{depth: 2, skip_rate: 0.2, operations: [sep3x3_32, max_pool3x3, dropout,
 evaluation: {{epochs: 3, batch_size: 32, momentum_epochs: 2, stopping: none, augmentation: {{shift: 0}}}}
 colony: {{size: 2, iterations: 2}}
 full_train: {{epochs: 4, finalists: 1}}
+tracking_live_s: 0
 execution: {{checkpoint_s: 0}}
 optuna: {{storage: sqlite:///books.db}}
 """
@@ -41,6 +42,7 @@ evaluation:
   ladder: {{share: 0.65, hold: 1.0}}
   augmentation: {{shift: 0}}
 colony: {{size: 4, iterations: {iterations}}}
+tracking_live_s: 0
 execution: {{workers: 2, checkpoint_s: 0}}
 optuna: {{storage: sqlite:///books.db}}
 """

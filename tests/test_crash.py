@@ -118,7 +118,7 @@ def left_like(whole: Outcome, place: Place, lives: list[Life]) -> None:
 def test_a_search_with_a_ladder_is_killed_between_its_rungs_and_ends_as_if_it_had_not_been(
     tmp_path: Path, template: Path
 ) -> None:
-    """Two workers; once while two candidates are continued, and once in a continuation, with the driver alone."""
+    """Two workers; once while their runs get points, and once in a continuation, with the driver alone."""
     text = CLIMBING.format(name="climbing", seed=5, iterations=1) + "full_train: {enabled: false}"
     serial = text.replace("workers: 2", "kind: serial")  # one process that starts TensorFlow, not two
     whole = uninterrupted(tmp_path / "whole", serial, template, ONE_THREAD)
@@ -126,7 +126,7 @@ def test_a_search_with_a_ladder_is_killed_between_its_rungs_and_ends_as_if_it_ha
     assert statuses == ["paused"] * 6 + ["complete"]  # four first looks, two climbs, and one to the end
     place = Place(tmp_path / "place", text, ONE_THREAD)
     place.share_store(template)
-    lives = harass(place, [Trigger("trial", 5), Trigger("checkpoint", 1, whole_group=False)])
+    lives = harass(place, [Trigger("live", 5), Trigger("checkpoint", 1, whole_group=False)])
     assert lives[0].killed
     left, where = outcome(place), "mlflow/runs/parent/params/execution."
     for each in (left, whole):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+from hivenas.core.measured import SPENT
 from hivenas.core.records import Candidate, EpochFigures, Evaluation, Proposal, Trial
 
 _PROPOSED = {field.name for field in fields(Proposal)} - {"momentum_epochs"}
@@ -30,3 +32,8 @@ def changed(made: Trial, **more: Any) -> Trial:
     if phase == "momentum":
         proposed["momentum_epochs"] = figures.get("momentum_epochs", 1)
     return Trial(replace(made.proposal, **proposed), replace(made.evaluation, **figures), run_id)
+
+
+def unspent(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """The further figures of an evaluation without what it took, which differs from run to run as its seconds do."""
+    return {key: value for key, value in extra.items() if key != SPENT}

@@ -19,6 +19,7 @@ from hivenas.run.callbacks import Callback, RunningSearch
 from hivenas.run.progress import draws
 
 if TYPE_CHECKING:
+    from hivenas.core.progress import Progress
     from hivenas.core.records import Proposal, Trial
     from hivenas.run.live import LiveView
 
@@ -132,6 +133,11 @@ class Terminal(View):
         if self._live:
             self._live.on_submit(proposals)
 
+    def on_progress(self, proposal: Proposal, progress: Progress) -> None:
+        """Shows how far a training is, where it can be shown."""
+        if self._live:
+            self._live.on_progress(proposal, progress)
+
     def on_trial(self, trial: Trial) -> None:
         """Shows an evaluation."""
         if self._live:
@@ -152,6 +158,11 @@ class Terminal(View):
             self._live.on_full_training(candidate, epochs)
         else:
             self.note(f"training fully for {epochs} epochs: {candidate}")
+
+    def on_full_epoch(self, candidate: str, progress: Progress) -> None:
+        """Shows how far a full training is, where it can be shown."""
+        if self._live:
+            self._live.on_full_epoch(candidate, progress)
 
     def on_full_progress(self, done: int, planned: int) -> None:
         """Shows the how-manieth full training it is, where it can be shown."""

@@ -55,6 +55,7 @@ class Config(Section):
     results: ResultsConfig = ResultsConfig()
     table: TableConfig = TableConfig()
     tracking: Annotated[str, Field(json_schema_extra={"enum": [*TRACKER_KINDS]})] = "mlflow"
+    tracking_live_s: Annotated[float, Field(ge=0.0, le=1e9)] | None = 5.0
     optuna: OptunaConfig = OptunaConfig()
     execution: ExecutionConfig = ExecutionConfig()
 

@@ -45,7 +45,7 @@ READERS: tuple[Reader, ...] = (
     Reader(("colony.employee_ratio", "colony.abandonment_limit"), "colony.kind", _WITHOUT_ROLES, otherwise=True),
     Reader(("evaluation.first_look", "evaluation.inherit"), "colony.kind", ("random",), otherwise=True),
     Reader(_PUBLISHED, "registry.register", ("true",)),
-    Reader(_PUBLISHED, "tracking", ("none",), otherwise=True),
+    Reader((*_PUBLISHED, "tracking_live_s"), "tracking", ("none",), otherwise=True),
     Reader(("registry.small_within",), "registry.small", ("null",), otherwise=True),
     Reader(("optuna.study",), "optuna.storage", ("null",), otherwise=True),
     Reader(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -15,6 +15,9 @@ from hivenas.core.records import Evaluation
 # last epoch, by name; recall, precision and F1 of every class then; both of the test.
 METRIC, METRICS, PER_CLASS = "metric", "metrics", "per_class"
 TEST_METRICS, TEST_PER_CLASS = "test_metrics", "test_per_class"
+# What it took, which differs from run to run as its seconds do: processor time, peaks of memory in MiB.
+SPENT = "spent"
+CPU_SECONDS, PEAK_RSS_MB, GPU_PEAK_MB = SPENT_NAMES = ("cpu_seconds", "peak_rss_mb", "gpu_peak_mb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +76,23 @@ def marked(metric: Metric) -> dict[str, str]:
     return {} if metric.name == ACCURACY else {METRIC: metric.name}
 
 
+def spent_of(extra: Mapping[str, Any]) -> dict[str, float]:
+    """Processor time in seconds and peaks of memory in MiB, by their names; nothing where they are not known."""
+    return dict(extra.get(SPENT, {}))
+
+
+def total_spent(extras: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Processor time in all and the largest peaks of memory, by their names; nothing where they are not known."""
+    found = [spent_of(extra) for extra in extras]
+    known = {name: [spent[name] for spent in found if name in spent] for name in SPENT_NAMES}
+    return {name: math.fsum(each) if name == CPU_SECONDS else max(each) for name, each in known.items() if each}
+
+
 def tracked_metrics(extra: Mapping[str, Any]) -> dict[str, float]:
-    """The metrics that have no curve, those of the test, and of that the figures of every class, by their names."""
+    """The metrics without a curve, those of the test, of that the figures of every class, and what it took, by name."""
     curves = {ACCURACY, metric_of(extra)}
     found = {f"val_{name}": value for name, value in extra.get(METRICS, {}).items() if name not in curves}
     found |= {f"test_{name}": value for name, value in extra.get(TEST_METRICS, {}).items() if name != ACCURACY}
     for name, figures in extra.get(TEST_PER_CLASS, {}).items():
         found |= {f"test_{key}/{name}": value for key, value in figures.items()}
-    return found
+    return found | spent_of(extra)

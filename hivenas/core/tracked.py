@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal
 from hivenas.core.seeds import arch_hash
 
 DIAGRAM_FILE = "architecture.svg"
+_STATUS = "hivenas.status"
 # What a note says of a model before it is published, a line each.
 MODEL_URI, MODEL_VERDICT = "{model_uri}", "{model_verdict}"
 
@@ -41,6 +43,7 @@ class Child:
         overview: the parent's description from now on, in markdown; empty to leave that as it is.
         delete_weights: keys of children whose weights are not to be kept any longer.
         metric: the name of what `history` has values of beside the accuracy; empty for nothing.
+        start_ms: when it began, in milliseconds since 1970; 0 for so many seconds before its end as `metrics` says.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Child:
     overview: str = ""
     delete_weights: tuple[str, ...] = ()
     metric: str = ""
+    start_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +274,19 @@ def child_of(proposal: Proposal | None, evaluation: Evaluation, context: RunCont
     )
 
 
+def running_child(proposal: Proposal, context: RunContext, metric: str = "") -> Child:
+    """The nested run of an evaluation that goes on: what is known of it before its end.
+
+    Args:
+        proposal: asks for it.
+        context: all else that is known.
+        metric: see `Child`.
+    """
+    made = child_of(proposal, Evaluation(proposal.candidate, "complete", math.nan), context)
+    tags = {key: value for key, value in made.tags.items() if key != _STATUS}
+    return replace(made, tags=tags, metrics={}, metric=metric)
+
+
 def listed(names: Sequence[str], most: int = 10) -> str:
     """Names of classes for a line or a tag: the first ten, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
@@ -283,7 +300,7 @@ def _tags(proposal: Proposal | None, evaluation: Evaluation, search: str, phase:
         "hivenas.phase": phase,
         "hivenas.candidate": candidate,
         "hivenas.arch_hash": arch_hash(candidate),
-        "hivenas.status": evaluation.status,
+        _STATUS: evaluation.status,
     }
     if proposal:
         tags |= {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hivenas.core.tracked import Child, Closing, Published, SearchCard, ServableModel
 
@@ -98,6 +98,23 @@ class Tracker(Protocol):
 
     def fetch(self, run: str, path: str, folder: Path) -> bool:
         """Brings a file of the run with this id or key into a folder; returns whether it is there now."""
+        ...
+
+
+@runtime_checkable
+class LiveTracker(Protocol):
+    """A tracker that can show trainings while they go on; both methods raise as those of `Tracker` do."""
+
+    def show_running(self, children: Sequence[Child]) -> None:
+        """Shows trainings that go on, and no others; what is there of them is not doubled.
+
+        Args:
+            children: the nested run of each, with the figures of all epochs so far.
+        """
+        ...
+
+    def end_running(self) -> None:
+        """Ends those that were shown and not tracked with `log_child` since; they may be shown again."""
         ...
 
 

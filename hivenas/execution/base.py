@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Self, TypeVar
 
+from hivenas.core.progress import Progress
 from hivenas.execution.tasks import Task
 
 T = TypeVar("T")
+Hears = Callable[[str, Progress], None]
+
+
+def ignored(name: str, progress: Progress) -> None:
+    """Does nothing with what the task of a name tells."""
 
 
 class TaskExecutor(ABC):
@@ -20,10 +27,20 @@ class TaskExecutor(ABC):
     """
 
     runs_at_once: bool = False
+    _hears: Hears = staticmethod(ignored)
 
     @abstractmethod
     def submit(self, task: Task[T]) -> Future[T]:
         """Takes a task; whatever it raises is raised by the future."""
+
+    def follow(self, hears: Hears) -> None:
+        """Has somebody hear how far tasks are while they are carried out; some executors cannot tell.
+
+        Args:
+            hears: is called with what a task is `heard_as` and what it tells, in whatever thread, also in the middle of
+                `submit`; it returns at once and raises nothing.
+        """
+        self._hears = hears
 
     def cpu_seconds(self) -> float:
         """Processor time of workers that are no children of this process, or are alive, in seconds; 0 without any."""

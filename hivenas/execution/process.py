@@ -10,7 +10,7 @@ import pickle
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from multiprocessing import spawn
@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hivenas.config import ExecutionConfig
+from hivenas.core.progress import Progress
 from hivenas.errors import ConfigError, WorkerDiedError
 from hivenas.execution.assignment import Assignment
-from hivenas.execution.base import TaskExecutor
+from hivenas.execution.base import Hears, TaskExecutor, ignored
 from hivenas.execution.gpus import worker_gpus
 from hivenas.execution.tasks import Task
 from hivenas.execution.time_limit import TimeLimit
-from hivenas.execution.wire import Outcome, PackedTask, Packer, Registrations, receive, send
+from hivenas.execution.wire import Outcome, PackedTask, Packer, Registrations, progress_in, receive, send
 from hivenas.execution.worker import BEGUN, PROGRAM, Setup
 
 T = TypeVar("T")
@@ -91,7 +92,7 @@ class WorkerExecutor(TaskExecutor):
         try:
             if not future.set_running_or_notify_cancel():
                 return
-            tell = functools.partial(future.set_result, worker.run(task))
+            tell = functools.partial(future.set_result, worker.run(task, self._hears))
         except BaseException as error:
             tell = functools.partial(future.set_exception, error)
         finally:
@@ -136,8 +137,12 @@ class Worker:
         """Names of the saved states whose trainings the process has alive."""
         return self._alive
 
-    def run(self, task: PackedTask[T]) -> T:
+    def run(self, task: PackedTask[T], hears: Hears = ignored) -> T:
         """Has a task carried out, by one process after another where they die.
+
+        Args:
+            task: as `Packer` has made it.
+            hears: is told how far it is.
 
         Raises:
             WorkerDiedError: the last of them died too, the task took too long, or the worker was killed on purpose.
@@ -148,7 +153,7 @@ class Worker:
         for deaths in range(1, RESUBMISSIONS + 2):
             self._began = time.monotonic()
             try:
-                outcome = self._run(task, limit)
+                outcome = self._run(task, limit, hears)
             except _DiedError as error:
                 self._forget()
                 seconds = time.monotonic() - self._began
@@ -165,7 +170,7 @@ class Worker:
             return result
         raise AssertionError("the last death is raised")
 
-    def _run(self, task: PackedTask[Any], limit: float | None) -> Outcome:
+    def _run(self, task: PackedTask[Any], limit: float | None, hears: Hears) -> Outcome:
         goes_on = task.continues in self._alive
         # The end of a process gives back the memory of graphs. Those of networks that are alive would be traced again
         # by and by, so they count only once they are given up; and what goes on alive traces none.
@@ -178,7 +183,7 @@ class Worker:
         assert self._process is not None
         self._began = time.monotonic()
         self._tasks += not goes_on
-        outcome = self._process.carry_out(task, limit)
+        outcome = self._process.carry_out(task, limit, hears)
         if outcome.alive is not None:
             self._alive = outcome.alive
         return outcome
@@ -259,6 +264,7 @@ class _Process:
         self._requests, self._answers = self._popen.stdin, self._popen.stdout
         self._sent: set[str] = set()  # digests of the values that it has
         self.cpu_s = 0.0  # up to its latest answer, while it is alive
+        self._hears: Callable[[Progress], None] = functools.partial(ignored, "")
 
     @property
     def pid(self) -> int:
@@ -268,9 +274,10 @@ class _Process:
         """Waits until it is ready for tasks."""
         self._ask(pickle.dumps(setup)).get()
 
-    def carry_out(self, task: PackedTask[Any], limit: float | None) -> Outcome:
+    def carry_out(self, task: PackedTask[Any], limit: float | None, hears: Hears) -> Outcome:
         """Waits for what comes of a task; values that it has been sent before are not sent again."""
         new = {digest: data for digest, data in task.values.items() if digest not in self._sent}
+        self._hears = functools.partial(hears, task.told_as)
         outcome = self._ask(pickle.dumps(replace(task, values=new)), limit)
         self._sent.update(new)
         return outcome
@@ -278,17 +285,23 @@ class _Process:
     def _ask(self, message: bytes, limit: float | None = None) -> Outcome:
         with self._noticing_its_end():
             send(self._requests, message)
-            answer = receive(self._answers)
+            answer = self._answer()
             if answer == BEGUN:
-                answer = self._answer_within(limit) if limit else receive(self._answers)
+                answer = self._answer_within(limit) if limit else self._answer()
         outcome = _outcome(answer)
         self.cpu_s = outcome.cpu_s or self.cpu_s
         return outcome
 
+    def _answer(self) -> bytes:
+        """The next answer; what the task tells before it is passed on."""
+        while (told := progress_in(answer := receive(self._answers))) is not None:
+            self._hears(told)
+        return answer
+
     def _answer_within(self, limit: float) -> bytes:
         with TimeLimit(self._popen, limit) as time_limit:
             try:
-                answer = receive(self._answers)
+                answer = self._answer()
             except (EOFError, OSError) as error:
                 raise _DiedError(time_limit.spent if time_limit.is_over else 0.0) from error
         if time_limit.is_over:  # it has been ended with its answer on the way

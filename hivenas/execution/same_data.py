@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from hivenas.config import Config
-from hivenas.execution.base import TaskExecutor
+from hivenas.execution.base import Hears, TaskExecutor
 from hivenas.execution.tasks import Task, on_data
 
 T = TypeVar("T")
@@ -30,6 +30,10 @@ class SameDataExecutor(TaskExecutor):
     def submit(self, task: Task[T]) -> Future[T]:
         """Hands a task on; its future has a DatasetError where the data are others."""
         return self._executor.submit(on_data(task, self._config, self._digest))
+
+    def follow(self, hears: Hears) -> None:
+        """Follows the other executor."""
+        self._executor.follow(hears)
 
     def cpu_seconds(self) -> float:
         """That of the other executor."""

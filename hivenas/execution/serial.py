@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, TypeVar
 
+from hivenas.core.progress import Progress, telling
 from hivenas.errors import WorkerDiedError
 from hivenas.execution.base import TaskExecutor
 from hivenas.execution.tasks import Task
@@ -38,7 +39,13 @@ class SerialExecutor(TaskExecutor):
         try:
             if self._log and task.name:
                 self._watch(self._log, task.name)
-            future.set_result(task.run())
+
+            def tell(progress: Progress) -> bool:
+                self._hears(task.heard_as, progress)
+                return True
+
+            with telling(tell):
+                future.set_result(task.run())
         except Exception as error:
             future.set_exception(error)
         return future

@@ -36,6 +36,7 @@ class Task(Generic[T]):
         continues: which of them it goes on with; a process that has its training alive spares the start.
         timed: whether `execution.timeout_s` applies; it is for candidates.
         local: whether it needs this machine's files or stores, which another machine may not have.
+        told_as: what it tells on its way is told under this; empty for its name.
     """
 
     kind: str
@@ -46,6 +47,12 @@ class Task(Generic[T]):
     continues: str = ""
     timed: bool = False
     local: bool = False
+    told_as: str = ""
+
+    @property
+    def heard_as(self) -> str:
+        """The name under which it tells how far it is; empty for none."""
+        return self.told_as or self.name
 
     def run(self) -> T:
         """Carries it out here and now."""
@@ -121,13 +128,14 @@ def augmented_examples(config: Config) -> Task[NDArray[np.float32]]:
 def full_training(config: Config, arch: str, weights_filename: str | None = None) -> Task[Evaluation]:
     """The full training of an architecture, from scratch or from an h5 file."""
     needs = (weights_filename,) if weights_filename else ()
-    return Task("full_train", _train_fully, (config, arch, weights_filename), needs=needs)
+    told_as = TrainingSpec(arch).stem
+    return Task("full_train", _train_fully, (config, arch, weights_filename), needs=needs, told_as=told_as)
 
 
 def finalist(config: Config, spec: TrainingSpec) -> Task[Evaluation]:
     """One of several full trainings; it does not touch the test split."""
     needs = (spec.weights_filename,) if spec.weights_filename else ()
-    return Task("full_train", _train_finalist, (config, spec), needs=needs)
+    return Task("full_train", _train_finalist, (config, spec), needs=needs, told_as=spec.stem)
 
 
 def final_model(config: Config, members: tuple[Evaluation, ...], stem: str) -> Task[Evaluation]:

@@ -23,11 +23,13 @@ import cloudpickle
 
 from hivenas.config import Config, ResultsConfig
 from hivenas.config.registry import MAIN_MODULES, main_entries, register_entries, registered_modules
+from hivenas.core.progress import Progress
 from hivenas.errors import ConfigError, HivenasError, first_line
 from hivenas.execution.tasks import ByValue, Task
 
 T = TypeVar("T")
 _LENGTH = struct.Struct("<Q")
+_PROGRESS = b"\x00"  # begins what a task tells on its way; no pickle begins so
 
 
 class RemoteError(Exception):
@@ -48,6 +50,7 @@ class PackedTask(Generic[T]):
         continues: file name of the saved state that it goes on with; empty for none.
         search: name of the search that it belongs to, as its results folder is called.
         directory: takes the place of its configuration's `results.dir`; None leaves that as it is.
+        told_as: what it tells on its way is told under this; empty for nothing.
     """
 
     data: bytes
@@ -56,6 +59,7 @@ class PackedTask(Generic[T]):
     continues: str = ""
     search: str = "none"
     directory: str | None = None
+    told_as: str = ""
 
 
 class Packer:
@@ -76,7 +80,7 @@ class Packer:
             _TaskPickler(file, self._share, used).dump(task)
         config = next((each for each in task.arguments if isinstance(each, Config)), None)
         search = config.name if config else "none"
-        return PackedTask(file.getvalue(), used, task.timed, task.continues, search)
+        return PackedTask(file.getvalue(), used, task.timed, task.continues, search, told_as=task.heard_as)
 
     def _share(self, value: Any) -> tuple[str, bytes]:
         found = self._shared.get(id(value))
@@ -265,6 +269,19 @@ def _main_by_value() -> None:
     """Has cloudpickle treat the main module of a child of `multiprocessing` as it treats any other's."""
     if child := sys.modules.get("__mp_main__"):
         cloudpickle.register_pickle_by_value(child)
+
+
+def progress_as_bytes(progress: Progress) -> bytes:
+    """What a task tells on its way, as a message."""
+    return _PROGRESS + pickle.dumps(progress)
+
+
+def progress_in(message: bytes) -> Progress | None:
+    """What a task tells on its way; None where the message is another one."""
+    if not message.startswith(_PROGRESS):
+        return None
+    progress: Progress = pickle.loads(message[len(_PROGRESS) :])
+    return progress
 
 
 def send(stream: IO[bytes], data: bytes) -> None:

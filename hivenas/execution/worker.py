@@ -14,6 +14,7 @@ import functools
 import os
 import pickle
 import queue
+import select
 import sys
 import threading
 from collections.abc import Iterable
@@ -23,10 +24,11 @@ from typing import IO, Any
 from hivenas.config.registry import import_modules
 from hivenas.core.onednn import choose_onednn
 from hivenas.core.output import lasting_output
+from hivenas.core.progress import Progress, telling
 from hivenas.execution.gpus import limit_gpus
 from hivenas.execution.tasks import Task, networks_alive
 from hivenas.execution.time_limit import FAREWELL
-from hivenas.execution.wire import Outcome, PackedTask, Registrations, Unpacker, receive, send
+from hivenas.execution.wire import Outcome, PackedTask, Registrations, Unpacker, progress_as_bytes, receive, send
 
 BEGUN = b""  # comes before the outcome of a task
 # Is given to the interpreter, with the driver's sys.path as JSON. Signals that end work may reach the whole group, and
@@ -122,5 +124,18 @@ def _carry_out(unpacker: Unpacker, packed: PackedTask[Any], answers: IO[bytes]) 
     task: Task[Any] = unpacked.result
     if packed.timed:
         send(answers, BEGUN)
-    outcome = Outcome.of(task.run)
+    with telling(functools.partial(_tell, answers)):
+        outcome = Outcome.of(task.run)
     return outcome if outcome.error is not None else replace(outcome, alive=networks_alive(task))
+
+
+def _tell(answers: IO[bytes], progress: Progress) -> bool:
+    """Tells the driver how far the task is; False where that does not listen now, as a training waits for nobody."""
+    try:
+        # Elsewhere only sockets can be asked; there a driver that is suspended holds up a training for that time.
+        if sys.platform != "win32" and not select.select([], [answers], [], 0)[1]:
+            return False
+        send(answers, progress_as_bytes(progress))
+    except (OSError, ValueError):  # the driver is gone, which ends this process in a moment
+        return False
+    return True

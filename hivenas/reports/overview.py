@@ -11,7 +11,7 @@ from hivenas.reports.candidate import as_code
 from hivenas.reports.findings import busy_seconds, common_reasons
 from hivenas.reports.front import front_table, spread
 from hivenas.reports.report_data import ReportData
-from hivenas.reports.text import as_cell, as_markdown, best_table, duration, figure, short
+from hivenas.reports.text import as_cell, as_markdown, best_table, duration, figure, short, spent_said
 
 LONGEST_NOTE = 7500  # characters: MLflow keeps 8,000 of a description, and links get longer when they are filled in
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -154,6 +154,7 @@ def _spent(data: ReportData) -> str:
             f"{duration(wall)} wall time in which anything was trained, {duration(summary.seconds)} of workers' time "
             f"in {workers} worker {'process' if workers == 1 else 'processes'}"
         )
+    lines += [said] if (said := spent_said(summary.spent)) else []
     lines += [f"of the budget: {data.budget}"] if data.budget else []
     lines += [f"budget and patience: {data.ended}"] if data.ended else []
     if not summary.failed:

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hivenas.config.settings import split_candidate
 from hivenas.core.history import ranking
+from hivenas.core.measured import CPU_SECONDS, PEAK_RSS_MB, total_spent
 from hivenas.core.records import Direction, Trial
 from hivenas.core.unicode import shown_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """The counts of a search: evaluations and continuations, reused records, failures, epochs, wall time in seconds."""
+    """The counts of a search, and what it took.
+
+    Args:
+        evaluations: continuations included.
+        reused: records that were used again.
+        failed: evaluations without a fitness.
+        epochs: that were trained.
+        seconds: wall time of all evaluations together.
+        spent: processor time of all evaluations together, in seconds, and the largest peak of memory of one, in MiB,
+            by their names; what is not known is left out.
+    """
 
     evaluations: int
     reused: int
     failed: int
     epochs: int
     seconds: float
+    spent: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rows: Sequence[Trial], *, reused: int, seconds: float) -> Summary:
@@ -32,7 +44,8 @@ class Summary:
             epochs += total - (trained.get(row.encoded, 0) if row.phase == "momentum" else 0)
             trained[row.encoded] = total
         failed = sum(row.status == "failed" for row in rows)
-        return cls(evaluations=len(rows), reused=reused, failed=failed, epochs=epochs, seconds=seconds)
+        spent = total_spent(row.evaluation.extra for row in rows)
+        return cls(evaluations=len(rows), reused=reused, failed=failed, epochs=epochs, seconds=seconds, spent=spent)
 
     def metrics(self) -> dict[str, float]:
         """As metrics of the parent run."""
@@ -41,6 +54,7 @@ class Summary:
             "reused": float(self.reused),
             "failed": float(self.failed),
             "epochs": float(self.epochs),
+            **self.spent,
         }
 
 
@@ -120,6 +134,13 @@ def as_cell(text: str) -> str:
     """A text of anyone's within a table of markdown, in which nothing is markup."""
     marked = re.sub(r"&(?=#?\w+;)", "&amp;", " ".join(shown_text(text).split())).replace("<", "&lt;")
     return re.sub(r"[\\`*|~]|(?<!\w)_|_(?!\w)|\](?=[(\[])", lambda found: f"\\{found[0]}", marked)
+
+
+def spent_said(spent: Mapping[str, float]) -> str:
+    """Processor time and memory for people; empty where they are not known."""
+    cpu, memory = spent.get(CPU_SECONDS), spent.get(PEAK_RSS_MB)
+    said = [f"{duration(cpu)} of processor time"] if cpu else []
+    return ", ".join(said + ([f"at most {memory:,.0f} MiB of memory in a process"] if memory else []))
 
 
 def duration(seconds: float) -> str:

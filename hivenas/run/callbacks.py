@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from hivenas.core.progress import Progress
 from hivenas.core.records import Direction, Proposal, Trial
 
 if TYPE_CHECKING:
@@ -66,6 +67,19 @@ class Callback:
     def on_submit(self, proposals: Sequence[Proposal]) -> None:
         """Called before new proposals are evaluated, those of a phase together."""
 
+    def on_progress(self, proposal: Proposal, progress: Progress) -> None:
+        """Called when the training of a proposal has begun, and about once a second when epochs of it have ended.
+
+        Executors that cannot tell, such as dask's, leave it out.
+
+        Args:
+            proposal: as it was submitted.
+            progress: the epoch, and the figures of those that have ended since the call before.
+        """
+
+    def on_wait(self) -> None:
+        """Called where the search has waited for a second in which nothing happened."""
+
     def on_record(self, trial: Trial) -> None:
         """Called in the transaction that writes a trial: what is written to the ledger here is kept or lost with it."""
 
@@ -81,6 +95,14 @@ class Callback:
 
     def on_full_training(self, candidate: str, epochs: int) -> None:
         """Called before an architecture is trained fully, for so many epochs; this may take long."""
+
+    def on_full_epoch(self, candidate: str, progress: Progress) -> None:
+        """Called when a full training has begun, and about once a second when epochs of it have ended.
+
+        Args:
+            candidate: is trained, perhaps beside others.
+            progress: the epoch, and the figures of those that have ended since the call before.
+        """
 
     def on_full_progress(self, done: int, planned: int) -> None:
         """Called before a full training begins, and when one has ended: how many of how many have."""
@@ -109,6 +131,16 @@ class CallbackList(Callback):
         for callback in self._callbacks:
             callback.on_submit(proposals)
 
+    def on_progress(self, proposal: Proposal, progress: Progress) -> None:
+        """Calls `on_progress` of each."""
+        for callback in self._callbacks:
+            callback.on_progress(proposal, progress)
+
+    def on_wait(self) -> None:
+        """Calls `on_wait` of each."""
+        for callback in self._callbacks:
+            callback.on_wait()
+
     def on_record(self, trial: Trial) -> None:
         """Calls `on_record` of each."""
         for callback in self._callbacks:
@@ -128,6 +160,11 @@ class CallbackList(Callback):
         """Calls `on_full_training` of each."""
         for callback in self._callbacks:
             callback.on_full_training(candidate, epochs)
+
+    def on_full_epoch(self, candidate: str, progress: Progress) -> None:
+        """Calls `on_full_epoch` of each."""
+        for callback in self._callbacks:
+            callback.on_full_epoch(candidate, progress)
 
     def on_full_progress(self, done: int, planned: int) -> None:
         """Calls `on_full_progress` of each."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, as_completed
+from concurrent.futures import Future
 from dataclasses import replace
 
 from hivenas.config import Config
@@ -16,6 +17,7 @@ from hivenas.execution import TaskExecutor, tasks
 from hivenas.reports import short
 from hivenas.run.callbacks import Callback
 from hivenas.run.training_book import Lineup, TrainingBook
+from hivenas.run.waiting import Waiting
 
 _MOST_TRIED = 3  # candidates, where those that are to be trained fully all fail
 
@@ -45,6 +47,7 @@ class Finalists:
         self._executor = executor
         self._book = book
         self._listener = listener
+        self._waiting = Waiting(executor, listener)
 
     def run(self, candidates: Sequence[str], weights_filename: str | None = None, *, apart: bool = False) -> None:
         """Does what is still to be done; the book then has the model's message.
@@ -93,12 +96,14 @@ class Finalists:
         for number, spec in enumerate(specs):
             self._listener.on_full_progress(done + (number if self._executor.runs_at_once else 0), planned)
             self._listener.on_full_training(spec.candidate, spec.refit_epochs or self._plan.epochs)
-            future = self._executor.submit(self._task(spec, tested=tested))
+            heard = functools.partial(self._listener.on_full_epoch, spec.candidate)
+            future = self._waiting.submit(self._task(spec, tested=tested), heard)
             if self._executor.runs_at_once:  # it is recorded before the next one begins
+                self._waiting.until(future)
                 yield spec, _result(spec, future)
             else:
                 begun[future] = spec
-        for number, future in enumerate(as_completed(begun), start=1):
+        for number, future in enumerate(self._waiting.completed(begun), start=1):
             yield begun[future], _result(begun[future], future)
             if done + number < planned:
                 self._listener.on_full_progress(done + number, planned)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
+from hivenas.core.progress import Progress
 from hivenas.core.records import Candidate
 from hivenas.core.unicode import shown_text
 from hivenas.reports import figure, short
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 _WIDEST_BAR, _NARROWEST_BAR = 30, 5
 _REDRAWN = 2  # times a second, so that the time goes on
+_MOST_RUNNING = 6  # lines for candidates in training
 
 
 class _Reflowing(Live):
@@ -49,6 +52,22 @@ class _Reflowing(Live):
         return [first, up, *rest]
 
 
+class _Point:
+    """The point that a training has reached: its epoch and its latest figure; empty before it tells anything."""
+
+    def __init__(self) -> None:
+        self._epoch = self._figure = ""
+
+    def take(self, progress: Progress) -> None:
+        """Takes what the training tells; a figure stays until there is another."""
+        self._epoch = f"epoch {progress.epoch} of {progress.epochs}"
+        if progress.figures and math.isfinite(figure := progress.figures[-1].figure):
+            self._figure = f"  {figure:.4f}"
+
+    def __str__(self) -> str:
+        return f"{self._epoch}{self._figure}"
+
+
 class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
     """Shows how far a search is, its best candidate, the one in training, failures and the time left.
 
@@ -64,9 +83,11 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
         self._planned = self._done = self._before = self._failed = 0
         self._since = self._latest = time.monotonic()
         self._pending: list[Proposal] = []
+        self._running: dict[int, tuple[Proposal, _Point]] = {}  # by the number of the evaluation
         self._best: Trial | None = None
         self._search: RunningSearch | None = None
-        self._training = self._place = ""
+        self._training = self._place = self._full_of = ""
+        self._full = _Point()
         # It asks for what is to be drawn at once.
         self._live = _Reflowing(
             get_renderable=self._drawn,
@@ -95,11 +116,16 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
         """Shows the first of them as in training."""
         self._pending += proposals
 
+    def on_progress(self, proposal: Proposal, progress: Progress) -> None:
+        """Shows its epoch and its latest figure."""
+        self._running.setdefault(proposal.index, (proposal, _Point()))[1].take(progress)
+
     def on_trial(self, trial: Trial) -> None:
         """Counts it; says so where it is the new best, or has failed."""
         self._done += trial.phase == "evaluate"
         self._latest = time.monotonic()
         self._pending = [proposal for proposal in self._pending if proposal.index > trial.index]
+        self._running.pop(trial.index, None)
         self._best = self._search.best if self._search else None
         if trial.failed:
             self._failed += 1
@@ -111,8 +137,14 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
     def on_full_training(self, candidate: str, epochs: int) -> None:
         """Shows how long it has taken so far."""
         self._training = f"trained fully for {epochs} epochs"
+        self._full = _Point()
         self._since = time.monotonic()
         self._say(f"training fully for {epochs} epochs: {short(candidate)}")
+
+    def on_full_epoch(self, candidate: str, progress: Progress) -> None:
+        """Shows the epoch of the training that has told it last."""
+        self._full.take(progress)
+        self._full_of = _shown(candidate)
 
     def on_full_progress(self, done: int, planned: int) -> None:
         """Shows the how-manieth of how many is in training."""
@@ -136,19 +168,28 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
         if self._training:
             limit = self._time_limit()
             spent = f" · {_clock(limit[0])} of {_clock(limit[1])} spent" if limit else ""
-            return _cut(f"{self._training}{self._place} · {_clock(time.monotonic() - self._since)}{spent}")
+            head = _cut(f"{self._training}{self._place} · {_clock(time.monotonic() - self._since)}{spent}")
+            return Group(head, _cut(f"now  {self._full}  {self._full_of}")) if str(self._full) else head
         if not self._planned:
             return Text("")
         lines: list[RenderableType] = [self._head()]
         if self._best:
             lines.append(_cut(f"best {figure(self._best)}  {_shown(self._best.candidate)}", "green"))
-        if self._pending:
-            now = self._pending[0]
-            more = f" (+{len(self._pending) - 1})" if len(self._pending) > 1 else ""
-            candidate = _shown(now.candidate)
-            phase = "momentum" if now.momentum_epochs else "evaluate"
-            lines.append(_cut(f"now  iteration {now.iteration + 1}, {_role(phase, now.role)}{more}  {candidate}"))
+        lines += self._present()
         return Group(*lines)
+
+    def _present(self) -> list[RenderableType]:
+        """A line for each candidate in training; the first of those to come where nothing tells which that are."""
+        running = [self._running[index] for index in sorted(self._running)]
+        shown = (running or [(proposal, _Point()) for proposal in self._pending[:1]])[:_MOST_RUNNING]
+        more = len(self._pending) - len(shown)
+        lines: list[RenderableType] = []
+        for proposal, point in shown:
+            head = "     " if lines else "now  "
+            others = f" (+{more})" if more > 0 and not lines else ""
+            role = f"iteration {proposal.iteration + 1}, {_role(proposal.phase, proposal.role)}{others}"
+            lines.append(_cut(head + "  ".join(filter(None, [role, str(point), _shown(proposal.candidate)]))))
+        return lines
 
     def _head(self) -> RenderableType:
         """The bar and the counts; the bar gives way first, then the failures."""

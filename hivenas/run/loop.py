@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import traceback
 from collections import deque
@@ -28,6 +29,7 @@ from hivenas.execution import TaskExecutor, tasks
 from hivenas.reports.findings import alike
 from hivenas.run.budget import Limits
 from hivenas.run.callbacks import Callback, CallbackList
+from hivenas.run.waiting import Waiting
 from hivenas.storage import Ending, Ledger
 
 CONCLUDED = "iterations"  # the key of a strategy's state with which it is one that was concluded
@@ -80,6 +82,7 @@ class Search:
         self._ledger = ledger
         self._each = tuple(callbacks)
         self._callbacks = CallbackList(callbacks)
+        self._waiting = Waiting(executor, self._callbacks)
         self._limits = limits
         self._most_failures = most_failures
         self._direction = objective.describe().direction
@@ -137,6 +140,7 @@ class Search:
             if not self._stopped:
                 self._collect(pending)
         self._announce()
+        self._waiting.end()
         _drop(pending)
         self._ledger.save(strategy=self._before_end or self._strategy.state(), **self._spent())
 
@@ -203,7 +207,8 @@ class Search:
         return pending
 
     def _begin(self, proposal: Proposal) -> Future[Evaluation]:
-        return self._executor.submit(tasks.evaluate(self._objective, proposal))
+        heard = functools.partial(self._callbacks.on_progress, proposal)
+        return self._waiting.submit(tasks.evaluate(self._objective, proposal), heard)
 
     def _collect(self, pending: deque[_Pending]) -> None:
         """Waits for what comes of the first proposal; it is recorded as soon as everything before it is.
@@ -215,7 +220,9 @@ class Search:
         if first.trial:
             self._strategy.tell([first.trial.evaluation])
             return
-        evaluation = self._result(first.proposal, first.future or self._begin(first.proposal))
+        future = first.future or self._begin(first.proposal)
+        self._waiting.until(future)
+        evaluation = self._result(first.proposal, future)
         trial = first.trial = Trial(first.proposal, evaluation)
         self._strategy.tell([evaluation])
         self._keep_best(trial)

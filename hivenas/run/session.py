@@ -184,7 +184,7 @@ class Session:
     def _open_parent(self, card: SearchCard) -> None:
         """Opens the parent run, and closes what processes that were killed have left running."""
         run_id = self.tracker.open_search(card, self.ledger.state.run_id)
-        self.tracker.close_dead({message.child.key for message in self.outbox.messages() if message.child})
+        self.tracker.close_dead(self.outbox.keys())
         self.tracker.close_abandoned(self.ledger.state.abandoned)
         self.ledger.save(run_id=run_id, data=card.data.get("digest", ""), abandoned=())
 
@@ -250,6 +250,7 @@ class Session:
             limits=limits,
             most_failures=self.config.execution.max_consecutive_failures,
         ).run()
+        tracking.end()
 
     def _limits(self) -> Limits:
         """A count of what the search has spent, that takes its trials from the first on."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 from hivenas.config import Config
+from hivenas.core.measured import METRIC, marked
 from hivenas.core.objective import ObjectiveInterface
+from hivenas.core.progress import Progress
 from hivenas.core.recipe import Recipe
-from hivenas.core.records import Trial
-from hivenas.core.tracked import Child, Published, RunContext, ServableModel, child_of, link_to
+from hivenas.core.records import Proposal, Trial, encode_candidate
+from hivenas.core.tracked import Child, Published, RunContext, ServableModel, child_of, link_to, running_child
 from hivenas.core.tracker import Publisher, Tracker
 from hivenas.errors import (
     HivenasError,
@@ -24,6 +27,7 @@ from hivenas.execution import TaskExecutor, tasks
 from hivenas.run.callbacks import Callback, RunningSearch
 from hivenas.run.pages import SearchPages
 from hivenas.run.result import SearchResult
+from hivenas.run.running import RunningTrainings
 from hivenas.run.weights import WeightsKeeper
 from hivenas.storage import Ledger, Message, Outbox, Sent, Stage
 from hivenas.tracking import make_tracker
@@ -64,12 +68,26 @@ class Tracking(Callback):
         self._trained: dict[str, str] = {}
         self._overview = ""
         self._overview_at = time.monotonic()
+        self._running = RunningTrainings(config.tracking_live_s, outbox, self._begun)
 
     def on_start(self, search: RunningSearch) -> None:
         """Notes the keys of earlier trials."""
         self._search = search
         for trial in search.trials:
             self._note_key(trial)
+
+    def on_progress(self, proposal: Proposal, progress: Progress) -> None:
+        """Shows the trainings that go on, now and then."""
+        self._running.take(proposal, progress)
+        self._running.show()
+
+    def on_wait(self) -> None:
+        """Shows them where their epochs take long."""
+        self._running.show()
+
+    def end(self) -> None:
+        """Shows none any more."""
+        self._running.end()
 
     def on_record(self, trial: Trial) -> None:
         """Posts what MLflow is to be told of a trial, and of whose saved states go because of it."""
@@ -78,6 +96,7 @@ class Tracking(Callback):
         self._outbox.post(Message(trial=trial.index, child=replace(child, overview=self._overview)))
         self._overview = ""
         self._note_key(trial)
+        self._running.drop(trial.index)
 
     def again(self, trial: Trial, best: Trial | None) -> Message:
         """The message of a trial that was recorded before, with what is left of its files; call it in their order.
@@ -93,24 +112,35 @@ class Tracking(Callback):
 
     def _child(self, trial: Trial, best: Trial | None, evicted: Sequence[Trial]) -> Child:
         proposal = trial.proposal
-        continues = self._latest.get(trial.encoded, "") if proposal.momentum_epochs else ""
-        parent = self._trained.get(proposal.parent, "")
+        known = self._context(proposal)
         is_evicted = any(each.index == trial.index for each in evicted)
         states = () if is_evicted else self._objective.saved_states(trial.evaluation)
-        context = RunContext(
-            search=self._config.name,
-            phase=trial.phase,
-            params=self._objective.run_params(trial.candidate),
+        context = replace(
+            known,
             weights=[self._ledger.folder.weights / name for name in states],
-            continues=continues,
-            parent=parent,
-            key=self._ledger.key(trial.index),
             progress={"fitness": trial.fitness, "best_fitness": best.fitness} if best else {},
             recipe=Recipe.of(self._config, trial.evaluation, proposal).to_text() if self._trains else "",
-            page=self._pages.of_candidate(trial, self._link(continues or parent)),
+            page=self._pages.of_candidate(trial, self._link(known.continues or known.parent)),
             delete_weights=tuple(self._ledger.key(each.index) for each in evicted if each.index != trial.index),
         )
         return child_of(proposal, trial.evaluation, context)
+
+    def _begun(self, proposal: Proposal) -> Child:
+        """The nested run of a proposal whose training has begun."""
+        metric = marked(self._config.evaluation.metric).get(METRIC, "") if self._trains else ""
+        return running_child(proposal, self._context(proposal), metric)
+
+    def _context(self, proposal: Proposal) -> RunContext:
+        """All that a nested run shows and that is known before its evaluation."""
+        continues = self._latest.get(encode_candidate(proposal.candidate), "") if proposal.momentum_epochs else ""
+        return RunContext(
+            search=self._config.name,
+            phase=proposal.phase,
+            params=self._objective.run_params(proposal.candidate),
+            continues=continues,
+            parent=self._trained.get(proposal.parent, ""),
+            key=self._ledger.key(proposal.index),
+        )
 
     def on_trial(self, trial: Trial) -> None:
         """Sends what waits."""
@@ -178,12 +208,18 @@ def send_all(ledger: Ledger, outbox: Outbox, tracker: Tracker, *, ask: bool = Fa
     """
     run_id = ledger.state.run_id
     if run_id and (ask or outbox.waiting):
-        outbox.open_with(lambda: _require_active(tracker, run_id))
+        outbox.open_with(functools.partial(_open, tracker, run_id, outbox))
     sent = outbox.send(force=True)
     if ledger.state.stage == Stage.DONE:
         outbox.forget_kept()
         ledger.folder.clear_checkpoints()
     return sent
+
+
+def _open(tracker: Tracker, run_id: str, outbox: Outbox) -> None:
+    """Makes sure that the search's run is there, and ends what a process that was killed has left running below it."""
+    _require_active(tracker, run_id)
+    tracker.close_dead(outbox.keys())
 
 
 def _require_active(tracker: Tracker, run_id: str) -> None:

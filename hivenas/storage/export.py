@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,12 +12,18 @@ from typing import Any
 
 from hivenas.config.costs import RECORDED, VARYING
 from hivenas.core.folder import write_atomically
+from hivenas.core.measured import SPENT, SPENT_NAMES, spent_of
 from hivenas.core.outage import Outage
 from hivenas.core.records import EpochFigures, Evaluation, Proposal, Trial, decode_candidate
 from hivenas.core.unicode import storable
 from hivenas.errors import first_line
 
 _SHARE = 0.02  # of the time goes into the table at the most, however long it has become
+
+
+def _spent(name: str, trial: Trial) -> float | None:
+    return spent_of(trial.evaluation.extra).get(name)
+
 
 # The columns of the table in their order: what each holds of a trial, and how its text is read.
 _COLUMNS: tuple[tuple[str, Callable[[Trial], Any], Callable[[str], Any]], ...] = (
@@ -44,10 +51,13 @@ _COLUMNS: tuple[tuple[str, Callable[[Trial], Any], Callable[[str], Any]], ...] =
     ("curve", lambda trial: " ".join(f"{epoch}:{value!r}" for epoch, value in trial.accuracies().items()), str),
     ("started", lambda trial: round(trial.started, 3), float),
     ("worker", lambda trial: trial.worker, str),
+    *((name, functools.partial(_spent, name), float) for name in SPENT_NAMES),
 )
 COLUMNS = tuple(name for name, _, _ in _COLUMNS)
 # The columns in which two runs of the same search differ: ids, times, and where they ran.
-CIRCUMSTANCES = frozenset({"run_id", "seconds", "epoch_s", "started", "worker"}) | VARYING
+CIRCUMSTANCES = frozenset({"run_id", "seconds", "epoch_s", "started", "worker", *SPENT_NAMES}) | VARYING
+# The columns without which records of earlier versions are whole.
+REQUIRED = frozenset(COLUMNS) - set(SPENT_NAMES)
 
 
 def as_columns(trial: Trial) -> dict[str, Any]:
@@ -66,8 +76,9 @@ def from_columns(columns: Mapping[str, Any]) -> Trial:
         columns: numbers, or their texts, by the names of the columns.
     """
     known: dict[str, Any] = {
-        name: None if columns[name] is None or (columns[name] == "" and read is float) else read(columns[name])
+        name: None if value is None or (value == "" and read is float) else read(value)
         for name, _, read in _COLUMNS
+        for value in [columns[name] if name in REQUIRED else columns.get(name)]
     }
     candidate = decode_candidate(known["candidate"])
     pairs = (point.split(":") for point in known["curve"].split())
@@ -91,7 +102,9 @@ def from_columns(columns: Mapping[str, Any]) -> Trial:
     )
     kept = ("fitness", "epochs", "momentum", "momentum_epochs", "params", "macs", "inherited", "inherited_epochs")
     figures = {name: known[name] for name in (*kept, "seconds", "started", "worker", "reason", "status")}
-    extra = {key: float(columns[key]) for key in RECORDED if columns.get(key) not in (None, "")}
+    spent = {name: known[name] for name in SPENT_NAMES if known[name] is not None}
+    extra = {SPENT: spent} if spent else {}
+    extra |= {key: float(columns[key]) for key in RECORDED if columns.get(key) not in (None, "")}
     evaluation = Evaluation(candidate, filename=known["weights_filename"], history=history, extra=extra, **figures)
     return Trial(proposal, evaluation, known["run_id"])
 

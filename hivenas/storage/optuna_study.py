@@ -26,7 +26,7 @@ from hivenas.core.parameters import Parameters
 from hivenas.core.recipe import package_version
 from hivenas.core.records import Direction, Trial
 from hivenas.errors import ConfigError, ResultsExistError, StorageDeniedError
-from hivenas.storage.export import COLUMNS, as_columns, from_columns
+from hivenas.storage.export import REQUIRED, as_columns, from_columns
 from hivenas.storage.opening import difference, fixed_keys
 from hivenas.storage.optuna_storage import (
     claimed,
@@ -265,7 +265,7 @@ class MirrorStudy:
     def _trials(self, held: Sequence[FrozenTrial]) -> list[Trial]:
         trials: dict[int, Trial] = {}
         for each in filter(_is_of_search, held):
-            if not each.user_attrs.keys() >= set(COLUMNS):
+            if not each.user_attrs.keys() >= REQUIRED:
                 raise ResultsExistError(
                     f"trial {each.number} of the study {self.name!r} in {self.shown} has other attributes than this "
                     "version writes; finish that search with the version that began it, or choose another study "

@@ -19,11 +19,13 @@ from hivenas.core.files import disk_full_said
 from hivenas.core.outage import Outage
 from hivenas.core.records import Evaluation
 from hivenas.core.tracked import Child, Closing, Published, ServableModel
-from hivenas.core.tracker import Tracker
+from hivenas.core.tracker import LiveTracker, Tracker
 from hivenas.errors import TrackingDeniedError, TrackingError, TrackingRefusedError, first_line
 from hivenas.storage.ledger import Ledger, MessageStatus
 
 _FRESH = 100
+_UNTIL_ASKED = "the search ends, is resumed, or `hivenas sync` is run"
+_UNTIL_BACK = "the store answers, the search is resumed, or `hivenas sync` is run"
 
 logger = logging.getLogger("hivenas")
 
@@ -82,6 +84,7 @@ class Outbox:
         self._opening: Callable[[], object] | None = None
         self._was_tried = False  # the opening
         self._outage = Outage()
+        self._shows = isinstance(tracker, LiveTracker)
         self._sweep()
 
     @property
@@ -98,6 +101,10 @@ class Outbox:
         """The messages that are pending, or were sent and kept, oldest first."""
         found = self._ledger.messages(MessageStatus.PENDING, MessageStatus.SENT)
         return [message for number, content in found if (message := self._read(number, content))]
+
+    def keys(self) -> set[str]:
+        """The keys of the children that messages tell of."""
+        return {message.child.key for message in self.messages() if message.child}
 
     def open_with(self, opening: Callable[[], object]) -> None:
         """Has something done, until it succeeds, before any message is sent; it raises as a tracker does."""
@@ -166,14 +173,42 @@ class Outbox:
         except (TrackingDeniedError, TrackingRefusedError) as error:
             if is_first:
                 raise
-            self._outage.is_final(self._kept(error, "the search ends, is resumed, or `hivenas sync` is run"))
+            self._outage.is_final(self._kept(error, _UNTIL_ASKED))
         except TrackingError as error:
-            self._outage.goes_on(
-                self._kept(error, "the store answers, the search is resumed, or `hivenas sync` is run"), started
-            )
+            self._outage.goes_on(self._kept(error, _UNTIL_BACK), started)
         else:
             self._outage.is_over(f"the MLflow store answers again and has taken the {len(sent)} records that waited")
         return sent
+
+    def show_running(self, children: Sequence[Child]) -> None:
+        """Shows trainings that go on, where nothing waits; what is not shown now comes with their own messages.
+
+        Raises:
+            TrackingDeniedError, TrackingRefusedError: as by `send`, which is done first.
+        """
+        if self._shows and not self._outage.is_pausing:
+            self.send()
+            self._show(lambda tracker: tracker.show_running(children))
+
+    def end_running(self) -> None:
+        """Ends what was shown and has come to no record; what fails here is done with the search's closing."""
+        self._show(lambda tracker: tracker.end_running())
+
+    def _show(self, call: Callable[[LiveTracker], None]) -> None:
+        tracker = self._tracker
+        is_ready = self._shows and not (self._waiting or self._opening or self._outage.is_pausing)
+        if not is_ready or not isinstance(tracker, LiveTracker):
+            return
+        started = time.monotonic()
+        try:
+            call(tracker)
+        except TrackingDeniedError as error:
+            self._outage.is_final(self._kept(error, _UNTIL_ASKED))
+        except TrackingRefusedError as error:
+            self._shows = False
+            logger.warning("%s; from here on trainings are tracked when they have ended", error)
+        except TrackingError as error:
+            self._outage.goes_on(self._kept(error, _UNTIL_BACK), started)
 
     def _kept(self, error: TrackingError, until: str) -> str:
         return (

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import yaml
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Run
+from mlflow.entities import Experiment, Metric, Run, RunTag
 from mlflow.exceptions import MlflowException
 
+from hivenas.core.tracked import now_ms
 from hivenas.errors import ConfigError, TrackingRefusedError
 from hivenas.tracking.active import active_run_of, main_thread
 from hivenas.tracking.entities import make_experiment
@@ -263,3 +264,22 @@ class Places:
                 return str(self._client.get_run(run_id).info.lifecycle_stage) == "active"
         except TrackingRefusedError:
             return False
+
+    def point(self, pointer: str, run_id: str) -> None:
+        """Closes the run that `mlflow run` made for a resumption as a pointer to the search's own run.
+
+        Args:
+            pointer: that run; somebody else's is left alone.
+            run_id: of the search.
+        """
+        if not pointer or pointer == run_id or not self.has(run_id) or not self.has(pointer):
+            return
+        tags = self._client.get_run(pointer).data.tags
+        if pointer != self.inherited.own and tags.get("hivenas.resumes") != run_id:
+            return
+        search = self._client.get_run(run_id)
+        end = search.info.end_time or now_ms()
+        final = [Metric(key, value, end, 0) for key, value in search.data.metrics.items()]
+        note = f"Resumed the search of run `{run_id}`; everything is there."
+        self._client.log_batch(pointer, metrics=final, tags=[RunTag("hivenas.resumes", run_id), RunTag(_WRITTEN, note)])
+        self._client.set_terminated(pointer, status=search.info.status)

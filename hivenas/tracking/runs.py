@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,16 +15,17 @@ from mlflow.exceptions import MlflowException
 
 from hivenas.core.git import git_tags
 from hivenas.core.recipe import package_version
-from hivenas.core.tracked import Child, Closing, Published, SearchCard, ServableModel, now_ms
+from hivenas.core.tracked import Child, Closing, Published, SearchCard, ServableModel
 from hivenas.core.tracker import Publisher
 from hivenas.core.unicode import storable_record
 from hivenas.errors import ConfigError, LostRunError, TrackingError
 from hivenas.tracking.artifacts import drop_weights, keep_files
-from hivenas.tracking.entities import NOTE, dataset_input, linked, metrics_of, params_of
+from hivenas.tracking.entities import NOTE, dataset_input, linked, params_of
 from hivenas.tracking.fetching import download
 from hivenas.tracking.front import IS_ON_FRONT, mark_front
 from hivenas.tracking.inherited import PARENT, Places, named_experiment, named_run
 from hivenas.tracking.registry import LONGEST_TAG, published_on
+from hivenas.tracking.running import IN_TRAINING, KEY, REASON, ChildRuns, close_as_dead
 from hivenas.tracking.store import (
     current_stores,
     fail_fast,
@@ -33,9 +34,6 @@ from hivenas.tracking.store import (
     source_tags,
     translate_mlflow_errors,
 )
-
-_LARGEST_BATCH = 900  # metrics; parameters count towards MLflow's limit of 1,000 too
-_DIED = "ended with the process that made it"
 
 logger = logging.getLogger("hivenas")
 
@@ -78,6 +76,10 @@ class MlflowTracker:
     @functools.cached_property
     def _places(self) -> Places:
         return Places(self._client, self._experiment, self._home)
+
+    @functools.cached_property
+    def _children(self) -> ChildRuns:
+        return ChildRuns(self._client, self._tags_of, self._make_child, self._run_of)
 
     @property
     def store(self) -> str:
@@ -189,11 +191,16 @@ class MlflowTracker:
             TrackingError: the store does not answer.
         """
         with translate_mlflow_errors():
-            children = self._search(f"tags.`{PARENT}` = '{self._parent}' and attributes.status = 'RUNNING'")
+            children = self._search(f"tags.`{PARENT}` = '{self._parent}' and attributes.status != 'FINISHED'")
+            children = [run for run in children if run.info.status in {"RUNNING", "KILLED"}]
             pointers = self._search(f"tags.`hivenas.resumes` = '{self._parent}' and attributes.status = 'RUNNING'")
-            dead = [run for run in children if run.data.tags.get("hivenas.key") not in keeps]
+            dead = [run for run in children if run.info.status == "RUNNING" and run.data.tags.get(KEY) not in keeps]
+            if dead and self._parent:
+                self._drop_tags(self._parent, IN_TRAINING)
             dead += [run for run in pointers if run.info.run_id != named_run()]
-            self._close_as_dead(dead)
+            close_as_dead(self._client, dead)
+            for run in children:
+                self._children.take_up(run, is_left=run in dead or run.info.status == "KILLED")
             return len(dead)
 
     def close_abandoned(self, names: Collection[str]) -> None:
@@ -210,20 +217,21 @@ class MlflowTracker:
                 parent = name if self._places.has(name) else self._places.found(name)
                 if parent and parent != named_run():
                     family = [self._client.get_run(parent), *self._search(f"tags.`{PARENT}` = '{parent}'", parent)]
-                    self._close_as_dead(run for run in family if run.info.status == "RUNNING")
+                    close_as_dead(self._client, (run for run in family if run.info.status == "RUNNING"))
 
     def close_search(self, closing: Closing) -> None:
         """Ends the parent run, and the pointer to it where `mlflow run` made one for a resumption."""
         closing = storable_record(closing)
         with translate_mlflow_errors():
+            self._children.end(closing.run_id)
             if not closing.reason:
-                self._drop_reason(closing.run_id)
+                self._drop_tags(closing.run_id, REASON)
             finite = {key: value for key, value in closing.metrics.items() if math.isfinite(value)}
             final = [Metric(key, value, closing.end_ms, closing.step) for key, value in finite.items()]
             model = published_on(self._resolve(closing.trained)) if closing.trained else Published()
             tags = [RunTag(NOTE, self._linked(closing.named(model), closing.run_id))]
             if closing.reason:
-                tags.append(RunTag("hivenas.reason", closing.reason[:LONGEST_TAG]))
+                tags.append(RunTag(REASON, closing.reason[:LONGEST_TAG]))
             self._client.log_batch(closing.run_id, metrics=final, tags=tags)
             try:
                 for file, folder in closing.artifacts:
@@ -241,23 +249,7 @@ class MlflowTracker:
     def point_to(self, run_id: str, pointer: str) -> None:
         """Closes the run that `mlflow run` made for a resumption as a pointer to the search's own run."""
         with translate_mlflow_errors():
-            if not pointer or pointer == run_id or not self._places.has(run_id) or not self._places.has(pointer):
-                return
-            tags = self._client.get_run(pointer).data.tags
-            if pointer != self._places.inherited.own and tags.get("hivenas.resumes") != run_id:
-                return  # somebody else's
-            search = self._client.get_run(run_id)
-            end = search.info.end_time or now_ms()
-            final = [Metric(key, value, end, 0) for key, value in search.data.metrics.items()]
-            pointer_note = f"Resumed the search of run `{run_id}`; everything is there."
-            said = [RunTag("hivenas.resumes", run_id), RunTag(NOTE, pointer_note)]
-            self._client.log_batch(pointer, metrics=final, tags=said)
-            self._client.set_terminated(pointer, status=search.info.status)
-
-    def _close_as_dead(self, runs: Iterable[Run]) -> None:
-        for run in runs:
-            self._client.set_tag(run.info.run_id, "hivenas.reason", _DIED)
-            self._client.set_terminated(run.info.run_id, status="FAILED")
+            self._places.point(pointer, run_id)
 
     def _created(self, card: SearchCard) -> str:
         tags = source_tags(self._command) | {"hivenas.uid": card.uid}
@@ -270,7 +262,7 @@ class MlflowTracker:
         assert self._parent
         known = self._client.get_run(self._parent).data
         params = [param for param in params_of(card.params) if param.key not in known.params]
-        self._drop_reason(self._parent)
+        self._drop_tags(self._parent, REASON, IN_TRAINING)
         tags = {"hivenas.search": card.name, "hivenas.phase": "search", "hivenas.version": package_version("hivenas")}
         tags |= {"hivenas.uid": card.uid} | git_tags()
         tags |= {NOTE: self._linked(card.note, self._parent)} if card.note else {}
@@ -281,10 +273,10 @@ class MlflowTracker:
         if card.data:
             self._client.log_inputs(self._parent, datasets=[dataset_input(card.data)])
 
-    def _drop_reason(self, run_id: str) -> None:
-        """Takes away why an earlier process ended."""
-        if "hivenas.reason" in self._client.get_run(run_id).data.tags:
-            self._client.delete_tag(run_id, "hivenas.reason")
+    def _drop_tags(self, run_id: str, *names: str) -> None:
+        """Takes away what an earlier process has said: why it ended, what it trained."""
+        for name in set(names) & self._client.get_run(run_id).data.tags.keys():
+            self._client.delete_tag(run_id, name)
 
     def _search(self, condition: str, beside: str = "") -> list[Run]:
         """Runs in the experiment of a run, by default of the one that is above new ones."""
@@ -297,22 +289,15 @@ class MlflowTracker:
         """Tracks a finished evaluation: one call to make the run, one for its figures, one for each file."""
         child = storable_record(child)
         with translate_mlflow_errors():
-            known = self._run_of(child.key) if again else ""
-            run = self._client.get_run(known) if known else self._make_child(child)
-            run_id = str(run.info.run_id)
-            if known and run.info.end_time:
-                child = replace(child, end_ms=run.info.end_time)  # so that its figures are those that are there
-            if known and self._parent and run.data.tags.get(PARENT) != self._parent:
-                self._client.set_tag(run_id, PARENT, self._parent)  # the one before is gone
-            params = params_of(child.params)
-            metrics = metrics_of(child)
-            self._client.log_batch(run_id, metrics=metrics[:_LARGEST_BATCH], params=params)
-            for start in range(_LARGEST_BATCH, len(metrics), _LARGEST_BATCH):
-                self._client.log_batch(run_id, metrics=metrics[start : start + _LARGEST_BATCH])
-            keep_files(child, run.info.artifact_uri)
+            run = self._children.of(child, again=again)
+            run_id = run.run_id
+            child = replace(child, end_ms=run.completed_ms or child.end_ms)  # its figures are those that are there
+            self._children.complete(child, run, params_of(child.params))
+            keep_files(child, run.run.info.artifact_uri)
             self._drop(child.delete_weights)
             status = "FAILED" if child.failed else "FINISHED"
             self._client.set_terminated(run_id, status=status, end_time=child.end_ms)
+            self._children.forget(child)
             if child.key:
                 self._runs[child.key] = run_id
             self._tell_parent(child, again=again)
@@ -359,20 +344,35 @@ class MlflowTracker:
             run_id = self._resolve(run)
         return download(self._client, run_id, path, folder)
 
-    def _make_child(self, child: Child) -> Run:
+    def show_running(self, children: Sequence[Child]) -> None:
+        """Shows trainings that go on: a run each, a request for each that has new points, and who they are."""
+        with translate_mlflow_errors():
+            for child in map(storable_record, children):
+                self._runs[child.key] = self._children.show(child)
+            self._children.name(self._parent or "", ", ".join(child.name for child in children)[:LONGEST_TAG])
+
+    def end_running(self) -> None:
+        """Ends as KILLED what was shown and not tracked since."""
+        with translate_mlflow_errors():
+            self._children.end(self._parent or "")
+
+    def _tags_of(self, child: Child) -> dict[str, str]:
         parent = self._parent or self._places.above_child()
         tags = {key: value[:LONGEST_TAG] for key, value in child.tags.items()}
         tags |= {tag: self._resolve(reference) for tag, reference in child.links.items()}
         tags |= source_tags(self._command) | {"hivenas.version": package_version("hivenas")}
         if child.key:
-            tags["hivenas.key"] = child.key
+            tags[KEY] = child.key
         if parent:
             tags[PARENT] = parent
-        start = child.end_ms - int(1000 * child.metrics.get("seconds", 0.0))
-        experiment = self._places.experiment_of(parent)
         if child.note:
-            tags[NOTE] = linked(child.note, self._runs, experiment)
-        return self._client.create_run(experiment, start_time=start, run_name=child.name, tags=tags)
+            tags[NOTE] = self._linked(child.note, parent)
+        return tags
+
+    def _make_child(self, child: Child, tags: Mapping[str, str]) -> Run:
+        start = child.start_ms or child.end_ms - int(1000 * child.metrics.get("seconds", 0.0))
+        experiment = self._places.experiment_of(tags.get(PARENT, ""))
+        return self._client.create_run(experiment, start_time=start, run_name=child.name, tags=dict(tags))
 
     def find(self, key: str) -> str:
         """The id of the run of the child with this key; empty where there is none.

@@ -17,7 +17,7 @@ from hivenas.errors import WorkerDiedError
 from hivenas.execution import Task, TaskExecutor, WorkerExecutor
 from hivenas.execution.process import RESUBMISSIONS
 from tests.contracts import ExecutorContract
-from tests.executors import task, timed
+from tests.executors import task, timed, trained
 
 pytestmark = pytest.mark.process
 
@@ -69,6 +69,16 @@ def test_processor_time_is_known_of_workers_that_are_alive(tmp_path: Path) -> No
         assert 0.0 < used[0] <= used[1]
         assert used[2] > 0.0
     assert executor.cpu_seconds() == 0.0  # they are children that have ended
+
+
+def test_what_tasks_tell_is_heard_under_their_names_with_a_time_limit_and_without(tmp_path: Path) -> None:
+    heard: list[tuple[str, list[int]]] = []
+    with WorkerExecutor(ExecutionConfig(timeout_s=60.0), tmp_path / "worker.log") as executor:
+        executor.follow(lambda name, told: heard.append((name, [figures.epoch for figures in told.figures])))
+        for name, is_timed in (("0000-scout", False), ("0001-scout", True)):
+            made = Task("test", trained, (3,), name=name, timed=is_timed)
+            assert executor.submit(made).result() == 3
+    assert heard == [(name, epochs) for name in ("0000-scout", "0001-scout") for epochs in ([], [1, 2, 3])]
 
 
 def test_a_call_whose_workers_all_die_is_given_up_and_no_other(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hivenas.execution import SerialExecutor, TaskExecutor
+from hivenas.execution import SerialExecutor, Task, TaskExecutor
 from tests.contracts import ExecutorContract
+from tests.executors import trained
 
 
 class TestSerialExecutor(ExecutorContract):
@@ -17,6 +18,15 @@ class TestSerialExecutor(ExecutorContract):
     def executor(self) -> Iterator[TaskExecutor]:
         with SerialExecutor() as executor:
             yield executor
+
+
+def test_what_a_task_tells_is_heard_under_its_name_before_it_has_ended() -> None:
+    heard: list[tuple[str, int]] = []
+    with SerialExecutor() as executor:
+        executor.submit(Task("test", trained, (3,), name="nobody listens"))
+        executor.follow(lambda name, progress: heard.append((name, progress.epoch)))
+        executor.submit(Task("test", trained, (3,), name="0001-scout"))
+    assert heard == [("0001-scout", 0), ("0001-scout", 3)]
 
 
 SERIAL = """

@@ -27,7 +27,7 @@ from hivenas.reports import (
 )
 from hivenas.reports.attempts import attempted
 from hivenas.reports.page.tables import components_of
-from hivenas.reports.text import as_cell, duration
+from hivenas.reports.text import as_cell, duration, spent_said
 from tests.trials import changed
 
 ARCH = "input|sep3x3_32|dropout|output"
@@ -43,6 +43,15 @@ def test_epochs_count_once_where_they_were_trained() -> None:
     rows = [row(0, 0.5), row(1, 0.6, momentum_epochs=2), row(2, 0.7, momentum_epochs=3), failed]
     summary = Summary.of(rows, reused=4, seconds=1.0)
     assert summary.metrics() == {"evaluations": 4.0, "reused": 4.0, "failed": 1.0, "epochs": 8.0}
+
+
+def test_what_evaluations_took_is_added_up_and_of_memory_the_most_counts() -> None:
+    took = [{"cpu_seconds": 90.0, "peak_rss_mb": 612.0}, {"cpu_seconds": 102.4, "peak_rss_mb": 1530.0}, {}]
+    rows = [changed(row(index, 0.5), extra={"spent": spent}) for index, spent in enumerate(took)]
+    summary = Summary.of(rows, reused=0, seconds=1.0)
+    assert summary.metrics().items() >= {"cpu_seconds": 192.4, "peak_rss_mb": 1530.0}.items()
+    assert spent_said(summary.spent) == "3 min 12 s of processor time, at most 1,530 MiB of memory in a process"
+    assert spent_said({}) == ""
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@ from __future__ import annotations
 import io
 import re
 import signal
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from hivenas.cli.errors import _orderly_end
-from hivenas.core.records import Proposal, Trial
+from hivenas.core.progress import Progress
+from hivenas.core.records import EpochFigures, Proposal, Trial
 from hivenas.run.live import LiveView
 from tests.running import Running
 from tests.trials import trial
@@ -66,6 +68,24 @@ def test_best_present_failures_and_what_is_left_are_shown() -> None:
     assert re.search(r"━ +32/120  \d:\d\d left  1 failed", head)
     assert best == "best 0.9000  sep3x3_64|max_pool3x3|conv3x3_32bnrelu|dropout|identity"
     assert now.startswith("now  iteration 2, onlooker (+1)  sep3x3_64|")
+
+
+def test_the_epoch_and_the_latest_figure_of_every_training_are_shown() -> None:
+    console = console_of(140)
+    view = busy_view(console)  # 42 and 43 are to come
+    proposals = [Proposal(index, 1, "onlooker", index, LONG) for index in (43, 42)]
+    figures = EpochFigures(3, 1.0, 0.5, 1.0, 0.875)
+    for proposal in proposals:
+        view.on_progress(proposal, Progress(0, 8))
+    view.on_progress(proposals[1], Progress(3, 8, (figures,)))
+    view.on_progress(proposals[1], Progress(4, 8))
+    now, other = frame(view, console)[2:]
+    assert now.startswith("now  iteration 2, onlooker  epoch 4 of 8  0.8750  sep3x3_64|")
+    assert other.startswith("     iteration 2, onlooker  epoch 0 of 8  sep3x3_64|")
+    view.on_trial(made(42, 0.1))
+    assert frame(view, console)[2:] == [other.replace("    ", "now ", 1)]
+    view.on_trial(made(43, 0.1))
+    assert len(frame(view, console)) == 2
 
 
 def test_the_bar_follows_the_time_where_that_is_what_ends_the_search() -> None:
@@ -131,6 +151,13 @@ def test_the_full_training_takes_the_place_of_the_search() -> None:
     assert frame(view, console) == ["trained fully for 30 epochs · 0:00"]
     view.on_full_progress(1, 3)
     assert frame(view, console) == ["trained fully for 30 epochs, 2 of 3 · 0:00"]
+    unvalidated = EpochFigures(4, 1.0, 0.5, float("nan"), float("nan"))
+    view.on_full_epoch(LONG, Progress(4, 30, (unvalidated,)))
+    assert frame(view, console)[1].startswith("now  epoch 4 of 30  sep3x3_64|")
+    view.on_full_epoch(LONG, Progress(5, 30, (replace(unvalidated, epoch=5, val_accuracy=0.875),)))
+    assert frame(view, console)[1].startswith("now  epoch 5 of 30  0.8750  sep3x3_64|")
+    view.on_full_training(LONG, 30)
+    assert len(frame(view, console)) == 1
 
 
 @pytest.mark.parametrize("width", [80, 38, 20])

@@ -14,6 +14,7 @@ import pytest
 from hivenas.config import Config, EvaluationConfig, LadderConfig, from_mapping
 from hivenas.core.history import History, ranking
 from hivenas.core.objective import ObjectiveInterface
+from hivenas.core.progress import Progress
 from hivenas.core.records import Direction, Evaluation, Proposal, Trial
 from hivenas.core.strategies.kinds import make_strategy
 from hivenas.core.tracked import Child
@@ -33,7 +34,7 @@ from hivenas.storage import Ledger, Outbox, open_search, read_ledger
 from hivenas.storage.mirror import OptunaMirror
 from hivenas.storage.optuna_study import open_study
 from tests.colonies import ends_in_every_way, write_table
-from tests.executors import ThreadExecutor
+from tests.executors import ThreadExecutor, trained
 from tests.toy_objectives import CurvedObjective, TinyObjective
 
 T = TypeVar("T")
@@ -173,6 +174,47 @@ def test_a_search_that_was_stopped_goes_on_to_the_same_records(
         tracker = run(ledger, stopped, executor=executor)
         assert figures(ledger.trials) == expected
         assert [child.key for child in tracker.children] == [ledger.key(index) for index in range(rows, 30)]
+
+
+class Telling(TinyObjective):
+    """Tells of each candidate that its training has begun, and of three epochs."""
+
+    def evaluate(self, candidate: Any) -> dict[str, Any]:
+        trained(3)
+        return super().evaluate(candidate)
+
+
+class Hearer(Callback):
+    """Keeps what it hears of trainings; raises at one of them."""
+
+    def __init__(self, raises_at: int = -1) -> None:
+        self.heard: dict[int, list[int]] = {}
+        self.threads: set[int] = set()
+        self._raises_at = raises_at
+
+    def on_progress(self, proposal: Proposal, progress: Progress) -> None:
+        self.threads.add(threading.get_ident())
+        self.heard.setdefault(proposal.index, []).append(progress.epoch)
+        if proposal.index == self._raises_at:
+            raise ValueError("a callback's own error")
+
+
+@pytest.mark.parametrize("make_executor", [SerialExecutor, lambda: ThreadExecutor(2)])
+def test_callbacks_hear_of_trainings_in_the_drivers_thread_and_end_a_search_by_raising(
+    tmp_path: Path, make_executor: Callable[[], TaskExecutor]
+) -> None:
+    settings = config(tmp_path, iterations=2)
+    hearer, raises = Hearer(), Hearer(raises_at=4)
+    with open_search(settings, 1) as ledger, make_executor() as executor:
+        with pytest.raises(ValueError, match="a callback's own error"):
+            run(ledger, settings, make=Telling, executor=executor, callbacks=[raises])
+        assert len(ledger.trials) <= 4
+    with open_search(settings, 1, resume=True) as ledger, make_executor() as executor:
+        before = len(ledger.trials)
+        run(ledger, settings, make=Telling, executor=executor, callbacks=[hearer])
+        assert not any(trial.failed for trial in ledger.trials)
+        assert hearer.heard == {trial.index: [0, 3] for trial in ledger.trials[before:]}
+    assert hearer.threads == {threading.get_ident()}
 
 
 class CountingExecutor(ThreadExecutor):

@@ -16,7 +16,7 @@ from hivenas.config import from_mapping
 from hivenas.core.records import Evaluation, Proposal, Trial
 from hivenas.errors import DiskFullError
 from hivenas.storage import open_search
-from hivenas.storage.export import COLUMNS, Export, TableExport, as_columns, as_csv, from_columns
+from hivenas.storage.export import COLUMNS, REQUIRED, Export, TableExport, as_columns, as_csv, from_columns
 from tests.trials import trial
 
 ARCH = "input|identity|dropout|output"
@@ -81,6 +81,14 @@ def test_of_epochs_the_table_keeps_the_accuracies() -> None:
     assert line["curve"] == "1:0.30000000000000004 2:0.5"
     again = from_columns(line)
     assert again.accuracies() == {1: 0.1 + 0.2, 2: 0.5}
+
+
+def test_what_an_evaluation_took_is_in_the_table_and_lacking_in_tables_of_earlier_versions() -> None:
+    spent = {"cpu_seconds": 12.5, "peak_rss_mb": 640.0}
+    (line,) = csv.DictReader(io.StringIO(as_csv([trial(0, extra={"spent": spent})])))
+    assert (line["cpu_seconds"], line["peak_rss_mb"], line["gpu_peak_mb"]) == ("12.5", "640.0", "")
+    assert from_columns(line).evaluation.extra == {"spent": spent}
+    assert from_columns({name: line[name] for name in REQUIRED}) == from_columns(as_columns(trial(0)))
 
 
 @pytest.mark.parametrize("phase", ["evaluate", "momentum"])

@@ -19,7 +19,7 @@ from hivenas.reports.findings import MOST_DRAWN
 from hivenas.reports.front import an_example
 from hivenas.reports.page.tables import chain_of, components_of, front_lines, lines, settings_of
 from hivenas.reports.report_data import ReportData
-from hivenas.reports.text import duration, figure
+from hivenas.reports.text import duration, figure, spent_said
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -64,6 +64,7 @@ def report_page(data: ReportData) -> str:
         chain=chain_of(ranked[0].encoded) if ranked else [],
         settings=settings_of(ranked[0].encoded) if ranked else "",
         summary=data.summary,
+        spent=spent_said(data.summary.spent),
         stopped=sum(row.status == "stopped" for row in data.rows),
         paused=sum(row.status == "paused" for row in ranking(data.rows, data.direction)),
         continued=sum(row.phase == "momentum" for row in data.rows),

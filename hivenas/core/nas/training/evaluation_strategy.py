@@ -20,6 +20,7 @@ from hivenas.config import Config
 from hivenas.config.scores import score_of
 from hivenas.core.folder import WEIGHTS_SUFFIX, ResultsFolder, weights_name
 from hivenas.core.full_training import MODEL_STEM, TrainingSpec
+from hivenas.core.measured import SPENT
 from hivenas.core.nas.data.class_weights import class_weights
 from hivenas.core.nas.data.datasets import Dataset, load_dataset
 from hivenas.core.nas.data.placement import placed
@@ -50,7 +51,9 @@ from hivenas.core.nas.training.network import build_network, count_macs, count_p
 from hivenas.core.nas.training.precision import Precision
 from hivenas.core.nas.training.rules import stopping_rule
 from hivenas.core.nas.training.serving import UnfaithfulModelError, refuse_other_answers, serve
+from hivenas.core.nas.training.spending import Spending
 from hivenas.core.nas.training.validation import validated
+from hivenas.core.progress import Teller
 from hivenas.core.recipe import environment
 from hivenas.core.records import Direction, EpochFigures, Evaluation, StopThreshold
 from hivenas.core.seeds import derive_seed
@@ -256,7 +259,7 @@ class NASEval:
     def _guarded(self, candidate: str, train: Callable[[str], Evaluation]) -> Evaluation:
         """Runs a training and turns whatever goes wrong with the candidate into a failed evaluation."""
         _ = self.data  # data that cannot be loaded is the user's error, not the candidate's
-        began, started = time.time(), time.monotonic()
+        began, started, spending = time.time(), time.monotonic(), Spending()
         try:
             evaluation = self.alive.make_room(functools.partial(train, candidate))
         except (DatasetError, MissingResultsError, DiskFullError):
@@ -268,7 +271,8 @@ class NASEval:
             evaluation = replace(failed, extra={CAUSE: cause_of(error)})
         where = environment(self.data.digest()) | accelerators() | Precision.of(self._config.evaluation).environment()
         seconds, worker = time.monotonic() - started, f"{socket.gethostname()}-{os.getpid()}"
-        return replace(evaluation, seconds=seconds, started=began, worker=worker, environment=where)
+        extra = {**evaluation.extra, SPENT: spending.figures()}
+        return replace(evaluation, seconds=seconds, started=began, worker=worker, environment=where, extra=extra)
 
     def _checkpoint(self, candidate: str, purpose: str, **start: Any) -> Checkpoint:
         """The place where a training keeps its state; `start` is what it starts from and all else that is its own."""
@@ -294,6 +298,7 @@ class NASEval:
         start = kept or inherited(network, candidate, donor, self.instantiate_network)
         past, done = start.history[: start.inherited_epochs], start.history[start.inherited_epochs :]
         rule = stopping_rule(config, thresholds, self.data.classes)
+        tell = Teller(len(past), until or config.epochs, done)
 
         def so_far(own: Sequence[EpochFigures]) -> Saved:
             return replace(start, epochs=len(own), history=(*past, *own), partial=None)
@@ -303,6 +308,7 @@ class NASEval:
             if config.inherit and not past and own[-1].epoch == inherited_age(config):
                 self._save(network, so_far(own))
             checkpoint.keep(network, so_far(own))
+            tell(own)
 
         history, stopped = loop.run(
             len(past) + 1,
@@ -312,6 +318,7 @@ class NASEval:
             done=done,
             inside=checkpoint.inside(network, so_far, kept),
         )
+        tell(history, ends=True)
         evaluation = replace(self._evaluation(loop, so_far(history), len(history)), epoch_s=loop.epoch_s)
         if stopped:
             below = rule.stop_reason(history[-1].epoch, history[-1].figure)
@@ -334,13 +341,16 @@ class NASEval:
             return replace(saved, momentum_epochs=momentum_epochs, history=(*saved.history, *own))
 
         age = saved.history[-1].epoch
-        history, _ = loop.run(
-            age + 1,
-            age + m_epochs,
-            after=lambda own: checkpoint.keep(network, so_far(own)),
-            done=kept.history[len(saved.history) :] if kept else (),
-            inside=checkpoint.inside(network, so_far, kept),
-        )
+        done = kept.history[len(saved.history) :] if kept else ()
+        tell = Teller(age, age + m_epochs, done)
+
+        def after(own: Sequence[EpochFigures]) -> None:
+            checkpoint.keep(network, so_far(own))
+            tell(own)
+
+        inside = checkpoint.inside(network, so_far, kept)
+        history, _ = loop.run(age + 1, age + m_epochs, after=after, done=done, inside=inside)
+        tell(history, ends=True)
         evaluation = replace(self._evaluation(loop, so_far(history), m_epochs), epoch_s=loop.epoch_s)
         self.results.write_history(evaluation.filename.removesuffix(WEIGHTS_SUFFIX), evaluation)
         return evaluation

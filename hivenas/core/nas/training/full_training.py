@@ -18,6 +18,7 @@ from hivenas.core.nas.training.arrays import Arrays
 from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, read_saved, save_state
 from hivenas.core.nas.training.loop import TrainingLoop
 from hivenas.core.nas.training.network import count_macs, count_params
+from hivenas.core.progress import Teller
 from hivenas.core.records import Direction, EpochFigures, Evaluation
 
 Start = Callable[[], tuple[keras.Model, TrainingLoop]]
@@ -112,11 +113,14 @@ class FullTraining:
             if self._keeps_best and best_epoch(own, self._direction) == own[-1].epoch:
                 self._save(network, own)
             self.checkpoint.keep(network, self._saved(own))
+            tell(own)
 
         patience = None if self.spec.refit_epochs else self.config.patience
+        last = self.spec.refit_epochs or self.config.epochs
+        tell = Teller(0, last, seen)
         history, stopped = loop.run(
             1,
-            self.spec.refit_epochs or self.config.epochs,
+            last,
             lambda epoch, figure: is_exhausted(seen, patience, self._direction),
             after=after,
             done=tuple(seen),

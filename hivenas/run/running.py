@@ -1,0 +1,80 @@
+"""Trainings that go on, as a tracker is shown them now and then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from hivenas.core.progress import Progress
+from hivenas.core.records import EpochFigures, Proposal
+from hivenas.core.tracked import Child
+from hivenas.storage import Outbox
+
+_SHARE = 0.05  # of the driver's time goes into showing them at the most, however slow the store
+
+
+@dataclass(slots=True)
+class _Training:
+    child: Child  # as it was at its beginning
+    at_ms: int
+    figures: dict[int, EpochFigures] = field(default_factory=dict)  # by epoch, as another attempt tells them anew
+
+    def as_child(self) -> Child:
+        """The child with what is known by now."""
+        history = tuple(self.figures[epoch] for epoch in sorted(self.figures))
+        return replace(self.child, history=history, end_ms=self.at_ms)
+
+
+class RunningTrainings:
+    """Collects what trainings tell, and shows all of them every few seconds.
+
+    Nothing of it is written down: what could not be shown comes with the message of the trial, which has every figure.
+
+    Args:
+        every_s: seconds between two times that they are shown; 0 for whenever one tells something, None for never.
+        outbox: shows them.
+        begun: the nested run of a proposal whose training has just begun.
+    """
+
+    def __init__(self, every_s: float | None, outbox: Outbox, begun: Callable[[Proposal], Child]) -> None:
+        self._every_s = every_s
+        self._outbox = outbox
+        self._begun = begun
+        self._trainings: dict[int, _Training] = {}  # by the number of the evaluation
+        self._has_news = False
+        self._not_before = time.monotonic() + (every_s or 0.0)
+
+    def take(self, proposal: Proposal, progress: Progress) -> None:
+        """Takes what a training tells."""
+        if self._every_s is None:
+            return
+        at_ms = int(1000 * progress.at)
+        training = self._trainings.get(proposal.index)
+        if training is None:
+            training = _Training(replace(self._begun(proposal), start_ms=at_ms), at_ms)
+            self._trainings[proposal.index] = training
+        training.figures |= {figures.epoch: figures for figures in progress.figures}
+        training.at_ms = at_ms
+        self._has_news = True
+
+    def drop(self, index: int) -> None:
+        """Lets go of a training that has ended: its trial is recorded."""
+        self._has_news |= self._trainings.pop(index, None) is not None
+
+    def show(self) -> None:
+        """Shows them, if anything is new and it is time for it."""
+        started = time.monotonic()
+        if not self._has_news or started < self._not_before:
+            return
+        self._outbox.show_running([self._trainings[index].as_child() for index in sorted(self._trainings)])
+        self._has_news = False
+        now = time.monotonic()
+        if self._every_s:
+            self._not_before = now + max(self._every_s, (now - started) / _SHARE)
+
+    def end(self) -> None:
+        """Has those that have not ended shown as ended early: the search is over."""
+        if self._every_s is not None:
+            self._trainings.clear()
+            self._outbox.end_running()

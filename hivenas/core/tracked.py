@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hivenas.config.metrics import ACCURACY
+from hivenas.config.tasks import task_of
 from hivenas.core.measured import METRIC, tracked_metrics
 from hivenas.core.recipe import RECIPE_FILE
 from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal
@@ -40,6 +41,7 @@ class Child:
         overview: the parent's description from now on, in markdown; empty to leave that as it is.
         delete_weights: keys of children whose weights are not to be kept any longer.
         metric: the name of what `history` has values of beside the accuracy; empty for nothing.
+        share: the name of what `history` has as accuracy, which is another one of another task than classes.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Child:
     overview: str = ""
     delete_weights: tuple[str, ...] = ()
     metric: str = ""
+    share: str = ACCURACY
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +269,7 @@ def child_of(proposal: Proposal | None, evaluation: Evaluation, context: RunCont
         overview=context.overview,
         delete_weights=context.delete_weights,
         metric=str(evaluation.extra.get(METRIC, "")),
+        share=task_of(evaluation.extra).share,
     )
 
 

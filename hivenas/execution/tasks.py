@@ -177,7 +177,7 @@ def _evaluate_with(objective: ByValue[ObjectiveInterface], proposal: Proposal) -
 
 def _digest_data(config: Config) -> str:
     assert config.seed is not None
-    return load_dataset(config.dataset, config.seed).digest()
+    return load_dataset(config.dataset, config.seed, config.task).digest()
 
 
 def _on_data(digest: str, call: Callable[..., T], *arguments: Any) -> T:
@@ -193,7 +193,7 @@ def _survey(config: Config, arch: str) -> tuple[dict[str, Any], Feasibility]:
 
 def _check_space(config: Config) -> Feasibility:
     seed = drawn_seed(config.seed)
-    return interface_of(config).check_space(image=lambda: image_shape_and_classes(config.dataset, seed))
+    return interface_of(config).check_space(image=lambda: image_shape_and_classes(config.dataset, seed, config.task))
 
 
 def _augmented_examples(config: Config) -> NDArray[np.float32]:

@@ -37,7 +37,9 @@ def describe_data(config: Config) -> dict[str, Any]:
     Raises:
         DatasetError: data that cannot be found, cannot be trained on, or are others when they are loaded again.
     """
-    return describe_dataset(config.dataset, drawn_seed(config.seed)) if config.objective == "nas" else {}
+    if config.objective != "nas":
+        return {}
+    return describe_dataset(config.dataset, drawn_seed(config.seed), config.task)
 
 
 def first_digest(config: Config, executor: TaskExecutor, folder: ResultsFolder) -> str:

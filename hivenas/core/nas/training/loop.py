@@ -30,7 +30,6 @@ from hivenas.core.nas.data.image_arrays import Images
 from hivenas.core.nas.training.augmentation import Augmentation
 from hivenas.core.nas.training.averages import WeightAverage
 from hivenas.core.nas.training.failures import DIVERGED, MACHINE, PROGRAM, NotFiniteError
-from hivenas.core.nas.training.losses import cross_entropy, training_loss
 from hivenas.core.nas.training.precision import Precision
 from hivenas.core.nas.training.rates import learning_rates
 from hivenas.core.nas.training.standardisation import Standardisation
@@ -204,7 +203,7 @@ class TrainingLoop:
         self._seed = seed
         self._seconds: list[float] = []  # of the epochs that were trained here
         self._scores: Any = None  # of the validation images after the last of these
-        self._loss = training_loss(config, arrays.class_weights)
+        self._judge = config.task.piece("head").judge(network, config, arrays.class_weights)
         self._optimizer, self._average = compiled(network, config)
         # It has nothing for AutoGraph to convert, which would cost as much as tracing it.
         augmentation = Augmentation(config.augmentation, arrays.standardisation)
@@ -345,7 +344,7 @@ class TrainingLoop:
         for start in tf.range(0, val_count, _VALIDATION_BATCH):
             x, y = (a[start : start + _VALIDATION_BATCH] for a in (self._arrays.x_val, self._arrays.y_val))
             batch_loss, hits, probabilities = self._score(x, y, False)
-            val_loss += batch_loss * tf.cast(tf.size(y), tf.float32)
+            val_loss += batch_loss * tf.cast(tf.shape(x)[0], tf.float32)
             val_correct += hits
             scores = scores.write(start // _VALIDATION_BATCH, tf.cast(probabilities, tf.float32))
         if self._average is not None:
@@ -356,12 +355,10 @@ class TrainingLoop:
         """Mean loss with the regularisation terms, the number of right answers, and the probabilities.
 
         Validation's loss is the cross-entropy of labels as they are, whatever is trained on. Labels are numbers of
-        classes (n,), or shares of them (n, classes), of which the largest is the right answer.
+        classes (n,), or shares of them (n, classes), of which the largest is the right answer; of other tasks a row an
+        image, which the task's head judges.
         """
         probabilities = self.network(x, training=training)
-        losses = self._loss(y, probabilities) if training else cross_entropy(y, probabilities)
-        if y.shape.rank == 2:
-            y = tf.argmax(y, axis=-1, output_type=tf.int32)
+        losses, right = self._judge(y, probabilities, training)
         loss = tf.add_n([tf.reduce_mean(losses), *map(total_of, self.network.losses)])
-        answers = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
-        return loss, tf.reduce_sum(tf.cast(tf.equal(answers, y), tf.float32)), probabilities
+        return loss, tf.reduce_sum(right), probabilities

@@ -175,7 +175,11 @@ def test_check_refuses_a_path_that_does_not_exist(tmp_path: Path, name: str, mon
         ),
         ("phone", ", unread_images: leave_out", "; left out: 2 .heic, 1 hidden\n"),
         ("table", "", "table/a: a class folder must hold images"),
-        ("table/a/labels.csv", "", "labels are not read from a table: put the images of each class into a folder"),
+        (
+            "table/a/labels.csv",
+            "",
+            "a table of labels must be labels.csv beside its images: give their folder, or put",
+        ),
     ],
 )
 def test_check_looks_at_the_images(

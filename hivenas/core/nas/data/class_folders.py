@@ -85,7 +85,7 @@ def folder_way_out(path: Path) -> str:
     if path.is_file() and _extension(path) in ARCHIVES:
         return "unpack it and give the folder"
     if path.is_file() and _extension(path) in TABLES:
-        return f"labels are not read from a table: {_OWN_FOLDERS}, and give the folder of these"
+        return f"a table of labels must be labels.csv beside its images: give their folder, or {_OWN_FOLDERS}"
     return "correct the path"
 
 
@@ -201,7 +201,7 @@ def _without_classes(folder: Path) -> DatasetError:
     if archives:
         way_out = f"unpack {archives[0]}, and {way_out}"
     elif tables:
-        way_out += f"; labels are not read from a table such as {tables[0]}"
+        way_out += f"; of tables labels.csv alone is read, not {tables[0]}"
     found = _but(Counter(map(_named, there))) if there else ", it is empty"
     return DatasetError(f"{folder}: there must be class folders in it, got none{found}; {way_out}")
 

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from hivenas.config import BUILT_IN_DATASETS, FILE_DATASETS, DatasetConfig
 from hivenas.config.registry import DATASETS
-from hivenas.config.tasks import CLASSIFY, TASKS
+from hivenas.config.tasks import CLASSIFY, TASKS, LearningTask
 from hivenas.core.nas.data.built_in import BUILT_IN
 from hivenas.core.nas.data.class_folders import folder_way_out
 from hivenas.core.nas.data.image_arrays import ARRAYS, Images, LabelledImages, Labels, check_names
 from hivenas.core.nas.data.image_files import read_image_folder, read_npz
 from hivenas.core.nas.data.label_kinds import LabelKind
+from hivenas.core.nas.data.label_table import listed
 from hivenas.core.nas.data.moments import channel_moments
 from hivenas.core.nas.data.remarks import LabelledSplit, remarks
 from hivenas.core.nas.data.sameness import digest_of, other_data, unchanged
@@ -165,7 +166,7 @@ def load_dataset(config: DatasetConfig, seed: int, task: str = CLASSIFY) -> Data
     origin = config.name if config.path is None else f"{config.name} {config.path}"
     kind: LabelKind = TASKS[task].piece("labels")
     with unchanged(config):
-        read = _read(config)
+        read = _read(config, TASKS[task])
         given = LabelledImages.checked(origin, read.arrays, kind.reader)
     names = given.class_names
     known = BUILT_IN.get(config.name)
@@ -292,15 +293,25 @@ class _Read:
     transparent: int = 0
 
 
-def _read(config: DatasetConfig) -> _Read:
+def _read(config: DatasetConfig, task: LearningTask) -> _Read:
     if known := BUILT_IN.get(config.name):
         return _Read(known.load(), known.scale)
     if config.name == "image_folder":
         leave_out = config.unread_images == "leave_out"
+        kind: LabelKind = task.piece("labels")
+        root = Path(str(config.path)).expanduser()
+        listing = listed(root, kind.of_row, required=task.needs_table, leave_out=leave_out)
         folder = read_image_folder(
-            str(config.path), config.image_size, background=config.background_rgb, leave_out=leave_out
+            str(config.path),
+            config.image_size,
+            background=config.background_rgb,
+            leave_out=leave_out,
+            listing=listing,
         )
-        return _Read(folder.arrays, BYTES, left_out=folder.left_out, transparent=folder.transparent)
+        arrays = folder.arrays
+        if listing:
+            arrays = {name: kind.of_text(each) if name[0] == "y" else each for name, each in arrays.items()}
+        return _Read(arrays, BYTES, left_out=folder.left_out, transparent=folder.transparent)
     arrays = read_npz(str(config.path)) if config.name == "npz" else _registered_arrays(config)
     return _Read(arrays, config.scale)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hivenas.core.nas.data.class_folders import LEAVE_OUT, list_images
+from hivenas.core.nas.data.class_folders import LEAVE_OUT, Listing, list_images
 from hivenas.core.nas.data.decoding import Colour, Header, Target, read_header, read_pixels
 from hivenas.core.nas.data.image_arrays import check_names
 from hivenas.errors import DatasetError, first_line
@@ -113,6 +113,7 @@ def read_image_folder(
     *,
     background: Colour = (255, 255, 255),
     leave_out: bool = False,
+    listing: Listing | None = None,
 ) -> FolderImages:
     """Reads class folders of images, or train[, val, test] with class folders in each, in alphabetical order.
 
@@ -121,11 +122,13 @@ def read_image_folder(
         image_size: height and width in pixels to which images are resized (bilinear); None: all must be of one size.
         background: what transparent pixels become.
         leave_out: whether images that cannot be read are left out instead of refused.
+        listing: the images and their labels; None for those of class folders.
 
     Raises:
         DatasetError: folders of another layout, an image that cannot be read, images of several sizes.
     """
-    listing = list_images(Path(path).expanduser(), leave_out=leave_out)
+    is_table = listing is not None
+    listing = listing or list_images(Path(path).expanduser(), leave_out=leave_out)
     left_out = Counter(listing.left_out)
     headers: dict[Path, Header] = {}
     for file, _ in itertools.chain.from_iterable(listing.files.values()):
@@ -146,7 +149,7 @@ def read_image_folder(
                     transparent += was_transparent
                     labels.append(label)
         read = set(labels)
-        emptied = next((file.parent for file, label in labelled if label not in read), None)
+        emptied = next((file.parent for file, label in labelled if label not in read and not is_table), None)
         if emptied:
             raise DatasetError(
                 f"{emptied}: a class folder must hold an image that can be read, got none; replace some or remove it"

@@ -73,6 +73,10 @@ def number_of_row(columns: Sequence[str], values: Sequence[str]) -> str:
     return values[0]
 
 
+def _numbers(labels: NDArray[Any]) -> NDArray[Any]:
+    return np.array([float(label) for label in labels])
+
+
 CLASSES = LabelKind(CLASS_LABELS, by_class, class_of_row, are_classes=True)
 LABELS = LabelKind(LABEL_SETS, by_permutation, labels_of_row)
-NUMBERS = LabelKind(NUMBER_READER, by_order, number_of_row, lambda labels: labels.astype(np.float64))
+NUMBERS = LabelKind(NUMBER_READER, by_order, number_of_row, _numbers)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hivenas.config.metrics import ACCURACY, Metric
 from hivenas.core.measured import TEST_METRICS, TEST_PER_CLASS, marked
-from hivenas.core.metrics import Labels, MetricError, Scores, all_metrics, per_class, value_of
+from hivenas.core.metrics import MetricError, Scores, all_metrics, per_class, value_of
 from hivenas.core.metrics import accuracy as share_of_right_answers
 from hivenas.core.metrics import confusion as confusion_of
 from hivenas.core.nas.training.failures import NotFiniteError

@@ -232,10 +232,12 @@ def _ui_command(store: str) -> str:
 
 def print_reproduction(reproduction: Reproduction) -> None:
     """Says whether a training came out as it was, and what differs."""
+    from hivenas.config.tasks import task_of
     from hivenas.reports import as_text
 
+    share = task_of(reproduction.recipe.config).share
     for now in reproduction.history:
-        click.echo(f"epoch {now.epoch:>3}: loss {now.loss!r}, val_accuracy {now.val_accuracy!r}")
+        click.echo(f"epoch {now.epoch:>3}: loss {now.loss!r}, val_{share} {now.val_accuracy!r}")
     epochs = len(reproduction.recipe.history)
     if not reproduction.figures:
         click.echo(f"every figure of {epochs} epochs is equal to the last bit")
@@ -285,6 +287,7 @@ def _print_trainings(trainings: Sequence[Finalist], metric: str) -> None:
 
 
 def _print_model(evaluation: Evaluation, uri: str, verdict: str) -> None:
+    from hivenas.config.tasks import task_of
     from hivenas.core.measured import FinalFigure
 
     figures, tested = evaluation.extra, FinalFigure.of(evaluation)
@@ -298,4 +301,4 @@ def _print_model(evaluation: Evaluation, uri: str, verdict: str) -> None:
         click.echo(f"registered: {verdict}")
     if uri:
         click.echo(f"  load the model     python -c \"import mlflow; model = mlflow.pyfunc.load_model('{uri}')\"")
-        click.echo(f"  classify images    hivenas predict {shlex.quote(uri)} FILES…")
+        click.echo(f"  {task_of(figures).use:<18} hivenas predict {shlex.quote(uri)} FILES…")

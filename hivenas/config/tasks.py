@@ -30,6 +30,7 @@ class LearningTask:
         alike: how far two networks answer alike that should, in words before a number of images; may hold {share}, of
             images whose largest answer is the same.
         activation: of the last layer, for pictures of architectures.
+        use: what its model does with images, in words.
         least_outputs: that a network must have.
         has_built_in: whether the labels of the data sets that come with hivenas are of this kind.
         needs_table: whether a folder of images must have a table of labels.
@@ -51,6 +52,7 @@ class LearningTask:
     outputs: str
     alike: str = "others for some of"
     activation: str
+    use: str
     least_outputs: int = 1
     has_built_in: bool = False
     needs_table: bool = True
@@ -88,6 +90,7 @@ TASKS: Mapping[str, LearningTask] = {
             outputs="{count} classes",
             alike="the same class for {share:.0%} of",
             activation="softmax",
+            use="classify images",
             least_outputs=2,
             has_built_in=True,
             needs_table=False,
@@ -108,6 +111,7 @@ TASKS: Mapping[str, LearningTask] = {
             share_label="exact match",
             outputs="{count} labels",
             activation="sigmoid",
+            use="label images",
             labels="hivenas.core.nas.data.label_kinds:LABELS",
             head="hivenas.core.nas.training.heads:SIGMOID",
             tested="hivenas.core.nas.training.task_predictions:LabelPredictions",
@@ -125,6 +129,7 @@ TASKS: Mapping[str, LearningTask] = {
             share_label="explained share of the variance",
             outputs="a number each",
             activation="linear",
+            use="read numbers",
             labels="hivenas.core.nas.data.label_kinds:NUMBERS",
             head="hivenas.core.nas.training.heads:LINEAR",
             tested="hivenas.core.nas.training.task_predictions:NumberPredictions",

@@ -149,7 +149,8 @@ def _draw_scatter(answers: TaskPredictions, file: Path) -> Path:
     axes.scatter(true, found, s=14, color="#1c7ed6", alpha=0.5, linewidths=0, zorder=2)
     axes.set_xlabel("true")
     axes.set_ylabel("predicted")
-    figures = f"RMSE {rmse(answers.labels, answers.answers):.4g}, mean absolute error {mae(answers.labels, answers.answers):.4g}"
+    wrong = rmse(answers.labels, answers.answers), mae(answers.labels, answers.answers)
+    figures = f"RMSE {wrong[0]:.4g}, mean absolute error {wrong[1]:.4g}"
     axes.set_title(f"{figures} on {len(true):,} test images", fontsize=10)
     save(figure, file)
     return file

@@ -74,7 +74,8 @@ def test_of_classes_folders_count_and_else_the_table(folder: Path) -> None:
     table = (folder / "labels.csv").read_text(encoding="utf-8").replace("more/", "")
     (folder / "labels.csv").write_text(table, encoding="utf-8-sig")
     data = load(folder, "classify")
-    assert (data.class_names, data.y_train.dtype) == (("high", "low"), np.int32)
+    assert data.class_names == ("high", "low")
+    assert data.y_train.dtype == np.int32
     assert (data.y_train == (data.x_train[:, 0, 0, 0] < 60)).all()
 
 

@@ -62,8 +62,11 @@ def per_label(labels: Rows, scores: Rows, names: tuple[str, ...]) -> dict[str, d
 
     Each is 0 where it would be 0 of 0.
     """
-    if len(names) > _MOST_LABELS:
-        return {}
+    return {} if len(names) > _MOST_LABELS else label_figures(labels, scores, names)
+
+
+def label_figures(labels: Rows, scores: Rows, names: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """Recall, precision and F1 of every label, by its name, of however many."""
     keys, of_each = ("recall", "precision", "f1"), zip(*_figures(labels, scores), strict=True)
     return {
         name: dict(zip(keys, map(float, figures), strict=True)) for name, figures in zip(names, of_each, strict=True)

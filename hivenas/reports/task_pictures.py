@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from hivenas.core.files import written_whole
-from hivenas.core.label_metrics import answered, per_label
+from hivenas.core.label_metrics import answered, label_figures
 from hivenas.core.nas.training.task_predictions import TaskPredictions
 from hivenas.core.number_metrics import errors, mae, rmse
 from hivenas.core.unicode import storable
@@ -61,13 +61,12 @@ def _write(file: Path, rows: Sequence[Sequence[object]]) -> Path:
 
 
 def _write_figures(answers: TaskPredictions, file: Path) -> Path:
-    found = per_label(answers.labels, answers.answers, answers.names)
+    found = label_figures(answers.labels, answers.answers, answers.names)
     there, named = (each.sum(axis=0).astype(int).tolist() for each in (answers.labels, answered(answers.answers)))
     head = ["label", "images", "answered", "precision", "recall", "f1"]
     rows = [
         [storable(name), there[place], named[place], *(f"{found[name][key]:.4f}" for key in head[3:])]
         for place, name in enumerate(answers.names)
-        if name in found
     ]
     return _write(file, [head, *rows])
 
@@ -76,9 +75,9 @@ def _write_figures(answers: TaskPredictions, file: Path) -> Path:
 def _draw_figures(answers: TaskPredictions, file: Path) -> Path:
     from matplotlib.figure import Figure
 
-    found = per_label(answers.labels, answers.answers, answers.names)
+    found = label_figures(answers.labels, answers.answers, answers.names)
     order = np.argsort(-answers.labels.sum(axis=0), kind="stable")[:_LEGIBLE]
-    names = [answers.names[place] for place in order if answers.names[place] in found]
+    names = [answers.names[place] for place in order]
     figure = Figure(figsize=(6.5, 1.6 + 0.5 * max(len(names), 1)), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     places = np.arange(len(names))

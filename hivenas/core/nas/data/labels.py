@@ -245,7 +245,8 @@ def refuse_unknown(origin: str, name: str, labels: Sequence[Any], known: Sequenc
     Raises:
         DatasetError: names them.
     """
-    unknown = [label for label in labels if label not in known]
+    there = set(known)
+    unknown = [label for label in labels if label not in there]
     if unknown:
         raise DatasetError(
             f"{origin}: {name} has labels out of range: {_listed(unknown)}, where those of y_train are "

@@ -87,7 +87,7 @@ def _linear(x: Tensor, outputs: int, labels: NDArray[Any]) -> Tensor:
     """A number in the labels' unit: what is learned is how many deviations it lies from the mean of the training's."""
     x = layers.Dense(outputs, dtype="float32", name="number")(x)
     exact = labels.astype(np.float64)
-    return layers.Rescaling(float(exact.std()), offset=float(exact.mean()), dtype="float32", name=_UNIT)(x)
+    return layers.Rescaling(float(exact.std()) or 1.0, offset=float(exact.mean()), dtype="float32", name=_UNIT)(x)
 
 
 _UNIT = "unit"

@@ -39,7 +39,7 @@ class LearningTask:
         tested: the answers of a fully trained network on the test split, a `Tested`.
         per_output: figures of every class or label, a function of labels, answers and names.
         pictures: draws the answers on the test split, a function of these and a folder.
-        prediction: what an image was answered, a function of its file, place, answers and names.
+        prediction: the answer to an image, a function of its file, place, answers and names.
     """
 
     name: str

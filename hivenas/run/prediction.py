@@ -65,7 +65,7 @@ class Prediction:
 
 
 class Answer(Protocol):
-    """What an image was answered, whatever the model's task.
+    """The answer to an image, whatever the task of the model.
 
     Attributes:
         file: where the image came from, as given.

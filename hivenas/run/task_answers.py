@@ -1,4 +1,4 @@
-"""What images were answered by models whose answers are no classes: several labels, or a number."""
+"""Answers to images by models whose answers are no classes: several labels, or a number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which images a split gets where labels are no classes: by chance, or spread over the numbers that there are."""
+"""The images that a split gets where labels are no classes: by chance, or spread over the numbers that there are."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ Numbers = NDArray[Any]
 
 
 def errors(labels: Numbers, answers: Numbers) -> NDArray[np.float64]:
-    """What was answered less what is true, of every image (images,)."""
+    """The answer less the truth, of every image (images,)."""
     found: NDArray[np.float64] = answers.astype(np.float64).ravel() - labels.astype(np.float64).ravel()
     return found
 

@@ -75,7 +75,7 @@ class Answer(Protocol):
 
     @property
     def file(self) -> str:
-        """Where the image came from, as given."""
+        """The origin of the image, as given."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""What a task decides of a configuration, and what is refused with it in one line."""
+"""Tasks in a configuration: what they decide, and what is refused with them in one line."""
 
 from __future__ import annotations
 

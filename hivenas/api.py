@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hivenas.core.objective import ObjectiveInfo
     from hivenas.run.expected_time import ExpectedTime
     from hivenas.run.exporting import Export
-    from hivenas.run.prediction import Prediction
+    from hivenas.run.prediction import Answer
     from hivenas.run.reproduction import Reproduction
     from hivenas.run.result import SearchResult, Trained
     from hivenas.storage import Mirror
@@ -210,8 +210,8 @@ def predict(
     files: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     *,
     scale: tuple[float, float] | None = None,
-) -> list[Prediction]:
-    """Classifies image files, or the images of npz files, by a trained model.
+) -> list[Answer]:
+    """Classifies image files, or the images of npz files, by a trained model; or what else its task is.
 
     Args:
         model: what `TrackedModel` takes: a URI of the registry, a registered name, a run's id.
@@ -219,14 +219,15 @@ def predict(
         scale: the values that stand for the bytes 0 and 255 of image files; None for those recorded with the model.
 
     Returns:
-        A prediction an image, with the class's name and its probability.
+        A `Prediction` an image, with the class's name and its probability; by a model of several labels an image a
+        `LabelsPrediction`, by one of numbers a `NumberPrediction`.
 
     Raises:
         DatasetError: a file that cannot be read, or images that the model cannot take.
         MissingResultsError: no such model, or one that cannot be loaded here.
         TrackingError: the MLflow store does not answer.
     """
-    from hivenas.run.prediction import classify
+    from hivenas.run.prediction import answer_images
     from hivenas.tracking.models import TrackedModel
     from hivenas.tracking.store import fail_fast
 
@@ -234,7 +235,7 @@ def predict(
         raise ConfigError(f"scale must be the values of the bytes 0 and 255, the lower first, got {scale}; turn them")
     fail_fast()
     named = [files] if isinstance(files, str | os.PathLike) else list(files)
-    return classify(TrackedModel(model), [os.fspath(file) for file in named], scale)
+    return answer_images(TrackedModel(model), [os.fspath(file) for file in named], scale)
 
 
 def export(model: str, formats: str | Sequence[str], *, folder: str | os.PathLike[str] | None = None) -> Export:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hivenas.core.full_training import Finalist
     from hivenas.core.records import Evaluation, Trial
     from hivenas.run.exporting import Export
-    from hivenas.run.prediction import Prediction
+    from hivenas.run.prediction import Answer
     from hivenas.run.reproduction import Reproduction
     from hivenas.run.result import SearchResult, Trained
 
@@ -84,14 +84,13 @@ def of_training(trained: Trained) -> Outcome:
     from hivenas.core.measured import TEST_METRICS
 
     evaluation = trained.evaluation
-    accuracy = evaluation.extra["test_accuracy"]
     fields = {
         "candidate": evaluation.candidate,
         "fitness": finite(evaluation.fitness),
         "epochs": evaluation.epochs,
         "params": evaluation.params,
         "run_id": trained.run_id,
-        "test_accuracy": accuracy,
+        "test_accuracy": evaluation.extra.get("test_accuracy"),
         "test_metrics": dict(evaluation.extra.get(TEST_METRICS, {})),
         "model_uri": trained.published.uri,
         "registered": trained.published.verdict,
@@ -167,10 +166,15 @@ def finite(value: float) -> float | None:
 def _model_line(evaluation: Evaluation, uri: str) -> str:
     from hivenas.core.measured import FinalFigure
 
-    accuracy, tested = f"test accuracy {evaluation.extra['test_accuracy']:.4f}", FinalFigure.of(evaluation)
-    if tested and not tested.is_accuracy:
-        accuracy = f"test {tested.label} {tested.value:.4f}, {accuracy}"
-    return accuracy + (f", {uri}" if uri else "")
+    tested = FinalFigure.of(evaluation)
+    figures = [f"test {tested.label} {tested.value:.4f}"] if tested and not tested.is_accuracy else []
+    return ", ".join([*figures, *_accuracy(evaluation), *([uri] if uri else [])])
+
+
+def _accuracy(evaluation: Evaluation) -> list[str]:
+    """The test accuracy in words; nothing of another task than classes."""
+    accuracy = evaluation.extra.get("test_accuracy")
+    return [] if accuracy is None else [f"test accuracy {accuracy:.4f}"]
 
 
 def print_search(given: Invocation, result: SearchResult) -> None:
@@ -245,10 +249,12 @@ def _ui_command(store: str) -> str:
 
 def print_reproduction(reproduction: Reproduction) -> None:
     """Says whether a training came out as it was, and what differs."""
+    from hivenas.config.tasks import task_of
     from hivenas.reports import as_text
 
+    share = task_of(reproduction.recipe.config).share
     for now in reproduction.history:
-        click.echo(f"epoch {now.epoch:>3}: loss {now.loss!r}, val_accuracy {now.val_accuracy!r}")
+        click.echo(f"epoch {now.epoch:>3}: loss {now.loss!r}, val_{share} {now.val_accuracy!r}")
     epochs = len(reproduction.recipe.history)
     if not reproduction.figures:
         click.echo(f"every figure of {epochs} epochs is equal to the last bit")
@@ -263,7 +269,7 @@ def print_reproduction(reproduction: Reproduction) -> None:
         click.echo("\nversions, threads, processor and data are those of then")
 
 
-def print_predictions(predictions: Sequence[Prediction], *, as_json: bool) -> None:
+def print_predictions(predictions: Sequence[Answer], *, as_json: bool) -> None:
     """Prints what images were taken for: a table, or a line of JSON for each."""
     from hivenas.reports import as_text
 
@@ -271,7 +277,7 @@ def print_predictions(predictions: Sequence[Prediction], *, as_json: bool) -> No
         for prediction in predictions:
             click.echo(prediction.to_json())
     else:
-        head = ["image", "class", "probability", "next best", "probability"]
+        head = list(predictions[0].head) if predictions else []
         lines = [[" ".join(printable(cell).splitlines()) for cell in each.cells()] for each in predictions]
         click.echo(as_text([head, *lines]))
 
@@ -324,11 +330,12 @@ def _print_trainings(trainings: Sequence[Finalist], metric: str) -> None:
 
 
 def _print_model(evaluation: Evaluation, uri: str, verdict: str) -> None:
+    from hivenas.config.tasks import task_of
     from hivenas.core.measured import FinalFigure
 
     figures, tested = evaluation.extra, FinalFigure.of(evaluation)
     assert tested
-    others = "" if tested.is_accuracy else f"test accuracy {figures['test_accuracy']:.4f}, "
+    others = "" if tested.is_accuracy else "".join(f"{accuracy}, " for accuracy in _accuracy(evaluation))
     click.echo(
         f"\nfully trained: test {tested.label} {tested.value:.4f} (95 %: {tested.low:.4f} … {tested.high:.4f}, "
         f"{figures['test_images']} images), {others}validation {tested.label} {evaluation.fitness:.4f}"
@@ -337,4 +344,4 @@ def _print_model(evaluation: Evaluation, uri: str, verdict: str) -> None:
         click.echo(f"registered: {verdict}")
     if uri:
         click.echo(f"  load the model     python -c \"import mlflow; model = mlflow.pyfunc.load_model('{uri}')\"")
-        click.echo(f"  classify images    hivenas predict {shlex.quote(uri)} FILES…")
+        click.echo(f"  {task_of(figures).use:<18} hivenas predict {shlex.quote(uri)} FILES…")

@@ -10,11 +10,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from hivenas.config.arguments import check_alpha, one_precision
 from hivenas.config.losses import LOSSES, check_class_weight, check_loss
-from hivenas.config.metrics import BUILT_IN_METRICS, Metric, check_metric, metric_named
+from hivenas.config.metrics import BUILT_IN_METRICS, Metric, check_metric, known_of, metric_named
 from hivenas.config.optimizers import DEFAULT_OPTIMIZER, OptimizerConfig
 from hivenas.config.schedules import SCHEDULES, GivenRates, check_schedule
 from hivenas.config.schema import Count, Epochs, Fraction, Section
 from hivenas.config.scores import check_score, epochs_of
+from hivenas.config.tasks import TASKS, LearningTask
+from hivenas.config.text import as_text, nearest, shown
 
 # Values of `evaluation.stopping` that pause every candidate and go on with some.
 PAUSING = ("ladder",)
@@ -107,6 +109,11 @@ class EvaluationConfig(Section):
         return metric_named(self.fitness)
 
     @property
+    def task(self) -> LearningTask:
+        """The task of the metric that is looked for, which is that of the whole configuration."""
+        return TASKS[self.metric.task]
+
+    @property
     def pauses(self) -> bool:
         """True where first trainings pause before their last epoch, and the stopping rule says which go on."""
         return self.stopping in PAUSING
@@ -152,14 +159,49 @@ class EvaluationConfig(Section):
             )
         return self
 
+    def of_task(self, task: LearningTask) -> Self:
+        """The section as it is for a task, which decides the metric and the loss that were left out.
+
+        Args:
+            task: of the whole configuration.
+
+        Raises:
+            ValueError: a key that says nothing of the task, or a value that is another task's.
+        """
+        own = {"fitness": task.fitness, "loss": task.losses[0]}
+        section = self.model_copy()
+        # Not by assignment, as of the learning rate.
+        section.__dict__.update({key: value for key, value in own.items() if key not in self.model_fields_set})
+        for key, value, known in (
+            ("fitness", section.fitness, known_of(task.name)),
+            ("loss", section.loss, task.losses),
+        ):
+            if value not in known:
+                near = nearest(value, known) or f"; leave it out for {own[key]}"
+                raise ValueError(
+                    f"evaluation.{key} must be one of {', '.join(known)} with task: {task.name}, got {value!r}{near}"
+                )
+        for key in task.without:
+            given, default = (_at(each, key) for each in (section, type(self)()))
+            if given != default:
+                raise ValueError(
+                    f"evaluation.{key} must be {as_text(default)} with task: {task.name}, of which it says nothing, "
+                    f"got {shown(given)}; leave it out"
+                )
+        section._refuse_act()
+        return section
+
     @model_validator(mode="after")
     def _knows_what_guessing_is_worth(self) -> Self:
+        self._refuse_act()
+        return self
+
+    def _refuse_act(self) -> None:
         if self.stopping == "act" and self.metric.choices is None and self.metric.guessed is None:
             raise ValueError(
                 f"evaluation.stopping must not be act with fitness: {self.fitness}, as its threshold leads from what "
                 "guessing is worth, which is not known of it, to the best value; set stopping: median"
             )
-        return self
 
     @model_validator(mode="after")
     def _has_rungs(self) -> Self:
@@ -201,3 +243,11 @@ class EvaluationConfig(Section):
                 "it or raise epochs"
             )
         return self
+
+
+def _at(section: Section, key: str) -> Any:
+    """The value of a dotted key."""
+    value: Any = section
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value

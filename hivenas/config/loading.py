@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from hivenas.config.budget import COUNTED_KINDS, BudgetConfig
 from hivenas.config.choices import Choice, Varied
@@ -21,6 +21,7 @@ from hivenas.config.messages import explain, in_old_words
 from hivenas.config.optimizers import OPTIMIZERS
 from hivenas.config.registry import TRACKERS
 from hivenas.config.schema import (
+    BUILT_IN_DATASETS,
     TRACKER_KINDS,
     ColonyConfig,
     DatasetConfig,
@@ -33,6 +34,7 @@ from hivenas.config.schema import (
 )
 from hivenas.config.settings import combinations, following, settings_of, with_values, without_choices
 from hivenas.config.space import SpaceConfig
+from hivenas.config.tasks import CLASSIFY, TASKS, check_task
 from hivenas.config.text import as_text, dump_yaml, leaves, masked, one_of, put, read_mapping, split_overrides
 from hivenas.config.unused import unused_keys
 from hivenas.errors import ConfigError
@@ -44,6 +46,7 @@ class Config(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)] = "digits"
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = 42
     objective: Literal["nas", "sphere_min", "sphere_max", "rosenbrock", "table", "custom"] = "nas"
+    task: Annotated[str, AfterValidator(check_task), Field(json_schema_extra={"enum": [*TASKS]})] = CLASSIFY
     objectives: ObjectivesConfig = ObjectivesConfig()
     dataset: DatasetConfig = DatasetConfig()
     space: SpaceConfig = SpaceConfig()
@@ -68,6 +71,17 @@ class Config(Section):
     @classmethod
     def _known(cls, tracking: str) -> str:
         return one_of(tracking, (*TRACKER_KINDS, *TRACKERS), "registered")
+
+    @model_validator(mode="after")
+    def _is_of_its_task(self) -> Self:
+        task = TASKS[self.task]
+        if self.dataset.name in BUILT_IN_DATASETS and not task.has_built_in:
+            raise ValueError(
+                f"dataset.name must be npz, image_folder or registered with task: {task.name}, got "
+                f"{self.dataset.name}, which has a class an image; give data of your own, or set task: {CLASSIFY}"
+            )
+        self.__dict__["evaluation"] = self.evaluation.of_task(task)
+        return self
 
     @model_validator(mode="after")
     def _has_its_table(self) -> Self:
@@ -151,7 +165,8 @@ class Config(Section):
         values = settings_of(candidate)
         if not values and not self._choices:
             return self
-        given = self.model_dump(mode="json", by_alias=True, exclude_unset=True, include={"evaluation", "full_train"})
+        kept = {"task", "dataset", "evaluation", "full_train"}
+        given = self.model_dump(mode="json", by_alias=True, exclude_unset=True, include=kept)
         _leave_own_rate(given, self.evaluation)
         trained = _checked(with_values(given, values), source=candidate)
         chosen = self.model_copy(update={"evaluation": trained.evaluation})

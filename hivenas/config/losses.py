@@ -19,7 +19,8 @@ class Loss:
     Args:
         name: as `evaluation.loss` names it.
         description: what it is, in a line.
-        path: its function, as `module:name`: of labels, probabilities and the share of a label that is spread; traced.
+        path: its function, as `module:name`: of labels, answers and the share of a label that is spread; traced. Which
+            task takes it, the task's record says.
     """
 
     name: str
@@ -34,6 +35,16 @@ LOSSES: Mapping[str, Loss] = {
     for loss in (
         Loss("cross_entropy", "−ln of the probability that the right class is given", f"{_HOME}:cross_entropy"),
         Loss("focal", "that times (1 − the probability)²: what is known well counts less", f"{_HOME}:focal"),
+        Loss(
+            "binary_cross_entropy",
+            "mean over the labels of −ln of the probability that each is there, or is not",
+            f"{_HOME}:binary_cross_entropy",
+        ),
+        Loss(
+            "mean_squared_error",
+            "square of the error, as a share of the variance of the training labels",
+            f"{_HOME}:mean_squared_error",
+        ),
     )
 }
 

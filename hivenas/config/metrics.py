@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast, overload
 
 from hivenas.config.registry import METRICS, import_callable
+from hivenas.config.tasks import CLASSIFY, MULTILABEL, REGRESS, check_task
 from hivenas.config.text import one_of, shown
 from hivenas.errors import ConfigError
 
-# Of the classes of the images (images,) and a probability of every class (images, classes).
+# Of labels and answers as the task has them, see `Metric`.
 MetricFunction = Callable[[Any, Any], float]
 F = TypeVar("F", bound=MetricFunction)
 
@@ -36,6 +37,7 @@ class Metric:
         guessed: of a loss, whose best value is 0, what guessing comes to where there are so many classes; None where
             that is not known, and of shares.
         least_classes: with fewer classes it says nothing.
+        task: the name of the task whose answers it measures.
     """
 
     name: str
@@ -46,19 +48,31 @@ class Metric:
     choices: Callable[[int], float] | None = None
     guessed: Callable[[int], float] | None = None
     least_classes: int = 2
+    task: str = CLASSIFY
 
     def __call__(self, labels: Any, scores: Any) -> float:
         """Its value.
 
         Args:
-            labels: the classes as whole numbers from 0 (images,).
-            scores: the probability of every class (images, classes).
+            labels: the classes as whole numbers from 0 (images,); of several labels an image 0 or 1 for each (images,
+                labels); numbers (images, 1).
+            scores: the probability of every class (images, classes), or of every label (images, labels); numbers
+                (images, 1).
         """
         function = import_callable(self.function) if isinstance(self.function, str) else self.function
         return float(function(labels, scores))
 
 
-_HOME = "hivenas.core.metrics"
+_HOME, _OF_LABELS, _OF_NUMBERS = (f"hivenas.core.{name}" for name in ("metrics", "label_metrics", "number_metrics"))
+
+
+def _of_labels(name: str, label: str, description: str, *, minimize: bool = False) -> Metric:
+    return Metric(name, label, description, f"{_OF_LABELS}:{name}", minimize=minimize, least_classes=1, task=MULTILABEL)
+
+
+def _of_numbers(name: str, label: str, description: str, *, minimize: bool = True) -> Metric:
+    return Metric(name, label, description, f"{_OF_NUMBERS}:{name}", minimize=minimize, least_classes=1, task=REGRESS)
+
 
 BUILT_IN_METRICS: Mapping[str, Metric] = {
     metric.name: metric
@@ -101,8 +115,30 @@ BUILT_IN_METRICS: Mapping[str, Metric] = {
             choices=lambda classes: classes / 5,
             least_classes=6,
         ),
+        _of_labels("f1_labels", "F1 of the labels", "mean over the labels of F1 of those more probable than not"),
+        _of_labels(
+            "average_precision",
+            "average precision",
+            "mean over the labels of the area under the curve of precision over recall",
+        ),
+        _of_labels("exact_match", "exact match", "share of images all of whose labels are right"),
+        _of_labels("hamming", "Hamming loss", "share of labels that are wrong", minimize=True),
+        _of_numbers("rmse", "RMSE", "root of the mean squared error, in the labels' unit"),
+        _of_numbers("mae", "mean absolute error", "mean size of the error, in the labels' unit"),
+        _of_numbers("r2", "R²", "share of the labels' variance that is explained", minimize=False),
     )
 }
+
+
+def metrics_of(task: str) -> tuple[Metric, ...]:
+    """The metrics of hivenas' own that measure the answers of a task."""
+    return tuple(metric for metric in BUILT_IN_METRICS.values() if metric.task == task)
+
+
+def known_of(task: str) -> tuple[str, ...]:
+    """The names of all metrics of a task that this process knows."""
+    registered = (name for name, metric in METRICS.items() if cast(Metric, metric).task == task)
+    return (*(metric.name for metric in metrics_of(task)), *registered)
 
 
 def metric_named(name: str) -> Metric:
@@ -135,10 +171,12 @@ def check_metric(name: str) -> str:
 
 
 @overload
-def register_metric(name: str, *, direction: str = ...) -> Callable[[F], F]: ...
+def register_metric(name: str, *, direction: str = ..., task: str = ...) -> Callable[[F], F]: ...
 @overload
-def register_metric(name: str, function: F, direction: str = ...) -> F: ...
-def register_metric(name: str, function: F | None = None, direction: str = "maximize") -> F | Callable[[F], F]:
+def register_metric(name: str, function: F, direction: str = ..., *, task: str = ...) -> F: ...
+def register_metric(
+    name: str, function: F | None = None, direction: str = "maximize", *, task: str = CLASSIFY
+) -> F | Callable[[F], F]:
     """Makes a metric of one's own known as `evaluation.fitness`; without a function, a decorator of one.
 
     Args:
@@ -147,21 +185,34 @@ def register_metric(name: str, function: F | None = None, direction: str = "maxi
             (images, classes), and returns a number. It is called after every epoch, on the validation images, and must
             answer alike whenever it gets the same. A candidate for which it raises, or gives no finite number, fails.
         direction: `maximize` or `minimize`.
+        task: `classify`, `multilabel` or `regress`: of whose labels and answers it is. With `multilabel` it gets 0 or 1
+            for every label, and its probability (images, labels); with `regress` numbers, and those that were answered
+            (images, 1).
 
     Returns:
         The function.
 
     Raises:
-        ConfigError: not a name, one that is taken, no function of two arguments, or no direction.
+        ConfigError: not a name, one that is taken, no function of two arguments, no direction, or no task.
     """
     if function is None and isinstance(name, str):
-        return lambda decorated: register_metric(name, decorated, direction)
+        return lambda decorated: register_metric(name, decorated, direction, task=task)
+    try:
+        check_task(task)
+    except ValueError as error:
+        raise ConfigError(f"the task of metric {name!r} {error}") from None
     if direction not in _DIRECTIONS:
         raise ConfigError(
             f"the direction of metric {name!r} must be maximize or minimize, got {shown(direction)}; choose one of them"
         )
     entry = Metric(
-        name, name, "registered", cast(MetricFunction, function), minimize=str(direction) == "minimize", least_classes=1
+        name,
+        name,
+        "registered",
+        cast(MetricFunction, function),
+        minimize=str(direction) == "minimize",
+        least_classes=1,
+        task=task,
     )
     METRICS.register(name, entry, (*BUILT_IN_METRICS, *_OTHER_FIGURES), _check_function)
     return function

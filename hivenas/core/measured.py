@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from hivenas.config.costs import Cost
 from hivenas.config.metrics import ACCURACY, Metric, label_of
+from hivenas.config.tasks import TASKS, task_of
 from hivenas.core.records import Evaluation
 
 # The keys: the name of what is looked for, where that is not the accuracy; every metric of the validation after the
@@ -72,8 +73,14 @@ def metric_of(extra: Mapping[str, Any]) -> str:
 
 
 def marked(metric: Metric) -> dict[str, str]:
-    """The metric that is looked for, for an evaluation's `extra`; nothing where that is the accuracy."""
-    return {} if metric.name == ACCURACY else {METRIC: metric.name}
+    """The metric that is looked for, and its task, for an evaluation's `extra`; nothing where that is the accuracy."""
+    return {} if metric.name == ACCURACY else {METRIC: metric.name, **TASKS[metric.task].marks}
+
+
+def test_figures(extra: Mapping[str, Any]) -> dict[str, float]:
+    """The test of a full training: accuracy and loss, or of other tasks the figure that is looked for, and the loss."""
+    name = "test_accuracy" if "test_accuracy" in extra else f"test_{metric_of(extra)}"
+    return {key: float(extra[key]) for key in (name, "test_loss")}
 
 
 def spent_of(extra: Mapping[str, Any]) -> dict[str, float]:
@@ -90,7 +97,7 @@ def total_spent(extras: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 
 def tracked_metrics(extra: Mapping[str, Any]) -> dict[str, float]:
     """The metrics without a curve, those of the test, of that the figures of every class, and what it took, by name."""
-    curves = {ACCURACY, metric_of(extra)}
+    curves = {task_of(extra).share, metric_of(extra)}
     found = {f"val_{name}": value for name, value in extra.get(METRICS, {}).items() if name not in curves}
     found |= {f"test_{name}": value for name, value in extra.get(TEST_METRICS, {}).items() if name != ACCURACY}
     for name, figures in extra.get(TEST_PER_CLASS, {}).items():

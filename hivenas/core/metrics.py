@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hivenas.config.metrics import BUILT_IN_METRICS, Metric
+from hivenas.config.metrics import Metric, metrics_of
+from hivenas.config.tasks import CLASSIFY
 from hivenas.errors import first_line
 
 Labels = NDArray[np.integer[Any]]
@@ -26,7 +27,7 @@ class MetricError(ValueError):
     """A metric of one's own has raised an exception, or given no finite number."""
 
 
-def value_of(metric: Metric, labels: Labels, scores: Scores) -> float:
+def value_of(metric: Metric, labels: Any, scores: Any) -> float:
     """The value of a metric, as a finite number.
 
     Raises:
@@ -42,10 +43,10 @@ def value_of(metric: Metric, labels: Labels, scores: Scores) -> float:
     return value
 
 
-def all_metrics(labels: Labels, scores: Scores) -> dict[str, float]:
-    """Every metric of hivenas' own that says something of so many classes, by its name."""
+def all_metrics(labels: Any, scores: Any, task: str = CLASSIFY) -> dict[str, float]:
+    """Every metric of hivenas' own that says something of a task's answers, of so many classes, by its name."""
     classes = scores.shape[1]
-    known = (metric for metric in BUILT_IN_METRICS.values() if metric.least_classes <= classes)
+    known = (metric for metric in metrics_of(task) if metric.least_classes <= classes)
     return {metric.name: metric(labels, scores) for metric in known}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from hivenas.config.costs import VARYING
 from hivenas.config.metrics import ACCURACY
+from hivenas.config.tasks import task_of
 from hivenas.core.measured import METRIC, tracked_metrics
 from hivenas.core.recipe import RECIPE_FILE
 from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal
@@ -44,6 +45,7 @@ class Child:
         delete_weights: keys of children whose weights are not to be kept any longer.
         metric: the name of what `history` has values of beside the accuracy; empty for nothing.
         start_ms: when it began, in milliseconds since 1970; 0 for so many seconds before its end as `metrics` says.
+        share: the name of what `history` has as accuracy, which is another one of another task than classes.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Child:
     delete_weights: tuple[str, ...] = ()
     metric: str = ""
     start_ms: int = 0
+    share: str = ACCURACY
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +274,7 @@ def child_of(proposal: Proposal | None, evaluation: Evaluation, context: RunCont
         overview=context.overview,
         delete_weights=context.delete_weights,
         metric=str(evaluation.extra.get(METRIC, "")),
+        share=task_of(evaluation.extra).share,
     )
 
 

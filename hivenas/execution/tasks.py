@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
@@ -186,7 +187,7 @@ def _evaluate_with(objective: ByValue[ObjectiveInterface], proposal: Proposal) -
 
 def _digest_data(config: Config) -> str:
     assert config.seed is not None
-    return load_dataset(placed(config), config.seed).digest()
+    return load_dataset(placed(config), config.seed, config.task).digest()
 
 
 def _on_data(digest: str, call: Callable[..., T], *arguments: Any) -> T:
@@ -202,7 +203,8 @@ def _survey(config: Config, arch: str) -> tuple[dict[str, Any], Feasibility]:
 
 def _check_space(config: Config) -> Feasibility:
     seed = drawn_seed(config.seed)
-    return interface_of(config).check_space(image=lambda: image_shape_and_classes(placed(config), seed))
+    image = functools.partial(image_shape_and_classes, placed(config), seed, config.task)
+    return interface_of(config).check_space(image=image)
 
 
 def _augmented_examples(config: Config) -> NDArray[np.float32]:

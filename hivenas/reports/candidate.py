@@ -10,6 +10,7 @@ from typing import Any, Self
 from hivenas.config import Config
 from hivenas.config.costs import COSTS
 from hivenas.config.settings import split_candidate
+from hivenas.config.tasks import TASKS, task_of
 from hivenas.core.measured import FinalFigure
 from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.core.nas.space.frame import Frame
@@ -58,6 +59,7 @@ class CandidatePages:
             shape=image,
             classes=data.get("classes", 0),
             frame=Frame.of(space),
+            activation=TASKS[config.task].activation,
         )
         figure = f"validation {config.evaluation.metric.label}"
         return cls(outliner, lambda arch: decode(arch, reference), figure=figure)
@@ -112,7 +114,7 @@ def _outcome(evaluation: Evaluation, figure: str) -> str:
     test = FinalFigure.of(evaluation)
     text = f"**{evaluation.fitness:.4f}** {figure}"
     if not math.isfinite(evaluation.fitness) and evaluation.history:  # all images were trained on
-        text = f"**{evaluation.history[-1].accuracy:.4f}** training accuracy"
+        text = f"**{evaluation.history[-1].accuracy:.4f}** training {task_of(evaluation.extra).share_label}"
     text = f"**{test.value:.4f}** test {test.label}, {text}" if test else text
     if evaluation.age:
         text += f" after {evaluation.age} epochs"

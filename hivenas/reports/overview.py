@@ -79,7 +79,7 @@ def _standing(data: ReportData) -> str:
     if data.condition == "running":
         return f"**Running**: {counted} so far; this page follows, iteration by iteration."
     if data.condition == "finished":
-        if data.test_accuracy is None:
+        if data.tested is None and data.test_accuracy is None:
             return f"**Finished** after {told} evaluations."
         accuracy = _tested(data)
         never = f"; it never answers {as_code(listed(data.never_named))}" if data.never_named else ""
@@ -91,10 +91,10 @@ def _standing(data: ReportData) -> str:
 def _tested(data: ReportData) -> str:
     """The test figure that was looked for with its interval, and the accuracy where that is another."""
     found, low_high = data.tested, data.test_interval
-    accuracy = f"**{data.test_accuracy:.4f}** test accuracy"
+    accuracy = "" if data.test_accuracy is None else f"**{data.test_accuracy:.4f}** test accuracy"
     if found and not found.is_accuracy:
         between = f" (95 % confidence: {found.low:.4f} … {found.high:.4f})"
-        return f"**{found.value:.4f}** test {found.label}{between}, {accuracy}"
+        return f"**{found.value:.4f}** test {found.label}{between}" + (f", {accuracy}" if accuracy else "")
     return accuracy + (f" (95 % confidence: {low_high[0]:.4f} … {low_high[1]:.4f})" if low_high else "")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from hivenas.config import Config
 from hivenas.config.registry import DATASETS
+from hivenas.config.tasks import TASKS
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.data.datasets import describe_dataset
 from hivenas.core.nas.data.placement import placed
@@ -39,7 +40,9 @@ def describe_data(config: Config) -> dict[str, Any]:
     Raises:
         DatasetError: data that cannot be found, cannot be trained on, or are others when they are loaded again.
     """
-    return describe_dataset(placed(config), drawn_seed(config.seed)) if config.objective == "nas" else {}
+    if config.objective != "nas":
+        return {}
+    return describe_dataset(placed(config), drawn_seed(config.seed), config.task)
 
 
 def first_digest(config: Config, executor: TaskExecutor, folder: ResultsFolder) -> str:
@@ -97,7 +100,7 @@ def prepare_data(config: Config) -> None:
         DatasetError: images that cannot be read, or change meanwhile.
         DiskFullError: there is no space for the copy.
     """
-    if config.execution.kind in ("process", "serial") and (copy := copy_of(placed(config))):
+    if config.execution.kind in ("process", "serial") and (copy := copy_of(placed(config), TASKS[config.task])):
         copy.images()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hivenas.config import Config
+from hivenas.config.tasks import TASKS
 from hivenas.core.nas.data.memory import WorkerMemory
 from hivenas.core.nas.data.placement import copies_folder, memory_budget, placed
 from hivenas.core.nas.data.preparing import shown_size
@@ -40,7 +41,7 @@ class DataStorage:
             DatasetError: files that cannot be listed.
         """
         dataset = placed(config)
-        copy = copy_of(dataset)
+        copy = copy_of(dataset, TASKS[config.task])
         mapped = copy is not None or (dataset.name == "npz" and copies_folder(dataset) is not None)
         memory = WorkerMemory.of(data, memory_budget(dataset) if mapped else None)
         if dataset.name == "npz" and memory.peak:  # read whole, as arrays are

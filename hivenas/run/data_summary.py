@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from hivenas.config.tasks import task_of
 from hivenas.core.nas.data.class_folders import counted
 
 logger = logging.getLogger("hivenas")
@@ -19,7 +20,7 @@ def summary(data: Mapping[str, Any]) -> str:
     """
     parts = [f"{data['train']:,} images to train, {data['validation']:,} to validate, {data['test']:,} to test"]
     parts.append(f"{'×'.join(map(str, data['shape']))} (height × width × channels)")
-    parts.append(f"{data['classes']} classes")
+    parts.append(task_of(data).outputs.format(count=data["classes"]))
     text = f"{data['name']}: {', '.join(parts)}"
     if "scale" in data and data["scale"] is None:
         text += (

@@ -13,6 +13,7 @@ import numpy as np
 
 from hivenas.config import Config
 from hivenas.config.metrics import ACCURACY
+from hivenas.config.tasks import task_of
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.full_training import MEMBERS
 from hivenas.core.git import git_tags
@@ -21,12 +22,12 @@ from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.operations import reference_space
 from hivenas.core.nas.space.parameters import run_parameters
 from hivenas.core.nas.training.failures import failed_training
-from hivenas.core.nas.training.predictions import TestPredictions
+from hivenas.core.nas.training.predictions import Tested
 from hivenas.core.recipe import Recipe
 from hivenas.core.records import Direction, Evaluation, Trial
 from hivenas.core.seeds import arch_hash
 from hivenas.core.tracked import Page, Published, RunContext, ServableModel, child_of, listed
-from hivenas.reports import draw_predictions, model_note
+from hivenas.reports import model_note
 from hivenas.reports.attempts import attempted
 from hivenas.reports.candidate import CandidatePages
 from hivenas.run.result import Trained
@@ -154,7 +155,7 @@ def recorded_full_training(folder: ResultsFolder, state: SearchState, ranked: Se
         return None
     file = folder.histories / f"{state.final or f'{arch_hash(ranked[0].encoded)}-full'}.json"
     evaluation = read_history(file)
-    return evaluation if evaluation and "test_accuracy" in evaluation.extra else None
+    return evaluation if evaluation and FinalFigure.of(evaluation) else None
 
 
 def read_history(file: Path) -> Evaluation | None:
@@ -177,8 +178,7 @@ def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mappi
         "hivenas.search_run": search_run,
         "hivenas.architecture": str(evaluation.candidate),
         "hivenas.arch_hash": arch_hash(str(evaluation.candidate)),
-        "hivenas.test_accuracy": f"{figures['test_accuracy']:.6f}",
-        "hivenas.test_accuracy_95": f"{figures['test_accuracy_low']:.4f} … {figures['test_accuracy_high']:.4f}",
+        **_accuracy(figures),
         "hivenas.test_images": str(figures["test_images"]),
         **_measured(evaluation),
         "hivenas.data": f"{config.dataset.name} {data['digest']}",
@@ -189,6 +189,14 @@ def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mappi
         **({"hivenas.never_named": listed(figures["never_named"])} if "never_named" in figures else {}),
         **_git_origin(),
     }
+
+
+def _accuracy(figures: Mapping[str, Any]) -> dict[str, str]:
+    """The accuracy of the test with its interval; of another task than classes its name."""
+    if "test_accuracy" not in figures:
+        return {f"hivenas.{key}": value for key, value in task_of(figures).marks.items()}
+    between = f"{figures['test_accuracy_low']:.4f} … {figures['test_accuracy_high']:.4f}"
+    return {"hivenas.test_accuracy": f"{figures['test_accuracy']:.6f}", "hivenas.test_accuracy_95": between}
 
 
 def _measured(evaluation: Evaluation) -> dict[str, str]:
@@ -214,14 +222,14 @@ def _git_origin() -> dict[str, str]:
 
 def _metadata(data: Mapping[str, Any]) -> dict[str, Any]:
     """The properties of the model's images, and the names of its classes, for whoever gives it others."""
-    kept = ("name", "shape", "dtype", "lowest", "highest", "scale", "background", "class_names")
+    kept = ("name", "shape", "dtype", "lowest", "highest", "scale", "background", "class_names", "task")
     return {"hivenas": {key: data[key] for key in kept if key in data}}
 
 
 def _example_answers(evaluation: Evaluation) -> tuple[tuple[float, ...], ...]:
     """The tested network's answers to the images of the example, which are the first of the test split."""
     count = len(np.load(evaluation.extra["example"], mmap_mode="r"))
-    answers = TestPredictions.load(Path(evaluation.extra["answers"])).probabilities[:count]
+    answers = _tested(evaluation).answers[:count]
     return tuple(tuple(row) for row in answers.tolist())
 
 
@@ -235,5 +243,12 @@ def _draw_predictions(evaluation: Evaluation, folder: ResultsFolder) -> list[Pat
     if "answers" not in evaluation.extra:
         return []
     place = folder.plots / f"full-{arch_hash(str(evaluation.candidate))[:8]}"
-    answers = Path(evaluation.extra["answers"])
-    return attempted(str(place), lambda: draw_predictions(TestPredictions.load(answers), place), [])
+    draw = task_of(evaluation.extra).piece("pictures")
+    made: list[Path] = attempted(str(place), lambda: draw(_tested(evaluation), place), [])
+    return made
+
+
+def _tested(evaluation: Evaluation) -> Tested:
+    """The answers that were kept of the test."""
+    found: Tested = task_of(evaluation.extra).piece("tested").load(Path(evaluation.extra["answers"]))
+    return found

@@ -118,7 +118,7 @@ def check(config: Config) -> Plan:
         return planned
     if needs_classes(config.evaluation):
         with with_source(config):
-            check_classes(config.evaluation, class_names(placed(config), drawn_seed(config.seed)))
+            check_classes(config.evaluation, class_names(placed(config), drawn_seed(config.seed), config.task))
     feasible = _tried(config)
     refuse_other_answers(config, feasible)
     say_share(feasible, bounded=config.space.is_bounded)

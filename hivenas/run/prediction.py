@@ -1,13 +1,13 @@
-"""Image files classified by a trained model, prepared as the images that it was trained on."""
+"""Image files answered by a trained model, prepared as the images that it was trained on."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,21 +48,75 @@ class Prediction:
     next_name: str
     next_probability: float
 
+    head: ClassVar[tuple[str, ...]] = ("image", "class", "probability", "next best", "probability")
+
     def to_json(self) -> str:
         """A line of JSON, with the class names under `class` and `next`."""
         renamed = {"name": "class", "next_name": "next"}
-        data = {renamed.get(key, key): value for key, value in asdict(self).items() if value is not None}
-        # A file's name may have bytes that are no Unicode: as JSON escapes they are what Python knows the file by.
-        return json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+        return json_line({renamed.get(key, key): value for key, value in asdict(self).items()})
 
     def cells(self) -> list[str]:
         """A line of a table: image, class, probability, next best class and its probability."""
-        image = self.file if self.index is None else f"{self.file}[{self.index}]"
-        return [image, self.name, f"{self.probability:.4f}", self.next_name, f"{self.next_probability:.4f}"]
+        return [
+            place_of(self.file, self.index),
+            self.name,
+            f"{self.probability:.4f}",
+            self.next_name,
+            f"{self.next_probability:.4f}",
+        ]
 
 
-def classify(model: TrackedModel, files: Sequence[str], scale: Scale | None = None) -> list[Prediction]:
-    """Classifies the images of files, in their order.
+class Answer(Protocol):
+    """The answer to an image, whatever the task of the model.
+
+    Attributes:
+        file: where the image came from, as given.
+        index: its place in an npz file; None for an image file.
+        head: of a table of answers.
+    """
+
+    @property
+    def file(self) -> str:
+        """The origin of the image, as given."""
+        ...
+
+    @property
+    def index(self) -> int | None:
+        """Its place in an npz file; None for an image file."""
+        ...
+
+    @property
+    def head(self) -> tuple[str, ...]:
+        """The head of a table of answers."""
+        ...
+
+    def to_json(self) -> str:
+        """A line of JSON."""
+        ...
+
+    def cells(self) -> list[str]:
+        """A line of a table."""
+        ...
+
+
+# From an image's file and place, what it was answered (outputs,) and the outputs' names.
+MakesAnswer = Callable[[str, "int | None", NDArray[np.float32], Sequence[str]], Answer]
+
+
+def json_line(fields: Mapping[str, Any]) -> str:
+    """A line of JSON of the fields that have a value."""
+    data = {key: value for key, value in fields.items() if value is not None}
+    # A file's name may have bytes that are no Unicode: as JSON escapes they are what Python knows the file by.
+    return json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+
+
+def place_of(file: str, index: int | None) -> str:
+    """An image for people: its file, and its place in that."""
+    return file if index is None else f"{file}[{index}]"
+
+
+def answer_images(model: TrackedModel, files: Sequence[str], scale: Scale | None = None) -> list[Answer]:
+    """Has a model answer the images of files, in their order: classifies them, by the usual task.
 
     Image files are read as a folder of classes is: turned upright, laid over the background of the training, in the
     model's colours, resized (bilinear) to its size. Their bytes are taken as they are where the model was trained on
@@ -70,7 +124,7 @@ def classify(model: TrackedModel, files: Sequence[str], scale: Scale | None = No
     are.
 
     Args:
-        model: the classifier.
+        model: that answers.
         files: image files, and npz files with an array `images`, `x_test`, or a single one.
         scale: the values that stand for the bytes 0 and 255; None for those that are recorded with the model.
 
@@ -94,10 +148,19 @@ def classify(model: TrackedModel, files: Sequence[str], scale: Scale | None = No
             places.append((file, None))
     probabilities = model.probabilities(images)
     names = model.class_names or tuple(str(code) for code in range(probabilities.shape[1]))
-    return [_prediction(*place, row, names) for place, row in zip(places, probabilities, strict=True)]
+    answer: MakesAnswer = model.task.piece("prediction")
+    return [answer(*place, row, names) for place, row in zip(places, probabilities, strict=True)]
 
 
-def _prediction(file: str, index: int | None, row: NDArray[np.float32], names: Sequence[str]) -> Prediction:
+def class_of(file: str, index: int | None, row: NDArray[np.float32], names: Sequence[str]) -> Prediction:
+    """The most probable class of an image, and the next.
+
+    Args:
+        file: where the image came from.
+        index: its place in an npz file; None for an image file.
+        row: the probability of every class (classes,).
+        names: of the classes.
+    """
     best, second = (int(code) for code in np.argsort(-row, kind="stable")[:2])
     return Prediction(
         file,

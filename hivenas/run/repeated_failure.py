@@ -17,11 +17,16 @@ from hivenas.errors import RepeatableTrainingError
 from hivenas.storage import SearchState
 
 # The keys on which a full training depends; how it is searched before, kept and told of is not among them.
-_DEPENDS = ("seed", "dataset.", "space.", "evaluation.", "full_train.")
+_DEPENDS = ("seed", "task", "dataset.", "space.", "evaluation.", "full_train.")
 # Of these, what decides how many trainings there are, and what becomes of them, not how one goes.
 _AROUND = tuple(f"full_train.{key}" for key in ("enabled", "finalists", "seeds", "refit", "ensemble"))
 # Keys that were not there when a mark was written, and had these values.
-_LATER = {"evaluation.loss": "cross_entropy", "evaluation.class_weight": "null", "evaluation.fitness": "accuracy"}
+_LATER = {
+    "task": "classify",
+    "evaluation.loss": "cross_entropy",
+    "evaluation.class_weight": "null",
+    "evaluation.fitness": "accuracy",
+}
 _ELSEWHERE = tuple(f"dataset.{key}" for key in PLACES)
 _DEVICES = ("execution.kind", "execution.threads", "execution.gpus", "execution.address")
 _PACKAGES = ("hivenas", "tensorflow", "keras", "numpy")

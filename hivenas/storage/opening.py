@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Literal, Protocol
 
 from hivenas.config import PLACES, Config, from_record
+from hivenas.config.tasks import CLASSIFY
 from hivenas.config.text import parse_yaml
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.history import ranking
@@ -210,6 +211,7 @@ def recorded_digest(ledger: Ledger, config: Config) -> str:
         return ""
     before = parse_yaml(ledger.config_yaml, str(ledger.folder.ledger)) or {}
     same = from_record({"dataset": before.get("dataset", {})}).dataset.figures == config.dataset.figures
+    same = same and before.get("task", CLASSIFY) == config.task
     return ledger.state.data if same else ""
 
 

@@ -63,8 +63,9 @@ def metrics_of(child: Child) -> list[Metric]:
     metrics = [Metric(key_of(key), float(value), child.end_ms, 0) for key, value in child.metrics.items()]
     for figures in child.history:
         for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
-            metrics.append(Metric(key, float(getattr(figures, key)), child.end_ms, figures.epoch))
-        if child.metric and figures.metric is not None:
+            name = key.replace("accuracy", child.share)
+            metrics.append(Metric(name, float(getattr(figures, key)), child.end_ms, figures.epoch))
+        if child.metric not in ("", child.share) and figures.metric is not None:
             metrics.append(Metric(key_of(f"val_{child.metric}"), figures.metric, child.end_ms, figures.epoch))
     return [metric for metric in metrics if math.isfinite(metric.value)]
 

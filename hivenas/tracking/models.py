@@ -15,6 +15,7 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
+from hivenas.config.tasks import task_of
 from hivenas.core.nas.training.exclusive import ONE_AT_A_TIME
 from hivenas.errors import MissingResultsError, TrackingRefusedError, first_line
 from hivenas.tracking.registry import MODEL
@@ -26,7 +27,7 @@ _CHAMPION = "champion"
 
 
 class TrackedModel:
-    """A classifier of images that MLflow keeps.
+    """A model of images that MLflow keeps.
 
     Args:
         reference: `models:/NAME@ALIAS` or another URI of MLflow; the name of a registered model for its champion, or
@@ -41,6 +42,7 @@ class TrackedModel:
         background: what transparent pixels became in its training; None where it does not say.
         class_names: in the order of its probabilities; None where it does not say.
         run_id: of the full training; empty where it does not say.
+        task: what it answers.
 
     Raises:
         MissingResultsError: no such model, or not one of images.
@@ -69,6 +71,7 @@ class TrackedModel:
         self.values = (float(known["lowest"]), float(known["highest"])) if "lowest" in known else None
         self.scale = _scale(known, self.dtype)
         self.background: tuple[int, int, int] | None = tuple(known["background"]) if "background" in known else None
+        self.task = task_of(known)
         self.class_names = tuple(str(name) for name in known["class_names"]) if "class_names" in known else None
 
     def probabilities(self, images: Sequence[NDArray[Any]] | NDArray[Any]) -> NDArray[np.float32]:
@@ -78,7 +81,7 @@ class TrackedModel:
             images: (count, height, width, channels), or a list of so many, of the model's own shape and dtype.
 
         Returns:
-            (count, classes)
+            (count, classes), or what else its task has it answer (count, outputs)
 
         Raises:
             MissingResultsError: it cannot be loaded here.
@@ -88,7 +91,7 @@ class TrackedModel:
         with ONE_AT_A_TIME, _quiet():
             network = self.network()
             answers = np.concatenate([np.asarray(network(batch, training=False)) for batch in batches])
-        if answers.ndim != 2 or answers.shape[1] < 2:
+        if answers.ndim != 2 or answers.shape[1] < self.task.least_outputs:
             raise MissingResultsError(
                 f"{self.uri} must answer with the probabilities of two classes or more, got {answers.shape[1:]} for an "
                 "image; give a classifier"

@@ -31,7 +31,7 @@ def cost(labels: Any, scores: Any) -> float:
         ({"fitness": "f1"}, "evaluation.fitness must be one of accuracy, balanced_accuracy, f1_macro, auc, log_loss"),
         ({"fitness": "balanced_acuracy"}, "did you mean 'balanced_accuracy'?"),
         ({"fitness": 3}, "evaluation.fitness must be text, got 3"),
-        ({"loss": "fokal"}, "evaluation.loss must be one of cross_entropy, focal, got 'fokal'; did you mean 'focal'"),
+        ({"loss": "fokal"}, "mean_squared_error, got 'fokal'; did you mean 'focal'"),
         ({"class_weight": "even"}, "evaluation.class_weight must be null, balanced or weights by class, got 'even'"),
         ({"class_weight": {}}, "must be null, balanced or weights by class, got {}"),
         ({"class_weight": {"cat": 0}}, "must give weights that are numbers greater than 0, got cat: 0"),
@@ -61,9 +61,10 @@ def test_a_configuration_keeps_its_weights(weights: Any) -> None:
 
 @pytest.mark.parametrize("name", BUILT_IN_METRICS)
 def test_a_metric_says_what_it_is(name: str) -> None:
-    metric = from_mapping({"evaluation": {"fitness": name}}).evaluation.metric
-    assert metric is metric_named(name)
-    assert metric.minimize is (name == "log_loss")
+    metric = metric_named(name)
+    data = {"task": metric.task} | ({} if metric.task == "classify" else {"dataset": {"name": "npz", "path": "x.npz"}})
+    assert from_mapping({**data, "evaluation": {"fitness": name}}).evaluation.metric is metric
+    assert metric.minimize is (name in ("log_loss", "hamming", "rmse", "mae"))
     assert metric.label == label_of(name)
     assert metric.description
 

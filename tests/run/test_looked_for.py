@@ -13,7 +13,7 @@ import pytest
 
 import hivenas
 from hivenas.config import from_mapping, registry
-from hivenas.config.metrics import BUILT_IN_METRICS, register_metric
+from hivenas.config.metrics import metrics_of, register_metric
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.records import Direction
 from hivenas.core.tracker import NullTracker
@@ -137,7 +137,7 @@ def test_a_training_that_goes_on_has_the_metrics_that_it_would_have_had(tmp_path
     history = json.loads(next((tmp_path / "looked_for" / "training_history").glob("*.json")).read_text())
     assert "metric" not in history["history"][0]
     assert history["extra"] == unspent(first.extra)
-    assert list(first.extra["metrics"]) == list(BUILT_IN_METRICS)
+    assert list(first.extra["metrics"]) == [metric.name for metric in metrics_of("classify")]
     more = interface.eval_strategy.momentum_eval(candidate, first.filename, 1)
     assert more.extra["metrics"] != first.extra["metrics"]
 

@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from hivenas.config.tasks import TASKS, LearningTask
 from hivenas.errors import DatasetError
-from hivenas.run.prediction import classify
+from hivenas.run.prediction import answer_images
 from hivenas.tracking.models import TrackedModel, _scale
 
 Scale = tuple[float, float]
@@ -31,6 +32,7 @@ class Remembered:
     shape: tuple[int, int, int] = (2, 3, 1)
     uri: str = "models:/mine/1"
     class_names: tuple[str, ...] = ("a", "b")
+    task: LearningTask = TASKS["classify"]
     images: list[NDArray[Any]] = field(default_factory=list)
 
     def probabilities(self, images: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
@@ -39,7 +41,7 @@ class Remembered:
 
     def asked(self, files: list[Path], scale: Scale | None = None) -> NDArray[Any]:
         """The images that the model was asked about for these files."""
-        classify(cast(TrackedModel, self), [str(file) for file in files], scale)
+        answer_images(cast(TrackedModel, self), [str(file) for file in files], scale)
         return self.images[-1]
 
 

@@ -14,6 +14,7 @@ from hivenas.config import Config, from_mapping
 from hivenas.config.costs import COSTS
 from hivenas.core.folder import weights_name
 from hivenas.core.history import History
+from hivenas.core.measured import test_figures
 from hivenas.core.nas.data.class_weights import check_classes, needs_classes
 from hivenas.core.nas.data.placement import placed
 from hivenas.core.nas.space.architecture import decode
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from hivenas.core.nas.training.evaluation_strategy import NASEval
     from hivenas.run.direct import DirectCalls
 
-_OWN_KEYS = ("dataset", "full_train", "results", "name", "seed")
+_OWN_KEYS = ("task", "dataset", "full_train", "results", "name", "seed")
 
 
 class NASInterface(ArchitectureObjective):
@@ -53,7 +54,7 @@ class NASInterface(ArchitectureObjective):
 
     Args:
         space_config: keys of the configuration's `space` section; what is missing takes its default.
-        eval_config: keys of its `evaluation` section, and dataset, full_train, results, name and seed beside them.
+        eval_config: keys of its `evaluation` section; task, dataset, full_train, results, name and seed beside them.
         tracker: where runs are tracked; None means MLflow, `NullTracker()` nowhere.
         rng: generator of samples and neighbours; by default one made from the seed.
 
@@ -367,8 +368,7 @@ class NASInterface(ArchitectureObjective):
     def _full_result(self, evaluation: Evaluation) -> dict[str, Any]:
         if evaluation.status == "failed":
             raise failed_training(self._config, evaluation)
-        figures = {key: evaluation.extra[key] for key in ("test_accuracy", "test_loss")}
-        return evaluation.as_result() | figures
+        return evaluation.as_result() | test_figures(evaluation.extra)
 
 
 def interface_of(config: Config) -> NASInterface:
@@ -407,7 +407,7 @@ def _image(config: Config, seed: int) -> Image | None:
         return None
     from hivenas.core.nas.data.datasets import image_shape_and_classes
 
-    return image_shape_and_classes(placed(config), seed)
+    return image_shape_and_classes(placed(config), seed, config.task)
 
 
 def _measure(spec: OpSpec, shape: Shape) -> Size:

@@ -188,7 +188,7 @@ def _without_classes(folder: Path) -> DatasetError:
     if archives:
         way_out = f"unpack {archives[0]}, and {way_out}"
     elif tables:
-        way_out += f", or set dataset.name to image_table and dataset.path to {folder / tables[0]}"
+        way_out += f", set dataset.name to image_table and dataset.path to {folder / tables[0]}, or name it labels.csv"
     found = _but(Counter(map(_named, there))) if there else ", it is empty"
     return DatasetError(f"{folder}: there must be class folders in it, got none{found}; {way_out}")
 

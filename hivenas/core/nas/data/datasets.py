@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from hivenas.config import BUILT_IN_DATASETS, FILE_DATASETS, DatasetConfig
 from hivenas.config.registry import DATASETS
+from hivenas.config.tasks import CLASSIFY, TASKS
 from hivenas.core.nas.data.built_in import BUILT_IN
 from hivenas.core.nas.data.image_arrays import Images, LabelledImages, Labels
 from hivenas.core.nas.data.kept_figures import Figures, kept_figures
+from hivenas.core.nas.data.label_kinds import LabelKind
 from hivenas.core.nas.data.memory import kept_bytes
 from hivenas.core.nas.data.moments import channel_moments
 from hivenas.core.nas.data.placement import memory_budget
@@ -39,13 +41,14 @@ class Dataset:
         name: as in the configuration.
         x_train, x_val, x_test: images (count, height, width, channels) with the values that the source gives; arrays,
             or `StoredImages` where they are more than `dataset.memory_mb` allows.
-        y_train, y_val, y_test: classes as whole numbers from 0.
-        classes: number of classes.
+        y_train, y_val, y_test: classes as whole numbers from 0; of other tasks rows (count, outputs) of float32.
+        classes: number of classes, or of outputs.
         class_names: what the source calls them, in their order.
         scale: the values that stand for the bytes 0 and 255 in image files; None where nobody has said.
         background: what transparent pixels of image files become.
         left_out: how many files were not read, by the reason.
         transparent: how many images were laid over the background.
+        task: what the labels are for.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Dataset:
     background: tuple[int, int, int] = (255, 255, 255)
     left_out: Mapping[str, int] = field(default_factory=dict)
     transparent: int = 0
+    task: str = CLASSIFY
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -109,6 +113,7 @@ class Dataset:
             "left_out": dict(self.left_out),
             "transparent": self.transparent,
             "remarks": self.remarks(),
+            **TASKS[self.task].marks,
         }
 
     def remarks(self) -> list[str]:
@@ -116,7 +121,8 @@ class Dataset:
         if self.name in BUILT_IN:
             return []
         train, val = LabelledSplit(self.x_train, self.y_train), LabelledSplit(self.x_val, self.y_val)
-        return remarks(train, val, LabelledSplit(self.x_test, self.y_test), self.class_names)
+        names = self.class_names if TASKS[self.task].piece("labels").are_classes else ()
+        return remarks(train, val, LabelledSplit(self.x_test, self.y_test), names)
 
 
 @overload
@@ -151,26 +157,28 @@ def _check_loader(name: str, loader: object) -> None:
     _loaded.cache_clear()  # an interactive session may register another loader under the name
 
 
-def load_dataset(config: DatasetConfig, seed: int) -> Dataset:
+def load_dataset(config: DatasetConfig, seed: int, task: str = CLASSIFY) -> Dataset:
     """Loads a data set and holds out the splits that it does not bring along, stratified by class.
 
     Args:
         config: the `dataset` section of a configuration.
         seed: the run's seed; it decides which training images are held out or left out.
+        task: what the labels are for.
 
     Raises:
         DatasetError: data that cannot be found, or cannot be trained on.
         DiskFullError: there is no space for a prepared copy.
     """
     origin = config.name if config.path is None else f"{config.name} {config.path}"
+    kind: LabelKind = TASKS[task].piece("labels")
     with unchanged(config):
-        read = read_source(config)
-        given = LabelledImages.checked(origin, read.arrays)
+        read = read_source(config, TASKS[task])
+        given = LabelledImages.checked(origin, read.arrays, kind.reader)
     names = given.class_names
     known = BUILT_IN.get(config.name)
     if known and known.class_names:
         names = tuple(known.class_names[int(label)] for label in names)
-    parts = split(origin, config, given, names, seed=seed)
+    parts = split(origin, config, given, names, seed=seed, draw=kind.draw)
     train, val, test = _held(parts, memory_budget(config))
     refuse_alike(origin, train[0], str(config.background) if read.transparent else "")
     if config.scale:
@@ -188,6 +196,7 @@ def load_dataset(config: DatasetConfig, seed: int) -> Dataset:
         background=config.background_rgb,
         left_out=read.left_out,
         transparent=read.transparent,
+        task=task,
     )
     if read.kept:
         drawn = digest_of(*(x.rows for x, _ in parts if isinstance(x, StoredImages)), *(y for _, y in parts))
@@ -207,20 +216,21 @@ def _held(splits: tuple[Labelled, Labelled, Labelled], budget: float) -> tuple[L
     return train, val, test
 
 
-def describe_dataset(config: DatasetConfig, seed: int) -> dict[str, Any]:
+def describe_dataset(config: DatasetConfig, seed: int, task: str = CLASSIFY) -> dict[str, Any]:
     """Describe a data set for people; built-in ones are not loaded, of them the counts are given.
 
     Args:
         config: the `dataset` section of a configuration.
         seed: the run's seed.
+        task: what the labels are for.
 
     Raises:
         DatasetError: data that cannot be found, or cannot be trained on; a loader that gives others when it is called
             again.
     """
     if config.name not in BUILT_IN:
-        data = load_dataset(config, seed)
-        if config.name in DATASETS and (again := load_dataset(config, seed).digest()) != data.digest():
+        data = load_dataset(config, seed, task)
+        if config.name in DATASETS and (again := load_dataset(config, seed, task).digest()) != data.digest():
             raise other_data(config, first=data.digest(), now=again)
         return data.describe()
     known = BUILT_IN[config.name]
@@ -230,41 +240,43 @@ def describe_dataset(config: DatasetConfig, seed: int) -> dict[str, Any]:
     return {"name": config.name, "shape": list(known.shape), "classes": known.classes, **sizes, "remarks": []}
 
 
-def class_names(config: DatasetConfig, seed: int) -> tuple[str, ...]:
+def class_names(config: DatasetConfig, seed: int, task: str = CLASSIFY) -> tuple[str, ...]:
     """The names of the classes; built-in data sets are not loaded for it.
 
     Args:
         config: the `dataset` section of a configuration.
         seed: the run's seed.
+        task: what the labels are for.
 
     Raises:
         DatasetError: data that cannot be found, or cannot be trained on.
     """
     known = BUILT_IN.get(config.name)
     if known is None:
-        return _loaded(config, seed)[2]
+        return _loaded(config, seed, task)[2]
     return known.class_names or tuple(str(code) for code in range(known.classes))
 
 
-def image_shape_and_classes(config: DatasetConfig, seed: int) -> tuple[tuple[int, int, int], int]:
+def image_shape_and_classes(config: DatasetConfig, seed: int, task: str = CLASSIFY) -> tuple[tuple[int, int, int], int]:
     """Height, width and channels of the images and the number of classes; built-in data sets are not loaded for it.
 
     Args:
         config: the `dataset` section of a configuration.
         seed: the run's seed.
+        task: what the labels are for.
 
     Raises:
         DatasetError: data that cannot be found, or cannot be trained on.
     """
     known = BUILT_IN.get(config.name)
-    return (known.shape, known.classes) if known else _loaded(config, seed)[:2]
+    return (known.shape, known.classes) if known else _loaded(config, seed, task)[:2]
 
 
 @functools.lru_cache(maxsize=16)
-def _loaded(config: DatasetConfig, seed: int) -> tuple[tuple[int, int, int], int, tuple[str, ...]]:
+def _loaded(config: DatasetConfig, seed: int, task: str) -> tuple[tuple[int, int, int], int, tuple[str, ...]]:
     """Shape of an image, number and names of the classes, of data that are loaded for that once a process.
 
     Every interface asks, and equal settings mean the same images as long as the process lives.
     """
-    data = load_dataset(config, seed)
+    data = load_dataset(config, seed, task)
     return data.shape, data.classes, data.class_names

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from hivenas.config.text import nearest
 from hivenas.core.nas.data import stored_images
-from hivenas.core.nas.data.labels import plain_labels
+from hivenas.core.nas.data.labels import CLASS_LABELS, LabelReader
 from hivenas.core.nas.data.stored_images import StoredImages, blocks
-from hivenas.core.unicode import storable
 from hivenas.errors import DatasetError
 
 Images = stored_images.Images
-Labels = NDArray[np.int32]
+Labels = NDArray[Any]  # classes (count,), int32; of other tasks rows (count, outputs), float32
 SPLITS = ("train", "val", "test")
 ARRAYS = tuple(f"{kind}_{split}" for split in SPLITS for kind in "xy")
 
@@ -28,8 +27,9 @@ class LabelledImages:
 
     Args:
         images: by split, (count, height, width, channels) with the values that the source gives.
-        labels: by split, classes as whole numbers from 0 in the sorted order of the training labels.
-        class_names: the source's labels as text that can be stored, in the order of the classes.
+        labels: by split, classes as whole numbers from 0 in the sorted order of the training labels; of other tasks a
+            row an image.
+        class_names: the source's labels as text that can be stored, in the order of the classes, or of a row's columns.
     """
 
     images: Mapping[str, Images]
@@ -37,7 +37,7 @@ class LabelledImages:
     class_names: tuple[str, ...]
 
     @classmethod
-    def checked(cls, origin: str, arrays: Mapping[str, Any]) -> LabelledImages:
+    def checked(cls, origin: str, arrays: Mapping[str, Any], reader: LabelReader = CLASS_LABELS) -> LabelledImages:
         """Checks arrays and brings them into the form that training wants.
 
         Args:
@@ -45,6 +45,7 @@ class LabelledImages:
             arrays: x_train and y_train, and the same of val and test where given. Images are (count, height, width)
                 or (count, height, width, channels) with 1 or 3 channels of finite numbers; labels are text or whole
                 numbers of any kind, (count,) or (count, 1).
+            reader: of labels of another kind.
 
         Raises:
             DatasetError: names the rule, what was found and the way out.
@@ -52,17 +53,13 @@ class LabelledImages:
         splits = [split for split in SPLITS if f"x_{split}" in arrays]
         images = {split: checked_images(origin, f"x_{split}", arrays[f"x_{split}"]) for split in splits}
         given = {
-            split: plain_labels(origin, name, _array(origin, name, arrays[name]), images=len(images[split]))
+            split: reader.plain(origin, name, _array(origin, name, arrays[name]), len(images[split]))
             for split, name in ((split, f"y_{split}") for split in splits)
         }
         for split in splits:
             _check_split(origin, split, images, len(given[split]))
-        known = np.unique(given["train"]).tolist()
-        if len(known) < 2:
-            raise DatasetError(f"{origin}: y_train must have two classes or more, got {known}; add images of another")
-        codes = {label: code for code, label in enumerate(known)}
-        labels = {split: _encoded(origin, f"y_{split}", given[split], codes) for split in splits}
-        return cls(images, labels, tuple(storable(str(label)) for label in known))
+        labels, names = reader.encoded(origin, given)
+        return cls(images, labels, names)
 
 
 def check_names(origin: str, names: Iterable[str]) -> None:
@@ -146,22 +143,6 @@ def _check_split(origin: str, split: str, images: Mapping[str, Images], labels: 
             raise DatasetError(
                 f"{origin}: x_{split} must have the {what} of x_train, {wanted}, got {found}; prepare both alike"
             )
-
-
-def _encoded(origin: str, name: str, y: NDArray[Any], codes: Mapping[Any, int]) -> Labels:
-    # Python's own equality, as numpy compares int64 with uint64 by rounding both.
-    labels, inverse = np.unique(y, return_inverse=True)
-    unknown = [label for label in labels.tolist() if label not in codes]
-    if unknown:
-        raise DatasetError(
-            f"{origin}: {name} has labels out of range: {_listed(unknown)}, where those of y_train are "
-            f"{_listed(list(codes))}; add training images of these classes or leave them out"
-        )
-    return np.array([codes[label] for label in labels.tolist()], dtype=np.int32)[inverse]
-
-
-def _listed(labels: list[Any]) -> str:
-    return ", ".join(map(repr, labels[:10])) + (f" and {len(labels) - 10} more" if len(labels) > 10 else "")
 
 
 def _array(origin: str, name: str, given: Any) -> NDArray[Any]:

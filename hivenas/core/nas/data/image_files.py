@@ -27,6 +27,7 @@ def read_image_folder(
         image_size: height and width in pixels to which images are resized (bilinear); None: all must be of one size.
         background: what transparent pixels become.
         leave_out: whether images that cannot be read are left out instead of refused.
+        listing: the images and their labels; None for those of class folders.
 
     Raises:
         DatasetError: folders of another layout, an image that cannot be read, images of several sizes.

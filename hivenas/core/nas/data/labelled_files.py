@@ -37,12 +37,14 @@ class Listing:
         files: by split, each with its label, in the order in which they are read.
         left_out: how many files are not read, by the reason.
         fetched: the folder to which files from elsewhere are fetched, to be removed when they have been read.
+        are_classes: whether labels are classes, of each of which an image must be read.
     """
 
     origin: str
     files: Mapping[str, Sequence[tuple[AnyFile, Label]]]
     left_out: Mapping[str, int]
     fetched: Path | None = None
+    are_classes: bool = True
 
     @property
     def all(self) -> list[AnyFile]:
@@ -196,7 +198,8 @@ def file_images(
     for split, labelled in listing.files.items():
         kept = np.flatnonzero(read[start : start + len(labelled)])
         labels = [labelled[position][1] for position in kept.tolist()]
-        _refuse_emptied(labelled, set(labels))
+        if listing.are_classes:
+            _refuse_emptied(labelled, set(labels))
         arrays[f"x_{split}"] = _rows(pixels, start + kept)
         arrays[f"y_{split}"] = np.array(labels)
         start += len(labelled)

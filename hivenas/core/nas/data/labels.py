@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hivenas.core.unicode import storable
 from hivenas.errors import DatasetError
 
 _NUMBERS = "buif"
-_NOT_SEVERAL = "several labels an image are not supported (multi-label): choose one for each"
+_NOT_SEVERAL = (
+    "several labels an image are not supported (multi-label) by task: classify: set task: multilabel, or choose one "
+    "for each"
+)
 _ONE = 1e-3  # so far from 1 may sums of shares be that were rounded
+_SHOWN = 10  # labels that are named
+
+
+@dataclass(frozen=True, slots=True)
+class LabelReader:
+    """The way from the labels of a source to those that are trained on.
+
+    Args:
+        plain: checks what one array holds, given its origin, its name, the array and the number of images; the labels
+            (images, …).
+        encoded: the labels of all splits as they are trained on (images,) or (images, outputs), and the names of
+            classes or outputs, given the origin and the plain labels by split.
+    """
+
+    plain: Callable[[str, str, NDArray[Any], int], NDArray[Any]]
+    encoded: Callable[[str, Mapping[str, NDArray[Any]]], tuple[dict[str, NDArray[Any]], tuple[str, ...]]]
 
 
 def plain_labels(origin: str, name: str, given: NDArray[Any], images: int) -> NDArray[Any]:
@@ -99,7 +119,7 @@ class _KindRule:
 _KINDS: Sequence[_KindRule] = (
     _KindRule("f", np.isnan, "nan for {count} images", "leave images out that have no label"),
     _KindRule("f", np.isinf, "{value}", "leave images out that have no label"),
-    _KindRule("f", _not_whole, "{value}", "labels are classes: round or bin what was measured"),
+    _KindRule("f", _not_whole, "{value}", "labels are classes: set task: regress, or round or bin what was measured"),
     _KindRule(
         "Mm", _everywhere, "dates or times ({dtype})", "bin them, such as {name}.astype('datetime64[Y]').astype(str)"
     ),
@@ -192,3 +212,51 @@ _ROWS: Sequence[tuple[Callable[[NDArray[Any]], bool], str, str]] = (
         "choose the column that is the class, such as {name}[:, 0]",
     ),
 )
+
+
+def encoded_classes(origin: str, given: Mapping[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:
+    """Classes as whole numbers from 0, in the sorted order of the training labels, and these as text.
+
+    Args:
+        origin: file, folder or name of the data set, for errors.
+        given: plain labels by split.
+
+    Raises:
+        DatasetError: fewer than two classes; labels of another split that training images do not have.
+    """
+    known = np.unique(given["train"]).tolist()
+    if len(known) < 2:
+        raise DatasetError(f"{origin}: y_train must have two classes or more, got {known}; add images of another")
+    codes = {label: code for code, label in enumerate(known)}
+    labels = {split: _encoded(origin, f"y_{split}", y, codes) for split, y in given.items()}
+    return labels, tuple(storable(str(label)) for label in known)
+
+
+def _encoded(origin: str, name: str, y: NDArray[Any], codes: Mapping[Any, int]) -> NDArray[Any]:
+    # Python's own equality, as numpy compares int64 with uint64 by rounding both.
+    labels, inverse = np.unique(y, return_inverse=True)
+    refuse_unknown(origin, name, labels.tolist(), list(codes))
+    return np.array([codes[label] for label in labels.tolist()], dtype=np.int32)[inverse]
+
+
+def refuse_unknown(origin: str, name: str, labels: Sequence[Any], known: Sequence[Any]) -> None:
+    """Refuses labels of a split that no training image has.
+
+    Raises:
+        DatasetError: names them.
+    """
+    there = set(known)
+    unknown = [label for label in labels if label not in there]
+    if unknown:
+        raise DatasetError(
+            f"{origin}: {name} has labels out of range: {_listed(unknown)}, where those of y_train are "
+            f"{_listed(known)}; add training images of these classes or leave them out"
+        )
+
+
+def _listed(labels: Sequence[Any]) -> str:
+    more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
+    return ", ".join(map(repr, labels[:_SHOWN])) + more
+
+
+CLASS_LABELS = LabelReader(plain_labels, encoded_classes)

@@ -34,10 +34,10 @@ def remarks(train: LabelledSplit, val: LabelledSplit, test: LabelledSplit, names
         train: the training split.
         val: the validation split.
         test: the test split.
-        names: of the classes.
+        names: of the classes; none where labels are no classes.
     """
     return [
-        *_imbalance(train.y, test.y, names),
+        *(_imbalance(train.y, test.y, names) if names else ()),
         *_shared(train.x, val.x, test.x),
         *_one_picture(train, {"validation": val.x, "test": test.x}, names),
     ]
@@ -82,7 +82,7 @@ def _fingerprints(images: Images) -> NDArray[np.uint64]:
 def _one_picture(train: LabelledSplit, others: Mapping[str, Images], names: Sequence[str]) -> list[str]:
     """Splits, and classes of the training split, in which all of several images are one picture."""
     splits = [f"the {name} split" for name, x in others.items() if len(x) > 1 and are_alike(x)]
-    found = splits + [f"class {names[code]!r}" for code in classes_alike(train.x, train.y)]
+    found = splits + [f"class {names[code]!r}" for code in (classes_alike(train.x, train.y) if names else ())]
     if not found:
         return []
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""

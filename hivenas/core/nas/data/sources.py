@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hivenas.config import ENCODED_DATASETS, FILE_DATASETS, DatasetConfig
 from hivenas.config.registry import DATASETS
+from hivenas.config.tasks import CLASSIFY, TASKS, LearningTask
 from hivenas.core.nas.data.batches import by_split, drained
 from hivenas.core.nas.data.built_in import BUILT_IN
 from hivenas.core.nas.data.class_folders import folder_way_out, list_images
 from hivenas.core.nas.data.image_arrays import ARRAYS, check_names
 from hivenas.core.nas.data.image_table import is_elsewhere, list_table
+from hivenas.core.nas.data.label_kinds import LabelKind
+from hivenas.core.nas.data.label_table import listed
 from hivenas.core.nas.data.labelled_files import FileImages, Form, Listing, read_directly
 from hivenas.core.nas.data.npz_files import read_npz
 from hivenas.core.nas.data.placement import copies_folder, memory_budget
@@ -48,30 +51,36 @@ class FileSource:
     """A source of encoded images.
 
     Args:
-        list_files: lists them, given the section and the folder to which files from elsewhere are fetched.
+        list_files: lists them, given the section, the folder to which files from elsewhere are fetched, and the kind of
+            labels.
         is_there: tells if `dataset.path` may be one, without reading it.
     """
 
-    list_files: Callable[[DatasetConfig, Path], Listing]
+    list_files: Callable[[DatasetConfig, Path, LearningTask], Listing]
     is_there: Callable[[Path], bool]
 
 
-def _class_folders(config: DatasetConfig, downloads: Path) -> Listing:
-    return list_images(_path(config), leave_out=config.unread_images == "leave_out")
+def _folder(config: DatasetConfig, downloads: Path, task: LearningTask) -> Listing:
+    """Lists the images of class folders, or of a folder with a table of labels."""
+    root, leave_out = _path(config), config.unread_images == "leave_out"
+    kind: LabelKind = task.piece("labels")
+    listing = listed(root, kind.of_row, required=task.needs_table, leave_out=leave_out)
+    return listing or list_images(root, leave_out=leave_out)
 
 
 FILE_SOURCES: Mapping[str, FileSource] = {
-    "image_folder": FileSource(_class_folders, Path.is_dir),
-    "image_table": FileSource(lambda config, downloads: list_table(str(config.path), downloads), Path.is_file),
-    "tfrecord": FileSource(lambda config, downloads: list_records(_path(config)), Path.exists),
+    "image_folder": FileSource(_folder, Path.is_dir),
+    "image_table": FileSource(lambda config, downloads, task: list_table(str(config.path), downloads), Path.is_file),
+    "tfrecord": FileSource(lambda config, downloads, task: list_records(_path(config)), Path.exists),
 }
 
 
-def read_source(config: DatasetConfig) -> Read:
+def read_source(config: DatasetConfig, task: LearningTask = TASKS[CLASSIFY]) -> Read:
     """Reads what a data set names.
 
     Args:
         config: the `dataset` section of a configuration.
+        task: what the labels are for.
 
     Raises:
         DatasetError: data that cannot be found or read.
@@ -80,14 +89,14 @@ def read_source(config: DatasetConfig) -> Read:
     if known := BUILT_IN.get(config.name):
         return Read(known.load(), known.scale)
     if config.name in ENCODED_DATASETS:
-        images = _file_images(config)
+        images = _file_images(config, task)
         return Read(images.arrays, BYTES, images.left_out, images.transparent, kept=images.kept)
     if config.name == "npz":
         return Read(read_npz(str(config.path), memory_budget(config), copies_folder(config)), config.scale)
     return Read(_registered_arrays(config), config.scale)
 
 
-def copy_of(config: DatasetConfig) -> PreparedCopy | None:
+def copy_of(config: DatasetConfig, task: LearningTask = TASKS[CLASSIFY]) -> PreparedCopy | None:
     """The prepared copy of a data set's images, made or not; None where there is none of such data, or none wanted.
 
     Raises:
@@ -96,7 +105,7 @@ def copy_of(config: DatasetConfig) -> PreparedCopy | None:
     cache = copies_folder(config)
     if config.name not in ENCODED_DATASETS or cache is None:
         return None
-    return PreparedCopy(cache, FILE_SOURCES[config.name].list_files(config, cache / "fetched"), _form(config))
+    return PreparedCopy(cache, _listing(config, cache / "fetched", task), _form(config))
 
 
 def check_path(config: DatasetConfig) -> None:
@@ -117,12 +126,17 @@ def check_path(config: DatasetConfig) -> None:
         )
 
 
-def _file_images(config: DatasetConfig) -> FileImages:
-    copy = copy_of(config)
+def _file_images(config: DatasetConfig, task: LearningTask) -> FileImages:
+    copy = copy_of(config, task)
     if copy is not None:
         return copy.images()
     with tempfile.TemporaryDirectory(prefix="hivenas-") as downloads:
-        return read_directly(FILE_SOURCES[config.name].list_files(config, Path(downloads)), _form(config))
+        return read_directly(_listing(config, Path(downloads), task), _form(config))
+
+
+def _listing(config: DatasetConfig, downloads: Path, task: LearningTask) -> Listing:
+    kind: LabelKind = task.piece("labels")
+    return replace(FILE_SOURCES[config.name].list_files(config, downloads, task), are_classes=kind.are_classes)
 
 
 def _form(config: DatasetConfig) -> Form:

@@ -1,9 +1,9 @@
-"""Splits with every class on both sides wherever the counts allow it."""
+"""Splits of labelled images; of classes with every one on both sides wherever the counts allow it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,54 +58,11 @@ class Wanted:
     way_out: str
 
 
-def split(
-    origin: str, config: DatasetConfig, given: LabelledImages, names: Sequence[str], *, seed: int
-) -> tuple[Labelled, Labelled, Labelled]:
-    """Splits labelled images into training, validation and test.
-
-    Args:
-        origin: file, folder or name of the data set.
-        config: the `dataset` section of a configuration.
-        given: the splits that the source brings along; the others are held out of its training images.
-        names: of the classes.
-        seed: the run's seed; it decides which training images are held out or left out.
-
-    Raises:
-        DatasetError: a class has too few images.
-    """
-    x, y = given.images["train"], given.labels["train"]
-    least = 1 if "val" in given.images else 2  # of each class, in what is split once more
-    if "test" in given.images:
-        test = given.images["test"], given.labels["test"]
-    else:
-        way_out = f"add images to {origin} or give it a test split"
-        kept = len(x) - math.ceil(len(x) * TEST_SHARE)
-        part = stratified(x, y, Wanted(size=kept, seed=TEST_SEED, least=least, names=names, way_out=way_out))
-        x, y, test = part.x, part.y, (part.x_rest, part.y_rest)
-    drawn = derive_seed(seed, "validation split")
-    keys = (
-        f"add images of it or change dataset.train_limit={config.train_limit} or "
-        f"validation_split={config.validation_split}"
-    )
-    if config.train_limit and config.train_limit < len(x):
-        wanted = Wanted(
-            size=config.train_limit,
-            seed=drawn,
-            least=least if config.train_limit >= least * len(names) else 1,
-            rest_is_used=False,
-            names=names,
-            way_out=keys,
-        )
-        part = stratified(x, y, wanted)
-        x, y = part.x, part.y
-    if "val" in given.images:
-        return (x, y), (given.images["val"], given.labels["val"]), test
-    kept = len(x) - max(1, round(len(x) * config.validation_split))
-    part = stratified(x, y, Wanted(size=kept, seed=drawn, names=names, way_out=keys))
-    return (part.x, part.y), (part.x_rest, part.y_rest), test
+# From labels and the split that is wanted to the positions of the part, and of the others.
+Draw = Callable[[Labels, Wanted], tuple[Positions, Positions]]
 
 
-def stratified(x: Images, y: Labels, wanted: Wanted) -> Split:
+def by_class(y: Labels, wanted: Wanted) -> tuple[Positions, Positions]:
     """Draws so many images with the shares of the classes kept.
 
     The draw is scikit-learn's. It refuses counts of rare classes that it would round to nothing on a side; those are
@@ -121,7 +78,65 @@ def stratified(x: Images, y: Labels, wanted: Wanted) -> Split:
         if quotas is None:
             raise DatasetError(_refusal(counts, wanted))
         drawn = _drawn_by_quotas(y, quotas, wanted.seed)
-    first, rest = drawn
+    return drawn
+
+
+def split(
+    origin: str,
+    config: DatasetConfig,
+    given: LabelledImages,
+    names: Sequence[str],
+    *,
+    seed: int,
+    draw: Draw = by_class,
+) -> tuple[Labelled, Labelled, Labelled]:
+    """Splits labelled images into training, validation and test.
+
+    Args:
+        origin: file, folder or name of the data set.
+        config: the `dataset` section of a configuration.
+        given: the splits that the source brings along; the others are held out of its training images.
+        names: of the classes.
+        seed: the run's seed; it decides which training images are held out or left out.
+        draw: which images a part gets.
+
+    Raises:
+        DatasetError: a class has too few images.
+    """
+    x, y = given.images["train"], given.labels["train"]
+    least = 1 if "val" in given.images else 2  # of each class, in what is split once more
+    if "test" in given.images:
+        test = given.images["test"], given.labels["test"]
+    else:
+        way_out = f"add images to {origin} or give it a test split"
+        kept = len(x) - math.ceil(len(x) * TEST_SHARE)
+        part = _parted(x, y, Wanted(size=kept, seed=TEST_SEED, least=least, names=names, way_out=way_out), draw)
+        x, y, test = part.x, part.y, (part.x_rest, part.y_rest)
+    drawn = derive_seed(seed, "validation split")
+    keys = (
+        f"add images of it or change dataset.train_limit={config.train_limit} or "
+        f"validation_split={config.validation_split}"
+    )
+    if config.train_limit and config.train_limit < len(x):
+        wanted = Wanted(
+            size=config.train_limit,
+            seed=drawn,
+            least=least if config.train_limit >= least * len(names) else 1,
+            rest_is_used=False,
+            names=names,
+            way_out=keys,
+        )
+        part = _parted(x, y, wanted, draw)
+        x, y = part.x, part.y
+    if "val" in given.images:
+        return (x, y), (given.images["val"], given.labels["val"]), test
+    kept = len(x) - max(1, round(len(x) * config.validation_split))
+    part = _parted(x, y, Wanted(size=kept, seed=drawn, names=names, way_out=keys), draw)
+    return (part.x, part.y), (part.x_rest, part.y_rest), test
+
+
+def _parted(x: Images, y: Labels, wanted: Wanted, draw: Draw) -> Split:
+    first, rest = draw(y, wanted)
     return Split(at(x, first), y[first], at(x, rest), y[rest])
 
 

@@ -68,6 +68,7 @@ class Outliner:
         shape: height, width and channels of an image; None where it is not known.
         classes: number of classes.
         frame: the operations around every architecture, and between its stages.
+        activation: of the last layer.
     """
 
     def __init__(
@@ -77,11 +78,13 @@ class Outliner:
         shape: tuple[int, int, int] | None = None,
         classes: int = 0,
         frame: Frame = BARE,
+        activation: str = "softmax",
     ) -> None:
         self._reference = reference
         self._shape = shape
         self._classes = classes
         self._frame = frame
+        self._activation = activation
 
     def of(self, chain: Chain) -> Outline:
         """The outline of an architecture; after an operation whose size is not known without building it, no sizes."""
@@ -114,9 +117,9 @@ class Outliner:
 
     def _head(self, before: Layer) -> Layer:
         if before.shape is None or not self._classes:
-            return Layer("softmax" if self._reference else "output", "classes")
+            return Layer(self._activation if self._reference else "output", "classes")
         return Layer(
-            "softmax",
+            self._activation,
             "classes",
             kind="Dense",
             shape=(self._classes,),

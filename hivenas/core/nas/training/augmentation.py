@@ -58,17 +58,17 @@ class Augmentation:
 
         Args:
             images: as for `apply`.
-            labels: (n,), int32.
+            labels: (n,), int32; or rows of what may be mixed as shares are (n, outputs), float32.
             seed: as for `apply`.
             classes: how many there are.
 
         Returns:
-            The images, and the labels as they are, or the shares of the classes (n, classes), float32.
+            The images, and the labels as they are, or the shares of the classes (n, classes), or rows, float32.
         """
         images = self.apply(images, seed)
         if not self._mixtures:
             return images, labels
-        shares = tf.one_hot(labels, classes)
+        shares = labels if labels.shape.rank == 2 else tf.one_hot(labels, classes)
         mixed = [functools.partial(mix, images, shares, _seed_of(at, seed)) for mix, at in self._mixtures]
         drawn = tf.random.stateless_uniform((), _seed_of(WHICH, seed), 0, len(mixed), tf.int32, alg="philox")
         images, shares = mixed[0]() if len(mixed) == 1 else tf.switch_case(drawn, mixed)

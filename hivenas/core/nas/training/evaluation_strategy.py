@@ -95,7 +95,7 @@ class NASEval:
         Raises:
             DatasetError: data that cannot be loaded or used.
         """
-        return load_dataset(placed(self._config), self._seed)
+        return load_dataset(placed(self._config), self._seed, self._config.task)
 
     def refuse_other_data(self, digest: str) -> None:
         """Refuses to train on other data than those of a digest.
@@ -246,6 +246,7 @@ class NASEval:
             classes=self.data.classes,
             frame=self._space.frame,
             seed=seed,
+            end=self._config.evaluation.task.piece("head").ending(self.data.y_train),
         )
         return Precision.of(self._config.evaluation).build(build)
 
@@ -408,7 +409,8 @@ class NASEval:
                 served = serve(loop.network, self.data, self.results.weights / f"{spec.stem}.keras", metric)
             evaluation = replace(evaluation, extra=served | dict(evaluation.extra))
         else:
-            refuse_other_answers(loop.network, self._build(chain, self._seed), file, self._arrays.validation)
+            anew, task = self._build(chain, self._seed), self._config.evaluation.task
+            refuse_other_answers(loop.network, anew, file, self._arrays.validation, task)
         self.results.write_history(spec.stem, evaluation)
         return evaluation
 

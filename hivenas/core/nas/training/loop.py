@@ -32,7 +32,6 @@ from hivenas.core.nas.training.arrays import Arrays
 from hivenas.core.nas.training.augmentation import Augmentation
 from hivenas.core.nas.training.averages import WeightAverage
 from hivenas.core.nas.training.failures import DIVERGED, MACHINE, PROGRAM, NotFiniteError
-from hivenas.core.nas.training.losses import cross_entropy, training_loss
 from hivenas.core.nas.training.precision import Precision
 from hivenas.core.nas.training.rates import learning_rates
 from hivenas.core.nas.training.stretches import Inside, Pace, PartialEpoch, stretches
@@ -152,7 +151,7 @@ class TrainingLoop:
         self._last = 0  # the last epoch of that run
         self._seconds: list[float] = []  # of the epochs that were trained here
         self._scores: list[Any] = []  # of the validation images after the last of these, part by part
-        self._loss = training_loss(config, arrays.class_weights)
+        self._judge = config.task.piece("head").judge(network, config, arrays.class_weights)
         self._optimizer, self._average = compiled(network, config)
         # It has nothing for AutoGraph to convert, which would cost as much as tracing it.
         augmentation = Augmentation(config.augmentation, arrays.standardisation)
@@ -371,12 +370,10 @@ class TrainingLoop:
         """Mean loss with the regularisation terms, the number of right answers, and the probabilities.
 
         Validation's loss is the cross-entropy of labels as they are, whatever is trained on. Labels are numbers of
-        classes (n,), or shares of them (n, classes), of which the largest is the right answer.
+        classes (n,), or shares of them (n, classes), of which the largest is the right answer; of other tasks a row an
+        image, which the task's head judges.
         """
         probabilities = self.network(x, training=training)
-        losses = self._loss(y, probabilities) if training else cross_entropy(y, probabilities)
-        if y.shape.rank == 2:
-            y = tf.argmax(y, axis=-1, output_type=tf.int32)
+        losses, right = self._judge(y, probabilities, training)
         loss = tf.add_n([tf.reduce_mean(losses), *map(total_of, self.network.losses)])
-        answers = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
-        return loss, tf.reduce_sum(tf.cast(tf.equal(answers, y), tf.float32)), probabilities
+        return loss, tf.reduce_sum(right), probabilities

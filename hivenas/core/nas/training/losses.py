@@ -50,6 +50,30 @@ def focal(labels: Any, probabilities: Any, smoothing: float = 0.0) -> Any:
     )
 
 
+def binary_cross_entropy(labels: Any, probabilities: Any, smoothing: float = 0.0) -> Any:
+    """The mean over the labels of the cross-entropy of each, for every answer; traced.
+
+    Args:
+        labels: 0 or 1 for each, or shares (images, labels).
+        probabilities: of every label (images, labels).
+        smoothing: the share of a label that is spread evenly over 0 and 1, 0 ≤ smoothing < 1.
+
+    Source: as of `cross_entropy`, for two classes a label.
+    """
+    return keras.losses.binary_crossentropy(labels, probabilities, label_smoothing=smoothing)
+
+
+def mean_squared_error(labels: Any, answers: Any, smoothing: float = 0.0) -> Any:
+    """The squared error of every answer; traced.
+
+    Args:
+        labels: (images, 1), in deviations of the training labels from their mean.
+        answers: the same.
+        smoothing: nothing is spread.
+    """
+    return tf.reduce_mean(tf.square(labels - answers), axis=-1)
+
+
 def training_loss(config: EvaluationConfig, class_weights: Any) -> Callable[[Any, Any], Any]:
     """The loss of every training image as it is configured, a function of labels and probabilities; traced.
 

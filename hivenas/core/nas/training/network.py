@@ -17,6 +17,7 @@ from hivenas.core.nas.space.layer_sizes import DoesNotBuildError, Shape, Size
 from hivenas.core.nas.space.operations import OpSpec
 from hivenas.core.nas.training.cells import CELL_BUILDERS
 from hivenas.core.nas.training.exclusive import exclusive
+from hivenas.core.nas.training.heads import Ending, softmax
 from hivenas.errors import innermost
 
 Tensor = Any
@@ -72,6 +73,7 @@ def build_network(
     classes: int,
     frame: Frame = BARE,
     seed: int,
+    end: Ending = softmax,
 ) -> keras.Model:
     """Builds Input → input stem → components, stage by stage → output stem → Dense (classes, softmax).
 
@@ -79,13 +81,14 @@ def build_network(
         chain: the decoded architecture.
         reference: what its operation keys, and those of the frame, stand for.
         shape: height, width and channels of an image.
-        classes: number of classes.
+        classes: number of classes, or of outputs.
         frame: the operations around it, and between its stages.
         seed: of every initial weight and every dropout mask; Keras' and TensorFlow's global seeds are set to it.
+        end: the last layers.
 
     Returns:
-        A model from standardised images to class probabilities. Its layers are named by their place in the chain,
-        so that two builds of one architecture are equal.
+        A model from standardised images to class probabilities, or what else the last layers answer. Its layers are
+        named by their place in the chain, so that two builds of one architecture are equal.
 
     Raises:
         ValueError: an operation that does not fit, such as an unpadded kernel larger than its input.
@@ -107,9 +110,7 @@ def build_network(
     for position, key in enumerate(frame.output_stem, start=1):
         x = apply_operation(reference[key], x, f"output{position}")
     x = layers.Flatten(name="flatten")(x)
-    # In float32 whatever the policy: probabilities and the loss would lose small values in float16.
-    probabilities = layers.Dense(classes, activation="softmax", dtype="float32", name="classes")(x)
-    return keras.Model(inputs, probabilities, name="candidate")
+    return keras.Model(inputs, end(x, classes), name="candidate")
 
 
 def copy_matching_weights(source: keras.Model, target: keras.Model) -> float:

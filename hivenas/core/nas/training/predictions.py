@@ -1,4 +1,4 @@
-"""The answers of a fully trained network on the test split: its accuracy, its confusions, its worst mistakes."""
+"""The answers of a fully trained network on the test split; of classes its accuracy, its confusions, its mistakes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hivenas.config.metrics import ACCURACY, Metric
-from hivenas.core.measured import METRIC, TEST_METRICS, TEST_PER_CLASS
-from hivenas.core.metrics import Labels, MetricError, Scores, all_metrics, per_class, value_of
+from hivenas.core.measured import TEST_METRICS, TEST_PER_CLASS, marked
+from hivenas.core.metrics import MetricError, Scores, all_metrics, per_class, value_of
 from hivenas.core.metrics import accuracy as share_of_right_answers
 from hivenas.core.metrics import confusion as confusion_of
 from hivenas.core.nas.data.joined_images import taken
@@ -57,7 +57,7 @@ def wilson_interval(right: int, count: int) -> tuple[float, float]:
     return (0.0 if right == 0 else centre - half), (1.0 if right == count else centre + half)
 
 
-def bootstrap_interval(metric: Metric, labels: Labels, scores: Scores) -> tuple[float, float]:
+def bootstrap_interval(metric: Metric, labels: NDArray[Any], scores: Scores) -> tuple[float, float]:
     """The 95 % confidence interval of a metric of answers: that of a thousand resamples, the middle 95 %.
 
     The draws depend on the number of images alone, so that models are compared on the same resamples. Those in which
@@ -81,6 +81,50 @@ def bootstrap_interval(metric: Metric, labels: Labels, scores: Scores) -> tuple[
             values.append(value_of(metric, labels[drawn], scores[drawn]))
     low, high = np.quantile(values, (0.025, 0.975)) if values else (math.nan, math.nan)
     return float(low), float(high)
+
+
+def refuse_no_numbers(answers: NDArray[np.float32]) -> None:
+    """Refuses answers (images, outputs) that are no finite numbers.
+
+    Raises:
+        NotFiniteError: says how many.
+    """
+    if broken := int((~np.isfinite(answers).all(axis=1)).sum()):
+        raise NotFiniteError(f"the answers to {broken} of {len(answers)} test images are not finite")
+
+
+def looked_for(metric: Metric, labels: NDArray[Any], answers: Scores) -> dict[str, Any]:
+    """The test figure that is looked for with its interval, and whose it is, for an evaluation's `extra`.
+
+    Raises:
+        MetricError: one of the user's own raises, or gives no finite number.
+    """
+    low, high = bootstrap_interval(metric, labels, answers)
+    name = f"test_{metric.name}"
+    own = {name: value_of(metric, labels, answers), f"{name}_low": low, f"{name}_high": high}
+    return {**marked(metric), **own}
+
+
+class Tested(Protocol):
+    """The answers of a fully trained network on the test split, whatever its task.
+
+    Attributes:
+        answers: of the network (images, outputs).
+        labels: the true ones.
+    """
+
+    @property
+    def answers(self) -> NDArray[np.float32]:
+        """Of the network (images, outputs)."""
+        ...
+
+    def told(self, metric: Metric) -> dict[str, Any]:
+        """The figures of the test, for an evaluation's `extra`: at least `test_NAME` of the metric, `test_images`."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Writes an npz file, which `load` of the class reads."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +158,7 @@ class TestPredictions:
         Raises:
             NotFiniteError: probabilities that are none.
         """
-        if broken := int((~np.isfinite(probabilities).all(axis=1)).sum()):
-            raise NotFiniteError(f"the answers to {broken} of {len(labels)} test images are not finite")
+        refuse_no_numbers(probabilities)
         answers = probabilities.argmax(axis=1)
         wrong = np.flatnonzero(answers != labels)
         surest = np.argsort(-probabilities[wrong, answers[wrong]], kind="stable")
@@ -164,10 +207,32 @@ class TestPredictions:
         }
         if metric.name == ACCURACY:
             return found
-        low, high = bootstrap_interval(metric, self.labels, self.probabilities)
-        name = f"test_{metric.name}"
-        own = {name: value_of(metric, self.labels, self.probabilities), f"{name}_low": low, f"{name}_high": high}
-        return {METRIC: metric.name, **own, **found}
+        return {**looked_for(metric, self.labels, self.probabilities), **found}
+
+    @property
+    def answers(self) -> NDArray[np.float32]:
+        """The probabilities."""
+        return self.probabilities
+
+    def told(self, metric: Metric) -> dict[str, Any]:
+        """The figures of the test, for an evaluation's `extra`.
+
+        Args:
+            metric: what is looked for.
+
+        Raises:
+            MetricError: one of the user's own raises, or gives no finite number.
+        """
+        low, high = self.interval
+        found = {
+            "test_accuracy": self.accuracy,
+            "test_accuracy_low": low,
+            "test_accuracy_high": high,
+            "test_images": len(self.labels),
+            "test_loss": self.loss,
+            **self.measured(metric),
+        }
+        return found | ({"never_named": list(self.never_named)} if self.never_named else {})
 
     def save(self, path: Path) -> None:
         """Writes an npz file."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from hivenas.config import AugmentationConfig, EvaluationConfig, registry
 from hivenas.config.metrics import ACCURACY
+from hivenas.config.tasks import CLASSIFY, TASKS
 from hivenas.config.text import cut
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.space.feasibility import refused, spoken_of
@@ -180,7 +181,9 @@ def _train(network: keras.Model, images: NDArray[np.float32], config: Evaluation
     """A few steps of the very loop that trains candidates."""
     plain = config.model_copy(update={"initial_lr": _RATE, "final_lr": _RATE, "batch_size": _IMAGES // 2})
     plain = plain.model_copy(update={"augmentation": AugmentationConfig.only(), "warmup_epochs": 0.0, "ema": 0.0})
-    plain = plain.model_copy(update={"fitness": ACCURACY})  # a metric of one's own is for other classes than these
+    # A metric of one's own is for other classes than these, another task's loss for no classes.
+    loss = plain.loss if plain.task.name == CLASSIFY else TASKS[CLASSIFY].losses[0]
+    plain = plain.model_copy(update={"fitness": ACCURACY, "loss": loss})
     labels = (np.arange(_IMAGES) % _CLASSES).astype(np.int32)
     data = Dataset(
         "probe",

@@ -9,14 +9,15 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from hivenas.config.metrics import Metric
+from hivenas.config.metrics import BUILT_IN_METRICS, Metric
+from hivenas.config.tasks import CLASSIFY, TASKS, LearningTask
 from hivenas.core.files import written_whole
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.data.stored_images import Images
 from hivenas.core.nas.training.arrays import Split
 from hivenas.core.nas.training.network import serving_model
 from hivenas.core.nas.training.precision import in_single_precision
-from hivenas.core.nas.training.predictions import TestPredictions, same_answers
+from hivenas.core.nas.training.predictions import Tested, same_answers
 from hivenas.errors import innermost
 
 ADVICE = (
@@ -55,26 +56,16 @@ def _serve(network: keras.Model, data: Dataset, model: Path, metric: Metric) -> 
     serving = served_model(network, data)
     example, answered = model.with_suffix(".npy"), model.with_suffix(".npz")
     probabilities = answers_of(serving, data.x_test)
-    answers = TestPredictions.of(probabilities, data.y_test, data.x_test, data.class_names)
+    task = TASKS[metric.task]
+    answers: Tested = task.piece("tested").of(probabilities, data.y_test, data.x_test, data.class_names)
     with written_whole(model) as file:
         serving.save(file)
-    _compare(model, data, probabilities)
+    _compare(model, data, probabilities, metric)
     with written_whole(example) as file:
         np.save(file, data.x_test[:3])
     with written_whole(answered) as file:
         answers.save(file)
-    low, high = answers.interval
-    return {
-        "test_accuracy": answers.accuracy,
-        "test_accuracy_low": low,
-        "test_accuracy_high": high,
-        "test_images": len(answers.labels),
-        "test_loss": answers.loss,
-        "model": str(model),
-        "example": str(example),
-        "answers": str(answered),
-        **answers.measured(metric),
-    } | ({"never_named": list(answers.never_named)} if answers.never_named else {})
+    return {"model": str(model), "example": str(example), "answers": str(answered), **answers.told(metric)}
 
 
 def served_model(network: keras.Model, data: Dataset) -> keras.Model:
@@ -90,7 +81,9 @@ def answers_of(serving: keras.Model, images: Images) -> NDArray[np.float32]:
     return answers
 
 
-def refuse_other_answers(network: keras.Model, anew: keras.Model, weights: Path, validation: Split) -> None:
+def refuse_other_answers(
+    network: keras.Model, anew: keras.Model, weights: Path, validation: Split, task: LearningTask = TASKS[CLASSIFY]
+) -> None:
     """Refuses weights that do not make the network which was trained: a model will be made of them.
 
     Args:
@@ -98,6 +91,7 @@ def refuse_other_answers(network: keras.Model, anew: keras.Model, weights: Path,
         anew: the same network made anew; it gets the weights.
         weights: h5 file that the trained one's were saved in.
         validation: images of which the first are answered.
+        task: what is answered.
 
     Raises:
         UnfaithfulModelError: both do not answer alike.
@@ -106,14 +100,14 @@ def refuse_other_answers(network: keras.Model, anew: keras.Model, weights: Path,
     images = validation.first(_COMPARED)
     expected, found = (answers_of(each, images) for each in (network, anew))
     if not same_answers(expected, found):
-        share = float((expected.argmax(axis=1) == found.argmax(axis=1)).mean())
+        alike = task.alike.format(share=float((expected.argmax(axis=1) == found.argmax(axis=1)).mean()))
         raise UnfaithfulModelError(
-            f"the saved weights must make a network that answers as the one that was trained, got the same class for "
-            f"{share:.0%} of {len(expected)} validation images; {ADVICE}"
+            f"the saved weights must make a network that answers as the one that was trained, got {alike} "
+            f"{len(expected)} validation images; {ADVICE}"
         )
 
 
-def _compare(model: Path, data: Dataset, probabilities: NDArray[np.float32]) -> None:
+def _compare(model: Path, data: Dataset, probabilities: NDArray[np.float32], metric: Metric) -> None:
     """Loads a saved model as whoever uses it does, and compares its answers with those that were tested."""
     images, labels = data.x_test[:_COMPARED], data.y_test[:_COMPARED]
     expected = probabilities[:_COMPARED]
@@ -124,8 +118,9 @@ def _compare(model: Path, data: Dataset, probabilities: NDArray[np.float32]) -> 
             f"the trained model must load from its file, got {innermost(error)} ({model}, which is kept); {ADVICE}"
         ) from error
     if not same_answers(expected, found):
-        was, now = (float((each.argmax(axis=1) == labels).mean()) for each in (expected, found))
+        figure = BUILT_IN_METRICS[TASKS[metric.task].fitness]
+        was, now = (figure(labels, each) for each in (expected, found))
         raise UnfaithfulModelError(
-            f"the saved model must answer as the network that was tested, got an accuracy of {now:.4f} instead of "
-            f"{was:.4f} on {len(images)} test images; {ADVICE}"
+            f"the saved model must answer as the network that was tested, got an {figure.label} of "
+            f"{now:.4f} instead of {was:.4f} on {len(images)} test images; {ADVICE}"
         )

@@ -1,4 +1,4 @@
-"""The record of a candidate's validation: all metrics, and the figures of every class."""
+"""The record of a candidate's validation: all metrics, and the figures of every class or label."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from hivenas.config import EvaluationConfig
 from hivenas.core.measured import METRICS, PER_CLASS, marked
-from hivenas.core.metrics import all_metrics, per_class
+from hivenas.core.metrics import all_metrics
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.training.loop import TrainingLoop
 
@@ -22,6 +22,6 @@ def validated(loop: TrainingLoop, data: Dataset, config: EvaluationConfig) -> di
     scores = loop.scores()
     return {
         **marked(config.metric),
-        METRICS: all_metrics(data.y_val, scores),
-        PER_CLASS: per_class(data.y_val, scores, data.class_names),
+        METRICS: all_metrics(data.y_val, scores, config.task.name),
+        PER_CLASS: config.task.piece("per_output")(data.y_val, scores, data.class_names),
     }

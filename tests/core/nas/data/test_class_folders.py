@@ -131,7 +131,7 @@ def test_images_beside_the_folders_of_splits_are_refused(root: Path) -> None:
     [
         ([], "got none, it is empty; put the images of each class into a folder of its own"),
         (["1.png", "2.jpg"], "got none but 1 .jpg, 1 .png; put the images"),
-        (["labels.csv"], "got none but 1 .csv; .*set dataset.name to image_table and dataset.path to .*labels.csv"),
+        (["names.csv"], "got none but 1 .csv; .*image_table and dataset.path to .*names.csv, or name it labels.csv"),
         (["images.tar.gz"], "got none but 1 .gz; unpack images.tar.gz"),
         ([".git/1.png"], "got none but 1 hidden"),
         (["a/data.csv", "b/1.png"], "mine/a: a class folder must hold images .* got none but 1 .csv; add some"),

@@ -1,0 +1,155 @@
+"""The tasks that `task` may name: what the labels of the images are, and all that follows from that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hivenas.config.registry import import_callable
+from hivenas.config.text import one_of
+
+CLASSIFY, MULTILABEL, REGRESS = "classify", "multilabel", "regress"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearningTask:
+    """A task of networks, as a record that describes itself; all that is done otherwise for it hangs on the record.
+
+    Its pieces are named by their paths, `module:name`, and imported when they are first used (`piece`).
+
+    Args:
+        name: as `task` names it.
+        description: what the labels are, in a line.
+        fitness: the metric that is looked for where `evaluation.fitness` says nothing.
+        losses: names of its losses, first the one where `evaluation.loss` says nothing.
+        without: keys of `evaluation`, dotted, that say nothing of it and must be left out.
+        share: name of the figure of every epoch that is `accuracy` of classes: at most 1, and more is better.
+        share_label: the same for people.
+        outputs: how many answers of what kind an image gets, in words; holds {count}.
+        alike: how far two networks answer alike that should, in words before a number of images; may hold {share}, of
+            images whose largest answer is the same.
+        activation: of the last layer, for pictures of architectures.
+        use: what its model does with images, in words.
+        least_outputs: that a network must have.
+        has_built_in: whether the labels of the data sets that come with hivenas are of this kind.
+        needs_table: whether a folder of images must have a table of labels.
+        labels: how labels are read and split, a `LabelKind`.
+        head: what its networks end with, and how their answers are judged, a `Head`.
+        tested: the answers of a fully trained network on the test split, a `Tested`.
+        per_output: figures of every class or label, a function of labels, answers and names.
+        pictures: draws the answers on the test split, a function of these and a folder.
+        prediction: the answer to an image, a function of its file, place, answers and names.
+    """
+
+    name: str
+    description: str
+    fitness: str
+    losses: tuple[str, ...]
+    without: tuple[str, ...] = ()
+    share: str
+    share_label: str
+    outputs: str
+    alike: str = "others for some of"
+    activation: str
+    use: str
+    least_outputs: int = 1
+    has_built_in: bool = False
+    needs_table: bool = True
+    labels: str
+    head: str
+    tested: str
+    per_output: str
+    pictures: str
+    prediction: str
+
+    def piece(self, name: str) -> Any:
+        """A piece, imported now.
+
+        Args:
+            name: of the field that holds its path.
+        """
+        return import_callable(getattr(self, name))
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """That which records say of it, under the key `task`; nothing of the default, as it always was."""
+        return {} if self.name == CLASSIFY else {"task": self.name}
+
+
+TASKS: Mapping[str, LearningTask] = {
+    task.name: task
+    for task in (
+        LearningTask(
+            name=CLASSIFY,
+            description="one class an image",
+            fitness="accuracy",
+            losses=("cross_entropy", "focal"),
+            share="accuracy",
+            share_label="accuracy",
+            outputs="{count} classes",
+            alike="the same class for {share:.0%} of",
+            activation="softmax",
+            use="classify images",
+            least_outputs=2,
+            has_built_in=True,
+            needs_table=False,
+            labels="hivenas.core.nas.data.label_kinds:CLASSES",
+            head="hivenas.core.nas.training.heads:SOFTMAX",
+            tested="hivenas.core.nas.training.predictions:TestPredictions",
+            per_output="hivenas.core.metrics:per_class",
+            pictures="hivenas.reports.predictions:draw_predictions",
+            prediction="hivenas.run.prediction:class_of",
+        ),
+        LearningTask(
+            name=MULTILABEL,
+            description="any number of labels an image",
+            fitness="f1_labels",
+            losses=("binary_cross_entropy",),
+            without=("class_weight",),
+            share="exact_match",
+            share_label="exact match",
+            outputs="{count} labels",
+            activation="sigmoid",
+            use="label images",
+            labels="hivenas.core.nas.data.label_kinds:LABELS",
+            head="hivenas.core.nas.training.heads:SIGMOID",
+            tested="hivenas.core.nas.training.task_predictions:LabelPredictions",
+            per_output="hivenas.core.label_metrics:per_label",
+            pictures="hivenas.reports.task_pictures:draw_labels",
+            prediction="hivenas.run.task_answers:labels_of",
+        ),
+        LearningTask(
+            name=REGRESS,
+            description="a number an image",
+            fitness="rmse",
+            losses=("mean_squared_error",),
+            without=("class_weight", "label_smoothing", "augmentation.cutmix"),
+            share="explained",
+            share_label="explained share of the variance",
+            outputs="a number each",
+            activation="linear",
+            use="read numbers",
+            labels="hivenas.core.nas.data.label_kinds:NUMBERS",
+            head="hivenas.core.nas.training.heads:LINEAR",
+            tested="hivenas.core.nas.training.task_predictions:NumberPredictions",
+            per_output="hivenas.core.number_metrics:per_output",
+            pictures="hivenas.reports.task_pictures:draw_numbers",
+            prediction="hivenas.run.task_answers:number_of",
+        ),
+    )
+}
+
+
+def check_task(name: str) -> str:
+    """Refuses what is no task.
+
+    Raises:
+        ValueError: the names that there are, and the nearest.
+    """
+    return one_of(name, tuple(TASKS))
+
+
+def task_of(marks: Mapping[str, Any]) -> LearningTask:
+    """The task of records that have its `marks`; the default one's have none."""
+    return TASKS[str(marks.get("task", CLASSIFY))]

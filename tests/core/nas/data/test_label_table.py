@@ -1,0 +1,145 @@
+"""A table of labels beside images: what is read of it for every task, and what is refused in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hivenas.config import DatasetConfig
+from hivenas.core.nas.data.datasets import Dataset, load_dataset
+from hivenas.core.nas.data.label_kinds import number_of_row
+from hivenas.core.nas.data.label_table import listed
+from hivenas.errors import DatasetError
+
+COUNT = 12
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twelve images, each of a grey of its own, the last two in a folder."""
+    (tmp_path / "more").mkdir()
+    for number in range(COUNT):
+        Image.fromarray(np.full((3, 3), 10 * number, np.uint8)).save(tmp_path / name(number))
+    return tmp_path
+
+
+def name(number: int) -> str:
+    return f"more/{number}.png" if number >= COUNT - 2 else f"{number}.png"
+
+
+def written(folder: Path, header: str, label: Any, split: Any = None) -> Path:
+    lines = [header, *(f"{name(number)},{label(number)}{split(number) if split else ''}" for number in range(COUNT))]
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def load(folder: Path, task: str, **more: Any) -> Dataset:
+    return load_dataset(DatasetConfig(name="image_folder", path=str(folder), **more), 1, task)
+
+
+def test_numbers_and_splits_are_read(folder: Path) -> None:
+    splits = ["train"] * 8 + ["validation"] * 2 + ["test"] * 2
+    data = load(written(folder, "file,weight,split", lambda n: n / 2, lambda n: f",{splits[n]}"), "regress")
+    assert [len(y) for y in (data.y_train, data.y_val, data.y_test)] == [8, 2, 2]
+    for x, y in ((data.x_train, data.y_train), (data.x_val, data.y_val), (data.x_test, data.y_test)):
+        assert (x[:, 0, 0, 0] / 20).tolist() == y[:, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("header", "label"),
+    [
+        ("file,labels", lambda n: ";".join(["even"] * (n % 2 == 0) + ["low"] * (n < 6))),
+        ("file,low,even", lambda n: f"{int(n < 6)},{int(n % 2 == 0)}"),
+    ],
+)
+def test_several_labels_are_read_as_names_or_columns(folder: Path, header: str, label: Any) -> None:
+    data = load(written(folder, header, label), "multilabel")
+    assert data.class_names == ("even", "low")
+    for x, y in ((data.x_train, data.y_train), (data.x_test, data.y_test)):
+        numbers = x[:, 0, 0, 0] // 10
+        assert y.tolist() == [[float(n % 2 == 0), float(n < 6)] for n in numbers.tolist()]
+
+
+def test_of_classes_folders_count_and_else_the_table(folder: Path) -> None:
+    written(folder, "file,label", lambda n: "low" if n < 6 else "high")
+    with pytest.raises(DatasetError, match="images must be in class folders, got one beside them"):
+        load(folder, "classify")
+    for number in (10, 11):
+        (folder / name(number)).rename(folder / f"{number}.png")
+    (folder / "more").rmdir()
+    table = (folder / "labels.csv").read_text(encoding="utf-8").replace("more/", "")
+    (folder / "labels.csv").write_text(table, encoding="utf-8-sig")
+    data = load(folder, "classify")
+    assert data.class_names == ("high", "low")
+    assert data.y_train.dtype == np.int32
+    assert (data.y_train == (data.x_train[:, 0, 0, 0] < 60)).all()
+
+
+def test_what_has_no_row_is_left_out_on_purpose_alone(folder: Path) -> None:
+    written(folder, "file,weight", lambda n: n)
+    Image.fromarray(np.zeros((3, 3), np.uint8)).save(folder / "other.png")
+    with pytest.raises(DatasetError, match=r"labels.csv: every image of the folder must have a row, got 1 with"):
+        load(folder, "regress")
+    assert load(folder, "regress", unread_images="leave_out").left_out == {"without a row": 1}
+
+
+def test_a_folder_without_a_table_is_refused(folder: Path) -> None:
+    with pytest.raises(DatasetError, match=r"there must be a table labels.csv of labels in it for this task, got none"):
+        load(folder, "regress")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the first line must be file,label, the names of the columns, got nothing"),
+        ("name,weight\n0.png,1", "the first line must be file,label, the names of the columns, got name,weight"),
+        ("file,split\n0.png,train", "the first line must be file,label, the names of the columns, got file,split"),
+        (
+            "file,weight,weight\n0.png,1,2",
+            "columns must have names of their own, got file,weight,weight; rename 'weight'",
+        ),
+        ("file,weight\n0.png,1\n0.png,2", r"labels.csv, line 3: an image must have one row, got 0.png also on line 2"),
+        ("file,weight\n\n./0.png,1\n0.png,2", "line 4: an image must have one row, got 0.png also on line 3"),
+        ("file,weight\n0.png,1,2", "line 2: a row must have 2 cells, as the first line has, got 3"),
+        ("file,weight\n0.png,heavy", "line 2: a row must have a finite number in the column weight, got 'heavy'"),
+        ("file,weight\n0.png,nan", "line 2: a row must have a finite number in the column weight, got 'nan'"),
+        ("file,weight,age\n0.png,1,2", "line 2: a row must have one column of numbers, got weight, age"),
+        (
+            "file,weight\ngone.png,1\n13.png,2",
+            r"line 2: the file must be there, got gone.png, which is not \(and 1 more",
+        ),
+        ("file,weight\n../0.png,1", "line 2: a file must be in the folder of the table, got '../0.png'"),
+        ("file,weight,split\n0.png,1,tset", "line 2: split must be train, val, test, got 'tset'; did you mean 'test'"),
+        ("file,weight,split\n0.png,1,test", "there must be a row of the split train, got 1 rows without"),
+        ('file,weight\n"0.png,1', "must be UTF-8 text with commas between cells, got one that cannot be read"),
+    ],
+)
+def test_a_table_that_does_not_say_it_is_refused_in_a_line(folder: Path, text: str, said: str) -> None:
+    (folder / "labels.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(DatasetError, match=said) as caught:
+        listed(folder, number_of_row, required=True, leave_out=True)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "header", "label", "said"),
+    [
+        ("multilabel", "file,a,b", lambda n: "1,2", "must have 0 or 1 in the column b, got '2'"),
+        ("classify", "file,a,b", lambda n: "x,y", "must have one column of labels, got a, b"),
+        ("classify", "file,a", lambda n: "", "must name a class in the column a, got nothing"),
+    ],
+)
+def test_labels_of_another_task_are_refused_with_their_line(
+    folder: Path, task: str, header: str, label: Any, said: str
+) -> None:
+    written(folder, header, label)
+    if task == "classify":
+        for number in (10, 11):
+            (folder / name(number)).unlink()
+        (folder / "more").rmdir()
+    with pytest.raises(DatasetError, match=f"labels.csv, line 2: a row {said}"):
+        load(folder, task)

@@ -137,9 +137,9 @@ def predicting(cost: Cost, noise: float = 0.0) -> Search:
 
 ALGORITHMS: Mapping[str, Callable[[Cost], Search]] = {
     "guided": lambda cost: colony(ColonyConfig(), cost=cost),
+    "guided, fitness alone": lambda _: colony(ColonyConfig()),
     "guided, cost predicted": predicting,
     "guided, cost measured": lambda cost: predicting(cost, NOISE),
-    "guided, fitness alone": lambda _: colony(ColonyConfig()),
     "NSGA-II": nsga2,
     "NSGA-II of 50": lambda cost: nsga2(cost, 50),
     "TPE": tpe,

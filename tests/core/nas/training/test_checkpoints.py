@@ -26,7 +26,7 @@ from hivenas.core.nas.training.checkpoints import Checkpoint, Saved
 from hivenas.core.nas.training.evaluation_strategy import NASEval
 from hivenas.core.nas.training.loop import TrainingLoop, make_optimizer
 from hivenas.core.nas.training.rules import StoppingRule
-from hivenas.core.nas.training.stretches import Pace
+from hivenas.core.nas.training.stretches import Pace, PartialEpoch
 from hivenas.core.records import EpochFigures, Evaluation, Proposal, StopThreshold, Trial
 from hivenas.core.steps import StepProgress
 from hivenas.core.tracker import NullTracker
@@ -449,6 +449,15 @@ def test_a_state_that_cannot_be_read_is_ignored(tiny: dict[str, Any]) -> None:
         assert epochs_behind(lambda: train(evaluator, False)) == 0
         damage(path)
         assert epochs_behind(lambda: train(evaluator, True)) == (1 if damage is Path.touch else 0), damage
+
+
+def test_a_state_after_whole_epochs_is_described_as_it_always_was() -> None:
+    whole = Saved(ARCH, 1, 0, (EpochFigures(1, 0.1, 0.2, 0.3, 0.4),))
+    keys = {"candidate", "epochs", "momentum_epochs", "history", "inherited", "inherited_epochs"}
+    assert whole.plain().keys() == keys
+    partial = PartialEpoch(2, 3, loss=float(np.float32(0.1)), hits=7.0, draws=[[2**32 - 1, 3]])
+    for saved in (whole, replace(whole, partial=partial), replace(whole, history=(), partial=partial)):
+        assert Saved.of(json.loads(json.dumps(saved.plain()))) == saved
 
 
 def test_a_network_stays_as_it_is_where_the_kept_arrays_do_not_fit(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def from_columns(columns: Mapping[str, Any]) -> Trial:
     kept = ("fitness", "epochs", "momentum", "momentum_epochs", "params", "macs", "inherited", "inherited_epochs")
     figures = {name: known[name] for name in (*kept, "seconds", "started", "worker", "reason", "status")}
     spent = {name: known[name] for name in SPENT_NAMES if known[name] is not None}
-    extra = {SPENT: spent} if spent else {}
+    extra: dict[str, Any] = {SPENT: spent} if spent else {}
     extra |= {key: float(columns[key]) for key in RECORDED if columns.get(key) not in (None, "")}
     evaluation = Evaluation(candidate, filename=known["weights_filename"], history=history, extra=extra, **figures)
     return Trial(proposal, evaluation, known["run_id"])

@@ -166,7 +166,7 @@ def test_kernels_of_numbers_are_positive_semidefinite(kernel: Kernel) -> None:
 
 def _features(row: tuple[str, ...], names: Sequence[str]) -> list[float]:
     """Count, first and last place of every name."""
-    found = []
+    found: list[float] = []
     for name in names:
         at = [position for position, entry in enumerate(row) if entry == name]
         found += [len(at), at[0] if at else len(row), at[-1] + 1 if at else 0]

@@ -13,6 +13,7 @@ from hivenas.config import DatasetConfig
 from hivenas.core.nas.data.datasets import Dataset, load_dataset
 from hivenas.core.nas.data.label_kinds import number_of_row
 from hivenas.core.nas.data.label_table import listed
+from hivenas.core.nas.data.stored_images import in_memory
 from hivenas.errors import DatasetError
 
 COUNT = 12
@@ -46,7 +47,7 @@ def test_numbers_and_splits_are_read(folder: Path) -> None:
     data = load(written(folder, "file,weight,split", lambda n: n / 2, lambda n: f",{splits[n]}"), "regress")
     assert [len(y) for y in (data.y_train, data.y_val, data.y_test)] == [8, 2, 2]
     for x, y in ((data.x_train, data.y_train), (data.x_val, data.y_val), (data.x_test, data.y_test)):
-        assert (x[:, 0, 0, 0] / 20).tolist() == y[:, 0].tolist()
+        assert (in_memory(x)[:, 0, 0, 0] / 20).tolist() == y[:, 0].tolist()
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_several_labels_are_read_as_names_or_columns(folder: Path, header: str, 
     data = load(written(folder, header, label), "multilabel")
     assert data.class_names == ("even", "low")
     for x, y in ((data.x_train, data.y_train), (data.x_test, data.y_test)):
-        numbers = x[:, 0, 0, 0] // 10
+        numbers = in_memory(x)[:, 0, 0, 0] // 10
         assert y.tolist() == [[float(n % 2 == 0), float(n < 6)] for n in numbers.tolist()]
 
 
@@ -76,7 +77,7 @@ def test_of_classes_folders_count_and_else_the_table(folder: Path) -> None:
     data = load(folder, "classify")
     assert data.class_names == ("high", "low")
     assert data.y_train.dtype == np.int32
-    assert (data.y_train == (data.x_train[:, 0, 0, 0] < 60)).all()
+    assert (data.y_train == (in_memory(data.x_train)[:, 0, 0, 0] < 60)).all()
 
 
 def test_what_has_no_row_is_left_out_on_purpose_alone(folder: Path) -> None:

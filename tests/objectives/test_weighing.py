@@ -141,7 +141,7 @@ def test_a_cost_that_evaluations_tell_and_one_of_a_table_are_weighed() -> None:
     looked_up = hivenas.search(settings("table", "timed.csv", objectives={"latency_ms": "min"}, name="timed"))
     assert all(trial.evaluation.extra["latency_ms"] % 1 > 0 for trial in looked_up.front)
     written = Path("results/timed/timed.csv").read_text().splitlines()
-    assert written[0].endswith(",worker,latency_ms")
+    assert written[0].endswith(",gpu_peak_mb,latency_ms")
     assert {line.rpartition(",")[2] for line in written[1:]} == {
         str(trial.evaluation.extra["latency_ms"]) for trial in looked_up.trials
     }

@@ -439,10 +439,10 @@ def test_a_long_search_goes_on_with_the_best_and_the_latest_alone(
     sizes: list[int] = []
 
     class Watched(Surrogate):
-        def __init__(self, *arguments: Any) -> None:
+        def __init__(self, *arguments: Any, **more: Any) -> None:
             sizes.append(len(arguments[-1]))
             assert float(arguments[-1].max()) > 0.0
-            super().__init__(*arguments)
+            super().__init__(*arguments, **more)
 
     monkeypatch.setattr(guided, "Surrogate", Watched)
     file = write_table(tmp_path / "t.csv", layers=6)

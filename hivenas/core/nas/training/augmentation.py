@@ -68,7 +68,7 @@ class Augmentation:
         images = self.apply(images, seed)
         if not self._mixtures:
             return images, labels
-        shares = labels if labels.shape.rank == 2 else tf.one_hot(labels, classes)
+        shares = labels if len(labels.shape) == 2 else tf.one_hot(labels, classes)
         mixed = [functools.partial(mix, images, shares, _seed_of(at, seed)) for mix, at in self._mixtures]
         drawn = tf.random.stateless_uniform((), _seed_of(WHICH, seed), 0, len(mixed), tf.int32, alg="philox")
         images, shares = mixed[0]() if len(mixed) == 1 else tf.switch_case(drawn, mixed)

@@ -53,14 +53,19 @@ class _Reflowing(Live):
 
 
 class _Point:
-    """The point that a training has reached: its epoch and its latest figure; empty before it tells anything."""
+    """The point that a training has reached: the epoch, of one at work the share that is done, and the latest figure.
+
+    It is empty before the training tells anything.
+    """
 
     def __init__(self) -> None:
         self._epoch = self._figure = ""
 
     def take(self, progress: Progress) -> None:
         """Takes what the training tells; a figure stays until there is another."""
-        self._epoch = f"epoch {progress.epoch} of {progress.epochs}"
+        begun = progress.share > 0
+        self._epoch = f"epoch {progress.epoch + begun} of {progress.epochs}"
+        self._epoch += f" ({100 * progress.share:.0f} %)" if begun else ""
         if progress.figures and math.isfinite(figure := progress.figures[-1].figure):
             self._figure = f"  {figure:.4f}"
 
@@ -117,7 +122,7 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
         self._pending += proposals
 
     def on_progress(self, proposal: Proposal, progress: Progress) -> None:
-        """Shows its epoch and its latest figure."""
+        """Shows its epoch, or how far that is, and its latest figure."""
         self._running.setdefault(proposal.index, (proposal, _Point()))[1].take(progress)
 
     def on_trial(self, trial: Trial) -> None:

@@ -78,6 +78,8 @@ def test_the_epoch_and_the_latest_figure_of_every_training_are_shown() -> None:
     for proposal in proposals:
         view.on_progress(proposal, Progress(0, 8))
     view.on_progress(proposals[1], Progress(3, 8, (figures,)))
+    view.on_progress(proposals[1], Progress(4, 8, share=0.4501))
+    assert frame(view, console)[2].startswith("now  iteration 2, onlooker  epoch 5 of 8 (45 %)  0.8750  sep3x3_64|")
     view.on_progress(proposals[1], Progress(4, 8))
     now, other = frame(view, console)[2:]
     assert now.startswith("now  iteration 2, onlooker  epoch 4 of 8  0.8750  sep3x3_64|")

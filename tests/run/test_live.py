@@ -158,6 +158,13 @@ def test_the_full_training_takes_the_place_of_the_search() -> None:
     assert frame(view, console)[1].startswith("now  epoch 4 of 30  sep3x3_64|")
     view.on_full_epoch(LONG, Progress(5, 30, (replace(unvalidated, epoch=5, val_accuracy=0.875),)))
     assert frame(view, console)[1].startswith("now  epoch 5 of 30  0.8750  sep3x3_64|")
+    view.on_full_epoch("input|identity|output", Progress(2, 30, share=0.5))
+    assert frame(view, console)[1].startswith("now  epoch 5 of 30  0.8750  sep3x3_64|")
+    assert frame(view, console)[2] == "     epoch 3 of 30 (50 %)  identity"  # it has no figure of its own yet
+    view.on_full_progress(2, 3)
+    view.on_full_epoch(LONG, Progress(5, 30, share=0.5))
+    assert frame(view, console)[1].startswith("now  epoch 6 of 30 (50 %)  0.8750  sep3x3_64|")
+    assert len(frame(view, console)) == 2
     view.on_full_training(LONG, 30)
     assert len(frame(view, console)) == 1
 

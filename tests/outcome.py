@@ -152,7 +152,8 @@ def _version(version: Any, names: Mapping[str, str]) -> Outcome:
 
 
 def _history(file: Path) -> Outcome:
-    return _unspent(_without(json.loads(file.read_text()), CIRCUMSTANCES))
+    found: Outcome = _unspent(_without(json.loads(file.read_text()), CIRCUMSTANCES))
+    return found
 
 
 def _h5_digest(file: Path) -> str:

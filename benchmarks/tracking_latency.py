@@ -70,7 +70,9 @@ def run(objective, proposal):
     history = [EpochFigures(epoch, 1 / epoch, 0.5, 1.0, epoch / 10) for epoch in range(1, 6)]
     tell = Teller(0, 5)
     for epoch in range(1, 6):
-        time.sleep({asleep} / 5)
+        for quarter in range(1, 5):
+            time.sleep({asleep} / 20)
+            tell.inside(history[: epoch - 1], quarter / 4)
         tell(history[:epoch], ends=epoch == 5)
     times.append(time.monotonic())
     return look_up(objective, proposal)

@@ -16,7 +16,7 @@ import mlflow
 import numpy as np
 from mlflow.entities import Run
 
-from hivenas.core.measured import SPENT_NAMES
+from hivenas.core.measured import SPENT, SPENT_NAMES
 from hivenas.storage.export import CIRCUMSTANCES
 from tests.processes import Place
 
@@ -38,7 +38,7 @@ def outcome(place: Place) -> Outcome:
     return {
         "table": [_without(row, CIRCUMSTANCES) for row in rows],
         "histories": {file.name: _history(file) for file in place.results.glob("training_history/*.json")},
-        "state": _without(json.loads((place.results / "state.json").read_text()), {"run_id", "uid", "spent"}),
+        "state": _unspent(_without(json.loads((place.results / "state.json").read_text()), {"run_id", "uid"})),
         "weights": {file.name: _h5_digest(file) for file in place.results.glob("weights/*.h5")},
         "files": sorted(str(file.relative_to(place.results)) for file in place.results.rglob("*") if file.is_file()),
         "mlflow": tracked(place, rows),
@@ -152,7 +152,8 @@ def _version(version: Any, names: Mapping[str, str]) -> Outcome:
 
 
 def _history(file: Path) -> Outcome:
-    return _without(json.loads(file.read_text()), CIRCUMSTANCES)
+    found: Outcome = _unspent(_without(json.loads(file.read_text()), CIRCUMSTANCES))
+    return found
 
 
 def _h5_digest(file: Path) -> str:
@@ -171,6 +172,13 @@ def _h5_digest(file: Path) -> str:
 
 def _without(mapping: Mapping[str, Any], keys: Set[str]) -> Outcome:
     return {key: value for key, value in mapping.items() if key not in keys}
+
+
+def _unspent(value: Any) -> Any:
+    """Plain data without what trainings took of the machine, however deep."""
+    if isinstance(value, dict):
+        return {key: _unspent(each) for key, each in value.items() if key != SPENT}
+    return [_unspent(each) for each in value] if isinstance(value, list) else value
 
 
 def _gist(value: object, than: object) -> str:

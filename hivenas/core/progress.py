@@ -23,12 +23,14 @@ class Progress:
         figures: of the epochs that have ended since the message before, in order; at the beginning of those that an
             earlier attempt kept.
         at: the time of the message, in seconds since 1970.
+        share: of the steps of the epoch after that which are done, from 0 to 1; 1 while it is validated.
     """
 
     epoch: int
     epochs: int
     figures: tuple[EpochFigures, ...] = ()
     at: float = 0.0
+    share: float = 0.0
 
 
 # Gives a message away; False where nobody takes it now, so that the next one repeats what it said.
@@ -54,6 +56,8 @@ def telling(tell: Tell) -> Iterator[None]:
 class Teller:
     """Tells how far a training is: when it is made, then once a second at the most, and at its end.
 
+    Epochs that take longer are told of while they go on, too.
+
     It reads what the training has come to and changes nothing of it; where nobody listens it does nothing.
 
     Args:
@@ -67,6 +71,7 @@ class Teller:
         self._before, self._epochs = before, epochs
         self._told = 0  # of the figures
         self._not_before = 0.0
+        self._since = time.monotonic()  # the end of an epoch
         self._say(done)
 
     def __call__(self, history: Sequence[EpochFigures], *, ends: bool = False) -> None:
@@ -76,13 +81,24 @@ class Teller:
             history: their figures, those of an earlier attempt included.
             ends: no other message follows.
         """
-        if self._tell and ((ends and len(history) > self._told) or time.monotonic() >= self._not_before):
+        self._since = time.monotonic()
+        if self._tell and ((ends and len(history) > self._told) or self._since >= self._not_before):
             self._say(history)
 
-    def _say(self, history: Sequence[EpochFigures]) -> None:
+    def inside(self, history: Sequence[EpochFigures], share: float) -> None:
+        """Tells of the epoch at work, where that takes long, unless it has just told something.
+
+        Args:
+            history: figures of the epochs so far, those of an earlier attempt included.
+            share: of the epoch's steps that are done, from 0 to 1.
+        """
+        if self._tell and time.monotonic() >= max(self._not_before, self._since + _EVERY_S):
+            self._say(history, share)
+
+    def _say(self, history: Sequence[EpochFigures], share: float = 0.0) -> None:
         if self._tell is None:
             return
         epoch = history[-1].epoch if history else self._before
-        if self._tell(Progress(epoch, self._epochs, tuple(history[self._told :]), time.time())):
+        if self._tell(Progress(epoch, self._epochs, tuple(history[self._told :]), time.time(), share)):
             self._told = len(history)
         self._not_before = time.monotonic() + _EVERY_S

@@ -43,14 +43,18 @@ class TaskResult:
         if not isinstance(self.result, Evaluation) or not self.result.extra:
             return self.result
         there, here = f"{self.folder}/", f"{folder.path}/"
-        extra = {
-            key: here + value.removeprefix(there) if isinstance(value, str) and value.startswith(there) else value
-            for key, value in self.result.extra.items()
-        }
+
+        def moved(extra: Mapping[str, Any]) -> dict[str, Any]:
+            return {
+                key: here + value.removeprefix(there) if isinstance(value, str) and value.startswith(there) else value
+                for key, value in extra.items()
+            }
+
         history = folder.histories / f"{self.result.filename.removesuffix(WEIGHTS_SUFFIX)}.json"
         if history.exists():
-            write_atomically(history, json.dumps({**json.loads(history.read_text()), "extra": extra}, indent=1))
-        return replace(self.result, extra=extra)
+            kept = json.loads(history.read_text())  # which need not say all that the result does
+            write_atomically(history, json.dumps({**kept, "extra": moved(kept["extra"])}, indent=1))
+        return replace(self.result, extra=moved(self.result.extra))
 
 
 def carry_out(

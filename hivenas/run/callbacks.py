@@ -68,13 +68,14 @@ class Callback:
         """Called before new proposals are evaluated, those of a phase together."""
 
     def on_progress(self, proposal: Proposal, progress: Progress) -> None:
-        """Called when the training of a proposal has begun, and about once a second when epochs of it have ended.
+        """Called when the training of a proposal has begun, and about once a second while it goes on.
 
         Executors that cannot tell, such as dask's, leave it out.
 
         Args:
             proposal: as it was submitted.
-            progress: the epoch, and the figures of those that have ended since the call before.
+            progress: the epoch, the figures of those that have ended since the call before (there may be none), and the
+                share of the epoch at work.
         """
 
     def on_wait(self) -> None:
@@ -97,11 +98,11 @@ class Callback:
         """Called before an architecture is trained fully, for so many epochs; this may take long."""
 
     def on_full_epoch(self, candidate: str, progress: Progress) -> None:
-        """Called when a full training has begun, and about once a second when epochs of it have ended.
+        """Called when a full training has begun, and about once a second while it goes on.
 
         Args:
             candidate: is trained, perhaps beside others.
-            progress: the epoch, and the figures of those that have ended since the call before.
+            progress: as `on_progress` is given it.
         """
 
     def on_full_progress(self, done: int, planned: int) -> None:

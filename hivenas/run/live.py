@@ -53,14 +53,19 @@ class _Reflowing(Live):
 
 
 class _Point:
-    """The point that a training has reached: its epoch and its latest figure; empty before it tells anything."""
+    """The point that a training has reached: the epoch, of one at work the share that is done, and the latest figure.
+
+    It is empty before the training tells anything.
+    """
 
     def __init__(self) -> None:
         self._epoch = self._figure = ""
 
     def take(self, progress: Progress) -> None:
         """Takes what the training tells; a figure stays until there is another."""
-        self._epoch = f"epoch {progress.epoch} of {progress.epochs}"
+        begun = progress.share > 0
+        self._epoch = f"epoch {progress.epoch + begun} of {progress.epochs}"
+        self._epoch += f" ({100 * progress.share:.0f} %)" if begun else ""
         if progress.figures and math.isfinite(figure := progress.figures[-1].figure):
             self._figure = f"  {figure:.4f}"
 
@@ -86,8 +91,9 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
         self._running: dict[int, tuple[Proposal, _Point]] = {}  # by the number of the evaluation
         self._best: Trial | None = None
         self._search: RunningSearch | None = None
-        self._training = self._place = self._full_of = ""
-        self._full = _Point()
+        self._training = self._place = ""
+        self._full: dict[str, _Point] = {}  # by candidate
+        self._full_now: set[str] = set()  # candidates that have told something since a full training has begun or ended
         # It asks for what is to be drawn at once.
         self._live = _Reflowing(
             get_renderable=self._drawn,
@@ -117,7 +123,7 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
         self._pending += proposals
 
     def on_progress(self, proposal: Proposal, progress: Progress) -> None:
-        """Shows its epoch and its latest figure."""
+        """Shows its epoch, or how far that is, and its latest figure."""
         self._running.setdefault(proposal.index, (proposal, _Point()))[1].take(progress)
 
     def on_trial(self, trial: Trial) -> None:
@@ -137,17 +143,19 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
     def on_full_training(self, candidate: str, epochs: int) -> None:
         """Shows how long it has taken so far."""
         self._training = f"trained fully for {epochs} epochs"
-        self._full = _Point()
+        self._full.pop(candidate, None)
+        self._full_now.clear()
         self._since = time.monotonic()
         self._say(f"training fully for {epochs} epochs: {short(candidate)}")
 
     def on_full_epoch(self, candidate: str, progress: Progress) -> None:
-        """Shows the epoch of the training that has told it last."""
-        self._full.take(progress)
-        self._full_of = _shown(candidate)
+        """Shows the epoch of every training that goes on."""
+        self._full.setdefault(candidate, _Point()).take(progress)
+        self._full_now.add(candidate)
 
     def on_full_progress(self, done: int, planned: int) -> None:
-        """Shows the how-manieth of how many is in training."""
+        """Shows the how-manieth of how many is in training, and which are, as soon as they tell."""
+        self._full_now.clear()
         self._place = f", {done + 1} of {planned}" if planned > 1 else ""
 
     def note(self, text: str) -> None:
@@ -169,7 +177,9 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
             limit = self._time_limit()
             spent = f" · {_clock(limit[0])} of {_clock(limit[1])} spent" if limit else ""
             head = _cut(f"{self._training}{self._place} · {_clock(time.monotonic() - self._since)}{spent}")
-            return Group(head, _cut(f"now  {self._full}  {self._full_of}")) if str(self._full) else head
+            now = [f"{point}  {_shown(each)}" for each, point in self._full.items() if each in self._full_now]
+            heads = ("now  ", *["     "] * len(now))
+            return Group(head, *(_cut(first + text) for first, text in zip(heads, now[:_MOST_RUNNING], strict=False)))
         if not self._planned:
             return Text("")
         lines: list[RenderableType] = [self._head()]

@@ -51,6 +51,8 @@ class RunningTrainings:
             return
         at_ms = int(1000 * progress.at)
         training = self._trainings.get(proposal.index)
+        if training and not progress.figures:  # an epoch goes on: its point is to come
+            return
         if training is None:
             training = _Training(replace(self._begun(proposal), start_ms=at_ms), at_ms)
             self._trainings[proposal.index] = training

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -47,6 +48,33 @@ def test_messages_are_rare_and_the_last_one_comes() -> None:
     assert said(told)[-1][0] == 500
     assert [epoch for _, epochs in said(told) for epoch in epochs] == list(range(1, 501))
     assert len(told) < 100  # far fewer than epochs, however slow the machine
+
+
+def test_a_long_epoch_is_told_of_while_it_goes_on_and_a_short_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Progress] = []
+    with telling(lambda each: not told.append(each)):  # type: ignore[func-returns-value]
+        teller = Teller(2, 6)
+        clock = [time.monotonic()]
+        monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+
+        def after(seconds: float) -> None:
+            clock[0] += seconds
+
+        after(10.0)
+        teller.inside([], 0.25)
+        after(0.6)
+        teller.inside([], 0.5)
+        teller(figures(3, 3))
+        after(0.6)
+        teller.inside(figures(3, 3), 1.0)  # the message before is old enough, but the epoch is short
+        after(0.6)
+        teller.inside(figures(3, 3), 1.0)
+        after(0.6)
+        teller(figures(4, 3))
+        after(0.6)
+        teller(figures(5, 3))
+    assert [(each.epoch, each.share) for each in told] == [(2, 0.0), (2, 0.25), (3, 1.0), (5, 0.0)]
+    assert [epoch for _, epochs in said(told) for epoch in epochs] == [3, 4, 5]
 
 
 def test_a_training_tells_whoever_listens_in_its_thread_and_nobody_else() -> None:

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.process
 
 
 def die(deaths: Path, times: int | None = None) -> int:
-    """Kills its process, as often as it is told to; returns how often that was."""
+    """Kills its process, as often as it is told to, in the middle of a training; returns how often that was."""
+    trained(2)
     before = len(deaths.read_text()) if deaths.exists() else 0
     if times is None or before < times:
         with deaths.open("a") as file:
@@ -33,6 +34,7 @@ def die(deaths: Path, times: int | None = None) -> int:
 
 
 def sleep_long(begun: Path | None = None) -> None:
+    trained(2)
     if begun:
         with begun.open("a") as file:
             file.write("x")
@@ -92,21 +94,25 @@ def test_a_call_whose_workers_all_die_is_given_up_and_no_other(tmp_path: Path) -
 
 
 def test_a_call_whose_worker_dies_is_given_to_the_next(tmp_path: Path) -> None:
-    deaths = tmp_path / "deaths"
+    deaths, heard = tmp_path / "deaths", list[int]()
     with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
+        executor.follow(lambda name, told: heard.append(told.epoch))
         assert executor.submit(task(die, deaths, 2)).result() == 2
+    assert heard == [0, 2] * 3  # each tells from its beginning
     assert (tmp_path / "worker.log").read_text().count("the call is given to a new one") == 2
 
 
 def test_a_call_over_its_time_ends_with_its_worker(tmp_path: Path) -> None:
-    log, begun = tmp_path / "worker.log", tmp_path / "begun"
+    log, begun, heard = tmp_path / "worker.log", tmp_path / "begun", list[int]()
     with WorkerExecutor(ExecutionConfig(timeout_s=1.0), log) as executor:
+        executor.follow(lambda name, told: heard.append(told.epoch))
         with pytest.raises(WorkerDiedError, match=r"longer than execution\.timeout_s=1") as caught:
             executor.submit(timed(sleep_long, begun)).result()
         assert "sleep_long" in caught.value.last_words
         assert executor.submit(task(os.getpid)).result() != os.getpid()
     assert "sleep_long" in log.read_text()
     assert begun.read_text() == "x"  # what takes too long once is not tried again
+    assert heard == [0, 2]  # by then
 
 
 SUSPENDED = """

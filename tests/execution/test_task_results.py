@@ -32,7 +32,7 @@ def make_files(config: Config, fails: bool = False) -> Evaluation:
     folder.write_history("new", evaluation)
     if fails:
         raise ArithmeticError
-    return evaluation
+    return replace(evaluation, extra={**evaluation.extra, "spent": {"cpu_seconds": 1.0}})
 
 
 def run(packed: PackedTask[Evaluation]) -> Evaluation:
@@ -58,9 +58,10 @@ def test_files_come_back_and_paths_lead_to_them(tmp_path: Path) -> None:
     assert not any(file.is_file() for file in there.rglob("*"))
     folder = ResultsFolder(here.results.dir, here.name)
     evaluation = parcel.unpack(folder)
-    assert evaluation.extra == {"model": str(folder.weights / "new.keras"), "loss": 1.0}
+    own = {"model": str(folder.weights / "new.keras"), "loss": 1.0}
+    assert evaluation.extra == {**own, "spent": {"cpu_seconds": 1.0}}
     assert (folder.weights / "new.keras").read_bytes() == b"a model"
-    assert json.loads((folder.histories / "new.json").read_text())["extra"]["model"] == evaluation.extra["model"]
+    assert json.loads((folder.histories / "new.json").read_text())["extra"] == own
 
 
 def test_a_call_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -78,6 +78,8 @@ def test_the_epoch_and_the_latest_figure_of_every_training_are_shown() -> None:
     for proposal in proposals:
         view.on_progress(proposal, Progress(0, 8))
     view.on_progress(proposals[1], Progress(3, 8, (figures,)))
+    view.on_progress(proposals[1], Progress(4, 8, share=0.4501))
+    assert frame(view, console)[2].startswith("now  iteration 2, onlooker  epoch 5 of 8 (45 %)  0.8750  sep3x3_64|")
     view.on_progress(proposals[1], Progress(4, 8))
     now, other = frame(view, console)[2:]
     assert now.startswith("now  iteration 2, onlooker  epoch 4 of 8  0.8750  sep3x3_64|")
@@ -156,6 +158,13 @@ def test_the_full_training_takes_the_place_of_the_search() -> None:
     assert frame(view, console)[1].startswith("now  epoch 4 of 30  sep3x3_64|")
     view.on_full_epoch(LONG, Progress(5, 30, (replace(unvalidated, epoch=5, val_accuracy=0.875),)))
     assert frame(view, console)[1].startswith("now  epoch 5 of 30  0.8750  sep3x3_64|")
+    view.on_full_epoch("input|identity|output", Progress(2, 30, share=0.5))
+    assert frame(view, console)[1].startswith("now  epoch 5 of 30  0.8750  sep3x3_64|")
+    assert frame(view, console)[2] == "     epoch 3 of 30 (50 %)  identity"  # it has no figure of its own yet
+    view.on_full_progress(2, 3)
+    view.on_full_epoch(LONG, Progress(5, 30, share=0.5))
+    assert frame(view, console)[1].startswith("now  epoch 6 of 30 (50 %)  0.8750  sep3x3_64|")
+    assert len(frame(view, console)) == 2
     view.on_full_training(LONG, 30)
     assert len(frame(view, console)) == 1
 

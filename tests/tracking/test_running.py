@@ -13,6 +13,7 @@ from mlflow.entities import Run
 
 import hivenas
 from hivenas.api import sync
+from hivenas.core import progress
 from hivenas.core.progress import Progress, Teller
 from hivenas.core.records import EpochFigures, Evaluation, Proposal
 from hivenas.core.tracked import Child, RunContext, SearchCard, child_of, running_child
@@ -158,13 +159,22 @@ def test_a_request_whose_answer_was_lost_doubles_nothing(
 
 
 class Trains(CurvedObjective):
-    """A curved objective that tells how far it is, as networks do."""
+    """A curved objective that tells how far it is, as networks do.
 
-    def __init__(self) -> None:
+    Args:
+        deaths: workers that have died before, each after the second epoch.
+    """
+
+    def __init__(self, deaths: int = 0) -> None:
         super().__init__(np.random.default_rng(), 3)
+        self._deaths = deaths
 
     def run(self, proposal: Proposal) -> Evaluation:
         evaluation = super().run(proposal)
+        for _ in range(self._deaths):
+            tell = Teller(0, 3)
+            tell(evaluation.history[:2], ends=True)
+            tell.inside(evaluation.history[:2], 0.5)
         tell = Teller(0, 3)
         tell(evaluation.history, ends=True)
         return evaluation
@@ -193,9 +203,9 @@ def configured(name: str, live: float | None) -> dict[str, Any]:
     return given | {"execution": {"kind": "serial"}, "tracking_live_s": live}
 
 
-def searched(name: str, live: float | None, **more: Any) -> dict[str, Any]:
+def searched(name: str, live: float | None, deaths: int = 0, **more: Any) -> dict[str, Any]:
     """What MLflow has of a search in the end, by the names of its runs."""
-    result = hivenas.search(configured(name, live), objective=Trains(), progress=False, **more)
+    result = hivenas.search(configured(name, live), objective=Trains(deaths), progress=False, **more)
     runs = {str(run.info.run_name): run for run in tracked(name)}
     names = {run.info.run_id: label for label, run in runs.items()} | {name: "the search", result.run_id: "the search"}
     told = {label: shown(run, names) for label, run in runs.items() if run.info.run_id != result.run_id}
@@ -205,11 +215,14 @@ def searched(name: str, live: float | None, **more: Any) -> dict[str, Any]:
 
 
 def test_in_the_end_a_search_is_tracked_alike_whether_it_was_shown_live_or_not_and_interrupted_or_not(
-    store: str,
+    store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = searched("live_plain", None)
     assert len(plain) == 7
     assert not differences(searched("live_shown", 0), plain)
+    with monkeypatch.context() as patched:
+        patched.setattr(progress, "_EVERY_S", 0.0)
+        assert not differences(searched("live_resubmitted", 0, deaths=2), plain)
     ends = Ends()
     with pytest.raises(KeyboardInterrupt):
         searched("live_interrupted", 0, callbacks=[ends])

@@ -151,7 +151,11 @@ class Checkpoint:
         self._took_s = self._last - began
 
     def inside(
-        self, network: keras.Model, so_far: Callable[[Sequence[EpochFigures]], Saved], kept: Saved | None
+        self,
+        network: keras.Model,
+        so_far: Callable[[Sequence[EpochFigures]], Saved],
+        kept: Saved | None,
+        tell: Callable[[Sequence[EpochFigures], float], None] | None = None,
     ) -> Inside:
         """What there is to do inside epochs: the state is kept there too, unless that is done after every epoch.
 
@@ -159,12 +163,13 @@ class Checkpoint:
             network: that is trained.
             so_far: the description of its state after the epochs that it is given.
             kept: what was taken up.
+            tell: see `Inside`.
         """
 
         def keep(own: Sequence[EpochFigures], partial: PartialEpoch) -> None:
             self.keep(network, replace(so_far(own), partial=partial))
 
-        return Inside(kept.partial if kept else None, keep if self._every_s else None)
+        return Inside(kept.partial if kept else None, keep if self._every_s else None, tell)
 
     def take_up(self, network: keras.Model) -> Saved | None:
         """Gives a network the state that an earlier attempt kept.

@@ -57,7 +57,6 @@ from hivenas.core.progress import Teller
 from hivenas.core.recipe import environment
 from hivenas.core.records import Direction, EpochFigures, Evaluation, StopThreshold
 from hivenas.core.seeds import derive_seed
-from hivenas.core.steps import Listener
 from hivenas.core.strategies.momentum import mean_momentum
 from hivenas.errors import ArchitectureError, DatasetError, DiskFullError, MissingResultsError, innermost
 
@@ -74,16 +73,12 @@ class NASEval:
         space: decodes candidates and knows the reference operations.
         config: the sections dataset, evaluation, full_train and results.
         seed: the run's seed.
-
-    Attributes:
-        listener: told how far the training at work has come, after every call of a compiled graph; None for nobody.
     """
 
     def __init__(self, space: NASSearchSpace, config: Config, seed: int) -> None:
         self._space = space
         self._config = config
         self._seed = seed
-        self.listener: Listener | None = None
         self.results = ResultsFolder(config.results.dir, config.name)
         self.alive = LiveNetworks(config.execution.keep_alive)
         self._direction = Direction.of(config.evaluation.metric.minimize)
@@ -254,8 +249,8 @@ class NASEval:
         self, network: keras.Model, candidate: str, purpose: str, planned_epochs: int, arrays: Arrays | None = None
     ) -> TrainingLoop:
         seed, given = derive_seed(self._seed, candidate, purpose), arrays or self._arrays
-        own, tell = self._config.of(candidate).evaluation, lambda at: self.listener(at) if self.listener else None
-        return TrainingLoop(network, given, own, planned_epochs=planned_epochs, seed=seed, listener=tell)
+        own = self._config.of(candidate).evaluation
+        return TrainingLoop(network, given, own, planned_epochs=planned_epochs, seed=seed)
 
     def _guarded(self, candidate: str, train: Callable[[str], Evaluation]) -> Evaluation:
         """Runs a training and turns whatever goes wrong with the candidate into a failed evaluation."""
@@ -317,7 +312,7 @@ class NASEval:
             lambda *at: bool(rule.stop_reason(*at)),
             after=after,
             done=done,
-            inside=checkpoint.inside(network, so_far, kept),
+            inside=checkpoint.inside(network, so_far, kept, tell.inside),
         )
         tell(history, ends=True)
         evaluation = replace(self._evaluation(loop, so_far(history), len(history)), epoch_s=loop.epoch_s)
@@ -349,7 +344,7 @@ class NASEval:
             checkpoint.keep(network, so_far(own))
             tell(own)
 
-        inside = checkpoint.inside(network, so_far, kept)
+        inside = checkpoint.inside(network, so_far, kept, tell.inside)
         history, _ = loop.run(age + 1, age + m_epochs, after=after, done=done, inside=inside)
         tell(history, ends=True)
         evaluation = replace(self._evaluation(loop, so_far(history), m_epochs), epoch_s=loop.epoch_s)

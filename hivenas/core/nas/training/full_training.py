@@ -124,8 +124,9 @@ class FullTraining:
             lambda epoch, figure: is_exhausted(seen, patience, self._direction),
             after=after,
             done=tuple(seen),
-            inside=self.checkpoint.inside(network, self._saved, kept),
+            inside=self.checkpoint.inside(network, self._saved, kept, tell.inside),
         )
+        tell(history, ends=True)
         epoch = best_epoch(history, self._direction) if self._keeps_best else history[-1].epoch
         if epoch == history[-1].epoch:
             self._save(network, history)

@@ -37,7 +37,6 @@ from hivenas.core.nas.training.rates import learning_rates
 from hivenas.core.nas.training.stretches import Inside, Pace, PartialEpoch, stretches
 from hivenas.core.records import EpochFigures
 from hivenas.core.seeds import derive_seed
-from hivenas.core.steps import Listener, StepProgress
 
 _NO_MEMORY = r"OOM|[Oo]ut of memory|[Ff]ailed to allocate|ALLOC_FAILED"
 _VALIDATION_BATCH = 512  # bounds memory only; whole batches of any size give the same figures
@@ -126,7 +125,6 @@ class TrainingLoop:
         config: the `evaluation` section: optimizer, batch size, learning rates, loss, averages, augmentation, metric.
         planned_epochs: over how many epochs the learning rate decays.
         seed: of the order of images, of their augmentation and of dropout.
-        listener: told after every call of a compiled graph how far the training has come; it may not change anything.
     """
 
     def __init__(
@@ -137,18 +135,15 @@ class TrainingLoop:
         *,
         planned_epochs: int,
         seed: int,
-        listener: Listener | None = None,
     ) -> None:
         self.network = network
         self._arrays = arrays
         self._config = config
         self._planned_epochs = planned_epochs
         self._seed = seed
-        self._tell = listener
         self._paces = Pace(), Pace()  # of training and of validation
         self._inside = Inside()  # of the run at work, and its figures so far
         self._history: list[EpochFigures] = []
-        self._last = 0  # the last epoch of that run
         self._seconds: list[float] = []  # of the epochs that were trained here
         self._scores: list[Any] = []  # of the validation images after the last of these, part by part
         self._judge = config.task.piece("head").judge(network, config, arrays.class_weights)
@@ -198,7 +193,7 @@ class TrainingLoop:
             MetricError: a metric of one's own raises, or gives no finite number.
         """
         history = list(done)
-        self._inside, self._history, self._last = inside or Inside(), history, last
+        self._inside, self._history = inside or Inside(), history
 
         def ends() -> bool:
             if stops is None or not history or history[-1].epoch >= last:
@@ -288,8 +283,8 @@ class TrainingLoop:
 
     def _between(self, at: PartialEpoch) -> None:
         """Between two calls."""
-        if self._tell is not None:
-            self._tell(StepProgress(at.epoch, at.step, self._steps, self._last))
+        if self._inside.tell is not None:
+            self._inside.tell(self._history, at.step / self._steps)
         if self._inside.keep is not None and at.step < self._steps:
             draws = [state.numpy().tolist() for state in self._dropout_states]
             self._inside.keep(self._history, replace(at, draws=draws))
@@ -311,8 +306,8 @@ class TrainingLoop:
                 loss.numpy()
                 pace.took(part.last - part.first, time.monotonic() - started)
                 self._scores.append(scores)
-                if epoch is not None and self._tell is not None:
-                    self._tell(StepProgress(epoch, self._steps, self._steps, self._last))
+                if epoch is not None and self._inside.tell is not None:
+                    self._inside.tell(self._history, 1.0)
         return _mean(loss, len(order)), _mean(hits, len(order))
 
     def _check_weights(self, epoch: int) -> None:

@@ -43,10 +43,13 @@ class Inside:
     Args:
         begun: the first epoch, where the network comes from the middle of it.
         keep: called between two calls of an epoch, with the figures so far and the state.
+        tell: called after every call of an epoch, with the figures so far and the share of its steps that is done,
+            which is 1 while it is validated; it may not change anything.
     """
 
     begun: PartialEpoch | None = None
     keep: Callable[[Sequence[EpochFigures], PartialEpoch], None] | None = None
+    tell: Callable[[Sequence[EpochFigures], float], None] | None = None
 
 
 class Pace:

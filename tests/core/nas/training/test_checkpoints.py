@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from hivenas.config import Config, from_mapping
+from hivenas.core import progress
 from hivenas.core.folder import weights_name
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.training import checkpoints
@@ -27,8 +28,8 @@ from hivenas.core.nas.training.evaluation_strategy import NASEval
 from hivenas.core.nas.training.loop import TrainingLoop, make_optimizer
 from hivenas.core.nas.training.rules import StoppingRule
 from hivenas.core.nas.training.stretches import Pace, PartialEpoch
+from hivenas.core.progress import Progress, telling
 from hivenas.core.records import EpochFigures, Evaluation, Proposal, StopThreshold, Trial
-from hivenas.core.steps import StepProgress
 from hivenas.core.tracker import NullTracker
 from hivenas.execution import WorkerExecutor, evaluate_network
 from hivenas.storage import open_adhoc
@@ -160,21 +161,27 @@ def test_ctrl_c_in_the_middle_of_an_epoch_ends_it_there_and_it_goes_on_with_the_
     ended, whole = (strategy(tiny, name=name, **settings) for name in ("ended", "whole"))
     monkeypatch.setattr(Pace, "steps", lambda pace, left, most=None: 1)
     monkeypatch.setattr(checkpoints, "_SHARE", 0)
-    heard: list[StepProgress] = []
+    monkeypatch.setattr(progress, "_EVERY_S", 0.0)
+    heard: list[Progress] = []
 
-    def ctrl_c(progress: StepProgress) -> None:
-        heard.append(progress)
-        if (progress.epoch, progress.step) == (epoch, 2):
+    def told() -> list[float]:
+        return [each.share for each in heard if each.epoch == epoch - 1 and each.share]
+
+    def ctrl_c(at: Progress) -> bool:
+        heard.append(at)
+        if len(told()) == 2:
             signal.raise_signal(signal.SIGINT)
+        return True
 
-    ended.listener = ctrl_c
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), telling(ctrl_c):
         training(ended, True)
-    assert heard[-1].step == 2 < heard[-1].steps
-    ended.listener = heard.append
+    before = told()
+    assert before[1] == 2 * before[0] < 1
     heard.clear()
-    resumed = training(ended, True)
-    assert (heard[0].epoch, heard[0].step) == (epoch, 2)  # that step had not been kept yet
+    with telling(lambda at: not heard.append(at)):  # type: ignore[func-returns-value]
+        resumed = training(ended, True)
+    assert told()[0] == before[1]  # that step had not been kept yet
+    assert [figures.epoch for each in heard for figures in each.figures] == [1, 2, 3]  # those before it, too
     assert_same(resumed, training(whole, False), ended, whole)
 
 

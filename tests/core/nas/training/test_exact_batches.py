@@ -23,7 +23,6 @@ from hivenas.core.nas.training.loop import TrainingLoop
 from hivenas.core.nas.training.precision import Precision
 from hivenas.core.nas.training.stretches import Inside, Pace, PartialEpoch
 from hivenas.core.records import EpochFigures
-from hivenas.core.steps import Listener, StepProgress
 from tests.on_disk import on_disk
 
 pytestmark = pytest.mark.keras
@@ -49,7 +48,7 @@ def arrays() -> Arrays:
     return Arrays.of(load_dataset(DatasetConfig(train_limit=60), 1))
 
 
-def loop(arrays: Arrays, settings: dict[str, Any], listener: Listener | None = None) -> TrainingLoop:
+def loop(arrays: Arrays, settings: dict[str, Any]) -> TrainingLoop:
     config = EvaluationConfig.model_validate({"batch_size": 20, "optimizer": {"op": "Adam"}, **settings})
 
     def tiniest() -> keras.Model:
@@ -61,7 +60,7 @@ def loop(arrays: Arrays, settings: dict[str, Any], listener: Listener | None = N
     network = Precision.of(config).build(tiniest)
     if config.loss == "focal":
         arrays = replace(arrays, class_weights=WEIGHTS)
-    return TrainingLoop(network, arrays, config, planned_epochs=EPOCHS, seed=5, listener=listener)
+    return TrainingLoop(network, arrays, config, planned_epochs=EPOCHS, seed=5)
 
 
 def state(trained: TrainingLoop) -> list[Any]:
@@ -118,12 +117,12 @@ def test_figures_are_the_same_however_an_epoch_is_divided_and_from_any_step_that
     arrays: Arrays, settings: dict[str, Any], places: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = settings | {"batch_size": 9}  # six steps, the last of three images
-    seen: list[StepProgress] = []
-    whole = loop(arrays, settings, seen.append)
+    seen: list[tuple[int, float]] = []
+    whole = loop(arrays, settings)
     with monkeypatch.context() as patch:
         in_steps(patch, 99)
-        history, _ = whole.run(1, 2)
-    assert seen == [StepProgress(epoch, 6, 6, 2) for epoch in (1, 1, 2, 2)]  # trained, validated
+        history, _ = whole.run(1, 2, inside=Inside(tell=lambda own, share: seen.append((len(own), share))))
+    assert seen == [(0, 1.0), (0, 1.0), (1, 1.0), (1, 1.0)]  # trained, validated
 
     checkpoint = Checkpoint(tmp_path / "kept.weights.h5", lambda: "same", 1e-9)
     monkeypatch.setattr("hivenas.core.nas.training.checkpoints._SHARE", 0)
@@ -137,7 +136,10 @@ def test_figures_are_the_same_however_an_epoch_is_divided_and_from_any_step_that
         checkpoint.keep(singly.network, replace(so_far(own), partial=partial))
         shutil.copy(tmp_path / "kept.weights.h5", tmp_path / f"{partial.epoch}-{partial.step}")
 
-    assert singly.run(1, 2, inside=Inside(keep=keep))[0] == history
+    seen.clear()
+    inside = Inside(keep=keep, tell=lambda own, share: seen.append((len(own), share)))
+    assert singly.run(1, 2, inside=inside)[0] == history
+    assert seen[:7] == [*((0, step / 6) for step in range(1, 7)), (0, 1.0)]
     assert_same(singly, whole)
     assert len(list(tmp_path.glob("?-?"))) == 2 * 5
 

@@ -153,6 +153,15 @@ def test_a_killed_training_goes_on_with_the_same_bits(
     assert kept(killed)  # the driver drops it, once the evaluation is recorded
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Has SIGINT raise KeyboardInterrupt, also where the tests were started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize(("training", "epoch"), [(train, 2), (full, 1), (full, 3)], ids=["train-2", "full-1", "full-3"])
 def test_ctrl_c_in_the_middle_of_an_epoch_ends_it_there_and_it_goes_on_with_the_same_bits(
     tiny: dict[str, Any], training: Training, epoch: int, monkeypatch: pytest.MonkeyPatch

@@ -12,7 +12,7 @@
   of 3 megapixels resized to 96×96 and with digits; photos are held in memory, and read from the copy. Few photos are
   distinct, the others are further names of them.
 - memory: the peak of a worker's anonymous memory through the survey and a candidate, with so many GB of prepared images
-  of 224×224×3 against 1,000 of them.
+  of 128×128×3 against 1,000 of them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ full_train: {{epochs: 2, finalists: 1}}
 execution: {{workers: 2, checkpoint_s: 0}}
 """
 _FEW = 1_000  # images of the worker that the other one is compared with
-_SIDE = 224
+_SIDE = 128
 _LOOK_S = 0.2  # between two looks at the memory
 
 
@@ -269,7 +269,12 @@ def _anonymous(pid: int) -> float:
 def _config(name: str, dataset: Mapping[str, Any], folder: Path) -> Config:
     """A search of tiny networks, one worker and nothing tracked."""
     coarse = {"op": "Conv2D", "filters": 8, "kernel_size": 8, "strides": 8, "padding": "same", "activation": "relu"}
-    space = {"depth": 1, "operations": ["conv3x3_8"], "reference": {"coarse": coarse}, "input_stem": ["coarse"]}
+    space = {
+        "depth": 1,
+        "operations": ["conv3x3_8", "conv3x3_16"],
+        "reference": {"coarse": coarse},
+        "input_stem": ["coarse"],
+    }
     return from_mapping(
         {
             "name": name,

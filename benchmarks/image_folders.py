@@ -31,7 +31,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.process_tree import descendants
 from hivenas.config import Config, from_mapping
 from hivenas.core.nas.nas_interface import interface_of
 from hivenas.core.records import Proposal
@@ -234,25 +233,23 @@ def compare_memory(gigabytes: float, folder: Path) -> None:
 
 def _peaks(config: Config, folder: Path) -> dict[str, float]:
     """The peak of a worker's anonymous memory in MB, from its start to the end of each task."""
-    peak, ended = 0.0, threading.Event()
+    peak, ended, found = 0.0, threading.Event(), {}
+    with WorkerExecutor(config.execution, folder / "worker.log") as executor:
+        worker = executor.submit(Task("pid", os.getpid)).result()
 
-    def watch() -> None:
-        nonlocal peak
-        while not ended.wait(_LOOK_S):
-            peak = max([peak, *(_anonymous(each.pid) for each in descendants(os.getpid()))])
+        def watch() -> None:
+            nonlocal peak
+            while not ended.wait(_LOOK_S):
+                peak = max(peak, _anonymous(worker))
 
-    watching = threading.Thread(target=watch)
-    watching.start()
-    found = {}
-    try:
-        with WorkerExecutor(config.execution, folder / "worker.log") as executor:
-            executor.submit(tasks.survey(config)).result()
-            found["the survey"] = peak
-            candidate = interface_of(config).sample()
-            trained = executor.submit(evaluate_network(config, Proposal(0, 0, "employee", 0, candidate))).result()
-            assert trained.status == "complete", trained
-            found["a candidate"] = peak
-    finally:
+        watching = threading.Thread(target=watch, daemon=True)
+        watching.start()
+        executor.submit(tasks.survey(config)).result()
+        found["the survey"] = peak
+        candidate = interface_of(config).sample()
+        trained = executor.submit(evaluate_network(config, Proposal(0, 0, "employee", 0, candidate))).result()
+        assert trained.status == "complete", trained
+        found["a candidate"] = peak
         ended.set()
         watching.join()
     return found

@@ -1,8 +1,9 @@
-"""Figures that take a pass over all images of a prepared copy, kept beside it for workers that begin anew."""
+"""Figures that take a pass over all stored images, kept beside them or in the cache for workers that begin anew."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,3 +50,15 @@ def kept_figures(file: Path, compute: Callable[[], Figures]) -> Figures:
     with contextlib.suppress(OSError, DiskFullError):
         write_atomically(file, json.dumps({"digest": figures.digest, **moments}))
     return figures
+
+
+def kept_beside(source: Path, cache: Path) -> Path:
+    """The beginning of the names of files in a cache that keep figures of a file, as it is now.
+
+    Args:
+        source: the file; it is another where its place, size or moment of the last change is.
+        cache: the folder of prepared copies.
+    """
+    status = source.stat()
+    named = f"{source.absolute()} {status.st_size} {status.st_mtime_ns}"
+    return cache / f"figures-{hashlib.sha256(named.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"

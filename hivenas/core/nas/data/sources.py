@@ -16,12 +16,14 @@ from hivenas.core.nas.data.built_in import BUILT_IN
 from hivenas.core.nas.data.class_folders import folder_way_out, list_images
 from hivenas.core.nas.data.image_arrays import ARRAYS, check_names
 from hivenas.core.nas.data.image_table import is_elsewhere, list_table
+from hivenas.core.nas.data.kept_figures import kept_beside
 from hivenas.core.nas.data.label_kinds import LabelKind
 from hivenas.core.nas.data.label_table import listed
 from hivenas.core.nas.data.labelled_files import FileImages, Form, Listing, read_directly
 from hivenas.core.nas.data.npz_files import read_npz
 from hivenas.core.nas.data.placement import copies_folder, memory_budget
 from hivenas.core.nas.data.prepared_copy import PreparedCopy
+from hivenas.core.nas.data.stored_images import StoredImages
 from hivenas.core.nas.data.tfrecords import list_records
 from hivenas.core.nas.data.values import BYTES, Scale
 from hivenas.errors import DatasetError, HivenasError, first_line
@@ -36,7 +38,8 @@ class Read:
         scale: the values that stand for the bytes 0 and 255 in image files, where the source says so.
         left_out: how many files were not read, by the reason.
         transparent: how many images were laid over the background.
-        kept: see `FileImages`.
+        kept: the beginning of the names of files in which what is computed of the images may be kept; None for those
+            that are not mapped.
     """
 
     arrays: Mapping[str, Any]
@@ -92,7 +95,7 @@ def read_source(config: DatasetConfig, task: LearningTask = TASKS[CLASSIFY]) -> 
         images = _file_images(config, task)
         return Read(images.arrays, BYTES, images.left_out, images.transparent, kept=images.kept)
     if config.name == "npz":
-        return Read(read_npz(str(config.path), memory_budget(config), copies_folder(config)), config.scale)
+        return _npz(config)
     return Read(_registered_arrays(config), config.scale)
 
 
@@ -146,6 +149,13 @@ def _form(config: DatasetConfig) -> Form:
 
 def _path(config: DatasetConfig) -> Path:
     return Path(str(config.path)).expanduser()
+
+
+def _npz(config: DatasetConfig) -> Read:
+    cache = copies_folder(config)
+    arrays = read_npz(str(config.path), memory_budget(config), cache)
+    stay = all(isinstance(array, StoredImages) for name, array in arrays.items() if name.startswith("x_"))
+    return Read(arrays, config.scale, kept=kept_beside(_path(config), cache) if cache and stay else None)
 
 
 def _registered_arrays(config: DatasetConfig) -> Mapping[str, Any]:

@@ -174,6 +174,22 @@ def test_a_full_disk_and_a_folder_that_cannot_be_written_are_said_in_a_line(
         load_dataset(config.model_copy(update={"cache": str(first(config))}), seed=3)
 
 
+def test_a_copy_on_a_disk_that_others_fill_meanwhile_is_gone_on_with(
+    config: DatasetConfig, small_disk: Path, starts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config.model_copy(update={"cache": str(small_disk / "cache")})
+    with monkeypatch.context() as patched:
+        patched.setattr(PreparedCopy, "_refuse_lack_of_space", lambda *_: None)  # there was space when it was looked at
+        with pytest.raises(DiskFullError, match=r"must have space .* make space, then go on \(--resume\)"):
+            load_dataset(config, seed=3)
+    assert not copy(config).is_ready
+    subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
+    starts.clear()
+    data = load_dataset(config, seed=3)
+    assert starts == [64, 128, 192, 256]
+    assert_equal(data, load_dataset(directly(config), seed=3))
+
+
 def test_two_that_begin_at_once_make_one_copy(config: DatasetConfig, starts: list[int]) -> None:
     found: list[str] = []
     threads = [threading.Thread(target=lambda: found.append(load_dataset(config, seed=3).digest())) for _ in range(2)]

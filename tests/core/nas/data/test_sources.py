@@ -324,3 +324,19 @@ def test_archives_beyond_memory_stay_on_the_disk(shape: tuple[int, ...], save: A
             assert np.array_equal(ours, theirs)
     assert len(list((tmp_path / "cache").glob("*.npy"))) == (2 if save is np.savez_compressed else 0)
     assert copy_of(config.model_copy(update={"cache": str(tmp_path)})) is None
+
+
+def test_figures_of_an_archive_are_kept_as_long_as_it_is_what_it_was(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).random((60, 40, 40, 3)).astype(np.float32)
+    config = DatasetConfig(name="npz", path=str(tmp_path / "a.npz"), cache=str(tmp_path / "cache"), memory_mb=1)
+    digests = []
+    for given in (images, images[::-1]):
+        np.savez(tmp_path / "a.npz", x_train=given, y_train=np.arange(60) % 3)
+        digests += [load_dataset(config, seed=1).digest() for _ in range(2)]
+        files = list((tmp_path / "cache").glob("figures-*.json"))
+        assert any(digests[-1] in file.read_text() for file in files)
+    assert len(files) == 2
+    assert digests[0] == digests[1] != digests[2] == digests[3]
+    (file,) = (each for each in files if digests[3] in each.read_text())
+    file.write_text(file.read_text().replace(digests[3], "read"))
+    assert load_dataset(config, seed=1).digest() == "read"

@@ -45,6 +45,7 @@ from hivenas.run.result import SearchResult, Trained
 from hivenas.run.small import say_small, small_candidate, train_small
 from hivenas.run.tracked import Tracking, open_tracker, send_all
 from hivenas.run.training_book import SearchBook
+from hivenas.run.used_data import contexts_of, place_of
 from hivenas.run.weights import Retention, WeightsKeeper
 from hivenas.storage import Ledger, Message, Outbox, Sent, Settled, Stage
 
@@ -179,6 +180,8 @@ class Session:
             pictures=pictures,
             uid=self.ledger.state.uid,
             note=self.pages.of_search(self._so_far()),
+            contexts=contexts_of(self.config, data),
+            place=place_of(self.config),
         )
 
     def _open_parent(self, card: SearchCard) -> None:

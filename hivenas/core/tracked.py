@@ -120,6 +120,7 @@ class SearchCard:
         note: the description, in markdown, until there is more to say.
         contexts: what the data are for, see `UsedData`.
         place: of their files, likewise.
+        minimize: whether less fitness is better.
     """
 
     name: str
@@ -131,6 +132,7 @@ class SearchCard:
     note: str = ""
     contexts: tuple[str, ...] = ("training",)
     place: str = ""
+    minimize: bool = False
 
 
 @dataclass(frozen=True, slots=True)

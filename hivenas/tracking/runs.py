@@ -27,6 +27,7 @@ from hivenas.tracking.front import IS_ON_FRONT, mark_front
 from hivenas.tracking.inherited import PARENT, Places, named_experiment, named_run
 from hivenas.tracking.registry import LONGEST_TAG, published_on
 from hivenas.tracking.running import IN_TRAINING, KEY, REASON, ChildRuns, close_as_dead
+from hivenas.tracking.saved_view import save_view
 from hivenas.tracking.store import (
     current_stores,
     fail_fast,
@@ -151,8 +152,12 @@ class MlflowTracker:
             inherited = self._places.inherited
             self._parent = run_id or self._places.found(card.uid) or inherited.own or self._created(card)
             self.opened = self._parent
-            self._client.update_run(self._parent, status="RUNNING")
+            self._client.update_run(self._parent, status="RUNNING", name=self._places.name_for(self._parent, card.name))
             self._describe(card)
+            if not run_id:
+                save_view(
+                    self._client, self._places.experiment_of(self._parent), self._experiment, minimize=card.minimize
+                )
             if inherited.own and inherited.own != self._parent:
                 self._client.set_tag(inherited.own, "hivenas.resumes", self._parent)
             if inherited.problem:

@@ -89,6 +89,7 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
             listed(never),
             folder.plots,
         )
+    is_tested = FinalFigure.of(evaluation) is not None
     context = RunContext(
         search=config.name,
         phase="full_train",
@@ -99,7 +100,7 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
         continues=training.continues,
         recipe=Recipe.of(config, evaluation).to_text(),
         page=attempted("the page of the full training", lambda: _page(config, evaluation, training), Page()),
-        used=used_data(config, training.data, "training", "validation", "testing"),
+        used=used_data(config, training.data, "training", "validation", *(["testing"] if is_tested else [])),
     )
     child = child_of(None, evaluation, context)
     child = replace(child, name=training.name) if training.name else child

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hivenas.api import export, load_results, predict, search, train
+    from hivenas.api import export, forget, load_results, predict, search, train
     from hivenas.config import Choice, Config, Log, load
     from hivenas.config.metrics import register_metric
     from hivenas.core.colony.canonical import ArtificialBeeColony
@@ -54,6 +54,7 @@ _HOMES = {
     "Tracker": "hivenas.core.tracker",
     "Trial": "hivenas.core.records",
     "export": "hivenas.api",
+    "forget": "hivenas.api",
     "load": "hivenas.config",
     "load_results": "hivenas.api",
     "predict": "hivenas.api",
@@ -92,6 +93,7 @@ __all__ = [
     "Trial",
     "__version__",
     "export",
+    "forget",
     "load",
     "load_results",
     "predict",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hivenas.core.objective import ObjectiveInfo
     from hivenas.run.expected_time import ExpectedTime
     from hivenas.run.exporting import Export
+    from hivenas.run.forgetting import Forgotten
     from hivenas.run.prediction import Answer
     from hivenas.run.reproduction import Reproduction
     from hivenas.run.result import SearchResult, Trained
@@ -35,6 +36,7 @@ __all__ = [
     "describe_data",
     "expected_time",
     "export",
+    "forget",
     "load_results",
     "plan",
     "predict",
@@ -381,6 +383,32 @@ def report(config: Configuration, *overrides: str) -> tuple[SearchResult, list[P
     result, page = report_recorded(settings)
     plots = ResultsFolder(settings.results.dir, settings.name).plots
     return result, [*filter(None, [page]), *draw_plots(result.trials, plots, result.direction, result.cost)]
+
+
+def forget(search: str | os.PathLike[str], *, agree: Callable[[Forgotten], bool] | None = None) -> Forgotten:
+    """Deletes a search: its runs, its logged models and registered versions without an alias, its results folder.
+
+    A version that has an alias stays, with its run and what is logged there. What `export` has written stays.
+
+    Args:
+        search: the name of one in `results/`, or its results folder.
+        agree: is given what would be deleted, and nothing is where it returns False; None to ask nobody.
+
+    Returns:
+        What was deleted, what stays, and the `mlflow gc` command that frees the store's space.
+
+    Raises:
+        MissingResultsError: no such search, or its run is not in this store.
+        ResultsExistError: a process is at work in the folder.
+        TrackingError: the MLflow store does not answer; nothing was deleted.
+    """
+    from hivenas.config.schema import ResultsConfig
+    from hivenas.core.folder import ResultsFolder
+    from hivenas.run import forgetting
+
+    named = Path(search)
+    path = named.resolve() if len(named.parts) > 1 or named.is_absolute() else Path(ResultsConfig().dir, named)
+    return forgetting.forget(ResultsFolder(path.parent, path.name), agree)
 
 
 def _resolved(config: Configuration, overrides: Sequence[str], objective: ObjectiveInterface | None = None) -> Config:

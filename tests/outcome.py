@@ -117,7 +117,7 @@ def _run(client: mlflow.MlflowClient, run: Run, names: Mapping[str, str]) -> Out
         "tags": {key: names.get(value, value) for key, value in tags.items() if not key.startswith("mlflow.log-")},
         "curves": curves,
         "artifacts": _artifacts(client, run.info.run_id, ""),
-        "inputs": [each.dataset.digest for each in run.inputs.dataset_inputs] if run.inputs else [],
+        "inputs": sorted((each.dataset.name, each.dataset.digest) for each in run.inputs.dataset_inputs),
         "outputs": len(run.outputs.model_outputs) if run.outputs else 0,
     }
 

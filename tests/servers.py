@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _PATIENCE_S = 120.0
+_WEBHOOKS = {"MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http", "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true"}  # to this machine
 
 
 class Server:
@@ -45,7 +46,7 @@ class Server:
         store = f"sqlite:///{self._folder}/mlflow.db"
         command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--workers", "1"]
         command += ["--artifacts-destination", str(self._folder / "artifacts"), "--port", str(self._port)]
-        environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | _WEBHOOKS
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=self._folder, env=environment, stdout=log, stderr=log, start_new_session=True

@@ -129,6 +129,10 @@ def test_mlflow_run_searches_trains_and_registers(store: str, job: Job) -> None:
     assert {"plots/confusion_matrix.png", "plots/confusion_matrix.csv"} <= pictures
     assert version.tags["hivenas.architecture"] == training.data.tags["hivenas.candidate"]
     assert "evaluation:" in (version.description or "")
+    names = {"digits", "digits-validation", "digits-test"}
+    assert all({each.dataset.name for each in run.inputs.dataset_inputs} == names for run in (parent, training))
+    (logged,) = client.search_logged_models([training.info.experiment_id], f"source_run_id = '{version.run_id}'")
+    assert {each.dataset_name for each in logged.metrics if each.key == "test_accuracy"} == {"digits-test"}
     assert training.data.metrics["test_accuracy"] == parent.data.metrics["test_accuracy"]
     assert training.data.metrics["test_accuracy_low"] < float(version.tags["hivenas.test_accuracy"]) < 1
     assert version.tags["hivenas.promoted"] == "true"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import http.server
+import queue
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -15,9 +19,11 @@ import pytest
 from mlflow.entities import Run
 
 from hivenas.core.outage import PAUSE_S
+from hivenas.core.tracked import ServableModel
 from hivenas.storage.export import CIRCUMSTANCES
+from hivenas.tracking.promotion import promote
 from tests.outcome import table, waiting_messages
-from tests.processes import SPHERE, TRAINING, Place, Process
+from tests.processes import ROOT, SPHERE, TRAINING, Place, Process
 from tests.servers import Server
 
 pytestmark = [pytest.mark.keras, pytest.mark.process, pytest.mark.slow]
@@ -232,3 +238,35 @@ def test_a_search_goes_on_when_a_full_disk_has_space_again(
 
 def _figures(row: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in row.items() if key not in CIRCUMSTANCES}
+
+
+@pytest.fixture
+def told(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[queue.Queue[str]]:
+    """The lines that the program of docs/how-to/registry.md prints, which is called by the server."""
+    page = (ROOT / "docs/how-to/registry.md").read_text(encoding="utf-8")
+    program = page.partition("<!-- file: told.py -->\n```python\n")[2].partition("```")[0]
+    lines: queue.Queue[str] = queue.Queue()
+    names: dict[str, Any] = {"__name__": "told", "print": lambda line, flush: lines.put(line)}
+    exec(compile(program, "told.py", "exec"), names)
+    names["Told"].log_message = lambda *_: None
+    monkeypatch.setenv("WEBHOOK_SECRET", "swordfish")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), names["Told"]) as receiver:
+        threading.Thread(target=receiver.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        mlflow.set_tracking_uri(server.uri)
+        address = f"http://127.0.0.1:{receiver.server_port}"
+        mlflow.MlflowClient().create_webhook("champions", address, ["model_version_alias.created"], secret="swordfish")
+        yield lines
+        mlflow.set_tracking_uri(None)
+        receiver.shutdown()
+
+
+def test_a_new_champion_is_told_by_the_webhook_of_the_page(told: queue.Queue[str]) -> None:
+    client = mlflow.MlflowClient()
+    run = client.create_run("0").info
+    client.create_registered_model("told")
+    model = ServableModel(Path("m.keras"), Path("m.npy"), "told", "champion", {}, "", "always")
+    for number in ("1", "2"):
+        client.create_model_version("told", f"{run.artifact_uri}/model", run.run_id)
+        promote(model, number)
+        assert told.get(timeout=60) == f"models:/told/{number} is the champion"
+    assert told.empty()  # of the alias `previous` it says nothing

@@ -48,6 +48,7 @@ def test_public_names_are_sorted_and_all_there() -> None:
         "Trial",
         "__version__",
         "export",
+        "forget",
         "load",
         "load_results",
         "predict",

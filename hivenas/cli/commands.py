@@ -333,6 +333,26 @@ def compare(one: str, other: str, out: str | None, modules: tuple[str, ...]) -> 
         click.echo(f"\nwrote {page}")
 
 
+@main.command()
+@click.argument("name", metavar="NAME")
+@switch("--yes", "Delete without a question.")
+@output_options
+def forget(name: str, yes: bool, view: View) -> None:
+    """Delete a search: its runs, its models without an alias, its results folder.
+
+    NAME is that of a search in results/, or its results folder. A registered version that has an alias stays, with its
+    run. What was exported stays too.
+    """
+    with errors(view=view):
+        from hivenas import api
+        from hivenas.cli import forgetting
+
+        forgotten = api.forget(name, agree=None if yes else forgetting.agreed)
+        view.conclude(forgetting.of_forgotten(forgotten), lambda: forgetting.print_forgotten(forgotten))
+        if not forgotten.done:
+            sys.exit(FAILED)
+
+
 def _given(path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> Invocation:
     return Invocation(path, overrides, modules, project=click.get_current_context().obj)
 

@@ -46,6 +46,7 @@ class Child:
         metric: the name of what `history` has values of beside the accuracy; empty for nothing.
         start_ms: when it began, in milliseconds since 1970; 0 for so many seconds before its end as `metrics` says.
         share: the name of what `history` has as accuracy, which is another one of another task than classes.
+        used: the data that it was trained and measured on; None where there are none.
     """
 
     name: str
@@ -67,6 +68,22 @@ class Child:
     metric: str = ""
     start_ms: int = 0
     share: str = ACCURACY
+    used: UsedData | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UsedData:
+    """The splits of a data set that a run has used.
+
+    Args:
+        data: what `Dataset.describe` or `Table.describe` says, or as much of it as a split is known by.
+        contexts: what for, a split each: `training`, `validation`, `testing`.
+        place: path or address of its files; empty where it comes from hivenas, or from a function.
+    """
+
+    data: Mapping[str, Any]
+    contexts: tuple[str, ...] = ("training",)
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +118,9 @@ class SearchCard:
         pictures: files to keep under `plots/`.
         uid: names the search, so that its run is found again where its id was lost.
         note: the description, in markdown, until there is more to say.
+        contexts: what the data are for, see `UsedData`.
+        place: of their files, likewise.
+        minimize: whether less fitness is better.
     """
 
     name: str
@@ -110,6 +130,9 @@ class SearchCard:
     pictures: Sequence[Path] = ()
     uid: str = ""
     note: str = ""
+    contexts: tuple[str, ...] = ("training",)
+    place: str = ""
+    minimize: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +248,7 @@ class RunContext:
         page: what is said of the candidate in words and pictures.
         overview: the parent's description from now on; empty to leave that as it is.
         delete_weights: keys of children whose weights are not to be kept any longer.
+        used: the data that it is trained and measured on; None where there are none.
     """
 
     search: str
@@ -240,6 +264,7 @@ class RunContext:
     page: Page = Page()
     overview: str = ""
     delete_weights: tuple[str, ...] = ()
+    used: UsedData | None = None
 
 
 def child_of(proposal: Proposal | None, evaluation: Evaluation, context: RunContext) -> Child:
@@ -275,6 +300,7 @@ def child_of(proposal: Proposal | None, evaluation: Evaluation, context: RunCont
         delete_weights=context.delete_weights,
         metric=str(evaluation.extra.get(METRIC, "")),
         share=task_of(evaluation.extra).share,
+        used=context.used,
     )
 
 

@@ -14,11 +14,12 @@ from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.search_space import NASSearchSpace
 from hivenas.core.recipe import Recipe
 from hivenas.core.records import Candidate, Direction, Evaluation, Proposal, Trial
-from hivenas.core.tracked import Child, Page, RunContext, child_of, link_to
+from hivenas.core.tracked import Child, Page, RunContext, UsedData, child_of, link_to
 from hivenas.core.tracker import Tracker
 from hivenas.errors import TrackingError
 from hivenas.reports.attempts import attempted
 from hivenas.reports.candidate import CandidatePages
+from hivenas.run.used_data import used_data
 from hivenas.storage import Ledger, best_recorded, open_adhoc, open_folder, recorded_digest
 
 logger = logging.getLogger("hivenas")
@@ -139,8 +140,20 @@ class DirectCalls:
             continues=continues,
             recipe=Recipe.of(self._config, evaluation, proposal).to_text(),
             page=attempted("the page of an evaluation", page, Page()),
+            used=self._used(whole=proposal is None),
         )
         return child_of(proposal, evaluation, context)
+
+    def _used(self, *, whole: bool) -> UsedData | None:
+        """The data, the test split among them for a full training."""
+        data = self._interface.eval_strategy.data
+        known: dict[str, Any] = {"name": data.name, "digest": data.digest(), "shape": list(data.shape)}
+        known |= {"dtype": str(data.x_train.dtype), "classes": data.classes}
+        known |= {"train": len(data.x_train), "validation": len(data.x_val)}
+        if not whole:
+            return used_data(self._config, known, "training", "validation")
+        known |= {"test_digest": data.test_digest(), "test": len(data.x_test)}
+        return used_data(self._config, known, "training", "validation", "testing")
 
     def _files(self, evaluation: Evaluation) -> Sequence[Path]:
         return [self._results.weights / name for name in self._interface.saved_states(evaluation)]

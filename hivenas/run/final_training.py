@@ -31,6 +31,7 @@ from hivenas.reports import model_note
 from hivenas.reports.attempts import attempted
 from hivenas.reports.candidate import CandidatePages
 from hivenas.run.result import Trained
+from hivenas.run.used_data import used_data
 from hivenas.storage import Message, SearchState, Sent
 
 _LONGEST_TAG = 5000
@@ -88,6 +89,7 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
             listed(never),
             folder.plots,
         )
+    is_tested = FinalFigure.of(evaluation) is not None
     context = RunContext(
         search=config.name,
         phase="full_train",
@@ -98,6 +100,7 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
         continues=training.continues,
         recipe=Recipe.of(config, evaluation).to_text(),
         page=attempted("the page of the full training", lambda: _page(config, evaluation, training), Page()),
+        used=used_data(config, training.data, "training", "validation", *(["testing"] if is_tested else [])),
     )
     child = child_of(None, evaluation, context)
     child = replace(child, name=training.name) if training.name else child

@@ -48,10 +48,12 @@ class SearchPages:
         file = shlex.quote(config.source or str(ledger.folder.yaml))
         self._resume = resume or f"hivenas search --config {file} --resume"
         self._candidates: CandidatePages | None = candidate_pages(config, objective, {})
+        self.data: Mapping[str, Any] = {}
 
     def set_data(self, data: Mapping[str, Any]) -> None:
         """Takes what the images are: with their shape, layers have sizes."""
         self._candidates = candidate_pages(self._config, self._objective, data)
+        self.data = data
 
     def of_candidate(self, trial: Trial, origin: str) -> Page:
         """The page of a candidate; empty where candidates are no architectures.

@@ -14,7 +14,7 @@ import numpy as np
 from hivenas.config import Config
 from hivenas.core.history import ranking
 from hivenas.core.objective import ObjectiveInterface
-from hivenas.core.records import Trial
+from hivenas.core.records import Direction, Trial
 from hivenas.core.strategies.kinds import make_strategy
 from hivenas.core.tracked import MODEL_URI, MODEL_VERDICT, Closing, Published, SearchCard, now_ms
 from hivenas.errors import (
@@ -45,6 +45,7 @@ from hivenas.run.result import SearchResult, Trained
 from hivenas.run.small import say_small, small_candidate, train_small
 from hivenas.run.tracked import Tracking, open_tracker, send_all
 from hivenas.run.training_book import SearchBook
+from hivenas.run.used_data import contexts_of, place_of
 from hivenas.run.weights import Retention, WeightsKeeper
 from hivenas.storage import Ledger, Message, Outbox, Sent, Settled, Stage
 
@@ -179,6 +180,9 @@ class Session:
             pictures=pictures,
             uid=self.ledger.state.uid,
             note=self.pages.of_search(self._so_far()),
+            contexts=contexts_of(self.config, data),
+            place=place_of(self.config),
+            minimize=self.info.direction is Direction.MINIMIZE,
         )
 
     def _open_parent(self, card: SearchCard) -> None:

@@ -28,6 +28,7 @@ from hivenas.run.callbacks import Callback, RunningSearch
 from hivenas.run.pages import SearchPages
 from hivenas.run.result import SearchResult
 from hivenas.run.running import RunningTrainings
+from hivenas.run.used_data import used_data
 from hivenas.run.weights import WeightsKeeper
 from hivenas.storage import Ledger, Message, Outbox, Sent, Stage
 from hivenas.tracking import make_tracker
@@ -140,6 +141,7 @@ class Tracking(Callback):
             continues=continues,
             parent=self._trained.get(proposal.parent, ""),
             key=self._ledger.key(proposal.index),
+            used=used_data(self._config, self._pages.data, "training", "validation"),
         )
 
     def on_trial(self, trial: Trial) -> None:

@@ -18,11 +18,13 @@ from hivenas.storage.opening import (
     refuse_other_search,
 )
 from hivenas.storage.outbox import Message, Outbox, Sent
+from hivenas.storage.removal import Footprint, folder_to_remove, remove_folder
 from hivenas.storage.state import SearchState, Stage
 
 __all__ = [
     "Condition",
     "Ending",
+    "Footprint",
     "Ledger",
     "Message",
     "MessageStatus",
@@ -37,6 +39,7 @@ __all__ = [
     "condition_of",
     "difference",
     "fixed_keys",
+    "folder_to_remove",
     "open_adhoc",
     "open_folder",
     "open_search",
@@ -45,4 +48,5 @@ __all__ = [
     "recorded",
     "recorded_digest",
     "refuse_other_search",
+    "remove_folder",
 ]

@@ -98,7 +98,7 @@ def open_search(
     if resume and not folder.path.is_dir() and not mirror:
         raise MissingResultsError(_NOTHING.format(folder.path))
     _make(folder)
-    with _locked(folder), _opened(folder, overwrite) as ledger:
+    with held(folder), _opened(folder, overwrite) as ledger:
         before = ledger.read()
         if resume:
             _resume(config, ledger, before, mirror)
@@ -126,7 +126,7 @@ def open_adhoc(config: Config) -> Iterator[Ledger]:
     """
     folder = ResultsFolder(config.results.dir, config.name)
     _make(folder)
-    with _locked(folder), _opened(folder, False) as ledger:
+    with held(folder), _opened(folder, False) as ledger:
         if ledger.read() is not None:
             raise ResultsExistError(
                 f"{folder.path} holds a search, whose records are its own; evaluate under another name "
@@ -154,7 +154,7 @@ def open_folder(config: Config, mirror: Mirror | None = None, *, make: bool = Fa
         _make(folder)
     if not folder.path.is_dir():
         raise MissingResultsError(f"no results in {folder.path}; give the results.dir and name of a search")
-    with _locked(folder), _opened(folder, False) as ledger:
+    with held(folder), _opened(folder, False) as ledger:
         state = ledger.read()
         if not make and state is None and not ledger.trials and not ledger.numbers():
             raise MissingResultsError(
@@ -352,8 +352,12 @@ def refuse_other_search(config: Config, ledger: Ledger) -> None:
 
 
 @contextlib.contextmanager
-def _locked(folder: ResultsFolder) -> Iterator[None]:
-    """The right to write to a folder; the kernel frees it with the process that holds it, however that ends."""
+def held(folder: ResultsFolder) -> Iterator[None]:
+    """The right to write to a folder; the kernel frees it with the process that holds it, however that ends.
+
+    Raises:
+        ResultsExistError: another process has it.
+    """
     try:
         held = locked(folder.lock)
         held.__enter__()

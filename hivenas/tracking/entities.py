@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import posixpath
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 
 from hivenas.core.tracked import Child
@@ -68,24 +66,6 @@ def metrics_of(child: Child) -> list[Metric]:
         if child.metric not in ("", child.share) and figures.metric is not None:
             metrics.append(Metric(key_of(f"val_{child.metric}"), figures.metric, child.end_ms, figures.epoch))
     return [metric for metric in metrics if math.isfinite(metric.value)]
-
-
-# What is said of images, and of a table.
-_SCHEMA = ("shape", "dtype", "classes", "class_names", "columns")
-_PROFILE = ("train", "validation", "test", "rows")
-
-
-def dataset_input(data: Mapping[str, Any]) -> DatasetInput:
-    """Say in MLflow's terms what `Dataset.describe` or `Table.describe` says."""
-    dataset = Dataset(
-        name=str(data["name"]),
-        digest=str(data["digest"]),
-        source_type="hivenas",
-        source=json.dumps({"name": data["name"]}),
-        schema=json.dumps({key: data[key] for key in _SCHEMA if key in data}),
-        profile=json.dumps({key: data[key] for key in _PROFILE if key in data}),
-    )
-    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
 
 
 def make_experiment(client: MlflowClient, name: str) -> str:

@@ -9,6 +9,7 @@ import mlflow
 from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, Run
 
 from hivenas.core.nas.training.export.formats import Exported
+from hivenas.tracking.data_sets import data_of
 from hivenas.tracking.registry import LONGEST_TAG, MODEL
 from hivenas.tracking.store import translate_mlflow_errors
 
@@ -67,6 +68,6 @@ def _metrics(exported: Exported, run: Run, model_id: str) -> list[Metric]:
     }
     figures = {f"test_{name}": value for name, value in exported.figures.items()} | own
     return [
-        Metric(key, value, run.info.start_time, 0, model_id=model_id, run_id=run.info.run_id)
+        Metric(key, value, run.info.start_time, 0, model_id=model_id, run_id=run.info.run_id, **data_of(run, key))
         for key, value in figures.items()
     ]

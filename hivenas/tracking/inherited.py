@@ -17,6 +17,7 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.utils import name_utils
 
 from hivenas.core.tracked import now_ms
 from hivenas.errors import ConfigError, TrackingRefusedError
@@ -97,6 +98,14 @@ def _is_for(run: Run, argv: Sequence[str]) -> bool:
     # Another project's run may have a command of hivenas among others, which come after it.
     is_ours = bool(declared := _parameters(entry)) and declared <= run.data.params.keys()
     return is_ours and all(_is_given(value, argv[1:]) for value in run.data.params.values())
+
+
+def _is_drawn(name: str) -> bool:
+    """True for a name that MLflow has drawn, such as `bold-fox-123`, or for none; as far as its words are known."""
+    words = getattr(name_utils, "_GENERATOR_PREDICATES", ()), getattr(name_utils, "_GENERATOR_NOUNS", ())
+    first, _, rest = name.partition("-")
+    second, _, number = rest.rpartition("-")
+    return not name or (number.isdigit() and first in words[0] and second in words[1])
 
 
 def _parameters(entry: str) -> set[str]:
@@ -252,6 +261,20 @@ class Places:
             return ""
         runs = self._client.search_runs(sorted(homes), f"tags.`hivenas.uid` = '{uid}'", max_results=1)
         return str(runs[0].info.run_id) if runs else ""
+
+    def name_for(self, run_id: str, name: str) -> str | None:
+        """The name that a run is to get: that of the search where `mlflow run` has made it and nobody has named it.
+
+        Args:
+            run_id: of the search's run.
+            name: of the search.
+
+        Returns:
+            None to leave it as it is.
+        """
+        if run_id != self.inherited.own:
+            return None
+        return name if _is_drawn(str(self._client.get_run(run_id).info.run_name or "")) else None
 
     def has(self, run_id: str) -> bool:
         """True where a run is in the store, and not deleted.

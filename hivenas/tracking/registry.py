@@ -16,6 +16,7 @@ from hivenas.core.recipe import package_version
 from hivenas.core.tracked import Published, ServableModel
 from hivenas.core.unicode import storable_record
 from hivenas.errors import TrackingRefusedError
+from hivenas.tracking.data_sets import data_of
 from hivenas.tracking.promotion import promote, published
 from hivenas.tracking.store import translate_mlflow_errors
 
@@ -118,7 +119,12 @@ def _final_metrics(client: mlflow.MlflowClient, run: Run, model_id: str) -> list
     """The final figures of the run's training, as figures of the model."""
     points = [point for key in run.data.metrics for point in client.get_metric_history(run.info.run_id, key)]
     return [
-        Metric(point.key, point.value, point.timestamp, 0, model_id=model_id, run_id=run.info.run_id)
+        Metric(
+            *(point.key, point.value, point.timestamp, 0),
+            model_id=model_id,
+            run_id=run.info.run_id,
+            **data_of(run, point.key),
+        )
         for point in points
         if point.step == 0 and point.model_id is None
     ]

@@ -15,17 +15,19 @@ from mlflow.exceptions import MlflowException
 
 from hivenas.core.git import git_tags
 from hivenas.core.recipe import package_version
-from hivenas.core.tracked import Child, Closing, Published, SearchCard, ServableModel
+from hivenas.core.tracked import Child, Closing, Published, SearchCard, ServableModel, UsedData
 from hivenas.core.tracker import Publisher
 from hivenas.core.unicode import storable_record
 from hivenas.errors import ConfigError, LostRunError, TrackingError
 from hivenas.tracking.artifacts import drop_weights, keep_files
-from hivenas.tracking.entities import NOTE, dataset_input, linked, params_of
+from hivenas.tracking.data_sets import dataset_inputs
+from hivenas.tracking.entities import NOTE, linked, params_of
 from hivenas.tracking.fetching import download
 from hivenas.tracking.front import IS_ON_FRONT, mark_front
 from hivenas.tracking.inherited import PARENT, Places, named_experiment, named_run
 from hivenas.tracking.registry import LONGEST_TAG, published_on
 from hivenas.tracking.running import IN_TRAINING, KEY, REASON, ChildRuns, close_as_dead
+from hivenas.tracking.saved_view import save_view
 from hivenas.tracking.store import (
     current_stores,
     fail_fast,
@@ -150,8 +152,12 @@ class MlflowTracker:
             inherited = self._places.inherited
             self._parent = run_id or self._places.found(card.uid) or inherited.own or self._created(card)
             self.opened = self._parent
-            self._client.update_run(self._parent, status="RUNNING")
+            self._client.update_run(self._parent, status="RUNNING", name=self._places.name_for(self._parent, card.name))
             self._describe(card)
+            if not run_id:
+                save_view(
+                    self._client, self._places.experiment_of(self._parent), self._experiment, minimize=card.minimize
+                )
             if inherited.own and inherited.own != self._parent:
                 self._client.set_tag(inherited.own, "hivenas.resumes", self._parent)
             if inherited.problem:
@@ -271,7 +277,8 @@ class MlflowTracker:
         for picture in card.pictures:
             self._client.log_artifact(self._parent, str(picture), "plots")
         if card.data:
-            self._client.log_inputs(self._parent, datasets=[dataset_input(card.data)])
+            used = UsedData(card.data, card.contexts, card.place)
+            self._client.log_inputs(self._parent, datasets=dataset_inputs(used))
 
     def _drop_tags(self, run_id: str, *names: str) -> None:
         """Takes away what an earlier process has said: why it ended, what it trained."""
@@ -286,13 +293,15 @@ class MlflowTracker:
     # -- nested runs -------------------------------------------------------------------------------------------
 
     def log_child(self, child: Child, *, again: bool = False) -> str:
-        """Tracks a finished evaluation: one call to make the run, one for its figures, one for each file."""
+        """Tracks a finished evaluation: one call to make the run, one for its figures, one for its data, one a file."""
         child = storable_record(child)
         with translate_mlflow_errors():
             run = self._children.of(child, again=again)
             run_id = run.run_id
             child = replace(child, end_ms=run.completed_ms or child.end_ms)  # its figures are those that are there
             self._children.complete(child, run, params_of(child.params))
+            if child.used:
+                self._client.log_inputs(run_id, datasets=dataset_inputs(child.used))
             keep_files(child, run.run.info.artifact_uri)
             self._drop(child.delete_weights)
             status = "FAILED" if child.failed else "FINISHED"

@@ -12,7 +12,7 @@ import pytest
 from hivenas.config import Config, from_mapping
 from hivenas.core.files import written_whole
 from hivenas.core.records import EpochFigures, Evaluation, Proposal, Trial
-from hivenas.core.tracked import Child, Closing, Published, RunContext, ServableModel, child_of
+from hivenas.core.tracked import Child, Closing, Published, RunContext, ServableModel, UsedData, child_of
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import TrackingConfigError, TrackingDeniedError, TrackingError, TrackingRefusedError
 from hivenas.storage import Ledger, Message, MessageStatus, Outbox, open_search, read_ledger
@@ -61,7 +61,12 @@ def message(ledger: Ledger, index: int, fitness: float = 0.1 + 0.2) -> Message:
     weights.parent.mkdir(exist_ok=True)
     weights.write_bytes(b"weights")
     context = RunContext(
-        search="s", phase="evaluate", params={"op_00": "identity"}, weights=[weights], key=f"s:{index}"
+        search="s",
+        phase="evaluate",
+        params={"op_00": "identity"},
+        weights=[weights],
+        key=f"s:{index}",
+        used=UsedData({"name": "digits", "digest": "abc", "shape": [8, 8, 1]}, ("training", "validation")),
     )
     told = trial(index, fitness)
     return Message(trial=index, child=child_of(told.proposal, told.evaluation, context))

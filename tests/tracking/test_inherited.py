@@ -132,9 +132,16 @@ def test_a_run_that_was_made_for_this_command_is_taken_over(
     tracker.prepare()
     assert tracker.project_run_id == made
     assert tracker.open_search(card("ours")) == made
+    assert mlflow.MlflowClient().get_run(made).info.run_name == "ours"
     assert parent_of(tracker.log_child(child("ours"))) == made
     tracker.close_search(closing(made))
     assert shown(made)[0] == "FINISHED"
+
+
+def test_a_run_that_somebody_has_named_keeps_its_name(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Launch(touch=lambda client, run_id: client.update_run(run_id, name="bold-try-2")).make(monkeypatch)
+    assert MlflowTracker("named").open_search(card("named")) == made
+    assert mlflow.MlflowClient().get_run(made).info.run_name == "bold-try-2"
 
 
 @pytest.mark.parametrize("launch", FOREIGN.values(), ids=FOREIGN)

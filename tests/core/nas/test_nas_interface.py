@@ -153,6 +153,8 @@ def test_a_call_from_python_is_a_nested_run_under_the_active_one(tiny: dict[str,
     by_phase = {run.data.tags["hivenas.phase"]: run for run in runs}
     assert set(by_phase) == {"evaluate", "momentum"}
     assert by_phase["evaluate"].data.metrics["fitness"] == result["fitness"]
+    for run in runs:
+        assert {each.dataset.name for each in run.inputs.dataset_inputs} == {"digits", "digits-validation"}
     _, trials = read_ledger(ResultsFolder(tiny["results"]["dir"], "tiny"))
     assert [by_phase[trial.phase].data.metrics["macs"] for trial in trials] == [trial.macs for trial in trials]
     assert trials[0].macs > 0

@@ -1,0 +1,86 @@
+"""The words of `hivenas forget`: what would go, what has gone, what is left to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from hivenas.cli.errors import printable
+from hivenas.cli.results import Outcome
+
+if TYPE_CHECKING:
+    from hivenas.run.forgetting import Forgotten
+
+_SHOWN = 10  # versions in a line
+_LONGEST_COMMAND = 4000  # characters: a shell's line, and a screen
+
+
+def agreed(plan: Forgotten) -> bool:
+    """Asks a person whether all this is to be deleted; no is the default, and what an end of the input means."""
+    lines = [f"{plan.name}: to be deleted are {_goes(plan)}", *_stays(plan)]
+    if plan.unsent:
+        lines.append(f"  lost with it: {plan.unsent} records that MLflow was never told (hivenas sync tells them)")
+    click.echo(printable("\n".join(lines)), err=True)
+    try:
+        return click.confirm("Delete all of that?", err=True)
+    except click.Abort:
+        click.echo(err=True)
+        return False
+
+
+def of_forgotten(forgotten: Forgotten) -> Outcome:
+    """The numbers of what was deleted, and the command for the rest."""
+    verb = "deleted" if forgotten.done else "nothing was deleted of"
+    fields = {
+        "name": forgotten.name,
+        "folder": str(forgotten.folder),
+        "done": forgotten.done,
+        "runs": list(forgotten.runs),
+        "models": list(forgotten.models),
+        "versions": list(forgotten.versions),
+        "kept": [
+            {"version": each.version, "aliases": list(each.aliases), "run_id": each.run_id} for each in forgotten.kept
+        ],
+        "unsent": forgotten.unsent,
+        "left": [str(path) for path in forgotten.left],
+        "gc": forgotten.gc,
+    }
+    return Outcome(printable(f"{forgotten.name}: {verb} {_goes(forgotten)}"), fields)
+
+
+def print_forgotten(forgotten: Forgotten) -> None:
+    """Says what was deleted, what stays, and how to have it deleted for good."""
+    click.echo(of_forgotten(forgotten).line)
+    if not forgotten.done:
+        return
+    for line in _stays(forgotten):
+        click.echo(printable(line))
+    if not forgotten.gc:
+        return
+    click.echo("\nMLflow keeps what is deleted until it is told to let go; for good, with its files:")
+    if len(forgotten.gc) <= _LONGEST_COMMAND:
+        click.echo(f"  {forgotten.gc}")
+    else:
+        click.echo(f"  {forgotten.gc.partition(' --run-ids ')[0]}")
+        click.echo("that takes all else too that was deleted in this store; with --json the command names these runs")
+
+
+def _goes(plan: Forgotten) -> str:
+    versions = ", ".join(plan.versions[:_SHOWN]) + (" …" if len(plan.versions) > _SHOWN else "")
+    named = f"{len(plan.versions)} registered versions{f' ({versions})' if versions else ''}"
+    return f"{len(plan.runs)} runs, {len(plan.models)} logged models, {named} and {plan.folder}"
+
+
+def _stays(plan: Forgotten) -> list[str]:
+    stays = [
+        f"  stays: {each.version} with its run {each.run_id}, for its alias {', '.join(each.aliases)}"
+        for each in plan.kept
+    ]
+    if plan.left:
+        stays.append(f"  stays: {', '.join(map(str, plan.left))}, not of hivenas")
+    if plan.study:
+        stays.append("  stays: the study in Optuna's storage (optuna delete-study)")
+    if plan.tracker:
+        stays.append(f"  stays: what the tracker {plan.tracker} was told")
+    return stays

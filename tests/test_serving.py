@@ -30,6 +30,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from hivenas.cli.commands import main
+from hivenas.config.tasks import TASKS
 from hivenas.core.nas.training.export import picture_server
 from hivenas.core.nas.training.export.formats import Exportable
 from hivenas.core.tracked import ServableModel
@@ -477,6 +478,32 @@ def test_pictures_come_in_every_form_of_a_request(stored: Colours, served: dict[
     ]
     with pytest.raises(ValueError, match="top_k must be 0 or more, got -1"):
         model.predict(IMAGES, params={"top_k": -1})
+
+
+@pytest.mark.parametrize("task", ["multilabel", "regress"])
+def test_labels_and_numbers_are_answered_as_such(task: str) -> None:
+    inputs = keras.layers.Input((2, 2, 1), dtype="float32")
+    flat = keras.layers.Flatten()(inputs)
+    network = keras.Model(inputs, flat[:, :3] if task == "multilabel" else 100.0 * flat[:, :1])
+    named = {"label_names": ["a", "b", "c"]} if task == "multilabel" else {}
+    known = {"scale": None, **TASKS[task].answers_told, **named}
+    server = picture_server.PictureServer(network, known)
+    images = np.array([[0.25, 0.75, 1.0, 0], [0.5, 0.25, 0.0, 0]], np.float32).reshape(2, 2, 2, 1)
+    if task == "regress":
+        assert server.predict(images).tolist() == [[25.0], [50.0]]
+        assert picture_server.parameters(known) == {"top_k": 0}
+        with pytest.raises(ValueError, match="top_k must be 0 for a model that answers a number, got 2; leave it out"):
+            server.predict(images, {"top_k": 2})
+        return
+    assert server.predict(images).tolist() == [[0.25, 0.75, 1.0], [0.5, 0.25, 0.0]]
+    assert picture_server.parameters(known) == {"top_k": 0, "label_names": False, "likely": False}
+    assert server.predict(images, {"label_names": True})[1] == {"a": 0.5, "b": 0.25, "c": 0.0}
+    best = [[{"label": "c", "probability": 1.0}, {"label": "b", "probability": 0.75}], []]
+    assert server.predict(images, {"label_names": True, "likely": True}) == best
+    assert server.predict(images, {"top_k": 1}) == [
+        [{"label": 2, "probability": 1.0}],
+        [{"label": 0, "probability": 0.5}],
+    ]
 
 
 def test_the_program_that_goes_with_a_model_needs_nothing_of_hivenas() -> None:

@@ -252,7 +252,7 @@ def predict(
     scale: tuple[float, float] | None,
     modules: tuple[str, ...],
 ) -> None:
-    """Classify image files (png, jpg …) or the images of npz files.
+    """Classify image files (png, jpg …) or the images of npz files, or answer what else the model is for.
 
     MODEL is models:/NAME@ALIAS, the NAME of a registered model for its champion, or the id of a run.
     """

@@ -121,13 +121,18 @@ def of_sync(taken: int, waiting: int) -> Outcome:
 
 def of_export(export: Export) -> Outcome:
     """The files of an exported model, with what each is worth."""
+    from hivenas.config.metrics import label_of
+
     found = [
-        asdict(each) | {"path": str(each.path), "model_uri": export.logged.get(each.format, "")}
+        asdict(each)
+        | ({} if each.accuracy is None else {"accuracy": each.accuracy})
+        | {"path": str(each.path), "model_uri": export.logged.get(each.format, "")}
         for each in export.exported
     ]
-    told = ", ".join(f"{each.format} {each.accuracy:.4f}" for each in export.exported)
+    told = ", ".join(f"{each.format} {each.figures[each.metric]:.4f}" for each in export.exported)
+    label = label_of(export.exported[0].metric)
     fields = {"model": export.model, "folder": str(export.folder), "exported": found}
-    return Outcome(f"{export.model} in {export.folder}: test accuracy {told}", fields)
+    return Outcome(f"{export.model} in {export.folder}: test {label} {told}", fields)
 
 
 def candidate_fields(row: Trial) -> dict[str, Any]:
@@ -284,13 +289,18 @@ def print_predictions(predictions: Sequence[Answer], *, as_json: bool) -> None:
 
 def print_export(export: Export) -> None:
     """Prints a table of the formats that a model was written in, and where they are."""
+    from hivenas.config.metrics import label_of
+    from hivenas.config.tasks import TASKS
     from hivenas.reports import as_text
 
-    head = ["format", "test accuracy", "same class", "size", "p50", "p95", "file"]
+    first = export.exported[0]
+    task = TASKS[first.task]
+    figures = [f"test {label_of(name)}" for name in first.figures]
+    head = ["format", *figures, f"same {task.same}", "size", "p50", "p95", "file"]
     lines = [
         [
             each.format,
-            f"{each.accuracy:.4f}",
+            *(f"{value:.4f}" for value in each.figures.values()),
             f"{each.agreement:.2%}",
             f"{each.size / 1000:,.1f} kB",
             f"{each.p50_ms:.3f} ms",
@@ -301,8 +311,7 @@ def print_export(export: Export) -> None:
     ]
     click.echo(as_text([head, *lines]))
     click.echo(
-        f"\n{export.exported[0].images:,} test images; same class: that of the Keras model; p50 and p95: of one image, "
-        "on one thread"
+        f"\n{first.images:,} test images; same {task.same}: {task.same_as}; p50 and p95: of one image, on one thread"
     )
     for name, uri in export.logged.items():
         click.echo(f"logged: {name} as {uri}")

@@ -119,6 +119,12 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _has_a_front_of_small_models(self) -> Self:
+        within, metric = self.registry.small_within, self.evaluation.metric
+        if within > 1 and metric.is_share:
+            raise ValueError(
+                f"registry.small_within must be at most 1 with evaluation.fitness={metric.name}, which is a share, got "
+                f"{within:g}; lower it"
+            )
         if self.registry.small is None:
             return self
         if self.objectives.cost is None:

@@ -38,6 +38,7 @@ class Metric:
             that is not known, and of shares.
         least_classes: with fewer classes it says nothing.
         task: the name of the task whose answers it measures.
+        is_share: whether it lies between 0 and 1; else it has a unit of its own, or nobody knows.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Metric:
     guessed: Callable[[int], float] | None = None
     least_classes: int = 2
     task: str = CLASSIFY
+    is_share: bool = False
 
     def __call__(self, labels: Any, scores: Any) -> float:
         """Its value.
@@ -67,7 +69,10 @@ _HOME, _OF_LABELS, _OF_NUMBERS = (f"hivenas.core.{name}" for name in ("metrics",
 
 
 def _of_labels(name: str, label: str, description: str, *, minimize: bool = False) -> Metric:
-    return Metric(name, label, description, f"{_OF_LABELS}:{name}", minimize=minimize, least_classes=1, task=MULTILABEL)
+    function = f"{_OF_LABELS}:{name}"
+    return Metric(
+        name, label, description, function, minimize=minimize, least_classes=1, task=MULTILABEL, is_share=True
+    )
 
 
 def _of_numbers(name: str, label: str, description: str, *, minimize: bool = True) -> Metric:
@@ -77,13 +82,14 @@ def _of_numbers(name: str, label: str, description: str, *, minimize: bool = Tru
 BUILT_IN_METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric(ACCURACY, "accuracy", "share of right answers", f"{_HOME}:accuracy", choices=float),
+        Metric(ACCURACY, "accuracy", "share of right answers", f"{_HOME}:accuracy", choices=float, is_share=True),
         Metric(
             "balanced_accuracy",
             "balanced accuracy",
             "mean over the classes of the share of their images that are recognised",
             f"{_HOME}:balanced_accuracy",
             choices=float,
+            is_share=True,
         ),
         Metric(
             "f1_macro",
@@ -91,6 +97,7 @@ BUILT_IN_METRICS: Mapping[str, Metric] = {
             "mean over the classes of F1, the harmonic mean of precision and recall",
             f"{_HOME}:f1_macro",
             choices=float,
+            is_share=True,
         ),
         Metric(
             "auc",
@@ -98,6 +105,7 @@ BUILT_IN_METRICS: Mapping[str, Metric] = {
             "mean over the classes of the probability that an image of the class is given more of it than another",
             f"{_HOME}:auc",
             choices=lambda classes: 2.0,
+            is_share=True,
         ),
         Metric(
             "log_loss",
@@ -113,6 +121,7 @@ BUILT_IN_METRICS: Mapping[str, Metric] = {
             "share of images whose class is among the five most probable",
             f"{_HOME}:top_5",
             choices=lambda classes: classes / 5,
+            is_share=True,
             least_classes=6,
         ),
         _of_labels("f1_labels", "F1 of the labels", "mean over the labels of F1 of those more probable than not"),

@@ -158,7 +158,7 @@ class RegistryConfig(Section):
     alias: Alias = "champion"
     promote: Literal["better", "always", "never"] = "better"
     small: Alias | None = None
-    small_within: Fraction = 0.02
+    small_within: Annotated[float, Field(ge=0.0, le=1e300)] = 0.02  # in the unit of the fitness
 
     @field_validator("alias", "small")
     @classmethod

@@ -10,6 +10,7 @@ from hivenas.config.registry import import_callable
 from hivenas.config.text import one_of
 
 CLASSIFY, MULTILABEL, REGRESS = "classify", "multilabel", "regress"
+THRESHOLD = 0.5  # a label is answered where it is more probable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,13 @@ class LearningTask:
             images whose largest answer is the same.
         activation: of the last layer, for pictures of architectures.
         use: what its model does with images, in words.
+        same: what two models' answers share that agree, in words.
+        same_as: the same for people, beside the model that is compared with.
+        answer: what an answer says of an image, a class or a label, in words; empty for a number.
+        names_file: of the names of these, which goes with an exported model; empty for none.
+        threshold: from which probability an answer is given; None where it is not that of each by itself.
         least_outputs: that a network must have.
+        answers_like: the same in words.
         has_built_in: whether the labels of the data sets that come with hivenas are of this kind.
         needs_table: whether a folder of images must have a table of labels.
         labels: how labels are read and split, a `LabelKind`.
@@ -39,6 +46,7 @@ class LearningTask:
         tested: the answers of a fully trained network on the test split, a `Tested`.
         per_output: figures of every class or label, a function of labels, answers and names.
         pictures: draws the answers on the test split, a function of these and a folder.
+        agreement: of two models' answers, an `Agreement`.
         prediction: the answer to an image, a function of its file, place, answers and names.
     """
 
@@ -53,7 +61,13 @@ class LearningTask:
     alike: str = "others for some of"
     activation: str
     use: str
+    same: str
+    same_as: str = "that of the Keras model"
+    answer: str = ""
+    names_file: str = ""
+    threshold: float | None = None
     least_outputs: int = 1
+    answers_like: str
     has_built_in: bool = False
     needs_table: bool = True
     labels: str
@@ -61,6 +75,7 @@ class LearningTask:
     tested: str
     per_output: str
     pictures: str
+    agreement: str
     prediction: str
 
     def piece(self, name: str) -> Any:
@@ -75,6 +90,12 @@ class LearningTask:
     def marks(self) -> dict[str, str]:
         """That which records say of it, under the key `task`; nothing of the default, as it always was."""
         return {} if self.name == CLASSIFY else {"task": self.name}
+
+    @property
+    def answers_told(self) -> dict[str, Any]:
+        """That which goes along with an exported model to say what it answers; nothing of the default's."""
+        told = {"answer": self.answer, "threshold": self.threshold}
+        return {} if self.name == CLASSIFY else {**self.marks, **told}
 
 
 TASKS: Mapping[str, LearningTask] = {
@@ -91,7 +112,11 @@ TASKS: Mapping[str, LearningTask] = {
             alike="the same class for {share:.0%} of",
             activation="softmax",
             use="classify images",
+            same="class",
+            answer="class",
+            names_file="classes.txt",
             least_outputs=2,
+            answers_like="the probabilities of two classes or more",
             has_built_in=True,
             needs_table=False,
             labels="hivenas.core.nas.data.label_kinds:CLASSES",
@@ -99,6 +124,7 @@ TASKS: Mapping[str, LearningTask] = {
             tested="hivenas.core.nas.training.predictions:TestPredictions",
             per_output="hivenas.core.metrics:per_class",
             pictures="hivenas.reports.predictions:draw_predictions",
+            agreement="hivenas.core.agreement:CLASS",
             prediction="hivenas.run.prediction:class_of",
         ),
         LearningTask(
@@ -112,11 +138,18 @@ TASKS: Mapping[str, LearningTask] = {
             outputs="{count} labels",
             activation="sigmoid",
             use="label images",
+            same="labels",
+            same_as="those of the Keras model",
+            answer="label",
+            names_file="labels.txt",
+            answers_like="the probability of a label or more",
+            threshold=THRESHOLD,
             labels="hivenas.core.nas.data.label_kinds:LABELS",
             head="hivenas.core.nas.training.heads:SIGMOID",
             tested="hivenas.core.nas.training.task_predictions:LabelPredictions",
             per_output="hivenas.core.label_metrics:per_label",
             pictures="hivenas.reports.task_pictures:draw_labels",
+            agreement="hivenas.core.agreement:LABELS",
             prediction="hivenas.run.task_answers:labels_of",
         ),
         LearningTask(
@@ -130,11 +163,15 @@ TASKS: Mapping[str, LearningTask] = {
             outputs="a number each",
             activation="linear",
             use="read numbers",
+            same="number",
+            answers_like="a number",
+            same_as="that of the Keras model, up to a hundredth of the labels' deviation",
             labels="hivenas.core.nas.data.label_kinds:NUMBERS",
             head="hivenas.core.nas.training.heads:LINEAR",
             tested="hivenas.core.nas.training.task_predictions:NumberPredictions",
             per_output="hivenas.core.number_metrics:per_output",
             pictures="hivenas.reports.task_pictures:draw_numbers",
+            agreement="hivenas.core.agreement:NUMBER",
             prediction="hivenas.run.task_answers:number_of",
         ),
     )

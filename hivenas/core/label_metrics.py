@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-THRESHOLD = 0.5
+from hivenas.config.tasks import THRESHOLD
+
 _MOST_LABELS = 100  # of more labels the figures of each are not recorded with every candidate
 
 Rows = NDArray[Any]

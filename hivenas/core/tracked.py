@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hivenas.config.costs import VARYING
@@ -304,17 +305,18 @@ def child_of(proposal: Proposal | None, evaluation: Evaluation, context: RunCont
     )
 
 
-def running_child(proposal: Proposal, context: RunContext, metric: str = "") -> Child:
+def running_child(proposal: Proposal, context: RunContext, marks: Mapping[str, Any] = MappingProxyType({})) -> Child:
     """The nested run of an evaluation that goes on: what is known of it before its end.
 
     Args:
         proposal: asks for it.
         context: all else that is known.
-        metric: see `Child`.
+        marks: what its evaluation will say of the metric that is looked for, and of its task, see `marked`.
     """
-    made = child_of(proposal, Evaluation(proposal.candidate, "complete", math.nan), context)
+    begun = Evaluation(proposal.candidate, "complete", math.nan, extra=dict(marks))
+    made = child_of(proposal, begun, context)
     tags = {key: value for key, value in made.tags.items() if key != _STATUS}
-    return replace(made, tags=tags, metrics={}, metric=metric)
+    return replace(made, tags=tags, metrics={})
 
 
 def listed(names: Sequence[str], most: int = 10) -> str:

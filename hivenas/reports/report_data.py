@@ -48,6 +48,7 @@ class ReportData:
         test_interval: its confidence interval of 95 %; None without.
         never_named: classes of the test split that it takes no image for.
         model_uri: of the registered model; empty without.
+        use: what that does with images, in words.
         verdict: a sentence on whether that has become the champion; empty without.
         finalists: the full trainings that were made, the best first.
         ended: the cause of an end before the last iteration, and what of the full training was left out; empty without.
@@ -78,6 +79,7 @@ class ReportData:
     test_interval: tuple[float, float] | None = None
     never_named: tuple[str, ...] = ()
     model_uri: str = ""
+    use: str = "classify images"
     verdict: str = ""
     finalists: tuple[Finalist, ...] = ()
     ended: str = ""

@@ -16,7 +16,6 @@ from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.nas_interface import interface_of
 from hivenas.core.nas.training.exclusive import exclusive
 from hivenas.core.nas.training.export.formats import (
-    CLASSES_FILE,
     DESCRIPTION_FILE,
     Exportable,
     Exported,
@@ -55,7 +54,7 @@ class Export:
 
 
 def export(reference: str, formats: Sequence[str], folder: Path | None = None) -> Export:
-    """Writes a model in formats, each in a folder with the names of its classes, and measures it on the test split.
+    """Writes a model in formats, each in a folder with the names of what it answers, and measures it on test images.
 
     Args:
         reference: what `TrackedModel` takes.
@@ -131,23 +130,25 @@ def _export_here(config: Config, uri: str, stores: tuple[str, str], form: Export
 
 
 def _known(model: TrackedModel) -> dict[str, Any]:
-    """What there is to know of a model's images and classes, as plain data."""
+    """What there is to know of a model's images and answers, as plain data."""
     return {
         "shape": list(model.shape),
         "dtype": str(model.dtype),
         "scale": model.scale and list(model.scale),
         "background": model.background and list(model.background),
-        "class_names": model.class_names and list(model.class_names),
+        **({f"{model.task.answer}_names": model.class_names and list(model.class_names)} if model.task.answer else {}),
+        **model.task.answers_told,
     }
 
 
 def _describe(exported: Exported, model: TrackedModel) -> None:
     """Writes beside a file what whoever uses it must know: its images, its classes, its figures."""
     folder = exported.path.parent
-    with written_whole(folder / CLASSES_FILE) as file:
-        file.write_text(
-            "".join(f"{' '.join(name.splitlines())}\n" for name in model.class_names or ()), encoding="utf-8"
-        )
+    if model.task.names_file:
+        with written_whole(folder / model.task.names_file) as file:
+            file.write_text(
+                "".join(f"{' '.join(name.splitlines())}\n" for name in model.class_names or ()), encoding="utf-8"
+            )
     said = {
         "model": model.uri,
         "format": exported.format,

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from hivenas.config import Config, load
+from hivenas.config.tasks import TASKS
 from hivenas.config.text import without_login
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.history import ranking
@@ -153,6 +154,7 @@ def report_data(config: Config, result: SearchResult, condition: Condition, dige
         test_interval=result.test_interval,
         never_named=result.never_named,
         model_uri=result.model_uri,
+        use=TASKS[config.task].use,
         resume=failure.way_on(command) if failure else "",
         obstacle=str(failure or ""),
         finalists=result.finalists,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hivenas.config import Config
-from hivenas.core.measured import METRIC, marked
+from hivenas.core.measured import marked
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.progress import Progress
 from hivenas.core.recipe import Recipe
@@ -128,8 +128,8 @@ class Tracking(Callback):
 
     def _begun(self, proposal: Proposal) -> Child:
         """The nested run of a proposal whose training has begun."""
-        metric = marked(self._config.evaluation.metric).get(METRIC, "") if self._trains else ""
-        return running_child(proposal, self._context(proposal), metric)
+        marks = marked(self._config.evaluation.metric) if self._trains else {}
+        return running_child(proposal, self._context(proposal), marks)
 
     def _context(self, proposal: Proposal) -> RunContext:
         """All that a nested run shows and that is known before its evaluation."""

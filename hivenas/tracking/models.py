@@ -93,8 +93,8 @@ class TrackedModel:
             answers = np.concatenate([np.asarray(network(batch, training=False)) for batch in batches])
         if answers.ndim != 2 or answers.shape[1] < self.task.least_outputs:
             raise MissingResultsError(
-                f"{self.uri} must answer with the probabilities of two classes or more, got {answers.shape[1:]} for an "
-                "image; give a classifier"
+                f"{self.uri} must answer with {self.task.answers_like}, got {answers.shape[1:]} for an image; give a "
+                "model that hivenas has trained"
             )
         return answers
 

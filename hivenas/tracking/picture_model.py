@@ -28,7 +28,8 @@ def write(model: Exportable, path: Path) -> None:
     Its signature has the parameters of a request and none of the images: a signature has them as an array or as a
     table, and here they may be either.
     """
-    params = [ParamSpec(name, _TYPES[type(value)], value) for name, value in picture_server.DEFAULTS.items()]
+    asked = picture_server.parameters(model.known)
+    params = [ParamSpec(name, _TYPES[type(value)], value) for name, value in asked.items()]
     program = Path(picture_server.__file__)
     with tempfile.TemporaryDirectory() as temporary:
         data = Path(temporary) / "network"

@@ -139,9 +139,11 @@ def _save(model: ServableModel, folder: str, described: Model) -> None:
     example: np.ndarray[Any, Any] = np.load(model.example)
     found = network.predict(example, verbose=0)
     # Another process than the one that trained it may load another model: a layer may have changed in the meantime.
-    if model.answers and not np.allclose(found, model.answers, rtol=_RELATIVE, atol=_ABSOLUTE, equal_nan=True):
+    largest = np.max(np.abs(found), initial=1.0, where=np.isfinite(found))  # numbers may have any unit
+    allowed = _ABSOLUTE * float(largest)
+    if model.answers and not np.allclose(found, model.answers, rtol=_RELATIVE, atol=allowed, equal_nan=True):
         raise TrackingRefusedError(
-            f"the model {model.file.name} must answer as the network that was tested, got other probabilities of "
+            f"the model {model.file.name} must answer as the network that was tested, got other answers to "
             f"{len(example)} test images; undo what has changed in its layers since, or train it again"
         )
     packages = ("tensorflow", "keras", "numpy", "mlflow")

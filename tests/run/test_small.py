@@ -43,6 +43,7 @@ def test_where_nothing_is_to_be_registered_there_is_none(override: str) -> None:
         (["registry.small=champion"], "must not be registry.alias, got 'champion' for both"),
         (["registry.small=previous"], "registry.small must not be previous"),
         (["registry.small_within=2"], "registry.small_within must be at most 1"),
+        (["registry.small_within=-1"], "registry.small_within must be at least 0"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_a_line(overrides: list[str], said: str) -> None:
@@ -50,6 +51,16 @@ def test_what_makes_no_sense_is_refused_in_a_line(overrides: list[str], said: st
         from_mapping(SMALL, overrides)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_numbers_are_within_so_much_in_their_own_unit() -> None:
+    areas = {"task": "regress", "dataset": {"name": "npz", "path": "areas.npz"}}
+    trials = [trial(n, 100.0 - 10 * n, f"input|{'abc'[n]}|output", params=10 * n + 10) for n in range(3)]
+    found = [
+        small_candidate(from_mapping(SMALL | areas, [f"registry.small_within={within}"]), trials, Direction.MINIMIZE)
+        for within in (0.02, 10, 15.5, 1e4)
+    ]
+    assert found == [f"input|{name}|output" for name in "cbba"]
 
 
 class Killed(BaseException):

@@ -110,7 +110,7 @@ def test_a_network_of_numbers_goes_on_and_is_tested_as_scikit_learn_would(tmp_pa
 def test_a_model_is_registered_and_answers_in_the_words_of_its_task(
     tmp_path: Path, store: str, task: str, made: str
 ) -> None:
-    given = config(tmp_path, task) | {"tracking": "mlflow"}
+    given = config(tmp_path, task) | {"tracking": "mlflow", "tracking_live_s": 0}
     given["full_train"] = (
         {"epochs": 2, "finalists": 2, "ensemble": 2} if task == "multilabel" else {"epochs": 2, "finalists": 1}
     )
@@ -130,11 +130,14 @@ def test_a_model_is_registered_and_answers_in_the_words_of_its_task(
     assert TASKS[task].activation in best.tags["mlflow.note.content"]
     curves = best.metrics
     assert {f"val_{metric}", f"val_{TASKS[task].share}", "val_loss"} <= set(curves)
+    told = [point.step for point in client.get_metric_history(result.best.run_id, f"val_{TASKS[task].share}")]
+    assert told == [1, 2]
     assert not [name for name in curves if "accuracy" in name]
     plots = [file.name for file in (tmp_path / task / "plots").rglob("*.*")]
     assert {made, made.replace(".png", ".csv")} <= set(plots)
     page = (tmp_path / task / "report.html").read_text(encoding="utf-8")
     assert "ccuracy" not in page
+    assert f"{TASKS[task].use.capitalize()} with it" in page
     answers = hivenas.predict(task, tmp_path / "images.npz")
     shown = CliRunner().invoke(main, ["predict", task, str(tmp_path / "images.npz"), "--json"])
     said = [json.loads(line) for line in shown.output.splitlines()]

@@ -13,12 +13,16 @@ from mlflow.entities import Run
 
 import hivenas
 from hivenas.api import sync
+from hivenas.config.metrics import metric_named
+from hivenas.config.tasks import TASKS
 from hivenas.core import progress
+from hivenas.core.measured import marked
 from hivenas.core.progress import Progress, Teller
 from hivenas.core.records import EpochFigures, Evaluation, Proposal
 from hivenas.core.tracked import Child, RunContext, SearchCard, child_of, running_child
 from hivenas.errors import TrackingError
 from hivenas.run.callbacks import Callback
+from hivenas.tracking.entities import metrics_of
 from hivenas.tracking.runs import MlflowTracker
 from tests.outcome import differences
 from tests.toy_objectives import CurvedObjective
@@ -34,6 +38,19 @@ def running(uid: str, index: int, epochs: int) -> Child:
     context = RunContext(search="running", phase="evaluate", params={"op_00": "sep3x3_32"}, key=f"{uid}:{index:04d}")
     child = running_child(Proposal(index, 2, "onlooker", 3, ARCH), context)
     return replace(child, history=HISTORY[:epochs], start_ms=1_000, end_ms=1_000 + 10 * epochs)
+
+
+@pytest.mark.parametrize(("task", "metric"), [("multilabel", "f1_labels"), ("regress", "mae")])
+def test_the_curves_of_a_training_that_goes_on_have_the_names_of_those_of_its_end(task: str, metric: str) -> None:
+    marks, context = marked(metric_named(metric)), RunContext(search="running", phase="evaluate", params={})
+    history = tuple(replace(figures, metric=float(figures.epoch)) for figures in HISTORY)
+    proposal = Proposal(0, 0, "scout", 0, ARCH)
+    begun = replace(running_child(proposal, context, marks), history=history)
+    ended = child_of(proposal, Evaluation(ARCH, "complete", 5.0, history=history, extra=marks), context)
+    curves = [{point.key for point in metrics_of(each) if point.step} for each in (begun, ended)]
+    share = TASKS[task].share
+    assert curves[0] == curves[1] == {"loss", "val_loss", share, f"val_{share}", f"val_{metric}"}
+    assert metrics_of(replace(begun, history=())) == []
 
 
 def complete(uid: str, index: int) -> Child:

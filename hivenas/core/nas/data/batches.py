@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.core.files import disk_full_said
-from hivenas.core.nas.data.image_arrays import SPLITS
+from hivenas.core.nas.data.image_arrays import SPLITS, labels_as_array
 from hivenas.core.nas.data.memory import kept_bytes
 from hivenas.core.nas.data.stored_images import Images, all_of
 from hivenas.errors import DatasetError
@@ -31,7 +31,9 @@ def by_split(given: Any) -> Mapping[str, Any] | None:
     return {"train": given} if is_batches else None
 
 
-def drained(origin: str, batches: Mapping[str, Any], budget: float, cache: Path | None) -> dict[str, Any]:
+def drained(
+    origin: str, batches: Mapping[str, Any], budget: float, cache: Path | None, *, have_one: bool = True
+) -> dict[str, Any]:
     """Goes through batches (x, y) once, and gives their images and labels as arrays named as in an npz file.
 
     Args:
@@ -39,6 +41,7 @@ def drained(origin: str, batches: Mapping[str, Any], budget: float, cache: Path 
         batches: by split.
         budget: bytes that images may take in memory; more are written to a file.
         cache: the folder of that file, which is named by its content; None to keep them in memory.
+        have_one: whether an image has one label, and not a row of them, of as many numbers as there may be images.
 
     Raises:
         DatasetError: something else than batches, none, or no end of them.
@@ -48,7 +51,7 @@ def drained(origin: str, batches: Mapping[str, Any], budget: float, cache: Path 
     for split, given in batches.items():
         with contextlib.closing(_Gathered(f"{origin}: the batches of {split}", budget, cache)) as gathered:
             for batch in _batches(gathered.origin, given):
-                gathered.add(batch)
+                gathered.add(batch, is_single_row=not have_one)
             arrays[f"x_{split}"], arrays[f"y_{split}"] = gathered.images(), gathered.labels()
     return arrays
 
@@ -64,6 +67,20 @@ def _batches(origin: str, given: Any) -> Iterable[Any]:
     if not isinstance(given, Iterable):
         raise DatasetError(f"{origin} must be pairs (x, y), got {type(given).__name__}; give an iterator of them")
     return given
+
+
+def _is_image(x: NDArray[Any]) -> bool:
+    """True for one image, grey or with its channels; else there are several."""
+    return x.ndim == 2 or (x.ndim == 3 and x.shape[2] in (1, 3))
+
+
+def _one_row(y: NDArray[Any]) -> NDArray[Any]:
+    """The labels of one image as those of a batch of it; its names as one object, of which others may have more."""
+    if y.dtype.kind in "buif" and y.size:
+        return y[np.newaxis]
+    row = np.empty(1, dtype=object)
+    row[0] = y.tolist()
+    return row
 
 
 class _Gathered:
@@ -84,13 +101,18 @@ class _Gathered:
         self._kept = 0
         self._file: _SpooledImages | None = None
 
-    def add(self, batch: Any) -> None:
-        """Takes a batch (x, y), or a single image with its label."""
+    def add(self, batch: Any, *, is_single_row: bool = False) -> None:
+        """Takes a batch (x, y), or a single image with its label.
+
+        Args:
+            batch: the pair.
+            is_single_row: whether labels in one dimension are those of a single image, where that is one.
+        """
         if not isinstance(batch, tuple | list) or len(batch) < 2:
             raise DatasetError(f"{self.origin} must be pairs (x, y), got {type(batch).__name__}; give both")
-        x, y = (np.array(each) for each in batch[:2])  # a copy: some give the same memory for every batch
-        if y.ndim == 0:
-            x, y = x[np.newaxis], y[np.newaxis]
+        x, y = np.array(batch[0]), labels_as_array(batch[1])  # copies: some give the same memory for every batch
+        if y.ndim == 0 or (is_single_row and y.ndim == 1 and _is_image(x)):
+            x, y = x[np.newaxis], _one_row(y) if y.ndim else y[np.newaxis]
         kind = self._kind = self._kind or (x.shape[1:], x.dtype)
         if (x.shape[1:], x.dtype) != kind:
             raise DatasetError(
@@ -115,7 +137,10 @@ class _Gathered:
 
     def labels(self) -> NDArray[Any]:
         """The labels of all batches."""
-        return np.concatenate(self._y)
+        try:
+            return np.concatenate(self._y)
+        except ValueError:  # names, of which images have different numbers
+            return labels_as_array([label for y in self._y for label in y])
 
     def close(self) -> None:
         """Removes what was not finished."""

@@ -145,8 +145,24 @@ def _check_split(origin: str, split: str, images: Mapping[str, Images], labels: 
             )
 
 
+def labels_as_array(given: Any) -> NDArray[Any]:
+    """A copy of labels as an array; lists of several lengths, such as the names of each image, as its objects.
+
+    Raises:
+        ValueError: no array can be made of them.
+    """
+    try:
+        return np.array(given)
+    except ValueError:
+        if not isinstance(given, list | tuple):
+            raise
+        found = np.empty(len(given), dtype=object)
+        found[:] = given
+        return found
+
+
 def _array(origin: str, name: str, given: Any) -> NDArray[Any]:
     try:
-        return np.asarray(given)
+        return labels_as_array(given) if isinstance(given, list) and name.startswith("y_") else np.asarray(given)
     except (TypeError, ValueError) as error:
         raise DatasetError(f"{origin}: {name} must be an array, got {type(given).__name__}; make it one") from error

@@ -15,6 +15,7 @@ from hivenas.config.text import nearest
 from hivenas.core.files import written_whole
 from hivenas.core.nas.data.class_folders import SPLIT_FOLDERS
 from hivenas.core.nas.data.decoding import AnyFile
+from hivenas.core.nas.data.label_kinds import CLASSES, LabelKind
 from hivenas.core.nas.data.labelled_files import Label, Listing
 from hivenas.errors import DatasetError, first_line
 
@@ -61,12 +62,13 @@ class RemoteImage:
         return 0, 0
 
 
-def list_table(path: str, downloads: Path) -> Listing:
+def list_table(path: str, downloads: Path, kind: LabelKind = CLASSES) -> Listing:
     """Lists the image files of a table.
 
     Args:
         path: of the table, in a folder or elsewhere; relative paths in it start from where it is.
         downloads: the folder to which files from elsewhere are fetched.
+        kind: of the labels.
 
     Raises:
         DatasetError: a table that cannot be read or is empty, a missing column, a row without a label or of another
@@ -78,14 +80,18 @@ def list_table(path: str, downloads: Path) -> Listing:
     if not rows:
         raise DatasetError(f"{path}: the table must have a row for each image, got none; add some")
     for name, column in columns.items():
-        empty = [row for row, value in enumerate(column) if value is None or value == ""]
+        may_be_empty = name == COLUMNS[1] and kind.may_be_none
+        empty = [row for row, value in enumerate(column) if value is None or (value == "" and not may_be_empty)]
         if empty:
             raise DatasetError(
                 f"{path}: every row must have a {name}, got {len(empty)} without one, such as row {empty[0] + 1}; "
                 "complete or remove them"
             )
     folder = downloads / hashlib.sha256(content).hexdigest()[:16]
-    labels = _labels(columns[COLUMNS[1]])
+    try:
+        labels = kind.of_column(columns[COLUMNS[1]])
+    except ValueError as error:
+        raise DatasetError(f"{path}: every row {error}") from None
     files: dict[str, list[tuple[AnyFile, Label]]] = {"train": []}
     splits = columns.get(SPLIT, ["train"] * rows)
     for row, (name, label, split) in enumerate(zip(columns[COLUMNS[0]], labels, splits, strict=True), 1):
@@ -192,14 +198,3 @@ def _parquet(content: bytes) -> tuple[Sequence[str], Read]:
 
 
 _KINDS: Mapping[str, Callable[[bytes], tuple[Sequence[str], Read]]] = {"csv": _csv, "parquet": _parquet}
-
-
-def _labels(given: Column) -> Column:
-    """Labels as numbers where all of them are: a csv has text alone, and 10 comes after 9."""
-    if all(isinstance(label, str) for label in given):
-        for number in (int, float):
-            try:
-                return [number(label) for label in given]
-            except ValueError:
-                continue
-    return given

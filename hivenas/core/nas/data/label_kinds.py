@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hivenas.core.nas.data.draws import by_order, by_permutation
 from hivenas.core.nas.data.label_numbers import NUMBERS as NUMBER_READER
 from hivenas.core.nas.data.label_sets import LABEL_SETS, SEPARATOR
+from hivenas.core.nas.data.labelled_files import Label
 from hivenas.core.nas.data.labels import CLASS_LABELS, LabelReader
 from hivenas.core.nas.data.splits import Draw, by_class
+
+Recorded = tuple[Sequence[int | float], Sequence[str]]  # the numbers and the texts of a record
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +26,20 @@ class LabelKind:
         draw: which images a split gets.
         of_row: the label of a row of `labels.csv`, as one that the reader takes, given the names of its columns and
             their texts. What is wrong with them is a ValueError, with the rule, the value and the way out.
+        of_column: the labels of a table's column `label`, which may be texts, numbers or lists of them. What is wrong
+            with them is a ValueError, as before.
+        of_records: the labels of TFRecords, given the numbers and the texts of each.
         are_classes: whether an image has one class, of which remarks can be made.
+        may_be_none: whether an image may have no label at all.
     """
 
     reader: LabelReader
     draw: Draw
     of_row: Callable[[Sequence[str], Sequence[str]], str | float]
+    of_column: Callable[[Sequence[Any]], Sequence[Label]]
+    of_records: Callable[[Sequence[Recorded]], Sequence[Label]]
     are_classes: bool = False
+    may_be_none: bool = False
 
 
 def class_of_row(columns: Sequence[str], values: Sequence[str]) -> str:
@@ -67,6 +78,49 @@ def number_of_row(columns: Sequence[str], values: Sequence[str]) -> float:
     return number
 
 
-CLASSES = LabelKind(CLASS_LABELS, by_class, class_of_row, are_classes=True)
-LABELS = LabelKind(LABEL_SETS, by_permutation, labels_of_row)
-NUMBERS = LabelKind(NUMBER_READER, by_order, number_of_row)
+def numbers_where_all_are(given: Sequence[Any]) -> Sequence[Label]:
+    """Labels as numbers where all of them are: a csv has text alone, and 10 comes after 9."""
+    several = next((label for label in given if isinstance(label, list)), None)
+    if several is not None:
+        raise ValueError(f"must have one label, got {several!r}; leave one, or set task: multilabel")
+    if all(isinstance(label, str) for label in given):
+        for number in (int, float):
+            try:
+                return [number(label) for label in given]
+            except ValueError:
+                continue
+    return given
+
+
+def single_numbers(given: Sequence[Any]) -> Sequence[Label]:
+    """One number for each image, also where it is a list of one."""
+    lists = [label for label in given if isinstance(label, list)]
+    if wrong := [label for label in lists if len(label) != 1]:
+        raise ValueError(f"must have one number, got {wrong[0]!r}; leave one")
+    return numbers_where_all_are([label[0] if isinstance(label, list) else label for label in given])
+
+
+def joined_names(given: Sequence[Any]) -> Sequence[Label]:
+    """The names of each image as one text, of lists, of texts, or of numbers, which are names here."""
+    return [SEPARATOR.join(map(str, label)) if isinstance(label, list) else str(label) for label in given]
+
+
+def _texts_before_numbers(given: Sequence[Recorded]) -> Sequence[Label]:
+    # The text of a class says more than its number, where every image has it.
+    if all(texts and texts[0] for _, texts in given):
+        return [texts[0] for _, texts in given]
+    return [numbers[0] for numbers, _ in given]
+
+
+def _all_names(given: Sequence[Recorded]) -> Sequence[Label]:
+    has_texts = any(texts for _, texts in given)
+    return joined_names([list(texts if has_texts else numbers) for numbers, texts in given])
+
+
+CLASSES = LabelKind(
+    CLASS_LABELS, by_class, class_of_row, numbers_where_all_are, _texts_before_numbers, are_classes=True
+)
+LABELS = LabelKind(LABEL_SETS, by_permutation, labels_of_row, joined_names, _all_names, may_be_none=True)
+NUMBERS = LabelKind(
+    NUMBER_READER, by_order, number_of_row, single_numbers, lambda given: [numbers[0] for numbers, _ in given]
+)

@@ -55,10 +55,18 @@ def plain_sets(origin: str, name: str, given: NDArray[Any], images: int) -> NDAr
 
 def _names_of(origin: str, name: str, given: Any) -> tuple[str, ...]:
     """The names of an image, sorted, each once."""
+    given = _text(given)
     parts = given.split(SEPARATOR) if isinstance(given, str) else given
+    if isinstance(parts, list | tuple):
+        parts = [_text(part) for part in parts]
     if not isinstance(parts, Collection) or isinstance(parts, Mapping) or not all(isinstance(p, str) for p in parts):
         raise DatasetError(f"{origin}: {name} must hold names of labels, got {shown(given)} for an image; {_WAY_OUT}")
     return tuple(sorted({part.strip() for part in parts} - {""}))
+
+
+def _text(given: Any) -> Any:
+    """Bytes, as TensorFlow has text, as text; all else as it is."""
+    return given.decode("utf-8", "backslashreplace") if isinstance(given, bytes) else given
 
 
 def encoded_sets(origin: str, given: Mapping[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:

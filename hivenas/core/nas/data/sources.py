@@ -73,8 +73,12 @@ def _folder(config: DatasetConfig, downloads: Path, task: LearningTask) -> Listi
 
 FILE_SOURCES: Mapping[str, FileSource] = {
     "image_folder": FileSource(_folder, Path.is_dir),
-    "image_table": FileSource(lambda config, downloads, task: list_table(str(config.path), downloads), Path.is_file),
-    "tfrecord": FileSource(lambda config, downloads, task: list_records(_path(config)), Path.exists),
+    "image_table": FileSource(
+        lambda config, downloads, task: list_table(str(config.path), downloads, task.piece("labels")), Path.is_file
+    ),
+    "tfrecord": FileSource(
+        lambda config, downloads, task: list_records(_path(config), task.piece("labels")), Path.exists
+    ),
 }
 
 
@@ -96,7 +100,7 @@ def read_source(config: DatasetConfig, task: LearningTask = TASKS[CLASSIFY]) -> 
         return Read(images.arrays, BYTES, images.left_out, images.transparent, kept=images.kept)
     if config.name == "npz":
         return _npz(config)
-    return Read(_registered_arrays(config), config.scale)
+    return Read(_registered_arrays(config, task), config.scale)
 
 
 def copy_of(config: DatasetConfig, task: LearningTask = TASKS[CLASSIFY]) -> PreparedCopy | None:
@@ -158,14 +162,15 @@ def _npz(config: DatasetConfig) -> Read:
     return Read(arrays, config.scale, kept=kept_beside(_path(config), cache) if cache and stay else None)
 
 
-def _registered_arrays(config: DatasetConfig) -> Mapping[str, Any]:
+def _registered_arrays(config: DatasetConfig, task: LearningTask) -> Mapping[str, Any]:
     origin = f"data set {config.name!r}"
     if config.name not in DATASETS:
         raise DatasetError(f"{origin} must be registered in every process, got none; import the module that does it")
     try:
         arrays = DATASETS[config.name](config.path)
         if (batches := by_split(arrays)) is not None:
-            arrays = drained(origin, batches, memory_budget(config), copies_folder(config))
+            have_one = task.piece("labels").are_classes
+            arrays = drained(origin, batches, memory_budget(config), copies_folder(config), have_one=have_one)
         elif isinstance(arrays, Mapping):
             arrays = dict(arrays)  # read here, where the mapping is an npz file
     except HivenasError:

@@ -12,12 +12,14 @@ from __future__ import annotations
 import mmap
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hivenas.core.nas.data.class_folders import SPLIT_FOLDERS
 from hivenas.core.nas.data.decoding import AnyFile
+from hivenas.core.nas.data.label_kinds import CLASSES, LabelKind, Recorded
 from hivenas.core.nas.data.labelled_files import Label, Listing
 from hivenas.errors import DatasetError
 
@@ -27,6 +29,7 @@ _SPLIT = re.compile(rf"(?:^|[^a-z])({'|'.join(SPLIT_FOLDERS)})(?![a-z])")
 _GZIP = b"\x1f\x8b"
 _HEAD, _CHECKSUM = 12, 4  # bytes
 _LENGTH = 2  # wire type of strings, bytes and messages
+_TEXTS, _FLOATS = 1, 2  # fields of a feature, beside the one of whole numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +64,24 @@ class RecordedImage:
             return -1, -1
 
 
-def list_records(path: Path) -> Listing:
+def list_records(path: Path, kind: LabelKind = CLASSES) -> Listing:
     """Lists the images of a TFRecord file, or of those in a folder, whose names say train, val or test.
+
+    Args:
+        path: the file, or the folder.
+        kind: of the labels.
 
     Raises:
         DatasetError: no such files, one that is none or is cut off, a record without an image or a label.
     """
+    found = [(split, *record) for split, file in _files(path) for record in _records(file, kind)]
     files: dict[str, list[tuple[AnyFile, Label]]] = {"train": []}
-    numbers: dict[str, list[tuple[AnyFile, Label]]] = {"train": []}
-    with_text = True
-    for split, file in _files(path):
-        for image, number, text in _records(file):
-            with_text = with_text and text is not None
-            files.setdefault(split, []).append((image, text or ""))
-            numbers.setdefault(split, []).append((image, number))
-    if not numbers["train"]:
+    labels = kind.of_records([recorded for _, _, recorded in found])
+    for (split, image, _), label in zip(found, labels, strict=True):
+        files.setdefault(split, []).append((image, label))
+    if not files["train"]:
         raise DatasetError(f"{path}: there must be records to train on, got none; give files with some")
-    # The text of a class says more than its number, where every image has it.
-    return Listing(str(path), files if with_text else numbers, {})
+    return Listing(str(path), files, {})
 
 
 def _files(path: Path) -> list[tuple[str, Path]]:
@@ -98,8 +101,8 @@ def _files(path: Path) -> list[tuple[str, Path]]:
     return [(SPLIT_FOLDERS[split[1]], file) for split, file in zip(splits, found, strict=True) if split]
 
 
-def _records(file: Path) -> Iterator[tuple[RecordedImage, int, str | None]]:
-    """Every image of a file with the number of its class, and its text where it has one."""
+def _records(file: Path, kind: LabelKind) -> Iterator[tuple[RecordedImage, Recorded]]:
+    """Every image of a file with the numbers of its labels, and their texts where it has some."""
     with file.open("rb") as stream:
         if stream.read(2) == _GZIP:
             raise DatasetError(f"{file}: TFRecord files must not be compressed, got one that is; unpack it (gunzip)")
@@ -116,39 +119,58 @@ def _records(file: Path) -> Iterator[tuple[RecordedImage, int, str | None]]:
                         f"{file}: it must be a whole TFRecord file, got one that ends within record {number}; write or "
                         "copy it anew"
                     )
-                yield _image(file, number, data, start, start + length)
+                yield _image(file, number, data, (start, start + length), kind)
                 number += 1
 
 
-def _image(file: Path, number: int, data: mmap.mmap, start: int, end: int) -> tuple[RecordedImage, int, str | None]:
+def _image(
+    file: Path, number: int, data: mmap.mmap, place: tuple[int, int], kind: LabelKind
+) -> tuple[RecordedImage, Recorded]:
     try:
-        features = dict(_features(data, start, end))
+        features = dict(_features(data, *place))
+        numbers, texts = features.get(LABEL, []), [str(text) for text in features.get(TEXT, [])]
     except (IndexError, UnicodeDecodeError) as error:
         raise DatasetError(
             f"{file}: every record must be a tf.train.Example, got another as record {number}; write them as those"
         ) from error
-    missing = [name for name in (IMAGE, LABEL) if name not in features]
+    wanted = (IMAGE,) if kind.may_be_none else (IMAGE, LABEL)
+    missing = [name for name in wanted if not features.get(name)]
     if missing:
         raise DatasetError(
-            f"{file}: every record must have {IMAGE} and {LABEL}, got record {number} with "
+            f"{file}: every record must have {' and '.join(wanted)}, got record {number} with "
             f"{', '.join(features) or 'nothing'}; write {' and '.join(missing)}, or read the file by a function of "
             "your own (register_dataset)"
         )
-    (first, last), (label, after) = features[IMAGE], features[LABEL]
-    text = data[slice(*features[TEXT])].decode("utf-8", "replace") if TEXT in features else ""
-    value = _varint(data, label)[0] if after > label else 0
-    return RecordedImage(file, number, first, last - first), value - (value >> 63 << 64), text or None
+    first, last = features[IMAGE][0]
+    return RecordedImage(file, number, first, last - first), (numbers, texts)
 
 
-def _features(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[str, tuple[int, int]]]:
-    """The features of an example with the place of their first value."""
+def _features(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[str, list[Any]]]:
+    """The features of an example: of the image the place of its bytes, of its labels the values."""
     for _, *features in _messages(data, start, end):
         for _, *entry in _messages(data, features[0], features[1]):
             parts = {field: (first, last) for field, first, last in _messages(data, entry[0], entry[1])}
-            for _, *values in _messages(data, *parts[2]) if 2 in parts else ():
-                for _, first, last in _messages(data, values[0], values[1]):
-                    yield data[slice(*parts[1])].decode(), (first, last)
-                    break  # the first value is the one
+            name = data[slice(*parts[1])].decode()
+            for kind, *values in _messages(data, *parts[2]) if 2 in parts else ():
+                places = [(first, last) for _, first, last in _messages(data, values[0], values[1])]
+                if places:
+                    yield name, places if name not in (LABEL, TEXT) else _values(data, kind, places)
+
+
+def _values(data: mmap.mmap, kind: int, places: Sequence[tuple[int, int]]) -> list[Any]:
+    """The values of a feature: texts, numbers, or whole numbers; the latter two lie one after another, or singly."""
+    if kind == _TEXTS:
+        return [data[first:last].decode("utf-8", "replace") for first, last in places]
+    if kind == _FLOATS:
+        packed = b"".join(data[first:last] for first, last in places)
+        return [value for (value,) in struct.iter_unpack("<f", packed)]
+    return [number for first, last in places for number in _whole_numbers(data, first, last)]
+
+
+def _whole_numbers(data: mmap.mmap, place: int, end: int) -> Iterator[int]:
+    while place < end:
+        value, place = _varint(data, place)
+        yield value - (value >> 63 << 64)
 
 
 def _messages(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:

@@ -87,15 +87,15 @@ def _linear(x: Tensor, outputs: int, labels: NDArray[Any]) -> Tensor:
     """A number in the labels' unit: what is learned is how many deviations it lies from the mean of the training's."""
     x = layers.Dense(outputs, dtype="float32", name="number")(x)
     exact = labels.astype(np.float64)
-    return layers.Rescaling(float(exact.std()) or 1.0, offset=float(exact.mean()), dtype="float32", name=_UNIT)(x)
+    return layers.Rescaling(float(exact.std()) or 1.0, offset=float(exact.mean()), dtype="float32", name=UNIT)(x)
 
 
-_UNIT = "unit"
+UNIT = "unit"  # name of the layer that turns deviations into the labels' unit
 
 
 def _in_deviations(network: keras.Model) -> Callable[[Tensor], Tensor]:
     """Numbers as deviations from the mean of the training labels, as the network's last layer has them."""
-    layer = network.get_layer(_UNIT)
+    layer = network.get_layer(UNIT)
     return lambda values: (values - layer.offset) / layer.scale
 
 

@@ -32,9 +32,11 @@ _RELATIVE, _ABSOLUTE = 1e-3, 1e-5
 
 def same_answers(one: ArrayLike, other: ArrayLike) -> bool:
     """True where two networks answer alike, up to rounding."""
-    return np.shape(one) == np.shape(other) and bool(
-        np.allclose(one, other, rtol=_RELATIVE, atol=_ABSOLUTE, equal_nan=True)
-    )
+    if np.shape(one) != np.shape(other):
+        return False
+    # Numbers around 0 are rounded by as much as the largest of them are.
+    largest = np.max(np.abs(one), initial=1.0, where=np.isfinite(one))
+    return bool(np.allclose(one, other, rtol=_RELATIVE, atol=_ABSOLUTE * largest, equal_nan=True))
 
 
 def wilson_interval(right: int, count: int) -> tuple[float, float]:

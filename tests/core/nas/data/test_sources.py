@@ -236,6 +236,85 @@ def test_folders_of_tfrecord_files_must_say_their_splits_in_all_names_or_none(tm
         load_dataset(tfrecord(tmp_path), seed=1)
 
 
+# -- labels of other tasks than classes ------------------------------------------------------------------------------
+
+SETS = [sorted({"owl", "bee"} - set(("bee", "owl")[: index % 3])) for index in range(COUNT)]  # both, one or none
+NUMBERS = 1_000.5 + np.arange(COUNT) % 7
+
+
+@pytest.fixture
+def of_tasks(tmp_path: Path) -> dict[str, str]:
+    """The digests of the same images as arrays with labels of each task."""
+    labels = {"multilabel": np.array([";".join(names) for names in SETS]), "regress": NUMBERS}
+    found = {}
+    for task, y in labels.items():
+        np.savez(tmp_path / "plain.npz", x_train=PIXELS, y_train=y)
+        found[task] = load_dataset(DatasetConfig(name="npz", path=str(tmp_path / "plain.npz")), 1, task).digest()
+    return found
+
+
+def test_tables_have_names_or_numbers_and_images_without_a_label(tmp_path: Path, of_tasks: dict[str, str]) -> None:
+    paths, joined = write_images(tmp_path), [";".join(names) for names in SETS]
+    given: list[tuple[str, str, bytes]] = [
+        ("multilabel", "csv", as_csv({"path": paths, "label": joined})),
+        ("multilabel", "parquet", as_parquet({"path": paths, "label": SETS})),
+        ("regress", "csv", as_csv({"path": paths, "label": NUMBERS})),
+        ("regress", "parquet", as_parquet({"path": paths, "label": NUMBERS})),
+    ]
+    for task, suffix, content in given:
+        file = tmp_path / f"images.{suffix}"
+        file.write_bytes(content)
+        for others in ({}, {"cache": str(tmp_path / "cache")}):
+            assert load_dataset(table(file, **others), 1, task).digest() == of_tasks[task]
+    file.write_bytes(as_parquet({"path": paths, "label": SETS}))
+    for task, message in (("classify", "one label, got .*set task: multilabel"), ("regress", "one number, got")):
+        with pytest.raises(DatasetError, match=f"every row must have {message}"):
+            load_dataset(table(file), 1, task)
+    file = tmp_path / "numbers.csv"
+    file.write_bytes(as_csv({"path": paths, "label": np.arange(COUNT) % 3}))
+    assert load_dataset(table(file), 1, "multilabel").class_names == ("0", "1", "2")
+
+
+def example_of(index: int, kind: int, values: bytes) -> bytes:
+    """A record whose labels are of a kind of values, see tensorflow/core/example/feature.proto."""
+    image = field(1, field(1, b"image/encoded") + field(2, field(1, field(1, png(index)))))
+    name = b"image/class/text" if kind == 1 else b"image/class/label"
+    return field(1, image + field(1, field(1, name) + field(2, field(kind, values))))
+
+
+def test_records_have_floats_or_several_labels(tmp_path: Path, of_tasks: dict[str, str]) -> None:
+    file = tmp_path / "a.tfrecord"
+    floats = [example_of(index, 2, field(1, struct.pack("<f", number))) for index, number in enumerate(NUMBERS)]
+    file.write_bytes(framed(*floats))
+    assert load_dataset(tfrecord(file), 1, "regress").digest() == of_tasks["regress"]
+    with pytest.raises(DatasetError, match=r"must hold whole numbers or text, got 1\d+\.5; .*set task: regress"):
+        load_dataset(tfrecord(file), 1)
+    names = [b"".join(field(1, name.encode()) for name in each) for each in SETS]
+    file.write_bytes(framed(*(example_of(index, 1, each) for index, each in enumerate(names))))
+    assert load_dataset(tfrecord(file), 1, "multilabel").digest() == of_tasks["multilabel"]
+    codes = [b"".join(varint(("bee", "owl").index(name)) for name in each) for each in SETS]
+    file.write_bytes(framed(*(example_of(index, 3, field(1, each)) for index, each in enumerate(codes))))
+    data = load_dataset(tfrecord(file), 1, "multilabel")
+    assert (data.class_names, data.digest()) == (("0", "1"), of_tasks["multilabel"])
+
+
+def test_batches_have_rows_and_lists_of_names(registry: None, of_tasks: dict[str, str]) -> None:
+    rows = np.array([[name in names for name in ("bee", "owl")] for names in SETS], np.int64)
+    texts = np.array([";".join(names).encode() for names in SETS], object)  # as tf.data has text
+    given: dict[str, tuple[str, Callable[[str | None], Any]]] = {
+        "single_rows": ("multilabel", lambda path: zip(PIXELS, rows, strict=True)),
+        "single_names": ("multilabel", lambda path: zip(PIXELS, SETS, strict=True)),
+        "batches_of_names": ("multilabel", lambda path: iter([(PIXELS[:9], SETS[:9]), (PIXELS[9:], SETS[9:])])),
+        "bytes_of_names": ("multilabel", lambda path: iter([(PIXELS, texts)])),
+        "arrays": ("multilabel", lambda path: {"x_train": PIXELS, "y_train": SETS}),
+        "single_numbers": ("regress", lambda path: zip(PIXELS, NUMBERS, strict=True)),
+        "single_columns": ("regress", lambda path: zip(PIXELS, NUMBERS[:, None], strict=True)),
+    }
+    for name, (task, loader) in given.items():
+        register_dataset(name, loader)
+        assert load_dataset(DatasetConfig(name=name), 1, task).digest() == of_tasks[task], name
+
+
 # -- batches -----------------------------------------------------------------------------------------------------------
 
 

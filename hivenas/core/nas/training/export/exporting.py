@@ -15,7 +15,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from hivenas.config.metrics import ACCURACY, Metric, metric_named
+from hivenas.config.metrics import Metric, metric_named
+from hivenas.config.tasks import TASKS, LearningTask
+from hivenas.core.agreement import Agreement
 from hivenas.core.files import disk_full_said
 from hivenas.core.metrics import value_of
 from hivenas.core.nas.data.datasets import Dataset
@@ -58,15 +60,16 @@ def export(model: Exportable, data: Dataset, form: ExportFormat, path: Path, met
         opened = _written(form, model, new)
         starts = range(0, len(data.x_test), _BATCH)
         answers = np.concatenate([opened(data.x_test[start : start + _BATCH]) for start in starts])
-        agreement = float((answers.argmax(axis=1) == expected.argmax(axis=1)).mean())
-        _refuse_other_answers(form, expected, answers, agreement)
+        task = TASKS[metric.task]
+        agreement = _agreement(form, task, data.y_test, expected, answers)
         median, high = latencies(opened, data.x_test[:1])
-        figures = {each.name: value_of(each, data.y_test, answers) for each in (metric_named(ACCURACY), metric)}
+        figures = {each.name: value_of(each, data.y_test, answers) for each in (metric_named(task.fitness), metric)}
         return Exported(
             format=form.name,
             path=path,
             size=size_of(new),
-            accuracy=figures[ACCURACY],
+            metric=metric.name,
+            task=task.name,
             figures=figures,
             images=len(data.x_test),
             agreement=agreement,
@@ -174,14 +177,19 @@ def _shortly(error: Exception) -> str:
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
 
 
-def _refuse_other_answers(form: ExportFormat, expected: NDArray[Any], answers: NDArray[Any], agreement: float) -> None:
-    alike = answers.shape == expected.shape and np.allclose(answers, expected, rtol=_RELATIVE, atol=_ABSOLUTE)
-    if form.exact and not alike:
+def _agreement(
+    form: ExportFormat, task: LearningTask, labels: NDArray[Any], expected: NDArray[Any], answers: NDArray[Any]
+) -> float:
+    """The share of test images that are answered alike; refuses a file that should answer alike and does not."""
+    compared: Agreement = task.piece("agreement")
+    agreement = compared.share(labels, expected, answers)
+    if form.exact and not compared.is_close(labels, expected, answers, rtol=_RELATIVE, atol=_ABSOLUTE):
         raise ExportError(
-            f"--to {form.name} must give a file that answers as the model, got the same class for {agreement:.1%} of "
-            f"{len(expected)} test images; give another format, or other versions of the packages that write it "
-            "(pip install 'hivenas[export]')"
+            f"--to {form.name} must give a file that answers as the model, got the same {task.same} for "
+            f"{agreement:.1%} of {len(expected)} test images; give another format, or other versions of the packages "
+            "that write it (pip install 'hivenas[export]')"
         )
+    return agreement
 
 
 def _in_float32(network: keras.Model) -> None:

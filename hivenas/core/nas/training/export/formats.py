@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hivenas.config.metrics import ACCURACY
 from hivenas.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     Answers = Callable[[NDArray[Any]], NDArray[Any]]
 
 _HERE = __name__.rpartition(".")[0]
-CLASSES_FILE, DESCRIPTION_FILE = "classes.txt", "export.json"
+DESCRIPTION_FILE = "export.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,11 @@ class Exportable:
     """A model as writers are given it.
 
     Args:
-        network: the Keras model, from raw images to probabilities.
+        network: the Keras model, from raw images to probabilities, or what else its task has it answer.
         examples: some training images.
         known: what whoever loads it should know of its images and classes: `shape`, `dtype`, `scale` (the values that
-            stand for the bytes 0 and 255 of image files), `background`, `class_names`; plain data, None for unknown.
+            stand for the bytes 0 and 255 of image files), `background`, `class_names` or `label_names`; plain data,
+            None for unknown; of other tasks than classes what `LearningTask.answers_told` says.
     """
 
     network: Any
@@ -49,7 +51,7 @@ class ExportFormat:
         file: name of the file, or folder, that is written.
         writer: path, as `module:name`, of what writes it: called with the model and where to write.
         opener: path of what opens it in the runtime that it is for, on one thread where that can be told; it returns a
-            function from images (count, height, width, channels) to probabilities (count, classes).
+            function from images (count, height, width, channels) to answers (count, outputs).
         modules: what must be installed for it beside hivenas.
         exact: whether it answers as the Keras model does, up to rounding.
     """
@@ -114,7 +116,7 @@ FORMATS: Mapping[str, ExportFormat] = {
         ),
         ExportFormat(
             "pyfunc",
-            "for MLflow's server: it takes pictures and tables beside arrays, and names classes",
+            "for MLflow's server: it takes pictures and tables beside arrays, and names what it answers",
             file="model",
             writer="hivenas.tracking.picture_model:write",
             opener="hivenas.tracking.picture_model:opened",
@@ -151,22 +153,31 @@ class Exported:
         format: its name.
         path: the file, or folder.
         size: in bytes.
-        accuracy: share of right answers on the test split.
-        figures: on the test split, by metric: the accuracy, and what is looked for where that is another.
+        task: what it answers.
+        metric: what is looked for.
+        figures: on the test split, by metric: that which its task looks for where nothing else is said, of classes the
+            accuracy, and what is looked for where that is another.
         images: how many the test split has.
-        agreement: share of them for which it names the class that the Keras model names.
+        agreement: share of them that it answers as the Keras model does: with the same class, or the same labels, or
+            with a number that differs by a hundredth of the labels' deviation at the most.
         p50_ms, p95_ms: how long one image takes, in milliseconds: the median, and what 95 % stay below.
     """
 
     format: str
     path: Path
     size: int
-    accuracy: float
+    task: str
+    metric: str
     figures: Mapping[str, float]
     images: int
     agreement: float
     p50_ms: float
     p95_ms: float
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of right answers on the test split; None of other tasks than classes."""
+        return self.figures.get(ACCURACY)
 
 
 def _imported(path: str) -> Callable[..., Any]:

@@ -17,6 +17,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from hivenas.core.nas.training.export.formats import Exportable
+from hivenas.core.nas.training.export.unit import append_unit, in_deviations
 
 _NATIVE = (tf.lite.OpsSet.TFLITE_BUILTINS,)
 _WHOLE_NUMBERS = (tf.lite.OpsSet.TFLITE_BUILTINS_INT8,)
@@ -30,7 +31,9 @@ def write(model: Exportable, path: Path) -> None:
 def write_int8(model: Exportable, path: Path) -> None:
     """Writes a model whose weights, and all that it computes, are whole numbers of 8 bits.
 
-    It takes images and gives probabilities of the same types as the others, so that it can take their place.
+    It takes images and gives answers of the same types as the others, so that it can take their place. Of numbers the
+    last step, from deviations to the labels' unit, stays in float32: in 8 bits zero would have to be among their
+    values, and of numbers between 1,000 and 1,010 nothing would be left.
 
     Args:
         model: whose training images tell between which values the numbers lie.
@@ -41,15 +44,18 @@ def write_int8(model: Exportable, path: Path) -> None:
         for index in range(len(model.examples)):
             yield [model.examples[index : index + 1]]
 
-    _export(
-        model.network,
-        path,
-        {
-            "optimizations": [tf.lite.Optimize.DEFAULT],
-            "representative_dataset": each,
-            "target_spec": {"supported_ops": _WHOLE_NUMBERS},
-        },
-    )
+    with in_deviations(model.network) as unit:
+        _export(
+            model.network,
+            path,
+            {
+                "optimizations": [tf.lite.Optimize.DEFAULT],
+                "representative_dataset": each,
+                "target_spec": {"supported_ops": _WHOLE_NUMBERS},
+            },
+        )
+    if unit:
+        append_unit(path, *unit)
 
 
 def opened(path: Path) -> Callable[[NDArray[Any]], NDArray[Any]]:

@@ -20,13 +20,14 @@ _OPSET = 18  # what runtimes of the last years read
 
 
 def write(model: Exportable, path: Path) -> None:
-    """Writes a model for batches of any size, from `raw_image` to `probabilities`."""
+    """Writes a model for batches of any size, from `raw_image` to `probabilities`, or to `numbers`."""
     from tf2onnx import convert, tf_loader
 
     network = model.network
     (raw,) = network.inputs
     images = tf.TensorSpec((None, *raw.shape[1:]), raw.dtype, name=raw.name)
     serve = tf.function(lambda x: network(x, training=False), input_signature=[images]).get_concrete_function()
+    answers = "probabilities" if model.known.get("answer", "class") else "numbers"
     given, found = serve.inputs[0].name, serve.outputs[0].name
     graph = tf_loader.from_function(serve, [given], [found])
     convert.from_graph_def(
@@ -34,7 +35,7 @@ def write(model: Exportable, path: Path) -> None:
         input_names=[given],
         output_names=[found],
         opset=_OPSET,
-        tensors_to_rename={given: raw.name, found: "probabilities"},
+        tensors_to_rename={given: raw.name, found: answers},
         output_path=str(path),
     )
 

@@ -1,4 +1,4 @@
-"""A trained model as MLflow's scoring server calls it: of arrays, of tables and of pictures; with names of classes.
+"""A trained model as MLflow's scoring server calls it: of arrays, of tables and of pictures; with names of its answers.
 
 This file goes along with the model and is imported where hivenas need not be, so it imports nothing of it. What it does
 to a picture is what `hivenas predict` does to a file.
@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 NETWORK, KNOWN = "model.keras", "images.json"
-# The parameters of a request, with what they are where it has none.
-DEFAULTS: Mapping[str, Any] = {"top_k": 0, "class_names": False}
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "ICO", "WEBP", "TIFF")
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 _GREY_STEPS = {"L;2": 85, "L;4": 17}
@@ -29,13 +27,26 @@ _OPAQUE = 255
 _BATCH = 32  # that of Keras' `predict`
 
 
+def parameters(known: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a request to a model, with what they are where it has none.
+
+    Args:
+        known: what goes along with the model, see `PictureServer`.
+    """
+    one = known.get("answer", "class")
+    names = {f"{one}_names": False} if one else {}
+    return {"top_k": 0, **names, **({"likely": False} if known.get("threshold") is not None else {})}
+
+
 class PictureServer:
     """A model that takes images in whatever form they come.
 
     Args:
-        network: from raw images to probabilities.
+        network: from raw images to probabilities, or to a number.
         known: of its images `scale`, the values that stand for the bytes 0 and 255, and `background`, what transparent
-            pixels become; `class_names`, in the order of the probabilities. Each may be None.
+            pixels become; `class_names`, or `label_names`, in the order of the probabilities. Each may be None. Of
+            other answers than classes `answer`, "label", or empty for a number, and `threshold`, the probability above
+            which an image has a label.
     """
 
     def __init__(self, network: keras.Model, known: Mapping[str, Any]) -> None:
@@ -45,7 +56,10 @@ class PictureServer:
         self._dtype = np.dtype(raw.dtype)
         self._scale = known.get("scale")
         self._background = tuple(known.get("background") or (255, 255, 255))
-        self._names = known.get("class_names")
+        self._one = known.get("answer", "class")
+        self._threshold = known.get("threshold")
+        self._names = known.get(f"{self._one}_names")
+        self._parameters = parameters(known)
 
     def predict(self, given: Any, params: Mapping[str, Any] | None = None) -> Any:
         """The answers to images.
@@ -53,26 +67,32 @@ class PictureServer:
         Args:
             given: an array (count, height, width, channels); texts, each an image file (png, jpg …) in base64; a table
                 or mapping of one column of either.
-            params: `top_k`, how many classes are answered, best first, 0 for all in their order; `class_names`, whether
-                by name.
+            params: `top_k`, how many classes or labels are answered, best first, 0 for all in their order;
+                `class_names` or `label_names`, whether by name; `likely`, whether only the labels that an image has,
+                best first.
 
         Returns:
-            Probabilities (count, classes); with `class_names` for each image those by name; with `top_k` for each image
-            a list of so many classes with their probabilities.
+            Probabilities (count, classes) or (count, labels), or numbers (count, 1); with `class_names` or
+            `label_names` for each image those by name; with `top_k` or `likely` for each image a list of such classes
+            or labels with their probabilities.
 
         Raises:
             ValueError: these are no images of the model's, or there are no such answers.
         """
-        asked = {**DEFAULTS, **(params or {})}
+        asked = {**self._parameters, **(params or {})}
         if asked["top_k"] < 0:
             raise ValueError(f"top_k must be 0 or more, got {asked['top_k']}; leave it out for all probabilities")
+        if asked["top_k"] and not self._one:
+            raise ValueError(f"top_k must be 0 for a model that answers a number, got {asked['top_k']}; leave it out")
         answers = self._answers(self._images(_column(given)))
         names: Sequence[Any] = range(answers.shape[1])
-        if asked["class_names"]:
+        is_named = bool(asked.get(f"{self._one}_names"))
+        if is_named:
             names = self._names or [str(code) for code in names]
-        if asked["top_k"]:
-            return [self._best(row, names, asked["top_k"]) for row in answers]
-        if asked["class_names"]:
+        if asked["top_k"] or asked.get("likely"):
+            least = self._threshold if asked.get("likely") else None
+            return [self._best(row, names, asked["top_k"] or len(row), least) for row in answers]
+        if is_named:
             return [dict(zip(names, row.tolist(), strict=True)) for row in answers]
         return answers
 
@@ -81,9 +101,10 @@ class PictureServer:
         batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
         return np.concatenate([np.asarray(self._network.predict_on_batch(batch)) for batch in batches])
 
-    def _best(self, row: NDArray[Any], names: Sequence[Any], count: int) -> list[dict[str, Any]]:
+    def _best(self, row: NDArray[Any], names: Sequence[Any], count: int, least: float | None) -> list[dict[str, Any]]:
         order = np.argsort(-row, kind="stable")[:count]
-        return [{"class": names[code], "probability": float(row[code])} for code in order]
+        likely = [code for code in order if least is None or row[code] > least]
+        return [{self._one: names[code], "probability": float(row[code])} for code in likely]
 
     def _images(self, given: Any) -> NDArray[Any]:
         """Images, of what is one array of them, or a sequence of arrays and pictures."""

@@ -16,6 +16,7 @@ from keras import layers
 from hivenas.config import SpaceConfig
 from hivenas.config.metrics import metric_named
 from hivenas.config.presets import PRESETS
+from hivenas.config.tasks import TASKS
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.space.search_space import NASSearchSpace
 from hivenas.core.nas.training.export.exporting import export, latencies, sampled
@@ -164,6 +165,53 @@ def test_a_layer_that_cannot_be_written_is_named_and_what_was_there_stays(name: 
     assert "\n" not in said
     assert [each.name for each in file.parent.iterdir()] == [file.name]
     assert file.read_text() == "before"
+
+
+def of_task(task: str, labels: Any) -> tuple[keras.Model, Dataset]:
+    """A network of a task, and images whose brightness its labels follow."""
+    data = pictures()
+    parts = {f"y_{split}": labels(getattr(data, f"y_{split}")) for split in ("train", "val", "test")}
+    outputs = parts["y_train"].shape[1]
+    data = replace(data, **parts, classes=outputs, class_names=tuple("abc"[:outputs]), task=task)
+    inputs = layers.Input(data.shape, name="image")
+    end = TASKS[task].piece("head").ending(data.y_train)
+    network = keras.Model(inputs, end(layers.GlobalAveragePooling2D(name="mean")(inputs), outputs))
+    weighted = next(layer for layer in network.layers if layer.weights)
+    weighted.set_weights([np.full((1, outputs), 0.9, np.float32), np.linspace(-0.3, 0.3, outputs, dtype=np.float32)])
+    return serving(network, data), data
+
+
+@pytest.mark.slow
+def test_a_model_of_numbers_is_measured_in_their_unit_however_large_and_keeps_it_in_whole_numbers(
+    tmp_path: Path,
+) -> None:
+    network, data = of_task("regress", lambda classes: (1e6 + 20 * classes[:, None]).astype(np.float32))
+    expected = np.asarray(network(data.x_test))
+    for name in ("litert", "litert-int8"):
+        file = tmp_path / name / FORMATS[name].file
+        found = export(exportable(network, data), data, FORMATS[name], file, metric_named("mae"))
+        assert (found.task, found.metric, found.accuracy) == ("regress", "mae", None)
+        assert list(found.figures) == ["rmse", "mae"]
+        answers = FORMATS[name].open(file)(data.x_test)
+        assert answers.shape == expected.shape
+        assert answers.dtype == np.float32
+        # Of values between 0 and a million, eight bits would have steps of 4,000.
+        allowed = 1.0 if name == "litert-int8" else 0.2
+        assert np.abs(answers - expected).max() < allowed
+        assert found.figures["rmse"] == pytest.approx(metric_named("rmse")(data.y_test, answers))
+        assert found.agreement > 0.5 if name == "litert-int8" else found.agreement == 1.0
+    assert np.array_equal(np.asarray(network(data.x_test)), expected)  # the network is what it was
+
+
+def test_a_model_of_labels_is_measured_by_its_labels(tmp_path: Path) -> None:
+    network, data = of_task("multilabel", lambda classes: (classes[:, None] > np.arange(3)).astype(np.float32))
+    file = tmp_path / "model.keras"
+    found = export(exportable(network, data), data, FORMATS["keras"], file, metric_named("f1_labels"))
+    assert (found.agreement, list(found.figures), found.accuracy) == (1.0, ["f1_labels"], None)
+    assert found.figures["f1_labels"] == metric_named("f1_labels")(data.y_test, np.asarray(network(data.x_test)))
+    wrong = replace(FORMATS["keras"], writer=f"{__name__}:write_another")
+    with pytest.raises(ExportError, match=r"got the same labels for \d+\.\d% of 40 test images"):
+        export(exportable(network, data), data, wrong, file, metric_named("f1_labels"))
 
 
 def write_another(model: Exportable, path: Path) -> None:

@@ -18,6 +18,7 @@ from hivenas.config.metrics import metric_named
 from hivenas.config.presets import PRESETS
 from hivenas.config.tasks import TASKS
 from hivenas.core.nas.data.datasets import Dataset
+from hivenas.core.nas.data.stored_images import in_memory
 from hivenas.core.nas.space.search_space import NASSearchSpace
 from hivenas.core.nas.training.export.exporting import export, latencies, sampled
 from hivenas.core.nas.training.export.formats import FORMATS, Exportable, Exported
@@ -192,7 +193,7 @@ def test_a_model_of_numbers_is_measured_in_their_unit_however_large_and_keeps_it
         found = export(exportable(network, data), data, FORMATS[name], file, metric_named("mae"))
         assert (found.task, found.metric, found.accuracy) == ("regress", "mae", None)
         assert list(found.figures) == ["rmse", "mae"]
-        answers = FORMATS[name].open(file)(data.x_test)
+        answers = FORMATS[name].open(file)(in_memory(data.x_test))
         assert answers.shape == expected.shape
         assert answers.dtype == np.float32
         # Of values between 0 and a million, eight bits would have steps of 4,000.

@@ -192,7 +192,7 @@ def test_a_model_of_numbers_is_measured_in_their_unit_however_large_and_keeps_it
         found = export(exportable(network, data), data, FORMATS[name], file, metric_named("mae"))
         assert (found.task, found.metric, found.accuracy) == ("regress", "mae", None)
         assert list(found.figures) == ["rmse", "mae"]
-        answers = FORMATS[name].open(file)(data.x_test)
+        answers = FORMATS[name].open(file)(np.asarray(data.x_test))
         assert answers.shape == expected.shape
         assert answers.dtype == np.float32
         # Of values between 0 and a million, eight bits would have steps of 4,000.

@@ -186,7 +186,7 @@ def _origin(config: Config, evaluation: Evaluation, search_run: str, data: Mappi
         **_measured(evaluation),
         "hivenas.data": f"{config.dataset.name} {data['digest']}",
         "hivenas.test_data": data["test_digest"],
-        "hivenas.classes": _class_names(data),
+        **_names(data),
         "hivenas.seed": str(config.seed),
         **({"hivenas.members": " ".join(figures[MEMBERS])} if len(figures.get(MEMBERS, ())) > 1 else {}),
         **({"hivenas.never_named": listed(figures["never_named"])} if "never_named" in figures else {}),
@@ -236,10 +236,16 @@ def _example_answers(evaluation: Evaluation) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(row) for row in answers.tolist())
 
 
-def _class_names(data: Mapping[str, Any]) -> str:
-    """The classes in the order of the model's probabilities, as JSON; their number where a tag cannot hold them."""
+def _names(data: Mapping[str, Any]) -> dict[str, str]:
+    """The classes or labels in the order of the model's probabilities, as JSON; their number where a tag is too short.
+
+    Of a model of numbers nothing.
+    """
+    task = task_of(data)
+    many = Path(task.names_file).stem
     names = json.dumps(data["class_names"], ensure_ascii=False)
-    return names if len(names) <= _LONGEST_TAG else f"{data['classes']} classes"
+    told = names if len(names) <= _LONGEST_TAG else f"{data['classes']} {many}"
+    return {f"hivenas.{many}": told} if many else {}
 
 
 def _draw_predictions(evaluation: Evaluation, folder: ResultsFolder) -> list[Path]:

@@ -125,6 +125,8 @@ def test_a_model_is_registered_and_answers_in_the_words_of_its_task(
     assert version.tags["hivenas.task"] == task
     assert version.tags[f"hivenas.test_{metric}"] == f"{tested.value:.6f}"
     assert "hivenas.test_accuracy" not in version.tags
+    assert "hivenas.classes" not in version.tags
+    assert version.tags.get("hivenas.labels") == ('["high", "wide"]' if task == "multilabel" else None)
     assert result.best
     best = client.get_run(result.best.run_id).data
     assert TASKS[task].activation in best.tags["mlflow.note.content"]

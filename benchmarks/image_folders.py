@@ -24,7 +24,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -168,10 +168,14 @@ def starts(photos: int, distinct: int, rounds: int, folder: Path) -> None:
             found = _start(_config(name.replace(" ", "-"), dataset, folder), folder)
             if turn:  # the first finds cold files, and computes what is kept beside the copy
                 took[name].append(found)
-    base = [statistics.median(each) for each in zip(*took["digits"], strict=True)]
-    for name, found in took.items():
-        cpu, wall = (statistics.median(each) for each in zip(*found, strict=True))
-        print(f"start with {name}: {cpu:.2f} CPU s, {wall:.2f} s; ratio {cpu / base[0]:.3f}, {wall / base[1]:.3f}")
+    base_cpu, base_wall = _medians(took["digits"])
+    for name, measured in took.items():
+        cpu, wall = _medians(measured)
+        print(f"start with {name}: {cpu:.2f} CPU s, {wall:.2f} s; ratio {cpu / base_cpu:.3f}, {wall / base_wall:.3f}")
+
+
+def _medians(found: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    return statistics.median(cpu for cpu, _ in found), statistics.median(wall for _, wall in found)
 
 
 def _start(config: Config, folder: Path) -> tuple[float, float]:

@@ -38,8 +38,10 @@ class Standardisation:
     def standardise(self, raw: NDArray[Any]) -> NDArray[np.float32]:
         """From raw pixels (…, channels) of any type."""
         standardised = raw.astype(np.float32)
-        standardised -= self.mean
-        standardised /= self.deviation
+        # By images, not by pixels: numpy is slow where it repeats three values, and the bits are the same.
+        mean, deviation = (np.array(np.broadcast_to(each, raw.shape[-3:])) for each in (self.mean, self.deviation))
+        standardised -= mean
+        standardised /= deviation
         return standardised
 
     def limits(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

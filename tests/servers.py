@@ -17,7 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _PATIENCE_S = 120.0
-_WEBHOOKS = {"MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http", "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true"}  # to this machine
+# To this machine, and from the moment on in which they are made: a server looks for new ones once a minute.
+_WEBHOOKS = {
+    "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http",
+    "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+    "MLFLOW_WEBHOOK_CACHE_TTL": "0",
+}
 
 
 class Server:

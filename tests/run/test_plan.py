@@ -178,7 +178,11 @@ class Drawn(keras.layers.Layer):
 @pytest.mark.process
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["check", "search"])
-def test_what_a_module_draws_when_it_is_imported_is_refused(command: str) -> None:
+def test_what_a_module_draws_when_it_is_imported_is_refused(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nothing of it may be left: workers of later tests would be told to import the module.
+    monkeypatch.setattr(registry.OPERATIONS, "_entries", {})
+    monkeypatch.setattr(registry, "_imported", {})
+    monkeypatch.setattr(sys, "path", list(sys.path))
     Path("drawn.py").write_text(DRAWN)
     space = UNIT | {"operations": ["mine", "identity"], "reference": {"mine": {"op": "Drawn"}}}
     try:

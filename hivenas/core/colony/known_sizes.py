@@ -9,9 +9,9 @@ import numpy as np
 
 from hivenas.core.colony.encoding import Matrix
 from hivenas.core.objective import ArchitectureObjective
+from hivenas.core.strategies.known_cost import KEPT
 
 _DRAWN = 500  # combinations of entries, by which it is known what sizes the space has
-_KEPT = 100_000  # architectures whose sizes are kept at hand
 
 
 class KnownSizes:
@@ -23,7 +23,7 @@ class KnownSizes:
 
     def __init__(self, objective: ArchitectureObjective) -> None:
         self._objective = objective
-        self._known: dict[str, tuple[float, ...]] = {}
+        self._of = functools.lru_cache(KEPT)(objective.sizes)
 
     def __call__(self, names: Sequence[str]) -> Matrix | None:
         """The standardised sizes of architectures (n, figures), 0 for one that is unknown; None where all are.
@@ -53,10 +53,3 @@ class KnownSizes:
         logs = np.log1p(figures[np.isfinite(figures).all(axis=1)])
         deviation = logs.std(axis=0) if len(logs) else np.zeros(figures.shape[1])
         return (logs.mean(axis=0), np.where(deviation > 0, deviation, np.inf)) if deviation.any() else None
-
-    def _of(self, arch: str) -> tuple[float, ...]:
-        if arch not in self._known:
-            if len(self._known) >= _KEPT:
-                self._known.clear()
-            self._known[arch] = self._objective.sizes(arch)
-        return self._known[arch]

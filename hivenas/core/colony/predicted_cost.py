@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,11 +16,11 @@ from hivenas.core.colony.surrogate import Vector
 from hivenas.core.measured import recorded_cost
 from hivenas.core.objective import ArchitectureObjective
 from hivenas.core.records import Evaluation
+from hivenas.core.strategies.known_cost import KEPT
 
 LEAST = 5  # recorded costs below which their mean stands for every other
 PENALTY = 1.0  # of the squares of the weights, with features of variance 1
 MARGIN = math.log(2.0)  # by which the logarithm of a prediction may lie beyond those that were recorded
-_KEPT = 100_000  # architectures whose features are kept at hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class PredictedCost:
         self._known = objective.describe().costs
         # "" stands for nothing.
         self._entries = sorted({entry for entries in objective.entries() for entry in entries if entry})
-        self._features: dict[str, Vector | None] = {}
+        self._of = functools.lru_cache(KEPT)(self._features)
         self._model = _Ridge.of(np.zeros((0, 0)), np.zeros(0))
 
     def learn(self) -> None:
@@ -104,15 +105,8 @@ class PredictedCost:
         features = self._of(arch)
         return math.inf if features is None else self._model(features)
 
-    def _of(self, arch: str) -> Vector | None:
+    def _features(self, arch: str) -> Vector | None:
         """The features of an architecture; None where it does not build."""
-        if arch not in self._features:
-            if len(self._features) >= _KEPT:
-                self._features.clear()
-            self._features[arch] = self._made(arch)
-        return self._features[arch]
-
-    def _made(self, arch: str) -> Vector | None:
         costs = self._objective.costs(arch)
         if any(key not in costs for key in self._known):
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ from hivenas.core.measured import recorded_cost
 from hivenas.core.objective import ArchitectureObjective
 from hivenas.core.records import Evaluation
 
-_KEPT = 100_000  # costs that are kept at hand
+KEPT = 100_000  # architectures of which something is kept at hand
 
 CostOf = Callable[[str], float]
 
@@ -24,9 +25,8 @@ class KnownCost:
     """
 
     def __init__(self, objective: ArchitectureObjective, cost: Cost) -> None:
-        self._objective = objective
+        self._costs = functools.lru_cache(KEPT)(objective.costs)
         self._key = cost.key
-        self._known: dict[str, float] = {}
 
     def __call__(self, arch: str) -> float:
         """The cost of an architecture.
@@ -34,11 +34,7 @@ class KnownCost:
         Raises:
             ArchitectureError: not an architecture of the space.
         """
-        if arch not in self._known:
-            if len(self._known) >= _KEPT:
-                self._known.clear()
-            self._known[arch] = self._objective.costs(arch).get(self._key, math.inf)
-        return self._known[arch]
+        return self._costs(arch).get(self._key, math.inf)
 
 
 class RecordedCost:

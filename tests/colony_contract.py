@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from hivenas.config import ColonyConfig
+from hivenas.config.costs import Cost
 from hivenas.core.colony.bee_colony import BeeColony
+from hivenas.core.colony.guided import GuidedBeeColony
 from hivenas.core.records import Candidate
 from tests.colonies import fly, proposals_of
 from tests.strategy_contract import PLAIN, PhasedContract
@@ -79,3 +81,21 @@ class ColonyContract(PhasedContract):
             assert colony.best.fitness == latest[colony.best.candidate] == max(latest.values())
         assert refreshed > 0
         assert fell > 0 or space is SMALL_SPACE
+
+
+class WeighingContract(ColonyContract):
+    """The contract for the guided colony with a cost: whoever changes what it weighs goes through all of it.
+
+    Args:
+        cost: what it weighs against the fitness.
+    """
+
+    def __init__(self, cost: Cost) -> None:
+        self._cost = cost
+
+    def make_strategy(
+        self, objective: Any, config: ColonyConfig, rng: np.random.Generator, *, momentum_epochs: int = 0
+    ) -> GuidedBeeColony:
+        colony = GuidedBeeColony(objective, config, rng, momentum_epochs=momentum_epochs)
+        colony.weigh(self._cost)
+        return colony

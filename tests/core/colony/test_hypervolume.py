@@ -22,7 +22,7 @@ from hivenas.core.strategies.known_cost import KnownCost
 from hivenas.core.strategies.ranking import Ranking
 from hivenas.objectives.table import TableObjective
 from tests.colonies import Make, evaluations_of, fails_now_and_then, fly, write_table
-from tests.colony_contract import ColonyContract
+from tests.colony_contract import WeighingContract
 from tests.strategy_contract import RUNS
 from tests.toy_objectives import TinyObjective
 
@@ -133,21 +133,10 @@ def test_a_source_is_bettered_by_what_is_better_and_on_the_front() -> None:
 # -- the colony ----------------------------------------------------------------------------------------------------
 
 
-class _Weighing(ColonyContract):
-    """Whoever changes what a hive weighs goes through all of it: name it `Test…` for that."""
-
-    def make_strategy(
-        self, objective: Any, config: ColonyConfig, rng: np.random.Generator, *, momentum_epochs: int = 0
-    ) -> GuidedBeeColony:
-        colony = GuidedBeeColony(objective, config, rng, momentum_epochs=momentum_epochs)
-        colony.weigh(PARAMS)
-        return colony
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("make", "config", "momentum"), [r[1:] for r in RUNS[2::3]], ids=[r[0] for r in RUNS[2::3]])
 def test_with_a_cost_it_keeps_the_contract(make: Make, config: ColonyConfig, momentum: int) -> None:
-    contract = _Weighing()
+    contract = WeighingContract(PARAMS)
     contract.check_that_it_goes_on(make, config, momentum)
     contract.test_proposals_are_numbered_in_order_and_keep_the_budget(make, config, momentum)
 

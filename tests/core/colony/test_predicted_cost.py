@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ from hivenas.core.records import Evaluation, Proposal
 from hivenas.core.strategies.random_search import RandomSearch
 from hivenas.objectives.table import TableObjective
 from tests.colonies import evaluations_of, fails_now_and_then, fly, write_table
-from tests.colony_contract import ColonyContract
+from tests.colony_contract import WeighingContract
 from tests.strategy_contract import RUNS
 from tests.toy_objectives import TinyObjective
 
@@ -92,21 +91,10 @@ def test_what_failed_or_does_not_build_has_no_cost() -> None:
     assert cost(lost) == cost(failed) == math.inf
 
 
-class _Weighing(ColonyContract):
-    """The contract of every colony, for one that predicts a cost."""
-
-    def make_strategy(
-        self, objective: Any, config: ColonyConfig, rng: np.random.Generator, *, momentum_epochs: int = 0
-    ) -> GuidedBeeColony:
-        colony = GuidedBeeColony(objective, config, rng, momentum_epochs=momentum_epochs)
-        colony.weigh(LATENCY)
-        return colony
-
-
 @pytest.mark.slow
 def test_with_a_predicted_cost_it_keeps_the_contract() -> None:
     _, _, config, momentum = RUNS[2]
-    contract = _Weighing()
+    contract = WeighingContract(LATENCY)
     contract.check_that_it_goes_on(lambda rng: Timed(rng, status=fails_now_and_then), config, momentum)
 
 

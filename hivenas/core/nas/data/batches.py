@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hivenas.core.files import disk_full_said
 from hivenas.core.nas.data.image_arrays import SPLITS, labels_as_array
 from hivenas.core.nas.data.memory import kept_bytes
+from hivenas.core.nas.data.placement import written_to
 from hivenas.core.nas.data.stored_images import Images, all_of
 from hivenas.errors import DatasetError
 
@@ -44,7 +45,7 @@ def drained(
         have_one: whether an image has one label, and not a row of them, of as many numbers as there may be images.
 
     Raises:
-        DatasetError: something else than batches, none, or no end of them.
+        DatasetError: something else than batches, none, or no end of them; a folder that cannot be written.
         DiskFullError: there is no space for the file.
     """
     arrays: dict[str, Any] = {}
@@ -161,7 +162,7 @@ class _SpooledImages:
         self._folder, self._shape, self._dtype = folder, shape, dtype
         self._digest = hashlib.sha256(f"{shape}{dtype.str}".encode())
         self._count = 0
-        with disk_full_said(folder):
+        with written_to(folder), disk_full_said(folder):
             folder.mkdir(parents=True, exist_ok=True)
             number, name = tempfile.mkstemp(prefix=f".tmp-{os.getpid()}-", suffix=".images", dir=folder)
         self._path, self._stream = Path(name), os.fdopen(number, "wb")

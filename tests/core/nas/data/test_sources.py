@@ -405,6 +405,21 @@ def test_archives_beyond_memory_stay_on_the_disk(shape: tuple[int, ...], save: A
     assert copy_of(config.model_copy(update={"cache": str(tmp_path)})) is None
 
 
+def test_a_cache_that_cannot_be_written_is_what_is_named(tmp_path: Path, registry: None) -> None:
+    images, labels = np.random.default_rng(0).random((60, 40, 40, 3)).astype(np.float32), np.arange(60) % 3
+    np.savez_compressed(tmp_path / "a.npz", x_train=images, y_train=labels)
+    register_dataset("large", lambda path: iter([(images, labels)]))
+    others: dict[str, Any] = {"cache": str(tmp_path / "a.npz" / "cache"), "memory_mb": 1}
+    for config in (
+        DatasetConfig(name="npz", path=str(tmp_path / "a.npz"), **others),
+        DatasetConfig(name="large", **others),
+    ):
+        with pytest.raises(
+            DatasetError, match=r"^dataset\.cache must be a folder that can be written, got .*npz/cache"
+        ):
+            load_dataset(config, seed=1)
+
+
 def test_figures_of_an_archive_are_kept_as_long_as_it_is_what_it_was(tmp_path: Path) -> None:
     images = np.random.default_rng(0).random((60, 40, 40, 3)).astype(np.float32)
     config = DatasetConfig(name="npz", path=str(tmp_path / "a.npz"), cache=str(tmp_path / "cache"), memory_mb=1)

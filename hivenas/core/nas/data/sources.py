@@ -82,7 +82,7 @@ FILE_SOURCES: Mapping[str, FileSource] = {
 }
 
 
-def read_source(config: DatasetConfig, task: LearningTask = TASKS[CLASSIFY]) -> Read:
+def read_source(config: DatasetConfig, task: LearningTask) -> Read:
     """Reads what a data set names.
 
     Args:

@@ -117,7 +117,7 @@ def expected_time(config: Config, plan: Plan, trials: Sequence[Trial], how: str)
         return None
     epoch = statistics.fmean(timing.epoch for timing in timings)
     start = statistics.fmean(timing.start for timing in timings)
-    workers = 1 if config.execution.kind == "serial" else config.execution.workers
+    workers = config.execution.at_a_time
     full = config.full_train
     in_turn = math.ceil((full.finalists * full.seeds) / workers) + config.has_small_model if full.enabled else 0
     return ExpectedTime(

@@ -26,9 +26,8 @@ def placed(config: Config) -> DatasetConfig:
     Args:
         config: the whole configuration.
     """
-    workers = 1 if config.execution.kind == "serial" else config.execution.workers
     cache = config.dataset.cache or str(Path(config.results.dir) / ".cache")
-    memory = config.dataset.memory_mb or max(1, int(machine_memory() * _SHARE) // workers // _MIB)
+    memory = config.dataset.memory_mb or max(1, int(machine_memory() * _SHARE) // config.execution.at_a_time // _MIB)
     return config.dataset.model_copy(update={"cache": cache, "memory_mb": memory})
 
 

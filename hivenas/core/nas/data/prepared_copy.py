@@ -47,7 +47,7 @@ from hivenas.core.nas.data.preparing import Preparing
 from hivenas.errors import DatasetError, DiskFullError
 
 VERSION = 1  # of the folder's content and of how images are decoded
-_DIGEST = 16  # bytes of a digest
+_DIGEST = 16  # bytes of a digest, and characters of one in a name
 _MTIME = 1  # column of stamps
 
 logger = logging.getLogger("hivenas")

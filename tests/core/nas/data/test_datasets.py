@@ -25,8 +25,7 @@ from hivenas.core.nas.data.datasets import (
     load_dataset,
     register_dataset,
 )
-from hivenas.core.nas.data.image_arrays import Images
-from hivenas.core.nas.data.stored_images import in_memory
+from hivenas.core.nas.data.stored_images import Images, in_memory
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.seeds import derive_seed
 from hivenas.core.tracker import NullTracker

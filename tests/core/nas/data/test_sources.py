@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hivenas.config import DatasetConfig
-from hivenas.config.registry import DATASETS
 from hivenas.core.nas.data.datasets import load_dataset, register_dataset
 from hivenas.core.nas.data.sources import check_path, copy_of
 from hivenas.core.nas.data.stored_images import StoredImages
@@ -24,15 +23,6 @@ from hivenas.errors import DatasetError
 COUNT = 40
 PIXELS = np.random.default_rng(0).integers(0, 256, (COUNT, 6, 5, 3), dtype=np.uint8)
 NAMES = np.array(["bee", "owl"])[np.arange(COUNT) % 2]
-
-
-@pytest.fixture
-def registry() -> Iterator[None]:
-    """Forgets what a test registers."""
-    before = dict(DATASETS._entries)
-    yield
-    DATASETS._entries.clear()
-    DATASETS._entries.update(before)
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def _image(
     try:
         features = dict(_features(data, *place))
         numbers, texts = features.get(LABEL, []), [str(text) for text in features.get(TEXT, [])]
-    except (IndexError, UnicodeDecodeError, struct.error) as error:
+    except (LookupError, UnicodeDecodeError, struct.error) as error:  # also a feature without a name
         raise DatasetError(
             f"{file}: every record must be a tf.train.Example, got another as record {number}; write them as those"
         ) from error

@@ -205,6 +205,7 @@ def test_tfrecord_files_are_those_that_tensorflow_writes(tmp_path: Path, digest:
         (framed(record(0))[:-9], "must be a whole TFRecord file, got one that ends within record 0"),
         (framed(record(0), example(image_encoded=png(1))), "got record 1 with image/encoded; write image/class/label"),
         (framed(b"\x0a\xff\x01"), "every record must be a tf.train.Example, got another as record 0"),
+        (framed(field(1, field(1, b""))), "every record must be a tf.train.Example, got another as record 0"),
         (b"\x1f\x8b" + bytes(20), "must not be compressed"),
         (b"", "there must be records to train on, got none"),
         (framed(example(image_encoded=b"no", image_class_label=1)), "record 0: the image cannot be read"),

@@ -40,8 +40,8 @@ def drained(
     Args:
         origin: of the data, for errors.
         batches: by split.
-        budget: bytes that images may take in memory; more are written to a file.
-        cache: the folder of that file, which is named by its content; None to keep them in memory.
+        budget: bytes that the images of all splits may take in memory; more are written to files.
+        cache: the folder of those files, which are named by their content; None to keep all in memory.
         in_rows: whether the labels of an image are a row of numbers or names; else it has one.
 
     Raises:
@@ -54,6 +54,7 @@ def drained(
             for batch in _batches(gathered.origin, given):
                 gathered.add(batch, in_rows=in_rows)
             arrays[f"x_{split}"], arrays[f"y_{split}"] = gathered.images(), gathered.labels()
+            budget -= gathered.held
     return arrays
 
 
@@ -127,6 +128,11 @@ class _Gathered:
             self._file = self._file or _SpooledImages(self._cache, *kind)
             while self._x:
                 self._file.write(self._x.pop(0))
+
+    @property
+    def held(self) -> int:
+        """Bytes that the images take in memory."""
+        return 0 if self._file else self._kept
 
     def images(self) -> Images:
         """The images of all batches."""

@@ -336,6 +336,15 @@ def test_batches_beyond_memory_are_written_to_a_file_that_processes_share(
         assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
+def test_splits_of_batches_share_the_memory_that_there_is(registry: None, tmp_path: Path) -> None:
+    large = np.repeat(np.repeat(PIXELS, 6, axis=1), 5, axis=2)  # 108 KB a split, and 540 KB with the standardised copy
+    register_dataset("splits", lambda path: {split: [(large, NAMES)] for split in ("train", "val", "test")})
+    wanted = load_dataset(DatasetConfig(name="splits"), seed=1)
+    data = load_dataset(DatasetConfig(name="splits", cache=str(tmp_path / "cache"), memory_mb=1), seed=1)
+    assert [isinstance(x, StoredImages) for x in (data.x_train, data.x_val, data.x_test)] == [False, True, True]
+    assert data.describe() == wanted.describe()
+
+
 @pytest.mark.keras
 def test_data_sets_of_tensorflow_and_keras_are_gone_through(registry: None, digest: str) -> None:
     import keras

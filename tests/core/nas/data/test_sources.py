@@ -218,6 +218,13 @@ def test_what_is_wrong_with_a_tfrecord_file_is_said_in_a_line(content: bytes, me
     assert "\n" not in str(caught.value)
 
 
+def test_a_copy_may_be_made_below_the_files(tmp_path: Path, digest: str) -> None:
+    (tmp_path / "plain.npz").unlink()
+    (tmp_path / "a.tfrecord").write_bytes(framed(*map(record, range(COUNT))))
+    config = tfrecord(tmp_path, cache=str(tmp_path / "results" / ".cache"))
+    assert [load_dataset(config, seed=1).digest() for _ in range(2)] == [digest] * 2
+
+
 def test_folders_of_tfrecord_files_must_say_their_splits_in_all_names_or_none(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"there must be \.tfrecord files in the folder, got none"):
         load_dataset(tfrecord(tmp_path), seed=1)

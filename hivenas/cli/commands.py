@@ -191,7 +191,9 @@ def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]
             plan, data = api.check(config), api.describe_data(config)
             time = api.expected_time(config, plan, data, measure=measure)
         view.only_print()
-        view.conclude(plans.of_plan(config, plan, data, time), lambda: plans.print_plan(config, plan, data, time))
+        storage = plans.storage_of(config, data)
+        outcome = plans.of_plan(config, plan, data, time, storage)
+        view.conclude(outcome, lambda: plans.print_plan(config, plan, data, time, storage))
 
 
 @main.command()

@@ -12,14 +12,22 @@ from hivenas.cli.results import Outcome
 
 if TYPE_CHECKING:
     from hivenas.config import Config
+    from hivenas.run.data_storage import DataStorage
     from hivenas.run.expected_time import ExpectedTime
     from hivenas.run.plan import Plan
 
 
-def of_plan(config: Config, plan: Plan, data: Mapping[str, Any], time: ExpectedTime | None) -> Outcome:
-    """The work that a configuration asks for, its data, see `describe_data`, and how long it will take, if known."""
+def storage_of(config: Config, data: Mapping[str, Any]) -> DataStorage | None:
+    """The room that the data take; None where there are none. Files are listed for it."""
     from hivenas.run.data_storage import DataStorage
 
+    return DataStorage.of(config, data) if data else None
+
+
+def of_plan(
+    config: Config, plan: Plan, data: Mapping[str, Any], time: ExpectedTime | None, storage: DataStorage | None
+) -> Outcome:
+    """The work that a configuration asks for, its data, see `describe_data`, their room, and the time, if known."""
     size = "a continuous space" if plan.space_size is None else _counted(plan.space_size, config)
     work = f"{plan.evaluations:,} evaluations" + (f" and {plan.epochs:,} epochs" if plan.epochs else "")
     fields = {
@@ -34,7 +42,7 @@ def of_plan(config: Config, plan: Plan, data: Mapping[str, Any], time: ExpectedT
         "limits": config.limits,
         "data": dict(data),
         "expected_seconds": time.search + time.full_training if time else None,
-        "storage": DataStorage.of(config, data).fields() if data else {},
+        "storage": storage.fields() if storage else {},
     }
     return Outcome(f"{config.name}: {work} at the most, in {size}", fields)
 
@@ -102,15 +110,6 @@ def _trainings(config: Config, plan: Plan, time: ExpectedTime | None) -> Iterato
         yield f"time:         {time}"
 
 
-def _room(config: Config, data: Mapping[str, Any]) -> Iterator[str]:
-    """The room that the data take, where there are any."""
-    from hivenas.run.data_storage import DataStorage
-
-    if data:
-        for heading, line in DataStorage.of(config, data).lines():
-            yield f"{f'{heading}:':<14}{line}"
-
-
 def _counted(candidates: int, config: Config) -> str:
     if not config.choices:
         return f"{candidates:,} architectures"
@@ -119,8 +118,10 @@ def _counted(candidates: int, config: Config) -> str:
     return f"{candidates:,} candidates: {architectures}, {settings:,} combinations of settings each"
 
 
-def print_plan(config: Config, plan: Plan, data: Mapping[str, Any], time: ExpectedTime | None) -> None:
-    """Prints a configuration with its defaults, its data, and what a search would do."""
+def print_plan(
+    config: Config, plan: Plan, data: Mapping[str, Any], time: ExpectedTime | None, storage: DataStorage | None
+) -> None:
+    """Prints a configuration with its defaults, its data and their room, and what a search would do."""
     from hivenas.config.choices import written
     from hivenas.run.data_summary import summary
 
@@ -150,6 +151,6 @@ def print_plan(config: Config, plan: Plan, data: Mapping[str, Any], time: Expect
         click.echo(f"# {line}")
     for line in _trainings(config, plan, time):
         click.echo(f"# {line}")
-    for line in _room(config, data):
-        click.echo(f"# {line}")
+    for heading, line in storage.lines() if storage else ():
+        click.echo(f"# {f'{heading}:':<14}{line}")
     click.echo(f"# results:      {config.results.dir}/{config.name}/")

@@ -227,6 +227,16 @@ class ExecutionConfig(Section):
     checkpoint_s: Annotated[float, Field(ge=0.0, le=1e9)] = 5.0
     max_consecutive_failures: Count | None = 10
 
+    @property
+    def at_a_time(self) -> int:
+        """The number of candidates that are trained at the same time, at the most."""
+        return 1 if self.kind == "serial" else self.workers
+
+    def with_one_worker_here(self) -> Self:
+        """The same with one worker on this machine, without a cluster or GPUs; serial stays serial."""
+        kind = "serial" if self.kind == "serial" else "process"
+        return self.model_copy(update={"kind": kind, "workers": 1, "address": None, "gpus": None})
+
     @field_validator("kind")
     @classmethod
     def _known(cls, kind: str) -> str:

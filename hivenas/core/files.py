@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,13 +24,13 @@ _TOO_LITTLE = 2**20  # bytes; HDF5 does not always say why it could not write
 def written_whole(path: Path) -> Iterator[Path]:
     """Gives a file to write to beside a path, whose place it takes when all went well; else it is removed.
 
-    Its name holds the process, so that two never write to one file, and ends like the path's, from which writers tell
-    the format. The folder is made where it is missing.
+    Its name holds the process and the thread, so that two never write to one file, and ends like the path's, from
+    which writers tell the format. The folder is made where it is missing.
 
     Raises:
         DiskFullError: there is no space to write to.
     """
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    temporary = path.with_name(f".tmp-{os.getpid()}-{threading.get_native_id()}-{path.name}")
     try:
         with disk_full_said(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)

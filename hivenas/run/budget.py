@@ -94,8 +94,7 @@ class Limits:
         self._meter = meter
         self.limits = config.limits
         self.ending = state.ending if state.ending and state.ending.holds(self.limits) else None
-        is_alone = not info.in_workers or config.execution.kind == "serial"
-        self._workers = 1 if is_alone else config.execution.workers
+        self._workers = config.execution.at_a_time if info.in_workers else 1
         self._taken = self._evaluations = self._taken_here = 0
         self._last: int | None = None  # the evaluation with which their number is reached
         self._latest: dict[str, Trial] = {}

@@ -82,15 +82,17 @@ def measured_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> Expect
     used = data["train"] + data["validation"]
     limit = min(used, max(_BATCHES * config.evaluation.batch_size, _IMAGES_A_CLASS * data["classes"], 10))
     seed = drawn_seed(config.seed)
-    sections: dict[str, Any] = {
-        "seed": seed,
-        "dataset": placed(config).model_copy(update={"train_limit": limit}),
-        "evaluation": config.evaluation.model_copy(update={"epochs": _EPOCHS, "stopping": "none"}),
-    }
     interface = NASInterface.from_config(config.model_copy(update={"seed": seed}), tracker=NullTracker())
     trials = []
     with one_worker(config) as (executor, folder):
-        tried = config.model_copy(update={**sections, "results": config.results.model_copy(update={"dir": folder})})
+        tried = config.model_copy(
+            update={
+                "seed": seed,
+                "dataset": placed(config).model_copy(update={"train_limit": limit}),
+                "evaluation": config.evaluation.model_copy(update={"epochs": _EPOCHS, "stopping": "none"}),
+                "results": config.results.model_copy(update={"dir": folder}),
+            }
+        )
         for index in range(_TRIED):
             proposal = Proposal(index, 0, "scout", index, interface.sample())
             evaluation = executor.submit(tasks.evaluate_network(tried, proposal)).result()
@@ -115,7 +117,7 @@ def expected_time(config: Config, plan: Plan, trials: Sequence[Trial], how: str)
         return None
     epoch = statistics.fmean(timing.epoch for timing in timings)
     start = statistics.fmean(timing.start for timing in timings)
-    workers = 1 if config.execution.kind == "serial" else config.execution.workers
+    workers = config.execution.at_a_time
     full = config.full_train
     in_turn = math.ceil((full.finalists * full.seeds) / workers) + config.has_small_model if full.enabled else 0
     return ExpectedTime(

@@ -98,8 +98,7 @@ def _recipe_of(model: TrackedModel) -> Recipe:
 
 def _alone(config: ExecutionConfig) -> ExecutionConfig:
     """Where a converter that crashes takes nothing along, and a single thread is all there is."""
-    kind = "serial" if config.kind == "serial" else "process"
-    return config.model_copy(update={"kind": kind, "workers": 1, "threads": 1, "address": None, "gpus": None})
+    return config.with_one_worker_here().model_copy(update={"threads": 1})
 
 
 def _task(config: Config, uri: str, form: ExportFormat, path: Path) -> Task[Exported]:

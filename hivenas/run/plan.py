@@ -137,8 +137,7 @@ def _tried(config: Config) -> Feasibility:
 @contextlib.contextmanager
 def one_worker(config: Config) -> Iterator[tuple[TaskExecutor, str]]:
     """Gives a worker on this machine that tries something, and its results folder, which goes with it."""
-    kind = "serial" if config.execution.kind == "serial" else "process"
-    here = config.execution.model_copy(update={"kind": kind, "workers": 1, "address": None, "gpus": None})
+    here = config.execution.with_one_worker_here()
     with (
         with_source(config),
         tempfile.TemporaryDirectory(prefix="hivenas-") as folder,

@@ -64,8 +64,7 @@ def reproduce(run: TrackedRun) -> Reproduction:
             )
         logger.info("training %s again: %d epochs, seed %s", recipe.candidate, len(recipe.history), config.seed)
         # On this machine, whatever cluster the search had; whether other GPUs, or none, matter is what is found out.
-        kind = "serial" if config.execution.kind == "serial" else "process"
-        here = config.execution.model_copy(update={"kind": kind, "workers": 1, "address": None, "gpus": None})
+        here = config.execution.with_one_worker_here()
         task = _training(recipe, config)
         if digest := recipe.environment.get("data", ""):
             task = on_data(task, config, digest)

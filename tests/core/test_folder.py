@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from hivenas.core.files import written_whole
 from hivenas.core.folder import ResultsFolder, write_atomically
 from hivenas.core.records import EpochFigures, Evaluation
 from hivenas.errors import DiskFullError
@@ -31,6 +33,16 @@ def test_write_atomically_replaces_the_whole_text_and_leaves_nothing_else(tmp_pa
     write_atomically(file, "a long old text")
     write_atomically(file, "né")
     assert file.read_text(encoding="utf-8") == "né"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_two_threads_that_write_a_file_at_once_write_it_whole(tmp_path: Path) -> None:
+    file = tmp_path / "image"
+    with written_whole(file) as ours, ThreadPoolExecutor(1) as pool:
+        ours.write_text("ours")
+        pool.submit(write_atomically, file, "theirs").result()
+        assert file.read_text(encoding="utf-8") == "theirs"
+    assert file.read_text(encoding="utf-8") == "ours"
     assert list(tmp_path.iterdir()) == [file]
 
 

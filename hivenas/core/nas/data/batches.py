@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hivenas.core.files import disk_full_said
 from hivenas.core.nas.data.image_arrays import SPLITS, labels_as_array
 from hivenas.core.nas.data.memory import kept_bytes
+from hivenas.core.nas.data.placement import written_to
 from hivenas.core.nas.data.stored_images import Images, all_of
 from hivenas.errors import DatasetError
 
@@ -32,27 +33,28 @@ def by_split(given: Any) -> Mapping[str, Any] | None:
 
 
 def drained(
-    origin: str, batches: Mapping[str, Any], budget: float, cache: Path | None, *, have_one: bool = True
+    origin: str, batches: Mapping[str, Any], budget: float, cache: Path | None, *, in_rows: bool
 ) -> dict[str, Any]:
     """Goes through batches (x, y) once, and gives their images and labels as arrays named as in an npz file.
 
     Args:
         origin: of the data, for errors.
         batches: by split.
-        budget: bytes that images may take in memory; more are written to a file.
-        cache: the folder of that file, which is named by its content; None to keep them in memory.
-        have_one: whether an image has one label, and not a row of them, of as many numbers as there may be images.
+        budget: bytes that the images of all splits may take in memory; more are written to files.
+        cache: the folder of those files, which are named by their content; None to keep all in memory.
+        in_rows: whether the labels of an image are a row of numbers or names; else it has one.
 
     Raises:
-        DatasetError: something else than batches, none, or no end of them.
+        DatasetError: something else than batches, none, or no end of them; a folder that cannot be written.
         DiskFullError: there is no space for the file.
     """
     arrays: dict[str, Any] = {}
     for split, given in batches.items():
         with contextlib.closing(_Gathered(f"{origin}: the batches of {split}", budget, cache)) as gathered:
             for batch in _batches(gathered.origin, given):
-                gathered.add(batch, is_single_row=not have_one)
+                gathered.add(batch, in_rows=in_rows)
             arrays[f"x_{split}"], arrays[f"y_{split}"] = gathered.images(), gathered.labels()
+            budget -= gathered.held
     return arrays
 
 
@@ -101,17 +103,17 @@ class _Gathered:
         self._kept = 0
         self._file: _SpooledImages | None = None
 
-    def add(self, batch: Any, *, is_single_row: bool = False) -> None:
+    def add(self, batch: Any, *, in_rows: bool) -> None:
         """Takes a batch (x, y), or a single image with its label.
 
         Args:
             batch: the pair.
-            is_single_row: whether labels in one dimension are those of a single image, where that is one.
+            in_rows: whether labels in one dimension are those of a single image, where that is one.
         """
         if not isinstance(batch, tuple | list) or len(batch) < 2:
             raise DatasetError(f"{self.origin} must be pairs (x, y), got {type(batch).__name__}; give both")
         x, y = np.array(batch[0]), labels_as_array(batch[1])  # copies: some give the same memory for every batch
-        if y.ndim == 0 or (is_single_row and y.ndim == 1 and _is_image(x)):
+        if y.ndim == 0 or (in_rows and y.ndim == 1 and _is_image(x)):
             x, y = x[np.newaxis], _one_row(y) if y.ndim else y[np.newaxis]
         kind = self._kind = self._kind or (x.shape[1:], x.dtype)
         if (x.shape[1:], x.dtype) != kind:
@@ -126,6 +128,11 @@ class _Gathered:
             self._file = self._file or _SpooledImages(self._cache, *kind)
             while self._x:
                 self._file.write(self._x.pop(0))
+
+    @property
+    def held(self) -> int:
+        """Bytes that the images take in memory."""
+        return 0 if self._file else self._kept
 
     def images(self) -> Images:
         """The images of all batches."""
@@ -161,7 +168,7 @@ class _SpooledImages:
         self._folder, self._shape, self._dtype = folder, shape, dtype
         self._digest = hashlib.sha256(f"{shape}{dtype.str}".encode())
         self._count = 0
-        with disk_full_said(folder):
+        with written_to(folder), disk_full_said(folder):
             folder.mkdir(parents=True, exist_ok=True)
             number, name = tempfile.mkstemp(prefix=f".tmp-{os.getpid()}-", suffix=".images", dir=folder)
         self._path, self._stream = Path(name), os.fdopen(number, "wb")

@@ -69,9 +69,9 @@ def list_images(root: Path, *, leave_out: bool = False) -> Listing:
 
 def folder_way_out(path: Path) -> str:
     """The advice to whoever gave a path at which there is no folder."""
-    if path.is_file() and _extension(path) in ARCHIVES:
+    if path.is_file() and extension(path) in ARCHIVES:
         return "unpack it and give the folder"
-    if path.is_file() and _extension(path) in TABLES:
+    if path.is_file() and extension(path) in TABLES:
         return f"set dataset.name to image_table for a table of image files, or {_OWN_FOLDERS} and give their folder"
     return "correct the path"
 
@@ -117,7 +117,7 @@ class _Survey:
 
     def class_files(self, folder: Path) -> list[tuple[Path, str]]:
         """The image files of every class folder, with its name."""
-        classes = _subfolders(folder)
+        classes = subfolders(folder)
         if not classes:
             raise _without_classes(folder)
         self.look_beside(folder)
@@ -126,23 +126,23 @@ class _Survey:
     def look_beside(self, folder: Path) -> None:
         """Notes what is in a folder beside the folders that belong there."""
         for entry in _entries(folder):
-            if not _is_users(entry):
+            if not is_users(entry):
                 self.ignored[_named(entry)] += 1
             elif not entry.is_dir():
-                gathered, readable = (_extension(entry) in names for names in ((*ARCHIVES, *_ARRAYS), EXTENSIONS))
+                gathered, readable = (extension(entry) in names for names in ((*ARCHIVES, *_ARRAYS), EXTENSIONS))
                 kind = "" if gathered or readable else _kind_of_unread(entry)
                 self._note(_Unread(entry, _BESIDE if readable or kind not in ("", _BROKEN) else kind))
 
     def _image_files(self, folder: Path, *, alone: bool) -> list[Path]:
         before, files = self.ignored.copy(), []
         for entry in _entries(folder):
-            if not _is_users(entry):
+            if not is_users(entry):
                 self.ignored[_named(entry)] += 1
             elif entry.is_dir():
-                for file in _files_below(entry):
-                    is_image = _extension(file) in EXTENSIONS or _kind_of_unread(file)
+                for file in files_below(entry):
+                    is_image = extension(file) in EXTENSIONS or _kind_of_unread(file)
                     self._note(_Unread(file, _NESTED if is_image else "", folder, alone))
-            elif _extension(entry) in EXTENSIONS:
+            elif extension(entry) in EXTENSIONS:
                 files.append(entry)
             else:
                 self._note(_Unread(entry, _kind_of_unread(entry)))
@@ -182,8 +182,8 @@ def _refusal(unread: list[_Unread]) -> DatasetError:
 
 def _without_classes(folder: Path) -> DatasetError:
     there = _entries(folder)
-    archives = [entry.name for entry in there if _extension(entry) in ARCHIVES]
-    tables = [entry.name for entry in there if _extension(entry) in TABLES]
+    archives = [entry.name for entry in there if extension(entry) in ARCHIVES]
+    tables = [entry.name for entry in there if extension(entry) in TABLES]
     way_out = _OWN_FOLDERS
     if archives:
         way_out = f"unpack {archives[0]}, and {way_out}"
@@ -195,7 +195,7 @@ def _without_classes(folder: Path) -> DatasetError:
 
 def _kind_of_unread(file: Path) -> str:
     """The kind of image data in a file that is not read for its name; empty for other files."""
-    if _extension(file) in (*_OTHER_EXTENSIONS, *ARCHIVES, *_ARRAYS):
+    if extension(file) in (*_OTHER_EXTENSIONS, *ARCHIVES, *_ARRAYS):
         return _shown_suffix(file)
     if not file.is_file():
         return _BROKEN if file.is_symlink() else ""
@@ -212,7 +212,7 @@ def _named(entry: Path) -> str:
     """The name by which a file that is ignored is counted."""
     if entry.name.startswith("."):
         return "hidden"
-    if not _is_users(entry):
+    if not is_users(entry):
         return "of the operating system"
     return _shown_suffix(entry).lower() or "without an extension"
 
@@ -226,19 +226,20 @@ def _but(others: Mapping[str, int]) -> str:
     return f" but {counted(others)}" if others else ""
 
 
-def _extension(file: Path) -> str:
+def extension(file: Path) -> str:
+    """The extension by which a file's kind is known, in small letters and without the dot."""
     return file.suffix.lower().lstrip(".")
 
 
-def _is_users(entry: Path) -> bool:
+def is_users(entry: Path) -> bool:
     """False for hidden entries and those that operating systems make."""
     return not entry.name.startswith(".") and entry.name.lower() not in _OF_SYSTEMS
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
-    folders = _subfolders(root)
+    folders = subfolders(root)
     # A class may be called train: only folders of folders are splits.
-    if not (root / "train" in folders and _subfolders(root / "train")):
+    if not (root / "train" in folders and subfolders(root / "train")):
         return {"train": root}
     names = [folder.name for folder in folders]
     for name in names:
@@ -252,13 +253,15 @@ def _split_folders(root: Path) -> dict[str, Path]:
     return {SPLIT_FOLDERS[folder.name]: folder for folder in folders}
 
 
-def _subfolders(folder: Path) -> list[Path]:
-    return [entry for entry in _entries(folder) if _is_users(entry) and entry.is_dir()]
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder that are the user's, by name."""
+    return [entry for entry in _entries(folder) if is_users(entry) and entry.is_dir()]
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
+    """The files in a folder and in all folders below it that are the user's, by name."""
     for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if _is_users(Path(name)))
+        folders[:] = sorted(name for name in folders if is_users(Path(name)))
         yield from (Path(place, name) for name in sorted(names))
 
 

@@ -15,7 +15,7 @@ from hivenas.config import BUILT_IN_DATASETS, FILE_DATASETS, DatasetConfig
 from hivenas.config.registry import DATASETS
 from hivenas.config.tasks import CLASSIFY, TASKS
 from hivenas.core.nas.data.built_in import BUILT_IN
-from hivenas.core.nas.data.image_arrays import Images, LabelledImages, Labels
+from hivenas.core.nas.data.image_arrays import LabelledImages, Labels
 from hivenas.core.nas.data.kept_figures import Figures, kept_figures
 from hivenas.core.nas.data.label_kinds import LabelKind
 from hivenas.core.nas.data.memory import kept_bytes
@@ -25,7 +25,7 @@ from hivenas.core.nas.data.remarks import LabelledSplit, remarks
 from hivenas.core.nas.data.sameness import digest_of, other_data, unchanged
 from hivenas.core.nas.data.sources import read_source
 from hivenas.core.nas.data.splits import Labelled, split
-from hivenas.core.nas.data.stored_images import StoredImages, in_memory
+from hivenas.core.nas.data.stored_images import Images, StoredImages, in_memory
 from hivenas.core.nas.data.values import Scale, check_scale, known_scale, refuse_alike
 from hivenas.errors import ConfigError
 

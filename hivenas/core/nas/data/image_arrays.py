@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config.text import nearest
-from hivenas.core.nas.data import stored_images
 from hivenas.core.nas.data.labels import CLASS_LABELS, LabelReader
-from hivenas.core.nas.data.stored_images import StoredImages, blocks
+from hivenas.core.nas.data.stored_images import Images, StoredImages, blocks
 from hivenas.errors import DatasetError
 
-Images = stored_images.Images
 Labels = NDArray[Any]  # classes (count,), int32; of other tasks rows (count, outputs), float32
 SPLITS = ("train", "val", "test")
 ARRAYS = tuple(f"{kind}_{split}" for split in SPLITS for kind in "xy")

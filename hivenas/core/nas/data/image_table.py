@@ -15,7 +15,7 @@ from hivenas.config.text import nearest
 from hivenas.core.files import written_whole
 from hivenas.core.nas.data.class_folders import SPLIT_FOLDERS
 from hivenas.core.nas.data.decoding import AnyFile
-from hivenas.core.nas.data.label_kinds import CLASSES, LabelKind
+from hivenas.core.nas.data.label_kinds import LabelKind
 from hivenas.core.nas.data.labelled_files import Label, Listing
 from hivenas.errors import DatasetError, first_line
 
@@ -62,7 +62,7 @@ class RemoteImage:
         return 0, 0
 
 
-def list_table(path: str, downloads: Path, kind: LabelKind = CLASSES) -> Listing:
+def list_table(path: str, downloads: Path, kind: LabelKind) -> Listing:
     """Lists the image files of a table.
 
     Args:

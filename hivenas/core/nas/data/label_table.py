@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from hivenas.config.text import nearest
-from hivenas.core.nas.data.class_folders import SPLIT_FOLDERS
+from hivenas.core.nas.data.class_folders import SPLIT_FOLDERS, extension, files_below, is_users, subfolders
 from hivenas.core.nas.data.decoding import EXTENSIONS
 from hivenas.core.nas.data.image_arrays import SPLITS
 from hivenas.core.nas.data.labelled_files import LEAVE_OUT, Label, Listing
@@ -58,7 +58,7 @@ def listed(root: Path, of_row: OfRow, *, required: bool, leave_out: bool = False
         DatasetError: the rule, what was found and the way out.
     """
     table = root / TABLE
-    if not required and (not table.is_file() or any(_is_folder(entry) for entry in root.iterdir())):
+    if not required and (not table.is_file() or subfolders(root)):
         return None
     if not table.is_file():
         raise DatasetError(
@@ -160,16 +160,7 @@ def _refuse_missing(root: Path, rows: Sequence[_Row]) -> None:
 
 
 def _images_without(root: Path, known: set[PurePosixPath]) -> list[PurePosixPath]:
-    """Images in the folder, or in folders in it, that are not hidden and have no row."""
-    found: list[PurePosixPath] = []
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
-        for name in sorted(names):
-            file = PurePosixPath(Path(folder, name).relative_to(root).as_posix())
-            if not name.startswith(".") and Path(name).suffix.lower().lstrip(".") in EXTENSIONS and file not in known:
-                found.append(file)
-    return found
-
-
-def _is_folder(entry: Path) -> bool:
-    return entry.is_dir() and not entry.name.startswith((".", "__"))
+    """Images in the folder, or in folders in it, that are the user's and have no row."""
+    images = (file for file in files_below(root) if is_users(file) and extension(file) in EXTENSIONS)
+    names = (PurePosixPath(file.relative_to(root).as_posix()) for file in images)
+    return [name for name in names if name not in known]

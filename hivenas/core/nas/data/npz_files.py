@@ -18,6 +18,7 @@ from hivenas.core.files import written_whole
 from hivenas.core.lock import locked
 from hivenas.core.nas.data.image_arrays import check_names
 from hivenas.core.nas.data.memory import kept_bytes
+from hivenas.core.nas.data.placement import written_to
 from hivenas.core.nas.data.preparing import Preparing
 from hivenas.core.nas.data.stored_images import Images, all_of
 from hivenas.errors import DatasetError, DiskFullError, first_line
@@ -35,7 +36,8 @@ def read_npz(path: str, budget: float = math.inf, cache: Path | None = None) -> 
         cache: the folder to which compressed ones are unpacked then; None to read them into memory.
 
     Raises:
-        DatasetError: a file that is missing, not an npz file or broken; names of other arrays; arrays of objects.
+        DatasetError: a file that is missing, not an npz file or broken; names of other arrays; arrays of objects; a
+            folder that cannot be written.
         DiskFullError: there is no space to unpack images.
     """
     file = Path(path).expanduser()
@@ -156,13 +158,18 @@ def _unpacked(file: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, cache
     target = cache / f"{hashlib.sha256(named.encode()).hexdigest()[:16]}.npy"
     if target.exists():
         return target
-    cache.mkdir(parents=True, exist_ok=True)
-    with locked(target.with_suffix(".lock"), wait=True):
-        if not target.exists():
-            work = Preparing(f"{info.filename} in {file}", "bytes of", info.file_size, target)
-            with written_whole(target) as temporary, archive.open(info) as packed, temporary.open("wb") as unpacked:
-                while block := packed.read(2**22):
-                    unpacked.write(block)
-                    work.advance(len(block))
-            work.end(info.file_size)
+    with written_to(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+        with locked(target.with_suffix(".lock"), wait=True):
+            if not target.exists():
+                _unpack(file, archive, info, target)
     return target
+
+
+def _unpack(file: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
+    work = Preparing(f"{info.filename} in {file}", "bytes of", info.file_size, target)
+    with written_whole(target) as temporary, archive.open(info) as packed, temporary.open("wb") as unpacked:
+        while block := packed.read(2**22):
+            unpacked.write(block)
+            work.advance(len(block))
+    work.end(info.file_size)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from hivenas.config import Config, DatasetConfig
+from hivenas.errors import DatasetError
 
 _SHARE = 0.25  # of the machine's memory
 _UNKNOWN = 8 * 2**30  # bytes, where the system does not say what it has
@@ -24,15 +26,33 @@ def placed(config: Config) -> DatasetConfig:
     Args:
         config: the whole configuration.
     """
-    workers = 1 if config.execution.kind == "serial" else config.execution.workers
     cache = config.dataset.cache or str(Path(config.results.dir) / ".cache")
-    memory = config.dataset.memory_mb or max(1, int(machine_memory() * _SHARE) // workers // _MIB)
+    memory = config.dataset.memory_mb or max(1, int(machine_memory() * _SHARE) // config.execution.at_a_time // _MIB)
     return config.dataset.model_copy(update={"cache": cache, "memory_mb": memory})
 
 
 def copies_folder(config: DatasetConfig) -> Path | None:
     """The folder of prepared copies; None where none are to be made."""
     return None if config.cache in (None, _NO_COPY) else Path(str(config.cache)).expanduser()
+
+
+@contextlib.contextmanager
+def written_to(copies: Path) -> Iterator[None]:
+    """Says in a line that the folder of prepared copies cannot be written, where that is what goes wrong within.
+
+    Args:
+        copies: the folder.
+
+    Raises:
+        DatasetError: names it.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DatasetError(
+            f"dataset.cache must be a folder that can be written, got {copies} ({error.strerror or error}); name "
+            "another, or none to decode the images in every process"
+        ) from error
 
 
 def memory_budget(config: DatasetConfig) -> float:

@@ -42,11 +42,12 @@ from hivenas.core.nas.data.labelled_files import (
     refuse_changed,
     stamps,
 )
+from hivenas.core.nas.data.placement import written_to
 from hivenas.core.nas.data.preparing import Preparing
 from hivenas.errors import DatasetError, DiskFullError
 
 VERSION = 1  # of the folder's content and of how images are decoded
-_DIGEST = 16  # bytes of a digest
+_DIGEST = 16  # bytes of a digest, and characters of one in a name
 _MTIME = 1  # column of stamps
 
 logger = logging.getLogger("hivenas")
@@ -125,7 +126,7 @@ class PreparedCopy:
     def _held(self) -> Iterator[None]:
         """Holds the lock of the copy; waits for another process that makes it."""
         lock = self.path.with_suffix(".lock")
-        try:
+        with written_to(lock.parent):
             with disk_full_said(lock.parent):
                 self.path.mkdir(parents=True, exist_ok=True)
                 with contextlib.suppress(BusyError), locked(lock):
@@ -134,11 +135,6 @@ class PreparedCopy:
             logger.info("data: another process prepares the images of %s; waiting for it", self._listing.origin)
             with locked(lock, wait=True):
                 yield
-        except OSError as error:
-            raise DatasetError(
-                f"dataset.cache must be a folder that can be written, got {lock.parent} ({error.strerror or error}); "
-                "name another, or none to decode the images in every process"
-            ) from error
 
     def _make(self) -> None:
         self._manifest.unlink(missing_ok=True)

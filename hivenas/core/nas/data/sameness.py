@@ -82,10 +82,10 @@ def unchanged(config: DatasetConfig) -> Iterator[None]:
 
 
 def _listing(root: Path) -> _Listing:
-    """Size and moment of the last change of every file that is not hidden."""
+    """Size and moment of the last change of every file that is not hidden, nor in a hidden folder, as copies are."""
     found: _Listing = {}
-    folders = [(str(root.parent), [root.name])] if root.is_file() else ((at, files) for at, _, files in os.walk(root))
-    for folder, names in folders:
+    for folder, folders, names in [(str(root.parent), [], [root.name])] if root.is_file() else os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             if not name.startswith("."):
                 with contextlib.suppress(OSError):  # it went away just now

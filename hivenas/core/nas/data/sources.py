@@ -82,7 +82,7 @@ FILE_SOURCES: Mapping[str, FileSource] = {
 }
 
 
-def read_source(config: DatasetConfig, task: LearningTask = TASKS[CLASSIFY]) -> Read:
+def read_source(config: DatasetConfig, task: LearningTask) -> Read:
     """Reads what a data set names.
 
     Args:
@@ -169,8 +169,8 @@ def _registered_arrays(config: DatasetConfig, task: LearningTask) -> Mapping[str
     try:
         arrays = DATASETS[config.name](config.path)
         if (batches := by_split(arrays)) is not None:
-            have_one = task.piece("labels").are_classes
-            arrays = drained(origin, batches, memory_budget(config), copies_folder(config), have_one=have_one)
+            in_rows = not task.piece("labels").are_classes
+            arrays = drained(origin, batches, memory_budget(config), copies_folder(config), in_rows=in_rows)
         elif isinstance(arrays, Mapping):
             arrays = dict(arrays)  # read here, where the mapping is an npz file
     except HivenasError:

@@ -19,7 +19,7 @@ from typing import Any
 
 from hivenas.core.nas.data.class_folders import SPLIT_FOLDERS
 from hivenas.core.nas.data.decoding import AnyFile
-from hivenas.core.nas.data.label_kinds import CLASSES, LabelKind, Recorded
+from hivenas.core.nas.data.label_kinds import LabelKind, Recorded
 from hivenas.core.nas.data.labelled_files import Label, Listing
 from hivenas.errors import DatasetError
 
@@ -64,7 +64,7 @@ class RecordedImage:
             return -1, -1
 
 
-def list_records(path: Path, kind: LabelKind = CLASSES) -> Listing:
+def list_records(path: Path, kind: LabelKind) -> Listing:
     """Lists the images of a TFRecord file, or of those in a folder, whose names say train, val or test.
 
     Args:
@@ -129,7 +129,7 @@ def _image(
     try:
         features = dict(_features(data, *place))
         numbers, texts = features.get(LABEL, []), [str(text) for text in features.get(TEXT, [])]
-    except (IndexError, UnicodeDecodeError, struct.error) as error:
+    except (LookupError, UnicodeDecodeError, struct.error) as error:  # also a feature without a name
         raise DatasetError(
             f"{file}: every record must be a tf.train.Example, got another as record {number}; write them as those"
         ) from error

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from hivenas.core.nas.data.class_folders import counted, list_images
-from hivenas.core.nas.data.image_files import read_image_folder
 from hivenas.errors import DatasetError
+from tests.image_folders import read_image_folder
 
 
 def image(path: Path, kind: str = "PNG", colour: int = 7) -> None:

@@ -5,7 +5,6 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from hivenas.config import BUILT_IN_DATASETS, DatasetConfig
-from hivenas.config.registry import DATASETS
 from hivenas.core.nas.data.built_in import BUILT_IN
 from hivenas.core.nas.data.datasets import (
     describe_dataset,
@@ -25,8 +23,7 @@ from hivenas.core.nas.data.datasets import (
     load_dataset,
     register_dataset,
 )
-from hivenas.core.nas.data.image_arrays import Images
-from hivenas.core.nas.data.stored_images import in_memory
+from hivenas.core.nas.data.stored_images import Images, in_memory
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.seeds import derive_seed
 from hivenas.core.tracker import NullTracker
@@ -327,15 +324,6 @@ def test_a_candidate_is_trained_on_a_folder(tmp_path: Path, tiny: dict[str, Any]
 
 
 # -- data sets that are registered -------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def registry() -> Iterator[None]:
-    """Forgets what a test registers."""
-    before = dict(DATASETS._entries)
-    yield
-    DATASETS._entries.clear()
-    DATASETS._entries.update(before)
 
 
 @pytest.mark.usefixtures("registry")

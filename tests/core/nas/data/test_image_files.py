@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from hivenas.core.nas.data.image_files import read_image_folder
 from hivenas.core.nas.data.npz_files import read_npz
 from hivenas.errors import DatasetError
+from tests.image_folders import read_image_folder
 
 X = np.arange(4 * 6 * 5 * 3, dtype=np.uint8).reshape(4, 6, 5, 3)
 Y = np.array(["cat", "dog"] * 2)

@@ -88,6 +88,19 @@ def test_what_has_no_row_is_left_out_on_purpose_alone(folder: Path) -> None:
     assert load(folder, "regress", unread_images="leave_out").left_out == {"without a row": 1}
 
 
+@pytest.mark.parametrize("task", ["classify", "regress"])
+def test_folders_of_operating_systems_are_neither_classes_nor_without_a_row(tmp_path: Path, task: str) -> None:
+    for folder in (tmp_path, tmp_path / "@eaDir", tmp_path / "__MACOSX"):
+        folder.mkdir(exist_ok=True)
+        for number in range(COUNT):
+            Image.fromarray(np.full((3, 3), 10 * number, np.uint8)).save(folder / f"{number}.png")
+    rows = "".join(f"{number}.png,{number % 2}\n" for number in range(COUNT))
+    (tmp_path / "labels.csv").write_text(f"file,label\n{rows}", encoding="utf-8")
+    data = load(tmp_path, task)
+    assert len(data.x_train) + len(data.x_val) + len(data.x_test) == COUNT
+    assert not data.left_out
+
+
 def test_a_folder_without_a_table_is_refused(folder: Path) -> None:
     with pytest.raises(DatasetError, match=r"there must be a table labels.csv of labels in it for this task, got none"):
         load(folder, "regress")

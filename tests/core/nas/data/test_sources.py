@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hivenas.config import DatasetConfig
-from hivenas.config.registry import DATASETS
 from hivenas.core.nas.data.datasets import load_dataset, register_dataset
 from hivenas.core.nas.data.sources import check_path, copy_of
 from hivenas.core.nas.data.stored_images import StoredImages
@@ -24,15 +23,6 @@ from hivenas.errors import DatasetError
 COUNT = 40
 PIXELS = np.random.default_rng(0).integers(0, 256, (COUNT, 6, 5, 3), dtype=np.uint8)
 NAMES = np.array(["bee", "owl"])[np.arange(COUNT) % 2]
-
-
-@pytest.fixture
-def registry() -> Iterator[None]:
-    """Forgets what a test registers."""
-    before = dict(DATASETS._entries)
-    yield
-    DATASETS._entries.clear()
-    DATASETS._entries.update(before)
 
 
 @pytest.fixture
@@ -215,6 +205,7 @@ def test_tfrecord_files_are_those_that_tensorflow_writes(tmp_path: Path, digest:
         (framed(record(0))[:-9], "must be a whole TFRecord file, got one that ends within record 0"),
         (framed(record(0), example(image_encoded=png(1))), "got record 1 with image/encoded; write image/class/label"),
         (framed(b"\x0a\xff\x01"), "every record must be a tf.train.Example, got another as record 0"),
+        (framed(field(1, field(1, b""))), "every record must be a tf.train.Example, got another as record 0"),
         (b"\x1f\x8b" + bytes(20), "must not be compressed"),
         (b"", "there must be records to train on, got none"),
         (framed(example(image_encoded=b"no", image_class_label=1)), "record 0: the image cannot be read"),
@@ -225,6 +216,13 @@ def test_what_is_wrong_with_a_tfrecord_file_is_said_in_a_line(content: bytes, me
     with pytest.raises(DatasetError, match=message) as caught:
         load_dataset(tfrecord(tmp_path / "a.tfrecord"), seed=1)
     assert "\n" not in str(caught.value)
+
+
+def test_a_copy_may_be_made_below_the_files(tmp_path: Path, digest: str) -> None:
+    (tmp_path / "plain.npz").unlink()
+    (tmp_path / "a.tfrecord").write_bytes(framed(*map(record, range(COUNT))))
+    config = tfrecord(tmp_path, cache=str(tmp_path / "results" / ".cache"))
+    assert [load_dataset(config, seed=1).digest() for _ in range(2)] == [digest] * 2
 
 
 def test_folders_of_tfrecord_files_must_say_their_splits_in_all_names_or_none(tmp_path: Path) -> None:
@@ -345,6 +343,15 @@ def test_batches_beyond_memory_are_written_to_a_file_that_processes_share(
         assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
+def test_splits_of_batches_share_the_memory_that_there_is(registry: None, tmp_path: Path) -> None:
+    large = np.repeat(np.repeat(PIXELS, 6, axis=1), 5, axis=2)  # 108 KB a split, and 540 KB with the standardised copy
+    register_dataset("splits", lambda path: {split: [(large, NAMES)] for split in ("train", "val", "test")})
+    wanted = load_dataset(DatasetConfig(name="splits"), seed=1)
+    data = load_dataset(DatasetConfig(name="splits", cache=str(tmp_path / "cache"), memory_mb=1), seed=1)
+    assert [isinstance(x, StoredImages) for x in (data.x_train, data.x_val, data.x_test)] == [False, True, True]
+    assert data.describe() == wanted.describe()
+
+
 @pytest.mark.keras
 def test_data_sets_of_tensorflow_and_keras_are_gone_through(registry: None, digest: str) -> None:
     import keras
@@ -403,6 +410,21 @@ def test_archives_beyond_memory_stay_on_the_disk(shape: tuple[int, ...], save: A
             assert np.array_equal(ours, theirs)
     assert len(list((tmp_path / "cache").glob("*.npy"))) == (2 if save is np.savez_compressed else 0)
     assert copy_of(config.model_copy(update={"cache": str(tmp_path)})) is None
+
+
+def test_a_cache_that_cannot_be_written_is_what_is_named(tmp_path: Path, registry: None) -> None:
+    images, labels = np.random.default_rng(0).random((60, 40, 40, 3)).astype(np.float32), np.arange(60) % 3
+    np.savez_compressed(tmp_path / "a.npz", x_train=images, y_train=labels)
+    register_dataset("large", lambda path: iter([(images, labels)]))
+    others: dict[str, Any] = {"cache": str(tmp_path / "a.npz" / "cache"), "memory_mb": 1}
+    for config in (
+        DatasetConfig(name="npz", path=str(tmp_path / "a.npz"), **others),
+        DatasetConfig(name="large", **others),
+    ):
+        with pytest.raises(
+            DatasetError, match=r"^dataset\.cache must be a folder that can be written, got .*npz/cache"
+        ):
+            load_dataset(config, seed=1)
 
 
 def test_figures_of_an_archive_are_kept_as_long_as_it_is_what_it_was(tmp_path: Path) -> None:

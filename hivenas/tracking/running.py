@@ -91,11 +91,12 @@ class ChildRuns:
             tags = {REASON: _DIED} if is_left and run.info.status == "RUNNING" else {}
             self._runs[key] = ChildRun(run, dict(run.data.tags) | tags, False, not is_left, is_left)
 
-    def of(self, child: Child, *, again: bool = False) -> ChildRun:
+    def of(self, child: Child, tags: Mapping[str, str], *, again: bool = False) -> ChildRun:
         """The run of a child, which is made where there is none.
 
         Args:
             child: names it.
+            tags: of its run.
             again: whether it may have been made before.
         """
         if known := self._runs.get(child.key):
@@ -106,15 +107,14 @@ class ChildRuns:
             run = self._client.get_run(found)
             made = ChildRun(run, dict(run.data.tags), False, run.info.status == "RUNNING")
         else:
-            tags = self._tags_of(child)
-            made = ChildRun(self._make(child, tags), tags, True)
+            made = ChildRun(self._make(child, tags), dict(tags), True)
         if child.key:
             self._runs[child.key] = made
         return made
 
     def show(self, child: Child) -> str:
         """Shows a training that goes on, and the points that its curves lack; returns the run's id."""
-        run = self.of(child)
+        run = self._runs.get(child.key) or self.of(child, self._tags_of(child))
         if not run.is_running:
             self._client.update_run(run.run_id, status="RUNNING")
             run.is_running = True
@@ -123,13 +123,13 @@ class ChildRuns:
             self._log(run, lacking)
         return run.run_id
 
-    def complete(self, child: Child, run: ChildRun, params: Sequence[Param]) -> None:
-        """Adds all that a run lacks, and ends it."""
+    def complete(self, child: Child, run: ChildRun, params: Sequence[Param], tags: Mapping[str, str]) -> None:
+        """Adds all that a run lacks."""
         self._take_up_again(run)
-        other = {key: text for key, text in self._tags_of(child).items() if run.tags.get(key) != text}
+        other = {key: text for key, text in tags.items() if run.tags.get(key) != text}
         # Of who has made it the first word counts.
-        tags = [RunTag(key, text) for key, text in other.items() if not (key in run.tags and key.startswith(_MAKERS))]
-        self._log(run, self._lacking(run, metrics_of(child)), params, tags)
+        own = [RunTag(key, text) for key, text in other.items() if not (key in run.tags and key.startswith(_MAKERS))]
+        self._log(run, self._lacking(run, metrics_of(child)), params, own)
 
     def forget(self, child: Child) -> None:
         """Lets go of a run that is complete."""

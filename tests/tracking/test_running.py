@@ -36,7 +36,7 @@ OWN = ("hivenas.uid", "hivenas.key", "mlflow.note.content", "mlflow.source.git.c
 def running(uid: str, index: int, epochs: int) -> Child:
     """A training of a search that goes on, after so many epochs."""
     context = RunContext(search="running", phase="evaluate", params={"op_00": "sep3x3_32"}, key=f"{uid}:{index:04d}")
-    child = running_child(Proposal(index, 2, "onlooker", 3, ARCH), context)
+    child = running_child(Proposal(index, 2, "onlooker", 3, ARCH), context, {})
     return replace(child, history=HISTORY[:epochs], start_ms=1_000, end_ms=1_000 + 10 * epochs)
 
 

@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from hivenas.core.tracked import Child
 from hivenas.tracking.entities import metrics_of
+from hivenas.tracking.store import ABSENT
 
 KEY, REASON = "hivenas.key", "hivenas.reason"
 IN_TRAINING = "hivenas.in_training"  # on the parent: names of the nested runs that go on
@@ -18,7 +19,6 @@ _LARGEST_BATCH = 800  # metrics; parameters and tags count towards MLflow's limi
 _DIED = "ended with the process that made it"
 _COMPLETE = frozenset({"FINISHED", "FAILED"})
 _MAKERS = ("mlflow.source.", "mlflow.user", "hivenas.version")
-_ABSENT = "RESOURCE_DOES_NOT_EXIST"
 
 
 def close_as_dead(client: mlflow.MlflowClient, runs: Iterable[Run]) -> None:
@@ -165,7 +165,7 @@ class ChildRuns:
         try:
             self._client.delete_tag(run_id, name)
         except MlflowException as error:
-            if error.error_code != _ABSENT:
+            if error.error_code != ABSENT:
                 raise
 
     def _lacking(self, run: ChildRun, metrics: Sequence[Metric]) -> list[Metric]:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import mlflow
 from mlflow.entities import Metric, Run, RunTag
-from mlflow.exceptions import MlflowException
 
 from hivenas.core.git import git_tags
 from hivenas.core.recipe import package_version
@@ -31,6 +30,7 @@ from hivenas.tracking.saved_view import save_view
 from hivenas.tracking.store import (
     current_stores,
     fail_fast,
+    found_run,
     prepare_store,
     shown_store,
     source_tags,
@@ -172,11 +172,8 @@ class MlflowTracker:
             TrackingError: the store does not answer.
         """
         with translate_mlflow_errors():
-            try:
-                return str(self._client.get_run(run_id).info.lifecycle_stage)
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                    raise
+            if run := found_run(self._client, run_id):
+                return str(run.info.lifecycle_stage)
         raise LostRunError(
             f"the run {run_id} of this search must be in the MLflow store, got {shown_store()} without it; "
             "set MLFLOW_TRACKING_URI to the store that the search began in (a relative one starts from the folder that "

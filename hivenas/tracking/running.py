@@ -89,7 +89,8 @@ class ChildRuns:
         """Takes a run that an earlier process has left, for when its child is told of again."""
         if key := run.data.tags.get(KEY):
             tags = {REASON: _DIED} if is_left and run.info.status == "RUNNING" else {}
-            self._runs[key] = ChildRun(run, dict(run.data.tags) | tags, False, not is_left, is_left)
+            known = dict(run.data.tags) | tags
+            self._runs[key] = ChildRun(run, known, is_known=False, is_running=not is_left, is_left=is_left)
 
     def of(self, child: Child, tags: Mapping[str, str], *, again: bool = False) -> ChildRun:
         """The run of a child, which is made where there is none.
@@ -105,9 +106,9 @@ class ChildRuns:
         self._tried.add(child.key)
         if found:
             run = self._client.get_run(found)
-            made = ChildRun(run, dict(run.data.tags), False, run.info.status == "RUNNING")
+            made = ChildRun(run, dict(run.data.tags), is_known=False, is_running=run.info.status == "RUNNING")
         else:
-            made = ChildRun(self._make(child, tags), dict(tags), True)
+            made = ChildRun(self._make(child, tags), dict(tags), is_known=True)
         if child.key:
             self._runs[child.key] = made
         return made

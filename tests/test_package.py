@@ -20,6 +20,7 @@ from hivenas.config.text import parse_yaml
 ROOT = Path(__file__).parents[1]
 UNEXPLAINED = {"batch_size", "epochs", "study"}  # said by their section
 HEAVY = {"tensorflow", "keras", "mlflow", "optuna", "dask", "distributed", "pandas", "matplotlib", "rich"}
+READERS = {"hivenas.config", "numpy", "pydantic", "yaml"}  # a configuration takes them, a command's help does not
 
 
 def test_public_names_are_sorted_and_all_there() -> None:
@@ -108,6 +109,14 @@ def test_public_names_have_types_for_whoever_uses_them(tmp_path: Path) -> None:
 )
 def test_light_work_imports_nothing_heavy(code: str) -> None:
     script = f"import sys; {code}; print('imported', *({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.splitlines()[-1].strip() == "imported"
+
+
+@pytest.mark.process
+def test_the_help_reads_no_configuration() -> None:
+    code = "from hivenas.cli.commands import main; main(['--help'], standalone_mode=False)"
+    script = f"import sys; {code}; print('imported', *({READERS!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.splitlines()[-1].strip() == "imported"
 

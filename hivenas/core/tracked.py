@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from hivenas.config.costs import VARYING
@@ -305,7 +304,7 @@ def child_of(proposal: Proposal | None, evaluation: Evaluation, context: RunCont
     )
 
 
-def running_child(proposal: Proposal, context: RunContext, marks: Mapping[str, Any] = MappingProxyType({})) -> Child:
+def running_child(proposal: Proposal, context: RunContext, marks: Mapping[str, Any]) -> Child:
     """The nested run of an evaluation that goes on: what is known of it before its end.
 
     Args:

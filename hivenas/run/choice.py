@@ -35,13 +35,13 @@ def recorded_within(folder: ResultsFolder, bounds: Sequence[Bound], direction: D
     cost = result.cost or _asked_for(bounds)
     if found := best_within(result.trials, bounds, result.direction, cost):
         return found
-    members = front(result.trials, result.direction, cost)
-    asked = ",".join(map(str, bounds))
     if lacking := _not_recorded(result.trials, bounds):
         raise MissingResultsError(
             f"{lacking} must be on record to be asked for, got no candidate of {folder.path} that has it; search with "
             f"objectives.{lacking}: min, or ask for {' or '.join(key for key, each in COSTS.items() if each.known)}"
         )
+    members = front(result.trials, result.direction, cost)
+    asked = ",".join(map(str, bounds))
     raise MissingResultsError(
         f"no complete candidate of {folder.path} is within {asked}; "
         + (f"choose from its front: {_told(members, cost)}" if members else "search on until one is complete")
@@ -50,14 +50,19 @@ def recorded_within(folder: ResultsFolder, bounds: Sequence[Bound], direction: D
 
 def _not_recorded(trials: Sequence[Trial], bounds: Sequence[Bound]) -> str:
     """The key of a bounded cost that no complete candidate has; empty where each has some."""
-    asked = [COSTS[bound.figure] for bound in bounds if bound.figure in COSTS]
     complete = [trial for trial in trials if trial.status == "complete"]
-    return next((cost.key for cost in asked if complete and all(isinf(cost_of(t, cost)) for t in complete)), "")
+    lacking = (cost.key for cost in _bounded(bounds) if all(isinf(cost_of(trial, cost)) for trial in complete))
+    return next(lacking, "") if complete else ""
 
 
 def _asked_for(bounds: Sequence[Bound]) -> Cost:
     """The first cost that is bounded; parameters where none is."""
-    return next((COSTS[bound.figure] for bound in bounds if bound.figure in COSTS), COSTS["params"])
+    return next(iter(_bounded(bounds)), COSTS["params"])
+
+
+def _bounded(bounds: Sequence[Bound]) -> list[Cost]:
+    """The costs that are bounded, in the order of their bounds."""
+    return [COSTS[bound.figure] for bound in bounds if bound.figure in COSTS]
 
 
 def _told(members: Sequence[Trial], cost: Cost) -> str:

@@ -178,27 +178,24 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
             spent = f" · {_clock(limit[0])} of {_clock(limit[1])} spent" if limit else ""
             head = _cut(f"{self._training}{self._place} · {_clock(time.monotonic() - self._since)}{spent}")
             now = [f"{point}  {_shown(each)}" for each, point in self._full.items() if each in self._full_now]
-            heads = ("now  ", *["     "] * len(now))
-            return Group(head, *(_cut(first + text) for first, text in zip(heads, now[:_MOST_RUNNING], strict=False)))
+            return Group(head, *_now(now[:_MOST_RUNNING]))
         if not self._planned:
             return Text("")
         lines: list[RenderableType] = [self._head()]
         if self._best:
             lines.append(_cut(f"best {figure(self._best)}  {_shown(self._best.candidate)}", "green"))
-        lines += self._present()
-        return Group(*lines)
+        return Group(*lines, *_now(self._present()))
 
-    def _present(self) -> list[RenderableType]:
+    def _present(self) -> list[str]:
         """A line for each candidate in training; the first of those to come where nothing tells which that are."""
         running = [self._running[index] for index in sorted(self._running)]
         shown = (running or [(proposal, _Point()) for proposal in self._pending[:1]])[:_MOST_RUNNING]
         more = len(self._pending) - len(shown)
-        lines: list[RenderableType] = []
+        lines: list[str] = []
         for proposal, point in shown:
-            head = "     " if lines else "now  "
             others = f" (+{more})" if more > 0 and not lines else ""
             role = f"iteration {proposal.iteration + 1}, {_role(proposal.phase, proposal.role)}{others}"
-            lines.append(_cut(head + "  ".join(filter(None, [role, str(point), _shown(proposal.candidate)]))))
+            lines.append("  ".join(filter(None, [role, str(point), _shown(proposal.candidate)])))
         return lines
 
     def _head(self) -> RenderableType:
@@ -240,6 +237,11 @@ def _shown(point: Candidate) -> str:
 
 def _cut(text: str, style: str = "") -> Text:
     return Text(text, style, no_wrap=True, overflow="ellipsis")
+
+
+def _now(lines: Sequence[str]) -> list[Text]:
+    """What goes on now, a line each."""
+    return [_cut(("     " if number else "now  ") + line) for number, line in enumerate(lines)]
 
 
 def _role(phase: str, role: str) -> str:

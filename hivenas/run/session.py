@@ -14,7 +14,7 @@ import numpy as np
 from hivenas.config import Config
 from hivenas.core.history import ranking
 from hivenas.core.objective import ObjectiveInterface
-from hivenas.core.records import Direction, Trial
+from hivenas.core.records import Trial
 from hivenas.core.strategies.kinds import make_strategy
 from hivenas.core.tracked import MODEL_URI, MODEL_VERDICT, Closing, Published, SearchCard, now_ms
 from hivenas.errors import (
@@ -182,7 +182,7 @@ class Session:
             note=self.pages.of_search(self._so_far()),
             contexts=contexts_of(self.config, data),
             place=place_of(self.config),
-            minimize=self.info.direction is Direction.MINIMIZE,
+            minimize=self.info.direction.minimize,
         )
 
     def _open_parent(self, card: SearchCard) -> None:

@@ -56,7 +56,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Trial], Any], Callable[[str], Any]], ...] =
 COLUMNS = tuple(name for name, _, _ in _COLUMNS)
 # The columns in which two runs of the same search differ: ids, times, and where they ran.
 CIRCUMSTANCES = frozenset({"run_id", "seconds", "epoch_s", "started", "worker", *SPENT_NAMES}) | VARYING
-# The columns without which records of earlier versions are whole.
+# The columns that records of earlier versions have, too: without one of them a record is not whole.
 REQUIRED = frozenset(COLUMNS) - set(SPENT_NAMES)
 
 

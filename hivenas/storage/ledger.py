@@ -312,7 +312,7 @@ def open_ledger(folder: ResultsFolder) -> Ledger:
 
 
 def remove_ledger(folder: ResultsFolder) -> None:
-    """Removes a ledger that cannot be read, for one that replaces it."""
+    """Removes a ledger, and the files that its messages name: one that cannot be read, or the last of a search."""
     for file in (folder.ledger, folder.ledger.with_name(f"{folder.ledger.name}-journal")):
         file.unlink(missing_ok=True)
     shutil.rmtree(folder.attachments, ignore_errors=True)

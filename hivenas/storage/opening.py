@@ -359,8 +359,8 @@ def held(folder: ResultsFolder) -> Iterator[None]:
         ResultsExistError: another process has it.
     """
     try:
-        held = locked(folder.lock)
-        held.__enter__()
+        lock = locked(folder.lock)
+        lock.__enter__()
     except BusyError:
         raise ResultsExistError(
             f"another process is at work in {folder.path}; wait for it, or choose another name (--set name=…)"
@@ -368,4 +368,4 @@ def held(folder: ResultsFolder) -> Iterator[None]:
     try:
         yield
     finally:
-        held.__exit__(None, None, None)
+        lock.__exit__(None, None, None)

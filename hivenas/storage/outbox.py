@@ -84,7 +84,7 @@ class Outbox:
         self._opening: Callable[[], object] | None = None
         self._was_tried = False  # the opening
         self._outage = Outage()
-        self._shows = isinstance(tracker, LiveTracker)
+        self._live = tracker if isinstance(tracker, LiveTracker) else None  # until it refuses to show anything
         self._sweep()
 
     @property
@@ -186,7 +186,7 @@ class Outbox:
         Raises:
             TrackingDeniedError, TrackingRefusedError: as by `send`, which is done first.
         """
-        if self._shows and not self._outage.is_pausing:
+        if self._live:
             self.send()
             self._show(lambda tracker: tracker.show_running(children))
 
@@ -195,17 +195,15 @@ class Outbox:
         self._show(lambda tracker: tracker.end_running())
 
     def _show(self, call: Callable[[LiveTracker], None]) -> None:
-        tracker = self._tracker
-        is_ready = self._shows and not (self._waiting or self._opening or self._outage.is_pausing)
-        if not is_ready or not isinstance(tracker, LiveTracker):
+        if not self._live or self._waiting or self._opening or self._outage.is_pausing:
             return
         started = time.monotonic()
         try:
-            call(tracker)
+            call(self._live)
         except TrackingDeniedError as error:
             self._outage.is_final(self._kept(error, _UNTIL_ASKED))
         except TrackingRefusedError as error:
-            self._shows = False
+            self._live = None
             logger.warning("%s; from here on trainings are tracked when they have ended", error)
         except TrackingError as error:
             self._outage.goes_on(self._kept(error, _UNTIL_BACK), started)

@@ -11,7 +11,7 @@ from pathlib import Path
 from hivenas.config.text import parse_yaml
 from hivenas.core.folder import ResultsFolder
 from hivenas.errors import MissingResultsError, ResultsExistError
-from hivenas.storage.ledger import MessageStatus, open_ledger
+from hivenas.storage.ledger import MessageStatus, open_ledger, remove_ledger
 from hivenas.storage.opening import held
 
 _MLFLOW = "mlflow"
@@ -102,8 +102,8 @@ def remove_folder(folder: ResultsFolder) -> list[Path]:
         else:
             path.unlink(missing_ok=True)
     folder.sweep()
-    for path in (folder.ledger, folder.ledger.with_name(f"{folder.ledger.name}-journal"), folder.lock):
-        path.unlink(missing_ok=True)
+    remove_ledger(folder)
+    folder.lock.unlink(missing_ok=True)
     left = sorted(folder.path.iterdir())
     if not left:
         folder.path.rmdir()

@@ -54,7 +54,7 @@ def data_of(run: Run, figure: str) -> dict[str, str]:
         run: with its inputs.
         figure: the metric's name.
     """
-    context = next((name for name, split in _SPLITS.items() if figure.startswith(split.measures or ("\0",))), "")
+    context = next((name for name, split in _SPLITS.items() if figure.startswith(split.measures)), "")
     for each in run.inputs.dataset_inputs if run.inputs else ():
         if any(tag.key == _CONTEXT and tag.value == context for tag in each.tags):
             return {"dataset_name": each.dataset.name, "dataset_digest": each.dataset.digest}

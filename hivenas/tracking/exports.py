@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 
 import mlflow
-from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, Run
+from mlflow.entities import LoggedModel, Metric, Run
 
 from hivenas.core.nas.training.export.formats import Exported
 from hivenas.tracking.data_sets import data_of
-from hivenas.tracking.registry import LONGEST_TAG, MODEL
+from hivenas.tracking.registry import LONGEST_TAG, MODEL, begun_model
 from hivenas.tracking.store import translate_mlflow_errors
 
 _FORMAT, _VERSIONS = "hivenas.export", "hivenas.export_versions"
@@ -40,17 +40,13 @@ def log_export(exported: Exported, run_id: str, versions: Mapping[str, str]) -> 
         before = _logged_before(client, run, tags)
         if before and str(before.status) == "READY":
             return str(before.model_uri)
-        model = before or client.create_logged_model(
-            run.info.experiment_id, f"{MODEL}-{exported.format}", run_id, tags=tags, params=run.data.params
-        )
-        linked = [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
-        if model.model_id not in linked:
-            client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-        client.log_batch(run_id, metrics=_metrics(exported, run, model.model_id))
+        torn = str(before.model_id) if before else ""
+        model_id = begun_model(client, run, f"{MODEL}-{exported.format}", torn, tags)
+        client.log_batch(run_id, metrics=_metrics(exported, run, model_id))
         # What MLflow itself can load begins with its own file; of all else the folder is kept.
         is_mlflows = (exported.path / "MLmodel").exists()
-        client.log_model_artifacts(model.model_id, str(exported.path if is_mlflows else exported.path.parent))
-        return str(client.finalize_logged_model(model.model_id, "READY").model_uri)
+        client.log_model_artifacts(model_id, str(exported.path if is_mlflows else exported.path.parent))
+        return str(client.finalize_logged_model(model_id, "READY").model_uri)
 
 
 def _logged_before(client: mlflow.MlflowClient, run: Run, tags: Mapping[str, str]) -> LoggedModel | None:

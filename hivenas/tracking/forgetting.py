@@ -11,7 +11,6 @@ from typing import Any
 import mlflow
 from mlflow.entities import LoggedModel, Run, ViewType
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 
 from hivenas.core.faults import without_secrets
 from hivenas.errors import LostRunError, TrackingRefusedError
@@ -19,12 +18,12 @@ from hivenas.tracking.inherited import PARENT, named_experiment
 from hivenas.tracking.store import (
     current_stores,
     fail_fast,
+    found_run,
     prepare_store,
     shown_store,
     translate_mlflow_errors,
 )
 
-_ABSENT = "RESOURCE_DOES_NOT_EXIST"
 _OURS = "hivenas.phase"  # a tag of every run of a search, which others' nested runs do not have
 _PAGE = 1000
 _MODELS_PAGE = 50  # as many as MLflow gives at once
@@ -99,7 +98,7 @@ def find_search(run_id: str, uid: str, experiment: str, run_ids: Iterable[str]) 
     prepare_store()
     client = mlflow.MlflowClient()
     with translate_mlflow_errors():
-        parent = _run(client, run_id) if run_id else _parent_of(client, uid, experiment)
+        parent = found_run(client, run_id) if run_id else _parent_of(client, uid, experiment)
         if run_id and parent is None:
             raise LostRunError(
                 f"the run {run_id} of this search must be in the MLflow store, got {shown_store()} without it; set "
@@ -147,15 +146,6 @@ def delete_search(found: TrackedSearch) -> None:
             client.delete_run(run_id)
 
 
-def _run(client: mlflow.MlflowClient, run_id: str) -> Run | None:
-    try:
-        return client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code != _ABSENT:
-            raise
-        return None
-
-
 def _parent_of(client: mlflow.MlflowClient, uid: str, experiment: str) -> Run | None:
     """The parent that a process made which was killed before it could write down its id."""
     home = named_experiment(client, experiment) if uid else None
@@ -172,10 +162,10 @@ def _family(client: mlflow.MlflowClient, parent: Run | None, run_ids: Iterable[s
     if parent:
         home = [parent.info.experiment_id]
         for tag in (PARENT, "hivenas.resumes"):
-            below = functools.partial(client.search_runs, home, f"tags.`{tag}` = '{parent.info.run_id}'", ViewType.ALL)
-            found += _all(functools.partial(below, _PAGE))
+            below = f"tags.`{tag}` = '{parent.info.run_id}'"
+            found += _all(functools.partial(client.search_runs, home, below, ViewType.ALL, _PAGE))
     known = {run.info.run_id for run in found}
-    found += [run for each in run_ids if each not in known and (run := _run(client, each))]
+    found += [run for each in run_ids if each not in known and (run := found_run(client, each))]
     ours = [run for run in found if _OURS in run.data.tags or "hivenas.resumes" in run.data.tags]
     return [*ours, parent] if parent else ours
 

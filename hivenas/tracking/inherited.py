@@ -22,16 +22,15 @@ from mlflow.utils import name_utils
 from hivenas.core.tracked import now_ms
 from hivenas.errors import ConfigError, TrackingRefusedError
 from hivenas.tracking.active import active_run_of, main_thread
-from hivenas.tracking.entities import make_experiment
-from hivenas.tracking.store import translate_mlflow_errors
+from hivenas.tracking.entities import NOTE, make_experiment
+from hivenas.tracking.store import ABSENT, translate_mlflow_errors
 
 PARENT = "mlflow.parentRunId"
 _RUN, _NAME, _ID = "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"
 _COMMANDS = {"main": "search"}  # of the project's entry points that are not named after theirs
 _FOLDER = "-C"  # as MLproject gives it
 _NAMELESS = ("", "..")  # of . and .., which become paths with names
-_WRITTEN = "mlflow.note.content"
-_ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
+_NO_SUCH = frozenset({ABSENT, "INVALID_PARAMETER_VALUE"})  # the latter of an id that cannot be one
 
 logger = logging.getLogger("hivenas")
 
@@ -73,7 +72,7 @@ def inherited_run(client: MlflowClient) -> InheritedRun:
     try:
         run = client.get_run(run_id)
     except MlflowException as error:
-        if error.error_code not in _ABSENT:
+        if error.error_code not in _NO_SUCH:
             raise
         return InheritedRun(problem=_problem(run_id, "which is not in the MLflow store"))
     if run.info.lifecycle_stage != "active":
@@ -134,7 +133,7 @@ def _is_given(value: str, arguments: Sequence[str]) -> bool:
 
 def _is_untouched(client: MlflowClient, run: Run) -> bool:
     """True where nothing is in a run but what `mlflow run` has put there."""
-    foreign_tags = [tag for tag in run.data.tags if not tag.startswith("mlflow.") or tag == _WRITTEN]
+    foreign_tags = [tag for tag in run.data.tags if not tag.startswith("mlflow.") or tag == NOTE]
     if run.info.status != "RUNNING" or run.data.metrics or foreign_tags:
         return False
     if run.inputs and (run.inputs.dataset_inputs or run.inputs.model_inputs):
@@ -169,7 +168,7 @@ def named_experiment(client: MlflowClient, name: str) -> Experiment | None:
     try:
         return client.get_experiment(number)
     except MlflowException as error:
-        if error.error_code not in _ABSENT:
+        if error.error_code not in _NO_SUCH:
             raise
         raise ConfigError(
             f"{_ID} must name an experiment of this MLflow store, got {number!r}; unset {_ID}, or correct it"
@@ -304,5 +303,5 @@ class Places:
         end = search.info.end_time or now_ms()
         final = [Metric(key, value, end, 0) for key, value in search.data.metrics.items()]
         note = f"Resumed the search of run `{run_id}`; everything is there."
-        self._client.log_batch(pointer, metrics=final, tags=[RunTag("hivenas.resumes", run_id), RunTag(_WRITTEN, note)])
+        self._client.log_batch(pointer, metrics=final, tags=[RunTag("hivenas.resumes", run_id), RunTag(NOTE, note)])
         self._client.set_terminated(pointer, status=search.info.status)

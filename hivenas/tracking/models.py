@@ -19,7 +19,7 @@ from hivenas.config.tasks import task_of
 from hivenas.core.nas.training.exclusive import ONE_AT_A_TIME
 from hivenas.errors import MissingResultsError, TrackingRefusedError, first_line
 from hivenas.tracking.registry import MODEL
-from hivenas.tracking.store import shown_store, translate_mlflow_errors
+from hivenas.tracking.store import ABSENT, found_run, shown_store, translate_mlflow_errors
 
 _BATCH = 256
 _STDERR = 2
@@ -157,7 +157,7 @@ def _uri(reference: str) -> str:
     try:
         aliases = mlflow.MlflowClient().get_registered_model(reference).aliases
     except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+        if error.error_code != ABSENT:
             raise
         raise _missing(reference, f"no registered model {reference!r}") from None
     if _CHAMPION not in aliases:
@@ -172,12 +172,9 @@ def _uri(reference: str) -> str:
 def _uri_of_run(run_id: str) -> str:
     """The model of a full training, or of the newest one of a search."""
     client = mlflow.MlflowClient()
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        raise _missing(run_id, f"no run {run_id}") from None
+    run = found_run(client, run_id)
+    if run is None:
+        raise _missing(run_id, f"no run {run_id}")
     experiments = [run.info.experiment_id]
     nested = f"tags.`mlflow.parentRunId` = '{run_id}' and tags.`hivenas.phase` = 'full_train'"
     for training in [run_id, *(found.info.run_id for found in client.search_runs(experiments, nested))]:

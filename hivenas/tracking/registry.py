@@ -18,7 +18,7 @@ from hivenas.core.unicode import storable_record
 from hivenas.errors import TrackingRefusedError
 from hivenas.tracking.data_sets import data_of
 from hivenas.tracking.promotion import promote, published
-from hivenas.tracking.store import translate_mlflow_errors
+from hivenas.tracking.store import translate_mlflow_errors, use_stores
 
 LONGEST_TAG = 8000
 MODEL = "model"  # the name of what is logged of a full training; its exports have others
@@ -42,8 +42,7 @@ def publish(model: ServableModel, run_id: str, stores: tuple[str, str]) -> Publi
         TrackingError: MLflow does not answer, or refuses.
     """
     model = storable_record(model)
-    mlflow.set_tracking_uri(stores[0])
-    mlflow.set_registry_uri(stores[1])
+    use_stores(stores)
     # A server takes its time to pass a large model on; nothing waits for it but the end of the search.
     limit = float(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT", "0"))
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(int(max(limit, _PUBLISH_S)))
@@ -101,18 +100,33 @@ def _log(model: ServableModel, run_id: str, torn: str) -> str:
     """
     client = mlflow.MlflowClient()
     run = client.get_run(run_id)
-    model_id = (
-        torn or client.create_logged_model(run.info.experiment_id, MODEL, run_id, params=run.data.params).model_id
-    )
-    linked = [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
-    if model_id not in linked:
-        client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+    model_id = begun_model(client, run, MODEL, torn)
     client.log_batch(run_id, metrics=_final_metrics(client, run, model_id))
     place = client.get_logged_model(model_id).artifact_location
     with tempfile.TemporaryDirectory() as folder:
         _save(model, folder, Model(artifact_path=place, run_id=run_id, model_uuid=model_id, model_id=model_id))
         client.log_model_artifacts(model_id, folder)
     return str(client.finalize_logged_model(model_id, "READY").model_uri)
+
+
+def begun_model(
+    client: mlflow.MlflowClient, run: Run, name: str, begun: str, tags: dict[str, str] | None = None
+) -> str:
+    """The id of a logged model that is to get its files: it exists, and its run is linked to it.
+
+    Args:
+        client: of the store.
+        run: that it is logged on, with its outputs.
+        name: of the model.
+        begun: id of the one that an earlier try had begun to log; empty without one.
+        tags: of the model.
+    """
+    run_id, home = run.info.run_id, run.info.experiment_id
+    model_id = begun or client.create_logged_model(home, name, run_id, tags=tags, params=run.data.params).model_id
+    linked = [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
+    if model_id not in linked:
+        client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+    return str(model_id)
 
 
 def _final_metrics(client: mlflow.MlflowClient, run: Run, model_id: str) -> list[Metric]:

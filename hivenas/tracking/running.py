@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from hivenas.core.tracked import Child
 from hivenas.tracking.entities import metrics_of
+from hivenas.tracking.store import ABSENT
 
 KEY, REASON = "hivenas.key", "hivenas.reason"
 IN_TRAINING = "hivenas.in_training"  # on the parent: names of the nested runs that go on
@@ -18,7 +19,6 @@ _LARGEST_BATCH = 800  # metrics; parameters and tags count towards MLflow's limi
 _DIED = "ended with the process that made it"
 _COMPLETE = frozenset({"FINISHED", "FAILED"})
 _MAKERS = ("mlflow.source.", "mlflow.user", "hivenas.version")
-_ABSENT = "RESOURCE_DOES_NOT_EXIST"
 
 
 def close_as_dead(client: mlflow.MlflowClient, runs: Iterable[Run]) -> None:
@@ -89,13 +89,15 @@ class ChildRuns:
         """Takes a run that an earlier process has left, for when its child is told of again."""
         if key := run.data.tags.get(KEY):
             tags = {REASON: _DIED} if is_left and run.info.status == "RUNNING" else {}
-            self._runs[key] = ChildRun(run, dict(run.data.tags) | tags, False, not is_left, is_left)
+            known = dict(run.data.tags) | tags
+            self._runs[key] = ChildRun(run, known, is_known=False, is_running=not is_left, is_left=is_left)
 
-    def of(self, child: Child, *, again: bool = False) -> ChildRun:
+    def of(self, child: Child, tags: Mapping[str, str], *, again: bool = False) -> ChildRun:
         """The run of a child, which is made where there is none.
 
         Args:
             child: names it.
+            tags: of its run.
             again: whether it may have been made before.
         """
         if known := self._runs.get(child.key):
@@ -104,17 +106,16 @@ class ChildRuns:
         self._tried.add(child.key)
         if found:
             run = self._client.get_run(found)
-            made = ChildRun(run, dict(run.data.tags), False, run.info.status == "RUNNING")
+            made = ChildRun(run, dict(run.data.tags), is_known=False, is_running=run.info.status == "RUNNING")
         else:
-            tags = self._tags_of(child)
-            made = ChildRun(self._make(child, tags), tags, True)
+            made = ChildRun(self._make(child, tags), dict(tags), is_known=True)
         if child.key:
             self._runs[child.key] = made
         return made
 
     def show(self, child: Child) -> str:
         """Shows a training that goes on, and the points that its curves lack; returns the run's id."""
-        run = self.of(child)
+        run = self._runs.get(child.key) or self.of(child, self._tags_of(child))
         if not run.is_running:
             self._client.update_run(run.run_id, status="RUNNING")
             run.is_running = True
@@ -123,13 +124,13 @@ class ChildRuns:
             self._log(run, lacking)
         return run.run_id
 
-    def complete(self, child: Child, run: ChildRun, params: Sequence[Param]) -> None:
-        """Adds all that a run lacks, and ends it."""
+    def complete(self, child: Child, run: ChildRun, params: Sequence[Param], tags: Mapping[str, str]) -> None:
+        """Adds all that a run lacks."""
         self._take_up_again(run)
-        other = {key: text for key, text in self._tags_of(child).items() if run.tags.get(key) != text}
+        other = {key: text for key, text in tags.items() if run.tags.get(key) != text}
         # Of who has made it the first word counts.
-        tags = [RunTag(key, text) for key, text in other.items() if not (key in run.tags and key.startswith(_MAKERS))]
-        self._log(run, self._lacking(run, metrics_of(child)), params, tags)
+        own = [RunTag(key, text) for key, text in other.items() if not (key in run.tags and key.startswith(_MAKERS))]
+        self._log(run, self._lacking(run, metrics_of(child)), params, own)
 
     def forget(self, child: Child) -> None:
         """Lets go of a run that is complete."""
@@ -165,7 +166,7 @@ class ChildRuns:
         try:
             self._client.delete_tag(run_id, name)
         except MlflowException as error:
-            if error.error_code != _ABSENT:
+            if error.error_code != ABSENT:
                 raise
 
     def _lacking(self, run: ChildRun, metrics: Sequence[Metric]) -> list[Metric]:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import mlflow
 from mlflow.entities import Metric, Run, RunTag
-from mlflow.exceptions import MlflowException
 
 from hivenas.core.git import git_tags
 from hivenas.core.recipe import package_version
@@ -31,6 +30,7 @@ from hivenas.tracking.saved_view import save_view
 from hivenas.tracking.store import (
     current_stores,
     fail_fast,
+    found_run,
     prepare_store,
     shown_store,
     source_tags,
@@ -172,11 +172,8 @@ class MlflowTracker:
             TrackingError: the store does not answer.
         """
         with translate_mlflow_errors():
-            try:
-                return str(self._client.get_run(run_id).info.lifecycle_stage)
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                    raise
+            if run := found_run(self._client, run_id):
+                return str(run.info.lifecycle_stage)
         raise LostRunError(
             f"the run {run_id} of this search must be in the MLflow store, got {shown_store()} without it; "
             "set MLFLOW_TRACKING_URI to the store that the search began in (a relative one starts from the folder that "
@@ -202,7 +199,7 @@ class MlflowTracker:
             pointers = self._search(f"tags.`hivenas.resumes` = '{self._parent}' and attributes.status = 'RUNNING'")
             dead = [run for run in children if run.info.status == "RUNNING" and run.data.tags.get(KEY) not in keeps]
             if dead and self._parent:
-                self._drop_tags(self._parent, IN_TRAINING)
+                self._drop_tags(self._client.get_run(self._parent), IN_TRAINING)
             dead += [run for run in pointers if run.info.run_id != named_run()]
             close_as_dead(self._client, dead)
             for run in children:
@@ -231,7 +228,7 @@ class MlflowTracker:
         with translate_mlflow_errors():
             self._children.end(closing.run_id)
             if not closing.reason:
-                self._drop_tags(closing.run_id, REASON)
+                self._drop_tags(self._client.get_run(closing.run_id), REASON)
             finite = {key: value for key, value in closing.metrics.items() if math.isfinite(value)}
             final = [Metric(key, value, closing.end_ms, closing.step) for key, value in finite.items()]
             model = published_on(self._resolve(closing.trained)) if closing.trained else Published()
@@ -266,9 +263,9 @@ class MlflowTracker:
 
     def _describe(self, card: SearchCard) -> None:
         assert self._parent
-        known = self._client.get_run(self._parent).data
-        params = [param for param in params_of(card.params) if param.key not in known.params]
-        self._drop_tags(self._parent, REASON, IN_TRAINING)
+        known = self._client.get_run(self._parent)
+        params = [param for param in params_of(card.params) if param.key not in known.data.params]
+        self._drop_tags(known, REASON, IN_TRAINING)
         tags = {"hivenas.search": card.name, "hivenas.phase": "search", "hivenas.version": package_version("hivenas")}
         tags |= {"hivenas.uid": card.uid} | git_tags()
         tags |= {NOTE: self._linked(card.note, self._parent)} if card.note else {}
@@ -280,10 +277,10 @@ class MlflowTracker:
             used = UsedData(card.data, card.contexts, card.place)
             self._client.log_inputs(self._parent, datasets=dataset_inputs(used))
 
-    def _drop_tags(self, run_id: str, *names: str) -> None:
+    def _drop_tags(self, run: Run, *names: str) -> None:
         """Takes away what an earlier process has said: why it ended, what it trained."""
-        for name in set(names) & self._client.get_run(run_id).data.tags.keys():
-            self._client.delete_tag(run_id, name)
+        for name in set(names) & run.data.tags.keys():
+            self._client.delete_tag(run.info.run_id, name)
 
     def _search(self, condition: str, beside: str = "") -> list[Run]:
         """Runs in the experiment of a run, by default of the one that is above new ones."""
@@ -296,10 +293,11 @@ class MlflowTracker:
         """Tracks a finished evaluation: one call to make the run, one for its figures, one for its data, one a file."""
         child = storable_record(child)
         with translate_mlflow_errors():
-            run = self._children.of(child, again=again)
+            tags = self._tags_of(child)  # once: the store may be asked for the runs that they name
+            run = self._children.of(child, tags, again=again)
             run_id = run.run_id
             child = replace(child, end_ms=run.completed_ms or child.end_ms)  # its figures are those that are there
-            self._children.complete(child, run, params_of(child.params))
+            self._children.complete(child, run, params_of(child.params), tags)
             if child.used:
                 self._client.log_inputs(run_id, datasets=dataset_inputs(child.used))
             keep_files(child, run.run.info.artifact_uri)
@@ -399,7 +397,7 @@ class MlflowTracker:
     def _run_of(self, key: str) -> str:
         """The id of the run of a child that was tracked before, by this process or another; empty without one."""
         if key and key not in self._runs:
-            runs = self._search(f"tags.`hivenas.key` = '{key}'")
+            runs = self._search(f"tags.`{KEY}` = '{key}'")
             if not runs:
                 return ""
             self._runs[key] = runs[0].info.run_id

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import mlflow
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.store.db.db_types import DATABASE_ENGINES
 from requests.exceptions import HTTPError, RequestException
@@ -39,6 +40,7 @@ from hivenas.errors import (
     first_line,
 )
 
+ABSENT = "RESOURCE_DOES_NOT_EXIST"  # the code of an error of MLflow's
 # What MLflow will say again to the same request, however often it is asked: the fault lies with what it was told. With
 # the last two it lies with the store where the words are those of one that refuses anything, or is none.
 _ALL: frozenset[Kind] = frozenset({"away", "refused", "misconfigured"})
@@ -47,7 +49,7 @@ _MESSAGES: Mapping[str, frozenset[Kind]] = {
     "INVALID_STATE": _ALL,
     "MALFORMED_REQUEST": _ALL,
     "RESOURCE_ALREADY_EXISTS": _ALL,
-    "RESOURCE_DOES_NOT_EXIST": _ALL,
+    ABSENT: _ALL,
     "BAD_REQUEST": frozenset({"away"}),
     "NOT_IMPLEMENTED": frozenset({"away"}),
 }
@@ -89,6 +91,20 @@ def use_stores(stores: tuple[str, str]) -> None:
     if current_stores() != stores:
         mlflow.set_tracking_uri(stores[0])
         mlflow.set_registry_uri(stores[1])
+
+
+def found_run(client: mlflow.MlflowClient, run_id: str) -> Run | None:
+    """A run with this id, active or deleted; None where the store has none.
+
+    Raises:
+        MlflowException: the store does not answer.
+    """
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != ABSENT:
+            raise
+        return None
 
 
 def fail_fast() -> None:

@@ -36,7 +36,7 @@ OWN = ("hivenas.uid", "hivenas.key", "mlflow.note.content", "mlflow.source.git.c
 def running(uid: str, index: int, epochs: int) -> Child:
     """A training of a search that goes on, after so many epochs."""
     context = RunContext(search="running", phase="evaluate", params={"op_00": "sep3x3_32"}, key=f"{uid}:{index:04d}")
-    child = running_child(Proposal(index, 2, "onlooker", 3, ARCH), context)
+    child = running_child(Proposal(index, 2, "onlooker", 3, ARCH), context, {})
     return replace(child, history=HISTORY[:epochs], start_ms=1_000, end_ms=1_000 + 10 * epochs)
 
 
@@ -151,6 +151,33 @@ def test_what_has_come_to_no_record_is_ended_and_taken_up_by_the_next_process(ui
     second.end_running()
     assert client.get_run(run.info.run_id).info.status == "KILLED"
     assert steps(run.info.run_id) == [1, 2, 3]
+
+
+def test_of_a_candidate_that_names_a_lost_run_the_store_is_asked_and_told_once(
+    uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = MlflowTracker("running")
+    home = tracker.open_search(card(uid))
+    requests: list[str] = []
+
+    def noted(name: str) -> Callable[..., Any]:
+        real: Callable[..., Any] = getattr(mlflow.MlflowClient, name)
+
+        def request(*args: Any, **kwargs: Any) -> Any:
+            requests.append(name)
+            return real(*args, **kwargs)
+
+        return request
+
+    for name in ("search_runs", "get_run", "create_run", "log_batch", "set_terminated"):
+        monkeypatch.setattr(mlflow.MlflowClient, name, noted(name))
+    tracker.log_child(replace(complete(uid, 0), links={"hivenas.parent": f"{uid}:lost"}))
+    assert requests == ["search_runs", "create_run", "log_batch", "set_terminated"]
+    outside = MlflowTracker("running", home=home)
+    for index in (1, 2):
+        requests.clear()
+        outside.log_child(complete(uid, index))
+    assert requests == ["get_run", "create_run", "log_batch", "set_terminated"]
 
 
 @pytest.mark.parametrize("request_", ["create_run", "log_batch"])

@@ -1,6 +1,6 @@
 """The formats that a trained model is exported to, each a record, and the figures of an exported one.
 
-Nothing here imports Keras, nor what writes or runs a file: the command line lists the formats.
+Nothing here imports the configuration, Keras, nor what writes or runs a file: `hivenas --help` lists the formats.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hivenas.config.metrics import ACCURACY
 from hivenas.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -177,6 +176,8 @@ class Exported:
     @property
     def accuracy(self) -> float | None:
         """Share of right answers on the test split; None of other tasks than classes."""
+        from hivenas.config.metrics import ACCURACY
+
         return self.figures.get(ACCURACY)
 
 

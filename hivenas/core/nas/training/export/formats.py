@@ -5,7 +5,6 @@ Nothing here imports Keras, nor what writes or runs a file: the command line lis
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hivenas.config.metrics import ACCURACY
+from hivenas.config.registry import import_callable
 from hivenas.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,11 +66,11 @@ class ExportFormat:
 
     def write(self, model: Exportable, path: Path) -> None:
         """Writes a model; see `writer`."""
-        _imported(self.writer)(model, path)
+        import_callable(self.writer)(model, path)
 
     def open(self, path: Path) -> Answers:
         """Opens what was written; see `opener`."""
-        opened: Answers = _imported(self.opener)(path)
+        opened: Answers = import_callable(self.opener)(path)
         return opened
 
 
@@ -178,9 +178,3 @@ class Exported:
     def accuracy(self) -> float | None:
         """Share of right answers on the test split; None of other tasks than classes."""
         return self.figures.get(ACCURACY)
-
-
-def _imported(path: str) -> Callable[..., Any]:
-    module, _, name = path.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return found

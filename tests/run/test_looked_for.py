@@ -18,31 +18,15 @@ from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.records import Direction
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError
-from hivenas.run.callbacks import Callback
+from tests.searches import InterruptsAt, small_search
 from tests.trials import unspent
 
 pytestmark = [pytest.mark.keras, pytest.mark.slow]
 
 
 def config(folder: Path, **evaluation: Any) -> dict[str, Any]:
-    return {
-        "name": "looked_for",
-        "tracking": "none",
-        "dataset": {"name": "digits", "train_limit": 150},
-        "space": {"depth": 1, "operations": ["conv3x3_8", "identity", "max_pool3x3"], "input_stem": ["conv3x3_8"]},
-        "evaluation": {"epochs": 2, "batch_size": 40, "stopping": "none", **evaluation},
-        "colony": {"size": 3, "iterations": 1},
-        "full_train": {"enabled": False, "epochs": 2, "finalists": 1},
-        "execution": {"kind": "serial", "checkpoint_s": 0},
-        "results": {"dir": str(folder)},
-    }
-
-
-class StopsAfterOne(Callback):
-    """Ends the search after its first evaluation, as a person may."""
-
-    def on_trial(self, trial: Any) -> None:
-        raise KeyboardInterrupt
+    dataset = {"name": "digits", "train_limit": 150}
+    return small_search(folder, "looked_for", dataset, size=3, batch_size=40, **evaluation)
 
 
 def test_the_best_has_the_least_log_loss_and_a_search_for_it_resumes(tmp_path: Path) -> None:
@@ -58,7 +42,7 @@ def test_the_best_has_the_least_log_loss_and_a_search_for_it_resumes(tmp_path: P
         assert set(trial.evaluation.extra["per_class"]) == set("0123456789")
     cut = config(tmp_path / "cut", fitness="log_loss")
     with pytest.raises(KeyboardInterrupt):
-        hivenas.search(cut, callbacks=[StopsAfterOne()], progress=False)
+        hivenas.search(cut, callbacks=[InterruptsAt(1)], progress=False)
     resumed = hivenas.search(cut, resume=True, progress=False)
     for one, other in zip(whole.trials, resumed.trials, strict=True):
         assert (one.candidate, one.fitness, one.evaluation.history) == (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import mlflow
 import pytest
 
 import hivenas
-from hivenas.config import from_mapping, registry
+from hivenas.config import from_mapping
 from hivenas.config.metrics import metrics_of, register_metric
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.records import Direction
@@ -88,14 +87,7 @@ def test_macro_f1_is_followed_to_the_registered_model(tmp_path: Path, store: str
     assert "Validation macro F1 by epoch" in page
 
 
-@pytest.fixture
-def _forgotten() -> Iterator[None]:
-    before = dict(registry.METRICS._entries)
-    yield
-    registry.METRICS._entries = before
-
-
-@pytest.mark.usefixtures("_forgotten")
+@pytest.mark.usefixtures("metrics_as_found")
 def test_one_of_ones_own_ranks_candidates_and_fails_those_without_a_value(tmp_path: Path) -> None:
     def misses(labels: Any, scores: Any) -> float:
         return float((scores.argmax(axis=1) != labels).sum())

@@ -97,7 +97,7 @@ def _recipe_of(model: TrackedModel) -> Recipe:
 
 
 def _alone(config: ExecutionConfig) -> ExecutionConfig:
-    """Where a converter that crashes takes nothing along, and a single thread is all there is."""
+    """An executor with which a converter that crashes takes nothing along, and a single thread is all there is."""
     kind = "serial" if config.kind == "serial" else "process"
     return config.model_copy(update={"kind": kind, "workers": 1, "threads": 1, "address": None, "gpus": None})
 
@@ -130,7 +130,7 @@ def _export_here(config: Config, uri: str, stores: tuple[str, str], form: Export
 
 
 def _known(model: TrackedModel) -> dict[str, Any]:
-    """What there is to know of a model's images and answers, as plain data."""
+    """All that there is to know of a model's images and answers, as plain data."""
     return {
         "shape": list(model.shape),
         "dtype": str(model.dtype),

@@ -183,8 +183,9 @@ class NASEval:
         The trained network is saved with its standardisation in front as `weights/<sha1>-full.keras`; the
         evaluation's `extra` has test_accuracy with the ends test_accuracy_low and test_accuracy_high of its confidence
         interval, test_images, test_loss, that file's path as model, as example that of an array of raw images, as
-        answers that of what it answered on the test split (see `TestPredictions`) and, where there are any, as
-        never_named the classes that no image was taken for.
+        answers that of what it answered on the test split (see `Tested`) and, where there are any, as never_named the
+        classes that no image was taken for. Of other tasks than classes the metric that is looked for, test_NAME, has
+        the place of the accuracy.
 
         Args:
             candidate: an architecture of any depth over the reference operations.

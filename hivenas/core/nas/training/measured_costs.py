@@ -43,7 +43,7 @@ def measured_costs(network: keras.Model, data: Dataset, cost: Cost | None) -> di
 def latency(network: keras.Model, data: Dataset) -> dict[str, float]:
     """The time that an answer takes: `latency_ms` of a single image, `latency_batch_ms` an image of a batch of 32.
 
-    Of what is served, from raw images to probabilities with the standardisation in front, in float32, as one graph:
+    Of what is served, from raw images to its answers with the standardisation in front, in float32, as one graph:
     the median of up to 200 answers in a row, after three that do not count, in milliseconds, four digits of it.
 
     The time is that of the processor, which on one thread is what an answer takes where nothing else is at work: of

@@ -130,7 +130,7 @@ class Tested(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TestPredictions:
-    """TestPredictions on the test split, and the images that were answered worst.
+    """The probabilities of classes on the test split, and the images whose wrong answers were surest.
 
     Args:
         probabilities: of every class for every image (images, classes).

@@ -69,7 +69,7 @@ def _serve(network: keras.Model, data: Dataset, model: Path, metric: Metric) -> 
 
 
 def served_model(network: keras.Model, data: Dataset) -> keras.Model:
-    """The network with the standardisation of its data in front, from raw images to probabilities."""
+    """The network with the standardisation of its data in front, from raw images to its answers."""
     mean, variance = data.statistics()
     return serving_model(network, mean, variance, str(data.x_test.dtype))
 

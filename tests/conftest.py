@@ -56,6 +56,16 @@ def _state_of_process(imported: Set[str]) -> dict[str, object]:
     return state
 
 
+@pytest.fixture
+def metrics_as_found() -> Iterator[None]:
+    """Forgets the metrics that a test registers."""
+    from hivenas.config.registry import METRICS
+
+    before = dict(METRICS._entries)
+    yield
+    METRICS._entries = before
+
+
 @pytest.fixture(scope="session")
 def store_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A real sqlite store, made once."""

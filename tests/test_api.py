@@ -22,6 +22,7 @@ from hivenas.objectives import factory
 from hivenas.run.callbacks import RunningSearch
 from tests.processes import ROOT
 from tests.rights import ordinary_rights
+from tests.searches import InterruptsAt
 from tests.servers import answering
 
 SPHERE: dict[str, Any] = {
@@ -265,17 +266,6 @@ def function() -> hivenas.FunctionObjective:
     pools = ["max", "mean", "none"]
     choices: dict[str, Sequence[Any]] = {"kernel": [1, 3, 5, 7], "filters": [8, 16, 32, 64], "pool": pools}
     return hivenas.FunctionObjective(worth, choices, metric="worth")
-
-
-class InterruptsAt(hivenas.Callback):
-    """Ctrl-C after so many trials."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def on_trial(self, trial: hivenas.Trial) -> None:
-        if trial.index + 1 == self.count:
-            raise KeyboardInterrupt
 
 
 OWN = {"tracking": "none", "execution": {"kind": "serial"}, "colony": {"size": 6, "iterations": 4}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -182,7 +183,7 @@ class EvaluationConfig(Section):
                     f"evaluation.{key} must be one of {', '.join(known)} with task: {task.name}, got {value!r}{near}"
                 )
         for key in task.without:
-            given, default = (_at(each, key) for each in (section, type(self)()))
+            given, default = map(attrgetter(key), (section, type(self)()))
             if given != default:
                 raise ValueError(
                     f"evaluation.{key} must be {as_text(default)} with task: {task.name}, of which it says nothing, "
@@ -243,11 +244,3 @@ class EvaluationConfig(Section):
                 "it or raise epochs"
             )
         return self
-
-
-def _at(section: Section, key: str) -> Any:
-    """The value of a dotted key."""
-    value: Any = section
-    for part in key.split("."):
-        value = getattr(value, part)
-    return value

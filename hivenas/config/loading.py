@@ -22,6 +22,7 @@ from hivenas.config.optimizers import OPTIMIZERS
 from hivenas.config.registry import TRACKERS
 from hivenas.config.schema import (
     BUILT_IN_DATASETS,
+    FILE_DATASETS,
     TRACKER_KINDS,
     ColonyConfig,
     DatasetConfig,
@@ -77,7 +78,7 @@ class Config(Section):
         task = TASKS[self.task]
         if self.dataset.name in BUILT_IN_DATASETS and not task.has_built_in:
             raise ValueError(
-                f"dataset.name must be npz, image_folder or registered with task: {task.name}, got "
+                f"dataset.name must be {', '.join(FILE_DATASETS)} or registered with task: {task.name}, got "
                 f"{self.dataset.name}, which has a class an image; give data of your own, or set task: {CLASSIFY}"
             )
         self.__dict__["evaluation"] = self.evaluation.of_task(task)

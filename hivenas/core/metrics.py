@@ -19,8 +19,8 @@ from hivenas.errors import first_line
 Labels = NDArray[np.integer[Any]]
 Scores = NDArray[np.floating[Any]]
 
+SMALLEST = 1e-7  # that a probability counts as: of 0 the loss is infinite
 _MOST_CLASSES = 100  # of more classes the figures of each are not recorded with every candidate
-_SMALLEST = 1e-7  # a probability of 0 has an infinite loss
 
 
 class MetricError(ValueError):
@@ -119,7 +119,7 @@ def auc(labels: Labels, scores: Scores) -> float:
 def log_loss(labels: Labels, scores: Scores) -> float:
     """Mean cross-entropy in nats, 0…16.1: a probability counts as at least 10⁻⁷."""
     given = scores[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.log(np.maximum(given, _SMALLEST)).mean())
+    return float(-np.log(np.maximum(given, SMALLEST)).mean())
 
 
 def top_5(labels: Labels, scores: Scores) -> float:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import functools
-import math
 from pathlib import Path
 
 import numpy as np
 
-from hivenas.core.files import written_whole
 from hivenas.core.nas.training.predictions import TestPredictions
 from hivenas.core.unicode import storable
-from hivenas.reports.attempts import attempted
-from hivenas.reports.pictures import plain_text, save, show_image, shown_name
+from hivenas.reports.pictures import all_made, draw_titled, plain_text, save, shown_name, write_table
 
 _LEGIBLE_CLASSES = 25
 
@@ -28,21 +23,13 @@ def draw_predictions(answers: TestPredictions, folder: Path) -> list[Path]:
     kinds = {"confusion_matrix.png": _draw_confusion, "confusion_matrix.csv": _write_confusion}
     if len(answers.mistakes):
         kinds["worst_mistakes.png"] = _draw_mistakes
-    made = (
-        attempted(str(folder / name), functools.partial(make, answers, folder / name), None)
-        for name, make in kinds.items()
-    )
-    return [file for file in made if file]
+    return all_made(answers, folder, kinds)
 
 
 def _write_confusion(answers: TestPredictions, file: Path) -> Path:
     names = [storable(name) for name in answers.class_names]
-    with written_whole(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as table:
-        writer = csv.writer(table, lineterminator="\n")
-        writer.writerow(["true class", *names])
-        for name, counts in zip(names, answers.confusion().tolist(), strict=True):
-            writer.writerow([name, *counts])
-    return file
+    lines = zip(names, answers.confusion().tolist(), strict=True)
+    return write_table(file, [["true class", *names], *([name, *counts] for name, counts in lines)])
 
 
 @plain_text()
@@ -72,21 +59,10 @@ def _draw_confusion(answers: TestPredictions, file: Path) -> Path:
 
 @plain_text()
 def _draw_mistakes(answers: TestPredictions, file: Path) -> Path:
-    from matplotlib.figure import Figure
-
-    columns = min(5, len(answers.mistakes))
-    rows = math.ceil(len(answers.mistakes) / columns)
-    figure = Figure(figsize=(2.2 * columns, 2.5 * rows), dpi=120, layout="constrained")
-    panes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for pane in panes:
-        pane.axis("off")
     names = [shown_name(name) for name in answers.class_names]
-    for pane, position, picture in zip(panes, answers.mistakes, answers.pictures, strict=False):
+    titles = []
+    for position in answers.mistakes:
         answer = int(answers.probabilities[position].argmax())
-        truth = names[answers.labels[position]]
-        sure = answers.probabilities[position, answer]
-        show_image(pane, picture)
-        pane.set_title(f"{names[answer]} {sure:.0%}\ntruly {truth}", fontsize=8)
-    figure.suptitle("The surest mistakes on the test split", fontsize=11)
-    save(figure, file)
-    return file
+        sure, truth = answers.probabilities[position, answer], names[answers.labels[position]]
+        titles.append(f"{names[answer]} {sure:.0%}\ntruly {truth}")
+    return draw_titled(answers.pictures, titles, "The surest mistakes on the test split", file)

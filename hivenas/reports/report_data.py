@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hivenas.config.costs import Cost
+from hivenas.config.tasks import CLASSIFY, TASKS
 from hivenas.core.front import front
 from hivenas.core.full_training import Finalist
 from hivenas.core.history import ranking
@@ -79,7 +80,7 @@ class ReportData:
     test_interval: tuple[float, float] | None = None
     never_named: tuple[str, ...] = ()
     model_uri: str = ""
-    use: str = "classify images"
+    use: str = TASKS[CLASSIFY].use
     verdict: str = ""
     finalists: tuple[Finalist, ...] = ()
     ended: str = ""

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import functools
-import math
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from hivenas.core.files import written_whole
 from hivenas.core.label_metrics import answered, label_figures
 from hivenas.core.nas.training.task_predictions import TaskPredictions
 from hivenas.core.number_metrics import errors, mae, rmse
 from hivenas.core.unicode import storable
-from hivenas.reports.attempts import attempted
-from hivenas.reports.pictures import plain_text, save, show_image, shown_name
+from hivenas.reports.pictures import all_made, draw_titled, plain_text, save, shown_name, write_table
 
 _LEGIBLE = 25  # labels
 _NAMED = 3  # labels above a picture
-
-Draws = Callable[[TaskPredictions, Path], Path]
 
 
 def draw_labels(answers: TaskPredictions, folder: Path) -> list[Path]:
@@ -32,7 +24,7 @@ def draw_labels(answers: TaskPredictions, folder: Path) -> list[Path]:
         worst_mistakes.png; what cannot be made is left out, with a warning.
     """
     kinds = {"labels.png": _draw_figures, "labels.csv": _write_figures}
-    return _made(answers, folder, kinds | ({"worst_mistakes.png": _draw_mistakes} if len(answers.worst) else {}))
+    return all_made(answers, folder, kinds | ({"worst_mistakes.png": _draw_mistakes} if len(answers.worst) else {}))
 
 
 def draw_numbers(answers: TaskPredictions, folder: Path) -> list[Path]:
@@ -43,21 +35,7 @@ def draw_numbers(answers: TaskPredictions, folder: Path) -> list[Path]:
         cannot be made is left out, with a warning.
     """
     kinds = {"predicted_true.png": _draw_scatter, "predicted_true.csv": _write_numbers}
-    return _made(answers, folder, kinds | ({"worst_errors.png": _draw_errors} if len(answers.worst) else {}))
-
-
-def _made(answers: TaskPredictions, folder: Path, kinds: Mapping[str, Draws]) -> list[Path]:
-    files = (
-        attempted(str(folder / name), functools.partial(make, answers, folder / name), None)
-        for name, make in kinds.items()
-    )
-    return [file for file in files if file]
-
-
-def _write(file: Path, rows: Sequence[Sequence[object]]) -> Path:
-    with written_whole(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as table:
-        csv.writer(table, lineterminator="\n").writerows(rows)
-    return file
+    return all_made(answers, folder, kinds | ({"worst_errors.png": _draw_errors} if len(answers.worst) else {}))
 
 
 def _write_figures(answers: TaskPredictions, file: Path) -> Path:
@@ -68,7 +46,7 @@ def _write_figures(answers: TaskPredictions, file: Path) -> Path:
         [storable(name), there[place], named[place], *(f"{found[name][key]:.4f}" for key in head[3:])]
         for place, name in enumerate(answers.names)
     ]
-    return _write(file, [head, *rows])
+    return write_table(file, [head, *rows])
 
 
 @plain_text()
@@ -103,37 +81,20 @@ def _draw_mistakes(answers: TaskPredictions, file: Path) -> Path:
         return ", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else "") or "none"
 
     titles = [f"{named(found[place])}\ntruly {named(truth[place])}" for place in answers.worst]
-    return _draw_pictures(answers, titles, "The worst mistakes on the test split", file)
+    return draw_titled(answers.pictures, titles, "The worst mistakes on the test split", file)
 
 
 @plain_text()
 def _draw_errors(answers: TaskPredictions, file: Path) -> Path:
     titles = [f"{answers.answers[place, 0]:.4g}\ntruly {answers.labels[place, 0]:.4g}" for place in answers.worst]
-    return _draw_pictures(answers, titles, "The largest errors on the test split", file)
-
-
-def _draw_pictures(answers: TaskPredictions, titles: Sequence[str], heading: str, file: Path) -> Path:
-    from matplotlib.figure import Figure
-
-    columns = min(5, len(titles))
-    rows = math.ceil(len(titles) / columns)
-    figure = Figure(figsize=(2.2 * columns, 2.5 * rows), dpi=120, layout="constrained")
-    panes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for pane in panes:
-        pane.axis("off")
-    for pane, title, picture in zip(panes, titles, answers.pictures, strict=False):
-        show_image(pane, picture)
-        pane.set_title(title, fontsize=8)
-    figure.suptitle(heading, fontsize=11)
-    save(figure, file)
-    return file
+    return draw_titled(answers.pictures, titles, "The largest errors on the test split", file)
 
 
 def _write_numbers(answers: TaskPredictions, file: Path) -> Path:
     rows = zip(answers.labels[:, 0].tolist(), answers.answers[:, 0].tolist(), strict=True)
     wrong = errors(answers.labels, answers.answers).tolist()
     head = ["true", "predicted", "error"]
-    return _write(file, [head, *([*row, error] for row, error in zip(rows, wrong, strict=True))])
+    return write_table(file, [head, *([*row, error] for row, error in zip(rows, wrong, strict=True))])
 
 
 @plain_text()

@@ -97,7 +97,7 @@ def _recipe_of(model: TrackedModel) -> Recipe:
 
 
 def _alone(config: ExecutionConfig) -> ExecutionConfig:
-    """Where a converter that crashes takes nothing along, and a single thread is all there is."""
+    """An executor with which a converter that crashes takes nothing along, and a single thread is all there is."""
     return config.with_one_worker_here().model_copy(update={"threads": 1})
 
 
@@ -129,7 +129,7 @@ def _export_here(config: Config, uri: str, stores: tuple[str, str], form: Export
 
 
 def _known(model: TrackedModel) -> dict[str, Any]:
-    """What there is to know of a model's images and answers, as plain data."""
+    """All that there is to know of a model's images and answers, as plain data."""
     return {
         "shape": list(model.shape),
         "dtype": str(model.dtype),

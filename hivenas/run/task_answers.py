@@ -50,7 +50,8 @@ def labels_of(file: str, index: int | None, row: NDArray[np.float32], names: Seq
         row: the probability of every label (labels,).
         names: of the labels.
     """
-    seen = [int(place) for place in np.argsort(-row, kind="stable") if answered(row)[place]]
+    is_seen = answered(row)
+    seen = [int(place) for place in np.argsort(-row, kind="stable") if is_seen[place]]
     probabilities = {name: float(value) for name, value in zip(names, row, strict=True)}
     return LabelsPrediction(file, index, tuple(names[place] for place in seen), probabilities)
 

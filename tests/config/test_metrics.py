@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,6 @@ from hivenas.config import from_mapping, registry
 from hivenas.config.metrics import BUILT_IN_METRICS, label_of, metric_named, register_metric
 from hivenas.config.registry import main_entries, register_entries
 from hivenas.errors import ConfigError
-
-
-@pytest.fixture
-def _forgotten() -> Iterator[None]:
-    before = dict(registry.METRICS._entries)
-    yield
-    registry.METRICS._entries = before
 
 
 def cost(labels: Any, scores: Any) -> float:
@@ -69,7 +61,7 @@ def test_a_metric_says_what_it_is(name: str) -> None:
     assert metric.description
 
 
-@pytest.mark.usefixtures("_forgotten")
+@pytest.mark.usefixtures("metrics_as_found")
 def test_one_of_ones_own_is_known_by_its_name_and_travels() -> None:
     assert register_metric("cost", cost, "minimize") is cost
     metric = from_mapping({"evaluation": {"fitness": "cost"}}).evaluation.metric
@@ -88,7 +80,7 @@ def test_one_of_ones_own_is_known_by_its_name_and_travels() -> None:
     assert main_entries()[-1] == {"sent": metric_named("rate")}
 
 
-@pytest.mark.usefixtures("_forgotten")
+@pytest.mark.usefixtures("metrics_as_found")
 @pytest.mark.parametrize(
     ("name", "function", "direction", "said"),
     [

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from hivenas.config import Config, from_mapping, from_record, registry
+from hivenas.config import Config, from_mapping, from_record
 from hivenas.config.metrics import metric_named, register_metric
 from hivenas.config.tasks import TASKS, task_of
 from hivenas.errors import ConfigError
 
 NPZ = {"name": "npz", "path": "x.npz"}
-
-
-@pytest.fixture
-def _forgotten() -> Iterator[None]:
-    before = dict(registry.METRICS._entries)
-    yield
-    registry.METRICS._entries = before
 
 
 def config(task: str, **evaluation: Any) -> Config:
@@ -81,7 +73,7 @@ def test_data_sets_with_classes_are_for_classes() -> None:
         from_mapping({"task": "regress"})
 
 
-@pytest.mark.usefixtures("_forgotten")
+@pytest.mark.usefixtures("metrics_as_found")
 def test_a_metric_of_ones_own_is_of_its_task() -> None:
     @register_metric("worst", direction="minimize", task="regress")
     def worst(labels: Any, answers: Any) -> float:

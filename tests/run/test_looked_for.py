@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,37 +11,21 @@ import mlflow
 import pytest
 
 import hivenas
-from hivenas.config import from_mapping, registry
+from hivenas.config import from_mapping
 from hivenas.config.metrics import metrics_of, register_metric
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.records import Direction
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError
-from hivenas.run.callbacks import Callback
+from tests.searches import InterruptsAt, small_search
 from tests.trials import unspent
 
 pytestmark = [pytest.mark.keras, pytest.mark.slow]
 
 
 def config(folder: Path, **evaluation: Any) -> dict[str, Any]:
-    return {
-        "name": "looked_for",
-        "tracking": "none",
-        "dataset": {"name": "digits", "train_limit": 150},
-        "space": {"depth": 1, "operations": ["conv3x3_8", "identity", "max_pool3x3"], "input_stem": ["conv3x3_8"]},
-        "evaluation": {"epochs": 2, "batch_size": 40, "stopping": "none", **evaluation},
-        "colony": {"size": 3, "iterations": 1},
-        "full_train": {"enabled": False, "epochs": 2, "finalists": 1},
-        "execution": {"kind": "serial", "checkpoint_s": 0},
-        "results": {"dir": str(folder)},
-    }
-
-
-class StopsAfterOne(Callback):
-    """Ends the search after its first evaluation, as a person may."""
-
-    def on_trial(self, trial: Any) -> None:
-        raise KeyboardInterrupt
+    dataset = {"name": "digits", "train_limit": 150}
+    return small_search(folder, "looked_for", dataset, size=3, batch_size=40, **evaluation)
 
 
 def test_the_best_has_the_least_log_loss_and_a_search_for_it_resumes(tmp_path: Path) -> None:
@@ -58,7 +41,7 @@ def test_the_best_has_the_least_log_loss_and_a_search_for_it_resumes(tmp_path: P
         assert set(trial.evaluation.extra["per_class"]) == set("0123456789")
     cut = config(tmp_path / "cut", fitness="log_loss")
     with pytest.raises(KeyboardInterrupt):
-        hivenas.search(cut, callbacks=[StopsAfterOne()], progress=False)
+        hivenas.search(cut, callbacks=[InterruptsAt(1)], progress=False)
     resumed = hivenas.search(cut, resume=True, progress=False)
     for one, other in zip(whole.trials, resumed.trials, strict=True):
         assert (one.candidate, one.fitness, one.evaluation.history) == (
@@ -104,14 +87,7 @@ def test_macro_f1_is_followed_to_the_registered_model(tmp_path: Path, store: str
     assert "Validation macro F1 by epoch" in page
 
 
-@pytest.fixture
-def _forgotten() -> Iterator[None]:
-    before = dict(registry.METRICS._entries)
-    yield
-    registry.METRICS._entries = before
-
-
-@pytest.mark.usefixtures("_forgotten")
+@pytest.mark.usefixtures("metrics_as_found")
 def test_one_of_ones_own_ranks_candidates_and_fails_those_without_a_value(tmp_path: Path) -> None:
     def misses(labels: Any, scores: Any) -> float:
         return float((scores.argmax(axis=1) != labels).sum())

@@ -23,7 +23,7 @@ from hivenas.core.nas.training.task_predictions import NumberPredictions
 from hivenas.core.records import Direction
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import DatasetError
-from hivenas.run.callbacks import Callback
+from tests.searches import InterruptsAt, small_search
 
 pytestmark = [pytest.mark.keras, pytest.mark.slow]
 
@@ -44,25 +44,8 @@ def config(folder: Path, task: str, labels: Sequence[Any] | None = None, **evalu
     given = labels if labels is not None else areas if task == "regress" else names
     np.savez(folder / "x.npz", x_train=images, y_train=np.array(given))
     np.savez(folder / "images.npz", images=images[:3])
-    return {
-        "name": task,
-        "task": task,
-        "tracking": "none",
-        "dataset": {"name": "npz", "path": str(folder / "x.npz")},
-        "space": {"depth": 1, "operations": ["conv3x3_8", "identity", "max_pool3x3"], "input_stem": ["conv3x3_8"]},
-        "evaluation": {"epochs": 2, "batch_size": 20, "stopping": "none", **evaluation},
-        "colony": {"size": 2, "iterations": 1},
-        "full_train": {"enabled": False, "epochs": 2, "finalists": 1},
-        "execution": {"kind": "serial", "checkpoint_s": 0},
-        "results": {"dir": str(folder)},
-    }
-
-
-class StopsAfterOne(Callback):
-    """Ends the search after its first evaluation, as a person may."""
-
-    def on_trial(self, trial: Any) -> None:
-        raise KeyboardInterrupt
+    dataset = {"name": "npz", "path": str(folder / "x.npz")}
+    return small_search(folder, task, dataset, size=2, batch_size=20, **evaluation) | {"task": task}
 
 
 def test_numbers_are_searched_for_in_their_unit_and_a_search_for_them_resumes(tmp_path: Path) -> None:
@@ -79,7 +62,7 @@ def test_numbers_are_searched_for_in_their_unit_and_a_search_for_them_resumes(tm
         assert figures["per_class"] == {}
     cut = given | {"results": {"dir": str(tmp_path / "cut")}}
     with pytest.raises(KeyboardInterrupt):
-        hivenas.search(cut, callbacks=[StopsAfterOne()], progress=False)
+        hivenas.search(cut, callbacks=[InterruptsAt(1)], progress=False)
     resumed = hivenas.search(cut, resume=True, progress=False)
     assert [(each.candidate, each.evaluation.history) for each in resumed.trials] == [
         (each.candidate, each.evaluation.history) for each in whole.trials

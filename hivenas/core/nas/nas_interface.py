@@ -254,8 +254,9 @@ class NASInterface(ArchitectureObjective):
             from_arch: from scratch; False continues from its h5 file.
 
         Returns:
-            As `evaluate`, with test_accuracy and test_loss beside; epochs does not count earlier trainings. Fitness is
-            that of the weights which `full_train.keep` keeps.
+            As `evaluate`, with test_accuracy and test_loss beside, of other tasks than classes test_loss and the test
+            of what is looked for; epochs does not count earlier trainings. Fitness is that of the weights which
+            `full_train.keep` keeps.
 
         Raises:
             MissingResultsError: no results, or no h5 file where one is needed (a FileNotFoundError).

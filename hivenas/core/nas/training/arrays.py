@@ -30,7 +30,7 @@ class Split(Protocol):
 
     @property
     def most(self) -> int | None:
-        """How many images a call may be given; None for all."""
+        """The number of images that a call may be given; None for all."""
         ...
 
     def __len__(self) -> int: ...

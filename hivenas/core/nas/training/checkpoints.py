@@ -157,7 +157,7 @@ class Checkpoint:
         kept: Saved | None,
         tell: Callable[[Sequence[EpochFigures], float], None] | None = None,
     ) -> Inside:
-        """What there is to do inside epochs: the state is kept there too, unless that is done after every epoch.
+        """The work inside epochs: the state is kept there too, unless that is done after every epoch.
 
         Args:
             network: that is trained.
@@ -230,7 +230,7 @@ def _write(network: keras.Model, path: Path, describe: Callable[[h5py.File], dic
 
 
 def deciding(config: Config) -> dict[str, Any]:
-    """What of a configuration decides the figures of a training, as plain data.
+    """The part of a configuration that decides the figures of a training, as plain data.
 
     Threads are left out: another machine goes on with the same state, if not with the same last bits.
     """

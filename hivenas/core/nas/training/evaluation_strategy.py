@@ -30,6 +30,7 @@ from hivenas.core.nas.space.search_space import NASSearchSpace
 from hivenas.core.nas.training.alive import LiveNetworks
 from hivenas.core.nas.training.arrays import Arrays
 from hivenas.core.nas.training.augmentation import augmented_examples
+from hivenas.core.nas.training.checkpointed import run_checkpointed
 from hivenas.core.nas.training.checkpoints import (
     Checkpoint,
     Saved,
@@ -53,7 +54,6 @@ from hivenas.core.nas.training.rules import stopping_rule
 from hivenas.core.nas.training.serving import UnfaithfulModelError, refuse_other_answers, serve
 from hivenas.core.nas.training.spending import Spending
 from hivenas.core.nas.training.validation import validated
-from hivenas.core.progress import Teller
 from hivenas.core.recipe import environment
 from hivenas.core.records import Direction, EpochFigures, Evaluation, StopThreshold
 from hivenas.core.seeds import derive_seed
@@ -183,8 +183,9 @@ class NASEval:
         The trained network is saved with its standardisation in front as `weights/<sha1>-full.keras`; the
         evaluation's `extra` has test_accuracy with the ends test_accuracy_low and test_accuracy_high of its confidence
         interval, test_images, test_loss, that file's path as model, as example that of an array of raw images, as
-        answers that of what it answered on the test split (see `TestPredictions`) and, where there are any, as
-        never_named the classes that no image was taken for.
+        answers that of what it answered on the test split (see `Tested`) and, where there are any, as never_named the
+        classes that no image was taken for. Of other tasks than classes the metric that is looked for, test_NAME, has
+        the place of the accuracy.
 
         Args:
             candidate: an architecture of any depth over the reference operations.
@@ -294,28 +295,26 @@ class NASEval:
         start = kept or inherited(network, candidate, donor, self.instantiate_network)
         past, done = start.history[: start.inherited_epochs], start.history[start.inherited_epochs :]
         rule = stopping_rule(config, thresholds, self.data.classes)
-        tell = Teller(len(past), until or config.epochs, done)
 
         def so_far(own: Sequence[EpochFigures]) -> Saved:
             return replace(start, epochs=len(own), history=(*past, *own), partial=None)
 
         def after(own: Sequence[EpochFigures]) -> None:
-            # In this order: a training that goes on from its checkpoint does not come by this epoch again.
             if config.inherit and not past and own[-1].epoch == inherited_age(config):
                 self._save(network, so_far(own))
-            checkpoint.keep(network, so_far(own))
-            tell(own)
 
-        history, stopped = loop.run(
-            len(past) + 1,
-            until or config.epochs,
-            lambda *at: bool(rule.stop_reason(*at)),
-            after=after,
+        history, stopped = run_checkpointed(
+            loop,
+            checkpoint,
+            so_far,
+            kept,
+            before=len(past),
+            last=until or config.epochs,
             done=done,
-            inside=checkpoint.inside(network, so_far, kept, tell.inside),
+            stops=lambda *at: bool(rule.stop_reason(*at)),
+            after=after,
         )
-        tell(history, ends=True)
-        evaluation = replace(self._evaluation(loop, so_far(history), len(history)), epoch_s=loop.epoch_s)
+        evaluation = self._evaluation(loop, so_far(history), len(history))
         if stopped:
             below = rule.stop_reason(history[-1].epoch, history[-1].figure)
             reason = f"validation {config.metric.label} {history[-1].figure:.4f} {below}"
@@ -338,16 +337,8 @@ class NASEval:
 
         age = saved.history[-1].epoch
         done = kept.history[len(saved.history) :] if kept else ()
-        tell = Teller(age, age + m_epochs, done)
-
-        def after(own: Sequence[EpochFigures]) -> None:
-            checkpoint.keep(network, so_far(own))
-            tell(own)
-
-        inside = checkpoint.inside(network, so_far, kept, tell.inside)
-        history, _ = loop.run(age + 1, age + m_epochs, after=after, done=done, inside=inside)
-        tell(history, ends=True)
-        evaluation = replace(self._evaluation(loop, so_far(history), m_epochs), epoch_s=loop.epoch_s)
+        history, _ = run_checkpointed(loop, checkpoint, so_far, kept, before=age, last=age + m_epochs, done=done)
+        evaluation = self._evaluation(loop, so_far(history), m_epochs)
         self.results.write_history(evaluation.filename.removesuffix(WEIGHTS_SUFFIX), evaluation)
         return evaluation
 
@@ -374,6 +365,7 @@ class NASEval:
             inherited_epochs=saved.inherited_epochs,
             filename=filename,
             history=saved.history[-own:],
+            epoch_s=loop.epoch_s,
             extra=validated(loop, self.data, config) | dict(saved.costs),
         )
 

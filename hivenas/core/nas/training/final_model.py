@@ -24,7 +24,7 @@ from hivenas.errors import MissingResultsError
 
 
 def averaged(networks: Sequence[keras.Model]) -> keras.Model:
-    """One network whose probabilities are the means of those of several; of one it is that itself.
+    """One network whose answers are the means of those of several; of one it is that itself.
 
     Source: L. Breiman, Bagging predictors, Machine Learning 24 (1996), 123–140, section 4.1, for probabilities.
     """

@@ -15,10 +15,10 @@ from hivenas.core.full_training import KEPT_EPOCH, TrainingSpec
 from hivenas.core.measured import marked
 from hivenas.core.nas.data.joined_images import JoinedImages
 from hivenas.core.nas.training.arrays import Arrays
+from hivenas.core.nas.training.checkpointed import run_checkpointed
 from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, read_saved, save_state
 from hivenas.core.nas.training.loop import TrainingLoop
 from hivenas.core.nas.training.network import count_macs, count_params
-from hivenas.core.progress import Teller
 from hivenas.core.records import Direction, EpochFigures, Evaluation
 
 Start = Callable[[], tuple[keras.Model, TrainingLoop]]
@@ -108,25 +108,22 @@ class FullTraining:
         seen = list(kept.history) if kept else []
 
         def after(own: Sequence[EpochFigures]) -> None:
-            # In this order: a training that goes on from its checkpoint does not come by this epoch again.
             seen[:] = own
             if self._keeps_best and best_epoch(own, self._direction) == own[-1].epoch:
                 self._save(network, own)
-            self.checkpoint.keep(network, self._saved(own))
-            tell(own)
 
         patience = None if self.spec.refit_epochs else self.config.patience
-        last = self.spec.refit_epochs or self.config.epochs
-        tell = Teller(0, last, seen)
-        history, stopped = loop.run(
-            1,
-            last,
-            lambda epoch, figure: is_exhausted(seen, patience, self._direction),
-            after=after,
+        history, stopped = run_checkpointed(
+            loop,
+            self.checkpoint,
+            self._saved,
+            kept,
+            before=0,
+            last=self.spec.refit_epochs or self.config.epochs,
             done=tuple(seen),
-            inside=self.checkpoint.inside(network, self._saved, kept, tell.inside),
+            stops=lambda epoch, figure: is_exhausted(seen, patience, self._direction),
+            after=after,
         )
-        tell(history, ends=True)
         epoch = best_epoch(history, self._direction) if self._keeps_best else history[-1].epoch
         if epoch == history[-1].epoch:
             self._save(network, history)

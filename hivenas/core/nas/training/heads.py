@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,10 @@ from keras import layers
 from numpy.typing import NDArray
 
 from hivenas.config import EvaluationConfig
+from hivenas.config.tasks import THRESHOLD
 from hivenas.core.nas.training.losses import binary_cross_entropy, cross_entropy, mean_squared_error, training_loss
+
+UNIT = "unit"  # name of the layer that turns deviations into the labels' unit
 
 Tensor = Any
 # The last layers of a network, given what comes before them and the number of outputs.
@@ -45,10 +47,7 @@ class Head:
 
     def ending(self, labels: NDArray[Any]) -> Ending:
         """The last layers of networks that are trained on data with these training labels."""
-        return functools.partial(self._end, labels=labels)
-
-    def _end(self, x: Tensor, outputs: int, *, labels: NDArray[Any]) -> Tensor:
-        return self.end(x, outputs, labels)
+        return lambda x, outputs: self.end(x, outputs, labels)
 
     def judge(self, network: keras.Model, config: EvaluationConfig, class_weights: Any) -> Judge:
         """The judgement of a network's answers.
@@ -90,9 +89,6 @@ def _linear(x: Tensor, outputs: int, labels: NDArray[Any]) -> Tensor:
     return layers.Rescaling(float(exact.std()) or 1.0, offset=float(exact.mean()), dtype="float32", name=UNIT)(x)
 
 
-UNIT = "unit"  # name of the layer that turns deviations into the labels' unit
-
-
 def _in_deviations(network: keras.Model) -> Callable[[Tensor], Tensor]:
     """Numbers as deviations from the mean of the training labels, as the network's last layer has them."""
     layer = network.get_layer(UNIT)
@@ -107,7 +103,7 @@ def _is_right_class(labels: Tensor, probabilities: Tensor) -> Tensor:
 
 
 def _has_right_labels(labels: Tensor, probabilities: Tensor) -> Tensor:
-    return tf.cast(tf.reduce_all(tf.equal(probabilities > 0.5, labels > 0.5), axis=-1), tf.float32)
+    return tf.cast(tf.reduce_all(tf.equal(probabilities > THRESHOLD, labels > 0.5), axis=-1), tf.float32)
 
 
 def _explained(labels: Tensor, answers: Tensor) -> Tensor:

@@ -219,7 +219,7 @@ class TrainingLoop:
         return statistics.median(self._seconds) if self._seconds else 0.0
 
     def scores(self) -> NDArray[np.float32]:
-        """The probabilities of every class for the validation images (images, classes) as of the last epoch, once.
+        """The answers to the validation images (images, outputs) as of the last epoch, once.
 
         Where that was trained by an earlier attempt, of which the network is, the images are answered anew.
         """
@@ -340,7 +340,7 @@ class TrainingLoop:
         return loss, hits
 
     def _validated(self, loss: Any, hits: Any, *given: Any) -> Any:
-        """Adds loss and right answers of validation images to the sums; also the probability of every class for each.
+        """Adds loss and right answers of validation images to the sums; also gives the answers to each.
 
         The average of the weights is in their place for the time of a call: whoever ends the work between two calls
         finds the network as it is trained.
@@ -353,22 +353,21 @@ class TrainingLoop:
         scores = tf.TensorArray(tf.float32, size=batches, infer_shape=False, element_shape=each)
         for start in tf.range(0, count, _VALIDATION_BATCH):
             x, y = self._validation.batch(start, start + _VALIDATION_BATCH, given)
-            batch_loss, right, probabilities = self._score(x, y, False)
+            batch_loss, right, answers = self._score(x, y, False)
             loss += batch_loss * tf.cast(tf.shape(x)[0], tf.float32)
             hits += right
-            scores = scores.write(start // _VALIDATION_BATCH, tf.cast(probabilities, tf.float32))
+            scores = scores.write(start // _VALIDATION_BATCH, tf.cast(answers, tf.float32))
         if self._average is not None:
             self._average.put_back(raw)
         return loss, hits, scores.concat()
 
     def _score(self, x: Any, y: Any, training: bool) -> tuple[Any, Any, Any]:
-        """Mean loss with the regularisation terms, the number of right answers, and the probabilities.
+        """Mean loss with the regularisation terms, the sum of the shares of right answers, and the answers.
 
-        Validation's loss is the cross-entropy of labels as they are, whatever is trained on. Labels are numbers of
-        classes (n,), or shares of them (n, classes), of which the largest is the right answer; of other tasks a row an
-        image, which the task's head judges.
+        Validation's loss is the head's, of labels as they are, whatever is trained on. Labels are numbers of classes
+        (n,), or shares of them (n, classes), of which the largest is the right answer; of other tasks a row an image.
         """
-        probabilities = self.network(x, training=training)
-        losses, right = self._judge(y, probabilities, training)
+        answers = self.network(x, training=training)
+        losses, right = self._judge(y, answers, training)
         loss = tf.add_n([tf.reduce_mean(losses), *map(total_of, self.network.losses)])
-        return loss, tf.reduce_sum(right), probabilities
+        return loss, tf.reduce_sum(right), answers

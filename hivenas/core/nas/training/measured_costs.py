@@ -18,7 +18,7 @@ from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.training.loop import accelerators
 from hivenas.core.nas.training.precision import in_single_precision, layers_of
 
-BATCH = 32  # images of the batch beside a single one
+_BATCH = 32  # images of the batch beside a single one
 _WARM = 3  # answers before the first that counts
 _LEAST, _MOST = 5, 200  # answers that count
 _SPENT_S = 0.05  # seconds after which there are enough of them
@@ -43,7 +43,7 @@ def measured_costs(network: keras.Model, data: Dataset, cost: Cost | None) -> di
 def latency(network: keras.Model, data: Dataset) -> dict[str, float]:
     """The time that an answer takes: `latency_ms` of a single image, `latency_batch_ms` an image of a batch of 32.
 
-    Of what is served, from raw images to probabilities with the standardisation in front, in float32, as one graph:
+    Of what is served, from raw images to its answers with the standardisation in front, in float32, as one graph:
     the median of up to 200 answers in a row, after three that do not count, in milliseconds, four digits of it.
 
     The time is that of the processor, which on one thread is what an answer takes where nothing else is at work: of
@@ -51,11 +51,11 @@ def latency(network: keras.Model, data: Dataset) -> dict[str, float]:
     process trains with, one in workers unless `execution.threads` says otherwise; of several the times add up, with
     what it takes to hand work over. Where there are GPUs the network is there, and it is the time on the wall.
     """
-    images = np.resize(data.x_val[:BATCH], (BATCH, *data.shape))
+    images = np.resize(data.x_val[:_BATCH], (_BATCH, *data.shape))
     with in_single_precision(network):
         answer = _served(network, data, images.dtype)
         single, batch = (_median_ms(answer, tf.constant(each)) for each in (images[:1], images))
-    return {"latency_ms": _rounded(single), "latency_batch_ms": _rounded(batch / BATCH)}
+    return {"latency_ms": _rounded(single), "latency_batch_ms": _rounded(batch / _BATCH)}
 
 
 def memory(network: keras.Model, data: Dataset) -> dict[str, float]:

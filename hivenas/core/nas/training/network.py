@@ -178,7 +178,7 @@ def measure_operation(spec: OpSpec, shape: Shape) -> Size:
 
 
 def serving_model(network: keras.Model, mean: Any, variance: Any, dtype: str) -> keras.Model:
-    """The network with its standardisation in front: from raw images, as the data set gives them, to probabilities.
+    """The network with its standardisation in front: from raw images, as the data set gives them, to its answers.
 
     Args:
         network: what `build_network` gave, trained.

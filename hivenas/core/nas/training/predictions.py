@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hivenas.config.metrics import ACCURACY, Metric
 from hivenas.core.measured import TEST_METRICS, TEST_PER_CLASS, marked
-from hivenas.core.metrics import MetricError, Scores, all_metrics, per_class, value_of
+from hivenas.core.metrics import SMALLEST, MetricError, Scores, all_metrics, per_class, value_of
 from hivenas.core.metrics import accuracy as share_of_right_answers
 from hivenas.core.metrics import confusion as confusion_of
 from hivenas.core.nas.data.joined_images import taken
@@ -22,9 +22,8 @@ from hivenas.core.nas.data.stored_images import Images
 from hivenas.core.nas.training.failures import NotFiniteError
 from hivenas.core.seeds import derive_seed
 
-_MISTAKES = 25
+WORST = 25  # images that are kept to be looked at
 _RESAMPLES = 1_000
-_SMALLEST = 1e-7  # a probability of 0 has an infinite loss
 _TWO_SIDED_95 = 1.959963984540054  # quantile 0.975 of the normal distribution
 # Far above what the order of additions changes, far below what a person would call another answer.
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-5
@@ -131,7 +130,7 @@ class Tested(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TestPredictions:
-    """TestPredictions on the test split, and the images that were answered worst.
+    """The probabilities of classes on the test split, and the images whose wrong answers were surest.
 
     Args:
         probabilities: of every class for every image (images, classes).
@@ -164,7 +163,7 @@ class TestPredictions:
         answers = probabilities.argmax(axis=1)
         wrong = np.flatnonzero(answers != labels)
         surest = np.argsort(-probabilities[wrong, answers[wrong]], kind="stable")
-        mistakes = wrong[surest[:_MISTAKES]].astype(np.int64)
+        mistakes = wrong[surest[:WORST]].astype(np.int64)
         pictures = taken(images, mistakes)
         return cls(probabilities, labels, class_names=tuple(class_names), mistakes=mistakes, pictures=pictures)
 
@@ -188,7 +187,7 @@ class TestPredictions:
     def loss(self) -> float:
         """Mean cross-entropy."""
         given = self.probabilities[np.arange(len(self.labels)), self.labels]
-        return float(-np.log(np.maximum(given, _SMALLEST)).mean())
+        return float(-np.log(np.maximum(given, SMALLEST)).mean())
 
     def confusion(self) -> NDArray[np.int64]:
         """Count the images of a class (row) that were answered as another (column)."""

@@ -28,6 +28,7 @@ from hivenas.core.nas.space.operations import OpSpec
 from hivenas.core.nas.training.arrays import Arrays
 from hivenas.core.nas.training.checkpoints import Saved, save_state
 from hivenas.core.nas.training.failures import NotFiniteError
+from hivenas.core.nas.training.heads import softmax
 from hivenas.core.nas.training.loop import TrainingLoop, make_optimizer
 from hivenas.core.nas.training.network import apply_operation
 from hivenas.core.nas.training.precision import Precision
@@ -119,7 +120,7 @@ def _network(spec: OpSpec, shape: Shape, config: EvaluationConfig, *, seed: int)
     def make() -> keras.Model:
         inputs = layers.Input(shape, name="image")
         x = layers.Flatten(name="flatten")(apply_operation(spec, inputs, "operation"))
-        return keras.Model(inputs, layers.Dense(_CLASSES, activation="softmax", dtype="float32", name="classes")(x))
+        return keras.Model(inputs, softmax(x, _CLASSES))
 
     return Precision.of(config).build(make)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config.metrics import BUILT_IN_METRICS, Metric
-from hivenas.config.tasks import CLASSIFY, TASKS, LearningTask
+from hivenas.config.tasks import TASKS, LearningTask
 from hivenas.core.files import written_whole
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.data.stored_images import Images
@@ -69,7 +69,7 @@ def _serve(network: keras.Model, data: Dataset, model: Path, metric: Metric) -> 
 
 
 def served_model(network: keras.Model, data: Dataset) -> keras.Model:
-    """The network with the standardisation of its data in front, from raw images to probabilities."""
+    """The network with the standardisation of its data in front, from raw images to its answers."""
     mean, variance = data.statistics()
     return serving_model(network, mean, variance, str(data.x_test.dtype))
 
@@ -82,7 +82,7 @@ def answers_of(serving: keras.Model, images: Images) -> NDArray[np.float32]:
 
 
 def refuse_other_answers(
-    network: keras.Model, anew: keras.Model, weights: Path, validation: Split, task: LearningTask = TASKS[CLASSIFY]
+    network: keras.Model, anew: keras.Model, weights: Path, validation: Split, task: LearningTask
 ) -> None:
     """Refuses weights that do not make the network which was trained: a model will be made of them.
 

@@ -38,7 +38,7 @@ class PartialEpoch:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What a run of epochs has to do with the steps inside them.
+    """The work of a run of epochs between the steps inside them.
 
     Args:
         begun: the first epoch, where the network comes from the middle of it.
@@ -53,7 +53,7 @@ class Inside:
 
 
 class Pace:
-    """How many steps a call takes, as the ones before took their time; the first takes one.
+    """Chooses the number of steps of a call by the time that the one before took; the first call is of one step.
 
     Figures do not depend on it.
     """

@@ -11,15 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config.metrics import Metric
-from hivenas.config.tasks import MULTILABEL, REGRESS, TASKS
+from hivenas.config.tasks import MULTILABEL, REGRESS, TASKS, THRESHOLD
 from hivenas.core.label_metrics import answered
 from hivenas.core.measured import TEST_METRICS, TEST_PER_CLASS
-from hivenas.core.metrics import all_metrics
-from hivenas.core.nas.training.predictions import looked_for, refuse_no_numbers
+from hivenas.core.metrics import SMALLEST, all_metrics
+from hivenas.core.nas.data.joined_images import taken
+from hivenas.core.nas.data.stored_images import Images
+from hivenas.core.nas.training.predictions import WORST, looked_for, refuse_no_numbers
 from hivenas.core.number_metrics import errors
-
-_WORST = 25
-_SMALLEST = 1e-7  # a probability of 0 has an infinite loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class TaskPredictions:
 
     @classmethod
     def of(
-        cls, answers: NDArray[np.float32], labels: NDArray[np.float32], images: NDArray[Any], names: Sequence[str]
+        cls, answers: NDArray[np.float32], labels: NDArray[np.float32], images: Images, names: Sequence[str]
     ) -> Self:
         """Finds what was answered worst for the raw images.
 
@@ -53,8 +52,8 @@ class TaskPredictions:
         """
         refuse_no_numbers(answers)
         wrong = cls.wrongness(labels, answers)
-        worst = np.argsort(-wrong, kind="stable")[: min(_WORST, int((wrong > 0).sum()))].astype(np.int64)
-        return cls(answers, labels, tuple(names), worst, images[worst])
+        worst = np.argsort(-wrong, kind="stable")[: min(WORST, int((wrong > 0).sum()))].astype(np.int64)
+        return cls(answers, labels, tuple(names), worst, taken(images, worst))
 
     @staticmethod
     def wrongness(labels: NDArray[np.float32], answers: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -112,7 +111,7 @@ class LabelPredictions(TaskPredictions):
     def wrongness(labels: NDArray[np.float32], answers: NDArray[np.float32]) -> NDArray[np.float64]:
         """The number of wrong labels, and as a fraction how sure they were."""
         wrong = answered(answers) != (labels > 0)
-        sure = np.where(wrong, np.abs(answers - 0.5), 0.0).sum(axis=1)
+        sure = np.where(wrong, np.abs(answers - THRESHOLD), 0.0).sum(axis=1)
         found: NDArray[np.float64] = wrong.sum(axis=1) + sure / max(labels.shape[1], 1)
         return found
 
@@ -120,7 +119,7 @@ class LabelPredictions(TaskPredictions):
     def loss(self) -> float:
         """Mean binary cross-entropy."""
         given = np.where(self.labels > 0, self.answers, 1 - self.answers).astype(np.float64)
-        return float(-np.log(np.maximum(given, _SMALLEST)).mean())
+        return float(-np.log(np.maximum(given, SMALLEST)).mean())
 
 
 class NumberPredictions(TaskPredictions):

@@ -280,6 +280,7 @@ class OneEpoch(TrainingLoop):
     """Trains nothing: a training that begins anew is killed after its first epoch, another before it goes on."""
 
     def __init__(self, network: keras.Model, arrays: Any, config: Any, **_: Any) -> None:
+        self.network = network
         optimizer = make_optimizer(config.optimizer)
         optimizer.build(network.trainable_variables)
         network.compile(optimizer=optimizer)

@@ -1,4 +1,4 @@
-"""How an epoch is divided into calls."""
+"""The division of an epoch into calls."""
 
 from __future__ import annotations
 

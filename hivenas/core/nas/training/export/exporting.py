@@ -170,7 +170,7 @@ def _reason_alone(form: ExportFormat, layer: keras.Layer) -> str:
 
 
 def _shortly(error: Exception) -> str:
-    """What a converter or a runtime says, without the graph around it: the operation that it does not know, if that."""
+    """The words of a converter or runtime without the graph around them: an operation that it does not know, if any."""
     said = innermost(error)
     if unknown := _UNKNOWN.search(said):
         return f"there is no {unknown[1] or unknown[2]} in it"

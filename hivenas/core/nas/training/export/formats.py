@@ -5,7 +5,6 @@ Nothing here imports the configuration, Keras, nor what writes or runs a file: `
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,11 +64,15 @@ class ExportFormat:
 
     def write(self, model: Exportable, path: Path) -> None:
         """Writes a model; see `writer`."""
-        _imported(self.writer)(model, path)
+        from hivenas.config.registry import import_callable
+
+        import_callable(self.writer)(model, path)
 
     def open(self, path: Path) -> Answers:
         """Opens what was written; see `opener`."""
-        opened: Answers = _imported(self.opener)(path)
+        from hivenas.config.registry import import_callable
+
+        opened: Answers = import_callable(self.opener)(path)
         return opened
 
 
@@ -179,9 +182,3 @@ class Exported:
         from hivenas.config.metrics import ACCURACY
 
         return self.figures.get(ACCURACY)
-
-
-def _imported(path: str) -> Callable[..., Any]:
-    module, _, name = path.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return found

@@ -97,7 +97,7 @@ class PictureServer:
         return answers
 
     def _answers(self, images: NDArray[Any]) -> NDArray[Any]:
-        """What Keras' `predict` answers, to the last bit, without what that sets up for each call."""
+        """The answers of Keras' `predict`, to the last bit, without what that sets up for each call."""
         batches = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
         return np.concatenate([np.asarray(self._network.predict_on_batch(batch)) for batch in batches])
 

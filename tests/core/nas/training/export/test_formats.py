@@ -1,4 +1,4 @@
-"""What formats there are, without anything that writes them."""
+"""The formats that there are, without anything that writes them."""
 
 from __future__ import annotations
 

@@ -102,6 +102,8 @@ class Limits:
         self._bettered = -1  # the iteration in which that gained its last member
         self._timings = Timings()
         self._trained_s, self._epochs = 0.0, 0
+        # CPU seconds, and those of training, when the first new trial was taken.
+        self._counted_from: tuple[float, float] | None = None
         self._rungs = rungs_of(config.evaluation) if info.trains else None
         self._recent: deque[float] = deque(maxlen=_LATEST)
         self._began = meter.spent
@@ -132,6 +134,8 @@ class Limits:
         if not self._info.trains or not times(self.limits):
             return
         self._trained_s += trial.seconds
+        if is_new and self._counted_from is None:
+            self._counted_from = self._meter.spent.cpu, self._trained_s
         self._epochs += len(trial.evaluation.history)
         self._timings.take(trial)
         if trial.phase == "evaluate":
@@ -195,10 +199,10 @@ class Limits:
 
     def _climbing(self, key: str, spent: Spent, more: int) -> float:
         """Seconds of the climbs that are due at the end where candidates climb a ladder, with so many more of them."""
-        if self._rungs is None or not self._epochs:
+        if self._rungs is None:
             return 0.0
-        left = self._rungs.epochs(len(self._latest) + more) - more * self._rungs.first - self._epochs
-        seconds = max(0, left) * self._trained_s / self._epochs
+        left = max(0, self._rungs.epochs(len(self._latest) + more) - more * self._rungs.first - self._epochs)
+        seconds = self._timings.continued(left, left / self._rungs.climb)
         return seconds * self._cpu_share(spent) if key == "cpu" else seconds / self._workers
 
     def _pace(self, key: str, spent: Spent) -> float:
@@ -209,8 +213,15 @@ class Limits:
         return float(taken / self._taken_here * (1 if key == "cpu" else self._workers)) if self._taken_here else 0.0
 
     def _cpu_share(self, spent: Spent) -> float:
-        """Seconds of processors for each second of training, all that is around it included."""
-        return spent.cpu / self._trained_s if self._trained_s else 1.0
+        """Seconds of processors for each second of training, all that is around it included.
+
+        The start of this process and of its workers, which comes once, is before its first trial: it is left out as
+        soon as there is another. By the first alone a second is taken for a second.
+        """
+        if self._counted_from is None:
+            return spent.cpu / self._trained_s if self._trained_s else 1.0
+        cpu, trained = self._counted_from
+        return (spent.cpu - cpu) / (self._trained_s - trained) if self._trained_s > trained else 1.0
 
     # -- the full training ---------------------------------------------------------------------------------------
 

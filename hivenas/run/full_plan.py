@@ -6,6 +6,7 @@ import heapq
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from hivenas.config import Config, FullTrainConfig
 from hivenas.core.records import Trial
@@ -43,12 +44,27 @@ class Timings:
 
     def __init__(self) -> None:
         self._of: dict[str, Timing] = {}
+        self._restarts: list[float] = []
 
     def take(self, trial: Trial) -> None:
         """Takes the next trial: the epochs of the latest count, and the longest start, which continuations may lack."""
         if timing := Timing.of(trial):
             before = self._of.get(trial.encoded, timing)
             self._of[trial.encoded] = Timing(max(before.start, timing.start), timing.epoch)
+            if trial.phase != "evaluate":
+                self._restarts.append(timing.start)
+
+    def continued(self, epochs: int, times: float) -> float:
+        """Seconds of continuations of candidates as they are in the mean.
+
+        Args:
+            epochs: of all of them together.
+            times: so many continuations. Each begins as those before have, and as a new candidate before there are any.
+        """
+        if not self._of:
+            return 0.0
+        starts = self._restarts or [timing.start for timing in self._of.values()]
+        return epochs * fmean(timing.epoch for timing in self._of.values()) + times * fmean(starts)
 
     def of_best(self, candidates: Iterable[str], count: int) -> list[Timing]:
         """Those of the best candidates, so many; where fewer are known the longest of these stands for the others."""

@@ -393,6 +393,17 @@ def test_an_epoch_is_measured_without_the_start_and_a_continuation_has_none() ->
     assert timings.of_best("c", 2) == []
 
 
+def test_continuations_take_epochs_as_measured_and_the_starts_that_continuations_had() -> None:
+    timings = Timings()
+    assert timings.continued(10, 2) == 0.0
+    curve = {1: 0.5, 2: 0.6}
+    timings.take(trial(0, candidate="a", curve=curve, seconds=6.0, epoch_s=0.5))
+    timings.take(trial(1, candidate="b", curve=curve, seconds=10.0, epoch_s=1.5))
+    assert timings.continued(10, 2) == 10 * 1.0 + 2 * 6.0
+    timings.take(trial(2, candidate="b", curve={3: 0.7}, seconds=2.0, epoch_s=1.5, phase="momentum"))
+    assert timings.continued(10, 2) == 10 * 1.0 + 2 * 0.5
+
+
 def trained() -> list[Trial]:
     """Three candidates, the last the best, of 8 epochs of a second each."""
     curve = dict.fromkeys(range(1, 9), 0.5)
@@ -504,3 +515,22 @@ def test_time_for_the_climbs_at_the_end_is_kept_back_and_they_are_made(tmp_path:
     assert sum(trial.status == "complete" for trial in ledger.trials) > 1
     again = search(config, time=time, make=lambda rng: TimedCurves(rng, 20, time), wrap=climbing, resume=True)
     assert again.trials == ledger.trials
+
+
+@pytest.mark.parametrize(("budget", "ends"), [(58.0, True), (59.0, False)])
+def test_the_start_of_processes_is_spent_once_and_not_by_every_evaluation(budget: float, ends: bool) -> None:
+    """Three first looks of 2 epochs, which take 4 s each, 3.6 of them to build the network, after 30 s of starting."""
+    config = from_mapping(
+        {"budget": {"cpu_hours": budget / 3600}, "evaluation": {"epochs": 10, "stopping": "ladder"}},
+        ["full_train.enabled=false"],
+    )
+    time = Time()
+    info = ObjectiveInfo(direction=Direction.MAXIMIZE, trains=True)
+    limits = Limits(config, info, SearchState(), Meter(Spent(), clock=time, cpu_clock=time))
+    time.now += 30.0
+    for number in range(3):
+        time.now += 4.0
+        looked = trial(number, candidate=f"{number}", status="paused", curve={1: 0.5, 2: 0.6}, seconds=4.0, epoch_s=0.2)
+        limits.take(looked)
+    # Another one takes 4 s, and after it there are 8 epochs, in about 3 continuations: 12.4 s.
+    assert limits.due(None, 0, 0) == ("cpu" if ends else "")

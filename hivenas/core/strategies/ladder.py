@@ -58,6 +58,11 @@ class Rungs:
         """Rungs that are reached by a continuation."""
         return len(self.ages) - 1
 
+    @property
+    def climb(self) -> float:
+        """Epochs of a continuation, in the mean over the rungs."""
+        return max(1.0, (self.last - self.first) / max(1, self.climbs))
+
     def at(self, age: int) -> int:
         """The number, from 0, of the highest rung that a candidate of this age has reached; −1 for none."""
         return sum(rung <= age for rung in self.ages) - 1

@@ -2,18 +2,23 @@
 
 `SEARCHES` has them by name. Each gets the space, images, epochs, batches, optimizer and learning rates of a hivenas
 configuration, and all build their networks by the same code. KerasTuner (pip install keras-tuner tensorboard) and
-Optuna get a categorical choice a layer. hivenas searches as a user does: workers, MLflow in sqlite, records, h5 files.
+Optuna get a categorical choice a layer, and one a setting that is searched: of the optimizer and its learning rates.
+hivenas searches as a user does: workers, MLflow in sqlite, records, h5 files.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from hivenas.config import Config
+from hivenas.config import Config, EvaluationConfig
+from hivenas.config.choices import written
+from hivenas.config.settings import joined
+from hivenas.core.nas.space.architecture import Chain
 
 MANY = 10_000  # candidates, of a search that its budget ends
 FACTOR = 3  # of Hyperband: one of so many goes on, here and there
@@ -103,7 +108,7 @@ def optuna_hyperband(given: Given) -> None:
                 raise optuna.TrialPruned
 
         ages = iter(range(1, MANY))
-        network = networks.build(lambda layer, choices: str(trial.suggest_categorical(layer, choices)))
+        network = networks.build(trial.suggest_categorical)
         network.fit(**networks.fitting, callbacks=[networks.each_epoch(report)])
         return best
 
@@ -142,6 +147,7 @@ class Networks:
             given.config.model_copy(update={"seed": given.seed}), tracker=NullTracker()
         )
         self._built = iter(range(MANY))
+        self._recipes: WeakKeyDictionary[Any, EvaluationConfig] = WeakKeyDictionary()
 
     @property
     def fitting(self) -> dict[str, Any]:
@@ -156,29 +162,31 @@ class Networks:
             "verbose": 0,
         }
 
-    def build(self, choose: Callable[[str, list[str]], str]) -> Any:
+    def build(self, choose: Callable[[str, Sequence[Any]], Any]) -> Any:
         """A compiled network, its weights drawn by a seed of its own.
 
         Args:
-            choose: gives the operation of a layer, of its name and the names of operations.
+            choose: gives one of some values, of the name of what is chosen and the values.
         """
-        from hivenas.core.nas.space.architecture import Chain
         from hivenas.core.nas.space.frame import Frame
         from hivenas.core.nas.training.loop import make_optimizer
         from hivenas.core.nas.training.network import build_network
 
-        space, data = self._given.config.space, self._interface.eval_strategy.data
-        operations = tuple(choose(f"layer_{i}", list(space.choices)) for i in range(space.depth))
+        config, data, space = self._given.config, self._interface.eval_strategy.data, self._given.config.space
+        layers = [choose(f"layer_{i}", list(space.choices)) for i in range(space.depth)]
+        chosen = [(key, written(choose(key, list(varied.values)))) for key, varied in config.choices.items()]
+        settings = [(key.removeprefix("evaluation."), value) for key, value in chosen]
+        recipe = config.of(joined("|".join(["input", *layers, "output"]), settings)).evaluation
         network = build_network(
-            Chain(operations, (0,) * space.depth),
+            Chain(tuple(layers), (0,) * space.depth),
             self._interface.search_space.reference,
             shape=data.shape,
             classes=data.classes,
             frame=Frame.of(space),
             seed=1_000 * self._given.seed + next(self._built),
         )
-        optimizer = make_optimizer(self._given.config.evaluation.optimizer)
-        network.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        network.compile(make_optimizer(recipe.optimizer), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        self._recipes[network] = recipe
         return network
 
     def each_epoch(self, report: Callable[[float], None]) -> Any:
@@ -187,11 +195,12 @@ class Networks:
 
         from hivenas.core.nas.training.rates import learning_rates
 
-        evaluation = self._given.config.evaluation
+        recipes = self._recipes
 
         class EachEpoch(keras.callbacks.Callback):  # type: ignore[misc]
             def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-                (rate,) = learning_rates(evaluation, epoch, epochs=evaluation.epochs, steps=1)
+                recipe = recipes[self.model]
+                (rate,) = learning_rates(recipe, epoch, epochs=recipe.epochs, steps=1)
                 self.model.optimizer.learning_rate = rate
 
             def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

@@ -13,6 +13,7 @@ from statistics import fmean
 from hivenas.config import Config, FullTrainConfig
 from hivenas.core.front import front
 from hivenas.core.history import standing
+from hivenas.core.measured import CPU_SECONDS, spent_of
 from hivenas.core.objective import ObjectiveInfo
 from hivenas.core.records import Proposal, Trial
 from hivenas.core.strategies.ladder import rungs_of
@@ -104,6 +105,7 @@ class Limits:
         self._trained_s, self._epochs = 0.0, 0
         # CPU seconds, and those of training, when the first new trial was taken.
         self._counted_from: tuple[float, float] | None = None
+        self._first_share = 1.0
         self._rungs = rungs_of(config.evaluation) if info.trains else None
         self._recent: deque[float] = deque(maxlen=_LATEST)
         self._began = meter.spent
@@ -136,6 +138,8 @@ class Limits:
         self._trained_s += trial.seconds
         if is_new and self._counted_from is None:
             self._counted_from = self._meter.spent.cpu, self._trained_s
+            measured = spent_of(trial.evaluation.extra).get(CPU_SECONDS, trial.seconds)
+            self._first_share = measured / trial.seconds if trial.seconds else 1.0
         self._epochs += len(trial.evaluation.history)
         self._timings.take(trial)
         if trial.phase == "evaluate":
@@ -216,12 +220,12 @@ class Limits:
         """Seconds of processors for each second of training, all that is around it included.
 
         The start of this process and of its workers, which comes once, is before its first trial: it is left out as
-        soon as there is another. By the first alone a second is taken for a second.
+        soon as there is another. Of the first alone there is what its training has measured.
         """
         if self._counted_from is None:
             return spent.cpu / self._trained_s if self._trained_s else 1.0
         cpu, trained = self._counted_from
-        return (spent.cpu - cpu) / (self._trained_s - trained) if self._trained_s > trained else 1.0
+        return (spent.cpu - cpu) / (self._trained_s - trained) if self._trained_s > trained else self._first_share
 
     # -- the full training ---------------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ import click
 import numpy as np
 
 from hivenas.config import Config, ResultsConfig, load
+from hivenas.config.text import leaves
 from hivenas.core.files import cut_torn_line, written_whole
 from hivenas.core.nas.nas_interface import NASInterface, interface_of
 from hivenas.core.seeds import derive_seed
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 TABLE_SUFFIX = ".csv.gz"
 _REPORT_EVERY_S = 30.0
+_DECIDING = ("seed", "dataset.", "evaluation.", "space.")
+_WHICH_NETWORKS = {f"space.{key}" for key in ("operations", "depth", "skip_rate", "max_params", "max_macs")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +148,18 @@ class PartFile:
 def recipe_of(config: Config) -> str:
     """A fingerprint of all that decides what a network comes to, but for the software's versions.
 
-    The operations and the depth of the space are not part of it: a space can be widened, and keeps what was recorded.
+    It is made of the keys that the table's file gives and of those that differ from their defaults, so that a key which
+    the configuration gets later leaves it as it is. A default that changes later is another matter: a file that relies
+    on it has to give the key. Which networks there are is not part of it: a space can be widened, and keeps what was
+    recorded.
     """
-    whole = config.model_dump(mode="json", by_alias=True)
-    parts: dict[str, object] = {name: whole[name] for name in ("seed", "dataset", "evaluation")}
-    parts["space"] = {name: whole["space"][name] for name in ("reference", "input_stem", "output_stem")}
+    whole, defaults = (dict(leaves(each.model_dump(mode="json", by_alias=True))) for each in (config, Config()))
+    given = {key for key, _ in leaves(config.given())}
+    parts = {
+        key: value
+        for key, value in whole.items()
+        if key.startswith(_DECIDING) and key not in _WHICH_NETWORKS and (key in given or value != defaults.get(key))
+    }
     text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -15,20 +15,18 @@ import numpy as np
 from hivenas.config import Config, from_mapping, load
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.seeds import derive_seed, drawn_seed
-from hivenas.errors import ConfigError, MissingResultsError
+from hivenas.errors import ConfigError
 from hivenas.run.callbacks import Callback
 from hivenas.run.data import describe_data
 from hivenas.run.plan import Plan, check, check_inputs, plan
 
 if TYPE_CHECKING:
-    from hivenas.core.objective import ObjectiveInfo
     from hivenas.run.expected_time import ExpectedTime
     from hivenas.run.exporting import Export
     from hivenas.run.forgetting import Forgotten
     from hivenas.run.prediction import Answer
     from hivenas.run.reproduction import Reproduction
     from hivenas.run.result import SearchResult, Trained
-    from hivenas.storage import Mirror
 
 __all__ = [
     "Plan",
@@ -91,6 +89,7 @@ def search(
     from hivenas.core.folder import ResultsFolder
     from hivenas.objectives.factory import make_objective
     from hivenas.objectives.weighing import refuse_objectives
+    from hivenas.run.mirror_sync import open_mirror
     from hivenas.run.options import SessionOptions
     from hivenas.run.progress import shown_progress
     from hivenas.run.session import Session
@@ -106,7 +105,7 @@ def search(
     searched.rng = rng
     info = searched.describe()
     refuse_objectives(settings, info)
-    mirror = _open_mirror(settings, info)
+    mirror = open_mirror(settings, info)
     with open_search(settings, seed, resume=resume, overwrite=overwrite, mirror=mirror) as ledger:
         seeded = settings.model_copy(update={"seed": ledger.state.seed})
         with shown_progress(progress) as views:
@@ -302,52 +301,12 @@ def sync(
         MissingResultsError: there is no results folder, or the search's run is not in this store.
         ResultsExistError: a process is searching there; it sends by itself.
     """
-    from hivenas.objectives.factory import make_objective
-    from hivenas.storage import open_folder
+    from hivenas.run.syncing import tell, tell_again, tell_mirror
 
     settings = _resolved(config, overrides, objective)
-    taken, waiting = _told_again(settings, objective) if rehome else _told(settings)
-    if settings.optuna.storage is None:
-        return taken, waiting
+    taken, waiting = tell_again(settings, objective) if rehome else tell(settings)
     # MLflow has its records by now, whether or not Optuna's storage answers.
-    info = (objective or make_objective(settings, np.random.default_rng())).describe()
-    mirror = _open_mirror(settings, info)
-    assert mirror
-    with open_folder(settings, mirror) as ledger:
-        return taken, waiting + mirror.sync(ledger, force=True)
-
-
-def _told(config: Config) -> tuple[int, int]:
-    """Sends what waits."""
-    from hivenas.execution import make_executor
-    from hivenas.run.tracked import open_tracker, send_all
-    from hivenas.storage import Outbox, open_folder
-
-    with open_folder(config) as ledger, make_executor(config.execution, ledger.folder) as executor:
-        tracker = open_tracker(config, ledger, executor, "sync")
-        outbox = Outbox(ledger, tracker)
-        outbox.retry_refused()
-        return len(send_all(ledger, outbox, tracker, ask=True)), outbox.waiting
-
-
-def _told_again(config: Config, objective: ObjectiveInterface | None) -> tuple[int, int]:
-    """Sends what waits and what the store lacks."""
-    from hivenas.objectives.factory import make_objective
-    from hivenas.run.options import SessionOptions
-    from hivenas.run.rehoming import Rehoming
-    from hivenas.storage import open_folder, refuse_other_search
-
-    with open_folder(config) as ledger:
-        if not ledger.state.has_begun:
-            raise MissingResultsError(
-                f"a search must have begun in {ledger.folder.path} for it to be told again, got none; give the "
-                "results.dir and name of one"
-            )
-        refuse_other_search(config, ledger)
-        seeded = config.model_copy(update={"seed": ledger.state.seed})
-        rng = np.random.default_rng(derive_seed(ledger.state.seed, "search"))
-        searched = objective or make_objective(seeded, rng)
-        return Rehoming(seeded, searched, rng=rng, ledger=ledger, options=SessionOptions()).tell_again()
+    return taken, waiting + tell_mirror(settings, objective)
 
 
 def reproduce(run_id: str) -> Reproduction:
@@ -426,20 +385,6 @@ def _resolved(config: Configuration, overrides: Sequence[str], objective: Object
     for warning in read.warnings if read is not config else ():
         logger.warning("%s", warning)
     return read if objective is None else read.model_copy(update={"objective": OWN_OBJECTIVE})
-
-
-def _open_mirror(config: Config, info: ObjectiveInfo) -> Mirror | None:
-    """Optuna's record of the search, where one is asked for."""
-    if config.optuna.storage is None:
-        return None
-    from hivenas.storage.mirror import OptunaMirror
-    from hivenas.storage.optuna_study import open_study
-
-    if config.tracking == "mlflow":
-        from hivenas.tracking.store import refuse_shared
-
-        refuse_shared(config.optuna.storage)
-    return OptunaMirror(open_study(config, info))
 
 
 def _refuse_untrained(config: Config) -> None:

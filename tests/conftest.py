@@ -108,6 +108,17 @@ def store(store_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 @pytest.fixture
 def tiny(tmp_path: Path) -> dict[str, Any]:
     """The smallest useful `eval_config`: 200 digits, one epoch, nothing stops early."""
+    return tiny_config(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The same for a whole module, for what several tests of it look at; each names its results."""
+    return tiny_config(tmp_path_factory.mktemp("tiny"))
+
+
+def tiny_config(folder: Path) -> dict[str, Any]:
+    """The smallest useful `eval_config`, with its results in a folder."""
     return {
         "epochs": 1,
         "batch_size": 64,
@@ -115,7 +126,7 @@ def tiny(tmp_path: Path) -> dict[str, Any]:
         "augmentation": {"shift": 0.0},
         "dataset": {"name": "digits", "train_limit": 200},
         "full_train": {"epochs": 1},
-        "results": {"dir": str(tmp_path / "results")},
+        "results": {"dir": str(folder / "results")},
         "name": "tiny",
         "seed": 7,
     }

@@ -42,6 +42,7 @@ def of_plan(
         "limits": config.limits,
         "data": dict(data),
         "expected_seconds": time.search + time.full_training if time else None,
+        "expected_evaluations": time.evaluations if time else None,
         "storage": storage.fields() if storage else {},
     }
     return Outcome(f"{config.name}: {work} at the most, in {size}", fields)

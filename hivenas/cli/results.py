@@ -58,6 +58,7 @@ def of_search(result: SearchResult) -> Outcome:
     if result.waiting:
         line += f", {result.waiting} records wait for hivenas sync"
     counts = {name: getattr(summary, name) for name in ("evaluations", "epochs", "failed", "reused", "seconds")}
+    counts["paused"] = result.paused
     fields = {
         "name": result.name,
         "best": best and candidate_fields(best),
@@ -188,9 +189,10 @@ def print_search(given: Invocation, result: SearchResult) -> None:
 
     summary = result.summary
     table = best_table(result.trials, result.direction)
+    paused = f"{result.paused} paused, " if result.paused else ""
     click.echo(
         f"\n{summary.evaluations} evaluations, {summary.epochs} epochs, {summary.failed} failed, "
-        f"{summary.reused} reused, {summary.seconds:.0f} s of evaluation\n"
+        f"{paused}{summary.reused} reused, {summary.seconds:.0f} s of evaluation\n"
     )
     click.echo(as_text(_shown(table)))
     print_front(given, result)

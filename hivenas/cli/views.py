@@ -123,8 +123,11 @@ class Terminal(View):
         self._search = search
         self._planned = search.planned
         self._done = sum(trial.phase == "evaluate" for trial in search.trials)
+        from hivenas.reports.text import duration
+
         rest = f", {self._done} of them recorded before" if self._done else ""
-        self.note(f"searching: {self._planned} evaluations at the most{rest}")
+        within = f"{duration(search.time_limit[1])} or " if search.time_limit else ""
+        self.note(f"searching: {within}{self._planned} evaluations at the most{rest}")
         if self._live:
             self._live.on_start(search)
 
@@ -150,7 +153,16 @@ class Terminal(View):
         outcome = figure(trial) if not trial.failed else f"failed: {trial.reason}"
         best = self._search.best if self._search else None
         shown = "best –" if best is None else f"best {figure(best)}"
-        self.note(f"{self._done:>4}/{self._planned} {label:<8} {outcome:<7} {shown}  {short(trial.encoded)}")
+        self.note(f"{self._place()} {label:<8} {outcome:<7} {shown}  {short(trial.encoded)}")
+
+    def _place(self) -> str:
+        """The place of an evaluation in the search: of its time, where a budget of that ends it first."""
+        from hivenas.reports.text import duration
+
+        limit = self._search.time_limit if self._search else None
+        if limit and limit[0] / limit[1] > self._done / self._planned:
+            return f"{self._done:>4} in {duration(limit[0])} of {duration(limit[1])}"
+        return f"{self._done:>4}/{self._planned}"
 
     def on_full_training(self, candidate: str, epochs: int) -> None:
         """Shows that what follows may take long."""

@@ -17,7 +17,7 @@ from hivenas.core.seeds import drawn_seed
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import HivenasError
 from hivenas.execution import tasks
-from hivenas.run.full_plan import Timing
+from hivenas.run.full_plan import SHARE, Timing, times
 from hivenas.run.plan import Plan, one_worker
 from hivenas.storage import read_ledger
 
@@ -36,17 +36,22 @@ class ExpectedTime:
         search: of all evaluations, with all workers.
         full_training: of the full training after it; 0 where there is none.
         of: the candidates that were measured, in words.
+        evaluations: so many of the planned ones a budget of time leaves room for; None where it does for all.
     """
 
     epoch: float
     search: float
     full_training: float
     of: str
+    evaluations: int | None = None
 
     def __str__(self) -> str:
         """A line for people."""
         then = f", then {_shown(self.full_training)} of full training" if self.full_training else ""
-        return f"{_shown(self.epoch)} an epoch in {self.of}; at most about {_shown(self.search)}{then}"
+        line = f"{_shown(self.epoch)} an epoch in {self.of}; at most about {_shown(self.search)}{then}"
+        if self.evaluations is None:
+            return line
+        return f"{line}; the budget leaves room for about {self.evaluations:,} of the evaluations"
 
 
 def recorded_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> ExpectedTime | None:
@@ -120,12 +125,22 @@ def expected_time(config: Config, plan: Plan, trials: Sequence[Trial], how: str)
     workers = config.execution.at_a_time
     full = config.full_train
     in_turn = math.ceil((full.finalists * full.seeds) / workers) + config.has_small_model if full.enabled else 0
-    return ExpectedTime(
+    expected = ExpectedTime(
         epoch=epoch,
         search=(plan.evaluations * start + plan.epochs * epoch) / workers,
         full_training=in_turn * full.epochs * epoch,
         of=f"{len(timings)} candidate{'s' * (len(timings) > 1)} {how}",
     )
+    share = _share_within(config, expected)
+    return expected if share >= 1 else replace(expected, evaluations=int(share * plan.evaluations))
+
+
+def _share_within(config: Config, expected: ExpectedTime) -> float:
+    """The share of a search for which its budget of time leaves room, beside what it keeps for the full training."""
+    workers = config.execution.at_a_time
+    allowed = [limit / (workers if key == "cpu" else 1) for key, limit in times(config.limits).items()]
+    rooms = [limit - min(expected.full_training, SHARE * limit) for limit in allowed]
+    return min((room / expected.search for room in rooms if room < expected.search), default=1.0)
 
 
 def _shown(seconds: float) -> str:

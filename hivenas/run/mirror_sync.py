@@ -1,4 +1,4 @@
-"""The callback that has the second record, in Optuna's storage, follow the ledger."""
+"""The second record, in Optuna's storage: opened, and the callback that has it follow the ledger."""
 
 from __future__ import annotations
 
@@ -6,9 +6,34 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from hivenas.config import Config
+from hivenas.core.objective import ObjectiveInfo
 from hivenas.core.records import Proposal, Trial
 from hivenas.run.callbacks import Callback
 from hivenas.storage import Ledger, Mirror
+
+
+def open_mirror(config: Config, info: ObjectiveInfo) -> Mirror | None:
+    """Opens Optuna's record of a search; None where none is asked for.
+
+    Args:
+        config: the configuration.
+        info: what the objective says of itself.
+
+    Raises:
+        ConfigError: the study is another search's, or the storage is MLflow's database.
+        StorageError: the storage cannot be reached.
+    """
+    if config.optuna.storage is None:
+        return None
+    from hivenas.storage.mirror import OptunaMirror
+    from hivenas.storage.optuna_study import open_study
+
+    if config.tracking == "mlflow":
+        from hivenas.tracking.store import refuse_shared
+
+        refuse_shared(config.optuna.storage)
+    return OptunaMirror(open_study(config, info))
 
 
 class MirrorSync(Callback):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -116,6 +117,7 @@ def check(config: Config) -> Plan:
     planned = plan(config)
     if config.objective != "nas":
         return planned
+    say_ladder(config)
     if needs_classes(config.evaluation):
         with with_source(config):
             check_classes(config.evaluation, class_names(placed(config), drawn_seed(config.seed), config.task))
@@ -177,6 +179,23 @@ def say_share(feasible: Feasibility, *, bounded: bool) -> None:
             "the operations of the space fit together in %s; the others will be recorded as failed: pad with padding: "
             "same, lower space.depth, or set space.max_params, which leaves them out",
             feasible,
+        )
+
+
+def say_ladder(config: Config) -> None:
+    """Warns of a ladder whose share of the epochs does not pay for the first looks, which all candidates get.
+
+    It is no error: with few epochs the default share is such a one, and the search is as good, but dearer than it says.
+    """
+    rungs = rungs_of(config.evaluation)
+    if rungs and rungs.share * rungs.last < rungs.first:
+        logger.warning(
+            "evaluation.ladder.share=%g pays for fewer epochs than the first looks of all candidates take, %d of %d "
+            "epochs each, so that more are trained; set share to %g or more, or a shorter ladder.first_look",
+            rungs.share,
+            rungs.first,
+            rungs.last,
+            math.ceil(100 * rungs.first / rungs.last) / 100,
         )
 
 

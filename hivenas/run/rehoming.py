@@ -11,6 +11,7 @@ from hivenas.core.history import ranking
 from hivenas.core.tracked import Closing, SearchCard
 from hivenas.errors import MissingResultsError
 from hivenas.execution import make_executor
+from hivenas.run.closing import closing_files
 from hivenas.run.final_training import message_of, recorded_full_training
 from hivenas.run.session import Session
 from hivenas.run.small import small_model
@@ -88,7 +89,7 @@ class Rehoming(Session):
         state = self.ledger.state
         trained = recorded_full_training(self.ledger.folder, state, ranked) if state.trained else None
         result = self._so_far(store=self.tracker.store, full_training=trained)
-        files = self._closing_files(result, closing.status)
+        files = closing_files(self.config, self.ledger, result, closing.status)
         self.outbox.post(Message(closing=replace(closing, metrics={}, artifacts=files)))
         self.outbox.send(force=True)
 

@@ -141,6 +141,11 @@ class SearchResult:
         return [trial for trial in self.trials if trial.failed]
 
     @property
+    def paused(self) -> int:
+        """The candidates whose training is paused: others promised more."""
+        return sum(trial.status == "paused" for trial in self.ranked)
+
+    @property
     def budget(self) -> str:
         """The parts of its budget that are spent, in words, such as 9 min 12 s of 10 min; empty without one."""
         return spent_told(self.spent, self.limits, sum(trial.phase == "evaluate" for trial in self.trials))

@@ -16,7 +16,7 @@ from hivenas.core.history import ranking
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Trial
 from hivenas.core.strategies.kinds import make_strategy
-from hivenas.core.tracked import MODEL_URI, MODEL_VERDICT, Closing, Published, SearchCard, now_ms
+from hivenas.core.tracked import Closing, SearchCard
 from hivenas.errors import (
     InputError,
     MissingResultsError,
@@ -27,10 +27,9 @@ from hivenas.errors import (
     first_line,
 )
 from hivenas.execution import TaskExecutor, make_executor
-from hivenas.reports import draw_plots
-from hivenas.reports.attempts import attempted
 from hivenas.run.budget import Limits, Meter
 from hivenas.run.callbacks import CallbackList
+from hivenas.run.closing import Closings
 from hivenas.run.data import draw_examples, first_digest, refuse_other_data, settle_data, surveyed_data
 from hivenas.run.final_training import FullTraining, recorded_full_training, trained_of
 from hivenas.run.finalists import Finalists
@@ -38,9 +37,9 @@ from hivenas.run.full_plan import as_settled, is_settled
 from hivenas.run.loop import Search
 from hivenas.run.mirror_sync import MirrorSync
 from hivenas.run.options import SessionOptions
-from hivenas.run.pages import CONDITIONS, SearchPages
+from hivenas.run.pages import SearchPages
+from hivenas.run.plan import say_ladder
 from hivenas.run.repeated_failure import repeated_failure
-from hivenas.run.report import write_report_of
 from hivenas.run.result import SearchResult, Trained
 from hivenas.run.small import say_small, small_candidate, train_small
 from hivenas.run.tracked import Tracking, open_tracker, send_all
@@ -245,6 +244,8 @@ class Session:
         mirror = [MirrorSync(self.ledger, self.mirror)] if self.mirror else []
         limits = self._limits()
         limits.say()
+        if trained:
+            say_ladder(self.config)
         Search(
             strategy,
             self.objective,
@@ -347,46 +348,8 @@ class Session:
     def _closing(
         self, status: str, message: Message | None, weights: WeightsKeeper | None = None, *, reason: str = ""
     ) -> Closing:
-        run_id = self.tracker.opened or self.ledger.state.run_id
-        is_trained = bool(message and message.model)
-        result = self._so_far(
-            run_id=run_id,
-            store=self.tracker.store,
-            full_training=message.evaluation if message and is_trained else None,
-            model_uri=self.ledger.state.model if is_trained else "",
-            reason=reason,
-        )
-        accuracy = {} if result.test_accuracy is None else {"test_accuracy": result.test_accuracy}
-        if tested := result.tested:
-            accuracy[f"test_{tested.metric}"] = tested.value
-        model = Published(MODEL_URI, MODEL_VERDICT) if is_trained else None
-        return Closing(
-            run_id=run_id,
-            status=status,
-            metrics=result.summary.metrics() | accuracy,
-            note=self.pages.of_search(result, status, model),
-            reason=reason,
-            artifacts=self._closing_files(result, status),
-            pointer=self._pointer(run_id),
-            end_ms=now_ms(),
-            step=len(result.trials),
-            trained=message.child.key if message and message.child and is_trained else "",
-            delete_weights=tuple(self.ledger.key(trial.index) for trial in weights.left()) if weights else (),
-            front=tuple(self.ledger.key(trial.index) for trial in result.front) if status == "FINISHED" else (),
-        )
-
-    def _closing_files(self, result: SearchResult, status: str) -> tuple[tuple[Path, str], ...]:
-        """The table, the report and the plots, written for the closing."""
-        self.ledger.export_table(force=True)
-        plots = draw_plots(result.trials, self.ledger.folder.plots, result.direction, result.cost)
-        make = functools.partial(write_report_of, self.config, result, CONDITIONS[status], self.ledger.state.data)
-        page = attempted(str(self.ledger.folder.report), make, None)
-        files = [self.ledger.folder.csv, page] if page else [self.ledger.folder.csv]
-        return (*((file, "") for file in files), *((file, "plots") for file in plots))
-
-    def _pointer(self, run_id: str) -> str:
-        """The run that `mlflow run` has made for a resumption."""
-        return self.tracker.project_run_id if self.tracker.project_run_id != run_id else ""
+        closings = Closings(self.config, self.ledger, self.tracker, self.pages)
+        return closings.of(status, message, weights.left() if weights else (), reason=reason)
 
     def _so_far(self, **more: Any) -> SearchResult:
         return SearchResult.of(self.ledger.folder, self.ledger.state, self.ledger.trials, **more)

@@ -47,6 +47,17 @@ def recipe(folder: Path) -> str:
     return recipe_of(load_config(folder))
 
 
+def test_the_recipe_is_that_of_the_figures_and_outlives_keys_that_are_added(tmp_path: Path) -> None:
+    """The figure stands here: a key that the configuration gets later, at its default, must leave it as it is."""
+    config = load_config(tmp_path)
+    assert recipe_of(config) == "b90b4b6b79cb"
+    wider = ["space.depth=2 space.operations=[identity] execution.workers=2"]
+    assert recipe_of(load(tmp_path / "tiny.yaml", wider)) == recipe_of(config)
+    others = ["seed=4", "evaluation.batch_size=10", "evaluation.ema=0.9", "dataset.train_limit=120", "space.width=8"]
+    changed = {recipe_of(load(tmp_path / "tiny.yaml", [other])) for other in others}
+    assert len(changed | {recipe_of(config)}) == len(others) + 1
+
+
 @pytest.mark.slow
 def test_a_table_whose_recording_was_killed_is_taken_up(tmp_path: Path) -> None:
     part = tmp_path / "tiny.part.csv"

@@ -5,7 +5,15 @@ import json
 import pytest
 
 from hivenas.cli.invocation import Invocation
-from hivenas.cli.results import fitted, of_search, of_training, print_front, print_predictions, print_trained
+from hivenas.cli.results import (
+    fitted,
+    of_search,
+    of_training,
+    print_front,
+    print_predictions,
+    print_search,
+    print_trained,
+)
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.full_training import Finalist
 from hivenas.core.records import Direction, Evaluation
@@ -78,6 +86,15 @@ def test_a_front_is_printed_with_what_trains_its_members_and_told_as_fields(caps
     assert capsys.readouterr().out == ""
     without = of_search(SearchResult.of(folder, SearchState(), trials)).fields
     assert (without["cost"], without["front"]) == (None, [])
+
+
+def test_candidates_that_are_paused_are_counted_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    trials = [trial(0, 0.5, "input|a|output", status="paused"), trial(1, 0.6, "input|b|output", status="paused")]
+    climbed = trial(2, 0.7, "input|b|output", phase="momentum")
+    result = SearchResult.of(ResultsFolder("results", "bees"), SearchState(), [*trials, climbed])
+    print_search(Invocation("bees.yaml", (), ()), result)
+    assert "3 evaluations, 0 epochs, 0 failed, 1 paused, 0 reused, " in capsys.readouterr().out
+    assert of_search(result).fields["paused"] == 1
 
 
 def test_a_full_training_says_what_was_looked_for_and_the_accuracy(capsys: pytest.CaptureFixture[str]) -> None:

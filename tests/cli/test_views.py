@@ -121,6 +121,20 @@ def test_lines_for_files_have_no_control_characters(capsys: pytest.CaptureFixtur
     assert not CONTROLS.search(out)
 
 
+def test_lines_for_files_follow_the_time_where_that_ends_the_search(capsys: pytest.CaptureFixture[str]) -> None:
+    search = Running(700)
+    search.time_limit = (0.0, 600.0)
+    with Terminal() as view:
+        view.on_start(search)
+        view.on_trial(trial(0, 0.5))
+        search.time_limit = (30.0, 600.0)
+        view.on_trial(trial(1, 0.5))
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "searching: 10 min 0 s or 700 evaluations at the most"
+    assert said[1].startswith("   1/700 scout ")
+    assert said[2].startswith("   2 in 30.0 s of 10 min 0 s scout ")
+
+
 def in_a_terminal(place: Place, **variables: str) -> str:
     """What a search writes to a terminal of its own."""
     ours, its = pty.openpty()

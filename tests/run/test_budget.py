@@ -22,6 +22,7 @@ from hivenas.run.budget import Limits, Meter
 from hivenas.run.callbacks import Callback
 from hivenas.run.full_plan import Timing, Timings, fitted, wall_seconds, worker_seconds
 from hivenas.run.loop import Search
+from hivenas.run.plan import say_ladder
 from hivenas.storage import Ending, Ledger, SearchState, Spent, open_search, read_ledger
 from tests.executors import ThreadExecutor
 from tests.toy_objectives import CurvedObjective, TinyObjective
@@ -493,6 +494,17 @@ class TimedCurves(CurvedObjective):
         seconds = float(len(evaluation.history))
         self._time.now += seconds
         return replace(evaluation, seconds=seconds, epoch_s=1.0)
+
+
+@pytest.mark.parametrize(("epochs", "share"), [(5, "0.4"), (20, "")])
+def test_a_share_that_does_not_pay_for_the_first_looks_is_said(
+    epochs: int, share: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    say_ladder(from_mapping({"evaluation": {"epochs": epochs, "stopping": "ladder"}}))
+    said = "evaluation.ladder.share=0.35 pays for fewer epochs than the first looks of all candidates take, 2 of 5"
+    assert [said in message and f"set share to {share} or more" in message for message in caplog.messages] == (
+        [True] if share else []
+    )
 
 
 @pytest.mark.parametrize("minutes", [3.0, 8.0])

@@ -35,6 +35,26 @@ def test_the_time_at_most_follows_from_what_candidates_took(
     assert str(found).startswith("3 s an epoch in 2 candidates recorded so far; at most about ")
 
 
+@pytest.mark.parametrize(
+    ("settings", "evaluations"),
+    [
+        ({"budget": {"hours": 0.1}, "full_train": {"enabled": False}}, 13),  # 360 of 540 s
+        ({"budget": {"hours": 0.1}}, 6),  # half of it is kept
+        ({"budget": {"cpu_hours": 0.1}, "execution": {"workers": 2}, "full_train": {"enabled": False}}, 13),
+        ({"budget": {"hours": 0.2}, "full_train": {"enabled": False}}, None),
+        ({"budget": {"evaluations": 3}}, None),
+    ],
+)
+def test_the_evaluations_for_which_a_budget_of_time_leaves_room(
+    settings: dict[str, object], evaluations: int | None
+) -> None:
+    found = expected_time(from_mapping({"execution": {"kind": "serial"}} | settings), PLAN, TRIALS, "recorded so far")
+    assert found is not None
+    assert found.evaluations == evaluations
+    room = f"; the budget leaves room for about {evaluations} of the evaluations"
+    assert str(found).endswith(room) is (evaluations is not None)
+
+
 def test_nothing_is_said_where_nothing_was_measured(tmp_path: Path) -> None:
     assert expected_time(from_mapping({}), PLAN, TRIALS[2:], "recorded so far") is None
     assert recorded_time(from_mapping({"results": {"dir": str(tmp_path)}}), PLAN, {}) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -18,16 +18,14 @@ from hivenas.core.measured import test_figures
 from hivenas.core.nas.data.class_weights import check_classes, needs_classes
 from hivenas.core.nas.data.placement import placed
 from hivenas.core.nas.space.architecture import decode
-from hivenas.core.nas.space.feasibility import Feasibility, own_operations
-from hivenas.core.nas.space.layer_sizes import Shape, Size
-from hivenas.core.nas.space.operations import OpSpec
+from hivenas.core.nas.space.feasibility import Feasibility
 from hivenas.core.nas.space.parameters import run_parameters, space_parameters
 from hivenas.core.nas.space.search_space import Image, NASSearchSpace
-from hivenas.core.nas.space.sizes import NetworkSizes
 from hivenas.core.nas.training.context import in_context
 from hivenas.core.nas.training.exclusive import ONE_AT_A_TIME
 from hivenas.core.nas.training.failures import failed_training
 from hivenas.core.nas.training.inheritance import inherited_age
+from hivenas.core.nas.training.space_check import checked_space, measure
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInfo
 from hivenas.core.onednn import choose_onednn
 from hivenas.core.records import Candidate, Direction, Evaluation, Proposal
@@ -104,7 +102,7 @@ class NASInterface(ArchitectureObjective):
             config.space,
             rng or np.random.default_rng(derive_seed(seed, "search")),
             image=_image(config, seed),
-            measure=_measure,
+            measure=measure,
             choices=config.choices,
         )
 
@@ -299,23 +297,12 @@ class NASInterface(ArchitectureObjective):
                 that cannot be made; nothing of the space builds; a metric or weights that do not suit the classes.
             DatasetError: the data cannot be loaded.
         """
-        space, config = self.search_space, self._config.evaluation
-        chain = decode(arch, space.reference) if arch else None
+        chain = decode(arch, self.search_space.reference) if arch else None
         self._config.of(arch)  # refuses settings that cannot be
-        if image is None and needs_classes(config):
-            check_classes(config, self.eval_strategy.data.class_names)
-        feasible = Feasibility(size=1 if arch else space.architectures)
-        own = dict(own_operations(space, chain))  # without any all builds, and of the optimizer the values are checked
-        if own or chain:
-            shape, classes = image() if image else self._image()
-            sizes = NetworkSizes(space.reference, shape=shape, classes=classes, frame=space.frame, measure=_measure)
-            feasible = Feasibility.of(space, sizes, shape, chain)
-        if own or image is None:
-            from hivenas.core.nas.training.probe import probe_space
-
-            feasible = replace(feasible, answers=probe_space(own.items(), feasible.inputs, config))
-        feasible.check()
-        return feasible
+        if image is None and needs_classes(self._config.evaluation):
+            check_classes(self._config.evaluation, self.eval_strategy.data.class_names)
+        is_tried = image is None
+        return checked_space(self.search_space, self._config.evaluation, chain, image or self._image, is_tried=is_tried)
 
     def _image(self) -> Image:
         data = self.eval_strategy.data
@@ -409,9 +396,3 @@ def _image(config: Config, seed: int) -> Image | None:
     from hivenas.core.nas.data.datasets import image_shape_and_classes
 
     return image_shape_and_classes(placed(config), seed, config.task)
-
-
-def _measure(spec: OpSpec, shape: Shape) -> Size:
-    from hivenas.core.nas.training.network import measure_operation
-
-    return measure_operation(spec, shape)

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
-import socket
-import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,7 +16,6 @@ from hivenas.config import Config
 from hivenas.config.scores import score_of
 from hivenas.core.folder import WEIGHTS_SUFFIX, ResultsFolder, weights_name
 from hivenas.core.full_training import MODEL_STEM, TrainingSpec
-from hivenas.core.measured import SPENT
 from hivenas.core.nas.data.class_weights import class_weights
 from hivenas.core.nas.data.datasets import Dataset, load_dataset
 from hivenas.core.nas.data.placement import placed
@@ -42,23 +37,22 @@ from hivenas.core.nas.training.checkpoints import (
     save_state,
 )
 from hivenas.core.nas.training.exclusive import exclusive
-from hivenas.core.nas.training.failures import CAUSE
 from hivenas.core.nas.training.final_model import final_model, loaded
 from hivenas.core.nas.training.full_training import FullTraining, beginning, joined
+from hivenas.core.nas.training.guarded import guarded
 from hivenas.core.nas.training.inheritance import inherited_age
-from hivenas.core.nas.training.loop import TrainingLoop, accelerators, cause_of
+from hivenas.core.nas.training.loop import TrainingLoop, accelerators
 from hivenas.core.nas.training.measured_costs import measured_costs
 from hivenas.core.nas.training.network import build_network, count_macs, count_params
 from hivenas.core.nas.training.precision import Precision
 from hivenas.core.nas.training.rules import stopping_rule
-from hivenas.core.nas.training.serving import UnfaithfulModelError, refuse_other_answers, serve
-from hivenas.core.nas.training.spending import Spending
+from hivenas.core.nas.training.serving import refuse_other_answers, serve
 from hivenas.core.nas.training.validation import validated
 from hivenas.core.recipe import environment
 from hivenas.core.records import Direction, EpochFigures, Evaluation, StopThreshold
 from hivenas.core.seeds import derive_seed
 from hivenas.core.strategies.momentum import mean_momentum
-from hivenas.errors import ArchitectureError, DatasetError, DiskFullError, MissingResultsError, innermost
+from hivenas.errors import ArchitectureError
 
 
 class NASEval:
@@ -255,21 +249,11 @@ class NASEval:
 
     def _guarded(self, candidate: str, train: Callable[[str], Evaluation]) -> Evaluation:
         """Runs a training and turns whatever goes wrong with the candidate into a failed evaluation."""
-        _ = self.data  # data that cannot be loaded is the user's error, not the candidate's
-        began, started, spending = time.time(), time.monotonic(), Spending()
-        try:
-            evaluation = self.alive.make_room(functools.partial(train, candidate))
-        except (DatasetError, MissingResultsError, DiskFullError):
-            raise  # nothing that the candidate is to blame for
-        except Exception as error:
-            reason = str(error) if isinstance(error, UnfaithfulModelError) else innermost(error)
-            trace, worst = traceback.format_exc(), self._direction.worst
-            failed = Evaluation.failure(candidate, reason, traceback=trace, worst=worst)
-            evaluation = replace(failed, extra={CAUSE: cause_of(error)})
-        where = environment(self.data.digest()) | accelerators() | Precision.of(self._config.evaluation).environment()
-        seconds, worker = time.monotonic() - started, f"{socket.gethostname()}-{os.getpid()}"
-        extra = {**evaluation.extra, SPENT: spending.figures()}
-        return replace(evaluation, seconds=seconds, started=began, worker=worker, environment=where, extra=extra)
+        data = self.data.digest()  # data that cannot be loaded is the user's error, not the candidate's
+        run = functools.partial(self.alive.make_room, functools.partial(train, candidate))
+        evaluation = guarded(candidate, run, worst=self._direction.worst)
+        where = environment(data) | accelerators() | Precision.of(self._config.evaluation).environment()
+        return replace(evaluation, environment=where)
 
     def _checkpoint(self, candidate: str, purpose: str, **start: Any) -> Checkpoint:
         """The place where a training keeps its state; `start` is what it starts from and all else that is its own."""

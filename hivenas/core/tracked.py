@@ -11,6 +11,7 @@ from typing import Any
 
 from hivenas.config.costs import VARYING
 from hivenas.config.metrics import ACCURACY
+from hivenas.config.promotion import PromotionThreshold
 from hivenas.config.tasks import task_of
 from hivenas.core.measured import METRIC, tracked_metrics
 from hivenas.core.recipe import RECIPE_FILE
@@ -209,6 +210,9 @@ class ServableModel:
         second_alias: moves to the version in any case; empty for none.
         metric: the name of what is looked for, by which it is compared with the version that has the alias.
         minimize: whether less of that is better.
+        promote_if: what it must reach beside that.
+        tested: file of what it answered on the test split, of which MLflow's own evaluation is made; None for none.
+        candidate: of a search, whose network it is; None for a fully trained one.
     """
 
     file: Path
@@ -223,6 +227,26 @@ class ServableModel:
     second_alias: str = ""
     metric: str = ACCURACY
     minimize: bool = False
+    promote_if: tuple[PromotionThreshold, ...] = ()
+    tested: Path | None = None
+    candidate: LoggedCandidate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedCandidate:
+    """A candidate of a search, as a logged model of its nested run.
+
+    Args:
+        run: key of the child, or id of its run.
+        name: of the logged model.
+        params: beside those of the run: `architecture`, `params`, `macs`, `role`.
+        tags: of the logged model.
+    """
+
+    run: str
+    name: str
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
 
 
 def now_ms() -> int:

@@ -13,6 +13,7 @@ import numpy as np
 
 from hivenas.config import Config
 from hivenas.config.metrics import ACCURACY
+from hivenas.config.promotion import thresholds_of
 from hivenas.config.tasks import task_of
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.full_training import MEMBERS
@@ -115,11 +116,13 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
         origin=origin,
         description=attempted("the model's description", lambda: model_note(origin, config.to_yaml()), ""),
         promote=config.registry.promote,
-        metadata=_metadata(training.data),
+        metadata=image_metadata(training.data),
         answers=_example_answers(evaluation),
         second_alias=(config.registry.small or "") if _is_small(evaluation, training) else "",
         metric=config.evaluation.fitness,
         minimize=config.evaluation.metric.minimize,
+        promote_if=thresholds_of(config.registry.promote_if),
+        tested=_tested_file(config, evaluation),
     )
     return Message(child=child, model=model, evaluation=evaluation, keep_after_send=training.keep_after_send)
 
@@ -223,7 +226,13 @@ def _git_origin() -> dict[str, str]:
     return {"hivenas.git_commit": commit} | tags if commit else {}
 
 
-def _metadata(data: Mapping[str, Any]) -> dict[str, Any]:
+def _tested_file(config: Config, evaluation: Evaluation) -> Path | None:
+    """The answers that MLflow's own evaluation is made of, where it is asked for and knows the task."""
+    is_asked = config.registry.evaluation and config.evaluation.task.evaluator and "answers" in evaluation.extra
+    return Path(evaluation.extra["answers"]) if is_asked else None
+
+
+def image_metadata(data: Mapping[str, Any]) -> dict[str, Any]:
     """The properties of the model's images, and the names of its classes, for whoever gives it others."""
     kept = ("name", "shape", "dtype", "lowest", "highest", "scale", "background", "class_names", "task")
     return {"hivenas": {key: data[key] for key in kept if key in data}}

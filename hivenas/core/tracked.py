@@ -48,6 +48,7 @@ class Child:
         start_ms: when it began, in milliseconds since 1970; 0 for so many seconds before its end as `metrics` says.
         share: the name of what `history` has as accuracy, which is another one of another task than classes.
         used: the data that it was trained and measured on; None where there are none.
+        shown_as: the key under which it was shown while it went on; empty for its own.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Child:
     start_ms: int = 0
     share: str = ACCURACY
     used: UsedData | None = None
+    shown_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,15 +330,18 @@ def child_of(proposal: Proposal | None, evaluation: Evaluation, context: RunCont
     )
 
 
-def running_child(proposal: Proposal, context: RunContext, marks: Mapping[str, Any]) -> Child:
+def running_child(
+    proposal: Proposal | None, context: RunContext, marks: Mapping[str, Any], *, candidate: str = ""
+) -> Child:
     """The nested run of an evaluation that goes on: what is known of it before its end.
 
     Args:
-        proposal: asks for it.
+        proposal: asks for it; None for a full training.
         context: all else that is known.
         marks: what its evaluation will say of the metric that is looked for, and of its task, see `marked`.
+        candidate: that is fully trained.
     """
-    begun = Evaluation(proposal.candidate, "complete", math.nan, extra=dict(marks))
+    begun = Evaluation(proposal.candidate if proposal else candidate, "complete", math.nan, extra=dict(marks))
     made = child_of(proposal, begun, context)
     tags = {key: value for key, value in made.tags.items() if key != _STATUS}
     return replace(made, tags=tags, metrics={})

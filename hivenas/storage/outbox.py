@@ -111,7 +111,8 @@ class Outbox:
 
     def keys(self) -> set[str]:
         """The keys of the children that messages tell of."""
-        return {message.child.key for message in self.messages() if message.child}
+        children = [message.child for message in self.messages() if message.child]
+        return {key for child in children for key in (child.key, child.shown_as) if key}
 
     def open_with(self, opening: Callable[[], object]) -> None:
         """Has something done, until it succeeds, before any message is sent; it raises as a tracker does."""

@@ -48,19 +48,29 @@ def publish(model: ServableModel, run_id: str, stores: tuple[str, str]) -> Publi
     limit = float(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT", "0"))
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(int(max(limit, _PUBLISH_S)))
     with translate_mlflow_errors():
-        number = _version_of(model, run_id)
-        if not number:
-            uri, torn = _logged_before(run_id, _name_of(model))
-            uri = uri or _log(model, run_id, torn)
-            if model.name is None:
-                return Published(uri)
-            number = str(mlflow.register_model(uri, model.name).version)
-        assert model.name
-        client = mlflow.MlflowClient()
-        client.update_model_version(model.name, number, description=model.description)
-        for key, value in model.origin.items():
-            client.set_model_version_tag(model.name, number, key, value[:LONGEST_TAG])
-        return promote(model, number)
+        outcome = _publish(model, run_id)
+        if model.tested:
+            from hivenas.tracking.evaluation import log_evaluation  # what evaluates takes a while to import
+
+            uri, _ = _logged_before(run_id, MODEL)
+            log_evaluation(model, run_id, uri.rpartition("/")[2], stores)
+        return outcome
+
+
+def _publish(model: ServableModel, run_id: str) -> Published:
+    number = _version_of(model, run_id)
+    if not number:
+        uri, torn = _logged_before(run_id, _name_of(model))
+        uri = uri or _log(model, run_id, torn)
+        if model.name is None:
+            return Published(uri)
+        number = str(mlflow.register_model(uri, model.name).version)
+    assert model.name
+    client = mlflow.MlflowClient()
+    client.update_model_version(model.name, number, description=model.description)
+    for key, value in model.origin.items():
+        client.set_model_version_tag(model.name, number, key, value[:LONGEST_TAG])
+    return promote(model, number)
 
 
 def published_on(run_id: str) -> Published:

@@ -119,6 +119,6 @@ def test_probabilities_are_in_the_order_of_the_names_and_left_out_where_a_class_
     assert more == {"label_list": ["ant", "bee", "cat"]}
     assert list(labels[:3]) == ["cat", "ant", "bee"]
     assert getattr(kept, "probabilities") == pytest.approx(probabilities()[:, [1, 2, 0]])  # noqa: B009
-    four = ClassPredictions(np.pad(probabilities(), ((0, 0), (0, 1))), LABELS, (*NAMES, "dog"), LABELS, LABELS)
+    four = ClassPredictions(np.pad(probabilities(), ((0, 0), (0, 1))), LABELS, (*NAMES, "dog"), np.arange(0), LABELS)
     kept, _, more = _of_classes(four, {"class_names": [*NAMES, "dog"]})
     assert (hasattr(kept, "predict_proba"), more) == (False, {})

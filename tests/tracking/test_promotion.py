@@ -220,8 +220,8 @@ def test_a_champion_without_the_figure_that_is_looked_for_cannot_be_compared(nam
     assert "version 1, which is, has no tag hivenas.test_auc" in tags(name, number)[1]
 
 
-def wanted(**fields: float) -> tuple[PromotionThreshold, ...]:
-    return (PromotionThreshold("accuracy", label="accuracy", **fields),)
+def wanted(threshold: float, min_improvement: float | None = None) -> tuple[PromotionThreshold, ...]:
+    return (PromotionThreshold("accuracy", threshold, min_improvement, label="accuracy"),)
 
 
 @pytest.mark.parametrize(

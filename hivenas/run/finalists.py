@@ -99,7 +99,7 @@ class Finalists:
             self._listener.on_full_progress(done + (number if self._executor.runs_at_once else 0), planned)
             self._listener.on_full_training(spec.candidate, spec.refit_epochs or self._plan.epochs)
             task = self._task(spec, tested=tested)
-            future = self._waiting.submit(task, functools.partial(self._hear, spec))
+            future = self._waiting.submit(task, functools.partial(self._hear, spec, tested))
             if self._executor.runs_at_once:  # it is recorded before the next one begins
                 self._waiting.until(future)
                 yield spec, _result(spec, future)
@@ -110,9 +110,9 @@ class Finalists:
             if done + number < planned:
                 self._listener.on_full_progress(done + number, planned)
 
-    def _hear(self, spec: TrainingSpec, progress: Progress) -> None:
+    def _hear(self, spec: TrainingSpec, tested: bool, progress: Progress) -> None:
         self._listener.on_full_epoch(spec.candidate, progress)
-        self._book.hear(spec, progress)
+        self._book.hear(spec, progress, tested=tested)
 
     def _task(self, spec: TrainingSpec, *, tested: bool) -> tasks.Task[Evaluation]:
         if tested:

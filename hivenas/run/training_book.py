@@ -64,6 +64,7 @@ class TrainingBook:
         self._outcomes: dict[TrainingSpec, Evaluation] = {}
         self.sent: list[Sent] = []
         self.message: Message | None = None  # of the model
+        self._shown: dict[str, str] = {}  # by the names of their files: the keys that some are shown under
         self.running: RunningTrainings[str] = RunningTrainings(config.tracking_live_s if self.is_live else None, outbox)
 
     @property
@@ -79,9 +80,20 @@ class TrainingBook:
         """The failure, where it is recorded that no model can be made of trainings; None where that is to be tried."""
         return None
 
-    def hear(self, spec: TrainingSpec, progress: Progress) -> None:
-        """Shows a training that goes on, now and then."""
-        self.running.take(spec.stem, progress, functools.partial(self._begun, spec))
+    def hear(self, spec: TrainingSpec, progress: Progress, *, tested: bool) -> None:
+        """Shows a training that goes on, now and then.
+
+        Args:
+            spec: says which.
+            progress: what it tells.
+            tested: whether it becomes the model, unless it fails; what it is, and its run's key, is known at its end.
+        """
+        if not self.running.is_live:
+            return
+        key = self._key(spec)
+        if tested:
+            key = self._shown[spec.stem] = f"{key}-tested"
+        self.running.take(spec.stem, progress, functools.partial(self._begun, spec, key))
         self.running.show()
 
     def take(self, spec: TrainingSpec, evaluation: Evaluation, *, is_model: bool) -> None:
@@ -94,13 +106,14 @@ class TrainingBook:
         """
         mark = training_mark(self._config, spec.candidate, failed=evaluation.status == "failed")
         made = {**self.trainings, spec.stem: Finalist.of(spec, evaluation, mark)}
+        shown_as = self._shown.get(spec.stem, "")
         if is_model:
             made = chosen_of(made, [spec.stem])
-            # Until it has succeeded it is one among others, in whose place the next best may be trained.
-            told = replace(self._told, shown_as=self._key(spec) if self.running.is_live else "")
+            told = replace(self._told, shown_as=shown_as)
             message = self.message = message_of(self._config, evaluation, told)
         else:
-            message = message_of(self._config, evaluation, self._of_training(spec, evaluation))
+            told = replace(self._of_training(spec, evaluation), shown_as=shown_as)
+            message = message_of(self._config, evaluation, told)
         self._outcomes[spec] = evaluation
         self.running.drop(spec.stem)
         self._write(message, made, spec.stem if is_model else "")
@@ -146,9 +159,8 @@ class TrainingBook:
     def _key(self, spec: TrainingSpec) -> str:
         return f"{self._told.key}-{spec.stem}"
 
-    def _begun(self, spec: TrainingSpec) -> Child:
-        told = replace(self._told, key=self._key(spec), name=_name(spec))
-        return begun_child(self._config, spec.candidate, told)
+    def _begun(self, spec: TrainingSpec, key: str) -> Child:
+        return begun_child(self._config, spec.candidate, replace(self._told, key=key, name=_name(spec)))
 
     def _link(self, spec: TrainingSpec) -> str:
         return link_to(self._key(spec), _name(spec))

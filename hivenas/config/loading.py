@@ -19,6 +19,7 @@ from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.legacy import Translation, is_ancestral, translate
 from hivenas.config.messages import explain, in_old_words
 from hivenas.config.optimizers import OPTIMIZERS
+from hivenas.config.promotion import check_measured
 from hivenas.config.registry import TRACKERS
 from hivenas.config.schema import (
     BUILT_IN_DATASETS,
@@ -126,13 +127,17 @@ class Config(Section):
                 f"registry.small_within must be at most 1 with evaluation.fitness={metric.name}, which is a share, got "
                 f"{within:g}; lower it"
             )
-        if self.registry.small is None:
-            return self
-        if self.objectives.cost is None:
+        if self.registry.small is not None and self.objectives.cost is None:
             raise ValueError(
                 f"registry.small must be null where objectives names no cost, got {self.registry.small!r}; set "
                 "objectives.params: min, say"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _tells_of_what_it_trains(self) -> Self:
+        check_measured(self.registry.promote_if, self.evaluation.metric)
+        self.results.check_models(self.objective)
         return self
 
     @model_validator(mode="after")

@@ -17,6 +17,7 @@ from hivenas.config.arguments import (
     check_time_limit,
     rgb_of,
 )
+from hivenas.config.promotion import check_promotion
 from hivenas.config.registry import DATASETS, EXECUTORS, STRATEGIES
 from hivenas.config.strategies import STRATEGY_KINDS
 from hivenas.config.text import one_of
@@ -157,6 +158,8 @@ class RegistryConfig(Section):
     model: Annotated[str, Field(pattern=r"^[^/:\s]([^/:]*[^/:\s])?$")] | None = None
     alias: Alias = "champion"
     promote: Literal["better", "always", "never"] = "better"
+    promote_if: Annotated[dict[str, Any], BeforeValidator(check_promotion)] = {}
+    evaluation: bool = False
     small: Alias | None = None
     small_within: Annotated[float, Field(ge=0.0, le=1e300)] = 0.02  # in the unit of the fitness
 
@@ -183,6 +186,7 @@ class ResultsConfig(Section):
 
     dir: Annotated[str, Field(min_length=1)] = "results"
     keep_weights: str = "all"
+    logged_models: Annotated[int, Field(ge=0, le=1000)] = 0
 
     @field_validator("keep_weights")
     @classmethod
@@ -197,6 +201,18 @@ class ResultsConfig(Section):
         if self.keep_weights == "all":
             return None
         return int(self.keep_weights.partition(":")[2] or 0)
+
+    def check_models(self, objective: str) -> None:
+        """Refuses models of candidates where no candidate is a network.
+
+        Raises:
+            ValueError: says so.
+        """
+        if self.logged_models and objective not in ("nas", "custom"):
+            raise ValueError(
+                f"results.logged_models must be 0 for objective={objective}, which trains nothing, got "
+                f"{self.logged_models}; leave it out"
+            )
 
 
 class TableConfig(Section):

@@ -41,6 +41,7 @@ class LearningTask:
         answers_like: the same in words.
         has_built_in: whether the labels of the data sets that come with hivenas are of this kind.
         needs_table: whether a folder of images must have a table of labels.
+        evaluator: the kind of model by which MLflow's own evaluation knows it; empty where that knows none.
         labels: how labels are read and split, a `LabelKind`.
         head: what its networks end with, and how their answers are judged, a `Head`.
         tested: the answers of a fully trained network on the test split, a `Tested`.
@@ -70,6 +71,7 @@ class LearningTask:
     answers_like: str
     has_built_in: bool = False
     needs_table: bool = True
+    evaluator: str = ""
     labels: str
     head: str
     tested: str
@@ -119,6 +121,7 @@ TASKS: Mapping[str, LearningTask] = {
             answers_like="the probabilities of two classes or more",
             has_built_in=True,
             needs_table=False,
+            evaluator="classifier",
             labels="hivenas.core.nas.data.label_kinds:CLASSES",
             head="hivenas.core.nas.training.heads:SOFTMAX",
             tested="hivenas.core.nas.training.predictions:TestPredictions",
@@ -166,6 +169,7 @@ TASKS: Mapping[str, LearningTask] = {
             same="number",
             answers_like="a number",
             same_as="that of the Keras model, up to a hundredth of the labels' deviation",
+            evaluator="regressor",
             labels="hivenas.core.nas.data.label_kinds:NUMBERS",
             head="hivenas.core.nas.training.heads:LINEAR",
             tested="hivenas.core.nas.training.task_predictions:NumberPredictions",

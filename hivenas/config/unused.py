@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hivenas.config.evaluation import PAUSING
 from hivenas.config.strategies import STRATEGY_KINDS
+from hivenas.config.tasks import TASKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,11 @@ class Reader:
 
 
 _WITHOUT_ROLES = tuple(kind.name for kind in STRATEGY_KINDS.values() if not kind.has_roles)
-_PUBLISHED = ("registry.model", "registry.alias", "registry.promote", "registry.small", "registry.small_within")
+_PROMOTED = ("registry.promote_if", "registry.promote_if.")
+_PUBLISHED = (
+    *("registry.model", "registry.alias", "registry.promote", "registry.small", "registry.small_within"),
+    *_PROMOTED,
+)
 READERS: tuple[Reader, ...] = (
     Reader(("evaluation.act.",), "evaluation.stopping", ("act",)),
     Reader(("evaluation.median.",), "evaluation.stopping", ("median",)),
@@ -45,7 +50,14 @@ READERS: tuple[Reader, ...] = (
     Reader(("colony.employee_ratio", "colony.abandonment_limit"), "colony.kind", _WITHOUT_ROLES, otherwise=True),
     Reader(("evaluation.first_look", "evaluation.inherit"), "colony.kind", ("random",), otherwise=True),
     Reader(_PUBLISHED, "registry.register", ("true",)),
-    Reader((*_PUBLISHED, "tracking_live_s"), "tracking", ("none",), otherwise=True),
+    Reader(
+        (*_PUBLISHED, "registry.evaluation", "results.logged_models", "tracking_live_s"),
+        "tracking",
+        ("none",),
+        otherwise=True,
+    ),
+    Reader(_PROMOTED, "registry.promote", ("never",), otherwise=True),
+    Reader(("registry.evaluation",), "task", tuple(name for name, task in TASKS.items() if task.evaluator)),
     Reader(("registry.small_within",), "registry.small", ("null",), otherwise=True),
     Reader(("optuna.study",), "optuna.storage", ("null",), otherwise=True),
     Reader(
@@ -71,5 +83,5 @@ def unused_keys(resolved: Mapping[str, str], defaults: Mapping[str, str]) -> Ite
             continue
         for key, value in resolved.items():
             named = any(key == each or (each.endswith(".") and key.startswith(each)) for each in reader.keys)
-            if named and value != defaults.get(key, value) and key != reader.chooser:
+            if named and value != defaults.get(key) and key != reader.chooser:
                 yield f"{key}={value} is not used with {reader.chooser}={chosen}; it is for {reader.way()}"

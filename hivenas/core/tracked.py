@@ -11,6 +11,7 @@ from typing import Any
 
 from hivenas.config.costs import VARYING
 from hivenas.config.metrics import ACCURACY
+from hivenas.config.promotion import PromotionThreshold
 from hivenas.config.tasks import task_of
 from hivenas.core.measured import METRIC, tracked_metrics
 from hivenas.core.recipe import RECIPE_FILE
@@ -47,6 +48,7 @@ class Child:
         start_ms: when it began, in milliseconds since 1970; 0 for so many seconds before its end as `metrics` says.
         share: the name of what `history` has as accuracy, which is another one of another task than classes.
         used: the data that it was trained and measured on; None where there are none.
+        shown_as: the key under which it was shown while it went on; empty for its own.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Child:
     start_ms: int = 0
     share: str = ACCURACY
     used: UsedData | None = None
+    shown_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +212,9 @@ class ServableModel:
         second_alias: moves to the version in any case; empty for none.
         metric: the name of what is looked for, by which it is compared with the version that has the alias.
         minimize: whether less of that is better.
+        promote_if: what it must reach beside that.
+        tested: file of what it answered on the test split, of which MLflow's own evaluation is made; None for none.
+        candidate: of a search, whose network it is; None for a fully trained one.
     """
 
     file: Path
@@ -223,6 +229,26 @@ class ServableModel:
     second_alias: str = ""
     metric: str = ACCURACY
     minimize: bool = False
+    promote_if: tuple[PromotionThreshold, ...] = ()
+    tested: Path | None = None
+    candidate: LoggedCandidate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedCandidate:
+    """A candidate of a search, as a logged model of its nested run.
+
+    Args:
+        run: key of the child, or id of its run.
+        name: of the logged model.
+        params: beside those of the run: `architecture`, `params`, `macs`, `role`.
+        tags: of the logged model.
+    """
+
+    run: str
+    name: str
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
 
 
 def now_ms() -> int:
@@ -304,15 +330,18 @@ def child_of(proposal: Proposal | None, evaluation: Evaluation, context: RunCont
     )
 
 
-def running_child(proposal: Proposal, context: RunContext, marks: Mapping[str, Any]) -> Child:
+def running_child(
+    proposal: Proposal | None, context: RunContext, marks: Mapping[str, Any], *, candidate: str = ""
+) -> Child:
     """The nested run of an evaluation that goes on: what is known of it before its end.
 
     Args:
-        proposal: asks for it.
+        proposal: asks for it; None for a full training.
         context: all else that is known.
         marks: what its evaluation will say of the metric that is looked for, and of its task, see `marked`.
+        candidate: that is fully trained.
     """
-    begun = Evaluation(proposal.candidate, "complete", math.nan, extra=dict(marks))
+    begun = Evaluation(proposal.candidate if proposal else candidate, "complete", math.nan, extra=dict(marks))
     made = child_of(proposal, begun, context)
     tags = {key: value for key, value in made.tags.items() if key != _STATUS}
     return replace(made, tags=tags, metrics={})

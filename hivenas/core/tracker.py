@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from hivenas.core.tracked import Child, Closing, Published, SearchCard, ServableModel
+from hivenas.core.tracked import Child, Closing, LoggedCandidate, Published, SearchCard, ServableModel
 
 Publisher = Callable[[ServableModel, str, tuple[str, str]], Published]
 
@@ -115,6 +115,20 @@ class LiveTracker(Protocol):
 
     def end_running(self) -> None:
         """Ends those that were shown and not tracked with `log_child` since; they may be shown again."""
+        ...
+
+
+@runtime_checkable
+class CandidateTracker(Protocol):
+    """A tracker that keeps models of candidates; it raises as `Tracker` does."""
+
+    def log_candidate(self, candidate: LoggedCandidate, model: ServableModel | None = None) -> None:
+        """Keeps a candidate as a model of its run, once; what was begun before is finished.
+
+        Args:
+            candidate: what is kept.
+            model: its network; None where that is not kept.
+        """
         ...
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -144,6 +145,11 @@ def final_model(config: Config, members: tuple[Evaluation, ...], stem: str) -> T
     return Task("final_model", _make_model, (config, members, stem), needs=tuple(member.filename for member in members))
 
 
+def candidate_model(config: Config, candidate: str, state: str, model: Path) -> Task[tuple[tuple[float, ...], ...]]:
+    """The model of a candidate, from its h5 file, written with an example, whose answers are the result."""
+    return Task("candidate_model", _save_candidate_model, (config, candidate, state, model), local=True)
+
+
 def publish(call: Callable[..., T], model: object, run_id: str, stores: tuple[str, str]) -> Task[T]:
     """The publication of a model, by a process with Keras, which it is logged with.
 
@@ -217,6 +223,12 @@ def _train_fully(config: Config, arch: str, weights_filename: str | None) -> Eva
 
 def _train_finalist(config: Config, spec: TrainingSpec) -> Evaluation:
     return interface_of(config).eval_strategy.train_fully(spec)
+
+
+def _save_candidate_model(config: Config, candidate: str, state: str, model: Path) -> tuple[tuple[float, ...], ...]:
+    from hivenas.core.nas.training.candidate_model import save_candidate_model
+
+    return save_candidate_model(interface_of(config).eval_strategy, config, candidate, state, model)
 
 
 def _make_model(config: Config, members: tuple[Evaluation, ...], stem: str) -> Evaluation:

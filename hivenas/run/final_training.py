@@ -13,11 +13,12 @@ import numpy as np
 
 from hivenas.config import Config
 from hivenas.config.metrics import ACCURACY
+from hivenas.config.promotion import thresholds_of
 from hivenas.config.tasks import task_of
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.full_training import MEMBERS
 from hivenas.core.git import git_tags
-from hivenas.core.measured import TEST_METRICS, FinalFigure
+from hivenas.core.measured import TEST_METRICS, FinalFigure, marked
 from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.operations import reference_space
 from hivenas.core.nas.space.parameters import run_parameters
@@ -26,7 +27,16 @@ from hivenas.core.nas.training.predictions import Tested
 from hivenas.core.recipe import Recipe
 from hivenas.core.records import Direction, Evaluation, Trial
 from hivenas.core.seeds import arch_hash
-from hivenas.core.tracked import Page, Published, RunContext, ServableModel, child_of, listed
+from hivenas.core.tracked import (
+    Child,
+    Page,
+    Published,
+    RunContext,
+    ServableModel,
+    child_of,
+    listed,
+    running_child,
+)
 from hivenas.reports import model_note
 from hivenas.reports.attempts import attempted
 from hivenas.reports.candidate import CandidatePages
@@ -55,6 +65,7 @@ class FullTraining:
         has_weights: whether its weights are kept on its run.
         small: the candidate whose model gets the alias `registry.small`; empty for none.
         is_small: whether it is that model, which does not become the champion.
+        shown_as: the key under which it is shown while it goes on; empty for its own.
     """
 
     key: str
@@ -68,6 +79,7 @@ class FullTraining:
     has_weights: bool = True
     small: str = ""
     is_small: bool = False
+    shown_as: str = ""
 
 
 def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -> Message:
@@ -78,7 +90,6 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
         evaluation: what the training came to; a failed one has no model, as little as one that was not tested.
         training: all else that is told.
     """
-    chain = decode(str(evaluation.candidate), reference_space(config.space.reference))
     config = config.of(str(evaluation.candidate))
     folder = ResultsFolder(config.results.dir, config.name)
     if never := evaluation.extra.get("never_named"):
@@ -90,20 +101,16 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
             folder.plots,
         )
     is_tested = FinalFigure.of(evaluation) is not None
-    context = RunContext(
-        search=config.name,
-        phase="full_train",
-        params=run_parameters(chain.operations, chain.skips, config.space.depth, chain.settings),
+    context = replace(
+        _context(config, str(evaluation.candidate), training),
         weights=[folder.weights / evaluation.filename] if training.has_weights else [],
         pictures=_draw_predictions(evaluation, folder),
-        key=training.key,
-        continues=training.continues,
         recipe=Recipe.of(config, evaluation).to_text(),
         page=attempted("the page of the full training", lambda: _page(config, evaluation, training), Page()),
         used=used_data(config, training.data, "training", "validation", *(["testing"] if is_tested else [])),
     )
     child = child_of(None, evaluation, context)
-    child = replace(child, name=training.name) if training.name else child
+    child = replace(child, name=training.name or child.name, shown_as=training.shown_as)
     if evaluation.status == "failed" or "model" not in evaluation.extra:
         return Message(child=child, evaluation=evaluation)
     origin = _origin(config, evaluation, training.search_run, training.data)
@@ -115,13 +122,40 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
         origin=origin,
         description=attempted("the model's description", lambda: model_note(origin, config.to_yaml()), ""),
         promote=config.registry.promote,
-        metadata=_metadata(training.data),
+        metadata=image_metadata(training.data),
         answers=_example_answers(evaluation),
         second_alias=(config.registry.small or "") if _is_small(evaluation, training) else "",
         metric=config.evaluation.fitness,
         minimize=config.evaluation.metric.minimize,
+        promote_if=thresholds_of(config.registry.promote_if),
+        tested=_tested_file(config, evaluation),
     )
     return Message(child=child, model=model, evaluation=evaluation, keep_after_send=training.keep_after_send)
+
+
+def begun_child(config: Config, candidate: str, training: FullTraining) -> Child:
+    """The run of a full training that goes on.
+
+    Args:
+        config: the configuration, with the run's seed.
+        candidate: is trained.
+        training: all else that is told.
+    """
+    context = _context(config.of(candidate), candidate, training)
+    child = running_child(None, context, marked(config.evaluation.metric), candidate=candidate)
+    return replace(child, name=training.name or child.name)
+
+
+def _context(config: Config, candidate: str, training: FullTraining) -> RunContext:
+    """All that a run of a full training shows and that is known before its end."""
+    chain = decode(candidate, reference_space(config.space.reference))
+    return RunContext(
+        search=config.name,
+        phase="full_train",
+        params=run_parameters(chain.operations, chain.skips, config.space.depth, chain.settings),
+        key=training.key,
+        continues=training.continues,
+    )
 
 
 def _is_small(evaluation: Evaluation, training: FullTraining) -> bool:
@@ -223,7 +257,13 @@ def _git_origin() -> dict[str, str]:
     return {"hivenas.git_commit": commit} | tags if commit else {}
 
 
-def _metadata(data: Mapping[str, Any]) -> dict[str, Any]:
+def _tested_file(config: Config, evaluation: Evaluation) -> Path | None:
+    """The answers that MLflow's own evaluation is made of, where it is asked for and knows the task."""
+    is_asked = config.registry.evaluation and config.evaluation.task.evaluator and "answers" in evaluation.extra
+    return Path(evaluation.extra["answers"]) if is_asked else None
+
+
+def image_metadata(data: Mapping[str, Any]) -> dict[str, Any]:
     """The properties of the model's images, and the names of its classes, for whoever gives it others."""
     kept = ("name", "shape", "dtype", "lowest", "highest", "scale", "background", "class_names", "task")
     return {"hivenas": {key: data[key] for key in kept if key in data}}

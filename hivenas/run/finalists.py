@@ -11,11 +11,12 @@ from dataclasses import replace
 from hivenas.config import Config
 from hivenas.core.full_training import TrainingSpec, kept_epoch
 from hivenas.core.nas.training.failures import CAUSE, MACHINE
+from hivenas.core.progress import Progress
 from hivenas.core.records import Direction, Evaluation
 from hivenas.errors import WorkerDiedError
 from hivenas.execution import TaskExecutor, tasks
 from hivenas.reports import short
-from hivenas.run.callbacks import Callback
+from hivenas.run.callbacks import Callback, CallbackList
 from hivenas.run.training_book import Lineup, TrainingBook
 from hivenas.run.waiting import Waiting
 
@@ -47,7 +48,7 @@ class Finalists:
         self._executor = executor
         self._book = book
         self._listener = listener
-        self._waiting = Waiting(executor, listener)
+        self._waiting = Waiting(executor, CallbackList([listener, book.running]))
 
     def run(self, candidates: Sequence[str], weights_filename: str | None = None, *, apart: bool = False) -> None:
         """Does what is still to be done; the book then has the model's message.
@@ -86,6 +87,7 @@ class Finalists:
             self._book.take(spec, evaluation, is_model=is_model)
             self._say(spec, evaluation, len(specs))
             made[spec] = evaluation
+        self._book.running.end()
         return [(spec, made[spec]) for spec in specs]
 
     def _outcomes(
@@ -96,8 +98,8 @@ class Finalists:
         for number, spec in enumerate(specs):
             self._listener.on_full_progress(done + (number if self._executor.runs_at_once else 0), planned)
             self._listener.on_full_training(spec.candidate, spec.refit_epochs or self._plan.epochs)
-            heard = functools.partial(self._listener.on_full_epoch, spec.candidate)
-            future = self._waiting.submit(self._task(spec, tested=tested), heard)
+            task = self._task(spec, tested=tested)
+            future = self._waiting.submit(task, functools.partial(self._hear, spec, tested))
             if self._executor.runs_at_once:  # it is recorded before the next one begins
                 self._waiting.until(future)
                 yield spec, _result(spec, future)
@@ -107,6 +109,10 @@ class Finalists:
             yield begun[future], _result(begun[future], future)
             if done + number < planned:
                 self._listener.on_full_progress(done + number, planned)
+
+    def _hear(self, spec: TrainingSpec, tested: bool, progress: Progress) -> None:
+        self._listener.on_full_epoch(spec.candidate, progress)
+        self._book.hear(spec, progress, tested=tested)
 
     def _task(self, spec: TrainingSpec, *, tested: bool) -> tasks.Task[Evaluation]:
         if tested:

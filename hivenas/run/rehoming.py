@@ -103,6 +103,7 @@ class Rehoming(Session):
         if trained and trained not in trainings:
             trainings.append(trained)
         trainings += self._small(trainings, data, is_gone)
+        trainings += self._candidate_models(self._weights()).again(data) if is_gone else []
         is_done = self.ledger.state.stage == Stage.DONE
         messages = [*told, *trainings]
         if is_gone or (is_done and messages):

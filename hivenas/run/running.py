@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
 
 from hivenas.core.progress import Progress
-from hivenas.core.records import EpochFigures, Proposal
+from hivenas.core.records import EpochFigures
 from hivenas.core.tracked import Child
+from hivenas.run.callbacks import Callback
 from hivenas.storage import Outbox
+
+K = TypeVar("K", int, str)
 
 _SHARE = 0.05  # of the driver's time goes into showing them at the most, however slow the store
 
@@ -26,7 +30,7 @@ class _Training:
         return replace(self.child, history=history, end_ms=self.at_ms)
 
 
-class RunningTrainings:
+class RunningTrainings(Callback, Generic[K]):
     """Collects what trainings tell, and shows all of them every few seconds.
 
     Nothing of it is written down: what could not be shown comes with the message of the trial, which has every figure.
@@ -34,42 +38,55 @@ class RunningTrainings:
     Args:
         every_s: seconds between two times that they are shown; 0 for whenever one tells something, None for never.
         outbox: shows them.
-        begun: the nested run of a proposal whose training has just begun.
     """
 
-    def __init__(self, every_s: float | None, outbox: Outbox, begun: Callable[[Proposal], Child]) -> None:
+    def __init__(self, every_s: float | None, outbox: Outbox) -> None:
         self._every_s = every_s
         self._outbox = outbox
-        self._begun = begun
-        self._trainings: dict[int, _Training] = {}  # by the number of the evaluation
+        self._trainings: dict[K, _Training] = {}
         self._has_news = False
         self._not_before = time.monotonic() + (every_s or 0.0)
 
-    def take(self, proposal: Proposal, progress: Progress) -> None:
-        """Takes what a training tells."""
+    @property
+    def is_live(self) -> bool:
+        """True where they are shown at all."""
+        return self._every_s is not None
+
+    def take(self, name: K, progress: Progress, begun: Callable[[], Child]) -> None:
+        """Takes what a training tells.
+
+        Args:
+            name: number of its evaluation, or another name, by which they are in order.
+            progress: what it tells.
+            begun: its nested run, where it has just begun.
+        """
         if self._every_s is None:
             return
         at_ms = int(1000 * progress.at)
-        training = self._trainings.get(proposal.index)
+        training = self._trainings.get(name)
         if training and not progress.figures:  # an epoch goes on: its point is to come
             return
         if training is None:
-            training = _Training(replace(self._begun(proposal), start_ms=at_ms), at_ms)
-            self._trainings[proposal.index] = training
+            training = _Training(replace(begun(), start_ms=at_ms), at_ms)
+            self._trainings[name] = training
         training.figures |= {figures.epoch: figures for figures in progress.figures}
         training.at_ms = at_ms
         self._has_news = True
 
-    def drop(self, index: int) -> None:
-        """Lets go of a training that has ended: its trial is recorded."""
-        self._has_news |= self._trainings.pop(index, None) is not None
+    def drop(self, name: K) -> None:
+        """Lets go of a training that has ended: it is recorded."""
+        self._has_news |= self._trainings.pop(name, None) is not None
+
+    def on_wait(self) -> None:
+        """Shows them where their epochs take long."""
+        self.show()
 
     def show(self) -> None:
         """Shows them, if anything is new and it is time for it."""
         started = time.monotonic()
         if not self._has_news or started < self._not_before:
             return
-        self._outbox.show_running([self._trainings[index].as_child() for index in sorted(self._trainings)])
+        self._outbox.show_running([self._trainings[name].as_child() for name in sorted(self._trainings)])
         self._has_news = False
         now = time.monotonic()
         if self._every_s:

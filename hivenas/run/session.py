@@ -29,6 +29,7 @@ from hivenas.errors import (
 from hivenas.execution import TaskExecutor, make_executor
 from hivenas.run.budget import Limits, Meter
 from hivenas.run.callbacks import CallbackList
+from hivenas.run.candidate_models import CandidateModels, refuse_untrained
 from hivenas.run.closing import Closings
 from hivenas.run.data import draw_examples, first_digest, refuse_other_data, settle_data, surveyed_data
 from hivenas.run.final_training import FullTraining, recorded_full_training, trained_of
@@ -75,6 +76,7 @@ class Session:
         self.rng = rng
         self.ledger = ledger
         self.info = objective.describe()
+        refuse_untrained(config, self.info)
         self.mirror = options.mirror
         self.pages = SearchPages(config, objective, ledger, options.go_on)
         self.callbacks = options.callbacks
@@ -213,6 +215,7 @@ class Session:
             self._train_small(message, data)
             self.sent += self.outbox.send(force=True)  # so that the report can say where the model is
             say_small(self.sent)
+        self._candidate_models(weights).post(data)
         self.ledger.save(spent=self.meter.spent)
         closing = self._closing("FINISHED", message, weights)
         with self.ledger.transaction():
@@ -223,6 +226,9 @@ class Session:
         self.outbox.forget_kept()
         self.ledger.folder.clear_checkpoints()
         return trained_of(self._final, message, self.sent) if message else None
+
+    def _candidate_models(self, weights: WeightsKeeper) -> CandidateModels:
+        return CandidateModels(self.config, self.ledger, self.outbox, executor=self.executor, weights=weights)
 
     def _weights(self) -> WeightsKeeper:
         evaluation = self.config.evaluation

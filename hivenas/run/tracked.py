@@ -69,7 +69,7 @@ class Tracking(Callback):
         self._trained: dict[str, str] = {}
         self._overview = ""
         self._overview_at = time.monotonic()
-        self._running = RunningTrainings(config.tracking_live_s, outbox, self._begun)
+        self._running: RunningTrainings[int] = RunningTrainings(config.tracking_live_s, outbox)
 
     def on_start(self, search: RunningSearch) -> None:
         """Notes the keys of earlier trials."""
@@ -79,7 +79,7 @@ class Tracking(Callback):
 
     def on_progress(self, proposal: Proposal, progress: Progress) -> None:
         """Shows the trainings that go on, now and then."""
-        self._running.take(proposal, progress)
+        self._running.take(proposal.index, progress, functools.partial(self._begun, proposal))
         self._running.show()
 
     def on_wait(self) -> None:

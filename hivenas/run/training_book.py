@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,12 +11,14 @@ from hivenas.config import Config
 from hivenas.core.folder import WEIGHTS_SUFFIX
 from hivenas.core.full_training import MEMBERS, MODEL_STEM, Finalist, TrainingSpec, chosen_of
 from hivenas.core.nas.training.failures import CAUSE, failed_training
+from hivenas.core.progress import Progress
 from hivenas.core.records import Evaluation
 from hivenas.core.seeds import arch_hash
-from hivenas.core.tracked import link_to
+from hivenas.core.tracked import Child, link_to
 from hivenas.errors import RepeatableTrainingError, TrainingError
-from hivenas.run.final_training import FullTraining, message_of, read_history
+from hivenas.run.final_training import FullTraining, begun_child, message_of, read_history
 from hivenas.run.repeated_failure import failure_of, training_mark
+from hivenas.run.running import RunningTrainings
 from hivenas.storage import Ledger, Message, Outbox, Sent
 
 logger = logging.getLogger("hivenas")
@@ -50,6 +53,7 @@ class TrainingBook:
     """
 
     stem = MODEL_STEM  # the name of the model's files
+    is_live = False  # what nobody goes on with must leave no run behind that seems to go on
 
     def __init__(self, config: Config, ledger: Ledger, outbox: Outbox, told: FullTraining) -> None:
         self._config = config
@@ -60,6 +64,8 @@ class TrainingBook:
         self._outcomes: dict[TrainingSpec, Evaluation] = {}
         self.sent: list[Sent] = []
         self.message: Message | None = None  # of the model
+        self._shown: dict[str, str] = {}  # by the names of their files: the keys that some are shown under
+        self.running: RunningTrainings[str] = RunningTrainings(config.tracking_live_s if self.is_live else None, outbox)
 
     @property
     def trainings(self) -> Mapping[str, Finalist]:
@@ -74,6 +80,22 @@ class TrainingBook:
         """The failure, where it is recorded that no model can be made of trainings; None where that is to be tried."""
         return None
 
+    def hear(self, spec: TrainingSpec, progress: Progress, *, tested: bool) -> None:
+        """Shows a training that goes on, now and then.
+
+        Args:
+            spec: says which.
+            progress: what it tells.
+            tested: whether it becomes the model, unless it fails; what it is, and its run's key, is known at its end.
+        """
+        if not self.running.is_live:
+            return
+        key = self._key(spec)
+        if tested:
+            key = self._shown[spec.stem] = f"{key}-tested"
+        self.running.take(spec.stem, progress, functools.partial(self._begun, spec, key))
+        self.running.show()
+
     def take(self, spec: TrainingSpec, evaluation: Evaluation, *, is_model: bool) -> None:
         """Records a training that has ended.
 
@@ -84,12 +106,16 @@ class TrainingBook:
         """
         mark = training_mark(self._config, spec.candidate, failed=evaluation.status == "failed")
         made = {**self.trainings, spec.stem: Finalist.of(spec, evaluation, mark)}
+        shown_as = self._shown.get(spec.stem, "")
         if is_model:
             made = chosen_of(made, [spec.stem])
-            message = self.message = message_of(self._config, evaluation, self._told)
+            told = replace(self._told, shown_as=shown_as)
+            message = self.message = message_of(self._config, evaluation, told)
         else:
-            message = message_of(self._config, evaluation, self._of_training(spec, evaluation))
+            told = replace(self._of_training(spec, evaluation), shown_as=shown_as)
+            message = message_of(self._config, evaluation, told)
         self._outcomes[spec] = evaluation
+        self.running.drop(spec.stem)
         self._write(message, made, spec.stem if is_model else "")
         self._ledger.folder.checkpoint(spec.candidate, spec.purpose).unlink(missing_ok=True)
         if not is_model:
@@ -133,6 +159,9 @@ class TrainingBook:
     def _key(self, spec: TrainingSpec) -> str:
         return f"{self._told.key}-{spec.stem}"
 
+    def _begun(self, spec: TrainingSpec, key: str) -> Child:
+        return begun_child(self._config, spec.candidate, replace(self._told, key=key, name=_name(spec)))
+
     def _link(self, spec: TrainingSpec) -> str:
         return link_to(self._key(spec), _name(spec))
 
@@ -162,6 +191,8 @@ class TrainingBook:
 
 class SearchBook(TrainingBook):
     """Keeps with a search's state which full trainings were made, in the transactions that post their messages."""
+
+    is_live = True
 
     @property
     def trainings(self) -> Mapping[str, Finalist]:

@@ -123,6 +123,12 @@ class WeightsKeeper(Callback):
         trials = self._retention.to_delete(self._ledger.trials)
         return trials if self._retention.needed_later else [trial for trial in trials if self._has_states(trial)]
 
+    def keeps(self, trial: Trial) -> bool:
+        """True where a trial's saved state outlasts the search, and is here."""
+        going = {each.index for each in self._retention.to_delete(self._ledger.trials)}
+        file = self._ledger.folder.weights / trial.weights_filename
+        return bool(trial.weights_filename) and trial.index not in going and file.is_file()
+
     def prune(self) -> None:
         """Deletes what is not kept of a search that has run: its closing, which has MLflow do so, is in the ledger."""
         for trial in self._retention.to_delete(self._ledger.trials):

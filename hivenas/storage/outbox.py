@@ -18,8 +18,8 @@ from pydantic import TypeAdapter
 from hivenas.core.files import disk_full_said
 from hivenas.core.outage import Outage
 from hivenas.core.records import Evaluation
-from hivenas.core.tracked import Child, Closing, Published, ServableModel
-from hivenas.core.tracker import LiveTracker, Tracker
+from hivenas.core.tracked import Child, Closing, LoggedCandidate, Published, ServableModel
+from hivenas.core.tracker import CandidateTracker, LiveTracker, Tracker
 from hivenas.errors import TrackingDeniedError, TrackingError, TrackingRefusedError, first_line
 from hivenas.storage.ledger import Ledger, MessageStatus
 
@@ -41,6 +41,7 @@ class Message:
         evaluation: what a full training came to.
         closing: how the search's parent run ends; nothing else is in such a message.
         keep_after_send: whether it is kept when it has been sent, until the search's state says what it says.
+        candidate: becomes a logged model of its run, with `model` as its network where there is one.
     """
 
     trial: int | None = None
@@ -49,6 +50,7 @@ class Message:
     evaluation: Evaluation | None = None
     closing: Closing | None = None
     keep_after_send: bool = False
+    candidate: LoggedCandidate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,11 @@ class Outbox:
         """Messages that the store has refused, until they are tried again."""
         return len(self._ledger.messages(MessageStatus.REFUSED))
 
+    @property
+    def keeps_candidates(self) -> bool:
+        """True where models of candidates can be told of."""
+        return isinstance(self._tracker, CandidateTracker)
+
     def messages(self) -> list[Message]:
         """The messages that are pending, or were sent and kept, oldest first."""
         found = self._ledger.messages(MessageStatus.PENDING, MessageStatus.SENT)
@@ -104,7 +111,8 @@ class Outbox:
 
     def keys(self) -> set[str]:
         """The keys of the children that messages tell of."""
-        return {message.child.key for message in self.messages() if message.child}
+        children = [message.child for message in self.messages() if message.child]
+        return {key for child in children for key in (child.key, child.shown_as) if key}
 
     def open_with(self, opening: Callable[[], object]) -> None:
         """Has something done, until it succeeds, before any message is sent; it raises as a tracker does."""
@@ -250,6 +258,8 @@ class Outbox:
             run_id = self._tracker.log_child(message.child, again=again)
         if message.model and message.child:
             published = self._tracker.publish(message.model, run_id or message.child.key)
+        if message.candidate and isinstance(self._tracker, CandidateTracker):
+            self._tracker.log_candidate(message.candidate, message.model)
         if message.closing:
             self._tracker.close_search(message.closing)
         with self._ledger.transaction():
@@ -306,12 +316,12 @@ class Outbox:
         child, model, closing = message.child, message.model, message.closing
 
         def named(files: tuple[tuple[Path, str], ...]) -> tuple[tuple[Path, str], ...]:
-            return tuple((move(place, file), folder) for place, (file, folder) in enumerate(files, start=2))
+            return tuple((move(place, file), folder) for place, (file, folder) in enumerate(files, start=3))
 
         return replace(
             message,
             child=child and replace(child, artifacts=named(child.artifacts)),
-            model=model and replace(model, file=move(0, model.file), example=move(1, model.example)),
+            model=model and _moved_model(model, move),
             closing=closing and replace(closing, artifacts=named(closing.artifacts)),
         )
 
@@ -335,6 +345,11 @@ class Outbox:
         for folder in self._folder.glob("[0-9]*"):
             if folder.is_dir() and int(folder.name) not in numbers:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _moved_model(model: ServableModel, move: Callable[[int, Path], Path]) -> ServableModel:
+    file, example = move(0, model.file), move(1, model.example)
+    return replace(model, file=file, example=example, tested=model.tested and move(2, model.tested))
 
 
 @functools.cache

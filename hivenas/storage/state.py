@@ -50,6 +50,7 @@ class SearchState:
         settled: the full training, where a budget decides on it; None without.
         cost: key of the cost that is weighed against the fitness; empty where the fitness alone counts.
         small: the candidate whose model was made beside the search's own, see `registry.small`; empty without.
+        logged: keys of the candidates that MLflow was told to keep as models, see `results.logged_models`.
     """
 
     stage: Stage = Stage.SEARCH
@@ -75,11 +76,13 @@ class SearchState:
     settled: Settled | None = None
     cost: str = ""
     small: str = ""
+    logged: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         # JSON knows neither tuples nor enumerations.
         object.__setattr__(self, "stage", Stage(self.stage))
         object.__setattr__(self, "abandoned", tuple(self.abandoned))
+        object.__setattr__(self, "logged", tuple(self.logged))
         object.__setattr__(self, "direction", Direction(self.direction))
         made = {name: each if isinstance(each, Finalist) else Finalist(**each) for name, each in self.trainings.items()}
         object.__setattr__(self, "trainings", made)

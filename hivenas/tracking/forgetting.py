@@ -14,6 +14,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from hivenas.core.faults import without_secrets
 from hivenas.errors import LostRunError, TrackingRefusedError
+from hivenas.tracking.candidates import HAS_MODEL
 from hivenas.tracking.inherited import PARENT, named_experiment
 from hivenas.tracking.store import (
     current_stores,
@@ -170,6 +171,11 @@ def _family(client: mlflow.MlflowClient, parent: Run | None, run_ids: Iterable[s
     return [*ours, parent] if parent else ours
 
 
+def _has_models(run: Run) -> bool:
+    """True for runs of full trainings, and of candidates that are logged models."""
+    return run.data.tags.get(_OURS) == "full_train" or HAS_MODEL in run.data.tags
+
+
 def _all(page: Callable[..., Any]) -> list[Any]:
     """Every page of what is searched for."""
     found: list[Any] = []
@@ -182,8 +188,8 @@ def _all(page: Callable[..., Any]) -> list[Any]:
 
 
 def _versions(client: mlflow.MlflowClient, runs: Iterable[Run]) -> list[ModelVersion]:
-    """The registered versions of full trainings, whatever model they are of, with their aliases."""
-    trained = [run for run in runs if run.data.tags.get(_OURS) == "full_train"]
+    """The registered versions of full trainings and candidates, whatever model they are of, with their aliases."""
+    trained = [run for run in runs if _has_models(run)]
     found = [each for run in trained for each in client.search_model_versions(f"run_id = '{run.info.run_id}'")]
     return [client.get_model_version(each.name, each.version) for each in found]
 
@@ -200,8 +206,8 @@ def _logged_models(client: mlflow.MlflowClient, runs: dict[str, Run]) -> set[str
 
 
 def _outputs(client: mlflow.MlflowClient, run: Run) -> list[Any]:
-    """The logged models that a deleted full training names, which may be deleted themselves."""
-    if run.data.tags.get(_OURS) != "full_train":
+    """The logged models that a deleted run names, which may be deleted themselves."""
+    if not _has_models(run):
         return []
     whole = client.get_run(run.info.run_id)
     return list(whole.outputs.model_outputs) if whole.outputs else []

@@ -12,18 +12,21 @@ from typing import Any
 
 import mlflow
 import numpy as np
+from mlflow.entities import LoggedModel
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
 from hivenas.config.tasks import task_of
 from hivenas.core.nas.training.exclusive import ONE_AT_A_TIME
 from hivenas.errors import MissingResultsError, TrackingRefusedError, first_line
+from hivenas.tracking.candidates import OF_CANDIDATE
 from hivenas.tracking.registry import MODEL
 from hivenas.tracking.store import ABSENT, found_run, shown_store, translate_mlflow_errors
 
 _BATCH = 256
 _STDERR = 2
 _CHAMPION = "champion"
+_IS_EXTERNAL = "mlflow.model.isExternal"  # as MLflow marks those that have no files
 
 
 class TrackedModel:
@@ -179,12 +182,17 @@ def _uri_of_run(run_id: str) -> str:
     nested = f"tags.`mlflow.parentRunId` = '{run_id}' and tags.`hivenas.phase` = 'full_train'"
     for training in [run_id, *(found.info.run_id for found in client.search_runs(experiments, nested))]:
         logged = client.search_logged_models(experiments, f"source_run_id = '{training}'")
-        whole = [model for model in logged if str(model.status) == "READY" and model.name == MODEL]
+        whole = [each for each in logged if str(each.status) == "READY" and _is_trained(each)]
         if whole:
             return str(whole[0].model_uri)
     raise MissingResultsError(
         f"the run {run_id} has no model; give the run of a full training, or of a search that ended with one"
     )
+
+
+def _is_trained(model: LoggedModel) -> bool:
+    """True for the model of a full training, and that of a candidate with its network; not for exports of one."""
+    return model.name == MODEL or (OF_CANDIDATE in model.tags and _IS_EXTERNAL not in model.tags)
 
 
 def _missing(reference: str, reason: str) -> MissingResultsError:

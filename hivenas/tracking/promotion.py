@@ -1,4 +1,7 @@
-"""The choice of the version that bears the alias: a challenger must not be worse on the same test images."""
+"""The choice of the version that bears the alias: a challenger must not be worse on the same test images.
+
+It must also reach what `registry.promote_if` asks for, as by the thresholds of `mlflow.validate_evaluation_results`.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,14 @@ import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
 from hivenas.config.metrics import label_of
+from hivenas.config.promotion import PromotionThreshold
 from hivenas.core.records import Direction
 from hivenas.core.tracked import Published, ServableModel
 
 PREVIOUS = "previous"
 PROMOTED = "hivenas.promoted"
 _VERDICT = "hivenas.promotion"
+_ROUNDING = 1e-9  # 0.91 − 0.9 is less than 0.01 in binary figures
 _FIGURE, _TEST_DATA = "hivenas.test_{}", "hivenas.test_data"
 
 
@@ -94,8 +99,9 @@ def _bearer(client: mlflow.MlflowClient, model: ServableModel) -> str:
 def _verdict(model: ServableModel, challenger: ModelVersion, champion: ModelVersion | None) -> _Verdict:
     if model.promote == "never":
         return _Verdict(False, "registry.promote is never")
-    if champion is None:
-        return _Verdict(True, "there was none before")
+    missed = [said for each in model.promote_if if (said := _missed(each, challenger, champion))]
+    if missed or champion is None:
+        return _Verdict(not missed, " and ".join(missed) or "there was none before")
     kept = f"version {champion.version} is kept as {PREVIOUS}"
     if model.promote == "always":
         return _Verdict(True, f"registry.promote is always; {kept}")
@@ -104,9 +110,8 @@ def _verdict(model: ServableModel, challenger: ModelVersion, champion: ModelVers
     if unlike:
         return _Verdict(False, f"{unlike}, so the two cannot be compared; registry.promote=always promotes anyway")
     mine, its = (float(each.tags[key]) for each in (challenger, champion))
-    places = 6 if mine != its and f"{mine:.4f}" == f"{its:.4f}" else 4
     label = label_of(model.metric)
-    figures = f"the test {label} {mine:.{places}f} is {{}} the {its:.{places}f} of version {champion.version}"
+    figures = f"the test {label} {_told(mine, its)} is {{}} the {_told(its, mine)} of version {champion.version}"
     worse = "above" if model.minimize else "below"
     if Direction.of(model.minimize).is_better(its, mine):
         return _Verdict(False, f"{figures.format(worse)} on the same test images")
@@ -127,3 +132,31 @@ def _not_comparable(challenger: ModelVersion, champion: ModelVersion, figure: st
     if champion.tags[_TEST_DATA] != challenger.tags[_TEST_DATA]:
         return f"version {champion.version}, which is, was tested on other images"
     return ""
+
+
+def _missed(wanted: PromotionThreshold, challenger: ModelVersion, champion: ModelVersion | None) -> str:
+    """The way in which a version misses a threshold of `registry.promote_if`; empty where it does not."""
+    key, label = _FIGURE.format(wanted.metric), f"the test {wanted.label or wanted.metric}"
+    if key not in challenger.tags:
+        return f"{label}, which registry.promote_if asks for, was not measured"
+    figure = float(challenger.tags[key])
+    direction, worse = Direction.of(wanted.minimize), "above" if wanted.minimize else "below"
+    if wanted.threshold is not None and direction.is_better(wanted.threshold, figure):
+        return f"{label} {_told(figure, wanted.threshold)} is {worse} the {wanted.threshold:g} of registry.promote_if"
+    if wanted.min_improvement is None or champion is None:
+        return ""
+    if unlike := _not_comparable(challenger, champion, key):
+        return f"{unlike}, so its improvement on it cannot be told"
+    before = float(champion.tags[key])
+    gain = direction.score(figure) - direction.score(before)
+    if gain >= wanted.min_improvement - _ROUNDING:
+        return ""
+    return (
+        f"{label} {_told(figure, before)} is not better by {wanted.min_improvement:g} (registry.promote_if) than the "
+        f"{_told(before, figure)} of version {champion.version}"
+    )
+
+
+def _told(figure: float, other: float) -> str:
+    """A figure with as many places as it takes to tell it from another."""
+    return f"{figure:.{6 if figure != other and f'{figure:.4f}' == f'{other:.4f}' else 4}f}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import mlflow
 import numpy as np
-from mlflow.entities import LoggedModelOutput, Metric, Run
+from mlflow.entities import Metric, Run
 from mlflow.models import Model, infer_signature
 
 from hivenas.core.nas.training.exclusive import exclusive
@@ -16,6 +16,7 @@ from hivenas.core.recipe import package_version
 from hivenas.core.tracked import Published, ServableModel
 from hivenas.core.unicode import storable_record
 from hivenas.errors import TrackingRefusedError
+from hivenas.tracking.candidates import HAS_MODEL, latest_metrics, link_model, model_params
 from hivenas.tracking.data_sets import data_of
 from hivenas.tracking.promotion import promote, published
 from hivenas.tracking.store import translate_mlflow_errors, use_stores
@@ -47,19 +48,29 @@ def publish(model: ServableModel, run_id: str, stores: tuple[str, str]) -> Publi
     limit = float(os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT", "0"))
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(int(max(limit, _PUBLISH_S)))
     with translate_mlflow_errors():
-        number = _version_of(model, run_id)
-        if not number:
-            uri, torn = _logged_before(run_id)
-            uri = uri or _log(model, run_id, torn)
-            if model.name is None:
-                return Published(uri)
-            number = str(mlflow.register_model(uri, model.name).version)
-        assert model.name
-        client = mlflow.MlflowClient()
-        client.update_model_version(model.name, number, description=model.description)
-        for key, value in model.origin.items():
-            client.set_model_version_tag(model.name, number, key, value[:LONGEST_TAG])
-        return promote(model, number)
+        outcome = _publish(model, run_id)
+        if model.tested:
+            from hivenas.tracking.evaluation import log_evaluation  # what evaluates takes a while to import
+
+            uri, _ = _logged_before(run_id, MODEL)
+            log_evaluation(model, run_id, uri.rpartition("/")[2], stores)
+        return outcome
+
+
+def _publish(model: ServableModel, run_id: str) -> Published:
+    number = _version_of(model, run_id)
+    if not number:
+        uri, torn = _logged_before(run_id, _name_of(model))
+        uri = uri or _log(model, run_id, torn)
+        if model.name is None:
+            return Published(uri)
+        number = str(mlflow.register_model(uri, model.name).version)
+    assert model.name
+    client = mlflow.MlflowClient()
+    client.update_model_version(model.name, number, description=model.description)
+    for key, value in model.origin.items():
+        client.set_model_version_tag(model.name, number, key, value[:LONGEST_TAG])
+    return promote(model, number)
 
 
 def published_on(run_id: str) -> Published:
@@ -68,7 +79,11 @@ def published_on(run_id: str) -> Published:
     versions = [v for v in client.search_model_versions(f"run_id = '{run_id}'") if v.status == "READY"]
     if versions:
         return published(client, versions[0].name, str(versions[0].version))
-    return Published(_logged_before(run_id)[0])
+    return Published(_logged_before(run_id, MODEL)[0])
+
+
+def _name_of(model: ServableModel) -> str:
+    return model.candidate.name if model.candidate else MODEL
 
 
 def _version_of(model: ServableModel, run_id: str) -> str:
@@ -77,12 +92,12 @@ def _version_of(model: ServableModel, run_id: str) -> str:
     return next((str(v.version) for v in versions if v.name == model.name and v.status == "READY"), "")
 
 
-def _logged_before(run_id: str) -> tuple[str, str]:
+def _logged_before(run_id: str, name: str) -> tuple[str, str]:
     """The URI of the model that an earlier try has logged, and the id of one that it had not logged to the end."""
     client = mlflow.MlflowClient()
     experiment = client.get_run(run_id).info.experiment_id
     found = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
-    logged = [each for each in found if each.name == MODEL]
+    logged = [each for each in found if each.name == name]
     whole = [str(each.model_uri) for each in logged if str(each.status) == "READY"]
     torn = [str(each.model_id) for each in logged if str(each.status) != "READY"]
     return next(iter(whole), ""), next(iter(torn), "")
@@ -100,8 +115,7 @@ def _log(model: ServableModel, run_id: str, torn: str) -> str:
     """
     client = mlflow.MlflowClient()
     run = client.get_run(run_id)
-    model_id = begun_model(client, run, MODEL, torn)
-    client.log_batch(run_id, metrics=_final_metrics(client, run, model_id))
+    model_id = _begun(client, run, model, torn)
     place = client.get_logged_model(model_id).artifact_location
     with tempfile.TemporaryDirectory() as folder:
         _save(model, folder, Model(artifact_path=place, run_id=run_id, model_uuid=model_id, model_id=model_id))
@@ -109,8 +123,27 @@ def _log(model: ServableModel, run_id: str, torn: str) -> str:
     return str(client.finalize_logged_model(model_id, "READY").model_uri)
 
 
+def _begun(client: mlflow.MlflowClient, run: Run, model: ServableModel, torn: str) -> str:
+    """The id of the logged model of a full training, or of a candidate, with its figures."""
+    run_id, candidate = run.info.run_id, model.candidate
+    if candidate is None:
+        model_id = begun_model(client, run, MODEL, torn)
+        client.log_batch(run_id, metrics=_final_metrics(client, run, model_id))
+        return model_id
+    params = model_params(candidate, run)
+    model_id = begun_model(client, run, candidate.name, torn, dict(candidate.tags), params)
+    client.log_batch(run_id, metrics=latest_metrics(run, model_id))
+    client.set_tag(run_id, HAS_MODEL, "true")
+    return model_id
+
+
 def begun_model(
-    client: mlflow.MlflowClient, run: Run, name: str, begun: str, tags: dict[str, str] | None = None
+    client: mlflow.MlflowClient,
+    run: Run,
+    name: str,
+    begun: str,
+    tags: dict[str, str] | None = None,
+    params: dict[str, str] | None = None,
 ) -> str:
     """The id of a logged model that is to get its files: it exists, and its run is linked to it.
 
@@ -120,12 +153,12 @@ def begun_model(
         name: of the model.
         begun: id of the one that an earlier try had begun to log; empty without one.
         tags: of the model.
+        params: of the model; None for those of the run.
     """
     run_id, home = run.info.run_id, run.info.experiment_id
-    model_id = begun or client.create_logged_model(home, name, run_id, tags=tags, params=run.data.params).model_id
-    linked = [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
-    if model_id not in linked:
-        client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+    given = run.data.params if params is None else params
+    model_id = begun or client.create_logged_model(home, name, run_id, tags=tags, params=given).model_id
+    link_model(client, run, model_id)
     return str(model_id)
 
 

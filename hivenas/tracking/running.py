@@ -100,9 +100,11 @@ class ChildRuns:
             tags: of its run.
             again: whether it may have been made before.
         """
-        if known := self._runs.get(child.key):
+        if known := self._runs.get(child.key) or self._runs.pop(child.shown_as, None):
+            self._runs[child.key] = known
             return known
         found = self._find(child.key) if again or child.key in self._tried else ""
+        found = found or (self._find(child.shown_as) if again and child.shown_as else "")
         self._tried.add(child.key)
         if found:
             run = self._client.get_run(found)
@@ -115,7 +117,9 @@ class ChildRuns:
 
     def show(self, child: Child) -> str:
         """Shows a training that goes on, and the points that its curves lack; returns the run's id."""
-        run = self._runs.get(child.key) or self.of(child, self._tags_of(child))
+        # A full training may have failed before, and is made anew on the same run.
+        is_anew = child.tags.get("hivenas.phase") == "full_train"
+        run = self._runs.get(child.key) or self.of(child, self._tags_of(child), again=is_anew)
         if not run.is_running:
             self._client.update_run(run.run_id, status="RUNNING")
             run.is_running = True

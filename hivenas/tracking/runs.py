@@ -14,11 +14,12 @@ from mlflow.entities import Metric, Run, RunTag
 
 from hivenas.core.git import git_tags
 from hivenas.core.recipe import package_version
-from hivenas.core.tracked import Child, Closing, Published, SearchCard, ServableModel, UsedData
+from hivenas.core.tracked import Child, Closing, LoggedCandidate, Published, SearchCard, ServableModel, UsedData
 from hivenas.core.tracker import Publisher
 from hivenas.core.unicode import storable_record
 from hivenas.errors import ConfigError, LostRunError, TrackingError
 from hivenas.tracking.artifacts import drop_weights, keep_files
+from hivenas.tracking.candidates import log_without_network
 from hivenas.tracking.data_sets import dataset_inputs
 from hivenas.tracking.entities import NOTE, linked, params_of
 from hivenas.tracking.fetching import download
@@ -340,6 +341,16 @@ class MlflowTracker:
         with translate_mlflow_errors():
             run_id = self._resolve(run)
         return self._publisher(model, run_id, current_stores())
+
+    def log_candidate(self, candidate: LoggedCandidate, model: ServableModel | None = None) -> None:
+        """Keeps a candidate as a logged model of its run, with its network where one is given and can be loaded."""
+        candidate = storable_record(candidate)
+        with translate_mlflow_errors():
+            run_id = self._resolve(candidate.run)
+            if not model or not self._publisher:
+                log_without_network(self._client, candidate, run_id)
+                return
+        self._publisher(model, run_id, current_stores())
 
     def fetch(self, run: str, path: str, folder: Path) -> bool:
         """Downloads a file of the run with this id or key into a folder; returns whether it is there now.

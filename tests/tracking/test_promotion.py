@@ -8,6 +8,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from hivenas.config.promotion import PromotionThreshold
 from hivenas.core.tracked import Published, ServableModel
 from hivenas.tracking.promotion import promote
 
@@ -217,3 +218,75 @@ def test_a_champion_without_the_figure_that_is_looked_for_cannot_be_compared(nam
     promote(model(name), register("0.900000"))
     promote(replace(model(name), metric="auc"), number := register("0.990000", metric="auc"))
     assert "version 1, which is, has no tag hivenas.test_auc" in tags(name, number)[1]
+
+
+def wanted(threshold: float, min_improvement: float | None = None) -> tuple[PromotionThreshold, ...]:
+    return (PromotionThreshold("accuracy", threshold, min_improvement, label="accuracy"),)
+
+
+@pytest.mark.parametrize(
+    ("when", "threshold", "accuracy", "reason"),
+    [
+        ("better", 0.9, "0.900000", ""),
+        (
+            "better",
+            0.9,
+            "0.899900",
+            "not the champion: the test accuracy 0.8999 is below the 0.9 of registry.promote_if",
+        ),
+        (
+            "always",
+            0.9,
+            "0.100000",
+            "not the champion: the test accuracy 0.1000 is below the 0.9 of registry.promote_if",
+        ),
+        ("better", 0.9, None, "the test accuracy, which registry.promote_if asks for, was not measured"),
+        ("never", 0.9, "0.100000", "not the champion: registry.promote is never"),
+    ],
+)
+def test_a_first_version_that_misses_a_threshold_is_not_the_champion(
+    name: str, register: Register, when: str, threshold: float, accuracy: str | None, reason: str
+) -> None:
+    asked = replace(model(name, when), promote_if=wanted(threshold=threshold))
+    outcome = promote(asked, register(accuracy))
+    assert reason in outcome.verdict
+    assert aliases(name) == ({} if reason else {"champion": "1"})
+    flag, said = tags(name, "1")
+    assert flag == str(not reason).lower()
+    assert outcome.verdict.endswith(said)
+    assert promote(asked, "1") == outcome  # as after a kill
+
+
+@pytest.mark.parametrize(
+    ("when", "accuracy", "images", "reason"),
+    [
+        ("better", "0.910000", "digits", ""),
+        ("always", "0.910000", "digits", ""),
+        (
+            "better",
+            "0.909000",
+            "digits",
+            "0.9090 is not better by 0.01 (registry.promote_if) than the 0.9000 of version 1",
+        ),
+        ("always", "0.910000", "others", "was tested on other images, so its improvement on it cannot be told"),
+    ],
+)
+def test_a_challenger_must_improve_on_the_champion_by_as_much_as_is_asked_for(
+    name: str, register: Register, when: str, accuracy: str, images: str, reason: str
+) -> None:
+    asked = replace(model(name, when), promote_if=wanted(threshold=0.5, min_improvement=0.01))
+    promote(asked, register("0.900000"))  # which has nothing to improve on
+    outcome = promote(asked, register(accuracy, images))
+    assert reason in outcome.verdict
+    assert aliases(name)["champion"] == ("1" if reason else "2")
+
+
+def test_of_a_loss_less_is_better_and_every_miss_is_said(name: str, register: Register) -> None:
+    log_loss = PromotionThreshold("log_loss", threshold=0.3, minimize=True, label="log loss")
+    asked = replace(model(name), promote_if=(*wanted(threshold=0.9), log_loss))
+    number = register("0.800000")
+    mlflow.MlflowClient().set_model_version_tag(name, number, "hivenas.test_log_loss", "0.300001")
+    assert promote(asked, number).verdict.endswith(
+        "not the champion: the test accuracy 0.8000 is below the 0.9 of registry.promote_if and the test log loss "
+        "0.300001 is above the 0.3 of registry.promote_if"
+    )

@@ -153,6 +153,25 @@ def test_what_has_come_to_no_record_is_ended_and_taken_up_by_the_next_process(ui
     assert steps(run.info.run_id) == [1, 2, 3]
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_training_gets_its_own_key_at_its_end_on_the_run_that_it_was_shown_on(uid: str, is_killed: bool) -> None:
+    tracker = MlflowTracker("running")
+    parent = tracker.open_search(card(uid))
+    shown_as = f"{uid}:0000-tested"
+    tracker.show_running([replace(running(uid, 0, 2), key=shown_as)])
+    (run,) = children_of(parent)
+    ended = replace(complete(uid, 0), shown_as=shown_as)
+    if is_killed:
+        tracker = MlflowTracker("running")
+        tracker.open_search(card(uid), parent)
+        assert tracker.close_dead({f"{uid}:0000", shown_as}) == 0  # as its message waits
+    assert tracker.log_child(ended, again=True) == run.info.run_id
+    assert MlflowTracker("running").log_child(ended, again=True) == run.info.run_id
+    (done,) = children_of(parent)
+    assert (done.info.status, done.data.tags["hivenas.key"]) == ("FINISHED", f"{uid}:0000")
+    assert steps(done.info.run_id) == [1, 2, 3, 4, 5]
+
+
 def test_of_a_candidate_that_names_a_lost_run_the_store_is_asked_and_told_once(
     uid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,11 @@ class Tested(Protocol):
         """Of the network (images, outputs)."""
         ...
 
+    @property
+    def labels(self) -> NDArray[Any]:
+        """The classes (images,), or numbers or labels (images, outputs)."""
+        ...
+
     def told(self, metric: Metric) -> dict[str, Any]:
         """The figures of the test, for an evaluation's `extra`: at least `test_NAME` of the metric, `test_images`."""
         ...

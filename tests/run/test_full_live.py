@@ -1,0 +1,111 @@
+"""Full trainings that are shown while they go on, ended on the way; and the candidates that become logged models."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow.entities import Run
+
+from hivenas.config import load
+from hivenas.core.nas.data.datasets import load_dataset
+from hivenas.core.progress import Progress
+from hivenas.run.callbacks import Callback
+from tests.processes import Place
+from tests.run.test_running import quick, runs_of, search
+
+__all__ = ["quick", "search"]
+pytestmark = [pytest.mark.keras, pytest.mark.slow]
+
+SEARCH = """
+name: live-full
+seed: 5
+dataset: {name: digits, train_limit: 64}
+space: {depth: 1, operations: [max_pool3x3, dropout, identity]}
+evaluation: {epochs: 1, batch_size: 16, augmentation: {shift: 0}}
+colony: {size: 2, iterations: 1}
+full_train: {epochs: 2, finalists: 1, keep: last}
+results: {logged_models: 2, keep_weights: "best:1"}
+registry: {promote_if: {accuracy: 1.0}}
+tracking_live_s: 0
+execution: {kind: serial, checkpoint_s: 1.0e-9}
+"""
+
+
+class Interrupts(Callback):
+    """Ends a full training in the middle of its second epoch; notes which runs are RUNNING then."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, set[str]] = {}
+
+    def on_full_epoch(self, candidate: str, progress: Progress) -> None:
+        if progress.epoch == 1 and 0.3 < progress.share < 0.6:
+            experiment = mlflow.MlflowClient().get_experiment_by_name("live-full")
+            assert experiment
+            found = mlflow.MlflowClient().search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'")
+            self.running = {str(run.info.run_name): set(run.data.metrics) for run in found}
+            raise KeyboardInterrupt
+
+
+def by_name(place: Place) -> dict[str, Run]:
+    return {str(run.info.run_name): run for run in runs_of(place)}
+
+
+def test_a_search_ended_in_its_full_training_leaves_one_run_of_it_and_logged_models_of_the_best(
+    search: Any, quick: None, tmp_path: Any
+) -> None:
+    place, interrupts = Place(tmp_path / "place", SEARCH), Interrupts()
+    with pytest.raises(KeyboardInterrupt):
+        search(place, interrupts)
+    (training,) = set(interrupts.running) - {"live-full"}
+    assert training.startswith("full_train-")
+    assert interrupts.running[training] == {"loss", "accuracy", "val_loss", "val_accuracy"}  # of its first epoch
+    before = by_name(place)[training]
+    assert before.info.status == "KILLED"
+    client = mlflow.MlflowClient(place.store_uri)
+    for name in (training, "live-full"):
+        client.update_run(by_name(place)[name].info.run_id, status="RUNNING")  # as a kill leaves it
+
+    search(place, resume=True)
+    runs = by_name(place)
+    assert len(runs) == len(runs_of(place)) == 4  # two evaluations, the search's own
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    assert runs[training].info.run_id == before.info.run_id
+    assert "hivenas.reason" not in runs[training].data.tags
+    assert "hivenas.in_training" not in runs["live-full"].data.tags
+    (history,) = (place.results / "training_history").glob("*-full.json")
+    for figures in json.loads(history.read_text())["history"]:
+        for curve in ("loss", "val_accuracy"):
+            points = client.get_metric_history(runs[training].info.run_id, curve)
+            assert [point.value for point in points if point.step == figures["epoch"]] == [figures[curve]]
+    check_models(place, runs)
+
+
+def check_models(place: Place, runs: dict[str, Run]) -> None:
+    """The best candidate's can be loaded and answers as it was validated; the other's state was not kept."""
+    client = mlflow.MlflowClient(place.store_uri)
+    experiment = runs["live-full"].info.experiment_id
+    ranked = client.search_logged_models([experiment], order_by=[{"field_name": "metrics.fitness", "ascending": False}])
+    best, other = [model for model in ranked if model.name in runs]
+    assert {str(best.status), str(other.status)} == {"READY"}
+    assert ("mlflow.model.isExternal" in best.tags, "mlflow.model.isExternal" in other.tags) == (False, True)
+    for model in (best, other):
+        run = runs[model.name]
+        assert model.source_run_id == run.info.run_id
+        assert model.params.items() >= run.data.params.items()
+        assert model.params["architecture"] == run.data.tags["hivenas.candidate"]
+        assert float(model.params["params"]) == run.data.metrics["param_count"]
+        figures = {metric.key: metric for metric in model.metrics or ()}
+        assert {key: metric.value for key, metric in figures.items()} == run.data.metrics
+        (split,) = [each.dataset for each in run.inputs.dataset_inputs if each.dataset.name == "digits-validation"]
+        assert (figures["fitness"].dataset_name, figures["fitness"].dataset_digest) == (split.name, split.digest)
+        assert len(client.get_metric_history(run.info.run_id, "val_accuracy")) == 1
+    data = load_dataset(load(place.config).dataset, 5)
+    answers = mlflow.pyfunc.load_model(best.model_uri).predict(data.x_val)
+    assert np.mean(answers.argmax(axis=1) == data.y_val) == pytest.approx(runs[best.name].data.metrics["fitness"])
+    (version,) = client.search_model_versions("name = 'live-full'")
+    assert "is below the 1 of registry.promote_if" in version.tags["hivenas.promotion"]
+    assert not client.get_registered_model("live-full").aliases

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -27,17 +27,20 @@ _BYTES = 4  # of a number in float32, in which networks are served
 _MEGA = 1e6
 
 
-def measured_costs(network: keras.Model, data: Dataset, cost: Cost | None) -> dict[str, float]:
-    """The figures of a cost that is not known beforehand, and of those beside it; nothing where none is asked for.
+def measured_costs(network: keras.Model, data: Dataset, costs: Sequence[Cost]) -> dict[str, float]:
+    """The figures of costs that are not known beforehand, and of those beside them; nothing where none is asked for.
 
     Neither the network nor any generator of random numbers is other than before.
 
     Args:
         network: built, trained or not: its weights do not matter.
         data: the raw images, and the figures by which they are standardised.
-        cost: what is weighed against the fitness; None for nothing.
+        costs: what is weighed against the fitness.
     """
-    return _MEASURES[cost.key](network, data) if cost and not cost.known else {}
+    found: dict[str, float] = {}
+    for cost in costs:
+        found |= {} if cost.known else _MEASURES[cost.key](network, data)
+    return found
 
 
 def latency(network: keras.Model, data: Dataset) -> dict[str, float]:

@@ -139,8 +139,8 @@ def predicting(costs: Costs, noise: float = 0.0) -> Search:
 
 ALGORITHMS: Mapping[str, Callable[[Costs], Search]] = {
     "guided": lambda costs: colony(ColonyConfig(), costs=costs),
-    "guided, first cost alone": lambda costs: colony(ColonyConfig(), costs=costs[:1]),
     "guided, fitness alone": lambda _: colony(ColonyConfig()),
+    "guided, first cost alone": lambda costs: colony(ColonyConfig(), costs=costs[:1]),
     "guided, cost predicted": predicting,
     "guided, cost measured": lambda costs: predicting(costs, NOISE),
     "NSGA-II": nsga2,
@@ -215,7 +215,8 @@ def _names(context: click.Context, parameter: click.Parameter, value: str) -> li
     return names
 
 
-def _costs(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+def parsed_costs(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """The costs of every table, with commas where several are weighed together; refuses others than there are."""
     for key in (key for value in values for key in value.split(",")):
         if key not in COSTS:
             raise click.BadParameter(f"must be among {', '.join(COSTS)}, got {key!r}")
@@ -229,7 +230,7 @@ def _costs(context: click.Context, parameter: click.Parameter, values: tuple[str
     "costs",
     multiple=True,
     default=["params"],
-    callback=_costs,
+    callback=parsed_costs,
     show_default=True,
     help="With commas: together.",
 )

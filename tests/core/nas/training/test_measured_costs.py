@@ -66,6 +66,8 @@ def test_memory_is_that_of_all_weights_and_the_largest_activations(tmp_path: Pat
     by_hand = 4 * ((10 + 10) + (64 + 64)) / 1e6
     assert measured_costs(network, strategy.data, [COSTS["memory_mb"]]) == {"memory_mb": by_hand}
     assert measured_costs(network, strategy.data, [COSTS["params"]]) == {}
+    both = measured_costs(network, strategy.data, [COSTS["latency_ms"], COSTS["memory_mb"]])
+    assert both.keys() == LATENCIES | {"memory_mb"}
     assert measured_costs(network, strategy.data, ()) == {}
 
 

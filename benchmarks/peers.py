@@ -7,7 +7,7 @@ it knows. A search that names its incumbent by itself yields an `Incumbent`, to 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,13 +38,13 @@ Steps = Generator[str | Incumbent, float, None]
 Search = Callable[[TableObjective, int, np.random.Generator], Steps]
 
 
-def colony(config: ColonyConfig, without: frozenset[Role] = frozenset(), *, cost: Cost | None = None) -> Search:
+def colony(config: ColonyConfig, without: frozenset[Role] = frozenset(), *, costs: Sequence[Cost] = ()) -> Search:
     """A strategy of hivenas; a phase that the budget cuts short is not told.
 
     Args:
         config: its kind and size.
         without: roles whose job nobody does, of a guided colony.
-        cost: it looks for a front of fitness and this, where it can.
+        costs: it looks for a front of fitness and these, where it can.
     """
 
     def search(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
@@ -53,7 +53,7 @@ def colony(config: ColonyConfig, without: frozenset[Role] = frozenset(), *, cost
         hive = (
             GuidedBeeColony(objective, endless, rng, without=without)
             if without
-            else make_strategy(objective, endless, rng, cost=cost)
+            else make_strategy(objective, endless, rng, costs=costs)
         )
         assert isinstance(hive, PhasedStrategy)
         while proposals := hive.ask():
@@ -133,7 +133,7 @@ def gp(objective: TableObjective, budget: int, rng: np.random.Generator) -> Step
     return optuna_study(objective, sampler)
 
 
-def optuna_study(objective: TableObjective, sampler: object, cost: Cost | None = None) -> Steps:
+def optuna_study(objective: TableObjective, sampler: object, costs: Sequence[Cost] = ()) -> Steps:
     """A study over a categorical parameter a position that is asked and told.
 
     What is no architecture of the table, or known already, is told as a failed trial or with its fitness, and asked
@@ -142,13 +142,13 @@ def optuna_study(objective: TableObjective, sampler: object, cost: Cost | None =
     Args:
         objective: what is searched.
         sampler: Optuna's.
-        cost: the second objective of the study; None for the fitness alone.
+        costs: the further objectives of the study; none for the fitness alone.
     """
     import optuna
 
     verbosity = optuna.logging.get_verbosity()  # the whole process's, so it is given back
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    directions = ["maximize", *(["minimize"] if cost else [])]
+    directions = ["maximize", *("minimize" for _ in costs)]
     study = optuna.create_study(directions=directions, sampler=sampler)  # type: ignore[arg-type]
     optuna.logging.set_verbosity(verbosity)
     space = {
@@ -172,7 +172,7 @@ def optuna_study(objective: TableObjective, sampler: object, cost: Cost | None =
             continue
         if arch not in known:
             known[arch] = yield arch
-        study.tell(trial, [known[arch], *([objective.costs(arch)[cost.key]] if cost else [])])
+        study.tell(trial, [known[arch], *(objective.costs(arch)[cost.key] for cost in costs)])
 
 
 ALGORITHMS: dict[str, Search] = {

@@ -20,6 +20,7 @@ from hivenas.core.nas.training.act import TerminateOnThreshold
 from hivenas.core.nas.training.rules import StoppingRule, median_thresholds
 from hivenas.core.records import EpochFigures, Evaluation, Status
 from hivenas.core.strategies.ladder import Ladder, Rungs
+from hivenas.core.strategies.orders import Order, by_score
 
 PHASES = (3, 4)  # networks, of an iteration: those of employees and of onlookers
 CLASSES = 10
@@ -101,13 +102,15 @@ class Climb:
 
     Args:
         keys: of the section `evaluation.ladder`.
+        order: which of those that wait on a rung go on first.
     """
 
     keys: Mapping[str, Any] = field(default_factory=dict)
+    order: Order = by_score
 
     def play(self, curves: Accuracies, plan: Plan) -> Played:
         """Has networks pause after their first look, and climb after every iteration."""
-        ladder = Ladder(Rungs.of(_climbing(curves.shape[1], self.keys)))
+        ladder = Ladder(Rungs.of(_climbing(curves.shape[1], self.keys)), order=self.order)
         ages = np.zeros(len(curves), np.int64)
 
         def train(number: int, epochs: int) -> None:

@@ -341,7 +341,7 @@ def report(config: Configuration, *overrides: str) -> tuple[SearchResult, list[P
     settings = _resolved(config, overrides)
     result, page = report_recorded(settings)
     plots = ResultsFolder(settings.results.dir, settings.name).plots
-    return result, [*filter(None, [page]), *draw_plots(result.trials, plots, result.direction, result.cost)]
+    return result, [*filter(None, [page]), *draw_plots(result.trials, plots, result.direction, result.costs)]
 
 
 def forget(search: str | os.PathLike[str], *, agree: Callable[[Forgotten], bool] | None = None) -> Forgotten:

@@ -84,18 +84,18 @@ class ColonyContract(PhasedContract):
 
 
 class WeighingContract(ColonyContract):
-    """The contract for the guided colony with a cost: whoever changes what it weighs goes through all of it.
+    """The contract for the guided colony with costs: whoever changes what it weighs goes through all of it.
 
     Args:
-        cost: what it weighs against the fitness.
+        costs: what it weighs against the fitness.
     """
 
-    def __init__(self, cost: Cost) -> None:
-        self._cost = cost
+    def __init__(self, *costs: Cost) -> None:
+        self._costs = costs
 
     def make_strategy(
         self, objective: Any, config: ColonyConfig, rng: np.random.Generator, *, momentum_epochs: int = 0
     ) -> GuidedBeeColony:
         colony = GuidedBeeColony(objective, config, rng, momentum_epochs=momentum_epochs)
-        colony.weigh(self._cost)
+        colony.weigh(*self._costs)
         return colony

@@ -90,12 +90,14 @@ def _limits(config: Config) -> Iterator[str]:
 
 
 def _looked_for(config: Config) -> Iterator[str]:
-    """The metric and the cost, where the accuracy alone is not looked for."""
-    metric, cost = config.evaluation.metric, config.objectives.cost
+    """The metric and the costs, where the accuracy alone is not looked for."""
+    from hivenas.config.costs import in_words
+
+    metric = config.evaluation.metric
     parts = [f"{'low' if metric.minimize else 'high'} {metric.label}"] if config.objective == "nas" else ["fitness"]
-    parts += [cost.little] if cost else []
+    parts += [cost.little for cost in config.objectives.costs]
     if parts not in (["high accuracy"], ["fitness"]):
-        yield f"looked for:   {' and '.join(parts)}"
+        yield f"looked for:   {in_words(parts)}"
 
 
 def _trainings(config: Config, plan: Plan, time: ExpectedTime | None) -> Iterator[str]:

@@ -63,7 +63,8 @@ def of_search(result: SearchResult) -> Outcome:
         "name": result.name,
         "best": best and candidate_fields(best),
         "cost": result.cost and result.cost.key,
-        "front": [candidate_fields(row) | _cost_fields(row, result.cost) for row in result.front],
+        "costs": [cost.key for cost in result.costs],
+        "front": [candidate_fields(row) | _cost_fields(row, result.costs) for row in result.front],
         "run_id": result.run_id,
         **counts,
         "waiting": result.waiting,
@@ -148,14 +149,11 @@ def candidate_fields(row: Trial) -> dict[str, Any]:
     }
 
 
-def _cost_fields(row: Trial, cost: Cost | None) -> dict[str, Any]:
-    """The cost of a candidate, as plain data."""
+def _cost_fields(row: Trial, costs: Sequence[Cost]) -> dict[str, Any]:
+    """The costs of a candidate, as plain data."""
     from hivenas.core.front import cost_of
 
-    if not cost:
-        return {}
-    value = cost_of(row, cost)
-    return {cost.key: int(value) if cost.known else finite(value)}
+    return {cost.key: int(cost_of(row, cost)) if cost.known else finite(cost_of(row, cost)) for cost in costs}
 
 
 def finalist_fields(training: Finalist) -> dict[str, Any]:
@@ -212,16 +210,16 @@ def print_search(given: Invocation, result: SearchResult) -> None:
 def print_front(given: Invocation, result: SearchResult) -> None:
     """Prints the front of a search, with what trains each of its members; nothing where the fitness alone counts."""
     from hivenas.reports import as_text, front_table
-    from hivenas.reports.front import an_example, option, spread
+    from hivenas.reports.front import an_example, compared, option, spread
 
-    cost, members = result.cost, result.front
-    if not cost or not members:
+    costs, members = result.costs, result.front
+    if not members:
         return
     told = spread(members)
     count = f"{len(told)} of the {len(members)} on the front" if len(told) < len(members) else "the front"
-    click.echo(f"\n{count}, no candidate is better in both fitness and {cost.label}:\n")
-    click.echo(as_text(_shown(front_table(told, cost))))
-    click.echo(f"\n  train one of them  {given.command('train', option(an_example(members), cost))}")
+    click.echo(f"\n{count}, no candidate is better in {compared(costs)}:\n")
+    click.echo(as_text(_shown(front_table(told, costs))))
+    click.echo(f"\n  train one of them  {given.command('train', option(an_example(members), costs))}")
 
 
 def _shown(table: list[list[str]]) -> list[list[str]]:

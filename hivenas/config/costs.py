@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -73,8 +73,11 @@ RECORDED: tuple[str, ...] = tuple(key for cost in COSTS.values() if not cost.kno
 VARYING: frozenset[str] = frozenset(key for cost in COSTS.values() if cost.varies for key in (cost.key, *cost.beside))
 
 
+MOST = 3  # costs that are weighed at a time: the cells into which a front divides them grow by a power of their number
+
+
 class ObjectivesConfig(Section):
-    """`objectives`: the fitness, and at most one cost that is weighed against it."""
+    """`objectives`: the fitness, and the costs that are weighed against it, three at the most."""
 
     fitness: Side | None = None
     params: Side | None = None
@@ -83,16 +86,22 @@ class ObjectivesConfig(Section):
     memory_mb: Side | None = None
 
     @property
+    def costs(self) -> tuple[Cost, ...]:
+        """The costs that are weighed against the fitness, in the order of `COSTS`; none where that alone counts."""
+        return tuple(cost for key, cost in COSTS.items() if getattr(self, key) is not None)
+
+    @property
     def cost(self) -> Cost | None:
-        """The cost that is weighed against the fitness; None where the fitness alone counts."""
-        return next((cost for key, cost in COSTS.items() if getattr(self, key) is not None), None)
+        """The first of these costs; None where the fitness alone counts."""
+        return next(iter(self.costs), None)
 
     @model_validator(mode="after")
-    def _weighs_one_cost(self) -> Self:
-        given = [key for key in COSTS if getattr(self, key) is not None]
-        if len(given) > 1:
+    def _weighs_few_costs(self) -> Self:
+        given = [cost.key for cost in self.costs]
+        if len(given) > MOST:
+            named = ", ".join(given)
             raise ValueError(
-                f"objectives must name at most one cost beside fitness, got {', '.join(given)}; leave one of them"
+                f"objectives must name at most {MOST} costs beside fitness, got {named}; leave out {len(given) - MOST}"
             )
         for key in given:
             if getattr(self, key) == "max":
@@ -100,8 +109,14 @@ class ObjectivesConfig(Section):
         return self
 
 
+def in_words(parts: Sequence[str]) -> str:
+    """Parts of a sentence in a row, such as `a`, `a and b` or `a, b and c`; at least one."""
+    *others, last = parts
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def unweighed(objectives: ObjectivesConfig, kind: str) -> Iterator[str]:
-    """A line where a cost is named and the strategy searches for the fitness alone.
+    """A line where costs are named and the strategy searches for the fitness alone.
 
     Args:
         objectives: the section.
@@ -109,8 +124,9 @@ def unweighed(objectives: ObjectivesConfig, kind: str) -> Iterator[str]:
     """
     named = STRATEGY_KINDS.get(kind)
     weighs = named.weighs if named else callable(getattr(STRATEGIES.get(kind), "weigh", None))
-    if objectives.cost and not weighs:
+    if objectives.costs and not weighs:
+        named_costs = in_words([f"objectives.{cost.key}" for cost in objectives.costs])
         yield (
-            f"objectives.{objectives.cost.key} is not weighed by colony.kind={kind}, which searches for the fitness "
-            "alone; the front is what comes of that, and kind: guided searches for it"
+            f"{named_costs} {'is' if len(objectives.costs) == 1 else 'are'} not weighed by colony.kind={kind}, which "
+            "searches for the fitness alone; the front is what comes of that, and kind: guided searches for it"
         )

@@ -55,9 +55,9 @@ def exactly(value: float) -> str:
     return f"{value:.0f}" if value.is_integer() else repr(value)
 
 
-def at_most(trial: Trial, cost: Cost) -> Bound:
-    """The bound within which no candidate of a search is better than this member of its front."""
-    return Bound(cost.key, "<=", cost_of(trial, cost))
+def at_most(trial: Trial, *costs: Cost) -> tuple[Bound, ...]:
+    """The bounds within which no candidate of a search is better than this member of its front."""
+    return tuple(Bound(cost.key, "<=", cost_of(trial, cost)) for cost in costs)
 
 
 def parse_bounds(text: str) -> tuple[Bound, ...]:
@@ -88,19 +88,20 @@ def _bound(part: str) -> Bound:
     return Bound(found[1], found[2], limit)
 
 
-def best_within(trials: Iterable[Trial], bounds: Sequence[Bound], direction: Direction, cost: Cost) -> Trial | None:
+def best_within(trials: Iterable[Trial], bounds: Sequence[Bound], direction: Direction, *costs: Cost) -> Trial | None:
     """The complete candidate with the best fitness that is within all bounds; None where there is none.
 
-    Where the fitness alone is bounded it is the one with the smallest cost instead, the best of equals.
+    Where the fitness alone is bounded it is the one with the smallest cost instead, of several the smallest first
+    one, of equals the smallest second one; the best of those that are equal in all.
 
     Args:
         trials: of a search, in their order.
         bounds: at least one.
         direction: where a better fitness lies.
-        cost: what is weighed against the fitness.
+        costs: what is weighed against the fitness, at least one.
     """
     complete = [trial for trial in ranking(trials, direction) if trial.status == "complete"]
     within = [trial for trial in complete if all(bound.holds(trial) for bound in bounds)]
     if all(bound.figure == FITNESS for bound in bounds):
-        return min(within, key=lambda trial: cost_of(trial, cost), default=None)
+        return min(within, key=lambda trial: [cost_of(trial, cost) for cost in costs], default=None)
     return next(iter(within), None)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from hivenas.config import Config
+from hivenas.config.costs import Cost
 from hivenas.core.objective import ObjectiveInfo
+from hivenas.core.strategies.kinds import refuse_weighing
 from hivenas.errors import ConfigError
 from hivenas.objectives.factory import with_source
 
@@ -20,7 +22,9 @@ def refuse_objectives(config: Config, info: ObjectiveInfo) -> None:
     """
     with with_source(config):
         _refuse_side(config, info)
-        _refuse_cost(config, info)
+        for cost in config.objectives.costs:
+            _refuse_cost(config, info, cost)
+        refuse_weighing(config.colony.kind, config.objectives.costs)
         _refuse_small(config, info)
 
 
@@ -41,9 +45,8 @@ def _refuse_side(config: Config, info: ObjectiveInfo) -> None:
         )
 
 
-def _refuse_cost(config: Config, info: ObjectiveInfo) -> None:
-    cost = config.objectives.cost
-    if cost is None or cost.key in (*info.costs, *info.measures):
+def _refuse_cost(config: Config, info: ObjectiveInfo, cost: Cost) -> None:
+    if cost.key in (*info.costs, *info.measures):
         return
     known = f"only {', '.join(info.costs)}" if info.costs else "no cost"
     own = "costs of its describe() and give it in costs()"

@@ -9,7 +9,7 @@ from hivenas.core.records import Trial
 from hivenas.core.tracked import listed
 from hivenas.reports.candidate import as_code
 from hivenas.reports.findings import busy_seconds, common_reasons
-from hivenas.reports.front import front_table, spread
+from hivenas.reports.front import front_table, spread, weighed
 from hivenas.reports.report_data import ReportData
 from hivenas.reports.text import as_cell, as_markdown, best_table, duration, figure, short, spent_said
 
@@ -107,16 +107,18 @@ def _found(data: ReportData, name_of: Callable[[Trial], str]) -> str:
 
 
 def _front(data: ReportData, name_of: Callable[[Trial], str]) -> str:
-    """The front, where a cost is weighed against the fitness."""
+    """The front, where costs are weighed against the fitness."""
     members = data.front
-    if not data.cost or not members:
+    if not members:
         return ""
     told = spread(members)
-    heading = f"## The front: fitness against {data.cost.label}"
+    heading = f"## The front: {weighed(data.costs)}"
     count = f" ({len(told)} of these {len(members)} are listed)" if len(told) < len(members) else ""
-    more = f"No candidate is better in both{count}; `plots/front.svg` among the artifacts shows all candidates."
-    head, *lines = front_table(told, data.cost, name_of=name_of)
-    table = [head, *([fitness, cost, as_code(option), *rest] for fitness, cost, option, *rest in lines)]
+    what = "both" if len(data.costs) == 1 else "all of them"
+    more = f"No candidate is better in {what}{count}; `plots/front.svg` among the artifacts shows all candidates."
+    table = front_table(told, data.costs, name_of=name_of)
+    place = table[0].index("hivenas train …")
+    table[1:] = [[*line[:place], as_code(line[place]), *line[place + 1 :]] for line in table[1:]]
     return f"{heading}\n\n{as_markdown(_roomy(table))}\n\n{more}"
 
 

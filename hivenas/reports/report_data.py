@@ -54,7 +54,7 @@ class ReportData:
         finalists: the full trainings that were made, the best first.
         ended: the cause of an end before the last iteration, and what of the full training was left out; empty without.
         budget: the parts of its budget that are spent, in words; empty without one.
-        cost: what is weighed against the fitness; None where that alone counts.
+        costs: what is weighed against the fitness; none where that alone counts.
     """
 
     name: str
@@ -85,12 +85,12 @@ class ReportData:
     finalists: tuple[Finalist, ...] = ()
     ended: str = ""
     budget: str = ""
-    cost: Cost | None = None
+    costs: tuple[Cost, ...] = ()
 
     @property
     def front(self) -> list[Trial]:
-        """The candidates that no other one beats in both fitness and cost, cheapest first; empty without a cost."""
-        return front(self.rows, self.direction, self.cost) if self.cost else []
+        """The candidates that no other one beats in both fitness and costs, see `core.front`; empty without costs."""
+        return front(self.rows, self.direction, *self.costs) if self.costs else []
 
     @property
     def trainings(self) -> list[list[str]]:

@@ -149,11 +149,11 @@ class Limits:
 
     def _weigh(self, trial: Trial) -> None:
         """Notes the iteration of a trial that is on the front, where there is one: that is something better, too."""
-        cost = self._config.objectives.cost
-        if cost is None or "patience" not in self.limits or trial.failed:
+        costs = self._config.objectives.costs
+        if not costs or "patience" not in self.limits or trial.failed:
             return
         self._weighed[trial.encoded] = trial
-        members = front(self._weighed.values(), self._info.direction, cost)
+        members = front(self._weighed.values(), self._info.direction, *costs)
         if any(member is trial for member in members):
             self._bettered = trial.iteration
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isinf
 
-from hivenas.config.costs import COSTS, Cost
+from hivenas.config.costs import COSTS, Cost, in_words
 from hivenas.core.bounds import Bound, best_within
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.front import cost_of, front
@@ -32,19 +32,19 @@ def recorded_within(folder: ResultsFolder, bounds: Sequence[Bound], direction: D
     """
     result = load_results(folder, SearchState(direction=direction))
     # Of a search that weighs nothing, candidates are asked for by their size.
-    cost = result.cost or _asked_for(bounds)
-    if found := best_within(result.trials, bounds, result.direction, cost):
+    costs = result.costs or (_asked_for(bounds),)
+    if found := best_within(result.trials, bounds, result.direction, *costs):
         return found
     if lacking := _not_recorded(result.trials, bounds):
         raise MissingResultsError(
             f"{lacking} must be on record to be asked for, got no candidate of {folder.path} that has it; search with "
             f"objectives.{lacking}: min, or ask for {' or '.join(key for key, each in COSTS.items() if each.known)}"
         )
-    members = front(result.trials, result.direction, cost)
+    members = front(result.trials, result.direction, *costs)
     asked = ",".join(map(str, bounds))
     raise MissingResultsError(
         f"no complete candidate of {folder.path} is within {asked}; "
-        + (f"choose from its front: {_told(members, cost)}" if members else "search on until one is complete")
+        + (f"choose from its front: {_told(members, costs)}" if members else "search on until one is complete")
     )
 
 
@@ -65,8 +65,11 @@ def _bounded(bounds: Sequence[Bound]) -> list[Cost]:
     return [COSTS[bound.figure] for bound in bounds if bound.figure in COSTS]
 
 
-def _told(members: Sequence[Trial], cost: Cost) -> str:
-    """Members of a front in a line, the cheapest first."""
-    said = [f"{cost.key} {cost_figure(row, cost)} with fitness {figure(row)}" for row in spread(members, _MOST_SAID)]
+def _told(members: Sequence[Trial], costs: Sequence[Cost]) -> str:
+    """Members of a front in a line, the worst first, which of a single cost is the cheapest."""
+    said = [
+        f"{in_words([f'{cost.key} {cost_figure(row, cost)}' for cost in costs])} with fitness {figure(row)}"
+        for row in spread(members, _MOST_SAID)
+    ]
     more = f" ({len(members)} in all)" if len(members) > len(said) else ""
     return ", ".join(said) + more

@@ -82,7 +82,7 @@ class Closings:
 def closing_files(config: Config, ledger: Ledger, result: SearchResult, status: str) -> tuple[tuple[Path, str], ...]:
     """The table, the report and the plots, written for a closing, each with the folder that it goes to."""
     ledger.export_table(force=True)
-    plots = draw_plots(result.trials, ledger.folder.plots, result.direction, result.cost)
+    plots = draw_plots(result.trials, ledger.folder.plots, result.direction, result.costs)
     make = functools.partial(write_report_of, config, result, CONDITIONS[status], ledger.state.data)
     page = attempted(str(ledger.folder.report), make, None)
     files = [ledger.folder.csv, page] if page else [ledger.folder.csv]

@@ -160,7 +160,7 @@ def report_data(config: Config, result: SearchResult, condition: Condition, dige
         finalists=result.finalists,
         ended=result.ended,
         budget=result.budget,
-        cost=result.cost,
+        costs=result.costs,
     )
 
 

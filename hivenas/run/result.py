@@ -63,7 +63,7 @@ class SearchResult:
             was left out for a budget; empty where there was none.
         spent: the time that its processes have taken.
         limits: that it has, see `Config.limits`.
-        cost: what is weighed against the fitness, with `key` and `label`; None where the fitness alone counts.
+        costs: what is weighed against the fitness, each with `key` and `label`; none where the fitness alone counts.
     """
 
     name: str
@@ -85,7 +85,7 @@ class SearchResult:
     ended: str = ""
     spent: Spent = field(default_factory=Spent)
     limits: Mapping[str, float] = field(default_factory=dict)
-    cost: Cost | None = None
+    costs: tuple[Cost, ...] = ()
 
     @classmethod
     def of(cls, folder: ResultsFolder, state: SearchState, trials: Sequence[Trial], **more: Any) -> SearchResult:
@@ -113,7 +113,7 @@ class SearchResult:
             "ended": state.ended,
             "spent": state.spent,
             "limits": state.limits,
-            "cost": COSTS.get(state.cost),
+            "costs": tuple(COSTS[key] for key in state.cost.split(",") if key in COSTS),
         }
         return cls(**fields | more)
 
@@ -128,12 +128,18 @@ class SearchResult:
         return ranking(self.trials, self.direction)
 
     @property
+    def cost(self) -> Cost | None:
+        """The first of `costs`; None where the fitness alone counts."""
+        return next(iter(self.costs), None)
+
+    @property
     def front(self) -> list[Trial]:
         """The latest trials of the candidates that no other one beats in both fitness and cost, cheapest first.
 
-        Empty where the fitness alone counts.
+        With several costs no other one beats them in fitness and all of these, and the one with the worst fitness comes
+        first. Empty where the fitness alone counts.
         """
-        return front(self.trials, self.direction, self.cost) if self.cost else []
+        return front(self.trials, self.direction, *self.costs) if self.costs else []
 
     @property
     def failed(self) -> Sequence[Trial]:
@@ -202,7 +208,7 @@ class SearchResult:
 
         rows: list[dict[str, Any]] = [as_columns(trial) | {"candidate": trial.candidate} for trial in self.trials]
         frame = pandas.DataFrame(rows)
-        if self.cost:
+        if self.costs:
             members = {trial.index for trial in self.front}
             frame["front"] = [trial.index in members for trial in self.trials]
         return frame

@@ -84,7 +84,7 @@ class Session:
         self.clock = options.clock
         self.is_open = False
         about: dict[str, Any] = {"direction": self.info.direction, "metric": self.info.metric}
-        about["cost"] = config.objectives.cost.key if config.objectives.cost else ""
+        about["cost"] = ",".join(cost.key for cost in config.objectives.costs)
         ledger.state = replace(ledger.state, planned=config.evaluations, limits=config.limits, **about)
 
     def finish(self) -> SearchResult:
@@ -236,14 +236,14 @@ class Session:
             self.config.results.kept if self.info.trains else None,
             self.info.direction,
             needed_later=evaluation.continues or evaluation.inherit,
-            cost=self.config.objectives.cost,
+            costs=self.config.objectives.costs,
         )
         return WeightsKeeper(self.ledger, self.objective, retention, self.tracker)
 
     def _search(self, weights: WeightsKeeper) -> None:
         trained = self.config.evaluation if self.info.trains else None
-        cost = self.config.objectives.cost
-        strategy = make_strategy(self.objective, self.config.colony, self.rng, trained, cost=cost)
+        costs = self.config.objectives.costs
+        strategy = make_strategy(self.objective, self.config.colony, self.rng, trained, costs=costs)
         tracking = Tracking(
             self.config, self.ledger, objective=self.objective, outbox=self.outbox, pages=self.pages, weights=weights
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from hivenas.config import Config
-from hivenas.core.front import front
+from hivenas.core.front import cost_of, front
 from hivenas.core.full_training import SMALL_STEM, Finalist, TrainingSpec
 from hivenas.core.records import Direction, Evaluation, Trial
 from hivenas.errors import TrainingError
@@ -28,18 +28,21 @@ logger = logging.getLogger("hivenas")
 def small_candidate(config: Config, trials: Sequence[Trial], direction: Direction) -> str:
     """The smallest member of the front whose fitness is within `registry.small_within` of the best; empty for none.
 
+    Of several costs the first decides what is smallest, the second among equals.
+
     Args:
         config: the configuration; without `registry.small`, or where nothing is registered, there is none.
         trials: of the search.
         direction: where a better fitness lies.
     """
-    cost = config.objectives.cost
-    if cost is None or not config.has_small_model:
+    costs = config.objectives.costs
+    if not costs or not config.has_small_model:
         return ""
-    members = front(trials, direction, cost)
+    members = front(trials, direction, *costs)
     best = max((direction.score(each.fitness) for each in members), default=0.0)
     least = best - config.registry.small_within - _ROUNDING
-    return next((each.encoded for each in members if direction.score(each.fitness) >= least), "")
+    good = [each for each in members if direction.score(each.fitness) >= least]
+    return min(good, key=lambda each: [cost_of(each, cost) for cost in costs]).encoded if good else ""
 
 
 class SmallBook(SearchBook):

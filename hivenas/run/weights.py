@@ -32,17 +32,17 @@ class Retention:
         keep: of how many candidates, the best ones; None for all.
         direction: where a better fitness lies.
         needed_later: whether the search may start from saved states, with momentum evaluation or inheritance.
-        cost: what is weighed against the fitness: beside the best, the members of the front keep theirs, unless no
-            candidate does; None for nothing.
+        costs: what is weighed against the fitness: beside the best, the members of the front keep theirs, unless no
+            candidate does.
     """
 
     def __init__(
-        self, keep: int | None, direction: Direction, *, needed_later: bool = False, cost: Cost | None = None
+        self, keep: int | None, direction: Direction, *, needed_later: bool = False, costs: Sequence[Cost] = ()
     ) -> None:
         self.keep = keep
         self.needed_later = needed_later
         self._direction = direction
-        self._cost = cost
+        self._costs = costs
         self._on_front: list[Trial] = []  # beside the best
         self._best: list[tuple[float, int, Trial]] = []
 
@@ -59,9 +59,9 @@ class Retention:
 
     def _members(self, trials: Sequence[Trial]) -> set[int]:
         """The numbers of the trials that are on the front of some, where its members keep their states."""
-        if self._cost is None or not self.keep:
+        if not self._costs or not self.keep:
             return set()
-        return {trial.index for trial in front(trials, self._direction, self._cost)}
+        return {trial.index for trial in front(trials, self._direction, *self._costs)}
 
     def to_delete(self, trials: Sequence[Trial]) -> list[Trial]:
         """The trials whose states do not outlast the search: all but the latest of the best and of the front."""

@@ -86,8 +86,8 @@ class MirrorStudy:
         self._folder = ResultsFolder(config.results.dir, config.name)
         parameters = info.parameters or Parameters(lambda candidate: {})
         self._parameters = parameters
-        self._cost = config.objectives.cost
-        self._directions = _directions(info.direction, self._cost)
+        self._costs = config.objectives.costs
+        self._directions = _directions(info.direction, self._costs)
         self._storage = storage
         self._distributions = _distributions(parameters)
         self._uid = ""
@@ -243,7 +243,7 @@ class MirrorStudy:
         return len(missing)
 
     def _frozen(self, trial: Trial) -> FrozenTrial:
-        values = [trial.fitness, *([cost_of(trial, self._cost)] if self._cost else [])]
+        values = [trial.fitness, *(cost_of(trial, cost) for cost in self._costs)]
         # Optuna takes no NaN for a value, and few databases an infinite one.
         state = _STATES[trial.status] if all(map(math.isfinite, values)) else TrialState.FAIL
         now = datetime.now()
@@ -365,9 +365,9 @@ def _told_apart(before: str, now: Config) -> str:
         return "a configuration that this version does not read"
 
 
-def _directions(direction: Direction, cost: Cost | None) -> list[StudyDirection]:
-    """The directions of a study's values: of the fitness, and of the cost that is weighed against it."""
-    return [StudyDirection[direction.name], *([StudyDirection.MINIMIZE] if cost else [])]
+def _directions(direction: Direction, costs: Sequence[Cost]) -> list[StudyDirection]:
+    """The directions of a study's values: of the fitness, and of the costs that are weighed against it."""
+    return [StudyDirection[direction.name], *(StudyDirection.MINIMIZE for _ in costs)]
 
 
 def _distributions(parameters: Parameters) -> dict[str, BaseDistribution]:

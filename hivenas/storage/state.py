@@ -48,7 +48,8 @@ class SearchState:
         limits: that it has, see `Config.limits`.
         ending: what ended the search before its last iteration, once that is decided; None without.
         settled: the full training, where a budget decides on it; None without.
-        cost: key of the cost that is weighed against the fitness; empty where the fitness alone counts.
+        cost: keys of the costs that are weighed against the fitness, separated by commas; empty where the fitness
+            alone counts.
         small: the candidate whose model was made beside the search's own, see `registry.small`; empty without.
         logged: keys of the candidates that MLflow was told to keep as models, see `results.logged_models`.
     """

@@ -30,6 +30,17 @@ def test_a_search_is_deterministic_and_dominates_ever_more_up_to_all_of_it(file:
     assert shares.tolist() == run(job).tolist()
 
 
+def test_two_costs_are_weighed_together(tmp_path: Path) -> None:
+    head, *lines = write_table(tmp_path / "t.csv", costs=True).read_text().splitlines()
+    both = tmp_path / "both.csv"
+    both.write_text(
+        "\n".join([f"{head},macs", *(f"{line},{number * 7 % 11 + 1}" for number, line in enumerate(lines))])
+    )
+    shares = {name: run(Job(str(both), "params,macs", name, 1, (15, 40))) for name in ("guided", "NSGA-II", "random")}
+    assert all(0 < low <= high <= 1 for low, high in shares.values())
+    assert shares["guided"][1] > shares["random"][1]
+
+
 def test_it_prints_a_line_a_table_cost_and_algorithm(file: str) -> None:
     given = ["--table", file, "--algorithms", "guided; random", "--budgets", "5,10", "--seeds", "2"]
     result = CliRunner().invoke(hypervolume.main, given, catch_exceptions=False)
@@ -38,5 +49,7 @@ def test_it_prints_a_line_a_table_cost_and_algorithm(file: str) -> None:
     assert head == "| table, cost | algorithm | seeds | at 5 | at 10 |"
     assert guided.startswith("| small, params | guided | 2 | 0.")
     assert random.startswith("| small, params | random | 2 | 0.")
+    of_both = CliRunner().invoke(hypervolume.main, ["--table", file, "--cost", "params,watts"])
+    assert "must be among params, macs, latency_ms, memory_mb, got 'watts'" in of_both.output
     refused = CliRunner().invoke(hypervolume.main, ["--table", file, "--algorithms", "walk"])
     assert "must be among guided; guided, fitness alone;" in refused.output

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -82,6 +83,16 @@ def test_a_front_is_printed_with_what_trains_its_members_and_told_as_fields(caps
     fields = of_search(result).fields
     assert (fields["cost"], [each["params"] for each in fields["front"]]) == ("params", [1000, 2000, 3000, 4000])
     assert fields["front"][-1] == fields["best"]
+    two = [replace(t, evaluation=replace(t.evaluation, macs=9 - t.index % 2)) for t in trials]
+    both = SearchResult.of(folder, SearchState(cost="params,macs"), two)
+    print_front(given, both)
+    lines = capsys.readouterr().out.splitlines()
+    said = "fitness, trainable parameters and multiply-adds of one image"
+    assert lines[1] == f"the front, no candidate is better in all of {said}:"
+    assert lines[4].split() == ["0.5000", "1,000", "9", "--at", "'params<=1000,macs<=9'", "0000-scout", "a"]
+    fields = of_search(both).fields
+    assert (fields["cost"], fields["costs"]) == ("params", ["params", "macs"])
+    assert [(each["params"], each["macs"]) for each in fields["front"]][:2] == [(1000, 9), (2000, 8)]
     print_front(given, SearchResult.of(folder, SearchState(), trials))
     assert capsys.readouterr().out == ""
     without = of_search(SearchResult.of(folder, SearchState(), trials)).fields

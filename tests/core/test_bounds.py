@@ -98,4 +98,4 @@ def test_where_less_is_better_the_best_within_is_the_lowest() -> None:
 def test_a_member_of_the_front_is_the_best_within_its_own_cost(key: str, direction: Direction) -> None:
     cost = COSTS[key]
     members = front(TRIALS, direction, cost)
-    assert [best_within(TRIALS, [at_most(each, cost)], direction, cost) for each in members] == members
+    assert [best_within(TRIALS, at_most(each, cost), direction, cost) for each in members] == members

@@ -12,13 +12,17 @@ import pytest
 
 import hivenas
 from hivenas.config import from_mapping, registry
+from hivenas.config.costs import Cost
+from hivenas.core.bounds import at_most, parse_bounds
+from hivenas.core.folder import ResultsFolder
 from hivenas.core.front import front
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInfo
 from hivenas.core.records import Evaluation, Proposal
 from hivenas.core.strategies.random_search import RandomSearch
 from hivenas.core.tracker import NullTracker
-from hivenas.errors import ConfigError
+from hivenas.errors import ConfigError, MissingResultsError
+from hivenas.run.choice import recorded_within
 from hivenas.run.plan import plan
 from tests.colonies import write_table
 from tests.toy_objectives import TinyObjective
@@ -76,6 +80,11 @@ def settings(objective: str, table: str | None = None, **more: Any) -> dict[str,
             r"registry\.small must be null for objective=table, which trains no network .*, got 'small'; set",
         ),
         (settings("table", "shares.csv"), {"params": "min"}, r"which knows no cost .*a column params of whole numbers"),
+        (
+            settings("table", "costs.csv"),
+            {"params": "min", "memory_mb": "min"},
+            r"objectives\.memory_mb must be null for objective=table, which knows only params",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_evaluated(
@@ -87,6 +96,51 @@ def test_what_makes_no_sense_is_refused_before_anything_is_evaluated(
         plan(from_mapping(config | {"objectives": objectives}))
     assert "\n" not in str(refused.value)
     assert not Path("results").exists()
+
+
+@pytest.mark.parametrize(
+    ("objectives", "says"),
+    [
+        (
+            {"params": "min", "macs": "min", "latency_ms": "min", "memory_mb": "min"},
+            "objectives must name at most 3 costs beside fitness, got params, macs, latency_ms, memory_mb; leave out 1",
+        ),
+        ({"params": "min", "macs": "max"}, "objectives.macs must be min, as it is a cost, got max; set macs: min"),
+        ({"params": "min", "flops": "min"}, "objectives.flops"),
+        ({"params": "min", "macs": 3}, "objectives.macs must be one of 'max' or 'min', got 3"),
+        ({"params": "least"}, "objectives.params must be one of 'max' or 'min', got 'least'"),
+        (["params", "macs"], "objectives must be a mapping"),
+    ],
+)
+def test_objectives_that_cannot_be_weighed_are_refused_in_a_line(objectives: Any, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        from_mapping({"objectives": objectives})
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_more_costs_than_a_strategy_of_ones_own_is_told_of_are_refused_before_anything_is_evaluated() -> None:
+    class Weighing(RandomSearch):
+        def weigh(self, cost: Cost) -> None:
+            """Takes one."""
+
+    hivenas.register_strategy("own", Weighing)
+    head, *lines = Path("costs.csv").read_text().splitlines()
+    Path("both.csv").write_text("\n".join([f"{head},macs", *(f"{line},7" for line in lines)]))
+    config = settings("table", "both.csv", objectives={"params": "min", "macs": "min"}, colony={"kind": "own"})
+    with pytest.raises(
+        ConfigError, match=r"as many costs as the method weigh of colony\.kind=own takes, got params and"
+    ):
+        hivenas.search(config)
+    assert not Path("results").exists()
+
+
+def test_several_costs_that_are_not_weighed_are_named_in_one_warning() -> None:
+    config = from_mapping({"objectives": {"params": "min", "macs": "min"}, "colony": {"kind": "random"}})
+    assert [line for line in config.warnings if "objectives" in line] == [
+        "objectives.params and objectives.macs are not weighed by colony.kind=random, which searches for the fitness "
+        "alone; the front is what comes of that, and kind: guided searches for it"
+    ]
 
 
 def test_an_objective_of_ones_own_is_told_how_its_cost_is_known() -> None:
@@ -145,6 +199,30 @@ def test_a_cost_that_evaluations_tell_and_one_of_a_table_are_weighed() -> None:
     assert {line.rpartition(",")[2] for line in written[1:]} == {
         str(trial.evaluation.extra["latency_ms"]) for trial in looked_up.trials
     }
+
+
+def test_two_costs_one_of_them_told_by_evaluations_are_weighed_and_on_record() -> None:
+    head, *lines = Path("costs.csv").read_text().splitlines()
+    timed = [f"{line},{1 + float(line.rpartition(',')[2]) % 7 + 0.5}" for line in lines]
+    Path("both.csv").write_text("\n".join([f"{head},latency_ms", *timed]))
+    given = settings("table", "both.csv", objectives={"params": "min", "latency_ms": "min"}, name="both")
+    result = hivenas.search(given | {"colony": {"iterations": 6}})
+    config = from_mapping(given)
+    assert [cost.key for cost in result.costs] == ["params", "latency_ms"]
+    assert result.front == front(result.trials, result.direction, *config.objectives.costs) != []
+    again = hivenas.load_results("results/both")
+    assert (again.costs, again.front, again.cost) == (result.costs, result.front, result.costs[0])
+    assert again.to_frame()["front"].sum() == len(result.front)
+    folder = ResultsFolder("results", "both")
+    for member in result.front:
+        bounds = at_most(member, *result.costs)
+        assert recorded_within(folder, parse_bounds(",".join(map(str, bounds)))) == member
+    with pytest.raises(
+        MissingResultsError, match=r"choose from its front: params \d+ and latency_ms [\d.]+ with fitness"
+    ):
+        recorded_within(folder, parse_bounds("params<=0,latency_ms<=1"))
+    drawn = {file.name for file in Path("results/both/plots").iterdir()}
+    assert {"front.svg", "front_latency_ms.svg"} <= drawn
 
 
 class Measured(TinyObjective):

@@ -68,7 +68,7 @@ def test_a_finished_search_tells_its_story_in_the_first_lines() -> None:
 
 def test_the_front_of_a_weighed_cost_is_a_table_of_links_and_options() -> None:
     rows = [changed(each, params=1000 * (1 + each.index)) for each in ROWS]
-    weighed = search("finished", rows, cost=COSTS["params"])
+    weighed = search("finished", rows, costs=(COSTS["params"],))
     note = search_note(weighed, name_of=lambda row: f"[{row.label}](run:uid:{row.index})")
     table = note.partition("## The front: fitness against trainable parameters")[2].replace("\N{NO-BREAK SPACE}", "")
     assert "| fitness | params | hivenas train … | evaluation | architecture |" in table
@@ -79,7 +79,7 @@ def test_the_front_of_a_weighed_cost_is_a_table_of_links_and_options() -> None:
 
 def test_of_a_long_front_some_are_told_with_both_ends() -> None:
     rows = [changed(row(index, 0.01 * index), params=100 + index) for index in range(60)]
-    note = search_note(search("running", rows, cost=COSTS["params"]), longest=20_000)
+    note = search_note(search("running", rows, costs=(COSTS["params"],)), longest=20_000)
     assert note.count("`--at 'params<=") == 12
     assert {f"`--at 'params<={end}'`" in note for end in (100, 159)} == {True}
     assert "12 of these 60 are listed" in note

@@ -30,6 +30,13 @@ def test_it_is_the_smallest_that_is_about_as_good_as_the_best(within: float, let
     assert small_candidate(config, TRIALS, Direction.MAXIMIZE) == f"input|{letter}|output"
 
 
+def test_of_several_costs_the_first_decides_what_is_smallest() -> None:
+    config = from_mapping({"objectives": {"macs": "min", "params": "min"}, "registry": {"small": "small"}})
+    figures = [(0.89, 20, 30), (0.90, 30, 10), (0.885, 20, 20), (0.88, 25, 5)]
+    trials = [trial(i, f, f"input|{'abcd'[i]}|output", params=p, macs=m) for i, (f, p, m) in enumerate(figures)]
+    assert small_candidate(config, trials, Direction.MAXIMIZE) == "input|c|output"
+
+
 @pytest.mark.parametrize("override", ["registry.small=null", "registry.register=false", "tracking=none"])
 def test_where_nothing_is_to_be_registered_there_is_none(override: str) -> None:
     assert small_candidate(from_mapping(SMALL, [override]), TRIALS, Direction.MAXIMIZE) == ""

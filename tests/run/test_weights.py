@@ -72,7 +72,7 @@ def test_members_of_the_front_keep_theirs_for_as_long_as_they_are_on_it(keep: in
         replace(each, evaluation=replace(each.evaluation, params=size))
         for each, size in zip(TRIALS, sizes, strict=True)
     ]
-    retention = Retention(keep, MAXIMIZE, cost=COSTS["params"])
+    retention = Retention(keep, MAXIMIZE, costs=(COSTS["params"],))
     gone = taken(retention, trials)
     # The third beats the first, the fourth all before it; the fifth is the best and the largest.
     assert gone == goes

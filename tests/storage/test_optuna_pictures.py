@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from optuna.study import Study
 
+from hivenas.core.front import front
+from hivenas.core.records import Direction
 from tests.storage.studies import config_of, more_rows, study_of, write
 
 
@@ -62,6 +64,25 @@ def test_optuna_draws_the_front_of_a_search_that_weighs_a_cost(tmp_path: Path) -
     others, best = visualization.plot_pareto_front(study, target_names=["fitness", "params"]).data
     assert len(others.x) + len(best.x) == len(complete)
     assert set(zip(best.x, best.y, strict=True)) == front
+
+
+def test_optuna_draws_the_front_of_a_search_that_weighs_two_costs(tmp_path: Path) -> None:
+    from optuna import visualization
+
+    storage = f"sqlite:///{tmp_path}/books.db"
+    rows = [
+        replace(row, evaluation=replace(row.evaluation, params=100 + row.index % 5, macs=90 - row.index % 4))
+        for row in more_rows(12)
+    ]
+    config = config_of(storage, objectives={"params": "min", "macs": "min"})
+    write(config, rows)
+    study = study_of(storage)
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
+    found = front(rows, Direction.MAXIMIZE, *config.objectives.costs)
+    best = {tuple(trial.values) for trial in study.best_trials}
+    assert best == {(row.fitness, float(row.params), float(row.evaluation.macs)) for row in found}
+    _, drawn = visualization.plot_pareto_front(study, target_names=["fitness", "params", "macs"]).data
+    assert set(zip(drawn.x, drawn.y, drawn.z, strict=True)) == best
 
 
 def test_optunas_dashboard_shows_a_search(drawn: Study, tmp_path: Path) -> None:

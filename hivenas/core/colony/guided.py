@@ -67,8 +67,8 @@ class GuidedBeeColony(BeeColony):
     What is expected is the expected improvement under `Surrogate`, the bees that are already on their way counted in;
     so a phase is proposed at once and is diverse. Nothing is proposed twice.
 
-    Where it is to `weigh` a cost, which is known before anything is trained or predicted by `PredictedCost`, the front
-    of fitness and cost takes the place of the best records, and the expected growth of the area that it dominates that
+    Where it is to `weigh` costs, each known before anything is trained or predicted by `PredictedCost`, the front of
+    fitness and costs takes the place of the best records, and the expected growth of the area that it dominates that
     of the improvement; see `Hypervolume`.
 
     Args:
@@ -113,13 +113,16 @@ class GuidedBeeColony(BeeColony):
         self._around: dict[str, Sequence[str]] = {}
         self._threads = ThreadpoolController()
 
-    def weigh(self, cost: Cost) -> None:
-        """Has the hive look for a front of fitness and a cost; call it before anything else."""
-        if cost.key not in self._space.describe().measures:
-            self._aim = Hypervolume(KnownCost(self._space, cost))
-            return
-        predicted = PredictedCost(self._space, cost, lambda: self._memory)
-        self._aim = Hypervolume(predicted, predicted.learn)
+    def weigh(self, *costs: Cost) -> None:
+        """Has the hive look for a front of fitness and costs, at least one; call it before anything else."""
+        unknown = self._space.describe().measures
+        told: list[KnownCost | PredictedCost] = [
+            PredictedCost(self._space, cost, lambda: self._memory)
+            if cost.key in unknown
+            else KnownCost(self._space, cost)
+            for cost in costs
+        ]
+        self._aim = Hypervolume(*told, learn=[each.learn for each in told if isinstance(each, PredictedCost)])
 
     # -- state -------------------------------------------------------------------------------------------------
 

@@ -146,13 +146,13 @@ class Surrogate:
 class Gain(Protocol):
     """The worth of finding a score at each of some candidates."""
 
-    def expected(self, mean: Vector, variance: Vector, beyond: float = -math.inf) -> Vector:
+    def expected(self, mean: Vector, variance: Vector, beyond: Sequence[float] = ()) -> Vector:
         """The expected gain of every candidate, whose score is a normal variable.
 
         Args:
             mean: of the scores.
             variance: of the scores.
-            beyond: the cost from which on gains count, where costs do.
+            beyond: the costs from which on gains count, where costs do; none for all.
         """
         ...
 
@@ -170,7 +170,7 @@ class Improvement:
 
     best: float
 
-    def expected(self, mean: Vector, variance: Vector, beyond: float = -math.inf) -> Vector:
+    def expected(self, mean: Vector, variance: Vector, beyond: Sequence[float] = ()) -> Vector:
         """Expected improvement."""
         return expected_improvement(mean, variance, self.best)
 
@@ -207,7 +207,7 @@ class Acquisition:
         means = (weight * each.mean for weight, each in zip(self._weights, self._posteriors, strict=True))
         return sum(means, np.zeros(1))
 
-    def improvement(self, beyond: float = -math.inf) -> Vector:
+    def improvement(self, beyond: Sequence[float] = ()) -> Vector:
         """Expected gain of every candidate, such as its improvement over the best score.
 
         Args:

@@ -201,7 +201,7 @@ class Ladder(Continuations):
         if over and not any(len(curve) >= age for curve in self._curves.values()):
             count = max(count, 1)
         waiting = [name for name in self.paused() if len(self._curves[name]) == below]
-        return [(name, age - below) for name in self._ranked(waiting)[:count]]
+        return [(name, age - below) for name in itertools.islice(self._ranked(waiting), count)]
 
     def finishers(self) -> list[tuple[str, int]]:
         """Those who are trained to their end with what the climbs of the last iteration have left of the budget.
@@ -209,7 +209,11 @@ class Ladder(Continuations):
         Those of the highest rung come first, of these the best.
         """
         pool, chosen = self._pool(over=True), []
-        for name in self._by_rung(self.paused()):
+        paused = self.paused()
+        least = min((self.rungs.last - len(self._curves[name]) for name in paused), default=0)
+        for name in self._by_rung(paused):
+            if pool < least:  # nobody can be trained to the end, and the order of the others takes time to find
+                break
             left = self.rungs.last - len(self._curves[name])
             if left <= pool:
                 pool -= left
@@ -230,7 +234,7 @@ class Ladder(Continuations):
         """The best figure that a candidate has had by an age."""
         return max(self._curves[name][:age])
 
-    def _ranked(self, names: Sequence[str]) -> list[str]:
+    def _ranked(self, names: Sequence[str]) -> Iterable[str]:
         """Those first that are to go on first, by their scores at their age."""
         return self._order({name: self._score(name, len(self._curves[name])) for name in names})
 

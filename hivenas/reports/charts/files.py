@@ -29,24 +29,24 @@ _LEAST = 480.0  # as wide as a file is shown at the least
 _ENDS = {"m": "continued", "x": "failed"}
 
 
-def draw_plots(rows: Sequence[Trial], folder: Path, direction: Direction, cost: Cost | None = None) -> list[Path]:
+def draw_plots(rows: Sequence[Trial], folder: Path, direction: Direction, costs: Sequence[Cost] = ()) -> list[Path]:
     """Draws the charts of a search, those of its page, as files.
 
     Args:
         rows: the records; nothing is drawn where none has succeeded.
         folder: where the SVG files go.
         direction: where a better fitness lies.
-        cost: what is weighed against the fitness; None where that alone counts.
+        costs: what is weighed against the fitness; none where that alone counts.
 
     Returns:
         The files: convergence.svg and roles.svg; of architectures also operations.svg; where networks have parameters
-        parameters.svg, or front.svg where a cost is weighed against the fitness; where any were trained
-        learning_curves.svg and timeline.svg.
+        parameters.svg, or front.svg where a cost is weighed against the fitness, of further ones front_macs.svg and
+        the like; where any were trained learning_curves.svg and timeline.svg.
     """
     roles = role_names(rows)
     made = (
         attempted(str(file := folder / f"{chart.key}.svg"), functools.partial(_write, chart, roles, file), None)
-        for chart in (charts(rows, direction, cost) if succeeded(rows) else [])
+        for chart in (charts(rows, direction, costs) if succeeded(rows) else [])
     )
     return [file for file in made if file]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hivenas.config.costs import Cost
 from hivenas.core.records import Direction, Trial
@@ -19,16 +19,21 @@ from hivenas.reports.charts.timeline import workers
 _KINDS = (convergence, operations, parameters, learning, contributions, workers)
 
 
-def charts(rows: Sequence[Trial], direction: Direction, cost: Cost | None = None) -> list[Chart]:
+def charts(rows: Sequence[Trial], direction: Direction, costs: Sequence[Cost] = ()) -> list[Chart]:
     """Every chart that the records of a search allow; one that cannot be drawn is left out, with a warning.
 
     Args:
         rows: the records.
         direction: where a better fitness lies.
-        cost: what is weighed against the fitness, whose chart takes the place of that of the parameters; None without.
+        costs: what is weighed against the fitness; their charts, one a cost, take the place of that of the parameters.
     """
-    kinds = {kind.__name__: functools.partial(kind, rows, direction) for kind in _KINDS}
-    if cost:
-        kinds[parameters.__name__] = functools.partial(weighed, rows, direction, cost)
+    kinds: dict[str, Callable[[], Chart | None]] = {}
+    for kind in _KINDS:
+        if costs and kind is parameters:
+            kinds |= {
+                f"front by {each.key}": functools.partial(weighed, rows, direction, costs, each) for each in costs
+            }
+        else:
+            kinds[kind.__name__] = functools.partial(kind, rows, direction)
     drawn = (attempted(f"the chart {name}", draw, None) for name, draw in kinds.items())
     return [chart for chart in drawn if chart]

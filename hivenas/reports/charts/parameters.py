@@ -20,7 +20,7 @@ from hivenas.reports.charts.chart import (
 from hivenas.reports.charts.drawing import Panel
 from hivenas.reports.charts.scales import scale_of
 from hivenas.reports.findings import drawn, pareto_front, succeeded
-from hivenas.reports.front import cost_figure, spread
+from hivenas.reports.front import compared, cost_figure, spread
 from hivenas.reports.text import figure
 
 _PARAMS = COSTS["params"]
@@ -48,12 +48,21 @@ def parameters(rows: Sequence[Trial], direction: Direction) -> Chart | None:
     )
 
 
-def weighed(rows: Sequence[Trial], direction: Direction, cost: Cost) -> Chart | None:
-    """Fitness against the cost that is weighed against it, and the front; None where no candidate has that cost."""
-    members = [row for row in front(rows, direction, cost) if cost_of(row, cost) > 0]
+def weighed(rows: Sequence[Trial], direction: Direction, costs: Sequence[Cost], cost: Cost) -> Chart | None:
+    """Fitness against a cost that is weighed against it, and the front; None where no candidate has that cost.
+
+    Args:
+        rows: the records.
+        direction: where a better fitness lies.
+        costs: all that are weighed.
+        cost: the one of them that is the horizontal axis.
+    """
+    members = [row for row in front(rows, direction, *costs) if cost_of(row, cost) > 0]
     sized = _with_cost(rows, direction, cost)
     if not members:
         return None
+    if len(costs) > 1:
+        return _of_several(sized, members, direction, costs, cost)
     first, last = members[0], members[-1]
     label = (
         f"Fitness against {cost.label}; {len(members)} candidates are on the front, from {cost_figure(first, cost)} "
@@ -70,12 +79,41 @@ def weighed(rows: Sequence[Trial], direction: Direction, cost: Cost) -> Chart | 
     )
 
 
+def _of_several(
+    sized: Sequence[Trial], members: Sequence[Trial], direction: Direction, costs: Sequence[Cost], cost: Cost
+) -> Chart:
+    """The front of several costs as one of them sees it; the line is what is left of it by that one alone."""
+    best = members[-1]
+    label = (
+        f"Fitness against {cost.label}; {len(members)} candidates are on the front of fitness and {len(costs)} costs, "
+        f"the best with {figure(best)} and {cost_figure(best, cost)}"
+    )
+    panel = _panel(sized, members, cost, direction, label=label, line=front(members, direction, cost))
+    note = f"Ringed: the front. No candidate is better in {compared(costs)}. Dashed: the front by this cost alone."
+    return Chart(
+        key="front" if cost is costs[0] else f"front_{cost.key}",
+        title=f"Fitness against {cost.label}",
+        note=note + beyond_note([row.fitness for row in sized], panel.y),
+        drawings=(panel,),
+        listed=tuple(spread(members, MOST_LISTED)),
+    )
+
+
 def _with_cost(rows: Sequence[Trial], direction: Direction, cost: Cost) -> list[Trial]:
     """The candidates that have a place on a logarithmic axis of the cost."""
     return [row for row in succeeded(drawn(rows, direction)) if cost_of(row, cost) > 0]
 
 
-def _panel(sized: Sequence[Trial], members: Sequence[Trial], cost: Cost, direction: Direction, *, label: str) -> Panel:
+def _panel(
+    sized: Sequence[Trial],
+    members: Sequence[Trial],
+    cost: Cost,
+    direction: Direction,
+    *,
+    label: str,
+    line: Sequence[Trial] | None = None,
+) -> Panel:
+    """Marks, the rings of the members, and the line through them, or through those that are given."""
     xs, ys = plane(NARROW)
     fitness = [row.fitness for row in sized]
     panel = Panel(
@@ -89,12 +127,16 @@ def _panel(sized: Sequence[Trial], members: Sequence[Trial], cost: Cost, directi
     panel.axes()
     for row in sized:
         panel.mark(row, panel.x(cost_of(row, cost)), panel.y(row.fitness))
-    _draw_front(panel, [(panel.x(cost_of(row, cost)), panel.y(row.fitness)) for row in members])
+    through, ringed = (
+        [(panel.x(cost_of(row, cost)), panel.y(row.fitness)) for row in each]
+        for each in (members if line is None else line, members)
+    )
+    _draw_front(panel, through, ringed)
     return panel
 
 
-def _draw_front(panel: Panel, places: Sequence[tuple[float, float]]) -> None:
-    (x, y), *more = places
+def _draw_front(panel: Panel, through: Sequence[tuple[float, float]], places: Sequence[tuple[float, float]]) -> None:
+    (x, y), *more = through
     steps = "".join(f"H{right:.1f}V{place:.1f}" for right, place in more)
     panel.add("path", d=f"M{x:.1f} {y:.1f}{steps}H{panel.x.end:.1f}", class_="front")
     for right, place in places:

@@ -16,7 +16,7 @@ from hivenas.core.tracked import listed
 from hivenas.core.unicode import shown_text
 from hivenas.reports.charts import charts, role_names, style, symbols
 from hivenas.reports.findings import MOST_DRAWN
-from hivenas.reports.front import an_example
+from hivenas.reports.front import an_example, weighed
 from hivenas.reports.page.tables import chain_of, components_of, front_lines, lines, settings_of
 from hivenas.reports.report_data import ReportData
 from hivenas.reports.text import duration, figure, spent_said
@@ -55,7 +55,8 @@ def report_page(data: ReportData) -> str:
     ranked = data.ranked
     table = lines(data)
     front = front_lines(data)
-    pictures = charts(data.rows, data.direction, data.cost)
+    pictures = charts(data.rows, data.direction, data.costs)
+    of_front = [chart for chart in pictures if chart.key.partition("_")[0] == "front"]
     return render(
         "report.html",
         data=data,
@@ -70,8 +71,9 @@ def report_page(data: ReportData) -> str:
         continued=sum(row.phase == "momentum" for row in data.rows),
         front=front,
         front_example=an_example(front) if front else None,
-        front_chart=next((chart for chart in pictures if chart.key == "front"), None),
-        charts=[chart for chart in pictures if chart.key != "front"],
+        front_weighed=weighed(data.costs) if front else "",
+        front_charts=of_front,
+        charts=[chart for chart in pictures if chart not in of_front],
         lines=table,
         kinds={letter for line in table for letter in line.kind.split()},
         roles=role_names(data.rows),

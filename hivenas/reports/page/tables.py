@@ -59,12 +59,12 @@ class FrontLine:
 
     Args:
         row: the record.
-        cost: for people.
+        costs: for people, one a cost.
         option: the option with which `hivenas train` trains it.
     """
 
     row: Trial
-    cost: str
+    costs: tuple[str, ...]
     option: str
 
     @property
@@ -74,11 +74,11 @@ class FrontLine:
 
 
 def front_lines(data: ReportData) -> list[FrontLine]:
-    """The members of the front, the cheapest first; none where the fitness alone counts."""
-    cost = data.cost
-    if cost is None:
-        return []
-    return [FrontLine(row=row, cost=cost_figure(row, cost), option=option(row, cost)) for row in data.front]
+    """The members of the front, in its order; none where the fitness alone counts."""
+    return [
+        FrontLine(row=row, costs=tuple(cost_figure(row, cost) for cost in data.costs), option=option(row, data.costs))
+        for row in data.front
+    ]
 
 
 def lines(data: ReportData) -> list[Line]:

@@ -79,7 +79,7 @@ def test_beyond_a_cost_it_is_the_growth_of_that_part_of_the_area() -> None:
     rng = np.random.default_rng(5)
     points, beyond = _points(rng, 8), 4.0
     costs, scores = rng.uniform(0, 11, 30), rng.normal(0, 1.5, 30)
-    expected = DominatedArea.of(costs, points, REFERENCE).expected(scores, np.full(30, 1e-12), beyond)
+    expected = DominatedArea.of(costs, points, REFERENCE).expected(scores, np.full(30, 1e-12), (beyond,))
     # Whatever costs less counts as if it cost so much.
     moved = [(max(cost, beyond), score) for cost, score in points]
     grown = [_growth(moved, (max(float(c), beyond), float(s))) for c, s in zip(costs, scores, strict=True)]
@@ -119,6 +119,31 @@ def test_the_front_comes_first_spread_over_its_costs_and_then_the_best_records(d
             assert apart[points[ranked[2]]] == max(apart.values())
 
 
+@pytest.mark.parametrize("direction", list(Direction))
+def test_the_front_of_several_costs_comes_first_with_the_best_and_then_whoever_is_farthest(
+    direction: Direction,
+) -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(10):
+        figures = {f"c{i}": (float(rng.integers(1, 9)), 100.0 * float(rng.integers(1, 9))) for i in range(30)}
+        records: list[tuple[str, float, Status]] = [(name, float(rng.integers(9)), "complete") for name in figures]
+        records[3] = ("c3", direction.worst, "failed")
+        aim = Hypervolume(*({name: each[i] for name, each in figures.items()}.__getitem__ for i in (0, 1)))
+        ranking = _ranking(records, direction)
+        points = {name: (*figures[name], direction.score(fitness)) for name, fitness, _ in records if name != "c3"}
+        front, ranked = undominated(points.values()), aim.ranked(ranking)
+        told = ranked[: len(front)]
+        assert sorted(points[name] for name in told) == front
+        assert ranked[len(front) :] == [name for name in ranking.best() if name not in told]
+        assert points[told[0]][-1] == max(point[-1] for point in front)
+        if len(told) < 3:
+            continue
+        places = np.array([points[name][:-1] for name in told])
+        places = places / (np.ptp(places, axis=0) + (np.ptp(places, axis=0) == 0))
+        apart = [np.sqrt(((places[:number, None] - places[None, number:]) ** 2).sum(-1)).min(0) for number in (1, 2)]
+        assert [float(each[0]) for each in apart] == pytest.approx([float(each.max()) for each in apart])
+
+
 def test_a_source_is_bettered_by_what_is_better_and_on_the_front() -> None:
     costs, fitness = {"a": 5.0, "b": 2.0, "c": 5.0, "d": 5.0}, {"a": 0.5, "b": 0.3, "c": 0.4, "d": 0.5}
     records: list[tuple[str, float, Status]] = [(name, each, "complete") for name, each in fitness.items()]
@@ -139,6 +164,15 @@ def test_with_a_cost_it_keeps_the_contract(make: Make, config: ColonyConfig, mom
     contract = WeighingContract(PARAMS)
     contract.check_that_it_goes_on(make, config, momentum)
     contract.test_proposals_are_numbered_in_order_and_keep_the_budget(make, config, momentum)
+
+
+def test_with_two_costs_it_goes_on_where_it_was() -> None:
+    class Two(TinyObjective):
+        def costs(self, arch: str) -> dict[str, float]:
+            return super().costs(arch) | {"macs": float(len(set(arch)))}
+
+    contract, config = WeighingContract(PARAMS, COSTS["macs"]), ColonyConfig(size=5, iterations=3)
+    contract.check_that_it_goes_on(Two, config, 2)
 
 
 def _flown(make: Callable[[np.random.Generator], Any], seed: int, *, weighs: bool) -> tuple[Any, list[Evaluation]]:

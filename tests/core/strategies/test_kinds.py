@@ -18,7 +18,7 @@ from hivenas.core.colony.guided import GuidedBeeColony
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Evaluation, Proposal
 from hivenas.core.strategies.evolution import RegularizedEvolution
-from hivenas.core.strategies.kinds import make_strategy
+from hivenas.core.strategies.kinds import make_strategy, refuse_weighing
 from hivenas.core.strategies.phased import PhasedStrategy
 from hivenas.core.strategies.random_search import RandomSearch
 from hivenas.core.strategy import Strategy, StrategyClass
@@ -134,20 +134,37 @@ class Weighing(RandomSearch):
 
 def test_a_strategy_that_weighs_is_told_of_the_cost_and_others_search_as_they_do_without() -> None:
     register_strategy("weighing", Weighing)
-    made = [_made("weighing", cost)[1] for cost in (COSTS["params"], None)]
+    made = [_made("weighing", *costs)[1] for costs in ((COSTS["params"],), ())]
     assert [strategy.cost for strategy in made] == [COSTS["params"], None]
     for kind, record in STRATEGY_KINDS.items():
-        weighed, alone = (fly(*_made(kind, cost)) for cost in (COSTS["params"], None))
+        weighed, alone = (fly(*_made(kind, *costs)) for costs in ((COSTS["params"],), ()))
         assert (proposals_of(weighed) != proposals_of(alone)) == record.weighs
+
+
+def test_a_strategy_is_told_of_as_many_costs_as_it_takes_and_more_are_refused() -> None:
+    class All(Weighing):
+        def weigh(self, *costs: Cost) -> None:
+            self.told = costs
+
+    register_strategy("weighing", Weighing)
+    register_strategy("all", All)
+    both = (COSTS["params"], COSTS["macs"])
+    for kind, costs in (("weighing", both[:1]), ("weighing", ()), ("all", both), ("random", both), ("guided", both)):
+        refuse_weighing(kind, costs)
+    with pytest.raises(ConfigError, match=r"^objectives must name as many costs as the method weigh of .*=weighing"):
+        refuse_weighing("weighing", both)
+    assert _made("all", *both)[1].told == both
+    weighed = [proposals_of(fly(*_made("guided", *costs))) for costs in (both, both[:1])]
+    assert weighed[0] != weighed[1]
 
 
 def test_on_a_ladder_the_front_goes_on_first() -> None:
     ladder = EvaluationConfig(epochs=20, stopping="ladder")
     told = []
-    for cost in (COSTS["params"], None):
+    for costs in ((COSTS["params"],), ()):
         rng = np.random.default_rng(1)
         objective = CurvedObjective(rng, 20)
-        strategy = make_strategy(objective, ColonyConfig(kind="random", iterations=4), rng, ladder, cost=cost)
+        strategy = make_strategy(objective, ColonyConfig(kind="random", iterations=4), rng, ladder, costs=costs)
         told.append(proposals_of(fly(objective, strategy)))
     first, later = (
         [[p.candidate for p in each if bool(p.momentum_epochs) == more] for each in told] for more in (0, 1)
@@ -157,10 +174,10 @@ def test_on_a_ladder_the_front_goes_on_first() -> None:
     assert sum(map(len, later[0])) > 0
 
 
-def _made(kind: str, cost: Cost | None) -> tuple[TinyObjective, Any]:
+def _made(kind: str, *costs: Cost) -> tuple[TinyObjective, Any]:
     rng = np.random.default_rng(1)
     objective = TinyObjective(rng)
-    return objective, make_strategy(objective, ColonyConfig(kind=kind, iterations=3), rng, cost=cost)
+    return objective, make_strategy(objective, ColonyConfig(kind=kind, iterations=3), rng, costs=costs)
 
 
 # -- of one's own -------------------------------------------------------------------------------------------------

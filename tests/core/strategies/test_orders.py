@@ -27,7 +27,7 @@ def test_one_front_follows_the_other_and_in_a_front_the_best_and_whatever_adds_m
         points = {name: (costs[name], score) for name, score in scores.items()}
         span = max(costs.values()) - min(costs.values()), max(scores.values()) - min(scores.values())
         reference = max(costs.values()) + 0.1 * span[0], min(scores.values()) - 0.1 * span[1]
-        left = ByFront(costs.__getitem__)(scores)
+        left = list(ByFront(costs.__getitem__)(scores))
         assert sorted(left) == sorted(scores)
         while left:
             front = undominated(points[name] for name in left)
@@ -42,13 +42,21 @@ def test_one_front_follows_the_other_and_in_a_front_the_best_and_whatever_adds_m
                 before.append(points[name])
 
 
+def test_of_several_costs_the_front_of_all_is_first_and_a_cost_that_is_unknown_is_last() -> None:
+    costs = {"a": (3.0, 3.0), "b": (1.0, 4.0), "c": (4.0, 1.0), "d": (4.0, 4.0), "lost": (1.0, math.inf)}
+    scores = {"a": 0.5, "b": 0.4, "c": 0.3, "d": 0.4, "lost": 0.9}
+    order = ByFront(lambda name: costs[name][0], lambda name: costs[name][1])
+    assert list(order(scores)) == ["a", "b", "c", "d", "lost"]
+    assert list(order({"lost": 0.1})) == ["lost"]
+
+
 def test_of_equals_the_better_and_then_the_earlier_is_first_and_unknown_costs_are_last() -> None:
     costs = {"a": 3.0, "b": 3.0, "c": 1.0, "lost": math.inf, "d": 2.0, "e": 4.0}
     scores = {"a": 0.5, "b": 0.5, "c": 0.1, "lost": 0.9, "d": 0.3, "e": 0.5}
     # Beside its twin the second of two equals adds nothing; what costs more and is no better waits for the next front.
-    assert ByFront(costs.__getitem__)(scores) == ["a", "d", "c", "b", "e", "lost"]
-    assert ByFront(costs.__getitem__)({"lost": 0.1}) == ["lost"]
-    assert ByFront(costs.__getitem__)({}) == []
+    assert list(ByFront(costs.__getitem__)(scores)) == ["a", "d", "c", "b", "e", "lost"]
+    assert list(ByFront(costs.__getitem__)({"lost": 0.1})) == ["lost"]
+    assert list(ByFront(costs.__getitem__)({})) == []
 
 
 def climbed(order: ByFront | None) -> dict[str, int]:

@@ -48,11 +48,9 @@ def search(*, trained: bool = True) -> list[Trial]:
     return rows
 
 
-def drawn(
-    rows: list[Trial], direction: Direction = Direction.MAXIMIZE, cost: Cost | None = None
-) -> dict[str, ElementTree.Element]:
+def drawn(rows: list[Trial], direction: Direction = Direction.MAXIMIZE, *costs: Cost) -> dict[str, ElementTree.Element]:
     """The charts as documents, by their keys."""
-    made = charts(rows, direction, cost)
+    made = charts(rows, direction, costs)
     return {chart.key: ElementTree.fromstring(standalone(chart, role_names(rows))) for chart in made}
 
 

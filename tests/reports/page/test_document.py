@@ -120,7 +120,7 @@ def test_each_condition_is_said_in_words_with_the_way_on(condition: Any, said: s
 
 
 def test_the_front_is_a_chart_and_a_table_that_lead_to_the_candidates() -> None:
-    page = read(report_page(data(NETWORKS[:5], cost=COSTS["params"])))
+    page = read(report_page(data(NETWORKS[:5], costs=(COSTS["params"],))))
     section = page.one("section", id="front")
     assert [[cell.text for cell in line.children] for line in section.one("tbody").children] == [
         ["0.5000", "100", "sc_1|conv0|pool0", "--at 'params<=100'"],
@@ -131,6 +131,19 @@ def test_the_front_is_a_chart_and_a_table_that_lead_to_the_candidates() -> None:
     assert "hivenas train --config results/bees/bees.yaml --at 'params<=100'" in section.text
     assert {"0", "3"} <= {use.attributes["data-i"] for use in section.one("svg").all("use")}
     assert [link.text for link in page.one("nav").all("a")][1] == "The front"
+
+
+def test_the_front_of_two_costs_is_a_chart_of_each_and_one_table() -> None:
+    rows = tuple(replace(r, evaluation=replace(r.evaluation, macs=9 - r.index % 4)) for r in NETWORKS[:5])
+    page = read(report_page(data(rows, costs=(COSTS["params"], COSTS["macs"]))))
+    section = page.one("section", id="front")
+    assert [head.text for head in section.one("thead").all("th")][:4] == ["fitness", "params", "macs", "architecture"]
+    assert section.one("tbody").children[0].children[-1].text == "--at 'params<=100,macs<=9'"
+    drawn = section.all("svg")
+    assert ["trainable parameters" in drawn[0].text, "multiply-adds" in drawn[1].text] == [True, True]
+    assert "is better in all of fitness, trainable parameters and multiply-adds of one image" in section.text
+    members = len(section.one("tbody").children)
+    assert [sum(c.attributes.get("class") == "ring" for c in svg.all("circle")) for svg in drawn] == [members] * 2
 
 
 def test_the_figure_that_was_looked_for_and_searched_settings_are_told() -> None:

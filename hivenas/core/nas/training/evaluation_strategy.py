@@ -354,8 +354,8 @@ class NASEval:
         )
 
     def _costs(self, network: keras.Model) -> dict[str, float]:
-        """The cost that is weighed against the fitness, where that is not known beforehand."""
-        return measured_costs(network, self.data, self._config.objectives.cost)
+        """The costs that are weighed against the fitness, those that are not known beforehand."""
+        return measured_costs(network, self.data, self._config.objectives.costs)
 
     def _full_training(
         self, candidate: str, *, spec: TrainingSpec, path: Path | None, tested: bool, resume: bool

@@ -64,9 +64,11 @@ def test_memory_is_that_of_all_weights_and_the_largest_activations(tmp_path: Pat
     network = strategy.instantiate_network("input|max_pool3x3|output")
     # The pooling reads 8×8×1 numbers and writes as many; the classes are a dense layer on their mean.
     by_hand = 4 * ((10 + 10) + (64 + 64)) / 1e6
-    assert measured_costs(network, strategy.data, COSTS["memory_mb"]) == {"memory_mb": by_hand}
-    assert measured_costs(network, strategy.data, COSTS["params"]) == {}
-    assert measured_costs(network, strategy.data, None) == {}
+    assert measured_costs(network, strategy.data, [COSTS["memory_mb"]]) == {"memory_mb": by_hand}
+    assert measured_costs(network, strategy.data, [COSTS["params"]]) == {}
+    both = measured_costs(network, strategy.data, [COSTS["latency_ms"], COSTS["memory_mb"]])
+    assert both.keys() == LATENCIES | {"memory_mb"}
+    assert measured_costs(network, strategy.data, ()) == {}
 
 
 def test_a_search_weighs_what_is_measured_and_every_record_of_it_has_that(tmp_path: Path) -> None:

@@ -175,6 +175,15 @@ def test_where_a_cost_is_weighed_a_candidate_is_compared_with_those_that_are_not
         proposal = Proposal(10, 1, "employee", 0, arch, 0.9, parent=large)
         return [(bar.epoch, round(bar.accuracy, 6)) for bar in interface.with_context(proposal, history).thresholds]
 
+    both = from_mapping(space | {"evaluation": rules, "objectives": {"params": "min", "latency_ms": "min"}})
+    further = NASInterface.from_config(both, tracker=NullTracker())
+    macs = [int(interface.costs(arch)["macs"]) for arch in (small, middle, large)]
+    counted = [replace(t, evaluation=replace(t.evaluation, macs=macs[t.index % 3])) for t in trials]
+    # As small, and slower than all of them, so that no one is compared with it.
+    slow = [replace(t, evaluation=replace(t.evaluation, macs=10 * macs[2])) for t in trials]
+    proposal = Proposal(10, 1, "employee", 0, middle, 0.9, parent=large)
+    found = [further.with_context(proposal, History(each)).thresholds for each in (counted, slow)]
+    assert [[(bar.epoch, round(bar.accuracy, 6)) for bar in each] for each in found] == [[(2, 0.55), (3, 0.55)], []]
     assert bars(interface, small) == [(2, 0.5), (3, 0.5)]
     assert bars(interface, middle) == [(2, 0.55), (3, 0.55)]
     # Its food source is no larger than it is, so that the first look is compared with that too.

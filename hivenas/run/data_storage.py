@@ -50,7 +50,7 @@ class DataStorage:
         copy = copy_of(dataset, task)
         cache, stored = Path(str(dataset.cache)).expanduser(), map(Path, data.get("stored", {}).get("files", ()))
         written = [cache / file.name for file in stored if copy is None and file.parent == cache.absolute()]
-        source, size = files_of(dataset, task)
+        source, size = files_of(dataset, task, copy)
         copied = copy.size if copy and copy.is_ready else 0
         memory = WorkerMemory.of(data, mapped=copy is not None)
         return cls(source, size, written, copy=copy.path if copy else None, copied=copied, memory=memory)

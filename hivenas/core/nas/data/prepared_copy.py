@@ -84,6 +84,11 @@ class PreparedCopy:
         """Bytes on the disk."""
         return sum(file.stat().st_size for file in self.path.glob("*")) if self.path.is_dir() else 0
 
+    @property
+    def source_bytes(self) -> int:
+        """Bytes of the files that it is made of; 0 of those elsewhere."""
+        return int(self._stamps[:, 0].clip(0).sum())
+
     def images(self) -> FileImages:
         """The images, where they are stored; the copy is made first where there is none.
 

@@ -115,12 +115,13 @@ def copy_of(config: DatasetConfig, task: LearningTask = TASKS[CLASSIFY]) -> Prep
     return PreparedCopy(cache, _listing(config, cache / "fetched", task), _form(config))
 
 
-def files_of(config: DatasetConfig, task: LearningTask = TASKS[CLASSIFY]) -> tuple[str, int]:
+def files_of(config: DatasetConfig, task: LearningTask, copy: PreparedCopy | None) -> tuple[str, int]:
     """The files on this machine's disk that a data set is read from.
 
     Args:
         config: the `dataset` section of a configuration.
         task: what the labels are for.
+        copy: see `copy_of`; what it has listed is not listed again.
 
     Returns:
         Where they are in words, and their bytes; nothing of a function's, and of those elsewhere.
@@ -129,9 +130,9 @@ def files_of(config: DatasetConfig, task: LearningTask = TASKS[CLASSIFY]) -> tup
         DatasetError: files that cannot be listed.
     """
     if config.name in ENCODED_DATASETS:
-        found = stamps(_listing(config, (copies_folder(config) or Path()) / "fetched", task).all)
+        size = copy.source_bytes if copy else int(stamps(_listing(config, Path(), task).all)[:, 0].clip(0).sum())
         named = "named in" if config.name == "image_table" else "in"
-        return f"{named} {config.path}", int(found[:, 0].clip(0).sum())
+        return f"{named} {config.path}", size
     paths = [_path(config)] if config.name in FILE_DATASETS else []
     if known := BUILT_IN.get(config.name):
         paths = known.files

@@ -1,10 +1,10 @@
 """Single images out of stores, in a random order: numpy's .npy, zarr, parquet and Arrow.
 
     python -m venv /tmp/stores && /tmp/stores/bin/pip install numpy zarr pyarrow
-    /tmp/stores/bin/python benchmarks/image_stores.py [--batches 100] [--folder /tmp]
+    /tmp/stores/bin/python benchmarks/image_stores.py [--batches 20] [--folder /tmp]
 
 Training draws the order of its images anew for every epoch, so a store is asked for 64 images from anywhere at a time.
-Each store is written once and read in a process of its own: CPU seconds of so many batches, and what the process has of
+Each store is written once and read in a process of its own: CPU milliseconds of a batch, and what the process has of
 anonymous memory beyond what it had before it opened the store. The images are random bytes, which no codec makes
 smaller, so zarr's and parquet's are not compressed, which is in their favour. tf.data's snapshot is left out, since it
 gives images in the order in which they were written alone.
@@ -35,7 +35,7 @@ Gather = Callable[[NDArray[np.int64]], Images]
 def main() -> None:
     """Writes every store, reads it in a process of its own, and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batches", type=int, default=100)
+    parser.add_argument("--batches", type=int, default=20)
     parser.add_argument("--folder", type=Path, help="where files are written; the system's temporary one by default")
     parser.add_argument("--read", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -43,7 +43,7 @@ def main() -> None:
         name, folder = options.read
         print(json.dumps(measured(name, Path(folder), options.batches)))
         return
-    print(f"{options.batches} batches of {_BATCH} | store | CPU s | anonymous memory, MB | on the disk, MB")
+    print(f"batches of {_BATCH} | store | CPU ms each | anonymous memory, MB | on the disk, MB")
     for shown, shape in _SHAPES.items():
         images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
         for name in STORES:
@@ -53,7 +53,10 @@ def main() -> None:
                 command = [sys.executable, __file__, "--read", name, folder, "--batches", str(options.batches)]
                 told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
                 found = json.loads(told.splitlines()[-1])
-            print(f"{shown} | {name} | {found['cpu']:.2f} | {found['memory']:.0f} | {size:.0f}", flush=True)
+            print(
+                f"{shown} | {name} | {1_000 * found['cpu'] / options.batches:.1f} | {found['memory']:.0f} | {size:.0f}",
+                flush=True,
+            )
 
 
 def measured(name: str, folder: Path, batches: int) -> dict[str, float]:

@@ -7,7 +7,8 @@ so that a process that was killed is gone on with; the manifest comes last, and 
 Why .npy: training takes images in an order drawn anew for every epoch, so a row must be found without reading others,
 and without being decoded. A .npy file is a head and the rows; numpy reads it, maps it, and needs nothing else. zarr and
 parquet (pyarrow) hold chunks that are read and decompressed whole for a single image of them, and each process keeps
-its own (measured in docs/how-to/data.md); arrayrecord finds single records, but copies each through its own buffers. All are further dependencies.
+its own, see the table in docs/how-to/data.md; arrayrecord finds single records, but copies each through its own
+buffers. All are further dependencies.
 """
 
 from __future__ import annotations

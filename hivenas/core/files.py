@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,11 +76,17 @@ def cut_torn_line(path: Path) -> bool:
     return True
 
 
-def sweep_temporaries(folder: Path) -> None:
-    """Removes what killed processes left half written in a folder; nothing else, and nothing of a living process."""
+def sweep_temporaries(folder: Path, *, unchanged_s: float = 0.0) -> None:
+    """Removes what killed processes left half written in a folder; nothing else, and nothing of a living process.
+
+    Args:
+        folder: is looked at, without the folders in it.
+        unchanged_s: seconds in which nothing may have been written to such a file, for folders that other machines,
+            whose processes are not known here, or other threads of this process write to.
+    """
     for path in folder.glob(".tmp-*"):
         process = _TEMPORARY.match(path.name)
-        if process and path.is_file() and not _is_another_living(int(process[1])):
+        if process and path.is_file() and not _is_another_living(int(process[1])) and _rests(path, unchanged_s):
             path.unlink(missing_ok=True)
 
 
@@ -101,6 +108,14 @@ def _speaks_of_space(error: BaseException) -> bool:
             return True
         seen = seen.__cause__ or seen.__context__
     return False
+
+
+def _rests(path: Path, seconds: float) -> bool:
+    """True where nothing was written to a file for so long; that is not asked where it need not rest at all."""
+    try:
+        return not seconds or time.time() - path.stat().st_mtime >= seconds
+    except OSError:  # it went away just now
+        return False
 
 
 def _is_another_living(process: int) -> bool:

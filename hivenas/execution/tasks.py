@@ -117,6 +117,11 @@ def survey(config: Config, arch: str = "") -> Task[tuple[dict[str, Any], Feasibi
     return Task("survey", _survey, (config, arch))
 
 
+def split_sizes(config: Config) -> Task[tuple[int, int]]:
+    """Counts the images that candidates are trained on, and those that they are validated on."""
+    return Task("split_sizes", _split_sizes, (config,))
+
+
 def check_space(config: Config) -> Task[Feasibility]:
     """Tries the space where nothing will be trained; only the user's own data are loaded to know their shape."""
     return Task("check_space", _check_space, (config,))
@@ -205,6 +210,11 @@ def _on_data(digest: str, call: Callable[..., T], *arguments: Any) -> T:
 def _survey(config: Config, arch: str) -> tuple[dict[str, Any], Feasibility]:
     interface = interface_of(config)
     return interface.eval_strategy.data.describe(), interface.check_space(arch)
+
+
+def _split_sizes(config: Config) -> tuple[int, int]:
+    data = interface_of(config).eval_strategy.data
+    return len(data.x_train), len(data.x_val)
 
 
 def _check_space(config: Config) -> Feasibility:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ from typing import Any
 from hivenas.config import Config
 from hivenas.config.tasks import TASKS
 from hivenas.core.nas.data.memory import WorkerMemory
-from hivenas.core.nas.data.placement import copies_folder, memory_budget, placed
+from hivenas.core.nas.data.placement import placed
 from hivenas.core.nas.data.preparing import shown_size
-from hivenas.core.nas.data.sources import copy_of
+from hivenas.core.nas.data.sources import copy_of, files_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,17 @@ class DataStorage:
     """The places of a search's images, and what they take there.
 
     Args:
+        source: the place of the files that they are read from, in words.
+        source_bytes: of these files; 0 where there are none, or none on this machine.
+        written: files that hivenas has written beside a prepared copy: unpacked archives, and images out of batches.
         copy: the folder of their prepared copy; None where there is none of such data, or none is wanted.
         copied: bytes of the copy; 0 where it will be made.
         memory: of a worker.
     """
 
+    source: str
+    source_bytes: int
+    written: Sequence[Path]
     copy: Path | None
     copied: int
     memory: WorkerMemory
@@ -40,22 +46,31 @@ class DataStorage:
         Raises:
             DatasetError: files that cannot be listed.
         """
-        dataset = placed(config)
-        copy = copy_of(dataset, TASKS[config.task])
-        mapped = copy is not None or (dataset.name == "npz" and copies_folder(dataset) is not None)
-        memory = WorkerMemory.of(data, memory_budget(dataset) if mapped else None)
-        if dataset.name == "npz" and memory.peak:  # read whole, as arrays are
-            memory = WorkerMemory.of(data)
-        return cls(copy.path if copy else None, copy.size if copy and copy.is_ready else 0, memory)
+        dataset, task = placed(config), TASKS[config.task]
+        copy = copy_of(dataset, task)
+        cache, stored = Path(str(dataset.cache)).expanduser(), map(Path, data.get("stored", {}).get("files", ()))
+        written = [cache / file.name for file in stored if copy is None and file.parent == cache.absolute()]
+        source, size = files_of(dataset, task, copy)
+        copied = copy.size if copy and copy.is_ready else 0
+        memory = WorkerMemory.of(data, mapped=copy is not None)
+        return cls(source, size, written, copy=copy.path if copy else None, copied=copied, memory=memory)
 
     def lines(self) -> list[tuple[str, str]]:
         """Headings and lines for people."""
+        places = [f"{shown_size(self.source_bytes)} {self.source}"] if self.source_bytes else []
+        places += [f"{shown_size(file.stat().st_size)} in {file}" for file in self.written]
         size = f"{shown_size(self.copied)} on the disk" if self.copied else "will be made"
-        return [*([("copy", f"{self.copy}, {size}")] if self.copy else []), ("memory", str(self.memory))]
+        return [
+            *([("files", "; ".join(places))] if places else []),
+            *([("copy", f"{self.copy}, {size}")] if self.copy else []),
+            ("memory", str(self.memory)),
+        ]
 
     def fields(self) -> dict[str, Any]:
         """The same as plain data."""
         return {
+            "source_bytes": self.source_bytes,
+            "written_bytes": sum(file.stat().st_size for file in self.written),
             "copy": str(self.copy) if self.copy else None,
             "copy_bytes": self.copied,
             "image_bytes": self.memory.images,

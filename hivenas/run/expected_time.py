@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hivenas.config import Config
+from hivenas.config.loading import from_record
+from hivenas.config.text import parse_yaml
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.data.placement import placed
 from hivenas.core.nas.nas_interface import NASInterface
@@ -19,12 +21,13 @@ from hivenas.errors import HivenasError
 from hivenas.execution import tasks
 from hivenas.run.full_plan import SHARE, Timing, times
 from hivenas.run.plan import Plan, one_worker
-from hivenas.storage import read_ledger
+from hivenas.storage import SearchState, read_ledger
 
 _TRIED = 3  # candidates
 _EPOCHS = 3  # of each; their median is taken, as the first one prepares the graph
 _BATCHES = 10  # of an epoch
 _IMAGES_A_CLASS = 4  # at least, so that every split has some
+_VALIDATED = 1 / 3  # of the work of an image that is trained on, of whose gradients there are two more such parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def recorded_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> Expect
         state, trials = read_ledger(ResultsFolder(config.results.dir, config.name))
     except HivenasError:  # the search itself says what is wrong with the folder
         return None
-    if state is None or data.get("digest", state.data) != state.data:
+    if state is None or not _has_same_images(config, data, state):
         return None
     return expected_time(config, plan, trials, "recorded so far")
 
@@ -88,7 +91,7 @@ def measured_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> Expect
     limit = min(used, max(_BATCHES * config.evaluation.batch_size, _IMAGES_A_CLASS * data["classes"], 10))
     seed = drawn_seed(config.seed)
     interface = NASInterface.from_config(config.model_copy(update={"seed": seed}), tracker=NullTracker())
-    trials = []
+    trials: list[Trial] = []
     with one_worker(config) as (executor, folder):
         tried = config.model_copy(
             update={
@@ -98,11 +101,24 @@ def measured_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> Expect
                 "results": config.results.model_copy(update={"dir": folder}),
             }
         )
+        sizes = executor.submit(tasks.split_sizes(tried)).result()  # train_limit leaves a given validation split whole
         for index in range(_TRIED):
             proposal = Proposal(index, 0, "scout", index, interface.sample())
             evaluation = executor.submit(tasks.evaluate_network(tried, proposal)).result()
-            trials.append(Trial(proposal, replace(evaluation, epoch_s=evaluation.epoch_s * used / limit)))
-    return expected_time(config, plan, trials, f"tried on {limit:,} images")
+            scaled = evaluation.epoch_s * work_ratio((data["train"], data["validation"]), sizes)
+            trials.append(Trial(proposal, replace(evaluation, epoch_s=scaled)))
+    return expected_time(config, plan, trials, f"tried on {sum(sizes):,} images")
+
+
+def work_ratio(sizes: tuple[int, int], tried: tuple[int, int]) -> float:
+    """The work of an epoch against that of a smaller one.
+
+    Args:
+        sizes: images that are trained on, and that are validated on.
+        tried: the same of the smaller one.
+    """
+    whole, part = (train + _VALIDATED * validated for train, validated in (sizes, tried))
+    return whole / part
 
 
 def expected_time(config: Config, plan: Plan, trials: Sequence[Trial], how: str) -> ExpectedTime | None:
@@ -141,6 +157,18 @@ def _share_within(config: Config, expected: ExpectedTime) -> float:
     allowed = [limit / (workers if key == "cpu" else 1) for key, limit in times(config.limits).items()]
     rooms = [limit - min(expected.full_training, SHARE * limit) for limit in allowed]
     return min((room / expected.search for room in rooms if room < expected.search), default=1.0)
+
+
+def _has_same_images(config: Config, data: Mapping[str, Any], state: SearchState) -> bool:
+    """True where a recorded search had the images of a configuration; of data that were not loaded its keys tell."""
+    if "digest" in data:
+        return bool(data["digest"] == state.data)
+    file = ResultsFolder(config.results.dir, config.name).yaml
+    try:
+        recorded = from_record(parse_yaml(file.read_text(encoding="utf-8"), str(file)) or {})
+    except (OSError, HivenasError):
+        return False
+    return recorded.dataset.figures == config.dataset.figures
 
 
 def _shown(seconds: float) -> str:

@@ -16,6 +16,7 @@ from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
+from hivenas.core.preparation import Preparation, shown_by
 from hivenas.core.progress import Progress
 from hivenas.core.records import Candidate
 from hivenas.core.unicode import shown_text
@@ -76,6 +77,8 @@ class _Point:
 class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
     """Shows how far a search is, its best candidate, the one in training, failures and the time left.
 
+    Before it, and before a check, it shows how far the preparation of the data is.
+
     The lines are cut to the window, whatever its width, and drawn anew; what is said for good scrolls away above them:
     a candidate that is better than all before it, a failure, notes.
 
@@ -91,6 +94,8 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
         self._running: dict[int, tuple[Proposal, _Point]] = {}  # by the number of the evaluation
         self._best: Trial | None = None
         self._search: RunningSearch | None = None
+        self._preparation: Preparation | None = None
+        self._entered = contextlib.ExitStack()
         self._training = self._place = ""
         self._full: dict[str, _Point] = {}  # by candidate
         self._full_now: set[str] = set()  # candidates that have told something since a full training has begun or ended
@@ -105,15 +110,21 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
 
     def __enter__(self) -> LiveView:
         self._live.start()
+        self._entered.enter_context(shown_by(self.on_preparation))
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._entered.close()
         self._live.refresh()  # in the width that the window has now, in which it is then taken away
         self._live.stop()
 
+    def on_preparation(self, reached: Preparation | None) -> None:
+        """Shows how far the data are that a search, or a check, waits for; None where they are there."""
+        self._preparation = reached
+
     def on_start(self, search: RunningSearch) -> None:
         """Begins to count, and to measure the time."""
-        self._search = search
+        self._search, self._preparation = search, None
         self._planned = search.planned
         self._done = self._before = sum(trial.phase == "evaluate" for trial in search.trials)
         self._since = self._latest = time.monotonic()
@@ -173,6 +184,8 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
     # -- what is drawn ---------------------------------------------------------------------------------------------
 
     def _drawn(self) -> RenderableType:
+        if reached := self._preparation:
+            return Group(self._bar(reached.done, reached.total, str(reached)))
         if self._training:
             limit = self._time_limit()
             spent = f" · {_clock(limit[0])} of {_clock(limit[1])} spent" if limit else ""
@@ -208,7 +221,10 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
             parts[:2] = f"{self._done} evaluated", f"{_clock(total - completed)} of {_clock(total)} left"
         if self._failed:
             parts.append(f"{self._failed} failed")
-        text = "  ".join(parts)
+        return self._bar(completed, total, "  ".join(parts))
+
+    def _bar(self, completed: float, total: float, text: str) -> RenderableType:
+        """A bar and a text, for which it gives way."""
         room = self._console.width - len(text) - 2
         if room < _NARROWEST_BAR:
             return _cut(text)

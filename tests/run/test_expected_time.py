@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hivenas.config import from_mapping
+from hivenas.execution import tasks
 from hivenas.run.data import describe_data
-from hivenas.run.expected_time import expected_time, measured_time, recorded_time
+from hivenas.run.expected_time import expected_time, measured_time, recorded_time, work_ratio
 from hivenas.run.plan import Plan
+from hivenas.storage import open_search
 from tests.trials import trial
 
 PLAN = Plan(space_size=10, evaluations=20, epochs=160, employees=1, onlookers=1)
@@ -58,6 +61,33 @@ def test_the_evaluations_for_which_a_budget_of_time_leaves_room(
 def test_nothing_is_said_where_nothing_was_measured(tmp_path: Path) -> None:
     assert expected_time(from_mapping({}), PLAN, TRIALS[2:], "recorded so far") is None
     assert recorded_time(from_mapping({"results": {"dir": str(tmp_path)}}), PLAN, {}) is None
+
+
+def test_a_search_with_other_images_says_nothing_of_the_time(tmp_path: Path) -> None:
+    config = from_mapping({"results": {"dir": str(tmp_path)}})
+    with open_search(config, 42) as ledger:
+        for each in TRIALS:
+            ledger.record(each)
+    data = describe_data(config)  # of digits without a digest, since they are not loaded
+    assert recorded_time(config, PLAN, data) == expected_time(config, PLAN, TRIALS, "recorded so far")
+    fewer = from_mapping({"results": {"dir": str(tmp_path)}, "dataset": {"train_limit": 100}})
+    assert recorded_time(fewer, PLAN, describe_data(fewer)) is None
+    elsewhere = from_mapping({"results": {"dir": str(tmp_path)}, "dataset": {"memory_mb": 5}})
+    assert recorded_time(elsewhere, PLAN, data) is not None
+
+
+def test_validation_takes_a_third_of_the_work_of_training() -> None:
+    assert work_ratio((8_000, 2_000), (64, 16)) == pytest.approx(125)
+    assert work_ratio((3_000, 300), (100, 300)) == pytest.approx(3_100 / 200)  # with a validation split of its own
+
+
+@pytest.mark.keras
+def test_a_limit_of_the_training_images_leaves_a_given_validation_split_whole(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (150, 4, 4, 1), np.uint8)
+    labels = np.arange(150) % 2
+    np.savez(tmp_path / "own.npz", x_train=images[:90], y_train=labels[:90], x_val=images[90:], y_val=labels[90:])
+    dataset = {"name": "npz", "path": str(tmp_path / "own.npz"), "train_limit": 20}
+    assert tasks.split_sizes(from_mapping({"dataset": dataset})).run() == (20, 60)
 
 
 @pytest.mark.keras

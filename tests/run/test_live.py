@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from hivenas.cli.errors import _orderly_end
+from hivenas.core.nas.data.preparing import Preparing
+from hivenas.core.preparation import shown
 from hivenas.core.progress import Progress
 from hivenas.core.records import EpochFigures, Proposal, Trial
 from hivenas.run.live import LiveView
@@ -88,6 +92,31 @@ def test_the_epoch_and_the_latest_figure_of_every_training_are_shown() -> None:
     assert frame(view, console)[2:] == [other.replace("    ", "now ", 1)]
     view.on_trial(made(43, 0.1))
     assert len(frame(view, console)) == 2
+
+
+@pytest.mark.parametrize("width", [20, 100])
+def test_the_preparation_of_data_is_drawn_as_a_bar_and_no_lines_come_of_it(
+    width: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    console, other, now = console_of(width), console_of(width), 0.0
+    monkeypatch.setattr("hivenas.core.nas.data.preparing.time.monotonic", lambda: now)
+    caplog.set_level(logging.INFO, "hivenas")
+    with LiveView(console) as view:
+        work = Preparing("photos", "images of", 2_000, Path("cache/ab"), done=1_000)
+        work.advance(100)
+        assert frame(view, other) == [""]  # it may be done soon
+        for now, done in ((2.5, "1,250"), (2.6, "1,400")):  # noqa: B007
+            work.advance(150)
+            (line,) = frame(view, other)
+            assert len(line) <= width
+            assert width < 80 or re.search(rf"━ +{done} of 2,000 images prepared \(\d\d%\), a", line)
+        work.end(3 * 2**30)
+        assert frame(view, other) == [""]
+    assert caplog.messages == [
+        "data: preparing images of photos once, in cache/ab",
+        "data: prepared in 3 s, 3.0 GiB on the disk",
+    ]
+    assert shown() is None
 
 
 def test_the_bar_follows_the_time_where_that_is_what_ends_the_search() -> None:

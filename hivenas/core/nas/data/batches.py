@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hivenas.core.files import disk_full_said
 from hivenas.core.nas.data.image_arrays import SPLITS, labels_as_array
 from hivenas.core.nas.data.memory import kept_bytes
-from hivenas.core.nas.data.placement import written_to
+from hivenas.core.nas.data.placement import sweep_copies, written_to
 from hivenas.core.nas.data.stored_images import Images, all_of
 from hivenas.errors import DatasetError
 
@@ -170,6 +170,7 @@ class _SpooledImages:
         self._count = 0
         with written_to(folder), disk_full_said(folder):
             folder.mkdir(parents=True, exist_ok=True)
+            sweep_copies(folder)
             number, name = tempfile.mkstemp(prefix=f".tmp-{os.getpid()}-", suffix=".images", dir=folder)
         self._path, self._stream = Path(name), os.fdopen(number, "wb")
 

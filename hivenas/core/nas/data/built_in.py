@@ -28,6 +28,7 @@ class BuiltIn:
         test: images to test with.
         class_names: in the order of their numbers; none where the numbers say it all.
         scale: the values that stand for the bytes 0 and 255 in image files.
+        stored_as: the names of its files in Keras' folder of data sets, a pattern; empty where it is a library's.
     """
 
     load: Callable[[], dict[str, Any]]
@@ -37,6 +38,16 @@ class BuiltIn:
     test: int
     class_names: tuple[str, ...] = ()
     scale: Scale = BYTES
+    stored_as: str = ""
+
+    @property
+    def files(self) -> list[Path]:
+        """Its files on this machine, and folders; none where it is not there yet."""
+        return sorted(_keras_folder().glob(self.stored_as)) if self.stored_as else []
+
+
+def _keras_folder() -> Path:
+    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
 
 
 def _digits() -> dict[str, Any]:
@@ -64,10 +75,9 @@ class _KerasSource:
         try:
             (x_train, y_train), (x_test, y_test) = module.load_data()
         except Exception as error:
-            folder = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
             raise DatasetError(
                 f"dataset.name={self.name} could not be downloaded or read ({first_line(error)}); put {self.files} "
-                f"into the writable folder {folder} (KERAS_HOME chooses another)"
+                f"into the writable folder {_keras_folder()} (KERAS_HOME chooses another)"
             ) from error
         return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
 
@@ -78,7 +88,12 @@ BUILT_IN: Mapping[str, BuiltIn] = MappingProxyType(
     {
         "digits": BuiltIn(load=_digits, shape=(8, 8, 1), classes=10, train=1_437, test=360, scale=(0.0, 16.0)),
         "mnist": BuiltIn(
-            load=_KerasSource("mnist", "mnist.npz"), shape=(28, 28, 1), classes=10, train=60_000, test=10_000
+            load=_KerasSource("mnist", "mnist.npz"),
+            shape=(28, 28, 1),
+            classes=10,
+            train=60_000,
+            test=10_000,
+            stored_as="mnist.npz",
         ),
         "fashion_mnist": BuiltIn(
             load=_KerasSource(
@@ -94,6 +109,7 @@ BUILT_IN: Mapping[str, BuiltIn] = MappingProxyType(
                 *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
                 *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
             ),
+            stored_as="fashion-mnist",
         ),
         "cifar10": BuiltIn(
             load=_KerasSource("cifar10", "cifar-10-python.tar.gz, renamed to cifar-10-batches-py-target_archive,"),
@@ -105,6 +121,7 @@ BUILT_IN: Mapping[str, BuiltIn] = MappingProxyType(
                 *("airplane", "automobile", "bird", "cat", "deer"),
                 *("dog", "frog", "horse", "ship", "truck"),
             ),
+            stored_as="cifar-10-batches-py*",
         ),
     }
 )

@@ -116,6 +116,12 @@ class Dataset:
             **TASKS[self.task].marks,
         }
 
+    def stored(self) -> dict[str, Any]:
+        """Describe what stays on the disk: as `stored` the images' bytes and their files; nothing where all is read."""
+        there = [x for x in (self.x_train, self.x_val, self.x_test) if isinstance(x, StoredImages)]
+        files = sorted({str(x.file) for x in there if x.file})
+        return {"stored": {"bytes": sum(x.nbytes for x in there), "files": files}} if there else {}
+
     def remarks(self) -> list[str]:
         """Lines on what may mislead whoever trains on the data; none of those that everybody knows."""
         if self.name in BUILT_IN:
@@ -227,12 +233,15 @@ def describe_dataset(config: DatasetConfig, seed: int, task: str = CLASSIFY) -> 
     Raises:
         DatasetError: data that cannot be found, or cannot be trained on; a loader that gives others when it is called
             again.
+
+    Returns:
+        As `Dataset.describe`, and `Dataset.stored`.
     """
     if config.name not in BUILT_IN:
         data = load_dataset(config, seed, task)
         if config.name in DATASETS and (again := load_dataset(config, seed, task).digest()) != data.digest():
             raise other_data(config, first=data.digest(), now=again)
-        return data.describe()
+        return {**data.describe(), **data.stored()}
     known = BUILT_IN[config.name]
     used = min(known.train, config.train_limit or known.train)
     validation = max(1, round(used * config.validation_split))

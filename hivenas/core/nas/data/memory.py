@@ -36,31 +36,35 @@ class WorkerMemory:
         images: bytes of the images as they are.
         peak: bytes that images take at the most, while they are split or once they are standardised beside that; 0
             where they stay on the disk.
+        stored: bytes of the images that stay on the disk.
     """
 
     images: int
     peak: int
+    stored: int = 0
 
     @classmethod
-    def of(cls, data: Mapping[str, Any], budget: float | None = None) -> WorkerMemory:
+    def of(cls, data: Mapping[str, Any], *, mapped: bool = False) -> WorkerMemory:
         """The memory for images of which `shape` and the counts `train`, `validation` and `test` are given.
 
         Args:
-            data: as `Dataset.describe`; images without a `dtype` are bytes.
-            budget: of images that are mapped from a file, the bytes that they may take; None for those that are not.
+            data: as `describe_dataset` says; images without a `dtype` are bytes.
+            mapped: whether images that are held are read from a mapped file, of which splits need no copies.
         """
         pixels = math.prod(data["shape"])
         trained = data["train"] + data["validation"]
         images = (trained + data["test"]) * pixels * np.dtype(data.get("dtype", np.uint8)).itemsize
+        if stored := data.get("stored", {}).get("bytes", 0):  # then none are standardised beforehand
+            return cls(images, round(_WHILE_LOADED * (images - stored)), stored)
         kept = kept_bytes(images, trained * pixels)
-        if budget is not None:
-            return cls(images, kept if kept <= budget else 0)
-        return cls(images, max(round(_WHILE_LOADED * images), kept))
+        return cls(images, kept if mapped else max(round(_WHILE_LOADED * images), kept))
 
     def __str__(self) -> str:
         """A line for people."""
-        needed, given = shown_size(self.peak + _TENSORFLOW), shown_size(self.images)
+        needed, given = shown_size(self.peak + _TENSORFLOW), shown_size(self.images - self.stored)
         images = f"{shown_size(self.peak)} for the images ({given} as they are)"
         if not self.peak:
-            images = f"none for the images, which stay on the disk ({given})"
+            images = f"none for the images, which stay on the disk ({shown_size(self.stored)})"
+        elif self.stored:
+            images += f", others stay on the disk ({shown_size(self.stored)})"
         return f"about {needed} a worker: {images}, {_SHOWN} for TensorFlow; networks and batches come on top"

@@ -18,7 +18,7 @@ from hivenas.core.files import written_whole
 from hivenas.core.lock import locked
 from hivenas.core.nas.data.image_arrays import check_names
 from hivenas.core.nas.data.memory import kept_bytes
-from hivenas.core.nas.data.placement import written_to
+from hivenas.core.nas.data.placement import sweep_copies, written_to
 from hivenas.core.nas.data.preparing import Preparing
 from hivenas.core.nas.data.stored_images import Images, all_of
 from hivenas.errors import DatasetError, DiskFullError, first_line
@@ -162,6 +162,9 @@ def _unpacked(file: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, cache
         cache.mkdir(parents=True, exist_ok=True)
         with locked(target.with_suffix(".lock"), wait=True):
             if not target.exists():
+                for left in cache.glob(f".tmp-*-{target.name}"):
+                    left.unlink(missing_ok=True)  # its writer would hold the lock, were it alive
+                sweep_copies(cache)
                 _unpack(file, archive, info, target)
     return target
 

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hivenas.config import Config, DatasetConfig
+from hivenas.core.files import sweep_temporaries
 from hivenas.errors import DatasetError
 
 _SHARE = 0.25  # of the machine's memory
 _UNKNOWN = 8 * 2**30  # bytes, where the system does not say what it has
 _MIB = 2**20
 _NO_COPY = "none"
+_HALF_WRITTEN_S = 3600.0  # without a byte more, after which the writer is given up, on whatever machine it was
 _GROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -34,6 +36,20 @@ def placed(config: Config) -> DatasetConfig:
 def copies_folder(config: DatasetConfig) -> Path | None:
     """The folder of prepared copies; None where none are to be made."""
     return None if config.cache in (None, _NO_COPY) else Path(str(config.cache)).expanduser()
+
+
+def sweep_copies(copies: Path) -> None:
+    """Removes what killed processes left half written in the folder of prepared copies, and in those within it.
+
+    Nothing goes that a living process of this machine may be writing, or to which anything was written within the hour:
+    the folder may be shared by machines.
+
+    Args:
+        copies: the folder.
+    """
+    for folder in (copies, *copies.glob("*/"), *copies.glob("*/*/")):
+        with contextlib.suppress(OSError):  # another user's, whose it may stay
+            sweep_temporaries(folder, unchanged_s=_HALF_WRITTEN_S)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,8 @@ so that a process that was killed is gone on with; the manifest comes last, and 
 Why .npy: training takes images in an order drawn anew for every epoch, so a row must be found without reading others,
 and without being decoded. A .npy file is a head and the rows; numpy reads it, maps it, and needs nothing else. zarr and
 parquet (pyarrow) hold chunks that are read and decompressed whole for a single image of them, and each process keeps
-its own; arrayrecord finds single records, but copies each through its own buffers. All are further dependencies.
+its own, see the table in docs/how-to/data.md; arrayrecord finds single records, but copies each through its own
+buffers. All are further dependencies.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from hivenas.core.files import cut_torn_line, disk_full_said, written_whole
 from hivenas.core.folder import write_atomically
 from hivenas.core.lock import BusyError, locked
 from hivenas.core.nas.data.decoding import AnyFile
+from hivenas.core.nas.data.image_table import is_elsewhere
 from hivenas.core.nas.data.labelled_files import (
     FileImages,
     FileReader,
@@ -42,7 +44,7 @@ from hivenas.core.nas.data.labelled_files import (
     refuse_changed,
     stamps,
 )
-from hivenas.core.nas.data.placement import written_to
+from hivenas.core.nas.data.placement import sweep_copies, written_to
 from hivenas.core.nas.data.preparing import Preparing
 from hivenas.errors import DatasetError, DiskFullError
 
@@ -82,6 +84,11 @@ class PreparedCopy:
     def size(self) -> int:
         """Bytes on the disk."""
         return sum(file.stat().st_size for file in self.path.glob("*")) if self.path.is_dir() else 0
+
+    @property
+    def source_bytes(self) -> int:
+        """Bytes of the files that it is made of; 0 of those elsewhere."""
+        return int(self._stamps[:, 0].clip(0).sum())
 
     def images(self) -> FileImages:
         """The images, where they are stored; the copy is made first where there is none.
@@ -129,6 +136,7 @@ class PreparedCopy:
         with written_to(lock.parent):
             with disk_full_said(lock.parent):
                 self.path.mkdir(parents=True, exist_ok=True)
+                sweep_copies(lock.parent)
                 with contextlib.suppress(BusyError), locked(lock):
                     yield
                     return
@@ -270,7 +278,7 @@ class _Journal:
 
 def _key(listing: Listing, form: Form, known: Stamps) -> str:
     """The name of a copy: what it is made of, but for the times of files, which copies of folders do not keep."""
-    digest = hashlib.sha256(f"{VERSION} {os.path.abspath(listing.origin)} {form}".encode("utf-8", "surrogateescape"))
+    digest = hashlib.sha256(f"{VERSION} {_place(listing.origin)} {form}".encode("utf-8", "surrogateescape"))
     sizes = iter(known[:, 0].tolist())
     for split, labelled in listing.files.items():
         digest.update(f"\0{split}\0{len(labelled)}".encode())
@@ -278,6 +286,11 @@ def _key(listing: Listing, form: Form, known: Stamps) -> str:
             name = os.path.abspath(file) if isinstance(file, Path) else str(file)
             digest.update(f"\0{name}\0{label!r}\0{next(sizes)}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:_DIGEST]
+
+
+def _place(origin: str) -> str:
+    """Where files come from, whatever folder one is in: addresses say it as they are."""
+    return origin if is_elsewhere(origin) else os.path.abspath(os.path.expanduser(origin))
 
 
 def _content(file: AnyFile) -> bytes:

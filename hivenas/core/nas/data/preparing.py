@@ -1,10 +1,12 @@
-"""The progress of work on data that comes before a search: a line now and then, and none where it is soon done."""
+"""The progress of work on data that comes before a search: drawn, or a line now and then, if it takes longer."""
 
 from __future__ import annotations
 
 import logging
 import time
 from pathlib import Path
+
+from hivenas.core.preparation import Preparation, shown
 
 _SOON_S = 2.0
 _EVERY_S = 10.0
@@ -40,18 +42,17 @@ class Preparing:
             logger.info("data: preparing %s %s once, in %s", self._what, self._origin, self._folder)
             self._is_said = True
         left = (now - self._since) / (self._done - self._before) * (self._total - self._done)
+        reached = Preparation(self._what.partition(" ")[0], self._done, self._total, left)
+        if show := shown():
+            show(reached)
+            return
         self._next = now + _EVERY_S
-        logger.info(
-            "data: %s of %s %s prepared (%s), about %s s left",
-            f"{self._done:,}",
-            f"{self._total:,}",
-            self._what.partition(" ")[0],
-            f"{self._done / self._total:.0%}",
-            f"{max(1, round(left)):,}",
-        )
+        logger.info("data: %s", reached)
 
     def end(self, size: int) -> None:
         """Says, where anything was said, that it is done, and what it takes on the disk in bytes."""
+        if show := shown():
+            show(None)
         if self._is_said:
             took = time.monotonic() - self._since
             logger.info("data: prepared in %s s, %s on the disk", f"{took:,.0f}", shown_size(size))

@@ -19,7 +19,7 @@ from hivenas.core.nas.data.image_table import is_elsewhere, list_table
 from hivenas.core.nas.data.kept_figures import kept_beside
 from hivenas.core.nas.data.label_kinds import LabelKind
 from hivenas.core.nas.data.label_table import listed
-from hivenas.core.nas.data.labelled_files import FileImages, Form, Listing, read_directly
+from hivenas.core.nas.data.labelled_files import FileImages, Form, Listing, read_directly, stamps
 from hivenas.core.nas.data.npz_files import read_npz
 from hivenas.core.nas.data.placement import copies_folder, memory_budget
 from hivenas.core.nas.data.prepared_copy import PreparedCopy
@@ -113,6 +113,31 @@ def copy_of(config: DatasetConfig, task: LearningTask = TASKS[CLASSIFY]) -> Prep
     if config.name not in ENCODED_DATASETS or cache is None:
         return None
     return PreparedCopy(cache, _listing(config, cache / "fetched", task), _form(config))
+
+
+def files_of(config: DatasetConfig, task: LearningTask, copy: PreparedCopy | None) -> tuple[str, int]:
+    """The files on this machine's disk that a data set is read from.
+
+    Args:
+        config: the `dataset` section of a configuration.
+        task: what the labels are for.
+        copy: see `copy_of`; what it has listed is not listed again.
+
+    Returns:
+        Where they are in words, and their bytes; nothing of a function's, and of those elsewhere.
+
+    Raises:
+        DatasetError: files that cannot be listed.
+    """
+    if config.name in ENCODED_DATASETS:
+        size = copy.source_bytes if copy else int(stamps(_listing(config, Path(), task).all)[:, 0].clip(0).sum())
+        named = "named in" if config.name == "image_table" else "in"
+        return f"{named} {config.path}", size
+    paths = [_path(config)] if config.name in FILE_DATASETS else []
+    if known := BUILT_IN.get(config.name):
+        paths = known.files
+    files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
+    return f"in {', '.join(map(str, paths))}", sum(file.stat().st_size for file in files)
 
 
 def check_path(config: DatasetConfig) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hivenas.core.nas.data.pages import array_in_pages
 
 Rows = NDArray[np.int64]
 _BLOCK = 2**23  # bytes that are read at a time where all images are gone through
@@ -31,6 +34,14 @@ class StoredImages:
     def shape(self) -> tuple[int, ...]:
         """Images, height, width and channels."""
         return (len(self._rows), *self._source.shape[1:])
+
+    @property
+    def file(self) -> Path | None:
+        """The file that is mapped; None for an array in memory."""
+        found: Any = self._source
+        while found is not None and not isinstance(found, np.memmap):
+            found = getattr(found, "base", None)
+        return Path(found.filename) if found is not None and found.filename else None
 
     @property
     def rows(self) -> Rows:
@@ -74,7 +85,8 @@ class StoredImages:
 
     def whole(self) -> NDArray[Any]:
         """All of them in memory."""
-        return self.take(np.arange(len(self)))
+        found = array_in_pages(self.shape, self.dtype)
+        return np.take(self._source, self._rows, axis=0, out=found, mode="clip")  # which writes to it at once
 
     def select(self, positions: NDArray[Any]) -> StoredImages:
         """The images at these positions, still stored."""

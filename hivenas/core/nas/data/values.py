@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.core.nas.data.image_arrays import Labels
-from hivenas.core.nas.data.stored_images import Images, at, block_length
+from hivenas.core.nas.data.stored_images import Images, at, block_length, blocks
 from hivenas.errors import DatasetError
 
 Scale = tuple[float, float]
@@ -31,7 +31,7 @@ def known_scale(images: Images) -> Scale | None:
         The two values; None where only whoever made the images can tell.
     """
     if images.dtype == np.uint8:
-        return BYTES if images.max() > 1 else None
+        return BYTES if any(block.max() > 1 for block in blocks(images)) else None  # as a rule told by the first
     lowest, highest = float(images.min()), float(images.max())
     if lowest < 0 or highest > BYTES[1]:
         return None

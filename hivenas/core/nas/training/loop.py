@@ -34,12 +34,12 @@ from hivenas.core.nas.training.averages import WeightAverage
 from hivenas.core.nas.training.failures import DIVERGED, MACHINE, PROGRAM, NotFiniteError
 from hivenas.core.nas.training.precision import Precision
 from hivenas.core.nas.training.rates import learning_rates
-from hivenas.core.nas.training.stretches import Inside, Pace, PartialEpoch, stretches
+from hivenas.core.nas.training.stretches import Inside, Pace, PartialEpoch, answered_at_a_time, stretches
 from hivenas.core.records import EpochFigures
 from hivenas.core.seeds import derive_seed
 
 _NO_MEMORY = r"OOM|[Oo]ut of memory|[Ff]ailed to allocate|ALLOC_FAILED"
-_VALIDATION_BATCH = 512  # bounds memory only; whole batches of any size give the same figures
+_VALIDATION_BATCH = 512  # of images that are not large
 
 _OF_MACHINE = (
     MemoryError,
@@ -154,6 +154,7 @@ class TrainingLoop:
         self._augment = tf.autograph.experimental.do_not_convert(augment)
         self._dropout_states = [v for v in network.variables if v.name == "seed_generator_state"]
         self._training, self._validation = arrays.training, arrays.validation
+        self._at_a_time = answered_at_a_time(network.input_shape[1:], _VALIDATION_BATCH)
         self._steps = math.ceil(len(self._training) / config.batch_size)
         # Asked for its concrete graph, tf.function does not warn that every candidate brings a new one.
         number, sums = tf.TensorSpec((), tf.int32), [tf.TensorSpec((), tf.float32)] * 2
@@ -299,7 +300,7 @@ class TrainingLoop:
         loss, hits = tf.constant(0.0), tf.constant(0.0)
         order = np.arange(len(self._validation), dtype=np.int32)
         pace = self._paces[1]
-        with contextlib.closing(stretches(self._validation, order, _VALIDATION_BATCH, pace)) as parts:
+        with contextlib.closing(stretches(self._validation, order, self._at_a_time, pace)) as parts:
             for part in parts:
                 started = time.monotonic()
                 loss, hits, scores = self._validate(loss, hits, *part.given)
@@ -349,14 +350,14 @@ class TrainingLoop:
         count = tf.shape(given[0])[0]
         # Batches differ in size, as the last one may.
         each = tf.TensorShape([None, self.network.output_shape[-1]])
-        batches = (count + _VALIDATION_BATCH - 1) // _VALIDATION_BATCH
+        batches = (count + self._at_a_time - 1) // self._at_a_time
         scores = tf.TensorArray(tf.float32, size=batches, infer_shape=False, element_shape=each)
-        for start in tf.range(0, count, _VALIDATION_BATCH):
-            x, y = self._validation.batch(start, start + _VALIDATION_BATCH, given)
+        for start in tf.range(0, count, self._at_a_time):
+            x, y = self._validation.batch(start, start + self._at_a_time, given)
             batch_loss, right, answers = self._score(x, y, False)
             loss += batch_loss * tf.cast(tf.shape(x)[0], tf.float32)
             hits += right
-            scores = scores.write(start // _VALIDATION_BATCH, tf.cast(answers, tf.float32))
+            scores = scores.write(start // self._at_a_time, tf.cast(answers, tf.float32))
         if self._average is not None:
             self._average.put_back(raw)
         return loss, hits, scores.concat()

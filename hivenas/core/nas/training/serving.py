@@ -18,14 +18,15 @@ from hivenas.core.nas.training.arrays import Split
 from hivenas.core.nas.training.network import serving_model
 from hivenas.core.nas.training.precision import in_single_precision
 from hivenas.core.nas.training.predictions import Tested, same_answers
+from hivenas.core.nas.training.stretches import answered_at_a_time
 from hivenas.errors import innermost
 
 ADVICE = (
     "write layers as classes with @keras.saving.register_keras_serializable, whose get_config names every argument "
     "and whose variables are made by self.add_weight"
 )
-_BATCH = 256
-_COMPARED = 1_024  # images of the test split
+_BATCH = 256  # of images that are not large
+_COMPARED = 1_024  # of these, too
 
 
 class UnfaithfulModelError(Exception):
@@ -76,7 +77,8 @@ def served_model(network: keras.Model, data: Dataset) -> keras.Model:
 
 def answers_of(serving: keras.Model, images: Images) -> NDArray[np.float32]:
     """The answers of the very model that is served to raw images."""
-    batches = [serving(images[i : i + _BATCH], training=False).numpy() for i in range(0, len(images), _BATCH)]
+    size = answered_at_a_time(images.shape[1:], _BATCH)
+    batches = [serving(images[i : i + size], training=False).numpy() for i in range(0, len(images), size)]
     answers: NDArray[np.float32] = np.concatenate(batches)
     return answers
 
@@ -97,7 +99,7 @@ def refuse_other_answers(
         UnfaithfulModelError: both do not answer alike.
     """
     anew.load_weights(weights)
-    images = validation.first(_COMPARED)
+    images = validation.first(answered_at_a_time(network.input_shape[1:], _COMPARED))
     expected, found = (answers_of(each, images) for each in (network, anew))
     if not same_answers(expected, found):
         alike = task.alike.format(share=float((expected.argmax(axis=1) == found.argmax(axis=1)).mean()))
@@ -109,8 +111,8 @@ def refuse_other_answers(
 
 def _compare(model: Path, data: Dataset, probabilities: NDArray[np.float32], metric: Metric) -> None:
     """Loads a saved model as whoever uses it does, and compares its answers with those that were tested."""
-    images, labels = data.x_test[:_COMPARED], data.y_test[:_COMPARED]
-    expected = probabilities[:_COMPARED]
+    count = answered_at_a_time(data.shape, _COMPARED)
+    images, labels, expected = data.x_test[:count], data.y_test[:count], probabilities[:count]
     try:
         found = answers_of(keras.saving.load_model(model), images)
     except Exception as error:  # layers may raise anything

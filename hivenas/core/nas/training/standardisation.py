@@ -35,9 +35,18 @@ class Standardisation:
         legal = (0, 255) if data.x_train.dtype == np.uint8 else (data.x_train.min(), data.x_train.max())
         return cls(mean, deviation, float(legal[0]), float(legal[1]))
 
-    def standardise(self, raw: NDArray[Any]) -> NDArray[np.float32]:
-        """From raw pixels (…, channels) of any type."""
-        standardised = raw.astype(np.float32)
+    def standardise(self, raw: NDArray[Any], out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """From raw pixels (…, channels) of any type.
+
+        Args:
+            raw: the pixels.
+            out: takes the result, of the same shape; None for a new array.
+        """
+        if out is None:
+            standardised = raw.astype(np.float32)
+        else:
+            standardised = out
+            standardised[...] = raw
         # By images, not by pixels: numpy is slow where it repeats three values, and the bits are the same.
         mean, deviation = (np.array(np.broadcast_to(each, raw.shape[-3:])) for each in (self.mean, self.deviation))
         standardised -= mean

@@ -16,6 +16,7 @@ from hivenas.core.records import EpochFigures
 
 _CALL_S = 0.5  # that a call is to take: signals, progress and checkpoints wait for its end
 _ROUNDED = 1.25  # so much longer a call may be, rather than to leave a few steps for another
+_STEP_BYTES = 2**26  # of standardised images that a step without gradients is given at the most
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,19 @@ class Inside:
     begun: PartialEpoch | None = None
     keep: Callable[[Sequence[EpochFigures], PartialEpoch], None] | None = None
     tell: Callable[[Sequence[EpochFigures], float], None] | None = None
+
+
+def answered_at_a_time(shape: Sequence[int], most: int) -> int:
+    """The images of a step that answers and does not train: as many as wanted, unless they are large.
+
+    Whole batches of any size give the same figures but for rounding; what a step holds of each of its layers grows with
+    them.
+
+    Args:
+        shape: height, width and channels of an image.
+        most: images that are wanted.
+    """
+    return max(1, min(most, _STEP_BYTES // (math.prod(shape) * np.dtype(np.float32).itemsize)))
 
 
 class Pace:

@@ -19,7 +19,8 @@ from sklearn.datasets import load_digits
 
 from hivenas.config import DatasetConfig, from_mapping
 from hivenas.core.nas.data.datasets import Dataset, load_dataset
-from hivenas.core.nas.data.labelled_files import FileReader, Part
+from hivenas.core.nas.data.image_table import RemoteImage
+from hivenas.core.nas.data.labelled_files import FileReader, Form, Listing, Part
 from hivenas.core.nas.data.placement import machine_memory, placed
 from hivenas.core.nas.data.prepared_copy import PreparedCopy
 from hivenas.core.nas.data.preparing import Preparing
@@ -133,6 +134,24 @@ def test_the_copy_follows_the_files(config: DatasetConfig, starts: list[int]) ->
     assert copy(config).is_ready
     assert copy(small).is_ready
     assert copy(small).path != copy(config).path
+
+
+@pytest.mark.parametrize(
+    ("origin", "same"),
+    [("s3://bucket/a.csv", True), ("https://a.org/a.csv", True), ("~/a.csv", True), ("a.csv", False)],
+)
+def test_the_copy_of_an_address_is_one_from_every_folder(
+    origin: str, same: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = Listing(
+        origin, {"train": [(RemoteImage(f"s3://bucket/{index}.png", tmp_path), "a") for index in (1, 2)]}, {}
+    )
+    found = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        found.append(PreparedCopy(tmp_path / "cache", listing, Form()).path)
+    assert (found[0] == found[1]) is same
 
 
 def test_broken_images_are_named_or_left_out_and_counted(config: DatasetConfig) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from hivenas.core.nas.data.stored_images import StoredImages
 from hivenas.core.nas.data.values import BYTES, UNIT, check_scale, known_scale
 from hivenas.errors import DatasetError
 
@@ -48,3 +51,20 @@ def test_values_beyond_a_scale_are_refused(lowest: float, highest: float) -> Non
     check_scale("mine", images(0, 1, "float32", whole=False), (0, 1))
     with pytest.raises(DatasetError, match=r"mine: .* within dataset.scale=\[0, 1\], got "):
         check_scale("mine", images(lowest, highest, "float32", whole=False), (0, 1))
+
+
+def test_bytes_are_told_by_the_first_images_that_are_not_black() -> None:
+    read = []
+
+    class Watched(StoredImages):
+        def blocks(self) -> Iterator[NDArray[Any]]:
+            for block in super().blocks():
+                read.append(len(block))
+                yield block
+
+    stored = np.zeros((6, 2_000, 2_000, 1), np.uint8)  # two of them are read at a time
+    stored[3, 0, 0] = 2
+    assert known_scale(Watched(stored, np.arange(6))) == BYTES
+    assert read == [2, 2]
+    stored[3, 0, 0] = 1
+    assert known_scale(Watched(stored, np.arange(6))) is None

@@ -30,13 +30,15 @@ def test_images_are_standardised_in_blocks_to_the_last_bit(
     shape: tuple[int, int, int], dtype: str, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_BLOCK", block)
+    monkeypatch.setattr(module, "_CACHED", block)
     data = dataset((np.random.default_rng(1).random((53, *shape)) * 255).astype(dtype))
-    arrays = Arrays.of(data)
+    arrays, scale = Arrays.of(data), Standardisation.of(data)
     pixels = in_memory(data.x_train).reshape(-1, shape[2]).astype(np.float64)
     deviation = np.sqrt(pixels.var(axis=0).astype(np.float32))
     for tensor, raw in ((arrays.x_train, data.x_train), (arrays.x_val, data.x_val)):
         whole = (in_memory(raw).astype(np.float32) - pixels.mean(axis=0).astype(np.float32)) / deviation
         assert np.array_equal(tensor.numpy(), whole)
+        assert np.array_equal(module._moved(scale, in_memory(raw)).numpy(), whole)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint32", "int64", "float16", "float32", "float64"])
@@ -54,7 +56,7 @@ def test_images_are_standardised_in_the_graph_to_the_last_bit(dtype: str) -> Non
 
 def test_beside_the_images_and_their_standardised_form_there_is_next_to_nothing() -> None:
     data = dataset(np.random.default_rng(1).integers(0, 256, (3000, 64, 64, 3), dtype=np.uint8))
-    tracemalloc.start()  # of numpy's arrays; those that TensorFlow makes are not seen
+    tracemalloc.start()  # of numpy's arrays; those that tensors are made in are not seen
     try:
         data.digest()
         data.remarks()

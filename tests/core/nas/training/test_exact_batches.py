@@ -180,6 +180,23 @@ def test_images_that_are_read_on_their_way_give_the_figures_of_those_in_memory(
     assert_same(there, here)
 
 
+def test_large_images_are_validated_in_smaller_steps_alike_in_memory_and_read(
+    arrays: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, _ = loop(arrays, {}).run(1, 1)
+    monkeypatch.setattr("hivenas.core.nas.training.stretches._STEP_BYTES", 5 * 8 * 8 * 4)  # of twelve images
+    here, there = (
+        loop(arrays, {}),
+        loop(Arrays.of(on_disk(load_dataset(DatasetConfig(train_limit=60), 1), tmp_path)), {}),
+    )
+    assert (here._at_a_time, there._at_a_time) == (5, 5)
+    history, _ = here.run(1, 1)
+    assert there.run(1, 1)[0] == history
+    assert_same(there, here)
+    assert (history[0].loss, history[0].val_accuracy) == (usual[0].loss, usual[0].val_accuracy)
+    assert history[0].val_loss == pytest.approx(usual[0].val_loss, rel=1e-6)
+
+
 def test_labels_may_be_shares_of_classes_of_which_the_largest_is_right(arrays: Arrays) -> None:
     one = loop(arrays, {})
     x, y = arrays.x_train, arrays.y_train

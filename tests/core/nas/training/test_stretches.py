@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hivenas.core.nas.data.joined_images import JoinedImages
-from hivenas.core.nas.training.stretches import Pace, Stretch, stretches
+from hivenas.core.nas.training.stretches import Pace, Stretch, answered_at_a_time, stretches
 
 pytestmark = pytest.mark.keras  # as the types of what is given are TensorFlow's
 
@@ -54,6 +54,12 @@ def test_the_first_call_is_short_and_those_after_it_take_half_a_second() -> None
     assert (pace.steps(1000), pace.steps(124), pace.steps(126)) == (100, 124, 100)
     pace.took(2, 30.0)
     assert pace.steps(100) == 1
+
+
+def test_only_large_images_are_answered_in_smaller_steps() -> None:
+    shapes = [(28, 28, 1), (96, 96, 3), (128, 128, 3), (224, 224, 3), (10_000, 10_000, 3)]
+    assert [answered_at_a_time(shape, 512) for shape in shapes] == [512, 512, 341, 111, 1]
+    assert answered_at_a_time((224, 224, 3), 32) == 32
 
 
 @pytest.mark.parametrize("most", [None, 3, 1000])

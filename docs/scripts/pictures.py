@@ -2,9 +2,11 @@
 
     pip install playwright
     python docs/scripts/pictures.py [--config conf/digits.yaml] [--keep FOLDER]
+    python docs/scripts/pictures.py --augmentation
 
-Needs tmux and Chromium (`--chromium` names it). The search runs as a user's does, in a terminal of tmux, which is
-captured in the middle and at the end; a real `mlflow server` keeps its runs and shows them. PNGs go to docs/images/.
+The second makes the picture of augmented images alone, and needs Fashion-MNIST. The first needs tmux and Chromium
+(`--chromium` names it): the search runs as a user's does, in a terminal of tmux, which is captured in the middle and at
+the end; a real `mlflow server` keeps its runs and shows them. PNGs go to docs/images/.
 """
 
 from __future__ import annotations
@@ -29,10 +31,20 @@ from rich.console import Console
 from rich.terminal_theme import SVG_EXPORT_THEME
 from rich.text import Text
 
+from hivenas.config import from_mapping
+from hivenas.execution.tasks import augmented_examples
+from hivenas.reports import draw_augmentation
+
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
 SESSION = "hivenas-pictures"
 COLUMNS, LINES = 116, 34
+CLASSIC = "workflowType=machine_learning"  # not the pages for GenAI
+LONGEST_MS = 180_000
+AUGMENTED = {
+    "dataset": {"name": "fashion_mnist", "train_limit": 1000},
+    "evaluation": {"augmentation": {"flip": True, "shift": 0.07, "rand_augment": 0.5, "cutout": 0.5}},
+}
 DESKTOP, PHONE = {"width": 1280, "height": 1000}, {"width": 390, "height": 844}
 
 
@@ -43,14 +55,18 @@ def main() -> None:
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--port", type=int, default=5000, help="of MLflow's server")
     parser.add_argument("--keep", type=Path, help="a folder for the search, used as it is where it has one")
+    parser.add_argument("--augmentation", action="store_true", help="nothing but the picture of augmented images")
     options = parser.parse_args()
+    if options.augmentation:
+        picture_of_augmentation()
+        return
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         done = (folder / "mlflow.db").exists()
         with server(folder, options.port) as address, sync_playwright() as playwright:
-            screens = [] if done else search(options.config.resolve(), folder, address)
             browser = playwright.chromium.launch(executable_path=options.chromium)
+            screens = [] if done else search(options.config.resolve(), folder, browser, address)
             for name, screen in zip(("terminal", "terminal_end"), screens, strict=False):
                 picture_of_terminal(browser, screen, IMAGES / f"{name}.png")
             pictures_of_report(browser, folder)
@@ -58,8 +74,14 @@ def main() -> None:
             browser.close()
 
 
-def search(config: Path, folder: Path, address: str) -> list[str]:
-    """Runs the search in a terminal; what that showed in the middle, and at the end."""
+def picture_of_augmentation() -> None:
+    """Images of Fashion-MNIST as a training with several augmentations sees them."""
+    config = from_mapping(AUGMENTED)
+    draw_augmentation(augmented_examples(config).run(), config.evaluation.augmentation, IMAGES)
+
+
+def search(config: Path, folder: Path, browser: Browser, address: str) -> list[str]:
+    """Runs the search in a terminal, with pictures of MLflow; what it showed in the middle, and at the end."""
     store = f"MLFLOW_TRACKING_URI={address}"
     (folder / "conf").mkdir()
     shutil.copy(config, folder / "conf")
@@ -72,6 +94,10 @@ def search(config: Path, folder: Path, address: str) -> list[str]:
         while not table.exists() or len(table.read_text().splitlines()) < 15:
             time.sleep(0.5)
         screens.append(shown())
+        picture_of_running(browser, address)
+        while "training fully" not in shown():
+            time.sleep(1)
+        picture_of_growing(browser, address)
         while "\nfinished" not in shown():
             time.sleep(1)
         screens.append(shown())
@@ -137,28 +163,58 @@ def server(folder: Path, port: int) -> Iterator[str]:
         process.wait()
 
 
-def pictures_of_mlflow(browser: Browser, address: str) -> None:
-    """The parent's page, its plots, a child, the charts of the children, a comparison, the registered model."""
+def picture_of_running(browser: Browser, address: str) -> None:
+    """The candidates of a search that goes on, one of them in training."""
+    (experiment,) = experiments_of(mlflow.MlflowClient(address))
+    page = browser.new_page(viewport=DESKTOP)
+    visit(page, f"{address}/#/experiments/{experiment.experiment_id}/runs?compareRunsMode=TABLE&{CLASSIC}", "Run Name")
+    fold_out(page, experiment.name)
+    page.screenshot(path=IMAGES / "mlflow_running.png")
+    page.close()
+
+
+def picture_of_growing(browser: Browser, address: str) -> None:
+    """The curves of a full training that goes on, once it has some epochs."""
     client = mlflow.MlflowClient(address)
-    (experiment,) = (each for each in client.search_experiments() if each.name != "Default")
+    (experiment,) = experiments_of(client)
+    goes_on = "tags.`hivenas.phase` = 'full_train' and attributes.status = 'RUNNING' and metrics.val_accuracy > 0"
+    while not (found := client.search_runs([experiment.experiment_id], goes_on)):
+        time.sleep(1)
+    page = browser.new_page(viewport=DESKTOP)
+    path = f"/#/experiments/{experiment.experiment_id}/runs/{found[0].info.run_id}/model-metrics"
+    visit(page, f"{address}{path}?{CLASSIC}", "val_accuracy")
+    page.screenshot(path=IMAGES / "mlflow_growing.png")
+    page.close()
+
+
+def experiments_of(client: mlflow.MlflowClient) -> list[Any]:
+    """The experiments of searches."""
+    return [each for each in client.search_experiments() if each.name != "Default"]
+
+
+def pictures_of_mlflow(browser: Browser, address: str) -> None:
+    """The parent's page, its plots, a child, the children in charts, by fitness and compared, the registered model."""
+    client = mlflow.MlflowClient(address)
+    (experiment,) = experiments_of(client)
     runs = list(client.search_runs([experiment.experiment_id]))
     (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
     children = [run for run in runs if run.data.tags.get("hivenas.phase") == "evaluate"]
     changed = next(run for run in children if run.data.tags.get("hivenas.parent_candidate"))
     at = f"/#/experiments/{experiment.experiment_id}"
     chosen = ",".join(f'"{run.info.run_id}"' for run in children)
-    pages = {
-        "mlflow_parent": f"{at}/runs/{parent.info.run_id}",
-        "mlflow_artifacts": f"{at}/runs/{parent.info.run_id}/artifacts/plots/convergence.svg",
-        "mlflow_child": f"{at}/runs/{changed.info.run_id}",
-        "mlflow_charts": f"{at}/runs?compareRunsMode=CHART",
-        "mlflow_compare": f'/#/compare-runs?runs=[{chosen}]&experiments=["{experiment.experiment_id}"]',
-        "mlflow_model": f"/#/models/{experiment.name}",
-        "mlflow_version": f"/#/models/{experiment.name}/versions/1",
+    pages = {  # with a text that is there once the page is
+        "mlflow_parent": (f"{at}/runs/{parent.info.run_id}", "Show more"),
+        "mlflow_artifacts": (f"{at}/runs/{parent.info.run_id}/artifacts/plots/convergence.svg", "convergence.svg"),
+        "mlflow_child": (f"{at}/runs/{changed.info.run_id}", "About this run"),
+        "mlflow_charts": (f"{at}/runs?compareRunsMode=CHART", "best_fitness"),
+        "mlflow_view": (f"{at}/runs?viewStateShareKey=hivenas-candidates", "Run Name"),
+        "mlflow_compare": (f'/#/compare-runs?runs=[{chosen}]&experiments=["{experiment.experiment_id}"]', "Parallel"),
+        "mlflow_model": (f"/#/models/{experiment.name}", "Version 1"),
+        "mlflow_version": (f"/#/models/{experiment.name}/versions/1", "Aliases"),
     }
-    for name, path in pages.items():
+    for name, (path, text) in pages.items():
         page = browser.new_page(viewport=DESKTOP)
-        visit(page, f"{address}{path}{'&' if '?' in path else '?'}workflowType=machine_learning")
+        visit(page, f"{address}{path}{'&' if '?' in path else '?'}{CLASSIC}", text)
         if name == "mlflow_charts":
             fold_out(page, experiment.name)
         page.screenshot(path=IMAGES / f"{name}.png")
@@ -172,10 +228,11 @@ def fold_out(page: Any, name: str) -> None:
     page.wait_for_timeout(6_000)
 
 
-def visit(page: Any, url: str) -> None:
-    """Opens a page of MLflow, waits until it shows something, and closes its assistant."""
-    page.goto(url, wait_until="domcontentloaded")
-    page.wait_for_timeout(12_000)
+def visit(page: Any, url: str, text: str) -> None:
+    """Opens a page of MLflow, waits until it shows a text and what comes after it, and closes its assistant."""
+    page.goto(url, wait_until="domcontentloaded", timeout=LONGEST_MS)
+    page.get_by_text(text).first.wait_for(timeout=LONGEST_MS)
+    page.wait_for_timeout(6_000)
     assistant = page.get_by_text("MLflow Assistant")
     if assistant.count():
         # Its cross is the last button of its head.

@@ -15,6 +15,7 @@ import argparse
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -85,7 +86,8 @@ def search(config: Path, folder: Path, browser: Browser, address: str) -> list[s
     store = f"MLFLOW_TRACKING_URI={address}"
     (folder / "conf").mkdir()
     shutil.copy(config, folder / "conf")
-    command = f"clear; {store} hivenas search --config conf/{shlex.quote(config.name)}; echo; echo finished"
+    command = f"{store} hivenas search --config conf/{shlex.quote(config.name)}; echo; echo finished"
+    command = f"clear; sh -c {shlex.quote(command)}"  # a shell that does not mind when the search is suspended
     tmux("new-session", "-d", "-s", SESSION, "-x", str(COLUMNS), "-y", str(LINES), "-c", str(folder))
     try:
         tmux("send-keys", "-t", SESSION, f"PS1='$ '; PATH={Path(sys.executable).parent}:$PATH; {command}", "Enter")
@@ -94,10 +96,8 @@ def search(config: Path, folder: Path, browser: Browser, address: str) -> list[s
         while not table.exists() or len(table.read_text().splitlines()) < 15:
             time.sleep(0.5)
         screens.append(shown())
-        picture_of_running(browser, address)
-        while "training fully" not in shown():
-            time.sleep(1)
-        picture_of_growing(browser, address)
+        with suspended(address):
+            pictures_of_running(browser, address)
         while "\nfinished" not in shown():
             time.sleep(1)
         screens.append(shown())
@@ -163,26 +163,41 @@ def server(folder: Path, port: int) -> Iterator[str]:
         process.wait()
 
 
-def picture_of_running(browser: Browser, address: str) -> None:
-    """The candidates of a search that goes on, one of them in training."""
-    (experiment,) = experiments_of(mlflow.MlflowClient(address))
-    page = browser.new_page(viewport=DESKTOP)
-    visit(page, f"{address}/#/experiments/{experiment.experiment_id}/runs?compareRunsMode=TABLE&{CLASSIC}", "Run Name")
-    fold_out(page, experiment.name)
-    page.screenshot(path=IMAGES / "mlflow_running.png")
-    page.close()
+@contextmanager
+def suspended(address: str) -> Iterator[None]:
+    """Holds the search back in the middle of a candidate, so that its run stays as it is."""
+    client = mlflow.MlflowClient(address)
+    while not running(client):
+        time.sleep(0.2)
+    shell = tmux("display-message", "-p", "-t", SESSION, "#{pane_pid}").strip()
+    outer = subprocess.run(["pgrep", "-P", shell], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    process = subprocess.run(["pgrep", "-P", outer], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    os.kill(int(process), signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(int(process), signal.SIGCONT)
 
 
-def picture_of_growing(browser: Browser, address: str) -> None:
-    """The curves of a full training that goes on, once it has some epochs."""
+def running(client: mlflow.MlflowClient) -> list[Any]:
+    """The runs of candidates in training that have some epochs."""
+    (experiment,) = experiments_of(client)
+    goes_on = "tags.`hivenas.phase` = 'evaluate' and attributes.status = 'RUNNING'"
+    found = client.search_runs([experiment.experiment_id], goes_on)
+    return [run for run in found if len(client.get_metric_history(run.info.run_id, "val_accuracy")) > 1]
+
+
+def pictures_of_running(browser: Browser, address: str) -> None:
+    """The runs of a search with a candidate in training, and the curves of that."""
     client = mlflow.MlflowClient(address)
     (experiment,) = experiments_of(client)
-    goes_on = "tags.`hivenas.phase` = 'full_train' and attributes.status = 'RUNNING' and metrics.val_accuracy > 0"
-    while not (found := client.search_runs([experiment.experiment_id], goes_on)):
-        time.sleep(1)
+    (candidate, *_) = running(client)
+    at = f"{address}/#/experiments/{experiment.experiment_id}/runs"
     page = browser.new_page(viewport=DESKTOP)
-    path = f"/#/experiments/{experiment.experiment_id}/runs/{found[0].info.run_id}/model-metrics"
-    visit(page, f"{address}{path}?{CLASSIC}", "val_accuracy")
+    visit(page, f"{at}?compareRunsMode=TABLE&{CLASSIC}", "Run Name")
+    fold_out(page, experiment.name)
+    page.screenshot(path=IMAGES / "mlflow_running.png")
+    visit(page, f"{at}/{candidate.info.run_id}/model-metrics?{CLASSIC}", "val_accuracy")
     page.screenshot(path=IMAGES / "mlflow_growing.png")
     page.close()
 

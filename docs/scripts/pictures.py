@@ -42,6 +42,7 @@ SESSION = "hivenas-pictures"
 COLUMNS, LINES = 116, 34
 CLASSIC = "workflowType=machine_learning"  # not the pages for GenAI
 LONGEST_MS = 180_000
+CHART = ".js-plotly-plot .plot"
 AUGMENTED = {
     "dataset": {"name": "fashion_mnist", "train_limit": 1000},
     "evaluation": {"augmentation": {"flip": True, "shift": 0.07, "rand_augment": 0.5, "cutout": 0.5}},
@@ -83,7 +84,7 @@ def picture_of_augmentation() -> None:
 
 def search(config: Path, folder: Path, browser: Browser, address: str) -> list[str]:
     """Runs the search in a terminal, with pictures of MLflow; what it showed in the middle, and at the end."""
-    store = f"MLFLOW_TRACKING_URI={address}"
+    store = f"MLFLOW_TRACKING_URI={address} MLFLOW_HTTP_REQUEST_TIMEOUT={LONGEST_MS // 1000}"
     (folder / "conf").mkdir()
     shutil.copy(config, folder / "conf")
     command = f"{store} hivenas search --config conf/{shlex.quote(config.name)}; echo; echo finished"
@@ -95,8 +96,8 @@ def search(config: Path, folder: Path, browser: Browser, address: str) -> list[s
         table = folder / "results" / config.stem / f"{config.stem}.csv"
         while not table.exists() or len(table.read_text().splitlines()) < 15:
             time.sleep(0.5)
-        screens.append(shown())
         with suspended(address):
+            screens.append(shown())
             pictures_of_running(browser, address)
         while "\nfinished" not in shown():
             time.sleep(1)
@@ -194,10 +195,10 @@ def pictures_of_running(browser: Browser, address: str) -> None:
     (candidate, *_) = running(client)
     at = f"{address}/#/experiments/{experiment.experiment_id}/runs"
     page = browser.new_page(viewport=DESKTOP)
-    visit(page, f"{at}?compareRunsMode=TABLE&{CLASSIC}", "Run Name")
+    visit(page, f"{at}?compareRunsMode=TABLE&{CLASSIC}", "text=Run Name")
     fold_out(page, experiment.name)
     page.screenshot(path=IMAGES / "mlflow_running.png")
-    visit(page, f"{at}/{candidate.info.run_id}/model-metrics?{CLASSIC}", "val_accuracy")
+    visit(page, f"{at}/{candidate.info.run_id}/model-metrics?{CLASSIC}", CHART)
     page.screenshot(path=IMAGES / "mlflow_growing.png")
     page.close()
 
@@ -217,19 +218,19 @@ def pictures_of_mlflow(browser: Browser, address: str) -> None:
     changed = next(run for run in children if run.data.tags.get("hivenas.parent_candidate"))
     at = f"/#/experiments/{experiment.experiment_id}"
     chosen = ",".join(f'"{run.info.run_id}"' for run in children)
-    pages = {  # with a text that is there once the page is
-        "mlflow_parent": (f"{at}/runs/{parent.info.run_id}", "Show more"),
-        "mlflow_artifacts": (f"{at}/runs/{parent.info.run_id}/artifacts/plots/convergence.svg", "convergence.svg"),
-        "mlflow_child": (f"{at}/runs/{changed.info.run_id}", "About this run"),
-        "mlflow_charts": (f"{at}/runs?compareRunsMode=CHART", "best_fitness"),
-        "mlflow_view": (f"{at}/runs?viewStateShareKey=hivenas-candidates", "Run Name"),
-        "mlflow_compare": (f'/#/compare-runs?runs=[{chosen}]&experiments=["{experiment.experiment_id}"]', "Parallel"),
-        "mlflow_model": (f"/#/models/{experiment.name}", "Version 1"),
-        "mlflow_version": (f"/#/models/{experiment.name}/versions/1", "Aliases"),
+    pages = {  # with something that is there once the page is
+        "mlflow_parent": (f"{at}/runs/{parent.info.run_id}", "text=Show more"),
+        "mlflow_artifacts": (f"{at}/runs/{parent.info.run_id}/artifacts/plots/convergence.svg", "text=convergence.svg"),
+        "mlflow_child": (f"{at}/runs/{changed.info.run_id}", "text=About this run"),
+        "mlflow_charts": (f"{at}/runs?compareRunsMode=CHART", CHART),
+        "mlflow_view": (f"{at}/runs?viewStateShareKey=hivenas-candidates", "text=Run Name"),
+        "mlflow_compare": (f'/#/compare-runs?runs=[{chosen}]&experiments=["{experiment.experiment_id}"]', CHART),
+        "mlflow_model": (f"/#/models/{experiment.name}", "text=Version 1"),
+        "mlflow_version": (f"/#/models/{experiment.name}/versions/1", "text=Aliases"),
     }
-    for name, (path, text) in pages.items():
+    for name, (path, selector) in pages.items():
         page = browser.new_page(viewport=DESKTOP)
-        visit(page, f"{address}{path}{'&' if '?' in path else '?'}{CLASSIC}", text)
+        visit(page, f"{address}{path}{'&' if '?' in path else '?'}{CLASSIC}", selector)
         if name == "mlflow_charts":
             fold_out(page, experiment.name)
         page.screenshot(path=IMAGES / f"{name}.png")
@@ -243,10 +244,10 @@ def fold_out(page: Any, name: str) -> None:
     page.wait_for_timeout(6_000)
 
 
-def visit(page: Any, url: str, text: str) -> None:
-    """Opens a page of MLflow, waits until it shows a text and what comes after it, and closes its assistant."""
+def visit(page: Any, url: str, selector: str) -> None:
+    """Opens a page of MLflow, waits until it shows something and what comes after it, and closes its assistant."""
     page.goto(url, wait_until="domcontentloaded", timeout=LONGEST_MS)
-    page.get_by_text(text).first.wait_for(timeout=LONGEST_MS)
+    page.locator(selector).first.wait_for(timeout=LONGEST_MS)
     page.wait_for_timeout(6_000)
     assistant = page.get_by_text("MLflow Assistant")
     if assistant.count():

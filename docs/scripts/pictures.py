@@ -246,8 +246,9 @@ def fold_out(page: Any, name: str) -> None:
 
 def visit(page: Any, url: str, selector: str) -> None:
     """Opens a page of MLflow, waits until it shows something and what comes after it, and closes its assistant."""
-    page.goto(url, wait_until="domcontentloaded", timeout=LONGEST_MS)
-    page.locator(selector).first.wait_for(timeout=LONGEST_MS)
+    page.set_default_timeout(LONGEST_MS)
+    page.goto(url, wait_until="domcontentloaded")
+    page.locator(selector).first.wait_for()
     page.wait_for_timeout(6_000)
     assistant = page.get_by_text("MLflow Assistant")
     if assistant.count():

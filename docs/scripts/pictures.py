@@ -42,7 +42,7 @@ SESSION = "hivenas-pictures"
 COLUMNS, LINES = 116, 34
 CLASSIC = "workflowType=machine_learning"  # not the pages for GenAI
 LONGEST_MS = 180_000
-CHART = ".js-plotly-plot"
+CHART = "svg.main-svg"
 AUGMENTED = {
     "dataset": {"name": "fashion_mnist", "train_limit": 1000},
     "evaluation": {"augmentation": {"flip": True, "shift": 0.07, "rand_augment": 0.5, "cutout": 0.5}},

@@ -2,9 +2,11 @@
 
     pip install playwright
     python docs/scripts/pictures.py [--config conf/digits.yaml] [--keep FOLDER]
+    python docs/scripts/pictures.py --augmentation
 
-Needs tmux and Chromium (`--chromium` names it). The search runs as a user's does, in a terminal of tmux, which is
-captured in the middle and at the end; a real `mlflow server` keeps its runs and shows them. PNGs go to docs/images/.
+The second makes the picture of augmented images alone, and needs Fashion-MNIST. The first needs tmux and Chromium
+(`--chromium` names it): the search runs as a user's does, in a terminal of tmux, which is captured in the middle and at
+the end; a real `mlflow server` keeps its runs and shows them. PNGs go to docs/images/.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import argparse
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -29,10 +32,21 @@ from rich.console import Console
 from rich.terminal_theme import SVG_EXPORT_THEME
 from rich.text import Text
 
+from hivenas.config import from_mapping
+from hivenas.execution.tasks import augmented_examples
+from hivenas.reports import draw_augmentation
+
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
 SESSION = "hivenas-pictures"
 COLUMNS, LINES = 116, 34
+CLASSIC = "workflowType=machine_learning"  # not the pages for GenAI
+LONGEST_MS = 180_000
+CHART = "svg.main-svg"
+AUGMENTED = {
+    "dataset": {"name": "fashion_mnist", "train_limit": 1000},
+    "evaluation": {"augmentation": {"flip": True, "shift": 0.07, "rand_augment": 0.5, "cutout": 0.5}},
+}
 DESKTOP, PHONE = {"width": 1280, "height": 1000}, {"width": 390, "height": 844}
 
 
@@ -43,14 +57,18 @@ def main() -> None:
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--port", type=int, default=5000, help="of MLflow's server")
     parser.add_argument("--keep", type=Path, help="a folder for the search, used as it is where it has one")
+    parser.add_argument("--augmentation", action="store_true", help="nothing but the picture of augmented images")
     options = parser.parse_args()
+    if options.augmentation:
+        picture_of_augmentation()
+        return
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         done = (folder / "mlflow.db").exists()
         with server(folder, options.port) as address, sync_playwright() as playwright:
-            screens = [] if done else search(options.config.resolve(), folder, address)
             browser = playwright.chromium.launch(executable_path=options.chromium)
+            screens = [] if done else search(options.config.resolve(), folder, browser, address)
             for name, screen in zip(("terminal", "terminal_end"), screens, strict=False):
                 picture_of_terminal(browser, screen, IMAGES / f"{name}.png")
             pictures_of_report(browser, folder)
@@ -58,12 +76,19 @@ def main() -> None:
             browser.close()
 
 
-def search(config: Path, folder: Path, address: str) -> list[str]:
-    """Runs the search in a terminal; what that showed in the middle, and at the end."""
-    store = f"MLFLOW_TRACKING_URI={address}"
+def picture_of_augmentation() -> None:
+    """Images of Fashion-MNIST as a training with several augmentations sees them."""
+    config = from_mapping(AUGMENTED)
+    draw_augmentation(augmented_examples(config).run(), config.evaluation.augmentation, IMAGES)
+
+
+def search(config: Path, folder: Path, browser: Browser, address: str) -> list[str]:
+    """Runs the search in a terminal, with pictures of MLflow; what it showed in the middle, and at the end."""
+    store = f"MLFLOW_TRACKING_URI={address} MLFLOW_HTTP_REQUEST_TIMEOUT={LONGEST_MS // 1000}"
     (folder / "conf").mkdir()
     shutil.copy(config, folder / "conf")
-    command = f"clear; {store} hivenas search --config conf/{shlex.quote(config.name)}; echo; echo finished"
+    command = f"{store} hivenas search --config conf/{shlex.quote(config.name)}; echo; echo finished"
+    command = f"clear; sh -c {shlex.quote(command)}"  # a shell that does not mind when the search is suspended
     tmux("new-session", "-d", "-s", SESSION, "-x", str(COLUMNS), "-y", str(LINES), "-c", str(folder))
     try:
         tmux("send-keys", "-t", SESSION, f"PS1='$ '; PATH={Path(sys.executable).parent}:$PATH; {command}", "Enter")
@@ -71,7 +96,9 @@ def search(config: Path, folder: Path, address: str) -> list[str]:
         table = folder / "results" / config.stem / f"{config.stem}.csv"
         while not table.exists() or len(table.read_text().splitlines()) < 15:
             time.sleep(0.5)
-        screens.append(shown())
+        with suspended(address):
+            screens.append(shown())
+            pictures_of_running(browser, address)
         while "\nfinished" not in shown():
             time.sleep(1)
         screens.append(shown())
@@ -137,28 +164,73 @@ def server(folder: Path, port: int) -> Iterator[str]:
         process.wait()
 
 
-def pictures_of_mlflow(browser: Browser, address: str) -> None:
-    """The parent's page, its plots, a child, the charts of the children, a comparison, the registered model."""
+@contextmanager
+def suspended(address: str) -> Iterator[None]:
+    """Holds the search back in the middle of a candidate, so that its run stays as it is."""
     client = mlflow.MlflowClient(address)
-    (experiment,) = (each for each in client.search_experiments() if each.name != "Default")
+    while not running(client):
+        time.sleep(0.2)
+    shell = tmux("display-message", "-p", "-t", SESSION, "#{pane_pid}").strip()
+    outer = subprocess.run(["pgrep", "-P", shell], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    process = subprocess.run(["pgrep", "-P", outer], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    os.kill(int(process), signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(int(process), signal.SIGCONT)
+
+
+def running(client: mlflow.MlflowClient) -> list[Any]:
+    """The runs of candidates in training that have some epochs."""
+    (experiment,) = experiments_of(client)
+    goes_on = "tags.`hivenas.phase` = 'evaluate' and attributes.status = 'RUNNING'"
+    found = client.search_runs([experiment.experiment_id], goes_on)
+    return [run for run in found if len(client.get_metric_history(run.info.run_id, "val_accuracy")) > 1]
+
+
+def pictures_of_running(browser: Browser, address: str) -> None:
+    """The runs of a search with a candidate in training, and the curves of that."""
+    client = mlflow.MlflowClient(address)
+    (experiment,) = experiments_of(client)
+    (candidate, *_) = running(client)
+    at = f"{address}/#/experiments/{experiment.experiment_id}/runs"
+    page = browser.new_page(viewport=DESKTOP)
+    visit(page, f"{at}?compareRunsMode=TABLE&{CLASSIC}", "text=Run Name")
+    fold_out(page, experiment.name)
+    page.screenshot(path=IMAGES / "mlflow_running.png")
+    visit(page, f"{at}/{candidate.info.run_id}/model-metrics?{CLASSIC}", CHART)
+    page.screenshot(path=IMAGES / "mlflow_growing.png")
+    page.close()
+
+
+def experiments_of(client: mlflow.MlflowClient) -> list[Any]:
+    """The experiments of searches."""
+    return [each for each in client.search_experiments() if each.name != "Default"]
+
+
+def pictures_of_mlflow(browser: Browser, address: str) -> None:
+    """The parent's page, its plots, a child, the children in charts, by fitness and compared, the registered model."""
+    client = mlflow.MlflowClient(address)
+    (experiment,) = experiments_of(client)
     runs = list(client.search_runs([experiment.experiment_id]))
     (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
     children = [run for run in runs if run.data.tags.get("hivenas.phase") == "evaluate"]
     changed = next(run for run in children if run.data.tags.get("hivenas.parent_candidate"))
     at = f"/#/experiments/{experiment.experiment_id}"
     chosen = ",".join(f'"{run.info.run_id}"' for run in children)
-    pages = {
-        "mlflow_parent": f"{at}/runs/{parent.info.run_id}",
-        "mlflow_artifacts": f"{at}/runs/{parent.info.run_id}/artifacts/plots/convergence.svg",
-        "mlflow_child": f"{at}/runs/{changed.info.run_id}",
-        "mlflow_charts": f"{at}/runs?compareRunsMode=CHART",
-        "mlflow_compare": f'/#/compare-runs?runs=[{chosen}]&experiments=["{experiment.experiment_id}"]',
-        "mlflow_model": f"/#/models/{experiment.name}",
-        "mlflow_version": f"/#/models/{experiment.name}/versions/1",
+    pages = {  # with something that is there once the page is
+        "mlflow_parent": (f"{at}/runs/{parent.info.run_id}", "text=Show more"),
+        "mlflow_artifacts": (f"{at}/runs/{parent.info.run_id}/artifacts/plots/convergence.svg", "text=convergence.svg"),
+        "mlflow_child": (f"{at}/runs/{changed.info.run_id}", "text=About this run"),
+        "mlflow_charts": (f"{at}/runs?compareRunsMode=CHART", CHART),
+        "mlflow_view": (f"{at}/runs?viewStateShareKey=hivenas-candidates", "text=Run Name"),
+        "mlflow_compare": (f'/#/compare-runs?runs=[{chosen}]&experiments=["{experiment.experiment_id}"]', CHART),
+        "mlflow_model": (f"/#/models/{experiment.name}", "text=Version 1"),
+        "mlflow_version": (f"/#/models/{experiment.name}/versions/1", "text=Aliases"),
     }
-    for name, path in pages.items():
+    for name, (path, selector) in pages.items():
         page = browser.new_page(viewport=DESKTOP)
-        visit(page, f"{address}{path}{'&' if '?' in path else '?'}workflowType=machine_learning")
+        visit(page, f"{address}{path}{'&' if '?' in path else '?'}{CLASSIC}", selector)
         if name == "mlflow_charts":
             fold_out(page, experiment.name)
         page.screenshot(path=IMAGES / f"{name}.png")
@@ -172,10 +244,12 @@ def fold_out(page: Any, name: str) -> None:
     page.wait_for_timeout(6_000)
 
 
-def visit(page: Any, url: str) -> None:
-    """Opens a page of MLflow, waits until it shows something, and closes its assistant."""
+def visit(page: Any, url: str, selector: str) -> None:
+    """Opens a page of MLflow, waits until it shows something and what comes after it, and closes its assistant."""
+    page.set_default_timeout(LONGEST_MS)
     page.goto(url, wait_until="domcontentloaded")
-    page.wait_for_timeout(12_000)
+    page.locator(selector).first.wait_for()
+    page.wait_for_timeout(6_000)
     assistant = page.get_by_text("MLflow Assistant")
     if assistant.count():
         # Its cross is the last button of its head.

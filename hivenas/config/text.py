@@ -20,6 +20,7 @@ MAX_DEPTH = 50
 MAX_SCALAR = 4096
 MAX_NUMBER = 100
 _LONGEST = 300
+IMPORT_IT = "import the module that registers it (--import MODULE)"  # a way out
 # What stands before a password, and the password; also in a URL that is none, where a slash or two are missing.
 PASSWORD = r"^([^:]*(?:://[^:@]*)?):(?!//)(.*)@"
 
@@ -301,14 +302,15 @@ def one_of(name: str, names: Collection[str], beside: str = "") -> str:
     Args:
         name: as it was given.
         names: those that there are.
-        beside: what else may be given, in words.
+        beside: what else may be given, in words; `registered` where users add names.
 
     Raises:
-        ValueError: the names that there are, and the nearest.
+        ValueError: the names that there are, and the nearest, or how a name of one's own is made known.
     """
     if name not in names:
         also = f" or {beside}" if beside else ""
-        raise ValueError(f"must be one of {', '.join(names)}{also}, got {name!r}{nearest(name, names)}")
+        hint = nearest(name, names) or (f"; {IMPORT_IT}" if beside == "registered" else "")
+        raise ValueError(f"must be one of {', '.join(names)}{also}, got {name!r}{hint}")
     return name
 
 

@@ -136,7 +136,10 @@ class NullTracker:
     """Tracks nothing: `tracking: none`.
 
     Args:
-        experiment, home, command, publisher: as other trackers take them.
+        experiment: taken as by other trackers, like those that follow, and not looked at.
+        home: not looked at.
+        command: not looked at.
+        publisher: not looked at.
     """
 
     def __init__(

@@ -156,6 +156,7 @@ WRONG_VALUES = [
     ("registry: {alias: '2nd'}", "registry.alias", "got '2nd'"),
     ("results: {dir: ''}", "results.dir", "must not be empty, got ''"),
     ("execution: {kind: cluster}", "execution.kind", "serial, process, dask or registered, got 'cluster'"),
+    ("execution: {kind: cluster}", "execution.kind", "); import the module that registers it (--import MODULE)"),
     ("tracking: mlfow", "tracking", "mlflow, none or registered, got 'mlfow' ("),
     ("budget: {hours: 0}", "budget.hours", "must be greater than 0.0, got 0 ("),
     ("budget: {minutes: -1.5}", "budget.minutes", "must be greater than 0.0, got -1.5 ("),

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, overload
 from hivenas.config import registry
 from hivenas.config.arguments import check_value
 from hivenas.config.presets import WIDTH
-from hivenas.config.text import nearest
+from hivenas.config.text import IMPORT_IT, nearest
 from hivenas.core.nas.space.cells import CELLS
 from hivenas.errors import ConfigError
 
@@ -85,7 +85,7 @@ class OpSpec:
         if op not in known:
             raise ConfigError(
                 f"space.reference.{key}.op must be a built-in or registered layer or cell, got {op!r}"
-                f"{nearest(op, known)}; choose among {', '.join(known)}"
+                f"{nearest(op, known) or f'; {IMPORT_IT}'}; choose among {', '.join(known)}"
             )
         _check_arguments(key, op, arguments)
         return cls(op, MappingProxyType(arguments))

@@ -16,6 +16,7 @@ from gp_bo import gp_bo
 from hivenas.config import ColonyConfig
 from hivenas.config.costs import Cost
 from hivenas.core.colony.guided import GuidedBeeColony
+from hivenas.core.colony.surrogate import KERNELS, Kernel
 from hivenas.core.records import Role
 from hivenas.core.strategies.kinds import make_strategy
 from hivenas.core.strategies.phased import PhasedStrategy
@@ -38,21 +39,28 @@ Steps = Generator[str | Incumbent, float, None]
 Search = Callable[[TableObjective, int, np.random.Generator], Steps]
 
 
-def colony(config: ColonyConfig, without: frozenset[Role] = frozenset(), *, costs: Sequence[Cost] = ()) -> Search:
+def colony(
+    config: ColonyConfig,
+    without: frozenset[Role] = frozenset(),
+    *,
+    costs: Sequence[Cost] = (),
+    kernels: Sequence[Kernel] = KERNELS,
+) -> Search:
     """A strategy of hivenas; a phase that the budget cuts short is not told.
 
     Args:
         config: its kind and size.
         without: roles whose job nobody does, of a guided colony.
         costs: it looks for a front of fitness and these, where it can.
+        kernels: of a guided colony.
     """
 
     def search(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
         # An iteration may reuse records only, so that there may be more of them than evaluations.
         endless = config.model_copy(update={"iterations": 100 * budget})
         hive = (
-            GuidedBeeColony(objective, endless, rng, without=without)
-            if without
+            GuidedBeeColony(objective, endless, rng, without=without, kernels=kernels)
+            if without or kernels != KERNELS
             else make_strategy(objective, endless, rng, costs=costs)
         )
         assert isinstance(hive, PhasedStrategy)
@@ -183,6 +191,10 @@ ALGORITHMS: dict[str, Search] = {
     "no_employees": colony(ColonyConfig(), frozenset({"employee"})),
     "no_onlookers": colony(ColonyConfig(), frozenset({"onlooker"})),
     "no_scouts": colony(ColonyConfig(), frozenset({"scout"})),
+    **{
+        f"no_{name}": colony(ColonyConfig(), kernels=(*KERNELS[:number], *KERNELS[number + 1 :]))
+        for number, name in enumerate(("hamming", "blurred", "counts", "places"))
+    },
     "random": random,
     "evolution": evolution,
     "evolution_batches": colony(ColonyConfig(kind="evolution")),

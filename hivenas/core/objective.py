@@ -187,6 +187,14 @@ class ArchitectureObjective(ObjectiveInterface):
         """
         return ()
 
+    def definitions(self) -> Mapping[str, Mapping[str, Any]]:
+        """The operations among the `entries` as a configuration defines them, by name.
+
+        Returns:
+            Of each its layer as `op`, and its arguments; nothing where they are not known, which is the default.
+        """
+        return {}
+
     @abstractmethod
     def compose(self, components: Sequence[str]) -> str | None:
         """The candidate of these components, the inverse of `components`; None where the space has none."""

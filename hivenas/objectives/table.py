@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hivenas.config.costs import COSTS, Cost
 from hivenas.config.text import nearest
+from hivenas.core.nas.space.operations import REFERENCE_SPACE
 from hivenas.core.nas.space.parameters import position_parameters, run_parameters
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInfo
 from hivenas.core.records import Candidate, Direction, Evaluation, Proposal
@@ -110,6 +111,12 @@ class TableObjective(ArchitectureObjective):
     def entries(self) -> tuple[tuple[str, ...], ...]:
         """The components that stand at every position of `components` somewhere in the table."""
         return self.table.entries
+
+    def definitions(self) -> dict[str, dict[str, Any]]:
+        """The operations of a table all of whose names are built-in keys; nothing of any other."""
+        names = {entry for entries in self.table.entries[: self.table.depth] for entry in entries if entry}
+        known = names <= REFERENCE_SPACE.keys()
+        return {name: REFERENCE_SPACE[name].definition for name in sorted(names)} if known else {}
 
     def compose(self, components: Sequence[str]) -> str | None:
         """The table's architecture of these components; None where there is none."""

@@ -148,6 +148,17 @@ def test_a_table_may_know_nothing_but_fitness(tmp_path: Path) -> None:
     assert (objective.costs(chain("a")), objective.describe().costs) == ({}, ())
 
 
+def test_operations_are_defined_where_all_of_their_names_are_built_in(tmp_path: Path, file: Path) -> None:
+    known = [chain("identity", "conv3x3_8"), chain("conv3x3_8", "identity"), chain("identity")]
+    objective = TableObjective(write(tmp_path / "known.csv", only(known)), rng=rng())
+    assert {name: each["op"] for name, each in objective.definitions().items()} == {
+        "conv3x3_8": "Conv2D",
+        "identity": "Identity",
+    }
+    foreign = write(tmp_path / "foreign.csv", only([*known, chain("identity", "conv9x9")]))
+    assert TableObjective(foreign, rng=rng()).definitions() == {}
+
+
 def test_regret_is_the_distance_to_the_best_of_the_true_fitness(file: Path) -> None:
     for noise in (False, True):
         objective = TableObjective(file, rng=rng(), noise=noise)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hivenas.core.colony.definitions import Definition, unlikeness
+
 Codes = NDArray[np.int16]
 Matrix = NDArray[np.float64]
-DistanceKind = Literal["hamming", "blurred", "counts", "places"]
+DistanceKind = Literal["hamming", "blurred", "counts", "places", "arguments"]
 
 _SAMPLE = 2000  # combinations of entries, by which the deviations of places are known
 _BLUR = 2.0  # positions over which an operation counts as standing somewhere, the deviation of a Gaussian
@@ -35,6 +37,11 @@ class Distances:
     def hamming(self) -> Matrix:
         """The share of positions that differ."""
         return self._encoding.differing(*self._hot)
+
+    @functools.cached_property
+    def arguments(self) -> Matrix:
+        """As `hamming`, but operations differ by no more than their layers and arguments do, where these are known."""
+        return self._encoding.differing_by_arguments(*self._hot)
 
     @functools.cached_property
     def blurred(self) -> Matrix:
@@ -66,9 +73,15 @@ class Encoding:
         entries: what may stand at every position.
         ranks: the place in the order of each entry at a position of numbers, nothing at others; none where there are
             no numbers.
+        definitions: what entries stand for, see `ArchitectureObjective.definitions`.
     """
 
-    def __init__(self, entries: Sequence[Sequence[str]], ranks: Sequence[Sequence[int]] = ()) -> None:
+    def __init__(
+        self,
+        entries: Sequence[Sequence[str]],
+        ranks: Sequence[Sequence[int]] = (),
+        definitions: Mapping[str, Definition] | None = None,
+    ) -> None:
         self.positions = len(entries)
         self._entries = entries
         self._codes = [{entry: code for code, entry in enumerate(each)} for each in entries]
@@ -85,6 +98,7 @@ class Encoding:
                 place = slice(self._offsets[position], self._offsets[position] + sizes[position])
                 alike[place, place] = same[place, place] = _nearness(each)
         self._same: Matrix | None = same if any(ranks) else None
+        self._near = self._nearness_by_arguments(same, definitions) if definitions else None
         blur = _blur(self.positions)
         blurred: Matrix = alike * (blur @ blur.T)[placed[:, None], placed[None, :]]
         self._metrics = {"blurred": blurred, "counts": alike}
@@ -107,6 +121,22 @@ class Encoding:
         """The share of positions that differ between one-hot vectors."""
         hamming: Matrix = 1.0 - (one if self._same is None else one @ self._same) @ other.T / self.positions
         return hamming if self._same is None else np.maximum(hamming, 0.0)  # thirds are rounded
+
+    def differing_by_arguments(self, one: Matrix, other: Matrix) -> Matrix:
+        """The share of positions that differ between one-hot vectors, alike operations counting as a part of one."""
+        if self._near is None:
+            return self.differing(one, other)
+        differing: Matrix = np.maximum(1.0 - one @ self._near @ other.T / self.positions, 0.0)
+        return differing
+
+    def _nearness_by_arguments(self, same: Matrix, definitions: Mapping[str, Definition]) -> Matrix:
+        near = same.copy()
+        for offset, each in zip(self._offsets, self._entries, strict=True):
+            defined = [code for code, entry in enumerate(each) if entry in definitions]
+            if defined:
+                columns = offset + np.array(defined)
+                near[np.ix_(columns, columns)] = 1.0 - unlikeness([definitions[each[code]] for code in defined])
+        return near
 
     def squared(self, one: Matrix, other: Matrix, metric: Literal["blurred", "counts"]) -> Matrix:
         """Squared distances a position between one-hot vectors."""

@@ -72,8 +72,8 @@ KERNELS = (
     ),
     Kernel(terms=((0.23, "hamming", 3.2), (0.77, "blurred", 1.0)), noise=0.2),
     Kernel(terms=((0.26, "hamming", 3.2), (0.37, "blurred", 1.0), (0.37, "counts", 0.5)), noise=0.2),
-    # Of networks: where each operation stands first and last, and their size. Likelihood finds it late.
-    Kernel(terms=((0.4, "hamming", 3.2), (0.4, "places", 1.0)), sizes=0.2, noise=0.2, odds=2.0),
+    # Of networks: what each operation is, where it stands first and last, and their size. Likelihood finds it late.
+    Kernel(terms=((0.4, "arguments", 3.2), (0.4, "places", 1.0)), sizes=0.2, noise=0.2, odds=3.0),
 )
 
 

@@ -184,6 +184,10 @@ class NASInterface(ArchitectureObjective):
         """The place in the order of each of the `entries` at a position of numbers; nothing at others."""
         return self.search_space.ranks()
 
+    def definitions(self) -> dict[str, dict[str, Any]]:
+        """The operations that may be chosen, by name: the layer as `op`, and its arguments."""
+        return self.search_space.definitions()
+
     def compose(self, components: Sequence[str]) -> str | None:
         """The architecture of these components; None for one beyond `space.max_params` or `max_macs`."""
         return self.search_space.compose(components)

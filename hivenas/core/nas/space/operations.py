@@ -70,6 +70,11 @@ class OpSpec:
     op: str
     arguments: Mapping[str, Any]
 
+    @property
+    def definition(self) -> dict[str, Any]:
+        """The operation as a configuration writes it, the inverse of `from_mapping`."""
+        return {"op": self.op, **self.arguments}
+
     @classmethod
     def from_mapping(cls, key: str, mapping: Mapping[str, Any]) -> OpSpec:
         """An operation from a configuration's `!Operation {op: …, argument: …}`.

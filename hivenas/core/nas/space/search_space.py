@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -228,6 +229,10 @@ class NASSearchSpace:
         """The place in the order of each of the `entries` at a position of numbers; nothing at others."""
         others = self.depth * (2 if self.skip_rate else 1)
         return ((),) * others + self.settings.ranks()
+
+    def definitions(self) -> dict[str, dict[str, Any]]:
+        """The operations that may be chosen, by name: the layer as `op`, and its arguments."""
+        return {key: self.reference[key].definition for key in self.operations}
 
     def compose(self, components: Sequence[str]) -> str | None:
         """The architecture of these components; None for one beyond the limits.

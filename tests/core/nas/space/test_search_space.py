@@ -465,6 +465,14 @@ def test_operations_replace_the_preset_and_may_be_defined_by_the_user() -> None:
     assert _space(own).parse("input|mine|mine|mine|mine|mine|output").operations == ("mine",) * 5
 
 
+def test_operations_are_defined_as_a_configuration_writes_them() -> None:
+    own = {"op": "Conv2D", "filters": 4, "kernel_size": [3, 3]}
+    space = NASSearchSpace(
+        SpaceConfig(operations=("own", "identity"), reference={"own": own}), np.random.default_rng(1)
+    )
+    assert space.definitions() == {"own": own, "identity": {"op": "Identity"}}
+
+
 def test_an_operation_that_builds_nowhere_is_refused_with_what_went_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry.OPERATIONS, "_entries", {})
     register_operation("Broken", print)

@@ -42,7 +42,7 @@ SESSION = "hivenas-pictures"
 COLUMNS, LINES = 116, 34
 CLASSIC = "workflowType=machine_learning"  # not the pages for GenAI
 LONGEST_MS = 180_000
-CHART = "svg.main-svg"
+CHARTS = "text=Model metrics ("
 AUGMENTED = {
     "dataset": {"name": "fashion_mnist", "train_limit": 1000},
     "evaluation": {"augmentation": {"flip": True, "shift": 0.07, "rand_augment": 0.5, "cutout": 0.5}},
@@ -198,7 +198,7 @@ def pictures_of_running(browser: Browser, address: str) -> None:
     visit(page, f"{at}?compareRunsMode=TABLE&{CLASSIC}", "text=Run Name")
     fold_out(page, experiment.name)
     page.screenshot(path=IMAGES / "mlflow_running.png")
-    visit(page, f"{at}/{candidate.info.run_id}/model-metrics?{CLASSIC}", CHART)
+    visit(page, f"{at}/{candidate.info.run_id}/model-metrics?{CLASSIC}", CHARTS)
     page.screenshot(path=IMAGES / "mlflow_growing.png")
     page.close()
 
@@ -218,13 +218,14 @@ def pictures_of_mlflow(browser: Browser, address: str) -> None:
     changed = next(run for run in children if run.data.tags.get("hivenas.parent_candidate"))
     at = f"/#/experiments/{experiment.experiment_id}"
     chosen = ",".join(f'"{run.info.run_id}"' for run in children)
+    compared = f'runs=[{chosen}]&experiments=["{experiment.experiment_id}"]'
     pages = {  # with something that is there once the page is
         "mlflow_parent": (f"{at}/runs/{parent.info.run_id}", "text=Show more"),
         "mlflow_artifacts": (f"{at}/runs/{parent.info.run_id}/artifacts/plots/convergence.svg", "text=convergence.svg"),
         "mlflow_child": (f"{at}/runs/{changed.info.run_id}", "text=About this run"),
-        "mlflow_charts": (f"{at}/runs?compareRunsMode=CHART", CHART),
+        "mlflow_charts": (f"{at}/runs?compareRunsMode=CHART", CHARTS),
         "mlflow_view": (f"{at}/runs?viewStateShareKey=hivenas-candidates", "text=Run Name"),
-        "mlflow_compare": (f'/#/compare-runs?runs=[{chosen}]&experiments=["{experiment.experiment_id}"]', CHART),
+        "mlflow_compare": (f"/#/compare-runs?{compared}", "text=Parallel"),
         "mlflow_model": (f"/#/models/{experiment.name}", "text=Version 1"),
         "mlflow_version": (f"/#/models/{experiment.name}/versions/1", "text=Aliases"),
     }
@@ -249,7 +250,7 @@ def visit(page: Any, url: str, selector: str) -> None:
     page.set_default_timeout(LONGEST_MS)
     page.goto(url, wait_until="domcontentloaded")
     page.locator(selector).first.wait_for()
-    page.wait_for_timeout(6_000)
+    page.wait_for_timeout(12_000)
     assistant = page.get_by_text("MLflow Assistant")
     if assistant.count():
         # Its cross is the last button of its head.

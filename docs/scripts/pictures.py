@@ -87,7 +87,9 @@ def search(config: Path, folder: Path, browser: Browser, address: str) -> list[s
     store = f"MLFLOW_TRACKING_URI={address} MLFLOW_HTTP_REQUEST_TIMEOUT={LONGEST_MS // 1000}"
     (folder / "conf").mkdir()
     shutil.copy(config, folder / "conf")
-    command = f"{store} hivenas search --config conf/{shlex.quote(config.name)}; echo; echo finished"
+    # live at once: candidates on digits end within the five seconds after which they would be shown by default
+    command = f"{store} hivenas search --config conf/{shlex.quote(config.name)} --set tracking_live_s=0"
+    command += "; echo; echo finished"
     command = f"clear; sh -c {shlex.quote(command)}"  # a shell that does not mind when the search is suspended
     tmux("new-session", "-d", "-s", SESSION, "-x", str(COLUMNS), "-y", str(LINES), "-c", str(folder))
     try:
@@ -98,7 +100,7 @@ def search(config: Path, folder: Path, browser: Browser, address: str) -> list[s
             time.sleep(0.5)
         with suspended(address):
             screens.append(shown())
-            pictures_of_running(browser, address)
+            picture_of_running(browser, address)
         while "\nfinished" not in shown():
             time.sleep(1)
         screens.append(shown())
@@ -181,25 +183,20 @@ def suspended(address: str) -> Iterator[None]:
 
 
 def running(client: mlflow.MlflowClient) -> list[Any]:
-    """The runs of candidates in training that have some epochs."""
+    """The runs of candidates in training."""
     (experiment,) = experiments_of(client)
     goes_on = "tags.`hivenas.phase` = 'evaluate' and attributes.status = 'RUNNING'"
-    found = client.search_runs([experiment.experiment_id], goes_on)
-    return [run for run in found if len(client.get_metric_history(run.info.run_id, "val_accuracy")) > 1]
+    return list(client.search_runs([experiment.experiment_id], goes_on))
 
 
-def pictures_of_running(browser: Browser, address: str) -> None:
-    """The runs of a search with a candidate in training, and the curves of that."""
-    client = mlflow.MlflowClient(address)
-    (experiment,) = experiments_of(client)
-    (candidate, *_) = running(client)
-    at = f"{address}/#/experiments/{experiment.experiment_id}/runs"
+def picture_of_running(browser: Browser, address: str) -> None:
+    """The runs of a search with a candidate in training."""
+    (experiment,) = experiments_of(mlflow.MlflowClient(address))
     page = browser.new_page(viewport=DESKTOP)
-    visit(page, f"{at}?compareRunsMode=TABLE&{CLASSIC}", "text=Run Name")
+    path = f"/#/experiments/{experiment.experiment_id}/runs?compareRunsMode=TABLE&{CLASSIC}"
+    visit(page, f"{address}{path}", "text=Run Name")
     fold_out(page, experiment.name)
     page.screenshot(path=IMAGES / "mlflow_running.png")
-    visit(page, f"{at}/{candidate.info.run_id}/model-metrics?{CLASSIC}", CHARTS)
-    page.screenshot(path=IMAGES / "mlflow_growing.png")
     page.close()
 
 

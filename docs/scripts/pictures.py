@@ -42,7 +42,7 @@ SESSION = "hivenas-pictures"
 COLUMNS, LINES = 116, 34
 CLASSIC = "workflowType=machine_learning"  # not the pages for GenAI
 LONGEST_MS = 180_000
-CHART = "svg.main-svg"
+CHARTS = "text=Model metrics ("
 AUGMENTED = {
     "dataset": {"name": "fashion_mnist", "train_limit": 1000},
     "evaluation": {"augmentation": {"flip": True, "shift": 0.07, "rand_augment": 0.5, "cutout": 0.5}},
@@ -87,7 +87,9 @@ def search(config: Path, folder: Path, browser: Browser, address: str) -> list[s
     store = f"MLFLOW_TRACKING_URI={address} MLFLOW_HTTP_REQUEST_TIMEOUT={LONGEST_MS // 1000}"
     (folder / "conf").mkdir()
     shutil.copy(config, folder / "conf")
-    command = f"{store} hivenas search --config conf/{shlex.quote(config.name)}; echo; echo finished"
+    # live at once: candidates on digits end within the five seconds after which they would be shown by default
+    command = f"{store} hivenas search --config conf/{shlex.quote(config.name)} --set tracking_live_s=0"
+    command += "; echo; echo finished"
     command = f"clear; sh -c {shlex.quote(command)}"  # a shell that does not mind when the search is suspended
     tmux("new-session", "-d", "-s", SESSION, "-x", str(COLUMNS), "-y", str(LINES), "-c", str(folder))
     try:
@@ -98,7 +100,7 @@ def search(config: Path, folder: Path, browser: Browser, address: str) -> list[s
             time.sleep(0.5)
         with suspended(address):
             screens.append(shown())
-            pictures_of_running(browser, address)
+            picture_of_running(browser, address)
         while "\nfinished" not in shown():
             time.sleep(1)
         screens.append(shown())
@@ -181,25 +183,20 @@ def suspended(address: str) -> Iterator[None]:
 
 
 def running(client: mlflow.MlflowClient) -> list[Any]:
-    """The runs of candidates in training that have some epochs."""
+    """The runs of candidates in training."""
     (experiment,) = experiments_of(client)
     goes_on = "tags.`hivenas.phase` = 'evaluate' and attributes.status = 'RUNNING'"
-    found = client.search_runs([experiment.experiment_id], goes_on)
-    return [run for run in found if len(client.get_metric_history(run.info.run_id, "val_accuracy")) > 1]
+    return list(client.search_runs([experiment.experiment_id], goes_on))
 
 
-def pictures_of_running(browser: Browser, address: str) -> None:
-    """The runs of a search with a candidate in training, and the curves of that."""
-    client = mlflow.MlflowClient(address)
-    (experiment,) = experiments_of(client)
-    (candidate, *_) = running(client)
-    at = f"{address}/#/experiments/{experiment.experiment_id}/runs"
+def picture_of_running(browser: Browser, address: str) -> None:
+    """The runs of a search with a candidate in training."""
+    (experiment,) = experiments_of(mlflow.MlflowClient(address))
     page = browser.new_page(viewport=DESKTOP)
-    visit(page, f"{at}?compareRunsMode=TABLE&{CLASSIC}", "text=Run Name")
+    path = f"/#/experiments/{experiment.experiment_id}/runs?compareRunsMode=TABLE&{CLASSIC}"
+    visit(page, f"{address}{path}", "text=Run Name")
     fold_out(page, experiment.name)
     page.screenshot(path=IMAGES / "mlflow_running.png")
-    visit(page, f"{at}/{candidate.info.run_id}/model-metrics?{CLASSIC}", CHART)
-    page.screenshot(path=IMAGES / "mlflow_growing.png")
     page.close()
 
 
@@ -218,13 +215,14 @@ def pictures_of_mlflow(browser: Browser, address: str) -> None:
     changed = next(run for run in children if run.data.tags.get("hivenas.parent_candidate"))
     at = f"/#/experiments/{experiment.experiment_id}"
     chosen = ",".join(f'"{run.info.run_id}"' for run in children)
+    compared = f'runs=[{chosen}]&experiments=["{experiment.experiment_id}"]'
     pages = {  # with something that is there once the page is
         "mlflow_parent": (f"{at}/runs/{parent.info.run_id}", "text=Show more"),
         "mlflow_artifacts": (f"{at}/runs/{parent.info.run_id}/artifacts/plots/convergence.svg", "text=convergence.svg"),
         "mlflow_child": (f"{at}/runs/{changed.info.run_id}", "text=About this run"),
-        "mlflow_charts": (f"{at}/runs?compareRunsMode=CHART", CHART),
+        "mlflow_charts": (f"{at}/runs?compareRunsMode=CHART", CHARTS),
         "mlflow_view": (f"{at}/runs?viewStateShareKey=hivenas-candidates", "text=Run Name"),
-        "mlflow_compare": (f'/#/compare-runs?runs=[{chosen}]&experiments=["{experiment.experiment_id}"]', CHART),
+        "mlflow_compare": (f"/#/compare-runs?{compared}", "text=Parallel"),
         "mlflow_model": (f"/#/models/{experiment.name}", "text=Version 1"),
         "mlflow_version": (f"/#/models/{experiment.name}/versions/1", "text=Aliases"),
     }
@@ -249,7 +247,7 @@ def visit(page: Any, url: str, selector: str) -> None:
     page.set_default_timeout(LONGEST_MS)
     page.goto(url, wait_until="domcontentloaded")
     page.locator(selector).first.wait_for()
-    page.wait_for_timeout(6_000)
+    page.wait_for_timeout(12_000)
     assistant = page.get_by_text("MLflow Assistant")
     if assistant.count():
         # Its cross is the last button of its head.

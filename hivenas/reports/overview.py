@@ -83,7 +83,8 @@ def _standing(data: ReportData) -> str:
             return f"**Finished** after {told} evaluations."
         accuracy = _tested(data)
         never = f"; it never answers {as_code(listed(data.never_named))}" if data.never_named else ""
-        return f"**Finished**: the best network, trained fully, has {accuracy}{never}."
+        who = as_cell(data.model_told.replace("|", " → ")) or "the best network"
+        return f"**Finished**: {who}, trained fully, has {accuracy}{never}."
     how = "Failed" if data.condition == "failed" else "Ended early"
     return f"**{how}** after {counted}: {as_code(data.reason)}"
 

@@ -15,7 +15,7 @@ from hivenas.core.measured import FinalFigure
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.findings import succeeded
 from hivenas.reports.text import Summary
-from hivenas.reports.trainings import as_table, is_told
+from hivenas.reports.trainings import as_table, is_told, model_told
 
 Condition = Literal["finished", "running", "failed", "interrupted", "adhoc"]
 
@@ -96,6 +96,11 @@ class ReportData:
     def trainings(self) -> list[list[str]]:
         """The full trainings as a table, where there is more to tell than that there was one; else nothing."""
         return as_table(self.finalists, self.metric) if is_told(self.finalists) else []
+
+    @property
+    def model_told(self) -> str:
+        """The networks that the model is made of, where it is not that of the best candidate; else empty."""
+        return model_told(self.finalists, [row.encoded for row in self.ranked])
 
     @property
     def ranked(self) -> list[Trial]:

@@ -27,3 +27,17 @@ def as_table(trainings: Sequence[Finalist], metric: str = "validation accuracy")
         what = f"{each.label}: failed, {each.reason}" if each.status == "failed" else each.label
         lines.append(["chosen" if each.chosen else "", figure, epoch, what, short(each.candidate)])
     return lines
+
+
+def model_told(trainings: Sequence[Finalist], ranked: Sequence[str]) -> str:
+    """The networks that the model is made of, for people, where it is not that of the best candidate; else empty.
+
+    Args:
+        trainings: the full trainings.
+        ranked: the candidates, the best first.
+    """
+    made_of = [each.candidate for each in trainings if each.chosen]
+    if len(made_of) > 1:
+        return f"the average of {len(made_of)} networks"
+    place = next((ranked.index(name) for name in made_of if name in ranked), 0)
+    return f"number {place + 1} of the search, {short(made_of[0])}" if place else ""

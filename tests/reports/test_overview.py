@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hivenas.config.costs import COSTS
+from hivenas.core.full_training import Finalist
 from hivenas.core.measured import FinalFigure
 from hivenas.core.records import Direction, Trial
 from hivenas.reports import ReportData, search_note
@@ -92,6 +93,25 @@ def test_what_was_looked_for_is_told_before_the_accuracy() -> None:
         "**Finished**: the best network, trained fully, has **0.8123** test AUC (95 % confidence: 0.7500 … 0.8750), "
         "**0.9500** test accuracy."
     )
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ([1], "the best network"),
+        ([0], "number 2 of the search, dropout → op0"),
+        ([1, 0], "the average of 2 networks"),
+    ],
+)
+def test_the_network_that_was_tested_is_named_where_it_is_not_the_best_of_the_search(
+    chosen: Sequence[int], said: str
+) -> None:
+    made = [
+        Finalist(candidate=ROWS[number].encoded, status="complete", fitness=0.9, epochs=9, chosen=number in chosen)
+        for number in (0, 1)
+    ]
+    first = search_note(search("finished", test_accuracy=0.95, finalists=tuple(made))).splitlines()[0]
+    assert first.startswith(f"**Finished**: {said}, trained fully, has **0.9500** test accuracy.")
 
 
 def test_classes_that_the_model_never_names_are_told_with_its_accuracy() -> None:

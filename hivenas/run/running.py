@@ -38,10 +38,12 @@ class RunningTrainings(Callback, Generic[K]):
     Args:
         every_s: seconds between two times that they are shown; 0 for whenever one tells something, None for never.
         outbox: shows them.
+        sends: whether what waits in the outbox is sent first.
     """
 
-    def __init__(self, every_s: float | None, outbox: Outbox) -> None:
+    def __init__(self, every_s: float | None, outbox: Outbox, *, sends: bool = True) -> None:
         self._every_s = every_s
+        self._sends = sends
         self._outbox = outbox
         self._trainings: dict[K, _Training] = {}
         self._has_news = False
@@ -86,7 +88,8 @@ class RunningTrainings(Callback, Generic[K]):
         started = time.monotonic()
         if not self._has_news or started < self._not_before:
             return
-        self._outbox.show_running([self._trainings[name].as_child() for name in sorted(self._trainings)])
+        children = [self._trainings[name].as_child() for name in sorted(self._trainings)]
+        self._outbox.show_running(children, sends=self._sends)
         self._has_news = False
         now = time.monotonic()
         if self._every_s:

@@ -65,7 +65,8 @@ class TrainingBook:
         self.sent: list[Sent] = []
         self.message: Message | None = None  # of the model
         self._shown: dict[str, str] = {}  # by the names of their files: the keys that some are shown under
-        self.running: RunningTrainings[str] = RunningTrainings(config.tracking_live_s if self.is_live else None, outbox)
+        every_s = config.tracking_live_s if self.is_live else None
+        self.running: RunningTrainings[str] = RunningTrainings(every_s, outbox, sends=False)
 
     @property
     def trainings(self) -> Mapping[str, Finalist]:

@@ -188,14 +188,20 @@ class Outbox:
             self._outage.is_over(f"the MLflow store answers again and has taken the {len(sent)} records that waited")
         return sent
 
-    def show_running(self, children: Sequence[Child]) -> None:
+    def show_running(self, children: Sequence[Child], *, sends: bool = True) -> None:
         """Shows trainings that go on, where nothing waits; what is not shown now comes with their own messages.
+
+        Args:
+            children: the nested run of each.
+            sends: whether what waits is sent first; where it is a model, that takes long, and somebody wants to know
+                what came of it.
 
         Raises:
             TrackingDeniedError, TrackingRefusedError: as by `send`, which is done first.
         """
         if self._live:
-            self.send()
+            if sends:
+                self.send()
             self._show(lambda tracker: tracker.show_running(children))
 
     def end_running(self) -> None:

@@ -13,7 +13,7 @@ import peers
 import pytest
 import search_quality
 from click.testing import CliRunner, Result
-from search_quality import Job, regrets_of, run
+from search_quality import Job, course_of, prepare, regrets_of, run
 
 from hivenas.objectives.table import TableObjective
 
@@ -54,6 +54,12 @@ def test_a_peer_is_deterministic_and_without_noise_never_loses_what_it_found(fil
     assert (regrets >= 0).all()
     assert regrets.tolist() == run(job(file, algorithm)).tolist()
     assert any(regrets.tolist() != run(job(file, algorithm, seed)).tolist() for seed in range(1, 4))
+
+
+def test_a_kernel_is_missed_where_it_is_heard(file: Path) -> None:
+    asked = {name: list(course_of(*prepare(job(file, name))).seen) for name in ("abc", "no_places", "no_blurred")}
+    assert asked["no_places"] == asked["abc"]  # the table has no sizes
+    assert asked["no_blurred"] != asked["abc"]
 
 
 @pytest.mark.parametrize("algorithm", CHEAP)

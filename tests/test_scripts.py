@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.outcome import table
+from tests.own_layers import SCALE
 from tests.processes import Place
 
 pytestmark = [pytest.mark.keras, pytest.mark.process, pytest.mark.slow]
@@ -40,22 +41,9 @@ from sklearn.datasets import load_digits
 
 FACTOR = 2.0
 
-
-@keras.saving.register_keras_serializable("mine")
-class Scale(keras.layers.Layer):
-    def __init__(self, factor=1.0, **kwargs):
-        super().__init__(**kwargs)
-        self.factor = factor
-
-    def call(self, x):
-        return self.factor * x
-
-    def get_config(self):
-        return {**super().get_config(), "factor": self.factor}
-
-
-register_operation("Scale", Scale)
-
+"""
+SCRIPT += SCALE
+SCRIPT += """
 
 @register_cell("ScaledConv")
 def scaled_conv(x, name, *, filters):

@@ -25,6 +25,7 @@ from hivenas.errors import ConfigError
 from hivenas.execution import WorkerExecutor
 from hivenas.execution.tasks import survey
 from tests.executors import call_what_is_registered, knows, task
+from tests.own_layers import SCALE
 from tests.test_end_to_end import run
 
 pytestmark = pytest.mark.keras
@@ -33,22 +34,9 @@ MY_OPS = """
 import keras
 from hivenas import register_cell, register_operation
 
-
-@keras.saving.register_keras_serializable("my_ops")
-class Scale(keras.layers.Layer):
-    def __init__(self, factor=1.0, **kwargs):
-        super().__init__(**kwargs)
-        self.factor = factor
-
-    def call(self, x):
-        return self.factor * x
-
-    def get_config(self):
-        return {**super().get_config(), "factor": self.factor}
-
-
-register_operation("Scale", Scale)
-
+"""
+MY_OPS += SCALE
+MY_OPS += """
 
 @register_cell("ScaledConv")
 def scaled_conv(x, name, *, filters, factor=2.0):

@@ -25,12 +25,9 @@ from hivenas.run.loop import Search
 from hivenas.run.plan import say_ladder
 from hivenas.storage import Ending, Ledger, SearchState, Spent, open_search, read_ledger
 from tests.executors import ThreadExecutor
+from tests.killed import Killed
 from tests.toy_objectives import CurvedObjective, TinyObjective
 from tests.trials import trial
-
-
-class Killed(BaseException):
-    """The end of a process, for code that can only be killed from inside."""
 
 
 class Time:

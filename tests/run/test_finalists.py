@@ -25,6 +25,7 @@ from hivenas.run.callbacks import Callback
 from hivenas.run.training_book import TrainingBook
 from hivenas.storage import Outbox
 from tests.executors import ThreadExecutor
+from tests.killed import Killed, counted_epochs
 
 pytestmark = [pytest.mark.keras, pytest.mark.slow]
 
@@ -41,10 +42,6 @@ SEARCH: dict[str, Any] = {
 ON = "full_train.enabled=true"
 TWO = (ON, "full_train.finalists=2", "full_train.keep=best")
 ALL = (*TWO, "full_train.refit=true", "full_train.ensemble=2")
-
-
-class Killed(BaseException):
-    """The end of a process, for code that can only be killed from inside."""
 
 
 @pytest.fixture(scope="module")
@@ -71,16 +68,7 @@ def go_on(searched: Path, tmp_path: Path) -> Callable[..., hivenas.SearchResult]
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The epochs that are trained, by their numbers."""
-    epochs: list[int] = []
-    one = TrainingLoop._one
-
-    def counted(loop: TrainingLoop, epoch: int) -> EpochFigures:
-        figures = one(loop, epoch)
-        epochs.append(epoch)
-        return figures
-
-    monkeypatch.setattr(TrainingLoop, "_one", counted)
-    return epochs
+    return counted_epochs(monkeypatch)
 
 
 class Announced(Callback):

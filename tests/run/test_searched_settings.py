@@ -23,6 +23,7 @@ from hivenas.core.nas.training.failures import CAUSE, DIVERGED, failed_training
 from hivenas.core.records import Evaluation, Trial
 from hivenas.errors import ArchitectureError, ConfigError, RepeatableTrainingError
 from hivenas.run.callbacks import Callback
+from tests.killed import Killed
 
 pytestmark = [pytest.mark.keras, pytest.mark.slow]
 
@@ -117,10 +118,6 @@ def test_a_run_with_settings_is_trained_again_to_the_last_bit(
     reproduction = api.reproduce(run_id)
     assert (reproduction.figures, reproduction.environment) == ([], [])
     assert len(reproduction.history) == 2
-
-
-class Killed(BaseException):
-    """The end of a process, for code that can only be killed from inside."""
 
 
 class Kills(Callback):

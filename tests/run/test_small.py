@@ -10,9 +10,10 @@ import pytest
 
 import hivenas
 from hivenas.config import from_mapping
-from hivenas.core.records import Direction, EpochFigures
+from hivenas.core.records import Direction
 from hivenas.errors import ConfigError
 from hivenas.run.small import SmallBook, small_candidate
+from tests.killed import Killed, counted_epochs
 from tests.trials import trial
 
 SMALL: dict[str, Any] = {"objectives": {"params": "min"}, "registry": {"small": "small"}}
@@ -70,17 +71,11 @@ def test_numbers_are_within_so_much_in_their_own_unit() -> None:
     assert found == [f"input|{name}|output" for name in "cbba"]
 
 
-class Killed(BaseException):
-    """The end of a process, for code that can only be killed from inside."""
-
-
 @pytest.mark.keras
 @pytest.mark.slow
 def test_it_is_trained_beside_the_champion_and_gone_on_with_after_a_kill(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hivenas.core.nas.training.loop import TrainingLoop
-
     config: dict[str, Any] = {
         **SMALL,
         "name": "sizes",
@@ -93,17 +88,11 @@ def test_it_is_trained_beside_the_champion_and_gone_on_with_after_a_kill(
         "full_train": {"epochs": 2, "finalists": 1, "keep": "last", "patience": None},
         "execution": {"kind": "serial", "checkpoint_s": 0},
     }
-    epochs: list[int] = []
-    one = TrainingLoop._one
-
-    def counted(loop: TrainingLoop, epoch: int) -> EpochFigures:
-        epochs.append(epoch)
-        return one(loop, epoch)
 
     def killed(*arguments: Any) -> None:
         raise Killed
 
-    monkeypatch.setattr(TrainingLoop, "_one", counted)
+    epochs = counted_epochs(monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(SmallBook, "take_model", killed)
         with pytest.raises(Killed):

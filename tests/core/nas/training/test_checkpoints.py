@@ -33,19 +33,17 @@ from hivenas.core.records import EpochFigures, Evaluation, Proposal, StopThresho
 from hivenas.core.tracker import NullTracker
 from hivenas.execution import WorkerExecutor, evaluate_network
 from hivenas.storage import open_adhoc
+from tests.killed import Killed
 from tests.saved_files import content
 
 pytestmark = pytest.mark.keras
 
 ARCH = "input|sep3x3_32|dropout|output"
 CHILD = "input|sep3x3_64|dropout|output"
+LIGHT = "input|dropout|max_pool3x3|output"  # where nothing is trained but many networks are built
 OWN = ("dataset", "full_train", "results", "name", "seed")
 COMPARED = ("test_accuracy", "test_loss", "metrics", "per_class")  # what of `extra` says no path
 Training = Callable[[NASEval, bool], Evaluation]
-
-
-class Killed(BaseException):
-    """The end of a process, for code that can only be killed from inside."""
 
 
 @contextmanager
@@ -302,11 +300,11 @@ def epochs_behind(training: Callable[[], Evaluation]) -> int:
     return begun.value.done
 
 
-def save_trained(evaluator: NASEval, filename: str) -> None:
+def save_trained(evaluator: NASEval, filename: str, arch: str = ARCH) -> None:
     """A file as of a training of three epochs."""
-    network = evaluator.instantiate_network(ARCH)
+    network = evaluator.instantiate_network(arch)
     OneEpoch(network, None, evaluator._config.evaluation)
-    saved = Saved(ARCH, 3, 0, tuple(EpochFigures(epoch, 0.1, 0.2, 0.3, 0.4) for epoch in (1, 2, 3)))
+    saved = Saved(arch, 3, 0, tuple(EpochFigures(epoch, 0.1, 0.2, 0.3, 0.4) for epoch in (1, 2, 3)))
     checkpoints.save_state(network, evaluator.results.weights / filename, saved)
 
 
@@ -341,7 +339,7 @@ SAME_TRAININGS: list[dict[str, Any]] = [
 def test_the_state_of_the_same_training_alone_is_taken_up(tiny: dict[str, Any]) -> None:
     def begins(resume: bool = True, **changes: Any) -> int:
         evaluator = strategy(tiny, **changes)
-        return epochs_behind(lambda: evaluator.evaluate(ARCH, resume=resume))
+        return epochs_behind(lambda: evaluator.evaluate(LIGHT, resume=resume))
 
     for changes in OTHER_CONFIGURATIONS:
         assert (begins(resume=False), begins(**changes)) == (0, 0), changes
@@ -354,27 +352,27 @@ def test_the_state_of_the_same_training_alone_is_taken_up(tiny: dict[str, Any]) 
 @pytest.mark.usefixtures("one_epoch")
 def test_a_training_that_starts_from_something_else_is_another_one(tiny: dict[str, Any]) -> None:
     evaluator = strategy(tiny, full_train={"epochs": 3})
-    a, b = weights_name(ARCH, 3), weights_name(ARCH, 4)
+    a, b = weights_name(LIGHT, 3), weights_name(LIGHT, 4)
     for name in (a, b):
-        save_trained(evaluator, name)
+        save_trained(evaluator, name, LIGHT)
     longer = strategy(tiny, full_train={"epochs": 4})
     pairs: list[tuple[Callable[[], Evaluation], Callable[[], Evaluation]]] = [
-        (lambda: evaluator.evaluate(ARCH, resume=True), lambda: evaluator.evaluate(ARCH, inherits="x", resume=True)),
+        (lambda: evaluator.evaluate(LIGHT, resume=True), lambda: evaluator.evaluate(LIGHT, inherits="x", resume=True)),
         (
-            lambda: evaluator.evaluate(ARCH, thresholds=[StopThreshold(2, 0.5, "x")], resume=True),
-            lambda: evaluator.evaluate(ARCH, thresholds=[StopThreshold(2, 0.6, "x")], resume=True),
+            lambda: evaluator.evaluate(LIGHT, thresholds=[StopThreshold(2, 0.5, "x")], resume=True),
+            lambda: evaluator.evaluate(LIGHT, thresholds=[StopThreshold(2, 0.6, "x")], resume=True),
         ),
         (
-            lambda: evaluator.momentum_eval(ARCH, a, 2, resume=True),
-            lambda: evaluator.momentum_eval(ARCH, b, 2, resume=True),
+            lambda: evaluator.momentum_eval(LIGHT, a, 2, resume=True),
+            lambda: evaluator.momentum_eval(LIGHT, b, 2, resume=True),
         ),
         (
-            lambda: evaluator.momentum_eval(ARCH, a, 2, resume=True),
-            lambda: evaluator.momentum_eval(ARCH, a, 3, resume=True),
+            lambda: evaluator.momentum_eval(LIGHT, a, 2, resume=True),
+            lambda: evaluator.momentum_eval(LIGHT, a, 3, resume=True),
         ),
-        (lambda: evaluator.fully_train(ARCH, resume=True), lambda: evaluator.fully_train(ARCH, a, resume=True)),
-        (lambda: evaluator.fully_train(ARCH, b, resume=True), lambda: evaluator.fully_train(ARCH, a, resume=True)),
-        (lambda: evaluator.fully_train(ARCH, resume=True), lambda: longer.fully_train(ARCH, resume=True)),
+        (lambda: evaluator.fully_train(LIGHT, resume=True), lambda: evaluator.fully_train(LIGHT, a, resume=True)),
+        (lambda: evaluator.fully_train(LIGHT, b, resume=True), lambda: evaluator.fully_train(LIGHT, a, resume=True)),
+        (lambda: evaluator.fully_train(LIGHT, resume=True), lambda: longer.fully_train(LIGHT, resume=True)),
     ]
     for one, other in pairs:
         evaluator.results.clear_checkpoints()

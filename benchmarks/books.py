@@ -31,10 +31,10 @@ import click
 
 from hivenas import api
 from hivenas.config import Config, from_mapping
+from hivenas.core.children import Child
 from hivenas.core.colony.guided import GuidedBeeColony
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.records import Trial
-from hivenas.core.tracked import Child
 from hivenas.objectives.table import TableObjective
 from hivenas.run.callbacks import Callback, RunningSearch
 from hivenas.storage import Ledger, Outbox

@@ -19,7 +19,7 @@ import pytest
 from mlflow.entities import Run
 
 from hivenas.core.outage import PAUSE_S
-from hivenas.core.tracked import ServableModel
+from hivenas.core.publication import ServableModel
 from hivenas.storage.export import CIRCUMSTANCES
 from hivenas.tracking.promotion import promote
 from tests.outcome import table, waiting_messages

@@ -33,7 +33,7 @@ from hivenas.cli.commands import main
 from hivenas.config.tasks import TASKS
 from hivenas.core.nas.training.export import picture_server
 from hivenas.core.nas.training.export.formats import Exportable
-from hivenas.core.tracked import ServableModel
+from hivenas.core.publication import ServableModel
 from hivenas.errors import TrackingRefusedError
 from hivenas.tracking import picture_model
 from hivenas.tracking.registry import publish

@@ -328,6 +328,12 @@ def cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """Names for a line or a tag: the first ten, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def without_login(address: str) -> str:
     """A server's address as a browser is given it: without user and password."""
     # A password may have a / in it; an @ behind a host and its port is part of a path.

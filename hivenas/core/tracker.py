@@ -6,7 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from hivenas.core.tracked import Child, Closing, LoggedCandidate, Published, SearchCard, ServableModel
+from hivenas.core.children import Child
+from hivenas.core.publication import LoggedCandidate, Published, ServableModel
+from hivenas.core.search_run import Closing, SearchCard
 
 Publisher = Callable[[ServableModel, str, tuple[str, str]], Published]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from hivenas.config.text import listed
 from hivenas.core.history import ranking
 from hivenas.core.records import Trial
-from hivenas.core.tracked import listed
 from hivenas.reports.candidate import as_code
 from hivenas.reports.findings import busy_seconds, common_reasons
 from hivenas.reports.front import front_table, spread, weighed

@@ -12,8 +12,8 @@ from hivenas.config import Config
 from hivenas.core.folder import WEIGHTS_SUFFIX
 from hivenas.core.history import ranking
 from hivenas.core.objective import ObjectiveInfo
+from hivenas.core.publication import LoggedCandidate, ServableModel
 from hivenas.core.records import Trial
-from hivenas.core.tracked import LoggedCandidate, ServableModel
 from hivenas.errors import ConfigError, DiskFullError, first_line
 from hivenas.execution import TaskExecutor, tasks
 from hivenas.run.final_training import image_metadata

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hivenas.config import Config
+from hivenas.core.clock import now_ms
+from hivenas.core.publication import Published
 from hivenas.core.records import Trial
-from hivenas.core.tracked import MODEL_URI, MODEL_VERDICT, Closing, Published, now_ms
+from hivenas.core.search_run import MODEL_URI, MODEL_VERDICT, Closing
 from hivenas.core.tracker import Tracker
 from hivenas.reports import draw_plots
 from hivenas.reports.attempts import attempted

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hivenas.config import Config
+from hivenas.core.children import Child, Page, RunContext, UsedData, child_of, link_to
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.search_space import NASSearchSpace
 from hivenas.core.recipe import Recipe
 from hivenas.core.records import Candidate, Direction, Evaluation, Proposal, Trial
-from hivenas.core.tracked import Child, Page, RunContext, UsedData, child_of, link_to
 from hivenas.core.tracker import Tracker
 from hivenas.errors import TrackingError
 from hivenas.reports.attempts import attempted

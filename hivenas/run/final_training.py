@@ -15,6 +15,8 @@ from hivenas.config import Config
 from hivenas.config.metrics import ACCURACY
 from hivenas.config.promotion import thresholds_of
 from hivenas.config.tasks import task_of
+from hivenas.config.text import listed
+from hivenas.core.children import Child, Page, RunContext, child_of, running_child
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.full_training import MEMBERS
 from hivenas.core.git import git_tags
@@ -24,19 +26,10 @@ from hivenas.core.nas.space.operations import reference_space
 from hivenas.core.nas.space.parameters import run_parameters
 from hivenas.core.nas.training.failures import failed_training
 from hivenas.core.nas.training.predictions import Tested
+from hivenas.core.publication import Published, ServableModel
 from hivenas.core.recipe import Recipe
 from hivenas.core.records import Direction, Evaluation, Trial
 from hivenas.core.seeds import arch_hash
-from hivenas.core.tracked import (
-    Child,
-    Page,
-    Published,
-    RunContext,
-    ServableModel,
-    child_of,
-    listed,
-    running_child,
-)
 from hivenas.reports import model_note
 from hivenas.reports.attempts import attempted
 from hivenas.reports.candidate import CandidatePages

@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from hivenas.config import Config
+from hivenas.core.children import Page, link_to
 from hivenas.core.objective import ObjectiveInterface
+from hivenas.core.publication import Published
 from hivenas.core.records import Trial
-from hivenas.core.tracked import Page, Published, link_to
 from hivenas.objectives.factory import candidate_pages
 from hivenas.reports import Condition, search_note
 from hivenas.reports.attempts import attempted

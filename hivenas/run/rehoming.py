@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from hivenas.core.history import ranking
-from hivenas.core.tracked import Closing, SearchCard
+from hivenas.core.search_run import Closing, SearchCard
 from hivenas.errors import MissingResultsError
 from hivenas.execution import make_executor
 from hivenas.run.closing import closing_files

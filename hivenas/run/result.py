@@ -14,8 +14,8 @@ from hivenas.core.front import front
 from hivenas.core.full_training import Finalist, best_first
 from hivenas.core.history import ranking
 from hivenas.core.measured import TEST_METRICS, FinalFigure
+from hivenas.core.publication import Published
 from hivenas.core.records import Direction, Evaluation, Trial
-from hivenas.core.tracked import Published
 from hivenas.reports import Summary
 from hivenas.storage import SearchState, Spent, Stage
 from hivenas.storage.limits import spent_told

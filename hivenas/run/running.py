@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
+from hivenas.core.children import Child
 from hivenas.core.progress import Progress
 from hivenas.core.records import EpochFigures
-from hivenas.core.tracked import Child
 from hivenas.run.callbacks import Callback
 from hivenas.storage import Outbox
 

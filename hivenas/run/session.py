@@ -15,8 +15,8 @@ from hivenas.config import Config
 from hivenas.core.history import ranking
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Trial
+from hivenas.core.search_run import Closing, SearchCard
 from hivenas.core.strategies.kinds import make_strategy
-from hivenas.core.tracked import Closing, SearchCard
 from hivenas.errors import (
     InputError,
     MissingResultsError,

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hivenas.config import Config
+from hivenas.core.children import Child, link_to
 from hivenas.core.folder import WEIGHTS_SUFFIX
 from hivenas.core.full_training import MEMBERS, MODEL_STEM, Finalist, TrainingSpec, chosen_of
 from hivenas.core.nas.training.failures import CAUSE, failed_training
 from hivenas.core.progress import Progress
 from hivenas.core.records import Evaluation
 from hivenas.core.seeds import arch_hash
-from hivenas.core.tracked import Child, link_to
 from hivenas.errors import RepeatableTrainingError, TrainingError
 from hivenas.run.final_training import FullTraining, begun_child, message_of, read_history
 from hivenas.run.repeated_failure import failure_of, training_mark

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hivenas.config import Config
-from hivenas.core.tracked import UsedData
+from hivenas.core.children import UsedData
 
 # By these a split is known; what else there is to say of the data the search's own run says.
 _KNOWN_BY = ("name", "digest", "test_digest", "shape", "dtype", "classes", "train", "validation", "test")

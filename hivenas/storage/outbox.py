@@ -15,10 +15,12 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from hivenas.core.children import Child
 from hivenas.core.files import disk_full_said
 from hivenas.core.outage import Outage
+from hivenas.core.publication import LoggedCandidate, Published, ServableModel
 from hivenas.core.records import Evaluation
-from hivenas.core.tracked import Child, Closing, LoggedCandidate, Published, ServableModel
+from hivenas.core.search_run import Closing
 from hivenas.core.tracker import CandidateTracker, LiveTracker, Tracker
 from hivenas.errors import TrackingDeniedError, TrackingError, TrackingRefusedError, first_line
 from hivenas.storage.ledger import Ledger, MessageStatus

@@ -9,7 +9,7 @@ import mlflow
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from hivenas.core.tracked import Child
+from hivenas.core.children import Child
 
 WEIGHTS = "weights"
 

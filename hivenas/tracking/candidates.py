@@ -5,7 +5,7 @@ from __future__ import annotations
 import mlflow
 from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, Run
 
-from hivenas.core.tracked import LoggedCandidate
+from hivenas.core.publication import LoggedCandidate
 from hivenas.tracking.data_sets import data_of
 
 HAS_MODEL = "hivenas.logged_model"  # a tag of the run

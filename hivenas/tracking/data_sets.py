@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 
-from hivenas.core.tracked import UsedData
+from hivenas.core.children import UsedData
 
 _CONTEXT = "mlflow.data.context"
 # What is said of images, and of a table.

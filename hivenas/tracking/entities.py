@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 
-from hivenas.core.tracked import Child
+from hivenas.core.children import Child
 from hivenas.tracking.registry import LONGEST_TAG
 
 NOTE = "mlflow.note.content"

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from hivenas.config.tasks import task_of
 from hivenas.core.nas.training.predictions import Tested
-from hivenas.core.tracked import ServableModel
+from hivenas.core.publication import ServableModel
 from hivenas.errors import first_line
 from hivenas.tracking.data_sets import data_of
 from hivenas.tracking.store import use_stores

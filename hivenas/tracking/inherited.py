@@ -19,7 +19,7 @@ from mlflow.entities import Experiment, Metric, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils import name_utils
 
-from hivenas.core.tracked import now_ms
+from hivenas.core.clock import now_ms
 from hivenas.errors import ConfigError, TrackingRefusedError
 from hivenas.tracking.active import active_run_of, main_thread
 from hivenas.tracking.entities import NOTE, make_experiment

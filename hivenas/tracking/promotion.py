@@ -12,8 +12,8 @@ from mlflow.entities.model_registry import ModelVersion
 
 from hivenas.config.metrics import label_of
 from hivenas.config.promotion import PromotionThreshold
+from hivenas.core.publication import Published, ServableModel
 from hivenas.core.records import Direction
-from hivenas.core.tracked import Published, ServableModel
 
 PREVIOUS = "previous"
 PROMOTED = "hivenas.promoted"

@@ -12,8 +12,8 @@ from mlflow.entities import Metric, Run
 from mlflow.models import Model, infer_signature
 
 from hivenas.core.nas.training.exclusive import exclusive
+from hivenas.core.publication import Published, ServableModel
 from hivenas.core.recipe import package_version
-from hivenas.core.tracked import Published, ServableModel
 from hivenas.core.unicode import storable_record
 from hivenas.errors import TrackingRefusedError
 from hivenas.tracking.candidates import HAS_MODEL, latest_metrics, link_model, model_params

@@ -9,7 +9,7 @@ import mlflow
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from hivenas.core.tracked import Child
+from hivenas.core.children import Child
 from hivenas.tracking.entities import metrics_of
 from hivenas.tracking.store import ABSENT
 

@@ -12,9 +12,11 @@ from pathlib import Path
 import mlflow
 from mlflow.entities import Metric, Run, RunTag
 
+from hivenas.core.children import Child, UsedData
 from hivenas.core.git import git_tags
+from hivenas.core.publication import LoggedCandidate, Published, ServableModel
 from hivenas.core.recipe import package_version
-from hivenas.core.tracked import Child, Closing, LoggedCandidate, Published, SearchCard, ServableModel, UsedData
+from hivenas.core.search_run import Closing, SearchCard
 from hivenas.core.tracker import Publisher
 from hivenas.core.unicode import storable_record
 from hivenas.errors import ConfigError, LostRunError, TrackingError

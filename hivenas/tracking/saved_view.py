@@ -8,7 +8,7 @@ import json
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from hivenas.core.tracked import now_ms
+from hivenas.core.clock import now_ms
 
 NAME = "Candidates by fitness"
 # An experiment's tag for each view: an envelope with a name, times in milliseconds and the state, JSON in JSON. MLflow

@@ -17,8 +17,8 @@ from hivenas.cli.results import (
 )
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.full_training import Finalist
+from hivenas.core.publication import Published
 from hivenas.core.records import Direction, Evaluation
-from hivenas.core.tracked import Published
 from hivenas.reports import as_text, best_table, short
 from hivenas.run.prediction import Prediction
 from hivenas.run.result import SearchResult, Trained

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from hivenas.config import Config
+from hivenas.core.children import link_to
 from hivenas.core.records import Evaluation, Proposal
-from hivenas.core.tracked import link_to
 from hivenas.reports.candidate import CandidatePages, as_code
 
 PAGES = CandidatePages.of_space(Config(), {"shape": [8, 8, 1], "classes": 10})

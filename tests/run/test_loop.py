@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from hivenas.config import Config, EvaluationConfig, LadderConfig, from_mapping
+from hivenas.core.children import Child
 from hivenas.core.history import History, ranking
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.progress import Progress
 from hivenas.core.records import Direction, Evaluation, Proposal, Trial
 from hivenas.core.strategies.kinds import make_strategy
-from hivenas.core.tracked import Child
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError, DatasetError, SearchFailedError, TrackingError
 from hivenas.execution import SerialExecutor, Task, TaskExecutor

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from hivenas.config import Config, from_mapping
+from hivenas.core.children import Child, RunContext, UsedData, child_of
 from hivenas.core.files import written_whole
+from hivenas.core.publication import Published, ServableModel
 from hivenas.core.records import EpochFigures, Evaluation, Proposal, Trial
-from hivenas.core.tracked import Child, Closing, Published, RunContext, ServableModel, UsedData, child_of
+from hivenas.core.search_run import Closing
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import TrackingConfigError, TrackingDeniedError, TrackingError, TrackingRefusedError
 from hivenas.storage import Ledger, Message, MessageStatus, Outbox, open_search, read_ledger

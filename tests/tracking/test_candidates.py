@@ -10,8 +10,10 @@ import pytest
 from mlflow.entities import LoggedModel
 
 from hivenas.config import from_mapping
+from hivenas.core.children import RunContext, UsedData, child_of
+from hivenas.core.publication import LoggedCandidate, ServableModel
 from hivenas.core.records import EpochFigures, Evaluation, Proposal
-from hivenas.core.tracked import LoggedCandidate, RunContext, SearchCard, ServableModel, UsedData, child_of
+from hivenas.core.search_run import SearchCard
 from hivenas.core.tracker import CandidateTracker, NullTracker
 from hivenas.errors import MissingResultsError
 from hivenas.storage import Ledger, Message, Outbox, open_search

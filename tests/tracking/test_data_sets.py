@@ -9,7 +9,7 @@ import mlflow.data
 import pytest
 
 from hivenas.config import from_mapping
-from hivenas.core.tracked import Child, UsedData
+from hivenas.core.children import Child, UsedData
 from hivenas.run.used_data import contexts_of, place_of, used_data
 from hivenas.tracking.data_sets import data_of
 from hivenas.tracking.runs import MlflowTracker

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from mlflow.entities import Run
 
+from hivenas.core.children import UsedData
 from hivenas.core.nas.training.predictions import TestPredictions as ClassPredictions
 from hivenas.core.nas.training.task_predictions import NumberPredictions
-from hivenas.core.tracked import LoggedCandidate, ServableModel, UsedData
+from hivenas.core.publication import LoggedCandidate, ServableModel
 from hivenas.tracking.candidates import log_without_network, models_of
 from hivenas.tracking.data_sets import dataset_inputs
 from hivenas.tracking.evaluation import _of_classes, log_evaluation

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from mlflow.entities import Dataset, DatasetInput, Param
 
-from hivenas.core.tracked import Child, Closing, SearchCard
+from hivenas.core.children import Child
+from hivenas.core.search_run import Closing, SearchCard
 from hivenas.errors import ConfigError, TrackingRefusedError
 from hivenas.tracking.runs import MlflowTracker
 from tests.processes import ROOT

@@ -10,7 +10,8 @@ import pytest
 import hivenas
 from hivenas import NullTracker, register_tracker
 from hivenas.config import TRACKER_KINDS, Config, from_mapping, registry
-from hivenas.core.tracked import Child, Closing
+from hivenas.core.children import Child
+from hivenas.core.search_run import Closing
 from hivenas.errors import ConfigError
 from hivenas.tracking import make_tracker
 

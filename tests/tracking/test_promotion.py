@@ -9,7 +9,7 @@ import mlflow
 import pytest
 
 from hivenas.config.promotion import PromotionThreshold
-from hivenas.core.tracked import Published, ServableModel
+from hivenas.core.publication import Published, ServableModel
 from hivenas.tracking.promotion import promote
 
 Register = Callable[..., str]

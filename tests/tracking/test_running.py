@@ -16,10 +16,11 @@ from hivenas.api import sync
 from hivenas.config.metrics import metric_named
 from hivenas.config.tasks import TASKS
 from hivenas.core import progress
+from hivenas.core.children import Child, RunContext, child_of, running_child
 from hivenas.core.measured import marked
 from hivenas.core.progress import Progress, Teller
 from hivenas.core.records import EpochFigures, Evaluation, Proposal
-from hivenas.core.tracked import Child, RunContext, SearchCard, child_of, running_child
+from hivenas.core.search_run import SearchCard
 from hivenas.errors import TrackingError
 from hivenas.run.callbacks import Callback
 from hivenas.tracking.entities import metrics_of

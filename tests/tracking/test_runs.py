@@ -13,21 +13,12 @@ from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
+from hivenas.core.children import Child, Page, RunContext, child_of, link_to
 from hivenas.core.nas.space.parameters import run_parameters
+from hivenas.core.publication import Published
 from hivenas.core.records import EpochFigures, Evaluation, Proposal
+from hivenas.core.search_run import MODEL_URI, MODEL_VERDICT, Closing, SearchCard
 from hivenas.core.seeds import arch_hash
-from hivenas.core.tracked import (
-    MODEL_URI,
-    MODEL_VERDICT,
-    Child,
-    Closing,
-    Page,
-    Published,
-    RunContext,
-    SearchCard,
-    child_of,
-    link_to,
-)
 from hivenas.core.unicode import storable
 from hivenas.errors import MissingResultsError, TrackingError, TrackingRefusedError
 from hivenas.tracking.entities import key_of, params_of

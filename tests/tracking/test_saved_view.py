@@ -5,7 +5,7 @@ import json
 import mlflow
 import pytest
 
-from hivenas.core.tracked import SearchCard
+from hivenas.core.search_run import SearchCard
 from hivenas.tracking.runs import MlflowTracker
 from hivenas.tracking.saved_view import TAG, is_known
 

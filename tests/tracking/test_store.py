@@ -11,7 +11,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from hivenas.core.tracked import Closing, SearchCard, now_ms
+from hivenas.core.clock import now_ms
+from hivenas.core.search_run import Closing, SearchCard
 from hivenas.errors import ConfigError, TrackingConfigError, TrackingDeniedError, TrackingError, TrackingRefusedError
 from hivenas.storage.optuna_storage import open_storage
 from hivenas.tracking.entities import make_experiment

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hivenas.config.text import listed
 from hivenas.core.folder import write_atomically
 from hivenas.core.history import ranking
-from hivenas.core.tracked import listed
 from hivenas.core.unicode import shown_text
 from hivenas.reports.charts import charts, role_names, style, symbols
 from hivenas.reports.findings import MOST_DRAWN

@@ -1,9 +1,8 @@
-"""The records that a tracker is given: nested runs, the search's own run, a model to publish."""
+"""The nested runs that a tracker is given: children of a search's run, or of none."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import Any
 
 from hivenas.config.costs import VARYING
 from hivenas.config.metrics import ACCURACY
-from hivenas.config.promotion import PromotionThreshold
 from hivenas.config.tasks import task_of
+from hivenas.config.text import listed
+from hivenas.core.clock import now_ms
 from hivenas.core.measured import METRIC, tracked_metrics
 from hivenas.core.recipe import RECIPE_FILE
 from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal
@@ -20,8 +20,6 @@ from hivenas.core.seeds import arch_hash
 
 DIAGRAM_FILE = "architecture.svg"
 _STATUS = "hivenas.status"
-# What a note says of a model before it is published, a line each.
-MODEL_URI, MODEL_VERDICT = "{model_uri}", "{model_verdict}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,153 +105,6 @@ class Page:
 def link_to(run: str, text: str) -> str:
     """A link to another run, by its id or the key of its child, for descriptions; the tracker fills in the address."""
     return f"[{text}](run:{run})"
-
-
-@dataclass(frozen=True, slots=True)
-class SearchCard:
-    """The parent run of a search as it is from its first minute on.
-
-    Args:
-        name: the search's name.
-        params: the configuration, flattened.
-        config_yaml: the resolved configuration.
-        data: what `Dataset.describe` or `Table.describe` says; empty for numerical objectives.
-        pictures: files to keep under `plots/`.
-        uid: names the search, so that its run is found again where its id was lost.
-        note: the description, in markdown, until there is more to say.
-        contexts: what the data are for, see `UsedData`.
-        place: of their files, likewise.
-        minimize: whether less fitness is better.
-    """
-
-    name: str
-    params: Mapping[str, str]
-    config_yaml: str
-    data: Mapping[str, Any] = field(default_factory=dict)
-    pictures: Sequence[Path] = ()
-    uid: str = ""
-    note: str = ""
-    contexts: tuple[str, ...] = ("training",)
-    place: str = ""
-    minimize: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Closing:
-    """The end of a search's parent run.
-
-    Args:
-        run_id: of the parent.
-        status: FINISHED, FAILED or KILLED.
-        metrics: final figures.
-        note: the description, in markdown.
-        reason: why it did not finish; empty otherwise.
-        artifacts: local files and the folders under which they are kept.
-        pointer: the run that was made for a resumption and is closed as a pointer to the parent; empty without one.
-        end_ms: when it ended, in milliseconds since 1970.
-        step: evaluations that were recorded; the figures are kept as of then.
-        trained: key of the full training whose model the note names by `MODEL_URI` and `MODEL_VERDICT`, which are
-            known only when it has been published; empty without one.
-        delete_weights: keys of children whose weights are not to be kept any longer.
-        front: keys of the children that are on the front of fitness and cost, and get a tag that says so.
-    """
-
-    run_id: str
-    status: str
-    metrics: Mapping[str, float]
-    note: str
-    reason: str = ""
-    artifacts: tuple[tuple[Path, str], ...] = ()
-    pointer: str = ""
-    end_ms: int = 0
-    step: int = 0
-    trained: str = ""
-    delete_weights: tuple[str, ...] = ()
-    front: tuple[str, ...] = ()
-
-    def named(self, published: Published) -> str:
-        """The note with what a model's publication came to; lines that would name nothing are left out."""
-        note = self.note
-        for placeholder, text in ((MODEL_URI, published.uri), (MODEL_VERDICT, published.verdict)):
-            if not text:
-                note = "".join(line for line in note.splitlines(keepends=True) if placeholder not in line)
-            note = note.replace(placeholder, text)
-        return note
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """The outcome of publishing a model.
-
-    Args:
-        uri: where to load it from; empty where there is no model.
-        verdict: whether it has become the champion, and why, in a line; empty where it is not registered.
-    """
-
-    uri: str = ""
-    verdict: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ServableModel:
-    """A fully trained model to log and register.
-
-    Args:
-        file: Keras model from raw images to probabilities.
-        example: `.npy` file with a few raw images.
-        name: of the registered model; None to log it only.
-        alias: of the registered version, once it is promoted; empty where it is not to be.
-        origin: where it came from, as tags of the version.
-        description: the same in markdown.
-        promote: when the alias moves to it: `better` (than the version that has it, on the same test images),
-            `always` or `never`.
-        metadata: what whoever loads it should know of its images and classes; kept in the model.
-        answers: the probabilities that the tested network gave to the example; empty where they were not kept.
-        second_alias: moves to the version in any case; empty for none.
-        metric: the name of what is looked for, by which it is compared with the version that has the alias.
-        minimize: whether less of that is better.
-        promote_if: what it must reach beside that.
-        tested: file of what it answered on the test split, of which MLflow's own evaluation is made; None for none.
-        candidate: of a search, whose network it is; None for a fully trained one.
-    """
-
-    file: Path
-    example: Path
-    name: str | None
-    alias: str
-    origin: Mapping[str, str]
-    description: str
-    promote: str = "better"
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    answers: tuple[tuple[float, ...], ...] = ()
-    second_alias: str = ""
-    metric: str = ACCURACY
-    minimize: bool = False
-    promote_if: tuple[PromotionThreshold, ...] = ()
-    tested: Path | None = None
-    candidate: LoggedCandidate | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedCandidate:
-    """A candidate of a search, as a logged model of its nested run.
-
-    Args:
-        run: key of the child, or id of its run.
-        name: of the logged model.
-        params: beside those of the run: `architecture`, `params`, `macs`, `role`.
-        tags: of the logged model.
-    """
-
-    run: str
-    name: str
-    params: Mapping[str, str]
-    tags: Mapping[str, str]
-
-
-def now_ms() -> int:
-    """The time in milliseconds since 1970."""
-    return int(time.time() * 1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,12 +196,6 @@ def running_child(
     made = child_of(proposal, begun, context)
     tags = {key: value for key, value in made.tags.items() if key != _STATUS}
     return replace(made, tags=tags, metrics={})
-
-
-def listed(names: Sequence[str], most: int = 10) -> str:
-    """Names of classes for a line or a tag: the first ten, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def _tags(proposal: Proposal | None, evaluation: Evaluation, search: str, phase: Phase) -> dict[str, str]:

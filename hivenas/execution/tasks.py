@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from hivenas.config import Config
 from hivenas.core.full_training import TrainingSpec
-from hivenas.core.nas.data.datasets import image_shape_and_classes, load_dataset
+from hivenas.core.nas.data.datasets import load_dataset
+from hivenas.core.nas.data.image_size import image_of
 from hivenas.core.nas.data.placement import placed
 from hivenas.core.nas.nas_interface import interface_of, run_proposal
 from hivenas.core.nas.space.feasibility import Feasibility
@@ -219,8 +220,7 @@ def _split_sizes(config: Config) -> tuple[int, int]:
 
 def _check_space(config: Config) -> Feasibility:
     seed = drawn_seed(config.seed)
-    image = functools.partial(image_shape_and_classes, placed(config), seed, config.task)
-    return interface_of(config).check_space(image=image)
+    return interface_of(config).check_space(image=functools.partial(image_of, config, seed))
 
 
 def _augmented_examples(config: Config) -> NDArray[np.float32]:

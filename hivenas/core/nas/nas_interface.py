@@ -16,7 +16,7 @@ from hivenas.core.folder import weights_name
 from hivenas.core.history import History
 from hivenas.core.measured import test_figures
 from hivenas.core.nas.data.class_weights import check_classes, needs_classes
-from hivenas.core.nas.data.placement import placed
+from hivenas.core.nas.data.image_size import counts_sizes, image_for_sizes
 from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.feasibility import Feasibility
 from hivenas.core.nas.space.parameters import run_parameters, space_parameters
@@ -101,7 +101,7 @@ class NASInterface(ArchitectureObjective):
         self.search_space = NASSearchSpace(
             config.space,
             rng or np.random.default_rng(derive_seed(seed, "search")),
-            image=_image(config, seed),
+            image=image_for_sizes(config, seed),
             measure=measure,
             choices=config.choices,
         )
@@ -150,7 +150,7 @@ class NASInterface(ArchitectureObjective):
             trains=True,
             parameters=space_parameters(self._config.space, self._config.choices),
             size=self.search_space.size,
-            costs=tuple(key for key, cost in COSTS.items() if cost.known) if _counts_sizes(self._config) else (),
+            costs=tuple(key for key, cost in COSTS.items() if cost.known) if counts_sizes(self._config) else (),
             measures=tuple(key for key, cost in COSTS.items() if not cost.known),
         )
 
@@ -387,16 +387,3 @@ def _interface(compared: _Compared) -> NASInterface:
 def run_proposal(config: Config, proposal: Proposal) -> Evaluation:
     """Evaluates a proposal in the process that this is called in."""
     return interface_of(config).run(proposal)
-
-
-def _counts_sizes(config: Config) -> bool:
-    return config.space.is_bounded or config.objectives.cost is not None
-
-
-def _image(config: Config, seed: int) -> Image | None:
-    """The image that limits to the size and costs need to know, for which the data may have to be read."""
-    if not _counts_sizes(config):
-        return None
-    from hivenas.core.nas.data.datasets import image_shape_and_classes
-
-    return image_shape_and_classes(placed(config), seed, config.task)

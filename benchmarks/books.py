@@ -38,7 +38,7 @@ from hivenas.core.records import Trial
 from hivenas.objectives.table import TableObjective
 from hivenas.run.callbacks import Callback, RunningSearch
 from hivenas.storage import Ledger, Outbox
-from hivenas.tracking.runs import MlflowTracker
+from hivenas.tracking.mlflow_tracker import MlflowTracker
 
 HALF = 100  # evaluations on either side of a mark
 PARTS = ("records", "MLflow", "colony", "Optuna", "rest")
@@ -120,8 +120,9 @@ class Between:
     def untracked(self, tracker: MlflowTracker, child: Child) -> str:
         """The id of a run that the database gets when the window opens."""
         self._steps.append(child.step)
-        tracker._runs[child.key] = uuid.uuid4().hex
-        return tracker._runs[child.key]
+        run_id = uuid.uuid4().hex
+        tracker.resume_from(tracker.opened, {child.key: run_id})
+        return run_id
 
     def fill(self) -> None:
         """Copies runs of MLflow's database, with all that belongs to them, and draws the parent's curves on."""

@@ -21,7 +21,10 @@ class Tracker(Protocol):
     TrackingRefusedError (it was refused, and would be again).
     """
 
-    opened: str  # id of the parent run that this process has opened; empty before
+    @property
+    def opened(self) -> str:
+        """The id of the parent run that this process has opened; empty before."""
+        ...
 
     @property
     def store(self) -> str:

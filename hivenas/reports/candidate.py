@@ -76,7 +76,7 @@ class CandidatePages:
             proposal: who asked for it.
             evaluation: what came of it.
             origin: the parent, or the training that is continued: its name with a link to its run, see
-                `tracked.link_to`; empty where there is none. Of a full training the sentence that says what it was.
+                `children.link_to`; empty where there is none. Of a full training the sentence that says what it was.
         """
         chain = self._decode(str(evaluation.candidate))
         outline = self._outliner.of(chain)

@@ -24,7 +24,7 @@ def linked(note: str, runs: Mapping[str, str], experiment: str) -> str:
     """A description with its links to other runs filled in, no longer than MLflow keeps.
 
     Args:
-        note: in markdown, with links as `tracked.link_to` makes them.
+        note: in markdown, with links as `children.link_to` makes them.
         runs: ids of runs by the keys of their children; a link to another key becomes plain text.
         experiment: id of the experiment that they are in.
     """

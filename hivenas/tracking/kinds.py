@@ -14,7 +14,7 @@ T = TypeVar("T", bound=type[Any])
 
 # Where the class is, which is imported when it is used.
 _KINDS: Mapping[str, str] = {
-    "mlflow": "hivenas.tracking.runs:MlflowTracker",
+    "mlflow": "hivenas.tracking.mlflow_tracker:MlflowTracker",
     "none": "hivenas.core.tracker:NullTracker",
 }
 _RULE = ClassRule(

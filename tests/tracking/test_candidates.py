@@ -19,8 +19,8 @@ from hivenas.errors import MissingResultsError
 from hivenas.storage import Ledger, Message, Outbox, open_search
 from hivenas.tracking.candidates import models_of
 from hivenas.tracking.forgetting import delete_search, find_search
+from hivenas.tracking.mlflow_tracker import MlflowTracker
 from hivenas.tracking.models import TrackedModel
-from hivenas.tracking.runs import MlflowTracker
 
 ARCH = "input|sep3x3_32|output"
 DATA = {"name": "digits", "digest": "abc", "shape": [8, 8, 1], "validation": 3}

@@ -12,7 +12,7 @@ from hivenas.config import from_mapping
 from hivenas.core.children import Child, UsedData
 from hivenas.run.used_data import contexts_of, place_of, used_data
 from hivenas.tracking.data_sets import data_of
-from hivenas.tracking.runs import MlflowTracker
+from hivenas.tracking.mlflow_tracker import MlflowTracker
 
 DATA: dict[str, Any] = {"name": "digits", "digest": "abc", "test_digest": "def", "shape": [8, 8, 1], "classes": 10}
 DATA |= {"class_names": list("0123456789"), "train": 8, "validation": 2, "test": 1}

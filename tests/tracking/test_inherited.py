@@ -12,7 +12,7 @@ from mlflow.entities import Dataset, DatasetInput, Param
 from hivenas.core.children import Child
 from hivenas.core.search_run import Closing, SearchCard
 from hivenas.errors import ConfigError, TrackingRefusedError
-from hivenas.tracking.runs import MlflowTracker
+from hivenas.tracking.mlflow_tracker import MlflowTracker
 from tests.processes import ROOT
 
 PROJECT = {"mlflow.source.type": "PROJECT", "mlflow.source.name": "https://example.com/hivenas"}

@@ -24,7 +24,7 @@ from hivenas.core.search_run import SearchCard
 from hivenas.errors import TrackingError
 from hivenas.run.callbacks import Callback
 from hivenas.tracking.entities import metrics_of
-from hivenas.tracking.runs import MlflowTracker
+from hivenas.tracking.mlflow_tracker import MlflowTracker
 from tests.outcome import differences
 from tests.toy_objectives import CurvedObjective
 

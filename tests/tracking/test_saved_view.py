@@ -6,7 +6,7 @@ import mlflow
 import pytest
 
 from hivenas.core.search_run import SearchCard
-from hivenas.tracking.runs import MlflowTracker
+from hivenas.tracking.mlflow_tracker import MlflowTracker
 from hivenas.tracking.saved_view import TAG, is_known
 
 

@@ -16,7 +16,7 @@ from hivenas.core.search_run import Closing, SearchCard
 from hivenas.errors import ConfigError, TrackingConfigError, TrackingDeniedError, TrackingError, TrackingRefusedError
 from hivenas.storage.optuna_storage import open_storage
 from hivenas.tracking.entities import make_experiment
-from hivenas.tracking.runs import MlflowTracker
+from hivenas.tracking.mlflow_tracker import MlflowTracker
 from hivenas.tracking.store import prepare_store, refuse_shared
 from tests.rights import ordinary_rights
 from tests.servers import answering

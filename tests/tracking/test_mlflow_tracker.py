@@ -22,7 +22,7 @@ from hivenas.core.seeds import arch_hash
 from hivenas.core.unicode import storable
 from hivenas.errors import MissingResultsError, TrackingError, TrackingRefusedError
 from hivenas.tracking.entities import key_of, params_of
-from hivenas.tracking.runs import MlflowTracker
+from hivenas.tracking.mlflow_tracker import MlflowTracker
 from hivenas.tracking.store import translate_mlflow_errors
 from tests.interruptions import ctrl_c_in_a_transaction
 from tests.processes import ROOT

@@ -19,7 +19,7 @@ from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.legacy import Translation, is_ancestral, translate
 from hivenas.config.messages import explain, in_old_words
 from hivenas.config.optimizers import OPTIMIZERS
-from hivenas.config.promotion import check_measured
+from hivenas.config.promotion import thresholds_of
 from hivenas.config.registry import TRACKERS
 from hivenas.config.schema import (
     BUILT_IN_DATASETS,
@@ -135,9 +135,8 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _tells_of_what_it_trains(self) -> Self:
-        check_measured(self.registry.promote_if, self.evaluation.metric)
-        self.results.check_models(self.objective)
+    def _promotes_by_what_is_tested(self) -> Self:
+        thresholds_of(self.registry.promote_if, self.evaluation.metric)
         return self
 
     @model_validator(mode="after")

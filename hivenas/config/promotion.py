@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hivenas.config.metrics import Metric, metric_named, metrics_of
+from hivenas.config.metrics import Metric, metrics_of
 from hivenas.config.text import nearest, shown
 
 _KEYS = ("threshold", "min_improvement")
@@ -44,7 +44,7 @@ def check_promotion(given: object) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise ValueError(f"must map metrics to numbers, got {shown(given)}; {_EXAMPLE}, say")
     for name, wanted in given.items():
-        parts = wanted if isinstance(wanted, Mapping) else {"threshold": wanted}
+        parts = _parts(wanted)
         if not parts:
             raise ValueError(f"must say what {name} is to reach, got {{}}; {_EXAMPLE}, say")
         if unknown := [key for key in parts if key not in _KEYS]:
@@ -63,37 +63,37 @@ def _check_number(name: str, number: object, *, least: bool) -> None:
         raise ValueError(f"must have {kind} for {name}, got {shown(number)}; {_EXAMPLE}, say")
 
 
-def thresholds_of(given: Mapping[str, Any]) -> tuple[PromotionThreshold, ...]:
-    """The thresholds of `registry.promote_if`, whose metrics this process knows."""
-    found = []
-    for name, wanted in given.items():
-        metric = metric_named(name)
-        parts = wanted if isinstance(wanted, Mapping) else {"threshold": wanted}
-        found.append(PromotionThreshold(name, minimize=metric.minimize, label=metric.label, **parts))
-    return tuple(found)
-
-
-def check_measured(given: Mapping[str, Any], fitness: Metric) -> None:
-    """Refuses thresholds of figures that no test measures, or that none can reach.
+def thresholds_of(given: Mapping[str, Any], fitness: Metric) -> tuple[PromotionThreshold, ...]:
+    """The thresholds of `registry.promote_if`; those of figures that no test measures, or that none can reach, refused.
 
     Args:
-        given: `registry.promote_if`.
+        given: `registry.promote_if`, as `check_promotion` leaves it.
         fitness: what `evaluation.fitness` looks for, which is measured beside the task's own metrics.
 
     Raises:
         ValueError: names what there is.
     """
     known = {metric.name: metric for metric in (*metrics_of(fitness.task), fitness)}
-    others = ", ".join(known)
-    for name, wanted in given.items():
-        if name not in known:
-            raise ValueError(
-                f"registry.promote_if must name metrics that are measured on the test split, got {name!r}"
-                f"{nearest(name, known) or f'; choose among {others}'}"
-            )
-        threshold = wanted.get("threshold") if isinstance(wanted, Mapping) else wanted
-        if known[name].is_share and threshold is not None and not 0 <= threshold <= 1:
-            raise ValueError(
-                f"registry.promote_if.{name} must be between 0 and 1, as {known[name].label} is a share, got "
-                f"{threshold:g}; 0.9, say"
-            )
+    return tuple(_threshold(name, _parts(wanted), known) for name, wanted in given.items())
+
+
+def _threshold(name: str, parts: Mapping[str, Any], known: Mapping[str, Metric]) -> PromotionThreshold:
+    if name not in known:
+        others = ", ".join(known)
+        raise ValueError(
+            f"registry.promote_if must name metrics that are measured on the test split, got {name!r}"
+            f"{nearest(name, known) or f'; choose among {others}'}"
+        )
+    metric = known[name]
+    made = PromotionThreshold(name, minimize=metric.minimize, label=metric.label, **parts)
+    if metric.is_share and made.threshold is not None and not 0 <= made.threshold <= 1:
+        raise ValueError(
+            f"registry.promote_if.{name} must be between 0 and 1, as {metric.label} is a share, got "
+            f"{made.threshold:g}; 0.9, say"
+        )
+    return made
+
+
+def _parts(wanted: object) -> Mapping[str, Any]:
+    """A threshold by its keys; a number alone is the one to reach."""
+    return wanted if isinstance(wanted, Mapping) else {"threshold": wanted}

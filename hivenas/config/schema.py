@@ -202,18 +202,6 @@ class ResultsConfig(Section):
             return None
         return int(self.keep_weights.partition(":")[2] or 0)
 
-    def check_models(self, objective: str) -> None:
-        """Refuses models of candidates where no candidate is a network.
-
-        Raises:
-            ValueError: says so.
-        """
-        if self.logged_models and objective not in ("nas", "custom"):
-            raise ValueError(
-                f"results.logged_models must be 0 for objective={objective}, which trains nothing, got "
-                f"{self.logged_models}; leave it out"
-            )
-
 
 class TableConfig(Section):
     """`table`: a recorded table to search instead of training; for `objective: table`."""

@@ -1,4 +1,4 @@
-"""The section `objectives` against what is searched: sides and costs that make no sense there."""
+"""A configuration against what is searched: sides and costs that make no sense there, models where none are trained."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hivenas.objectives.factory import with_source
 
 
 def refuse_objectives(config: Config, info: ObjectiveInfo) -> None:
-    """Refuses what makes no sense: a side of the fitness, a cost, a small model where nothing is trained.
+    """Refuses what makes no sense: a side of the fitness, a cost, models where nothing is trained.
 
     Args:
         config: the configuration.
@@ -25,14 +25,22 @@ def refuse_objectives(config: Config, info: ObjectiveInfo) -> None:
         for cost in config.objectives.costs:
             _refuse_cost(config, info, cost)
         refuse_weighing(config.colony.kind, config.objectives.costs)
-        _refuse_small(config, info)
+        if not info.trains:
+            _refuse_models(config)
 
 
-def _refuse_small(config: Config, info: ObjectiveInfo) -> None:
-    if config.registry.small is not None and not info.trains:
+def _refuse_models(config: Config) -> None:
+    """Refuses the keys by which models are kept, for an objective that trains none."""
+    small, logged = config.registry.small, config.results.logged_models
+    if small is not None:
         raise ConfigError(
             f"registry.small must be null for objective={config.objective}, which trains no network that could be "
-            f"registered, got {config.registry.small!r}; set small: null, or objective: nas"
+            f"registered, got {small!r}; set small: null, or objective: nas"
+        )
+    if logged:
+        raise ConfigError(
+            f"results.logged_models must be 0 for objective={config.objective}, which trains no network that could be "
+            f"kept, got {logged}; leave it out, or set objective: nas"
         )
 
 

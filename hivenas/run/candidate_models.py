@@ -11,10 +11,9 @@ from typing import Any
 from hivenas.config import Config
 from hivenas.core.folder import WEIGHTS_SUFFIX
 from hivenas.core.history import ranking
-from hivenas.core.objective import ObjectiveInfo
 from hivenas.core.publication import LoggedCandidate, ServableModel
 from hivenas.core.records import Trial
-from hivenas.errors import ConfigError, DiskFullError, first_line
+from hivenas.errors import DiskFullError, first_line
 from hivenas.execution import TaskExecutor, tasks
 from hivenas.run.final_training import image_metadata
 from hivenas.run.weights import WeightsKeeper
@@ -23,19 +22,6 @@ from hivenas.storage import Ledger, Message, Outbox
 _LONGEST_TAG = 5000
 
 logger = logging.getLogger("hivenas")
-
-
-def refuse_untrained(config: Config, info: ObjectiveInfo) -> None:
-    """Refuses models of candidates where an objective of one's own trains none.
-
-    Raises:
-        ConfigError: says so.
-    """
-    count = config.results.logged_models
-    if count and not info.trains:
-        raise ConfigError(
-            f"results.logged_models must be 0 for an objective that trains nothing, got {count}; leave it out"
-        )
 
 
 @dataclass(frozen=True, slots=True)

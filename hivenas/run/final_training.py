@@ -120,7 +120,7 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
         second_alias=(config.registry.small or "") if _is_small(evaluation, training) else "",
         metric=config.evaluation.fitness,
         minimize=config.evaluation.metric.minimize,
-        promote_if=thresholds_of(config.registry.promote_if),
+        promote_if=thresholds_of(config.registry.promote_if, config.evaluation.metric),
         tested=_tested_file(config, evaluation),
     )
     return Message(child=child, model=model, evaluation=evaluation, keep_after_send=training.keep_after_send)

@@ -29,7 +29,7 @@ from hivenas.errors import (
 from hivenas.execution import TaskExecutor, make_executor
 from hivenas.run.budget import Limits, Meter
 from hivenas.run.callbacks import CallbackList
-from hivenas.run.candidate_models import CandidateModels, refuse_untrained
+from hivenas.run.candidate_models import CandidateModels
 from hivenas.run.closing import Closings
 from hivenas.run.data import draw_examples, first_digest, refuse_other_data, settle_data, surveyed_data
 from hivenas.run.final_training import FullTraining, recorded_full_training, trained_of
@@ -76,7 +76,6 @@ class Session:
         self.rng = rng
         self.ledger = ledger
         self.info = objective.describe()
-        refuse_untrained(config, self.info)
         self.mirror = options.mirror
         self.pages = SearchPages(config, objective, ledger, options.go_on)
         self.callbacks = options.callbacks

@@ -42,7 +42,7 @@ def test_thresholds_know_on_which_side_their_metric_is_better() -> None:
     given = {"accuracy": 1, "log_loss": {"threshold": 0.5, "min_improvement": 0.01}}
     config = from_mapping({"registry": {"promote_if": given}})
     assert from_mapping(config.to_mapping()) == config
-    assert thresholds_of(config.registry.promote_if) == (
+    assert thresholds_of(config.registry.promote_if, config.evaluation.metric) == (
         PromotionThreshold("accuracy", threshold=1, label="accuracy"),
         PromotionThreshold("log_loss", threshold=0.5, min_improvement=0.01, minimize=True, label="log loss"),
     )
@@ -63,10 +63,3 @@ def test_thresholds_and_evaluations_that_nothing_reads_are_said() -> None:
     assert labels.warnings == (
         "registry.evaluation=true is not used with task=multilabel; it is for task: classify or regress",
     )
-
-
-@pytest.mark.parametrize("objective", ["sphere_min", "table"])
-def test_models_of_candidates_are_refused_where_nothing_is_trained(objective: str) -> None:
-    table = {"table": {"path": "t.csv"}} if objective == "table" else {}
-    with pytest.raises(ConfigError, match=f"logged_models must be 0 for objective={objective}, which trains nothing"):
-        from_mapping({"objective": objective, "results": {"logged_models": 3}, **table})

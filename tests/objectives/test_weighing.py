@@ -79,6 +79,16 @@ def settings(objective: str, table: str | None = None, **more: Any) -> dict[str,
             {"params": "min"},
             r"registry\.small must be null for objective=table, which trains no network .*, got 'small'; set",
         ),
+        (
+            settings("table", "costs.csv", results={"logged_models": 3}),
+            {},
+            r"results\.logged_models must be 0 for objective=table, which trains no network .*, got 3; leave it out",
+        ),
+        (
+            settings("sphere_min", results={"logged_models": 3}),
+            {},
+            r"results\.logged_models must be 0 for objective=sphere_min, which trains no network .*, got 3; leave it",
+        ),
         (settings("table", "shares.csv"), {"params": "min"}, r"which knows no cost .*a column params of whole numbers"),
         (
             settings("table", "costs.csv"),

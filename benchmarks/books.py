@@ -1,4 +1,4 @@
-"""What the books of a search cost an evaluation, by the evaluations before it: CPU milliseconds, and memory.
+"""The cost of a search's books an evaluation, by the evaluations before it: CPU milliseconds, and memory.
 
     python benchmarks/books.py TABLE [--at 200,1000,5000,20000] [--optuna journal:books.log] [--folder F] [--whole]
 
@@ -98,7 +98,7 @@ class TimedBlock(AbstractContextManager[Any]):
 
 @dataclass
 class Between:
-    """What others are not told of one by one: the evaluations between the windows.
+    """The evaluations between the windows, of which others are not told one by one.
 
     Args:
         database: MLflow's.

@@ -187,7 +187,7 @@ def ways_of(records: list[dict[str, Any]]) -> list[Way]:
 
 
 def first_looks(records: list[dict[str, Any]], truth: dict[str, float]) -> list[str]:
-    """What a first look after k epochs stops: how many children, and how many of the truly better ones."""
+    """The children that a first look after k epochs stops, and how many of the truly better ones."""
     better = [truth[record["child"]] > truth[record["parent"]] for record in records]
     lines = []
     for age in (1, 2, 3):

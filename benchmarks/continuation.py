@@ -1,4 +1,4 @@
-"""What it costs to go on with a candidate: in its network, which is still alive, and through its h5 file.
+"""The cost of going on with a candidate: in its network, which is still alive, and through its h5 file.
 
     python benchmarks/continuation.py [--config conf/digits.yaml] [--candidates 8] [--epochs 5] [--set KEY=VALUE]
     python benchmarks/continuation.py --memory 40
@@ -101,7 +101,7 @@ def pairs(file: Path, overrides: list[str], candidates: int, epochs: int) -> lis
 
 
 def timed(work: Callable[[], Evaluation]) -> tuple[Evaluation, Cost]:
-    """What comes of a call, and what it took."""
+    """The outcome of a call, and what it took."""
     cpu, wall = time.process_time(), time.perf_counter()
     result = work()
     return result, Cost(time.process_time() - cpu, time.perf_counter() - wall)

@@ -132,7 +132,7 @@ SEARCHES: Mapping[str, Callable[[Given], None]] = {
 
 
 class Networks:
-    """What the other libraries are given to build and to train.
+    """The networks and data that the other libraries are given to build and to train.
 
     Args:
         given: the terms.

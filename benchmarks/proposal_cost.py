@@ -1,4 +1,4 @@
-"""What a proposal of the guided colony costs, by the number of evaluations that are known: CPU milliseconds.
+"""The cost of a proposal of the guided colony, by the number of evaluations that are known: CPU milliseconds.
 
     python benchmarks/proposal_cost.py TABLE [--evaluations 400]
 

@@ -105,13 +105,13 @@ class Contender:
     needs: str = ""
 
     def command(self, terms: Terms) -> list[str]:
-        """What is run."""
+        """The program that is run."""
         program = self.snippets[0]
         return [*(["sh", "-e"] if program.suffix == ".sh" else [terms.python]), str(program), *self.arguments(terms)]
 
     @property
     def lines(self) -> str:
-        """What it needs in lines of code."""
+        """The lines of code that it needs."""
         return f"{sum(map(code_lines, self.snippets))}{self.needs and ' + ' + self.needs}"
 
 

@@ -52,7 +52,7 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What it took an algorithm to reach a target.
+    """The effort that it took an algorithm to reach a target.
 
     Args:
         reached: in how many searches it was reached.
@@ -75,7 +75,7 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What an algorithm came to, over so many seeds.
+    """The outcome of an algorithm, over so many seeds.
 
     Args:
         table: name of the table.
@@ -124,7 +124,7 @@ def replay(job: Job) -> Course:
 
 
 def records_of(table: str, noise: bool, courses: Mapping[str, Sequence[Course]]) -> list[Record]:
-    """What every algorithm came to, from its courses, seed by seed; random search must be among them."""
+    """The outcome of every algorithm, from its courses, seed by seed; random search must be among them."""
     finals = {name: np.array([course.accuracy[-1] for course in each]) for name, each in courses.items()}
     target = float(finals["random"].mean())
     targets = {"paired": finals["random"], "common": np.full(len(finals["random"]), target)}
@@ -144,7 +144,7 @@ def records_of(table: str, noise: bool, courses: Mapping[str, Sequence[Course]])
 
 
 def reach_of(courses: Sequence[Course], targets: _Floats) -> Reach:
-    """What it took to reach a target each."""
+    """The effort that it took to reach a target each."""
     found = [course.seconds_to(target) for course, target in zip(courses, targets, strict=True)]
     spent, reached = np.array([seconds for seconds, _ in found]), np.array([success for _, success in found])
     median = float(np.median(np.where(reached, spent, np.inf)))

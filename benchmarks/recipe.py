@@ -1,4 +1,4 @@
-"""Which settings of the recipe pay: each alone against the same base, on Fashion-MNIST with 4,800 training images.
+"""The settings of the recipe that pay: each alone against the same base, on Fashion-MNIST, 4,800 training images.
 
 Every setting trains the same networks with the same seeds; accuracies are those on 4,000 further images. Differences
 are paired: a network and seed with the setting, less the same with the base.

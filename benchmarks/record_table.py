@@ -101,7 +101,7 @@ _COLUMNS = [field.name for field in fields(Entry)]
 
 
 class PartFile:
-    """What has been recorded so far, a line a training; lines are added and never changed.
+    """The record so far, a line a training; lines are added and never changed.
 
     Args:
         path: a CSV file; made with the first line. A last line that was torn is taken away.

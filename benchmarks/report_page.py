@@ -1,4 +1,4 @@
-"""What the report of a large search weighs, and how long it takes to write and to open.
+"""The weight of a large search's report, and the time that it takes to write and to open.
 
 Searches a recorded table until 500 candidates were evaluated, as `hivenas search` does it, writes the page several
 times, and opens it in headless Chromium where there is one: the browser's own time from the start of the navigation
@@ -53,7 +53,7 @@ def find_browser() -> str | None:
 
 
 def load_milliseconds(browser: str, page: Path) -> list[float]:
-    """How long a headless browser takes to load the page, several times."""
+    """The time that a headless browser takes to load the page, several times."""
     probe = page.with_name("probe.html")
     probe.write_text(PROBE, encoding="utf-8")
     times = []
@@ -66,7 +66,7 @@ def load_milliseconds(browser: str, page: Path) -> list[float]:
 
 
 def screenshot_seconds(browser: str, url: str, folder: Path) -> float:
-    """How long a browser takes to start, to draw a page and to end; the shortest of several times."""
+    """The time that a browser takes to start, to draw a page and to end; the shortest of several."""
     times = []
     for _ in range(REPEATS):
         begin = time.monotonic()
@@ -77,7 +77,7 @@ def screenshot_seconds(browser: str, url: str, folder: Path) -> float:
 
 
 def run(browser: str, *arguments: str) -> str:
-    """What a headless browser prints."""
+    """The output of a headless browser."""
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
 

@@ -79,7 +79,7 @@ Found = Mapping[tuple[str, str], Curves]  # by table and algorithm
 
 
 class Course:
-    """What a search has asked for so far, and its regret after every unique evaluation.
+    """The evaluations that a search has asked for so far, and its regret after every unique one.
 
     Args:
         objective: what is searched.
@@ -114,7 +114,7 @@ class Course:
 
 
 def course_of(search: Search, objective: TableObjective, budget: int, rng: np.random.Generator) -> Course:
-    """What a search asks for, and its regret after each of its unique evaluations.
+    """The evaluations that a search asks for, and its regret after each unique one.
 
     A search that ends early, or asks for known architectures 2,000 times in a row, goes on with random unvisited ones.
 
@@ -217,7 +217,7 @@ def _mean_and_error(values: _Floats) -> tuple[float, float]:
 
 
 def differences_of(curves: Found, budgets: Sequence[int], against: str) -> list[Record]:
-    """How much more regret one algorithm has than each other, seed by seed: negative where it is the better one."""
+    """The regret of one algorithm beyond that of each other, seed by seed: negative where it is the better one."""
     differences = {}
     for (table, algorithm), other in curves.items():
         own = curves.get((table, against))

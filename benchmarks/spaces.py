@@ -1,4 +1,4 @@
-"""What random networks of each preset reach, and at which cost: Fashion-MNIST, 6,000 images, the same recipe for all.
+"""Random networks of each preset, what they reach and cost: Fashion-MNIST, 6,000 images, the same recipe for all.
 
 python benchmarks/spaces.py train --out /tmp/spaces.jsonl                  # hours; goes on where it was
 python benchmarks/spaces.py table /tmp/spaces.jsonl --picture docs/images/spaces.png

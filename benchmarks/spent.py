@@ -6,7 +6,7 @@ import os
 
 
 def cpu_seconds() -> float:
-    """What this process has spent, and its children, those that have ended included."""
+    """The spending of this process and its children, those that have ended included."""
     import psutil  # type: ignore[import-untyped]
 
     own = os.times()

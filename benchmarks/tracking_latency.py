@@ -1,4 +1,4 @@
-"""What a distant MLflow server costs a search: its wall time against that with a sqlite file.
+"""The cost of a distant MLflow server to a search: its wall time against that with a sqlite file.
 
     python -m benchmarks.tracking_latency [--pairs 5] [--delay-ms 50] [--iterations 3] [--full-train] [--asleep S]
 

@@ -31,7 +31,7 @@ from hivenas.reports import as_text
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a search spent and found."""
+    """The spending and the findings of a search."""
 
     seconds: float
     wall: float

@@ -20,7 +20,7 @@ IDLE = 900.0  # seconds in which a program that hangs has not spent one of CPU t
 
 @dataclass(frozen=True)
 class Spent:
-    """What a program has spent.
+    """The spending of a program.
 
     Args:
         cpu: seconds of all its processes, without the measuring.
@@ -36,7 +36,7 @@ class Spent:
 
 
 def read_events(file: Path) -> list[dict[str, Any]]:
-    """What `contenders/observing` has written so far; a line that is still being written is left out."""
+    """The lines that `contenders/observing` has written so far; one that is still being written is left out."""
     if not file.exists():
         return []
     whole = file.read_text(encoding="utf-8").rpartition("\n")[0]

@@ -1,4 +1,4 @@
-"""What every implementation of an interface must do; a test class inherits a contract and says what it is held to."""
+"""The duties of every implementation of an interface; a test class inherits a contract and says what it is held to."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ def refuse(value: int) -> int:
 
 
 class ExecutorContract:
-    """What every executor must do; subclasses give the fixture `executor`."""
+    """The duties of every executor; subclasses give the fixture `executor`."""
 
     def test_results_belong_to_their_calls(self, executor: TaskExecutor) -> None:
         futures = [executor.submit(task(square, value)) for value in range(6)]

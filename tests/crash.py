@@ -27,7 +27,7 @@ _LATE: tuple[Kind, ...] = ("flown", "full", "model", "done")
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """When a process is killed: so long after the n-th event of a kind; whole groups, or the driver alone."""
+    """The moment of a kill: so long after the n-th event of a kind; whole groups, or the driver alone."""
 
     kind: Kind
     count: int = 1
@@ -166,7 +166,7 @@ def live(place: Place, trigger: Trigger | None, *arguments: str) -> Life:
 
 
 class _Folder:
-    """What can be seen of a search from outside, at a glance."""
+    """The state of a search as it is seen from outside, at a glance."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -212,7 +212,7 @@ class _Folder:
             last = now
 
     def phase(self, output: str) -> str:
-        """Where the search was."""
+        """The point that the search had reached."""
         state, messages = self.state(), self.messages()
         publishes = any('"model": {' in text for text in messages)
         if '"stage": "done"' in state:

@@ -31,7 +31,7 @@ Outcome = dict[str, Any]
 
 
 def outcome(place: Place) -> Outcome:
-    """What a finished search has left, without what may differ; checks on the way what must hold of any search."""
+    """The traces of a finished search, without what may differ; checks on the way what must hold of any search."""
     rows = table(place)
     if (place.folder / "books.db").exists():
         check_optuna(f"sqlite:///{place.folder}/books.db", place.name, rows)
@@ -46,7 +46,7 @@ def outcome(place: Place) -> Outcome:
 
 
 def differences(one: Outcome, other: Outcome, path: str = "") -> list[str]:
-    """Where two records differ, a line each."""
+    """The differences of two records, a line each."""
     found: list[str] = []
     for key in sorted(one.keys() | other.keys(), key=str):
         a, b = one.get(key), other.get(key)
@@ -70,7 +70,7 @@ def waiting_messages(place: Place) -> int:
 
 
 def tracked(place: Place, rows: list[dict[str, str]]) -> Outcome:
-    """What MLflow shows of a search; keys stand for ids."""
+    """A search as MLflow shows it; keys stand for ids."""
     if place.store_uri.startswith("sqlite:///"):
         with sqlite3.connect(place.store_uri.removeprefix("sqlite:///")) as database:
             assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -82,7 +82,7 @@ class Place:
 
     @property
     def trains(self) -> bool:
-        """Whether its searches train networks."""
+        """True where its searches train networks."""
         return "objective:" not in self.text
 
     @property
@@ -171,7 +171,7 @@ class Process:
             time.sleep(0.002)
 
     def group_ends(self) -> bool:
-        """Whether every process of its group ends within seconds."""
+        """True where every process of its group ends within seconds."""
         for _ in range(200):
             try:
                 os.killpg(self.pid, 0)

@@ -36,13 +36,13 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INT
 
 @pytest.fixture(scope="module")
 def sphere(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Outcome:
-    """What an uninterrupted search of numbers leaves."""
+    """The traces of an uninterrupted search of numbers."""
     return uninterrupted(tmp_path_factory.mktemp("whole"), SPHERE_32, template)
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Outcome:
-    """What an uninterrupted search leaves that trains."""
+    """The traces of an uninterrupted search that trains."""
     return uninterrupted(tmp_path_factory.mktemp("whole"), TINY, template)
 
 

@@ -1,4 +1,4 @@
-"""What is built and installed: the wheel, the source distribution, the command in an environment of its own."""
+"""The wheel, the source distribution and the command, built and installed in an environment of its own."""
 
 from __future__ import annotations
 

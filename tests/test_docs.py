@@ -55,7 +55,7 @@ class Block:
 
     @property
     def problem(self) -> str:
-        """What is wrong with its mark; empty where nothing is."""
+        """The fault of its mark; empty where there is none."""
         if not self.language:
             return f"{self.place}: says no language; text is one"
         marks = MARKS.get(self.language, ("",))

@@ -122,5 +122,7 @@ def test_two_checkouts_stand_side_by_side(hut: Path, capsys: pytest.CaptureFixtu
     assert len(lines) == 2 + len(house.figures(hut))
 
 
-def test_this_house_has_no_circles() -> None:
-    assert house.figures(house.ROOT)["circles"] == "0"
+def test_this_house_has_no_circles_no_long_files_and_no_docstrings_that_ask() -> None:
+    figures = house.figures(house.ROOT)
+    assert figures["circles"] == figures["files of more than 400 lines"] == "0"
+    assert figures["docstrings that begin with a question word"].startswith("0 of ")

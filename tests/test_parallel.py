@@ -32,7 +32,7 @@ WHERE = ("mlflow/runs/parent/params/execution.", "mlflow/models/versions/1/descr
 
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Outcome:
-    """What the search leaves that is flown by two worker processes."""
+    """The traces of the search that is flown by two worker processes."""
     place = place_of(tmp_path_factory.mktemp("process"), template, "{kind: process, workers: 2}")
     return left_by(place, place.run())
 

@@ -92,7 +92,7 @@ def searched(work: Path, name: str) -> Path:
 
 
 def colony(rows: Sequence[Trial], file: Path) -> Figure:
-    """Who found what: the fitness of every evaluation by the bee that flew there, and the best so far."""
+    """The fitness of every evaluation by the bee that flew there, and the best so far."""
     figure, axes = canvas(1)
     course = improvements(rows, Direction.MAXIMIZE)
     places = [*(row.index for row in course), rows[-1].index]
@@ -148,7 +148,7 @@ def draw_ended(axes: Axes, rows: Sequence[Trial], ended: Sequence[int | None], t
 
 
 def momentum(rows: Sequence[Trial], file: Path) -> Figure:
-    """Which candidates were given further epochs, and what came of them."""
+    """The candidates that were given further epochs, and what came of them."""
     figure, axes = canvas(1)
     epochs = load(file).evaluation.epochs
     continued = [row for row in rows if row.phase == "momentum"]

@@ -77,7 +77,7 @@ def resolved(field: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str
 
 
 def allowed(field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    """What a key may be, in words."""
+    """The values that a key may have, in words."""
     inner = resolved(field, schema)
     if "anyOf" in inner:
         return " or ".join(dict.fromkeys(allowed(each, schema) for each in inner["anyOf"]))

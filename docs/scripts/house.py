@@ -221,7 +221,7 @@ class House:
 
     @cached_property
     def arrows(self) -> set[tuple[str, str]]:
-        """Who imports whom, file by file."""
+        """The imports, file by file: who, and whom."""
         found = {(module.name, target) for module, node in self.nodes for target in self._targets(module, node)}
         return {(source, target) for source, target in found if source != target and target in self.modules}
 
@@ -367,7 +367,7 @@ def isinstances(house: House) -> list[str]:
 
 
 def words(house: House) -> dict[str, str]:
-    """How things are said."""
+    """Figures of how things are said."""
     minimize = [
         node
         for _, node in house.nodes

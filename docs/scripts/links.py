@@ -45,7 +45,7 @@ def prose(page: Path) -> str:
 
 
 def links(page: Path) -> Iterator[str]:
-    """Where a page leads to."""
+    """The addresses that a page leads to."""
     text = prose(page)
     for pattern in (_INLINE, _REFERENCE):
         yield from pattern.findall(text)
@@ -53,7 +53,7 @@ def links(page: Path) -> Iterator[str]:
 
 
 def is_external(link: str) -> bool:
-    """Whether a link leads to another site."""
+    """True where a link leads to another site."""
     return re.match(r"[a-z]+:", link) is not None
 
 

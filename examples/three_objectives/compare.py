@@ -29,7 +29,7 @@ Curves = dict[str, list[float]]
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What is searched: the configuration's name, what it is for people, the optimum where it is known."""
+    """An objective that is searched: the configuration's name, what it is for people, the optimum where it is known."""
 
     name: str
     title: str

@@ -15,7 +15,7 @@ import click
 from hivenas.cli.errors import complain, printable
 from hivenas.cli.results import Outcome, candidate_fields, finite
 from hivenas.core.output import LastingStream
-from hivenas.run.callbacks import Callback, RunningSearch
+from hivenas.run.callbacks import Callback, RunningSearch, leading_time
 from hivenas.run.progress import draws
 
 if TYPE_CHECKING:
@@ -159,8 +159,7 @@ class Terminal(View):
         """The place of an evaluation in the search: of its time, where a budget of that ends it first."""
         from hivenas.reports.text import duration
 
-        limit = self._search.time_limit if self._search else None
-        if limit and limit[0] / limit[1] > self._done / self._planned:
+        if limit := leading_time(self._search, self._done):
             return f"{self._done:>4} in {duration(limit[0])} of {duration(limit[1])}"
         return f"{self._done:>4}/{self._planned}"
 

@@ -118,7 +118,7 @@ class Finalist:
 
     @property
     def label(self) -> str:
-        """What it was, in a word or two."""
+        """Its kind, in a word or two."""
         if self.serves:
             return "model"
         kind = f"refit, {self.refit_epochs} epochs" if self.refit_epochs else "training"

@@ -1,4 +1,4 @@
-"""Which worker carries out which task: a training goes on where its network is alive, if that worker is free."""
+"""The assignment of tasks to workers: a training goes on where its network is alive, if that worker is free."""
 
 from __future__ import annotations
 

@@ -272,12 +272,12 @@ def _main_by_value() -> None:
 
 
 def progress_as_bytes(progress: Progress) -> bytes:
-    """What a task tells on its way, as a message."""
+    """The message of what a task tells on its way."""
     return _PROGRESS + pickle.dumps(progress)
 
 
 def progress_in(message: bytes) -> Progress | None:
-    """What a task tells on its way; None where the message is another one."""
+    """The progress that a task tells of in a message; None where the message is another one."""
     if not message.startswith(_PROGRESS):
         return None
     progress: Progress = pickle.loads(message[len(_PROGRESS) :])

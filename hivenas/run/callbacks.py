@@ -54,6 +54,20 @@ class RunningSearch(Protocol):
         ...
 
 
+def leading_time(search: RunningSearch | None, done: int) -> tuple[float, float] | None:
+    """Seconds spent and allowed, where a budget of time is further on than the evaluations: it ends the search first.
+
+    Args:
+        search: as its callbacks see it; None before it begins.
+        done: evaluations so far, without continuations.
+
+    Returns:
+        None where the evaluations are further on, or no budget is set.
+    """
+    limit = search.time_limit if search else None
+    return limit if search and limit and limit[0] / limit[1] > done / search.planned else None
+
+
 class Callback:
     """Is called at the moments of a search, in the driver's process, in order; does nothing.
 

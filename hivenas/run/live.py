@@ -21,7 +21,7 @@ from hivenas.core.progress import Progress
 from hivenas.core.records import Candidate
 from hivenas.core.unicode import shown_text
 from hivenas.reports import figure, short
-from hivenas.run.callbacks import Callback, RunningSearch
+from hivenas.run.callbacks import Callback, RunningSearch, leading_time
 
 if TYPE_CHECKING:
     from hivenas.core.records import Proposal, Trial
@@ -187,7 +187,7 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
         if reached := self._preparation:
             return Group(self._bar(reached.done, reached.total, str(reached)))
         if self._training:
-            limit = self._time_limit()
+            limit = self._search.time_limit if self._search else None
             spent = f" · {_clock(limit[0])} of {_clock(limit[1])} spent" if limit else ""
             head = _cut(f"{self._training}{self._place} · {_clock(time.monotonic() - self._since)}{spent}")
             now = [f"{point}  {_shown(each)}" for each, point in self._full.items() if each in self._full_now]
@@ -215,8 +215,8 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
         """The bar and the counts; the bar gives way first, then the failures."""
         total, completed = float(self._planned), float(self._done)
         parts = [f"{self._done}/{self._planned}", self._left()]
-        if (time_limit := self._time_limit()) and time_limit[0] / time_limit[1] > completed / total:
-            completed, total = min(time_limit), time_limit[1]
+        if limit := leading_time(self._search, self._done):
+            completed, total = min(limit), limit[1]
             # So many evaluations as could be will not be made.
             parts[:2] = f"{self._done} evaluated", f"{_clock(total - completed)} of {_clock(total)} left"
         if self._failed:
@@ -232,10 +232,6 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
         bar = ProgressBar(total=total, completed=completed, width=min(room, _WIDEST_BAR))
         line.add_row(bar, Text(text, no_wrap=True))
         return line
-
-    def _time_limit(self) -> tuple[float, float] | None:
-        """Seconds spent and allowed, where a budget of time may end the search before its last evaluation."""
-        return self._search.time_limit if self._search else None
 
     def _left(self) -> str:
         """The time left if the candidates to come are like those so far; not the full training."""
@@ -256,7 +252,7 @@ def _cut(text: str, style: str = "") -> Text:
 
 
 def _now(lines: Sequence[str]) -> list[Text]:
-    """What goes on now, a line each."""
+    """The lines of what goes on now."""
     return [_cut(("     " if number else "now  ") + line) for number, line in enumerate(lines)]
 
 

@@ -152,7 +152,7 @@ class Search:
         return [] if limits.ending.is_final else self._concluded()
 
     def _concluded(self) -> list[Proposal]:
-        """What the strategy has still to do where the search has ended before its last iteration.
+        """The proposals that the strategy still has where the search has ended before its last iteration.
 
         Where that is nothing, its state is kept as it was: with a larger budget the search goes on from it as if it had
         never ended.

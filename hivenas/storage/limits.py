@@ -1,4 +1,4 @@
-"""What a search has spent, what ended it before its last iteration, and the full training that its budget left it."""
+"""The spending of a search, its end before the last iteration, and the full training that its budget left it."""
 
 from __future__ import annotations
 

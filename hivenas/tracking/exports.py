@@ -50,7 +50,7 @@ def log_export(exported: Exported, run_id: str, versions: Mapping[str, str]) -> 
 
 
 def _logged_before(client: mlflow.MlflowClient, run: Run, tags: Mapping[str, str]) -> LoggedModel | None:
-    """What an earlier export, perhaps one that was ended in the middle, has logged of the same."""
+    """The logged model of an earlier export of the same, perhaps one that was ended in the middle; None without one."""
     found = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
     return next((each for each in found if tags.items() <= each.tags.items()), None)
 

@@ -136,7 +136,7 @@ def test_lines_for_files_follow_the_time_where_that_ends_the_search(capsys: pyte
 
 
 def in_a_terminal(place: Place, **variables: str) -> str:
-    """What a search writes to a terminal of its own."""
+    """The text that a search writes to a terminal of its own."""
     ours, its = pty.openpty()
     command = [sys.executable, "-m", "hivenas", "search", "--config", str(place.config)]
     environment = {**os.environ, **place.environment, "TERM": "xterm-256color", "COLUMNS": "40", **variables}

@@ -1,4 +1,4 @@
-"""What users register by name, from their module to worker processes and a registered model."""
+"""Things that users register by name, from their module to worker processes and a registered model."""
 
 from __future__ import annotations
 

@@ -246,7 +246,7 @@ def test_a_driver_that_is_killed_leaves_no_worker_behind(tmp_path: Path) -> None
 
 
 def _is_running(pid: int) -> bool:
-    """Whether a process runs; one that has ended and was not waited for does not."""
+    """True where a process runs; one that has ended and was not waited for does not."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:

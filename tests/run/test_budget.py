@@ -92,7 +92,7 @@ def figures(trials: list[Trial]) -> list[tuple[object, ...]]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[object, ...]]:
-    """What a search without limits finds."""
+    """The findings of a search without limits."""
     return figures(search(settings(tmp_path_factory.mktemp("whole"))).trials)
 
 

@@ -1,4 +1,4 @@
-"""What is found out before a search: by `hivenas check`, and by the search itself before its first candidate."""
+"""Findings before a search: by `hivenas check`, and by the search itself before its first candidate."""
 
 from __future__ import annotations
 

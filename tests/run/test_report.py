@@ -43,7 +43,7 @@ def recorded(
 
 
 def fully_trained(config: Config, text: str) -> None:
-    """What the full training of the best left."""
+    """The traces of the full training of the best."""
     folder = ResultsFolder(config.results.dir, config.name)
     folder.histories.mkdir()
     (folder.histories / f"{arch_hash(ARCHS[-1])}-full.json").write_text(text)

@@ -69,7 +69,7 @@ def config_of(storage: str, **sections: Any) -> Config:
 
 
 def info_of(config: Config) -> ObjectiveInfo:
-    """What a study must know of a search of networks."""
+    """The facts that a study must know of a search of networks."""
     return ObjectiveInfo(direction=Direction.MAXIMIZE, parameters=space_parameters(config.space))
 
 

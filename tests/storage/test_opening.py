@@ -37,7 +37,7 @@ def _start(config: Config, **state: Any) -> None:
 
 
 def _files(folder: ResultsFolder) -> dict[str, Any]:
-    """What is recorded, and the bytes of the files for people."""
+    """The record, and the bytes of the files for people."""
     files = {
         path.name: path.read_bytes() for path in folder.path.iterdir() if path.suffix in {".yaml", ".json", ".csv"}
     }

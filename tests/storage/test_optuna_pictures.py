@@ -1,4 +1,4 @@
-"""What Optuna's own pictures and dashboard make of a search's study."""
+"""A search's study in Optuna's own pictures and dashboard."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def elsewhere(storage: str, folder: Path) -> Config:
 
 
 class BooksContract(ABC):
-    """What the mirror must do in every storage; subclasses say where it is and how it is taken away."""
+    """The duties of the mirror in every storage; subclasses say where it is and how it is taken away."""
 
     @pytest.fixture
     def storage(self, tmp_path: Path) -> str:

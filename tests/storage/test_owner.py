@@ -1,4 +1,4 @@
-"""Whose a study is: seen from a results folder."""
+"""The owner of a study, seen from a results folder."""
 
 from __future__ import annotations
 

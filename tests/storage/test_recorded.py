@@ -1,4 +1,4 @@
-"""What is read of a results folder: its trials, the best of them, and what is said where there is nothing to read."""
+"""A results folder as it is read: its trials, the best of them, and what is said where there is nothing to read."""
 
 from __future__ import annotations
 

@@ -268,7 +268,7 @@ def configured(name: str, live: float | None) -> dict[str, Any]:
 
 
 def searched(name: str, live: float | None, deaths: int = 0, **more: Any) -> dict[str, Any]:
-    """What MLflow has of a search in the end, by the names of its runs."""
+    """All that MLflow has of a search in the end, by the names of its runs."""
     result = hivenas.search(configured(name, live), objective=Trains(deaths), progress=False, **more)
     runs = {str(run.info.run_name): run for run in tracked(name)}
     names = {run.info.run_id: label for label, run in runs.items()} | {name: "the search", result.run_id: "the search"}

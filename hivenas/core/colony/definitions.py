@@ -1,4 +1,4 @@
-"""How alike operations are by what they are defined as, whatever their names."""
+"""The likeness of operations by what they are defined as, whatever their names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Matrix = NDArray[np.float64]
 
 
 def unlikeness(definitions: Sequence[Definition]) -> Matrix:
-    """How unlike operations are: from 0 of the same to 1 of those that have nothing in common.
+    """The unlikeness of operations: from 0 of the same to 1 of those that have nothing in common.
 
     It is the mean over the layer, which is the same or not, and over every argument that tells operations apart: one
     that has several values, or that is given to one and not to another operation of the same layer. Of an argument that
@@ -54,7 +54,7 @@ def _tells_apart(values: Sequence[float | str | None], layers: Sequence[float | 
 
 
 def _apart(values: Sequence[float | str | None]) -> Matrix:
-    """How far apart values are, 0 to 1, that of one who has none from every other included."""
+    """The distances of values, 0 to 1, that of one who has none from every other included."""
     known = {value for value in values if value is not None}
     apart: Matrix = np.array([[float(one != other) for other in values] for one in values])
     numbers = sorted(value for value in known if isinstance(value, float))

@@ -110,7 +110,7 @@ class Encoding:
 
     @functools.cached_property
     def places(self) -> Places:
-        """Where operations stand, as numbers."""
+        """The places of operations, as numbers."""
         return Places(self._entries)
 
     def distances(self, first: Codes, second: Codes) -> Distances:
@@ -150,7 +150,7 @@ class Encoding:
 
 
 class Places:
-    """How often, where first and where last each operation occurs, in deviations over the space.
+    """The count, the first and the last place of each operation, in deviations over the space.
 
     Of each name φ is its count, the place where it stands first (beyond the end where it is absent) and last (0 there);
     the distance is the mean of |φ − φ'| over all of these that vary. As they are whole numbers from 0 to P, each is

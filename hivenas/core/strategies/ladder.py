@@ -239,7 +239,7 @@ class Ladder(Continuations):
         return self._order({name: self._score(name, len(self._curves[name])) for name in names})
 
     def _mean_gains(self) -> list[float]:
-        """What the candidates that have climbed from a rung to the next have gained there; 0 where nobody has."""
+        """The gain of the candidates that have climbed from a rung to the next, a rung each; 0 where nobody has."""
         if self._gains is None:
             steps = itertools.pairwise(self.rungs.ages)
             self._gains = [self._mean_gain(below, age) for below, age in steps]

@@ -1,4 +1,4 @@
-"""How alike operations are by their definitions."""
+"""The likeness of operations by their definitions."""
 
 from __future__ import annotations
 

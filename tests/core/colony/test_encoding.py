@@ -49,7 +49,7 @@ def _counts(one: tuple[str, ...], other: tuple[str, ...]) -> float:
 
 
 def _blurred(one: tuple[str, ...], other: tuple[str, ...]) -> float:
-    """How differently every name is seen at every place, each occurrence smeared by a Gaussian of two positions."""
+    """The difference of every name at every place, each occurrence smeared by a Gaussian of two positions."""
     places = range(len(one))
     weights = [[math.exp(-((i - k) ** 2) / 8) for k in places] for i in places]
 

@@ -527,7 +527,7 @@ def test_the_golden_run_is_flown_again() -> None:
 
 
 def test_the_golden_run_does_not_hang_on_the_last_bits_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where this fails after a change that is meant, another seed is needed."""
+    """Another seed is needed if this fails after a change that is meant."""
     expected, improvement = _golden_run(), Acquisition.improvement
     rng = np.random.default_rng(1)
 

@@ -1,4 +1,4 @@
-"""How onlookers choose: the pressure of the two rules, and the spreading of the onlookers."""
+"""The choice of onlookers: the pressure of the two rules, and the spreading of the onlookers."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def _counted(rows: list[tuple[str, ...]]) -> Matrix:
 
 
 def _by_position(row: tuple[str, ...]) -> float:
-    """What matters is which operation stands where, and nothing of it at the other places."""
+    """An operation matters at the place where it stands, and nothing of it at the other places."""
     table = np.random.default_rng(7).normal(size=(len(row), len(OPERATIONS)))
     return float(sum(table[i, OPERATIONS.index(name)] for i, name in enumerate(row)))
 

@@ -55,7 +55,7 @@ def drawn(rows: list[Trial], direction: Direction = Direction.MAXIMIZE, *costs: 
 
 
 def marks(picture: ElementTree.Element, tag: str = "use") -> list[ElementTree.Element]:
-    """What stands for evaluations."""
+    """The marks that stand for evaluations."""
     return [each for each in picture.iter(f"{SVG}{tag}") if "data-i" in each.attrib]
 
 

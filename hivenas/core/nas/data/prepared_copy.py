@@ -289,7 +289,7 @@ def _key(listing: Listing, form: Form, known: Stamps) -> str:
 
 
 def _place(origin: str) -> str:
-    """Where files come from, whatever folder one is in: addresses say it as they are."""
+    """The origin of files, whatever folder one is in: addresses say it as they are."""
     return origin if is_elsewhere(origin) else os.path.abspath(os.path.expanduser(origin))
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 class Draws(keras.random.SeedGenerator):  # type: ignore[misc]  # Keras has no types
-    """What layers draw with: every draw has a seed of its own, of the given one and of how many came before it.
+    """The generator that layers draw with: every draw has a seed of its own, of the given one and of its number.
 
     Args:
         seed: (2,), int32, of the graph or not.

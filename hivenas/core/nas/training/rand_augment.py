@@ -43,7 +43,7 @@ class Operation:
 
 
 def _by(kind: Callable[..., keras.Layer], **fixed: Any) -> Callable[..., Change]:
-    """What a layer of Keras does, given the arguments that depend on the magnitude."""
+    """The change that a layer of Keras makes, given the arguments that depend on the magnitude."""
 
     def made(*args: Any, **arguments: Any) -> Change:
         layer = kind(*args, **arguments, **fixed, dtype="float32")

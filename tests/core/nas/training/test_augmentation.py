@@ -46,7 +46,7 @@ def affine(**changes: float) -> Affine:
 
 
 def within(hits: int, count: int, probability: float) -> bool:
-    """Whether a count of successes lies within four standard deviations of what is expected."""
+    """True where a count of successes lies within four standard deviations of what is expected."""
     return bool(abs(hits - count * probability) <= 4 * math.sqrt(count * probability * (1 - probability)))
 
 
@@ -177,7 +177,7 @@ def test_colour_factors_fill_their_ranges() -> None:
 
 
 def chroma(standardised: NDArray[Any]) -> NDArray[Any]:
-    """How far from grey each image is."""
+    """The distance of each image from grey."""
     raw = standardised * scale(3).deviation + scale(3).mean
     distance: NDArray[Any] = np.abs(raw[..., 0] - raw[..., 2]).mean(axis=(1, 2))
     return distance

@@ -268,7 +268,7 @@ def test_a_worker_that_was_killed_is_taken_over_by_the_next(tiny: dict[str, Any]
 
 
 class Begun(BaseException):
-    """Where a training begins: the epochs that are behind it."""
+    """The start of a training: the epochs that are behind it."""
 
     def __init__(self, done: Sequence[EpochFigures]) -> None:
         self.done = len(done)

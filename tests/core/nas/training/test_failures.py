@@ -1,4 +1,4 @@
-"""What is said of a candidate that fails, and of a disk without space, for which no candidate is to blame."""
+"""The words for a candidate that fails, and for a disk without space, for which no candidate is to blame."""
 
 from __future__ import annotations
 

@@ -18,11 +18,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,6 +29,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks.worker_memory import MemoryPeak
 from hivenas.config import Config, from_mapping
 from hivenas.core.nas.nas_interface import interface_of
 from hivenas.core.records import Proposal
@@ -52,7 +51,6 @@ execution: {{workers: 2, checkpoint_s: 0}}
 """
 _FEW = 1_000  # images of the worker that the other one is compared with
 _SIDE = 128
-_LOOK_S = 0.2  # between two looks at the memory
 
 
 def main() -> None:
@@ -237,34 +235,17 @@ def compare_memory(gigabytes: float, folder: Path) -> None:
 
 def _peaks(config: Config, folder: Path) -> dict[str, float]:
     """The peak of a worker's anonymous memory in MB, from its start to the end of each task."""
-    peak, ended, found = 0.0, threading.Event(), {}
+    found = {}
     with WorkerExecutor(config.execution, folder / "worker.log") as executor:
         worker = executor.submit(Task("pid", os.getpid)).result()
-
-        def watch() -> None:
-            nonlocal peak
-            while not ended.wait(_LOOK_S):
-                peak = max(peak, _anonymous(worker))
-
-        watching = threading.Thread(target=watch, daemon=True)
-        watching.start()
-        executor.submit(tasks.survey(config)).result()
-        found["the survey"] = peak
-        candidate = interface_of(config).sample()
-        trained = executor.submit(evaluate_network(config, Proposal(0, 0, "employee", 0, candidate))).result()
-        assert trained.status == "complete", trained
-        found["a candidate"] = peak
-        ended.set()
-        watching.join()
+        with MemoryPeak(worker) as peak:
+            executor.submit(tasks.survey(config)).result()
+            found["the survey"] = peak.mb
+            candidate = interface_of(config).sample()
+            trained = executor.submit(evaluate_network(config, Proposal(0, 0, "employee", 0, candidate))).result()
+            assert trained.status == "complete", trained
+            found["a candidate"] = peak.mb
     return found
-
-
-def _anonymous(pid: int) -> float:
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("RssAnon:"):
-                return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def _config(name: str, dataset: Mapping[str, Any], folder: Path) -> Config:

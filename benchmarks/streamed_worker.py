@@ -18,7 +18,6 @@ import hashlib
 import json
 import os
 import tempfile
-import threading
 import time
 import zipfile
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.worker_memory import MemoryPeak
 from hivenas.config import Config, from_mapping
 from hivenas.core.nas.nas_interface import interface_of
 from hivenas.core.nas.training.stretches import Inside
@@ -34,7 +34,6 @@ from hivenas.execution import Task, WorkerExecutor, limit_threads
 
 _FEW = 1_000
 _CLASSES = 10
-_LOOK_S = 0.1
 
 
 class _EnoughError(Exception):
@@ -86,23 +85,14 @@ def write_photos(file: Path, count: int, side: int) -> None:
 
 def peaks_of(config: Config, steps: int, *, known: bool) -> dict[str, float]:
     """Peaks of a worker's anonymous memory in MB, from its start to the end of each stage."""
-    peak, ended, found = 0.0, threading.Event(), {}
+    found = {}
     with WorkerExecutor(config.execution, Path(config.results.dir) / "worker.log") as executor:
         worker = executor.submit(Task("pid", os.getpid)).result()
-
-        def watch() -> None:
-            nonlocal peak
-            while not ended.wait(_LOOK_S):
-                peak = max(peak, _anonymous(worker))
-
-        watching = threading.Thread(target=watch, daemon=True)
-        watching.start()
-        executor.submit(Task("load", load, (config, known))).result()
-        found["once its data are loaded"] = peak
-        made = executor.submit(Task("train", train, (config, steps))).result()
-        found[f"after {made[0]} steps and {made[1]} calls of validation"] = peak
-        ended.set()
-        watching.join()
+        with MemoryPeak(worker) as peak:
+            executor.submit(Task("load", load, (config, known))).result()
+            found["once its data are loaded"] = peak.mb
+            made = executor.submit(Task("train", train, (config, steps))).result()
+            found[f"after {made[0]} steps and {made[1]} calls of validation"] = peak.mb
     return found
 
 
@@ -138,14 +128,6 @@ def train(config: Config, steps: int) -> Sequence[int]:
         with contextlib.suppress(_EnoughError):
             work(1)
     return made
-
-
-def _anonymous(pid: int) -> float:
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("RssAnon:"):
-                return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def _config(file: Path, folder: Path) -> Config:

@@ -8,6 +8,7 @@ import click
 
 from hivenas.cli.errors import printable
 from hivenas.cli.results import Outcome
+from hivenas.config.text import number_of
 
 if TYPE_CHECKING:
     from hivenas.run.forgetting import Forgotten
@@ -20,7 +21,9 @@ def agreed(plan: Forgotten) -> bool:
     """Asks a person whether all this is to be deleted; no is the default, and what an end of the input means."""
     lines = [f"{plan.name}: to be deleted are {_goes(plan)}", *_stays(plan)]
     if plan.unsent:
-        lines.append(f"  lost with it: {plan.unsent} records that MLflow was never told (hivenas sync tells them)")
+        lines.append(
+            f"  lost with it: {number_of(plan.unsent, 'record')} that MLflow was never told (hivenas sync tells them)"
+        )
     click.echo(printable("\n".join(lines)), err=True)
     try:
         return click.confirm("Delete all of that?", err=True)
@@ -68,8 +71,9 @@ def print_forgotten(forgotten: Forgotten) -> None:
 
 def _goes(plan: Forgotten) -> str:
     versions = ", ".join(plan.versions[:_SHOWN]) + (" …" if len(plan.versions) > _SHOWN else "")
-    named = f"{len(plan.versions)} registered versions{f' ({versions})' if versions else ''}"
-    return f"{len(plan.runs)} runs, {len(plan.models)} logged models, {named} and {plan.folder}"
+    named = f"{number_of(len(plan.versions), 'registered version')}{f' ({versions})' if versions else ''}"
+    runs, models = number_of(len(plan.runs), "run"), number_of(len(plan.models), "logged model")
+    return f"{runs}, {models}, {named} and {plan.folder}"
 
 
 def _stays(plan: Forgotten) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hivenas.cli.results import Outcome
+from hivenas.config.text import number_of
 
 if TYPE_CHECKING:
     from hivenas.config import Config
@@ -29,7 +30,9 @@ def of_plan(
 ) -> Outcome:
     """The work that a configuration asks for, its data, see `describe_data`, their room, and the time, if known."""
     size = "a continuous space" if plan.space_size is None else _counted(plan.space_size, config)
-    work = f"{plan.evaluations:,} evaluations" + (f" and {plan.epochs:,} epochs" if plan.epochs else "")
+    work = number_of(plan.evaluations, "evaluation") + (
+        f" and {number_of(plan.epochs, 'epoch')}" if plan.epochs else ""
+    )
     fields = {
         "name": config.name,
         "configuration": config.to_mapping(),
@@ -54,7 +57,7 @@ def _proposers(config: Config, plan: Plan) -> str:
 
     kind = STRATEGY_KINDS.get(config.colony.kind)
     if kind and kind.has_roles:
-        return f"colony:       {plan.employees} employees, {plan.onlookers} onlookers"
+        return f"colony:       {number_of(plan.employees, 'employee')}, {number_of(plan.onlookers, 'onlooker')}"
     return f"strategy:     {config.colony.kind}" + (f", {kind.description}" if kind else "")
 
 
@@ -62,7 +65,7 @@ def _full_epochs(config: Config) -> str:
     """The epochs of full training that are planned."""
     plan = config.full_train
     trainings = plan.finalists * plan.seeds + config.has_small_model
-    return f"{plan.epochs} epochs" if trainings == 1 else f"{trainings} times at most {plan.epochs} epochs"
+    return ("" if trainings == 1 else f"{trainings} times at most ") + number_of(plan.epochs, "epoch")
 
 
 def _stopping(config: Config, plan: Plan) -> str:
@@ -81,12 +84,13 @@ def _limits(config: Config) -> Iterator[str]:
     told = [limit_told(key, limit) for key, limit in config.budget.limits.items()]
     planned = config.colony.size * config.colony.iterations
     if told:
-        count = "" if config.evaluations < planned else f" or {planned:,} evaluations"
+        count = "" if config.evaluations < planned else f" or {number_of(planned, 'evaluation')}"
         trained = config.objective == "nas" and config.full_train.enabled
         then = ", of which at most half is kept for the full training" if trained else ""
         yield f"budget:       {' or '.join(told)}{count}, whichever ends first{then}"
     if config.colony.patience:
-        yield f"patience:     {config.colony.patience} iterations without a better best end the search"
+        without = "iteration without a better best ends", "iterations without a better best end"
+        yield f"patience:     {number_of(config.colony.patience, *without)} the search"
 
 
 def _looked_for(config: Config) -> Iterator[str]:
@@ -115,10 +119,11 @@ def _trainings(config: Config, plan: Plan, time: ExpectedTime | None) -> Iterato
 
 def _counted(candidates: int, config: Config) -> str:
     if not config.choices:
-        return f"{candidates:,} architectures"
+        return number_of(candidates, "architecture")
     settings = math.prod(len(varied.values) for varied in config.choices.values())
-    architectures = f"{candidates // settings:,} architectures"
-    return f"{candidates:,} candidates: {architectures}, {settings:,} combinations of settings each"
+    architectures = number_of(candidates // settings, "architecture")
+    combinations = number_of(settings, "combination of settings", "combinations of settings")
+    return f"{number_of(candidates, 'candidate')}: {architectures}, {combinations} each"
 
 
 def print_plan(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hivenas.cli.errors import printable
+from hivenas.config.text import number_of
 
 if TYPE_CHECKING:
     from hivenas.cli.invocation import Invocation
@@ -48,7 +49,7 @@ def of_search(result: SearchResult) -> Outcome:
     from hivenas.reports import figure, short
 
     summary, best = result.summary, result.best
-    line = f"{result.name}: {summary.evaluations} evaluations, {summary.failed} failed"
+    line = f"{result.name}: {number_of(summary.evaluations, 'evaluation')}, {summary.failed} failed"
     if best:
         line += f", best {figure(best)} {short(best.encoded)}"
     if result.full_training and result.tested:
@@ -56,7 +57,7 @@ def of_search(result: SearchResult) -> Outcome:
     if result.budget:
         line += f", {result.budget} spent"
     if result.waiting:
-        line += f", {result.waiting} records wait for hivenas sync"
+        line += f", {_waiting(result)} for hivenas sync"
     counts = {name: getattr(summary, name) for name in ("evaluations", "epochs", "failed", "reused", "seconds")}
     counts["paused"] = result.paused
     fields = {
@@ -105,7 +106,7 @@ def of_reproduction(run_id: str, reproduction: Reproduction) -> Outcome:
     """The answer whether a training came out as it was, and what differs."""
     figures, environment = reproduction.figures, reproduction.environment
     epochs = len(reproduction.recipe.history)
-    said = f"{len(figures)} figures of {epochs} epochs differ" if figures else f"{epochs} epochs equal to the last bit"
+    said = _differing(reproduction) if figures else f"{number_of(epochs, 'epoch')} equal to the last bit"
     fields = {
         "run_id": run_id,
         "exact": not figures,
@@ -116,9 +117,18 @@ def of_reproduction(run_id: str, reproduction: Reproduction) -> Outcome:
     return Outcome(f"{run_id}: {said}", fields)
 
 
+def _differing(reproduction: Reproduction) -> str:
+    epochs = number_of(len(reproduction.recipe.history), "epoch")
+    return f"{number_of(len(reproduction.figures), f'figure of {epochs} differs', f'figures of {epochs} differ')}"
+
+
+def _waiting(result: SearchResult) -> str:
+    return number_of(result.waiting, "record waits", "records wait")
+
+
 def of_sync(taken: int, waiting: int) -> Outcome:
     """The number of records that were sent, and of those that still wait."""
-    return Outcome(f"{taken} records taken, {waiting} still waiting", {"taken": taken, "waiting": waiting})
+    return Outcome(f"{number_of(taken, 'record')} taken, {waiting} still waiting", {"taken": taken, "waiting": waiting})
 
 
 def of_export(export: Export) -> Outcome:
@@ -189,8 +199,8 @@ def print_search(given: Invocation, result: SearchResult) -> None:
     table = best_table(result.trials, result.direction)
     paused = f"{result.paused} paused, " if result.paused else ""
     click.echo(
-        f"\n{summary.evaluations} evaluations, {summary.epochs} epochs, {summary.failed} failed, "
-        f"{paused}{summary.reused} reused, {summary.seconds:.0f} s of evaluation\n"
+        f"\n{number_of(summary.evaluations, 'evaluation')}, {number_of(summary.epochs, 'epoch')}, "
+        f"{summary.failed} failed, {paused}{summary.reused} reused, {summary.seconds:.0f} s of evaluation\n"
     )
     click.echo(as_text(_shown(table)))
     print_front(given, result)
@@ -201,7 +211,7 @@ def print_search(given: Invocation, result: SearchResult) -> None:
         _print_model(result.full_training, result.model_uri, result.registered)
     click.echo("\nNext:")
     if result.waiting:
-        click.echo(f"  tell MLflow        {given.command('sync')}    ({result.waiting} records wait for it)")
+        click.echo(f"  tell MLflow        {given.command('sync')}    ({_waiting(result)} for it)")
     if result.store:
         click.echo(f"  see every run      {_ui_command(result.store)}")
     click.echo(f"  draw the report    {given.command('report')}")
@@ -262,9 +272,9 @@ def print_reproduction(reproduction: Reproduction) -> None:
         click.echo(f"epoch {now.epoch:>3}: loss {now.loss!r}, val_{share} {now.val_accuracy!r}")
     epochs = len(reproduction.recipe.history)
     if not reproduction.figures:
-        click.echo(f"every figure of {epochs} epochs is equal to the last bit")
+        click.echo(f"every figure of {number_of(epochs, 'epoch')} is equal to the last bit")
     else:
-        click.echo(f"\n{len(reproduction.figures)} figures of {epochs} epochs differ, such as\n")
+        click.echo(f"\n{_differing(reproduction)}, such as\n")
         lines = [[d.what, d.before, d.now] for d in reproduction.figures[:_SHOWN_DIFFERENCES]]
         click.echo(as_text([["", "then", "now"], *lines]))
     if reproduction.environment:
@@ -310,9 +320,8 @@ def print_export(export: Export) -> None:
         for each in export.exported
     ]
     click.echo(as_text([head, *lines]))
-    click.echo(
-        f"\n{first.images:,} test images; same {task.same}: {task.same_as}; p50 and p95: of one image, on one thread"
-    )
+    images = number_of(first.images, "test image")
+    click.echo(f"\n{images}; same {task.same}: {task.same_as}; p50 and p95: of one image, on one thread")
     for name, uri in export.logged.items():
         click.echo(f"logged: {name} as {uri}")
 
@@ -347,7 +356,7 @@ def _print_model(evaluation: Evaluation, uri: str, verdict: str) -> None:
     others = "" if tested.is_accuracy else "".join(f"{accuracy}, " for accuracy in _accuracy(evaluation))
     click.echo(
         f"\nfully trained: test {tested.label} {tested.value:.4f} (95 %: {tested.low:.4f} … {tested.high:.4f}, "
-        f"{figures['test_images']} images), {others}validation {tested.label} {evaluation.fitness:.4f}"
+        f"{number_of(figures['test_images'], 'image')}), {others}validation {tested.label} {evaluation.fitness:.4f}"
     )
     if verdict:
         click.echo(f"registered: {verdict}")

@@ -14,6 +14,7 @@ import click
 
 from hivenas.cli.errors import complain, printable
 from hivenas.cli.results import Outcome, candidate_fields, finite
+from hivenas.config.text import number_of
 from hivenas.core.output import LastingStream
 from hivenas.run.callbacks import Callback, RunningSearch, leading_time
 from hivenas.run.progress import draws
@@ -127,7 +128,7 @@ class Terminal(View):
 
         rest = f", {self._done} of them recorded before" if self._done else ""
         within = f"{duration(search.time_limit[1])} or " if search.time_limit else ""
-        self.note(f"searching: {within}{self._planned} evaluations at the most{rest}")
+        self.note(f"searching: {within}{number_of(self._planned, 'evaluation')} at the most{rest}")
         if self._live:
             self._live.on_start(search)
 
@@ -168,7 +169,7 @@ class Terminal(View):
         if self._live:
             self._live.on_full_training(candidate, epochs)
         else:
-            self.note(f"training fully for {epochs} epochs: {candidate}")
+            self.note(f"training fully for {number_of(epochs, 'epoch')}: {candidate}")
 
     def on_full_epoch(self, candidate: str, progress: Progress) -> None:
         """Shows how far a full training is, where it can be shown."""

@@ -296,6 +296,22 @@ def nearest(word: object, known: Iterable[str]) -> str:
     return f"; did you mean {names[found[0]]!r}?" if found else ""
 
 
+def choose_among(word: object, known: Collection[str], rest: str) -> str:
+    """The way out for a name that is none of those that there are, in a length that a terminal shows.
+
+    Args:
+        word: as it was given.
+        known: those that there are; all are named where that takes a few lines, else those that are like the word.
+        rest: where the others are found, in words.
+    """
+    hint, names = nearest(word, known), ", ".join(known)
+    if len(names) <= _LONGEST:
+        return f"{hint}; choose among {names}"
+    others = [name for name in difflib.get_close_matches(str(word), known, n=4) if repr(name) not in hint]
+    near = f"; near it are {', '.join(others)}" if others else ""
+    return f"{hint}{near}; {rest}"
+
+
 def one_of(name: str, names: Collection[str], beside: str = "") -> str:
     """Refuses a name that is none of those that there are.
 
@@ -332,6 +348,24 @@ def listed(names: Sequence[str], most: int = 10) -> str:
     """Names for a line or a tag: the first ten, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def number_of(count: int, noun: str, many: str = "") -> str:
+    """A number of things, such as 1 evaluation or 1,200 test images.
+
+    Args:
+        count: of them.
+        noun: the name of one, with what depends on the number behind it.
+        many: the same of several; by default its regular plural.
+    """
+    return f"{count:,} {noun if count == 1 else many or plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """The name of several, by the rules that hivenas' own words follow."""
+    if noun.endswith("child"):
+        return f"{noun}ren"
+    return f"{noun}{'es' if noun.endswith(('s', 'x')) else 's'}"
 
 
 def without_login(address: str) -> str:

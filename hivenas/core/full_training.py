@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+from hivenas.config.text import number_of
 from hivenas.core.records import Direction, Evaluation
 from hivenas.core.seeds import arch_hash
 
@@ -121,7 +122,7 @@ class Finalist:
         """Its kind, in a word or two."""
         if self.serves:
             return "model"
-        kind = f"refit, {self.refit_epochs} epochs" if self.refit_epochs else "training"
+        kind = f"refit, {number_of(self.refit_epochs, 'epoch')}" if self.refit_epochs else "training"
         return f"{kind}, seed {self.number + 1}" if self.number else kind
 
 

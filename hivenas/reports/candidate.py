@@ -11,7 +11,7 @@ from hivenas.config import Config
 from hivenas.config.costs import COSTS
 from hivenas.config.settings import split_candidate
 from hivenas.config.tasks import TASKS, task_of
-from hivenas.config.text import listed
+from hivenas.config.text import listed, number_of
 from hivenas.core.children import Page
 from hivenas.core.measured import FinalFigure
 from hivenas.core.nas.space.architecture import Chain, decode
@@ -118,7 +118,7 @@ def _outcome(evaluation: Evaluation, figure: str) -> str:
         text = f"**{evaluation.history[-1].accuracy:.4f}** training {task_of(evaluation.extra).share_label}"
     text = f"**{test.value:.4f}** test {test.label}, {text}" if test else text
     if evaluation.age:
-        text += f" after {evaluation.age} epochs"
+        text += f" after {number_of(evaluation.age, 'epoch')}"
     if evaluation.params:
         text += f", {evaluation.params:,} parameters"
     text += "".join(
@@ -135,8 +135,8 @@ def _whence(proposal: Proposal | None, evaluation: Evaluation, origin: str) -> s
     if proposal is None:
         return origin or "Trained fully, and tested once on images that the search never saw."
     if proposal.momentum_epochs:
+        more = number_of(proposal.momentum_epochs, "epoch")
         before = f" (there {proposal.center_fitness:.4f})" if proposal.center_fitness is not None else ""
-        more = f"{proposal.momentum_epochs} epoch{'s' if proposal.momentum_epochs > 1 else ''}"
         return f"Trained on for {more}, from the weights of {origin}{before}."
     if not proposal.parent:
         return "A new food source." if proposal.role == "scout" else f"A new food source of an {proposal.role}."
@@ -147,7 +147,7 @@ def _whence(proposal: Proposal | None, evaluation: Evaluation, origin: str) -> s
     if evaluation.inherited:
         text += (
             f"; {evaluation.inherited:.0%} of its weights were inherited, as they were after "
-            f"{evaluation.inherited_epochs} epochs"
+            f"{number_of(evaluation.inherited_epochs, 'epoch')}"
         )
     return f"{text}, visited by an {proposal.role}." if proposal.role != "scout" else f"{text}, visited by a scout."
 

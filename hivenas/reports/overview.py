@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hivenas.config.text import listed
+from hivenas.config.text import listed, number_of
 from hivenas.core.history import ranking
 from hivenas.core.records import Trial
 from hivenas.reports.candidate import as_code
@@ -59,9 +59,9 @@ def _head(data: ReportData, best: Trial | None, name_of: Callable[[Trial], str])
         lines.append(f'**Load it**: `mlflow.pyfunc.load_model("{data.model_uri}")`')
     if data.verdict:
         lines.append(f"**In the registry**: {data.verdict}")
-    spent = f"{summary.evaluations} evaluations"
+    spent = number_of(summary.evaluations, "evaluation")
     if summary.epochs:
-        spent += f", {summary.epochs:,} epochs"
+        spent += f", {number_of(summary.epochs, 'epoch')}"
     if wall := busy_seconds(data.rows):
         spent += f", {duration(wall)} wall time, {duration(summary.seconds)} of workers' time"
     failed = common_reasons(data.rows, "failed", 1)
@@ -75,12 +75,12 @@ def _head(data: ReportData, best: Trial | None, name_of: Callable[[Trial], str])
 
 def _standing(data: ReportData) -> str:
     told = sum(row.phase == "evaluate" for row in data.rows)
-    counted = f"{told} of at most {data.planned} evaluations"
+    counted = f"{told:,} of at most {number_of(data.planned, 'evaluation')}"
     if data.condition == "running":
         return f"**Running**: {counted} so far; this page follows, iteration by iteration."
     if data.condition == "finished":
         if data.tested is None and data.test_accuracy is None:
-            return f"**Finished** after {told} evaluations."
+            return f"**Finished** after {number_of(told, 'evaluation')}."
         accuracy = _tested(data)
         never = f"; it never answers {as_code(listed(data.never_named))}" if data.never_named else ""
         who = as_cell(data.model_told.replace("|", " → ")) or "the best network"
@@ -148,14 +148,14 @@ def _model(data: ReportData) -> str:
 
 def _spent(data: ReportData) -> str:
     summary, total = data.summary, len(data.rows)
-    lines = [f"{summary.evaluations} evaluations; {summary.reused} times a record was reused"]
+    lines = [f"{number_of(summary.evaluations, 'evaluation')}; {number_of(summary.reused, 'time')} a record was reused"]
     if summary.epochs:
-        lines[0] += f"; {summary.epochs:,} epochs"
+        lines[0] += f"; {number_of(summary.epochs, 'epoch')}"
     if wall := busy_seconds(data.rows):
         workers = len({row.worker for row in data.rows if row.worker})
         lines.append(
             f"{duration(wall)} wall time in which anything was trained, {duration(summary.seconds)} of workers' time "
-            f"in {workers} worker {'process' if workers == 1 else 'processes'}"
+            f"in {number_of(workers, 'worker process')}"
         )
     lines += [said] if (said := spent_said(summary.spent)) else []
     lines += [f"of the budget: {data.budget}"] if data.budget else []
@@ -167,9 +167,9 @@ def _spent(data: ReportData) -> str:
         reasons = common_reasons(data.rows, status)
         examples = "".join(f"\n    - {number} ×, such as {as_code(reason[:300])}" for reason, number in reasons)
         if count:
-            lines.append(f"{count} of {total} evaluations {what}{examples}")
+            lines.append(f"{count} of {number_of(total, 'evaluation')} {what}{examples}")
     if paused := sum(row.status == "paused" for row in ranking(data.rows, data.direction)):
-        lines.append(f"{paused} candidates are paused: others promised more")
+        lines.append(f"{number_of(paused, 'candidate is', 'candidates are')} paused: others promised more")
     return "## What was spent, what failed\n\n" + "\n".join(f"- {line}" for line in lines)
 
 

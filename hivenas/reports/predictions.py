@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hivenas.config.text import number_of
 from hivenas.core.nas.training.predictions import TestPredictions
 from hivenas.core.unicode import storable
 from hivenas.reports.pictures import all_made, draw_titled, plain_text, save, shown_name, write_table
@@ -52,7 +53,7 @@ def _draw_confusion(answers: TestPredictions, file: Path) -> Path:
             axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=colour, fontsize="small")
     axes.set_xlabel("answered class")
     axes.set_ylabel("true class")
-    axes.set_title(f"test accuracy {answers.accuracy:.4f} on {len(answers.labels):,} images")
+    axes.set_title(f"test accuracy {answers.accuracy:.4f} on {number_of(len(answers.labels), 'image')}")
     save(figure, file)
     return file
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hivenas.config.text import number_of
 from hivenas.core.label_metrics import answered, label_figures
 from hivenas.core.nas.training.task_predictions import TaskPredictions
 from hivenas.core.number_metrics import errors, mae, rmse
@@ -66,8 +67,9 @@ def _draw_figures(answers: TaskPredictions, file: Path) -> Path:
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=3, frameon=False, fontsize="small")
+    images = number_of(len(answers.labels), "test image")
     more = f", the {len(names)} commonest" if len(names) < len(answers.names) else ""
-    axes.set_title(f"{len(answers.names)} labels on {len(answers.labels):,} test images{more}", fontsize=11)
+    axes.set_title(f"{number_of(len(answers.names), 'label')} on {images}{more}", fontsize=11)
     save(figure, file)
     return file
 
@@ -111,6 +113,6 @@ def _draw_scatter(answers: TaskPredictions, file: Path) -> Path:
     axes.set_ylabel("predicted")
     wrong = rmse(answers.labels, answers.answers), mae(answers.labels, answers.answers)
     figures = f"RMSE {wrong[0]:.4g}, mean absolute error {wrong[1]:.4g}"
-    axes.set_title(f"{figures} on {len(true):,} test images", fontsize=10)
+    axes.set_title(f"{figures} on {number_of(len(true), 'test image')}", fontsize=10)
     save(figure, file)
     return file

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,10 +55,11 @@ class CandidateModels:
         """
         if not self.outbox.keeps_candidates:
             return
+        kept = self.weights.kept()
         for trial in ranking(self.ledger.trials, self.ledger.state.direction)[: self.config.results.logged_models]:
             key = self.ledger.key(trial.index)
             if key not in self.ledger.state.logged:
-                message = self.message(trial, data)
+                message = self._message(trial, data, kept)
                 with self.ledger.transaction():
                     self.outbox.post(message)
                     self.ledger.save(logged=(*self.ledger.state.logged, key))
@@ -72,9 +73,11 @@ class CandidateModels:
         """
         waiting = {message.candidate.run for message in self.outbox.messages() if message.candidate}
         told = set(self.ledger.state.logged) - waiting
-        return [self.message(trial, data) for trial in self.ledger.trials if self.ledger.key(trial.index) in told]
+        kept = self.weights.kept()
+        trials = [trial for trial in self.ledger.trials if self.ledger.key(trial.index) in told]
+        return [self._message(trial, data, kept) for trial in trials]
 
-    def message(self, trial: Trial, data: Mapping[str, Any]) -> Message:
+    def _message(self, trial: Trial, data: Mapping[str, Any], kept: Collection[int]) -> Message:
         """The message that has a candidate kept; files that it names are the outbox's once it is posted."""
         candidate = LoggedCandidate(
             run=self.ledger.key(trial.index),
@@ -87,12 +90,11 @@ class CandidateModels:
             },
             tags={"hivenas.search": self.config.name, "hivenas.candidate": trial.encoded[:_LONGEST_TAG]},
         )
-        return Message(candidate=candidate, model=self._network(trial, candidate, data))
+        is_network = self.config.objective == "nas" and trial.index in kept
+        return Message(candidate=candidate, model=self._network(trial, candidate, data) if is_network else None)
 
     def _network(self, trial: Trial, candidate: LoggedCandidate, data: Mapping[str, Any]) -> ServableModel | None:
-        """The model of a candidate's network; None where its state is not kept, or no network of hivenas'."""
-        if self.config.objective != "nas" or not self.weights.keeps(trial):
-            return None
+        """The model of a candidate's network; None where it cannot be made."""
         stem = trial.weights_filename.removesuffix(WEIGHTS_SUFFIX)
         file: Path = self.ledger.folder.checkpoints / f"{stem}-model.keras"
         task = tasks.candidate_model(self.config, trial.encoded, trial.weights_filename, file)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hivenas.config.tasks import task_of
+from hivenas.config.text import number_of
 from hivenas.core.nas.data.class_folders import counted
 
 logger = logging.getLogger("hivenas")
@@ -18,7 +19,9 @@ def summary(data: Mapping[str, Any]) -> str:
     Args:
         data: what `describe_data` says.
     """
-    parts = [f"{data['train']:,} images to train, {data['validation']:,} to validate, {data['test']:,} to test"]
+    parts = [
+        f"{number_of(data['train'], 'image')} to train, {data['validation']:,} to validate, {data['test']:,} to test"
+    ]
     parts.append(f"{'×'.join(map(str, data['shape']))} (height × width × channels)")
     parts.append(task_of(data).outputs.format(count=data["classes"]))
     text = f"{data['name']}: {', '.join(parts)}"

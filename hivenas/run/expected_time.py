@@ -10,7 +10,7 @@ from typing import Any
 
 from hivenas.config import Config
 from hivenas.config.loading import from_record
-from hivenas.config.text import parse_yaml
+from hivenas.config.text import number_of, parse_yaml
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.data.placement import placed
 from hivenas.core.nas.nas_interface import NASInterface
@@ -107,7 +107,7 @@ def measured_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> Expect
             evaluation = executor.submit(tasks.evaluate_network(tried, proposal)).result()
             scaled = evaluation.epoch_s * work_ratio((data["train"], data["validation"]), sizes)
             trials.append(Trial(proposal, replace(evaluation, epoch_s=scaled)))
-    return expected_time(config, plan, trials, f"tried on {sum(sizes):,} images")
+    return expected_time(config, plan, trials, f"tried on {number_of(sum(sizes), 'image')}")
 
 
 def work_ratio(sizes: tuple[int, int], tried: tuple[int, int]) -> float:

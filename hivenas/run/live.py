@@ -16,6 +16,7 @@ from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
+from hivenas.config.text import number_of
 from hivenas.core.preparation import Preparation, shown_by
 from hivenas.core.progress import Progress
 from hivenas.core.records import Candidate
@@ -153,11 +154,11 @@ class LiveView(Callback, contextlib.AbstractContextManager["LiveView"]):
 
     def on_full_training(self, candidate: str, epochs: int) -> None:
         """Shows how long it has taken so far."""
-        self._training = f"trained fully for {epochs} epochs"
+        self._training = f"trained fully for {number_of(epochs, 'epoch')}"
         self._full.pop(candidate, None)
         self._full_now.clear()
         self._since = time.monotonic()
-        self._say(f"training fully for {epochs} epochs: {short(candidate)}")
+        self._say(f"training fully for {number_of(epochs, 'epoch')}: {short(candidate)}")
 
     def on_full_epoch(self, candidate: str, progress: Progress) -> None:
         """Shows the epoch of every training that goes on."""

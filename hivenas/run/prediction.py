@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hivenas.config.text import number_of
 from hivenas.core.nas.data.image_arrays import checked_images
 from hivenas.core.nas.data.image_files import read_images
 from hivenas.core.nas.data.npz_files import read_unlabelled
@@ -228,7 +229,7 @@ def _bytes(model: TrackedModel, files: Sequence[Path], pixels: NDArray[np.uint8]
 
 
 def _some(files: Sequence[Path]) -> str:
-    return f"{files[0]} was" if len(files) == 1 else f"{len(files)} images, such as {files[0]}, were"
+    return f"{files[0]} was" if len(files) == 1 else f"{number_of(len(files), 'image')}, such as {files[0]}, were"
 
 
 def _array(model: TrackedModel, file: str) -> NDArray[Any]:

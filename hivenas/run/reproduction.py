@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hivenas.config import Config, from_record
+from hivenas.config.text import number_of
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.full_training import TrainingSpec
 from hivenas.core.recipe import Difference, Recipe, different_environment, different_figures
@@ -62,7 +63,9 @@ def reproduce(run: TrackedRun) -> Reproduction:
             raise MissingResultsError(
                 f"{recipe.starts_from}, from which the run started, is not in MLflow; it cannot be trained again"
             )
-        logger.info("training %s again: %d epochs, seed %s", recipe.candidate, len(recipe.history), config.seed)
+        logger.info(
+            "training %s again: %s, seed %s", recipe.candidate, number_of(len(recipe.history), "epoch"), config.seed
+        )
         # On this machine, whatever cluster the search had; whether other GPUs, or none, matter is what is found out.
         here = config.execution.with_one_worker_here()
         task = _training(recipe, config)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hivenas.config.costs import COSTS, Cost
+from hivenas.config.text import number_of
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.front import front
 from hivenas.core.full_training import Finalist, best_first
@@ -217,7 +218,7 @@ class SearchResult:
         """The best, the counts and the model in one line."""
         best = f"best {self.best.fitness:.6g} {self.best.encoded}" if self.best else "no candidate succeeded"
         model = f", {self.model_uri}" if self.model_uri else ""
-        return f"<SearchResult {self.name}: {best}, {len(self.trials)} trials{model}>"
+        return f"<SearchResult {self.name}: {best}, {number_of(len(self.trials), 'trial')}{model}>"
 
     def _figure(self, name: str) -> float | None:
         value = self.full_training.extra.get(name) if self.full_training else None

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hivenas.config import Config
+from hivenas.config.text import number_of
 from hivenas.core.children import Child, link_to
 from hivenas.core.folder import WEIGHTS_SUFFIX
 from hivenas.core.full_training import MEMBERS, MODEL_STEM, Finalist, TrainingSpec, chosen_of
@@ -173,8 +174,8 @@ class TrainingBook:
         elif spec.refit_epochs:
             first = self._link(replace(spec, refit_epochs=0))
             origin = (
-                f"Trained anew on training and validation images, for the {spec.refit_epochs} epochs that {first} has "
-                "found. There is no validation in it."
+                f"Trained anew on training and validation images, for the {number_of(spec.refit_epochs, 'epoch')} that "
+                f"{first} has found. There is no validation in it."
             )
         return replace(self._told, key=self._key(spec), keep_after_send=False, name=_name(spec), origin=origin)
 

@@ -116,23 +116,26 @@ class WeightsKeeper(Callback):
     @property
     def gives_up(self) -> bool:
         """True where the end of the search deletes states that further iterations would start from."""
-        return self._retention.needed_later and bool(self._retention.to_delete(self._ledger.trials))
+        return self._retention.needed_later and bool(self._going())
 
     def left(self) -> list[Trial]:
         """The trials whose saved states go with the end of the search; what was evicted before has gone already."""
-        trials = self._retention.to_delete(self._ledger.trials)
+        trials = self._going()
         return trials if self._retention.needed_later else [trial for trial in trials if self._has_states(trial)]
 
-    def keeps(self, trial: Trial) -> bool:
-        """True where a trial's saved state outlasts the search, and is here."""
-        going = {each.index for each in self._retention.to_delete(self._ledger.trials)}
-        file = self._ledger.folder.weights / trial.weights_filename
-        return bool(trial.weights_filename) and trial.index not in going and file.is_file()
+    def kept(self) -> set[int]:
+        """The numbers of the trials whose saved states outlast the search, and are here."""
+        going, folder = {trial.index for trial in self._going()}, self._ledger.folder.weights
+        saved = [trial for trial in self._ledger.trials if trial.weights_filename and trial.index not in going]
+        return {trial.index for trial in saved if (folder / trial.weights_filename).is_file()}
 
     def prune(self) -> None:
         """Deletes what is not kept of a search that has run: its closing, which has MLflow do so, is in the ledger."""
-        for trial in self._retention.to_delete(self._ledger.trials):
+        for trial in self._going():
             self._ledger.folder.drop_weights(self._objective.saved_states(trial.evaluation))
+
+    def _going(self) -> list[Trial]:
+        return self._retention.to_delete(self._ledger.trials)
 
     def _has_states(self, trial: Trial) -> bool:
         names = self._objective.saved_states(trial.evaluation)

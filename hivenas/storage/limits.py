@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hivenas.config.text import number_of
 from hivenas.reports.text import duration
 
 
@@ -86,12 +87,12 @@ ENDINGS: Mapping[str, str] = {
 def limit_told(key: str, limit: float) -> str:
     """A limit for people, such as 10 min or 40 evaluations."""
     if key == "cpu":
-        return f"{limit / 3600:g} CPU hour{'s' if limit != 3600 else ''}"
+        return f"{limit / 3600:g} {'CPU hour' if limit == 3600 else 'CPU hours'}"
     if key == "wall":
         whole = next((unit for unit in ((3600, "h"), (60, "min")) if limit % unit[0] == 0), None)
         return f"{limit / whole[0]:g} {whole[1]}" if whole else duration(limit)
     what = "iteration" if key == "patience" else "evaluation"
-    return f"{limit:,.0f} {what}{'s' if limit != 1 else ''}"
+    return number_of(round(limit), what)
 
 
 def spent_told(spent: Spent, limits: Mapping[str, float], evaluations: int) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from hivenas.config.text import number_of
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.outage import Outage
 from hivenas.core.records import Trial
@@ -66,8 +67,8 @@ class OptunaMirror:
             return None
         self._study.refuse_running()
         logger.warning(
-            "%d evaluations come from the study %r in %s, which %s does not have",
-            news,
+            "%s from the study %r in %s, which %s does not have",
+            number_of(news, "evaluation comes", "evaluations come"),
             self._study.name,
             self._study.shown,
             folder.path,

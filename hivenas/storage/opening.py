@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 from hivenas.config import PLACES, Config, from_record
 from hivenas.config.tasks import CLASSIFY
-from hivenas.config.text import parse_yaml
+from hivenas.config.text import number_of, parse_yaml
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.history import ranking
 from hivenas.core.lock import BusyError, is_locked, locked
@@ -281,7 +281,7 @@ def _begin(ledger: Ledger, before: SearchState | None, seed: int, overwrite: boo
     if is_recorded and not overwrite:
         raise ResultsExistError(_exists_message(folder, before, len(ledger.trials)))
     if overwrite and (lost := len(ledger.messages(MessageStatus.PENDING))):
-        logger.warning("%d records of the search that is replaced were never sent to MLflow, and go with it", lost)
+        logger.warning("lost with the search that is replaced: %s never sent to MLflow", number_of(lost, "record"))
     abandoned = (*before.abandoned, *filter(None, [before.run_id or before.uid])) if before else ()
     state = SearchState(seed=seed, uid=uuid.uuid4().hex, abandoned=abandoned)
     ledger.begin(state, replaces=before if is_recorded else None)
@@ -324,12 +324,12 @@ def _refuse_older(folder: ResultsFolder) -> None:
 def _exists_message(folder: ResultsFolder, state: SearchState | None, trials: int) -> str:
     if state is None:
         return (
-            f"{folder.path} holds {trials} evaluations that were asked for from Python, which are not "
-            "overwritten in silence; choose another name (--set name=…) or delete them (--overwrite)"
+            f"{folder.path} holds {number_of(trials, 'evaluation')} asked for from Python, not overwritten in "
+            "silence; choose another name (--set name=…) or delete what is there (--overwrite)"
         )
     stage = "a finished" if state.stage == Stage.DONE else "an unfinished"
     return (
-        f"{folder.path} holds {stage} search of {trials} evaluations, which is not overwritten "
+        f"{folder.path} holds {stage} search of {number_of(trials, 'evaluation')}, which is not overwritten "
         "in silence; go on with it (--resume), choose another name (--set name=…) or delete it (--overwrite)"
     )
 

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hivenas.config import Config, from_record
 from hivenas.config.costs import Cost
-from hivenas.config.text import masked, parse_yaml
+from hivenas.config.text import masked, number_of, parse_yaml
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.front import cost_of
 from hivenas.core.objective import ObjectiveInfo
@@ -289,8 +289,8 @@ class MirrorStudy:
             if not attributes and not count:
                 return True  # nothing but a name, perhaps of a search that ended while it began
             raise ResultsExistError(
-                f"{self.shown} holds a study {self.name!r} of {count} trials that is not of hivenas, which is never "
-                "overwritten; choose another (--set optuna.study=…) or delete it with Optuna"
+                f"{self.shown} holds a study {self.name!r} of {number_of(count, 'trial')} that is not of hivenas, "
+                "which is never overwritten; choose another (--set optuna.study=…) or delete it with Optuna"
             )
         condition = self._refuse_running(attributes)
         # Who has no evaluations and is gone leaves no trace.
@@ -298,7 +298,7 @@ class MirrorStudy:
             return overwrite or attributes[_UID] != uid
         if attributes[_UID] != uid:
             raise ResultsExistError(
-                f"{self.shown} holds the study {self.name!r} of another search with {count} evaluations"
+                f"{self.shown} holds the study {self.name!r} of another search with {number_of(count, 'evaluation')}"
                 f"{'' if count else f', begun in {_home(attributes)} and perhaps running'}, which is not overwritten "
                 "in silence; go on with it (--resume), choose another study (--set optuna.study=…) or delete it "
                 "(--overwrite)"

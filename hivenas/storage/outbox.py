@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from hivenas.config.text import number_of
 from hivenas.core.children import Child
 from hivenas.core.files import disk_full_said
 from hivenas.core.outage import Outage
@@ -187,7 +188,9 @@ class Outbox:
         except TrackingError as error:
             self._outage.goes_on(self._kept(error, _UNTIL_BACK), started)
         else:
-            self._outage.is_over(f"the MLflow store answers again and has taken the {len(sent)} records that waited")
+            self._outage.is_over(
+                f"the MLflow store answers again and has taken {number_of(len(sent), 'record')} that waited"
+            )
         return sent
 
     def show_running(self, children: Sequence[Child], *, sends: bool = True) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from mlflow.entities import Metric, Run
 from mlflow.models import Model, infer_signature
 
+from hivenas.config.text import number_of
 from hivenas.core.nas.training.exclusive import exclusive
 from hivenas.core.publication import Published, ServableModel
 from hivenas.core.recipe import package_version
@@ -191,7 +192,7 @@ def _save(model: ServableModel, folder: str, described: Model) -> None:
     if model.answers and not np.allclose(found, model.answers, rtol=_RELATIVE, atol=allowed, equal_nan=True):
         raise TrackingRefusedError(
             f"the model {model.file.name} must answer as the network that was tested, got other answers to "
-            f"{len(example)} test images; undo what has changed in its layers since, or train it again"
+            f"{number_of(len(example), 'test image')}; undo what has changed in its layers since, or train it again"
         )
     packages = ("tensorflow", "keras", "numpy", "mlflow")
     mlflow.tensorflow.save_model(

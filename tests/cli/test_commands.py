@@ -114,7 +114,7 @@ def test_wrong_configurations_are_one_clear_line_and_exit_code_2(
         (["compare", "x.yaml"], "Missing argument 'B'"),
         (["arch", "input|sep3x3_32|output|", "--config", "x.yaml"], "must read input|operation|…|output"),
         (["arch", "input|sep3x3_33|output", "--config", "x.yaml"], "component 1 ('sep3x3_33')"),
-        (["arch", "input|sc_3|sep3x3_32|output", "--config", "x.yaml"], "spans 3 operations but 1 follow"),
+        (["arch", "input|sc_3|sep3x3_32|output", "--config", "x.yaml"], "spans 3 operations but 1 follows"),
         (["search"], "Missing option '--config'"),
         (["train", "--config", "x.yaml", "--set", "objective=sphere_min"], "a full training needs objective: nas"),
         (["search", "--config", "x.yaml", "--resume", "--overwrite"], "got both"),

@@ -268,8 +268,8 @@ WRONG = [
     (HEAD + GOOD + "a|b|output,1\n", "must read input|operation|…|output", 3),
     (HEAD + GOOD + "input|output,1\n", "must read input|operation|…|output", 3),
     (HEAD + GOOD + "input||output,1\n", "must have no empty components, got 'input||output'", 3),
-    (HEAD + GOOD + "input|sc_3|b|output,1\n", "spans 3 operations but 1 follow", 3),
-    (HEAD + GOOD + "input|b|sc_1|output,1\n", "spans 1 operations but 0 follow", 3),
+    (HEAD + GOOD + "input|sc_3|b|output,1\n", "spans 3 operations but 1 follows", 3),
+    (HEAD + GOOD + "input|b|sc_1|output,1\n", "spans 1 operation but 0 follow", 3),
 ]
 
 

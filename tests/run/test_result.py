@@ -44,7 +44,7 @@ def test_the_best_is_the_first_of_the_ranking_by_latest_trials() -> None:
 def test_where_all_have_failed_there_is_no_best() -> None:
     found = result([TRIALS[1]])
     assert found.best is None
-    assert repr(found) == "<SearchResult bees: no candidate succeeded, 1 trials>"
+    assert repr(found) == "<SearchResult bees: no candidate succeeded, 1 trial>"
 
 
 def test_counts_are_those_of_the_trials_and_of_the_strategy() -> None:

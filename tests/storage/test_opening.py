@@ -67,7 +67,7 @@ def test_recorded_results_are_refused_with_the_three_ways_on(tmp_path: Path, sta
         pass
     message = str(caught.value)
     assert str(tmp_path / "probe") in message
-    assert f"{word} search of 1 evaluations" in message
+    assert f"{word} search of 1 evaluation," in message
     assert all(way in message for way in ("--resume", "--set name=", "--overwrite"))
     assert isinstance(caught.value, InputError)
     assert read_ledger(ResultsFolder(tmp_path, "probe"))[1] == [_trial()]
@@ -263,7 +263,7 @@ def test_what_waits_for_mlflow_goes_with_a_search_that_is_replaced_and_is_said(
     with open_search(config, 9, overwrite=True) as ledger:
         ledger.save(run_id="new")
         assert ledger.messages(*MessageStatus) == []
-    assert "1 records of the search that is replaced were never sent" in caplog.text
+    assert "lost with the search that is replaced: 1 record never sent to MLflow" in caplog.text
 
 
 def test_messages_of_a_search_that_may_come_back_are_neither_sent_nor_removed_by_the_next(tmp_path: Path) -> None:

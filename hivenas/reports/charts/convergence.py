@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from hivenas.config.text import number_of
 from hivenas.core.history import improvements
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.charts.chart import (
@@ -32,8 +33,8 @@ def convergence(rows: Sequence[Trial], direction: Direction) -> Chart | None:
     if not steps:
         return None
     label = (
-        f"Fitness of {len(rows):,} evaluations and the best so far; the best, {figure(steps[-1])}, came with "
-        f"evaluation {steps[-1].index}"
+        f"Fitness of {number_of(len(rows), 'evaluation')} and the best so far; the best, {figure(steps[-1])}, came "
+        f"with evaluation {steps[-1].index}"
     )
     panels = tuple(_panel(rows, direction, label=label, kind=kind) for kind in ("wide", "narrow"))
     return Chart(key="convergence", title="Convergence", note=_note(rows, panels[0].y), drawings=panels)

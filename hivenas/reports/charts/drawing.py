@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
+from hivenas.config.text import plural
 from hivenas.core.records import Trial
 from hivenas.reports.charts.scales import Scale
 
 # Of roles; `x` is that of a failure. Others, of strategies of somebody's own, share the scout's.
 SYMBOLS = {"employee": "e", "onlooker": "o", "scout": "s", "child": "o", "sample": "s"}
-_PLURALS = {"child": "children"}
 STATUSES = {"complete": "c", "paused": "t", "stopped": "t", "failed": "f"}
 _SHAPES = {
     "e": '<circle r="4.2"',
@@ -24,11 +24,6 @@ _ROLES = {"still": 'role="img"', "table": 'role="group"'}
 def symbol_of(role: str) -> str:
     """The symbol of a role."""
     return SYMBOLS.get(role, "s")
-
-
-def plural(role: str) -> str:
-    """The name of all of a role."""
-    return _PLURALS.get(role, f"{role}s")
 
 
 def role_names(rows: Iterable[Trial]) -> dict[str, str]:

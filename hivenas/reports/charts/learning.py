@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from hivenas.config.text import number_of
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.charts.chart import NARROW, Chart, plane
 from hivenas.reports.charts.drawing import Panel
@@ -22,7 +23,7 @@ def learning(rows: Sequence[Trial], direction: Direction) -> Chart | None:
     epochs = sorted({epoch for curve in curves for epoch in curve.epochs})
     best, figure = curves[0], figure_label(rows)
     label = (
-        f"{figure[0].upper()}{figure[1:]} by epoch of the {len(curves)} best candidates; the best ends at "
+        f"{figure[0].upper()}{figure[1:]} by epoch of the {number_of(len(curves), 'best candidate')}; the best ends at "
         f"{best.accuracies[-1]:.4f} after epoch {best.epochs[-1]}"
     )
     (left, right), ys = plane(NARROW)

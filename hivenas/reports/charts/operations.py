@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 
+from hivenas.config.text import number_of
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.charts.chart import Chart
 from hivenas.reports.charts.drawing import Drawing
@@ -26,7 +27,7 @@ def operations(rows: Sequence[Trial], direction: Direction) -> Chart | None:
         return None
     names = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in found.operations]
     left = 10 + _LETTER * max(9, *map(len, names))
-    label = f"Mean fitness of {len(found.operations)} operations in {found.layers} layers"
+    label = f"Mean fitness of {number_of(len(found.operations), 'operation')} in {number_of(found.layers, 'layer')}"
     size = left + _CELL * found.layers, _HEAD + _LINE * len(names)
     drawing = Drawing(*size, label, "table")
     drawing.text(0, 14, "operation", class_="tick")
@@ -49,8 +50,7 @@ def _cells(drawing: Drawing, found: HeatMap, direction: Direction, left: float) 
             if not count:
                 cell(class_="none")
                 continue
-            several = "s" if count != 1 else ""
-            tip = f"{operation} in layer {layer + 1}: mean fitness {mean:.5g} of {count} candidate{several}"
+            tip = f"{operation} in layer {layer + 1}: mean fitness {mean:.5g} of {number_of(count, 'candidate')}"
             cell(class_=f"l{level(mean)}", tip=tip)
             dark = " on" if level(mean) >= _ON_DARK else ""
             drawing.text(x + _CELL / 2, y + 16, _short(mean), class_=f"mean{dark}", anchor="middle")

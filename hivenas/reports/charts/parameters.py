@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hivenas.config.costs import COSTS, Cost
+from hivenas.config.text import number_of
 from hivenas.core.front import cost_of, front
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.charts.chart import (
@@ -33,7 +34,7 @@ def parameters(rows: Sequence[Trial], direction: Direction) -> Chart | None:
     if not members or not sized:
         return None
     label = (
-        f"Fitness against trainable parameters; {len(members)} candidates are on the Pareto front, from "
+        f"Fitness against trainable parameters; {_are(members)} on the Pareto front, from "
         f"{members[0].params:,} parameters with {figure(members[0])} to {members[-1].params:,} with "
         f"{figure(members[-1])}"
     )
@@ -65,7 +66,7 @@ def weighed(rows: Sequence[Trial], direction: Direction, costs: Sequence[Cost], 
         return _of_several(sized, members, direction, costs, cost)
     first, last = members[0], members[-1]
     label = (
-        f"Fitness against {cost.label}; {len(members)} candidates are on the front, from {cost_figure(first, cost)} "
+        f"Fitness against {cost.label}; {_are(members)} on the front, from {cost_figure(first, cost)} "
         f"with {figure(first)} to {cost_figure(last, cost)} with {figure(last)}"
     )
     panel = _panel(sized, members, cost, direction, label=label)
@@ -79,13 +80,17 @@ def weighed(rows: Sequence[Trial], direction: Direction, costs: Sequence[Cost], 
     )
 
 
+def _are(members: Sequence[Trial]) -> str:
+    return number_of(len(members), "candidate is", "candidates are")
+
+
 def _of_several(
     sized: Sequence[Trial], members: Sequence[Trial], direction: Direction, costs: Sequence[Cost], cost: Cost
 ) -> Chart:
     """The front of several costs as one of them sees it; the line is what is left of it by that one alone."""
     best = members[-1]
     label = (
-        f"Fitness against {cost.label}; {len(members)} candidates are on the front of fitness and {len(costs)} costs, "
+        f"Fitness against {cost.label}; {_are(members)} on the front of fitness and {len(costs)} costs, "
         f"the best with {figure(best)} and {cost_figure(best, cost)}"
     )
     panel = _panel(sized, members, cost, direction, label=label, line=front(members, direction, cost))

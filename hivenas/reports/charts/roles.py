@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from hivenas.config.text import plural
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.charts.chart import RIGHT, Chart, beyond_note, fitness_scale
-from hivenas.reports.charts.drawing import Drawing, plural, symbol_of
+from hivenas.reports.charts.drawing import Drawing, symbol_of
 from hivenas.reports.charts.scales import Scale, brief
 from hivenas.reports.findings import Role, roles, succeeded
 
@@ -25,7 +26,7 @@ def contributions(rows: Sequence[Trial], direction: Direction) -> Chart | None:
     if not fitness:
         return None
     label = "; ".join(f"{plural(r.bee)} have raised the best {r.improvements} × in {r.evaluations:,}" for r in found)
-    label = f"{label.capitalize()} evaluations"
+    label = f"{label.capitalize()} {'evaluation' if found[-1].evaluations == 1 else 'evaluations'}"
     inner = [value for role in found for value in role.quartiles[1:-1]]
     scales = {kind: fitness_scale(fitness, direction, _box_ends(kind), always=inner) for kind in _WIDTHS}
     drawings = tuple(_drawing(found, scale, label=label, kind=kind) for kind, scale in scales.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from hivenas.config.text import number_of
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.charts.chart import BOTTOM, NARROW, RIGHT, WIDE, Chart
 from hivenas.reports.charts.drawing import Drawing, bee_class, symbol_of
@@ -26,7 +27,8 @@ def workers(rows: Sequence[Trial], direction: Direction) -> Chart | None:
     spans = [span for lane in lanes for span in lane.spans]
     until = max(end for _, end, _ in spans)
     at_once = math.fsum(end - begin for begin, end, _ in spans) / max(until, 1e-9)
-    label = f"When each of {len(lanes)} workers trained, over {duration(until)}; on average {at_once:.1f} at a time"
+    workers = number_of(len(lanes), "worker")
+    label = f"When each of {workers} trained, over {duration(until)}; on average {at_once:.1f} at a time"
     drawings = []
     for (width, _), left, kind in ((WIDE, 92.0, "wide"), (NARROW, 76.0, "narrow")):
         drawing = Drawing(width, _TOP + _LANE * len(kept) + BOTTOM, label, kind)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hivenas.config.text import listed
+from hivenas.config.text import listed, number_of
 from hivenas.core.folder import write_atomically
 from hivenas.core.history import ranking
 from hivenas.core.unicode import shown_text
@@ -106,6 +106,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"duration": duration, "moment": _moment, "figure": figure, "quoted": shlex.quote, "listed": listed}
+    made.filters["number_of"] = number_of
     return made
 
 

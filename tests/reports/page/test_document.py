@@ -81,7 +81,7 @@ def test_the_head_tells_what_was_found_spent_and_failed() -> None:
     page = read(report_page(data(planned=8, reused=3, test_accuracy=0.91, model_uri="models:/bees@champion")))
     head = page.one("header").text
     assert "finished" in head
-    assert "5 of at most 8 evaluations and 1 continuations" in head
+    assert "5 of at most 8 evaluations and 1 continuation " in head
     found = page.one("section", id="found").text
     for said in (
         "best fitness 0.8000 evaluation 5, onlooker, continued",

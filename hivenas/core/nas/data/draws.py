@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hivenas.config.text import number_of
 from hivenas.core.nas.data.image_arrays import Labels
 from hivenas.core.nas.data.splits import Positions, Wanted
 from hivenas.errors import DatasetError
@@ -56,7 +57,7 @@ def _size(count: int, wanted: Wanted) -> int:
     most = count - 1 if wanted.rest_is_used else count
     if most < wanted.least:
         raise DatasetError(
-            f"{count} images cannot be split {wanted.size} to {count - wanted.size} with one on both sides; "
-            f"{wanted.way_out}"
+            f"{number_of(count, 'image')} cannot be split {wanted.size} to {count - wanted.size} with one on both "
+            f"sides; {wanted.way_out}"
         )
     return min(max(wanted.size, wanted.least), most)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hivenas.config.text import nearest
+from hivenas.config.text import nearest, number_of
 from hivenas.core.nas.data.labels import CLASS_LABELS, LabelReader
 from hivenas.core.nas.data.stored_images import Images, StoredImages, blocks
 from hivenas.errors import DatasetError
@@ -133,8 +133,8 @@ def _check_split(origin: str, split: str, images: Mapping[str, Images], labels: 
     x, train = images[split], images["train"]
     if len(x) != labels:
         raise DatasetError(
-            f"{origin}: every image needs one label, got {len(x)} images in x_{split} and {labels} labels in "
-            f"y_{split}; drop or add some"
+            f"{origin}: every image needs one label, got {number_of(len(x), 'image')} in x_{split} and "
+            f"{number_of(labels, 'label')} in y_{split}; drop or add some"
         )
     for what, found, wanted in (("shape", x.shape[1:], train.shape[1:]), ("dtype", x.dtype, train.dtype)):
         if found != wanted:

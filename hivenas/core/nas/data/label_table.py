@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hivenas.config.text import nearest
+from hivenas.config.text import nearest, number_of
 from hivenas.core.nas.data.class_folders import SPLIT_FOLDERS, extension, files_below, is_users, subfolders
 from hivenas.core.nas.data.decoding import EXTENSIONS
 from hivenas.core.nas.data.image_arrays import SPLITS
@@ -69,7 +69,9 @@ def listed(root: Path, of_row: OfRow, *, required: bool, leave_out: bool = False
     _refuse_missing(root, rows)
     splits = [split for split in SPLITS if any(row.split == split for row in rows)]
     if "train" not in splits:
-        raise DatasetError(f"{table}: there must be a row of the split train, got {len(rows)} rows without; add some")
+        raise DatasetError(
+            f"{table}: there must be a row of the split train, got {number_of(len(rows), 'row')} without; add some"
+        )
     without = _images_without(root, {row.file for row in rows})
     if without and not leave_out:
         raise DatasetError(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hivenas.config.text import number_of
 from hivenas.core.unicode import storable
 from hivenas.errors import DatasetError
 
@@ -61,7 +62,7 @@ def plain_labels(origin: str, name: str, given: NDArray[Any], images: int) -> ND
             raise DatasetError(f"{origin}: {name} must be UTF-8 where it is bytes, got {error}; decode it") from error
     for rule in _KINDS:
         if y.dtype.kind in rule.kinds and (wrong := rule.wrong(y)).any():
-            found = rule.found.format(value=y[wrong][0], count=int(wrong.sum()), dtype=y.dtype)
+            found = rule.found.format(value=y[wrong][0], images=number_of(int(wrong.sum()), "image"), dtype=y.dtype)
             raise DatasetError(
                 f"{origin}: {name} must hold whole numbers or text, got {found}; {rule.way_out.format(name=name)}"
             )
@@ -117,7 +118,7 @@ class _KindRule:
 
 
 _KINDS: Sequence[_KindRule] = (
-    _KindRule("f", np.isnan, "nan for {count} images", "leave images out that have no label"),
+    _KindRule("f", np.isnan, "nan for {images}", "leave images out that have no label"),
     _KindRule("f", np.isinf, "{value}", "leave images out that have no label"),
     _KindRule("f", _not_whole, "{value}", "labels are classes: set task: regress, or round or bin what was measured"),
     _KindRule(
@@ -128,7 +129,7 @@ _KINDS: Sequence[_KindRule] = (
     _KindRule(
         "OT",
         _missing,
-        "dtype {dtype} with no label for {count} images",
+        "dtype {dtype} with no label for {images}",
         "leave those images out, or give them a class such as 'none'",
     ),
     _KindRule("OT", _everywhere, "dtype {dtype}", "convert it, such as with {name}.astype(str)"),

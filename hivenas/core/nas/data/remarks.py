@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hivenas.config.text import number_of
 from hivenas.core.nas.data.image_arrays import Labels
 from hivenas.core.nas.data.stored_images import Images
 from hivenas.core.nas.data.values import are_alike, classes_alike
@@ -50,7 +51,7 @@ def _imbalance(train: Labels, test: Labels, names: Sequence[str]) -> list[str]:
     if share <= _COMMON:
         return []
     others = [int(code) for code in np.argsort(counts, kind="stable") if code != common]
-    shown = ", ".join(f"{names[code]!r} ({counts[code]} images)" for code in others[:_SHOWN])
+    shown = ", ".join(f"{names[code]!r} ({number_of(counts[code], 'image')})" for code in others[:_SHOWN])
     more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
     return [
         f"{100 * share:.1f} % of the training images are of class {names[common]!r}, rare are {shown}{more}: always "
@@ -69,8 +70,9 @@ def _shared(train: Images, val: Images, test: Images) -> list[str]:
     if not in_val and not in_test:
         return []
     return [
-        f"{in_test} of {len(test)} test images and {in_val} of {len(val)} validation images are, pixel by pixel, also "
-        "among those of another split, so that accuracies flatter; keep one of each, or all of them in one split"
+        f"{in_test} of {number_of(len(test), 'test image')} and {in_val} of {number_of(len(val), 'validation image')} "
+        "are, pixel by pixel, also among those of another split, so that accuracies flatter; keep one of each, or all "
+        "of them in one split"
     ]
 
 

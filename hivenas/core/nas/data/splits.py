@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config import DatasetConfig
+from hivenas.config.text import number_of
 from hivenas.core.nas.data.image_arrays import LabelledImages, Labels
 from hivenas.core.nas.data.stored_images import Images, at
 from hivenas.core.seeds import derive_seed
@@ -200,10 +201,10 @@ def _refusal(counts: NDArray[np.intp], wanted: Wanted) -> str:
     rarest = np.argsort(counts, kind="stable")
     short = [label for label in rarest if counts[label] < needed] or [rarest[0]]
     got = ", ".join(f"{counts[label]} of class {wanted.names[label]!r}" for label in short[:_NAMED])
-    more = f" and {len(short) - _NAMED} more classes" if len(short) > _NAMED else ""
+    more = f" and {number_of(len(short) - _NAMED, 'more class')}" if len(short) > _NAMED else ""
     total = int(counts.sum())
     each = f" (at least {needed} of each are needed)" if counts.min() < needed else ""
     return (
-        f"{total} images of {len(counts)} classes cannot be split {wanted.size} to {total - wanted.size} with every "
-        f"class on both sides{each}, got {got}{more}; {wanted.way_out}"
+        f"{number_of(total, 'image')} of {number_of(len(counts), 'class')} cannot be split {wanted.size} "
+        f"to {total - wanted.size} with every class on both sides{each}, got {got}{more}; {wanted.way_out}"
     )

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hivenas.config.settings import joined, split_candidate
-from hivenas.config.text import nearest
-from hivenas.core.nas.space.operations import OpSpec
+from hivenas.config.text import choose_among, number_of
+from hivenas.core.nas.space.operations import LISTED, OpSpec
 from hivenas.errors import ArchitectureError
 
 
@@ -86,14 +86,15 @@ def decode(arch: str, known: Sequence[str] | Mapping[str, OpSpec]) -> Chain:
         else:
             raise ArchitectureError(
                 f"component {position} ({part!r}) of {arch!r} is not an operation of this space"
-                f"{nearest(part, known)}; choose among {', '.join(known)} or sc_k"
+                f"{choose_among(part, known, LISTED)}; or sc_k, a skip connection"
             )
     for layer, (position, part) in started.items():
         longest = len(operations) - layer
         if int(part[3:]) > longest:
             choices = f"sc_1 … sc_{longest}" if longest else "no skip connection (no operation follows)"
             raise ArchitectureError(
-                f"component {position} ({part!r}) of {arch!r} spans {part[3:]} operations but {longest} follow; "
+                f"component {position} ({part!r}) of {arch!r} spans {number_of(int(part[3:]), 'operation')} but "
+                f"{longest} {'follows' if longest == 1 else 'follow'}; "
                 f"legal here: {choices}"
             )
     return Chain(tuple(operations), tuple(skips), settings)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hivenas.config import registry
-from hivenas.config.text import cut, shown
+from hivenas.config.text import cut, number_of, shown
 from hivenas.core.nas.space.architecture import Chain
 from hivenas.core.nas.space.layer_sizes import Shape
 from hivenas.core.nas.space.operations import OpSpec
@@ -56,8 +56,8 @@ class Feasibility:
         """The share in words, and the operation that fits least."""
         about = "" if self.counted else "about "
         if self.share == 1:
-            return f"{about}all of {self.size:,} architectures"
-        share = f"{100 * self.share:.3g} % of {self.size:,} architectures"
+            return f"{about}all of {number_of(self.size, 'architecture')}"
+        share = f"{100 * self.share:.3g} % of {number_of(self.size, 'architecture')}"
         return f"{about}{share} on images of {sides(self.shape)}, fewest with {self.rarest}"
 
     @classmethod

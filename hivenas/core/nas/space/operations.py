@@ -10,11 +10,12 @@ from typing import Any, TypeVar, overload
 from hivenas.config import registry
 from hivenas.config.arguments import check_value
 from hivenas.config.presets import WIDTH
-from hivenas.config.text import IMPORT_IT, nearest
+from hivenas.config.text import IMPORT_IT, choose_among
 from hivenas.core.nas.space.cells import CELLS
 from hivenas.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])
+LISTED = "docs/spaces.md lists those built in"  # the rest of a long list, for errors
 
 
 def _weights(*names: str) -> tuple[str, ...]:
@@ -88,9 +89,11 @@ class OpSpec:
             raise ConfigError(f"space.reference.{key} needs an op, got {dict(mapping)!r}; write {{op: Conv2D, …}}")
         known = (*LAYERS, *CELLS, *registry.OPERATIONS, *registry.CELLS)
         if op not in known:
+            registered = ", ".join((*registry.OPERATIONS, *registry.CELLS))
+            own = f"registered are {registered}" if registered else IMPORT_IT
             raise ConfigError(
                 f"space.reference.{key}.op must be a built-in or registered layer or cell, got {op!r}"
-                f"{nearest(op, known) or f'; {IMPORT_IT}'}; choose among {', '.join(known)}"
+                f"{choose_among(op, known, f'{LISTED}; {own}')}"
             )
         _check_arguments(key, op, arguments)
         return cls(op, MappingProxyType(arguments))
@@ -133,8 +136,8 @@ def _check_names(
     for argument in arguments:
         if argument not in needed + optional:
             raise ConfigError(
-                f"space.reference.{key} has no argument {argument!r} for {op}{nearest(argument, needed + optional)}; "
-                f"choose among {', '.join(needed + optional)}"
+                f"space.reference.{key} has no argument {argument!r} for {op}"
+                f"{choose_among(argument, needed + optional, f'Keras documents the others of {op}')}"
             )
     for argument in needed:
         if argument not in arguments:
@@ -323,6 +326,6 @@ def check_keys(where: str, keys: Iterable[str], known: Mapping[str, OpSpec]) -> 
     for position, key in enumerate(keys):
         if key not in known:
             raise ConfigError(
-                f"{where}[{position}] must name a known operation, got {key!r}{nearest(key, known)}; "
-                "define it under space.reference or choose among " + ", ".join(known)
+                f"{where}[{position}] must name a known operation, got {key!r}"
+                f"{choose_among(key, known, LISTED)}; or define it under space.reference"
             )

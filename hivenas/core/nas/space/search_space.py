@@ -12,7 +12,7 @@ import numpy as np
 
 from hivenas.config import SpaceConfig
 from hivenas.config.choices import Varied
-from hivenas.config.text import cut
+from hivenas.config.text import cut, number_of
 from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.core.nas.space.frame import Frame
 from hivenas.core.nas.space.operations import built_in_space, check_keys, own_space
@@ -302,7 +302,7 @@ class NASSearchSpace:
         chain = decode(arch, self.operations)
         if len(chain.operations) != self.depth:
             raise ArchitectureError(
-                f"an architecture of this space has {self.depth} operations (space.depth), got "
+                f"an architecture of this space has {number_of(self.depth, 'operation')} (space.depth), got "
                 f"{len(chain.operations)} in {arch!r}"
             )
         if any(chain.skips) and not self.skip_rate:

@@ -11,6 +11,7 @@ import keras
 
 from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.metrics import ACCURACY, BUILT_IN_METRICS, Metric
+from hivenas.config.text import number_of
 from hivenas.core.full_training import KEPT_EPOCH, TrainingSpec
 from hivenas.core.measured import marked
 from hivenas.core.nas.data.joined_images import JoinedImages
@@ -162,7 +163,8 @@ class FullTraining:
     def _evaluation(
         self, network: keras.Model, history: Sequence[EpochFigures], epoch: int, *, stopped: bool
     ) -> Evaluation:
-        reason = f"no better validation {self.metric.label} in the {len(history) - epoch} epochs after epoch {epoch}"
+        since = number_of(len(history) - epoch, "epoch")
+        reason = f"no better validation {self.metric.label} in the {since} after epoch {epoch}"
         extra = {KEPT_EPOCH: float(epoch)} if self._keeps_best else {}
         return Evaluation(
             self.spec.candidate,

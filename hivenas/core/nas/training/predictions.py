@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hivenas.config.metrics import ACCURACY, Metric
+from hivenas.config.text import number_of
 from hivenas.core.measured import TEST_METRICS, TEST_PER_CLASS, marked
 from hivenas.core.metrics import SMALLEST, MetricError, Scores, all_metrics, per_class, value_of
 from hivenas.core.metrics import accuracy as share_of_right_answers
@@ -91,7 +92,7 @@ def refuse_no_numbers(answers: NDArray[np.float32]) -> None:
         NotFiniteError: says how many.
     """
     if broken := int((~np.isfinite(answers).all(axis=1)).sum()):
-        raise NotFiniteError(f"the answers to {broken} of {len(answers)} test images are not finite")
+        raise NotFiniteError(f"the answers to {broken} of {number_of(len(answers), 'test image')} are not finite")
 
 
 def looked_for(metric: Metric, labels: NDArray[Any], answers: Scores) -> dict[str, Any]:

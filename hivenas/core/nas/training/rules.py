@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hivenas.config import EvaluationConfig
+from hivenas.config.text import number_of
 from hivenas.core.history import Curves
 from hivenas.core.nas.training.act import TerminateOnThreshold
 from hivenas.core.records import Direction, StopThreshold, Trial
@@ -81,7 +82,9 @@ def median_thresholds(curves: Curves, config: EvaluationConfig) -> list[StopThre
         if len(seen) >= config.median.candidates:
             middle = len(seen) // 2
             median = seen[middle] if len(seen) % 2 else (seen[middle - 1] + seen[middle]) / 2
-            thresholds.append(StopThreshold(epoch, median, f"the median of {len(seen)} earlier candidates"))
+            thresholds.append(
+                StopThreshold(epoch, median, f"the median of {number_of(len(seen), 'earlier candidate')}")
+            )
     return thresholds
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hivenas.config.metrics import BUILT_IN_METRICS, Metric
 from hivenas.config.tasks import TASKS, LearningTask
+from hivenas.config.text import number_of
 from hivenas.core.files import written_whole
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.data.stored_images import Images
@@ -105,7 +106,7 @@ def refuse_other_answers(
         alike = task.alike.format(share=float((expected.argmax(axis=1) == found.argmax(axis=1)).mean()))
         raise UnfaithfulModelError(
             f"the saved weights must make a network that answers as the one that was trained, got {alike} "
-            f"{len(expected)} validation images; {ADVICE}"
+            f"{number_of(len(expected), 'validation image')}; {ADVICE}"
         )
 
 
@@ -124,5 +125,5 @@ def _compare(model: Path, data: Dataset, probabilities: NDArray[np.float32], met
         was, now = (figure(labels, each) for each in (expected, found))
         raise UnfaithfulModelError(
             f"the saved model must answer as the network that was tested, got an {figure.label} of "
-            f"{now:.4f} instead of {was:.4f} on {len(images)} test images; {ADVICE}"
+            f"{now:.4f} instead of {was:.4f} on {number_of(len(images), 'test image')}; {ADVICE}"
         )

@@ -63,7 +63,8 @@
       left += !out;
       for (const mark of marks.get(key) || []) mark.classList.toggle("out", out);
     }
-    count.textContent = left === lines.size ? `${left} evaluations` : `${left} of ${lines.size} evaluations`;
+    const all = lines.size === 1 ? "1 evaluation" : `${lines.size} evaluations`;
+    count.textContent = left === lines.size ? all : `${left} of ${all}`;
   };
   const reset = () => {
     query.value = "";

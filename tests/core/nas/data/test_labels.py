@@ -67,7 +67,7 @@ def test_labels_of_one_class_an_image_are_taken_as_they_are(labels: Any, plain: 
         (np.array([0, 1, np.nan, np.nan]), "got nan for 2 images", "leave images out"),
         (np.array([0, 1, np.inf, 1]), "got inf", "leave images out"),
         (objects("a", None, "b", None), "no label for 2 images", "leave those images out"),
-        (objects("a", float("nan"), "b", "a"), "no label for 1 images", "leave those images out"),
+        (objects("a", float("nan"), "b", "a"), "no label for 1 image", "leave those images out"),
         (objects("a", 1, "b", 2), "got dtype object", r"convert it, such as with y_train\.astype\(str\)$"),
         (np.array(["2024-01-01"] * 4, "datetime64[D]"), "got dates", r"astype\('datetime64\[Y\]'\)"),
         (objects(*[datetime.date(2024, 1, 1)] * 4), "got dtype object", "convert it"),

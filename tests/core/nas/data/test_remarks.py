@@ -41,9 +41,7 @@ def test_nothing_is_said_of_classes_that_show(counts: tuple[int, ...]) -> None:
 def test_of_many_classes_the_rarest_are_named() -> None:
     names = [str(number) for number in range(8)]
     (remark,) = remarks(split(990, *range(1, 8)), split(1, first=2000), split(1, first=3000), names)
-    assert (
-        "rare are '1' (1 images), '2' (2 images), '3' (3 images), '4' (4 images), '5' (5 images) and 2 more" in remark
-    )
+    assert "rare are '1' (1 image), '2' (2 images), '3' (3 images), '4' (4 images), '5' (5 images) and 2 more" in remark
 
 
 @pytest.mark.parametrize(

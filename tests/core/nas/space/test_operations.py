@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from hivenas.config.presets import PRESETS, Preset
 from hivenas.config.text import nearest
+from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.cells import CELLS
 from hivenas.core.nas.space.operations import (
     LAYER_ARGUMENTS,
@@ -19,7 +22,8 @@ from hivenas.core.nas.space.operations import (
     check_keys,
     reference_space,
 )
-from hivenas.errors import ConfigError
+from hivenas.errors import ConfigError, InputError
+from tests.processes import ROOT
 
 PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     "max_pool3x3": ("MaxPooling2D", {"pool_size": (3, 3), "strides": (1, 1), "padding": "same"}),
@@ -131,7 +135,7 @@ def test_the_built_in_operations_cannot_be_changed() -> None:
     [
         (
             {"op": "Conv2d"},
-            r"space\.reference\.mine\.op .* got 'Conv2d'; did you mean 'Conv2D'\?; choose among Activation",
+            r"space\.reference\.mine\.op .* got 'Conv2d'; did you mean 'Conv2D'\?; docs/spaces.md lists",
         ),
         ({"op": "ConvBnRelu"}, r"did you mean 'ConvBnReLU'\?"),
         ({"op": "os.system"}, r"got 'os\.system'"),
@@ -206,9 +210,55 @@ def test_an_unknown_key_is_refused_with_its_place_and_the_nearest_one() -> None:
     assert str(caught.value).startswith(
         "space.operations[1] must name a known operation, got 'sep3x3_65'; did you mean"
     )
-    assert str(caught.value).endswith(", ".join(REFERENCE_SPACE))
+    assert str(caught.value).endswith("docs/spaces.md lists those built in; or define it under space.reference")
 
 
 def test_nothing_is_suggested_for_a_word_that_is_near_to_none() -> None:
     assert nearest("xyzzy", REFERENCE_SPACE) == ""
     assert nearest("dropuot", REFERENCE_SPACE) == "; did you mean 'dropout'?"
+
+
+def test_the_page_of_the_spaces_names_every_operation_layer_and_cell() -> None:
+    page = (ROOT / "docs" / "spaces.md").read_text(encoding="utf-8").partition("## Every name")[2]
+    operations, ops = page.split("\n## ")[0].split("And what `op` may be")
+    assert sorted(_named(operations)) == sorted(REFERENCE_SPACE)
+    assert set(_named(ops)) - {"op", "space.reference"} == {*LAYERS, *CELLS}
+
+
+def _named(page: str) -> list[str]:
+    """The names in the code of a table, with one of `{a,b}` in every combination."""
+    cells = re.findall(r"`([^`]+)`", page.partition("| --- |")[2])
+    choices = [[part.split(",") for part in re.split(r"[{}]", cell)] for cell in cells]
+    return ["".join(chosen) for parts in choices for chosen in itertools.product(*parts)]
+
+
+@pytest.mark.parametrize(
+    ("refused", "says"),
+    [
+        (
+            lambda: check_keys("space.operations", ["sepp3x3_32"], REFERENCE_SPACE),
+            "space.operations[0] must name a known operation, got 'sepp3x3_32'; did you mean 'sep3x3_32'?; near it are "
+            "sep3x3_128, sep5x5_32, sep3x3_64; docs/spaces.md lists those built in; or define it under space.reference",
+        ),
+        (
+            lambda: check_keys("space.operations", ["zzz"], REFERENCE_SPACE),
+            "space.operations[0] must name a known operation, got 'zzz'; docs/spaces.md lists those built in; or "
+            "define it under space.reference",
+        ),
+        (
+            lambda: decode("input|sep3x3_23|output", REFERENCE_SPACE),
+            "component 1 ('sep3x3_23') of 'input|sep3x3_23|output' is not an operation of this space; did you mean "
+            "'sep3x3_32'?; near it are sep3x3_128, sep3x3_64, sep5x5_32; docs/spaces.md lists those built in; or sc_k, "
+            "a skip connection",
+        ),
+        (
+            lambda: OpSpec.from_mapping("mine", {"op": "zzz"}),
+            "space.reference.mine.op must be a built-in or registered layer or cell, got 'zzz'; docs/spaces.md lists "
+            "those built in; import the module that registers it (--import MODULE)",
+        ),
+    ],
+)
+def test_an_unknown_name_among_many_is_refused_with_those_near_it(refused: Callable[[], object], says: str) -> None:
+    with pytest.raises(InputError) as caught:
+        refused()
+    assert str(caught.value) == says

@@ -369,7 +369,7 @@ MALFORMED = [
     ("input|identity|dropout|identity", ["input|operation|…|output"]),
     ("identity|identity|dropout|output", ["input|operation|…|output"]),
     ("INPUT|identity|identity|identity|output", ["input|operation|…|output"]),
-    ("input||identity|identity|output", ["component 1 ('')", "choose among identity, dropout, batch_norm or sc_k"]),
+    ("input||identity|identity|output", ["component 1 ('')", "choose among identity, dropout, batch_norm; or sc_k"]),
     ("input|identity|dropuot|identity|output", ["component 2 ('dropuot')", "did you mean 'dropout'?", "choose among"]),
     ("input|identity|identity|sep3x3_64|output", ["component 3 ('sep3x3_64')", "choose among identity, dropout"]),
     ("input|identity|input|identity|output", ["component 2 ('input')"]),

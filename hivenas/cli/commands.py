@@ -17,7 +17,7 @@ from hivenas.core.nas.training.export.formats import FORMATS
 from hivenas.core.output import lasting_output
 
 if TYPE_CHECKING:
-    from hivenas.config import Config
+    pass
 
 config_option = click.option(
     "--config", "config_path", required=True, type=click.Path(), metavar="FILE", help="The experiment's YAML file."
@@ -185,7 +185,7 @@ def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]
     with errors(view=view):
         from hivenas import api
 
-        config = _load(config_path, overrides, modules)
+        config = _given(config_path, overrides, modules).load()
         view.mark = "# "  # what is printed is a configuration
         with view:
             plan, data = api.check(config), api.describe_data(config)
@@ -357,7 +357,3 @@ def forget(name: str, yes: bool, view: View) -> None:
 
 def _given(path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> Invocation:
     return Invocation(path, overrides, modules, project=click.get_current_context().obj)
-
-
-def _load(path: str, overrides: tuple[str, ...], modules: tuple[str, ...]) -> Config:
-    return _given(path, overrides, modules).load()

@@ -7,7 +7,7 @@ import functools
 import json
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import click
@@ -16,13 +16,11 @@ from hivenas.cli.errors import complain, printable
 from hivenas.cli.results import Outcome, candidate_fields, finite
 from hivenas.config.text import number_of
 from hivenas.core.output import LastingStream
-from hivenas.run.callbacks import Callback, RunningSearch, leading_time
+from hivenas.run.callbacks import Callback, CallbackList, RunningSearch, leading_time
 from hivenas.run.progress import draws
 
 if TYPE_CHECKING:
-    from hivenas.core.progress import Progress
-    from hivenas.core.records import Proposal, Trial
-    from hivenas.run.live import LiveView
+    from hivenas.core.records import Trial
 
 
 class View(Callback, contextlib.AbstractContextManager["View"]):
@@ -93,60 +91,23 @@ class Quiet(View):
         click.echo(outcome.line)
 
 
-class Terminal(View):
-    """Progress for a person: a view that is drawn anew in a terminal, a line an evaluation in a file or a pipe."""
+class Plain(View):
+    """Progress for a person in a file or a pipe: a line an evaluation."""
 
     outlives_output = True
 
     def __init__(self) -> None:
-        self._planned = 0
         self._done = 0
         self._search: RunningSearch | None = None
-        self._live: LiveView | None = None
-
-    def __enter__(self) -> Self:
-        super().__enter__()
-        if draws():
-            from hivenas.run.live import LiveView
-
-            self._live = LiveView()
-            self._live.__enter__()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if self._live:
-            self._live.__exit__(*exc)
-            self._live = None
-        super().__exit__(*exc)
 
     def on_start(self, search: RunningSearch) -> None:
-        """Shows how much there is to do."""
+        """Says how much there is to do."""
         self._search = search
-        self._planned = search.planned
-        self._done = sum(trial.phase == "evaluate" for trial in search.trials)
-        from hivenas.reports.text import duration
-
-        rest = f", {self._done} of them recorded before" if self._done else ""
-        within = f"{duration(search.time_limit[1])} or " if search.time_limit else ""
-        self.note(f"searching: {within}{number_of(self._planned, 'evaluation')} at the most{rest}")
-        if self._live:
-            self._live.on_start(search)
-
-    def on_submit(self, proposals: Sequence[Proposal]) -> None:
-        """Shows what is in training, where it can be shown."""
-        if self._live:
-            self._live.on_submit(proposals)
-
-    def on_progress(self, proposal: Proposal, progress: Progress) -> None:
-        """Shows how far a training is, where it can be shown."""
-        if self._live:
-            self._live.on_progress(proposal, progress)
+        self._done = _done(search)
+        self.note(_to_do(search))
 
     def on_trial(self, trial: Trial) -> None:
-        """Shows an evaluation."""
-        if self._live:
-            self._live.on_trial(trial)
-            return
+        """Says what came of an evaluation, and what the best is."""
         from hivenas.reports import figure, short
 
         self._done += trial.phase == "evaluate"
@@ -162,38 +123,65 @@ class Terminal(View):
 
         if limit := leading_time(self._search, self._done):
             return f"{self._done:>4} in {duration(limit[0])} of {duration(limit[1])}"
-        return f"{self._done:>4}/{self._planned}"
+        return f"{self._done:>4}/{self._search.planned if self._search else 0}"
 
     def on_full_training(self, candidate: str, epochs: int) -> None:
-        """Shows that what follows may take long."""
-        if self._live:
-            self._live.on_full_training(candidate, epochs)
-        else:
-            self.note(f"training fully for {number_of(epochs, 'epoch')}: {candidate}")
-
-    def on_full_epoch(self, candidate: str, progress: Progress) -> None:
-        """Shows how far a full training is, where it can be shown."""
-        if self._live:
-            self._live.on_full_epoch(candidate, progress)
-
-    def on_full_progress(self, done: int, planned: int) -> None:
-        """Shows the how-manieth full training it is, where it can be shown."""
-        if self._live:
-            self._live.on_full_progress(done, planned)
+        """Says that what follows may take long."""
+        self.note(f"training fully for {number_of(epochs, 'epoch')}: {candidate}")
 
     def note(self, text: str) -> None:
-        """Shows a line of its own."""
-        if self._live:
-            self._live.note(printable(text))
-        else:
-            click.echo(self.mark + printable(text))
+        """Says it in a line of its own."""
+        click.echo(self.mark + printable(text))
+
+
+class Drawn(CallbackList, View):
+    """Progress for a person at a terminal: lines that are drawn anew, below what is said for good."""
+
+    outlives_output = True
+
+    def __init__(self) -> None:
+        from hivenas.run.live import LiveView
+
+        self._live = LiveView()
+        super().__init__([self._live])
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._live.__exit__(*exc)
+        super().__exit__(*exc)
+
+    def on_start(self, search: RunningSearch) -> None:
+        """Says how much there is to do, and begins to draw."""
+        self.note(_to_do(search))
+        super().on_start(search)
+
+    def note(self, text: str) -> None:
+        """Says it above what is drawn."""
+        self._live.note(printable(text))
 
     def warn(self, text: str) -> None:
-        """Says it on the standard error, above the view where that is drawn on the same terminal."""
-        if self._live and sys.stderr.isatty():
+        """Says it on the standard error, above what is drawn where that is the same terminal."""
+        if sys.stderr.isatty():
             self._live.warn(printable(text))
         else:
             complain(text)
+
+
+def _done(search: RunningSearch) -> int:
+    """Evaluations that were recorded before, without continuations."""
+    return sum(trial.phase == "evaluate" for trial in search.trials)
+
+
+def _to_do(search: RunningSearch) -> str:
+    from hivenas.reports.text import duration
+
+    rest = f", {done} of them recorded before" if (done := _done(search)) else ""
+    within = f"{duration(search.time_limit[1])} or " if search.time_limit else ""
+    return f"searching: {within}{number_of(search.planned, 'evaluation')} at the most{rest}"
 
 
 class JsonLines(View):
@@ -225,8 +213,7 @@ class JsonLines(View):
     def on_start(self, search: RunningSearch) -> None:
         """Event `started`."""
         self._search = search
-        done = sum(trial.phase == "evaluate" for trial in search.trials)
-        self._print("started", planned=search.planned, done=done)
+        self._print("started", planned=search.planned, done=_done(search))
 
     def on_trial(self, trial: Trial) -> None:
         """Event `evaluated`, with the run that a tracker has made of it by now."""
@@ -278,7 +265,15 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
     def speaks(*args: Any, quiet: bool, as_json: bool, **kwargs: Any) -> None:
         if quiet and as_json:
             raise click.UsageError("--quiet and --json exclude each other, got both; give one of them")
-        view: View = JsonLines(command.__name__) if as_json else Quiet() if quiet else Terminal()
+        view = _view(command.__name__, quiet=quiet, as_json=as_json)
         command(*args, view=view, **kwargs)
 
     return speaks
+
+
+def _view(command: str, *, quiet: bool, as_json: bool) -> View:
+    if as_json:
+        return JsonLines(command)
+    if quiet:
+        return Quiet()
+    return Drawn() if draws() else Plain()

@@ -7,15 +7,15 @@ from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, Run
 
 from hivenas.core.publication import LoggedCandidate
 from hivenas.tracking.data_sets import data_of
+from hivenas.tracking.entities import LONGEST_PARAM
 
 HAS_MODEL = "hivenas.logged_model"  # a tag of the run
 OF_CANDIDATE = "hivenas.candidate"  # a tag of the logged model
-_LONGEST_PARAM = 6000
 
 
 def model_params(candidate: LoggedCandidate, run: Run) -> dict[str, str]:
     """The parameters of a candidate's logged model: its own, then those of its run."""
-    return {key: value[:_LONGEST_PARAM] for key, value in {**candidate.params, **run.data.params}.items()}
+    return {key: value[:LONGEST_PARAM] for key, value in {**candidate.params, **run.data.params}.items()}
 
 
 def latest_metrics(run: Run, model_id: str) -> list[Metric]:
@@ -34,12 +34,6 @@ def latest_metrics(run: Run, model_id: str) -> list[Metric]:
     ]
 
 
-def models_of(client: mlflow.MlflowClient, run: Run, name: str) -> list[LoggedModel]:
-    """The logged models of a run that have a name, whole or not."""
-    found = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
-    return [each for each in found if each.name == name]
-
-
 def log_without_network(client: mlflow.MlflowClient, candidate: LoggedCandidate, run_id: str) -> None:
     """Logs a candidate whose network is not kept, once: its figures and parameters, and no files to load.
 
@@ -49,7 +43,7 @@ def log_without_network(client: mlflow.MlflowClient, candidate: LoggedCandidate,
         run_id: of its run.
     """
     run = client.get_run(run_id)
-    found = models_of(client, run, candidate.name)
+    found = [each for each in logged_on(client, run) if each.name == candidate.name]
     model = next((each for each in found if str(each.status) == "READY"), None)
     if model is None:
         for torn in found:  # by a process that was killed: what makes such models cannot go on with one
@@ -64,6 +58,11 @@ def log_without_network(client: mlflow.MlflowClient, candidate: LoggedCandidate,
     link_model(client, run, model.model_id)
     client.log_batch(run_id, metrics=latest_metrics(run, model.model_id))
     client.set_tag(run_id, HAS_MODEL, "true")
+
+
+def logged_on(client: mlflow.MlflowClient, run: Run) -> list[LoggedModel]:
+    """The logged models of a run, whole or not."""
+    return list(client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'"))
 
 
 def link_model(client: mlflow.MlflowClient, run: Run, model_id: str) -> None:

@@ -12,10 +12,9 @@ from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 
 from hivenas.core.children import Child
-from hivenas.tracking.registry import LONGEST_TAG
 
 NOTE = "mlflow.note.content"
-_LONGEST_PARAM = 6000
+LONGEST_TAG, LONGEST_PARAM = 8000, 6000  # characters that MLflow keeps
 _LONGEST_KEY = 250
 _NO_KEY = re.compile(r"[^\w.\- :/]")
 
@@ -52,7 +51,7 @@ def params_of(params: Mapping[str, str]) -> list[Param]:
         key = key_of(name)
         while key in made:
             key += "_"
-        made[key] = Param(key, value[:_LONGEST_PARAM])
+        made[key] = Param(key, value[:LONGEST_PARAM])
     return list(made.values())
 
 

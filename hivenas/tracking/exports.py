@@ -9,8 +9,10 @@ import mlflow
 from mlflow.entities import LoggedModel, Metric, Run
 
 from hivenas.core.nas.training.export.formats import Exported
+from hivenas.tracking.candidates import logged_on
 from hivenas.tracking.data_sets import data_of
-from hivenas.tracking.registry import LONGEST_TAG, MODEL, begun_model
+from hivenas.tracking.entities import LONGEST_TAG
+from hivenas.tracking.registry import MODEL, begun_model
 from hivenas.tracking.store import translate_mlflow_errors
 
 _FORMAT, _VERSIONS = "hivenas.export", "hivenas.export_versions"
@@ -51,8 +53,7 @@ def log_export(exported: Exported, run_id: str, versions: Mapping[str, str]) -> 
 
 def _logged_before(client: mlflow.MlflowClient, run: Run, tags: Mapping[str, str]) -> LoggedModel | None:
     """The logged model of an earlier export of the same, perhaps one that was ended in the middle; None without one."""
-    found = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
-    return next((each for each in found if tags.items() <= each.tags.items()), None)
+    return next((each for each in logged_on(client, run) if tags.items() <= each.tags.items()), None)
 
 
 def _metrics(exported: Exported, run: Run, model_id: str) -> list[Metric]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from hivenas.config.tasks import task_of
 from hivenas.core.nas.training.exclusive import ONE_AT_A_TIME
 from hivenas.errors import MissingResultsError, TrackingRefusedError, first_line
-from hivenas.tracking.candidates import OF_CANDIDATE
+from hivenas.tracking.candidates import OF_CANDIDATE, logged_on
 from hivenas.tracking.registry import MODEL
 from hivenas.tracking.store import ABSENT, found_run, shown_store, translate_mlflow_errors
 
@@ -178,11 +178,9 @@ def _uri_of_run(run_id: str) -> str:
     run = found_run(client, run_id)
     if run is None:
         raise _missing(run_id, f"no run {run_id}")
-    experiments = [run.info.experiment_id]
     nested = f"tags.`mlflow.parentRunId` = '{run_id}' and tags.`hivenas.phase` = 'full_train'"
-    for training in [run_id, *(found.info.run_id for found in client.search_runs(experiments, nested))]:
-        logged = client.search_logged_models(experiments, f"source_run_id = '{training}'")
-        whole = [each for each in logged if str(each.status) == "READY" and _is_trained(each)]
+    for training in (run, *client.search_runs([run.info.experiment_id], nested)):
+        whole = [each for each in logged_on(client, training) if str(each.status) == "READY" and _is_trained(each)]
         if whole:
             return str(whole[0].model_uri)
     raise MissingResultsError(

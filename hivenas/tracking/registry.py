@@ -17,12 +17,12 @@ from hivenas.core.publication import Published, ServableModel
 from hivenas.core.recipe import package_version
 from hivenas.core.unicode import storable_record
 from hivenas.errors import TrackingRefusedError
-from hivenas.tracking.candidates import HAS_MODEL, latest_metrics, link_model, model_params
+from hivenas.tracking.candidates import HAS_MODEL, latest_metrics, link_model, logged_on, model_params
 from hivenas.tracking.data_sets import data_of
+from hivenas.tracking.entities import LONGEST_TAG
 from hivenas.tracking.promotion import promote, published
 from hivenas.tracking.store import translate_mlflow_errors, use_stores
 
-LONGEST_TAG = 8000
 MODEL = "model"  # the name of what is logged of a full training; its exports have others
 _PUBLISH_S = 60
 _RELATIVE, _ABSOLUTE = 1e-2, 1e-3  # other machines round otherwise
@@ -96,9 +96,7 @@ def _version_of(model: ServableModel, run_id: str) -> str:
 def _logged_before(run_id: str, name: str) -> tuple[str, str]:
     """The URI of the model that an earlier try has logged, and the id of one that it had not logged to the end."""
     client = mlflow.MlflowClient()
-    experiment = client.get_run(run_id).info.experiment_id
-    found = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
-    logged = [each for each in found if each.name == name]
+    logged = [each for each in logged_on(client, client.get_run(run_id)) if each.name == name]
     whole = [str(each.model_uri) for each in logged if str(each.status) == "READY"]
     torn = [str(each.model_id) for each in logged if str(each.status) != "READY"]
     return next(iter(whole), ""), next(iter(torn), "")

@@ -16,12 +16,12 @@ from hivenas.core.search_run import Closing, SearchCard
 from hivenas.errors import LostRunError
 from hivenas.tracking.connection import Connection
 from hivenas.tracking.data_sets import dataset_inputs
-from hivenas.tracking.entities import NOTE, params_of
+from hivenas.tracking.entities import LONGEST_TAG, NOTE, params_of
 from hivenas.tracking.front import IS_ON_FRONT, mark_front
 from hivenas.tracking.inherited import PARENT, named_run
 from hivenas.tracking.known_runs import KnownRuns
 from hivenas.tracking.nested_runs import NestedRuns
-from hivenas.tracking.registry import LONGEST_TAG, published_on
+from hivenas.tracking.registry import published_on
 from hivenas.tracking.running import IN_TRAINING, KEY, REASON, close_as_dead
 from hivenas.tracking.saved_view import save_view
 from hivenas.tracking.store import found_run, shown_store, source_tags

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from hivenas.cli.commands import main
 from hivenas.cli.errors import EndedError, _orderly_end
-from hivenas.cli.views import JsonLines, Terminal
+from hivenas.cli.views import JsonLines, Plain
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.interruption import ANNOUNCED
 from hivenas.storage import read_ledger
@@ -112,7 +112,7 @@ def test_what_others_print_does_not_get_between_the_objects(capsys: pytest.Captu
 
 
 def test_lines_for_files_have_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
-    with Terminal() as view:
+    with Plain() as view:
         view.on_start(Running(2))
         view.on_trial(trial(0, 0.0, status="failed", reason="ValueError: \x1b[31mred\x1b[0m \x07"))
         view.warn("\x1b[1mbold")
@@ -124,7 +124,7 @@ def test_lines_for_files_have_no_control_characters(capsys: pytest.CaptureFixtur
 def test_lines_for_files_follow_the_time_where_that_ends_the_search(capsys: pytest.CaptureFixture[str]) -> None:
     search = Running(700)
     search.time_limit = (0.0, 600.0)
-    with Terminal() as view:
+    with Plain() as view:
         view.on_start(search)
         view.on_trial(trial(0, 0.5))
         search.time_limit = (30.0, 600.0)

@@ -17,7 +17,7 @@ from hivenas.core.search_run import SearchCard
 from hivenas.core.tracker import CandidateTracker, NullTracker
 from hivenas.errors import MissingResultsError
 from hivenas.storage import Ledger, Message, Outbox, open_search
-from hivenas.tracking.candidates import models_of
+from hivenas.tracking.candidates import logged_on
 from hivenas.tracking.forgetting import delete_search, find_search
 from hivenas.tracking.mlflow_tracker import MlflowTracker
 from hivenas.tracking.models import TrackedModel
@@ -48,7 +48,7 @@ def told(store: str, request: pytest.FixtureRequest) -> Told:
 
 def logged(run_id: str) -> list[LoggedModel]:
     client = mlflow.MlflowClient()
-    return models_of(client, client.get_run(run_id), CANDIDATE.name)
+    return [each for each in logged_on(client, client.get_run(run_id)) if each.name == CANDIDATE.name]
 
 
 def test_a_candidate_without_its_network_is_a_model_with_the_figures_of_its_run(told: Told) -> None:

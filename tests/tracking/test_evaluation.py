@@ -16,7 +16,7 @@ from hivenas.core.children import UsedData
 from hivenas.core.nas.training.predictions import TestPredictions as ClassPredictions
 from hivenas.core.nas.training.task_predictions import NumberPredictions
 from hivenas.core.publication import LoggedCandidate, ServableModel
-from hivenas.tracking.candidates import log_without_network, models_of
+from hivenas.tracking.candidates import log_without_network, logged_on
 from hivenas.tracking.data_sets import dataset_inputs
 from hivenas.tracking.evaluation import _of_classes, log_evaluation
 from hivenas.tracking.store import current_stores
@@ -39,7 +39,7 @@ def run(store: str, request: pytest.FixtureRequest) -> Run:
 def logged_model(run: Run) -> str:
     client = mlflow.MlflowClient()
     log_without_network(client, LoggedCandidate("", "model", {}, {}), run.info.run_id)
-    (model,) = models_of(client, run, "model")
+    (model,) = (each for each in logged_on(client, run) if each.name == "model")
     return str(model.model_id)
 
 

@@ -15,8 +15,11 @@ from gp_bo import gp_bo
 
 from hivenas.config import ColonyConfig
 from hivenas.config.costs import Cost
+from hivenas.core.colony.encoding import Distances, Vector
 from hivenas.core.colony.guided import GuidedBeeColony
-from hivenas.core.colony.surrogate import KERNELS, Kernel
+from hivenas.core.colony.kernels import Kernel
+from hivenas.core.colony.names import kernels, kernels_of
+from hivenas.core.colony.surrogate import Guesses, known_guesses
 from hivenas.core.records import Role
 from hivenas.core.strategies.kinds import make_strategy
 from hivenas.core.strategies.phased import PhasedStrategy
@@ -44,7 +47,7 @@ def colony(
     without: frozenset[Role] = frozenset(),
     *,
     costs: Sequence[Cost] = (),
-    kernels: Sequence[Kernel] = KERNELS,
+    guesses: Guesses = known_guesses,
 ) -> Search:
     """A strategy of hivenas; a phase that the budget cuts short is not told.
 
@@ -52,15 +55,15 @@ def colony(
         config: its kind and size.
         without: roles whose job nobody does, of a guided colony.
         costs: it looks for a front of fitness and these, where it can.
-        kernels: of a guided colony.
+        guesses: of how alike architectures are, of a guided colony.
     """
 
     def search(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
         # An iteration may reuse records only, so that there may be more of them than evaluations.
         endless = config.model_copy(update={"iterations": 100 * budget})
         hive = (
-            GuidedBeeColony(objective, endless, rng, without=without, kernels=kernels)
-            if without or kernels != KERNELS
+            GuidedBeeColony(objective, endless, rng, without=without, guesses=guesses)
+            if without or guesses is not known_guesses
             else make_strategy(objective, endless, rng, costs=costs)
         )
         assert isinstance(hive, PhasedStrategy)
@@ -74,6 +77,16 @@ def colony(
                 yield Incumbent(str(hive.best.candidate))
 
     return search
+
+
+def by_names(distances: Distances, scores: Vector, *, sized: bool) -> Sequence[Kernel]:
+    """The kernels of a colony that is told no sizes."""
+    return kernels(distances, scores)
+
+
+def by_positions(distances: Distances, scores: Vector, *, sized: bool) -> Sequence[Kernel]:
+    """Those of one that compares operations at the same position alone."""
+    return kernels_of(0.0)
 
 
 def random(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
@@ -191,10 +204,8 @@ ALGORITHMS: dict[str, Search] = {
     "no_employees": colony(ColonyConfig(), frozenset({"employee"})),
     "no_onlookers": colony(ColonyConfig(), frozenset({"onlooker"})),
     "no_scouts": colony(ColonyConfig(), frozenset({"scout"})),
-    **{
-        f"no_{name}": colony(ColonyConfig(), kernels=(*KERNELS[:number], *KERNELS[number + 1 :]))
-        for number, name in enumerate(("hamming", "blurred", "counts", "places"))
-    },
+    "no_sizes": colony(ColonyConfig(), guesses=by_names),
+    "positions": colony(ColonyConfig(), guesses=by_positions),
     "random": random,
     "evolution": evolution,
     "evolution_batches": colony(ColonyConfig(kind="evolution")),

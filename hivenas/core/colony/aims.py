@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from hivenas.core.colony.surrogate import Acquisition, Gain, Improvement, Vector
+from hivenas.core.colony.encoding import Vector
+from hivenas.core.colony.surrogate import Acquisition, Gain, Improvement
 from hivenas.core.records import Direction, Evaluation
 from hivenas.core.strategies.ranking import Ranking
 

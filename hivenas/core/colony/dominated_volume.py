@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hivenas.core.colony.surrogate import Vector, expected_improvement
+from hivenas.core.colony.encoding import Vector
+from hivenas.core.colony.surrogate import expected_improvement
 from hivenas.core.front import Point, costs_no_more, undominated
 
 Costs = NDArray[np.float64]  # (n, costs)

@@ -13,6 +13,7 @@ from hivenas.core.colony.definitions import Definition, unlikeness
 
 Codes = NDArray[np.int16]
 Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
 DistanceKind = Literal["hamming", "blurred", "counts", "places", "arguments"]
 
 _SAMPLE = 2000  # combinations of entries, by which the deviations of places are known
@@ -32,6 +33,13 @@ class Distances:
         self._encoding = encoding
         self._codes = first, second
         self._hot = encoding.one_hot(first), encoding.one_hot(second)
+        self._likeness: dict[tuple[DistanceKind, float], Matrix] = {}
+
+    def likeness(self, kind: DistanceKind, scale: float) -> Matrix:
+        """exp(−scale · distance), which several kernels share."""
+        if (kind, scale) not in self._likeness:
+            self._likeness[kind, scale] = np.exp(-scale * getattr(self, kind))
+        return self._likeness[kind, scale]
 
     @functools.cached_property
     def hamming(self) -> Matrix:

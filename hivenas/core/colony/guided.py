@@ -14,12 +14,12 @@ from hivenas.config import ColonyConfig
 from hivenas.config.costs import Cost
 from hivenas.core.colony.aims import Aim, BestFitness
 from hivenas.core.colony.bee_colony import BeeColony
-from hivenas.core.colony.encoding import Codes, Encoding
+from hivenas.core.colony.encoding import Codes, Encoding, Vector
 from hivenas.core.colony.food_source import FoodSource
 from hivenas.core.colony.hypervolume import Hypervolume
 from hivenas.core.colony.known_sizes import KnownSizes
 from hivenas.core.colony.predicted_cost import PredictedCost
-from hivenas.core.colony.surrogate import KERNELS, Acquisition, Kernel, Surrogate, Vector, normal_scores
+from hivenas.core.colony.surrogate import Acquisition, Guesses, Surrogate, known_guesses, normal_scores
 from hivenas.core.objective import ArchitectureObjective
 from hivenas.core.records import Evaluation, Role
 from hivenas.core.strategies.flight import Flight
@@ -77,7 +77,7 @@ class GuidedBeeColony(BeeColony):
         rng: the generator of every draw; share it with the objective, so that the saved state covers both.
         momentum_epochs: epochs handed out by the momentum phase of every iteration; 0 switches it off.
         without: roles whose job nobody does, to see what they are worth; their bees fly in the other roles.
-        kernels: the guesses of how alike architectures are, for the same purpose.
+        guesses: of how alike architectures are, for the same purpose.
 
     Source: Karaboga (2005), TR-06, for the roles; White, Neiswanger and Savani (2021), "BANANAS", and Ru et al.
     (2021), "NAS-BOWL", for surrogates of architectures and for looking at neighbours of the best.
@@ -102,12 +102,12 @@ class GuidedBeeColony(BeeColony):
         *,
         momentum_epochs: int = 0,
         without: frozenset[Role] = frozenset(),
-        kernels: Sequence[Kernel] = KERNELS,
+        guesses: Guesses = known_guesses,
     ) -> None:
         super().__init__(objective, config, rng, momentum_epochs=momentum_epochs)
         self._space = objective
         self._without = without
-        self._kernels = kernels
+        self._guesses = guesses
         self._encoding = Encoding(objective.entries(), objective.ranks(), objective.definitions())
         self._sizes = KnownSizes(objective)
         self._aim: Aim = BestFitness(self._direction)
@@ -283,7 +283,7 @@ class GuidedBeeColony(BeeColony):
         """The model of some records."""
         scores = normal_scores([self._ranking.goodness(e) for e in studied])
         names = [str(evaluation.candidate) for evaluation in studied]
-        return Surrogate(self._encoding, self._kernels, self._encode(names), scores, sizes=self._sizes(names))
+        return Surrogate(self._encoding, self._encode(names), scores, sizes=self._sizes(names), guesses=self._guesses)
 
     def _studied(self, ranked: Sequence[Evaluation]) -> list[Evaluation]:
         """The records that a model is made of; of very many, the best and the latest."""

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.core.colony.dominated_volume import DominatedVolume
-from hivenas.core.colony.surrogate import Acquisition, Gain, Vector, expected_improvement
+from hivenas.core.colony.encoding import Vector
+from hivenas.core.colony.surrogate import Acquisition, Gain, expected_improvement
 from hivenas.core.front import Point, costs_no_more, undominated
 from hivenas.core.records import Evaluation
 from hivenas.core.strategies.known_cost import CostOf

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config.costs import Cost
-from hivenas.core.colony.surrogate import Vector
+from hivenas.core.colony.encoding import Vector
 from hivenas.core.measured import recorded_cost
 from hivenas.core.objective import ArchitectureObjective
 from hivenas.core.records import Evaluation

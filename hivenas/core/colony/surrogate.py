@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,71 +9,32 @@ from statistics import NormalDist
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hivenas.core.colony.encoding import Codes, DistanceKind, Distances, Encoding, Matrix
+from hivenas.core.colony import names
+from hivenas.core.colony.encoding import Codes, Distances, Encoding, Matrix, Vector
+from hivenas.core.colony.kernels import OF_SIZES, Kernel, Sizes
+from hivenas.core.colony.process import Process
 
-Vector = NDArray[np.float64]
-
-Sizes = tuple[Matrix, Matrix]
-
-_HEARD = 0.1  # share of the leading kernel's weight below which a kernel is not asked
+_HEARD, _MOST = 0.95, 6  # the heaviest kernels are asked, until they hold this share of the weight, and no more of them
 
 
-@dataclass(frozen=True, slots=True)
-class Kernel:
-    """A guess of how alike two architectures perform: a mean of exp(−scale · distance) over kinds of distance.
+class Guesses(Protocol):
+    """The kernels that are believed in, at least one, given some records."""
 
-    Where the sizes of networks are known, such as their parameters and multiply-adds, it may also take them for about
-    as good as they are large: a linear function of the standardised logarithms u, whose covariance is u · u'.
-
-    Args:
-        terms: weight, kind of distance, and how fast likeness falls with it.
-        noise: variance of what the distances do not explain, as a share of the whole.
-        odds: log of how likely the guess is before anything is known.
-        judged_by: the guess whose likelihood counts in the place of its own; None for its own.
-        sizes: weight of the linear function of sizes; with those of the terms it sums to 1. A guess with one is made
-            only where sizes are known.
-    """
-
-    terms: tuple[tuple[float, DistanceKind, float], ...]
-    noise: float
-    odds: float = 0.0
-    judged_by: Kernel | None = None
-    sizes: float = 0.0
-
-    def __call__(self, distances: Distances, sizes: Sizes | None = None) -> Matrix:
-        """Covariances as shares of the signal's variance.
+    def __call__(self, distances: Distances, scores: Vector, *, sized: bool) -> Sequence[Kernel]:
+        """The kernels.
 
         Args:
-            distances: between two lists of architectures (rows, columns).
-            sizes: the standardised sizes of the rows (rows, figures) and of the columns; None where they are unknown.
+            distances: between the records (n, n).
+            scores: what came of them (n,).
+            sized: True where the sizes of networks are known.
         """
-        parts = (weight * np.exp(-scale * getattr(distances, kind)) for weight, kind, scale in self.terms)
-        total: Matrix = sum(parts, np.zeros(1))
-        return total + self.sizes * (sizes[0] @ sizes[1].T) if sizes and self.sizes else total
-
-    def own(self, count: int, sizes: Matrix | None = None) -> Vector:
-        """The covariance of each of so many architectures with itself, that is its variance (count,)."""
-        total = np.full(count, sum(weight for weight, _, _ in self.terms))
-        return total + self.sizes * (sizes**2).sum(axis=1) if sizes is not None and self.sizes else total
+        ...
 
 
-# Chosen on tables of 4 to 8 positions (docs/colony.md). The first believes in no likeness but that of the same
-# operation at the same position. It looks less far than the others, which explain records better for that alone,
-# whether names mean anything or not; so it is judged by what a Hamming distance explains that reaches as far as theirs.
-KERNELS = (
-    Kernel(
-        terms=((1.0, "hamming", 2.0),),
-        noise=0.05,
-        odds=-0.5,
-        judged_by=Kernel(terms=((0.25, "hamming", 3.2), (0.75, "hamming", 0.5)), noise=0.2),
-    ),
-    Kernel(terms=((0.23, "hamming", 3.2), (0.77, "blurred", 1.0)), noise=0.2),
-    Kernel(terms=((0.26, "hamming", 3.2), (0.37, "blurred", 1.0), (0.37, "counts", 0.5)), noise=0.2),
-    # Of networks: what each operation is, where it stands first and last, and their size. Likelihood finds it late.
-    Kernel(terms=((0.4, "arguments", 3.2), (0.4, "places", 1.0)), sizes=0.2, noise=0.2, odds=3.0),
-)
+def known_guesses(distances: Distances, scores: Vector, *, sized: bool) -> Sequence[Kernel]:
+    """One kernel where sizes are known, else those that `names` finds."""
+    return (OF_SIZES,) if sized else names.kernels(distances, scores)
 
 
 def normal_scores(values: Sequence[float] | Vector) -> Vector:
@@ -94,17 +54,16 @@ def normal_scores(values: Sequence[float] | Vector) -> Vector:
 class Surrogate:
     """Several Gaussian processes on the same records, weighted by how well they explain them.
 
-    No kernel is safe on every space: where it does not matter at which position an operation stands, counting
-    operations halves the regret; where it does, it misleads. Their scales are fixed, not fitted: with the few dozen
-    records of a search, scales of the largest likelihood are too sure of themselves. What is left to learn is which
-    of a handful of kernels to believe, by their marginal likelihood; the signal's variance is profiled.
+    Their scales are fixed, not fitted: with the few dozen records of a search, scales of the largest likelihood are
+    too sure of themselves. What is left to learn is which of a handful of kernels to believe, by their marginal
+    likelihood; the signal's variance is profiled.
 
     Args:
         encoding: of the space.
-        kernels: the guesses, at least one.
         codes: the visited architectures (n, positions), n ≥ 1.
         scores: what came of them (n,), larger is better, about standard normal.
         sizes: theirs, standardised (n, figures); None where they are unknown.
+        guesses: the kernels.
 
     Source: Rasmussen and Williams (2006), "Gaussian Processes for Machine Learning", ch. 2 and 5.4; Hoeting et al.
     (1999), "Bayesian model averaging: a tutorial".
@@ -113,23 +72,25 @@ class Surrogate:
     def __init__(
         self,
         encoding: Encoding,
-        kernels: Sequence[Kernel],
         codes: Codes,
         scores: Vector,
         *,
         sizes: Matrix | None = None,
+        guesses: Guesses = known_guesses,
     ) -> None:
         self.encoding = encoding
         self.codes = codes
         self.sizes = sizes
         distances = encoding.distances(codes, codes)
         both = None if sizes is None else (sizes, sizes)
-        fits = [_Fit(kernel, kernel(distances, both), scores) for kernel in kernels if both or not kernel.sizes]
-        evidence = np.array([_evidence(fit, distances, scores) for fit in fits])
-        likelihood = np.exp(evidence - evidence.max())
-        self._fits = [fit for fit, weight in zip(fits, likelihood, strict=True) if weight >= _HEARD]
-        kept = likelihood[likelihood >= _HEARD]
-        self.weights: Vector = kept / kept.sum()
+        kernels = guesses(distances, scores, sized=both is not None)
+        processes = [Process(kernel, kernel(distances, both), scores) for kernel in kernels]
+        evidence = np.array([process.evidence for process in processes])
+        order = np.argsort(-evidence, kind="stable")
+        likelihood = np.exp(evidence[order] - evidence.max())
+        kept = min(int(np.searchsorted(np.cumsum(likelihood / likelihood.sum()), _HEARD)) + 1, _MOST)
+        self._fits = [processes[i] for i in order[:kept]]
+        self.weights: Vector = likelihood[:kept] / likelihood[:kept].sum()
         self.scores = scores
 
     def acquisition(self, codes: Codes, gain: Gain | None = None, *, sizes: Matrix | None = None) -> Acquisition:
@@ -189,7 +150,7 @@ class Acquisition:
     """
 
     def __init__(
-        self, surrogate: Surrogate, fits: Sequence[_Fit], codes: Codes, gain: Gain, *, sizes: Matrix | None = None
+        self, surrogate: Surrogate, fits: Sequence[Process], codes: Codes, gain: Gain, *, sizes: Matrix | None = None
     ) -> None:
         self._encoding = surrogate.encoding
         self._codes = codes
@@ -242,31 +203,6 @@ def expected_improvement(mean: Vector, variance: Vector, best: float) -> Vector:
     return gain
 
 
-class _Fit:
-    """One kernel's Gaussian process on the records, whose covariances (n, n) it is given."""
-
-    def __init__(self, kernel: Kernel, covariance: Matrix, scores: Vector) -> None:
-        n = len(scores)
-        noisy = covariance + kernel.noise * np.eye(n)
-        self.kernel = kernel
-        self._noisy = noisy
-        self.alpha = np.linalg.solve(noisy, scores)
-        self.signal = max(float(scores @ self.alpha) / n, 1e-12)  # profiled variance; 0 where all scores are equal
-        self.evidence = -0.5 * n * math.log(self.signal) - 0.5 * float(np.linalg.slogdet(noisy)[1])
-
-    @functools.cached_property
-    def inverse(self) -> Matrix:
-        """Of the covariance of the records; a fit that is only judged by has no use for it."""
-        inverse: Matrix = np.asarray(np.linalg.inv(self._noisy), dtype=np.float64)
-        return inverse
-
-
-def _evidence(fit: _Fit, distances: Distances, scores: Vector) -> float:
-    """The logarithm of how likely a kernel is, given the records."""
-    rule = fit.kernel.judged_by
-    return fit.kernel.odds + (fit if rule is None else _Fit(rule, rule(distances), scores)).evidence
-
-
 class _Posterior:
     """One Gaussian process's view of the candidates.
 
@@ -276,7 +212,7 @@ class _Posterior:
         own: of each candidate with itself (m,).
     """
 
-    def __init__(self, fit: _Fit, cross: Matrix, own: Vector) -> None:
+    def __init__(self, fit: Process, cross: Matrix, own: Vector) -> None:
         self._fit = fit
         self._cross = cross
         self._gain = self._cross @ fit.inverse

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from hivenas.config import SpaceConfig
 from hivenas.core.colony.encoding import Codes, Encoding, Matrix
-from hivenas.core.colony.surrogate import KERNELS, Kernel
+from hivenas.core.colony.kernels import OF_SIZES, Kernel
+from hivenas.core.colony.names import kernels_of
 from hivenas.core.nas.space.search_space import NASSearchSpace
 
 Entries = tuple[tuple[str, ...], ...]
@@ -29,6 +30,8 @@ SPACES: list[Entries] = [
     (("a", "b", "c"),),
     (("a", "b", "c", "d"),) * 12,
 ]
+
+KERNELS = (*kernels_of(0.05), *kernels_of(0.7), OF_SIZES)
 
 
 @st.composite

@@ -218,7 +218,7 @@ def _first(colony: GuidedBeeColony, *fitness: float) -> list[Proposal]:
 @pytest.mark.parametrize("limit", [1, 3])
 def test_a_source_is_abandoned_for_good_after_so_many_flights_that_do_not_better_it(limit: int) -> None:
     config = ColonyConfig(size=2, employee_ratio=1.0, abandonment_limit=limit, iterations=4 + limit + 3)
-    _, colony = _colony(TinyObjective, config)
+    _, colony = _colony(TinyObjective, config, 4)  # of a seed that has either bee stay with its source
     first = [each for pair in range(4) for each in answer(colony, 0.1 + pair / 100, 0.2 + pair / 100)]
     best, second = first[7].candidate, first[5].candidate
     for trial in range(limit):

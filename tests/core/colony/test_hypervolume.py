@@ -12,9 +12,10 @@ import pytest
 
 from hivenas.config import ColonyConfig
 from hivenas.config.costs import COSTS
+from hivenas.core.colony.encoding import Vector
 from hivenas.core.colony.guided import GuidedBeeColony
 from hivenas.core.colony.hypervolume import DominatedArea, Hypervolume
-from hivenas.core.colony.surrogate import Gain, Vector
+from hivenas.core.colony.surrogate import Gain
 from hivenas.core.front import Point, hypervolume, undominated
 from hivenas.core.objective import ArchitectureObjective
 from hivenas.core.records import Direction, Evaluation, Status

@@ -21,6 +21,7 @@ from hivenas.config import DatasetConfig
 from hivenas.core.nas.data.datasets import load_dataset, register_dataset
 from hivenas.core.nas.data.sources import check_path, copy_of
 from hivenas.core.nas.data.stored_images import StoredImages
+from hivenas.core.preparation import shown_by
 from hivenas.errors import DatasetError
 
 COUNT = 40
@@ -155,7 +156,11 @@ class Answering(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.mark.process
-def test_a_table_and_its_images_may_lie_on_a_web_server(tmp_path: Path, digest: str) -> None:
+def test_a_table_and_its_images_may_lie_on_a_web_server(
+    tmp_path: Path, digest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hivenas.core.nas.data.preparing._SOON_S", -1.0)  # all is said
+
     class Handler(Answering):
         files: ClassVar = {f"/set/of/{index}.png": png(index) for index in range(COUNT)}
         asked: ClassVar = []
@@ -166,7 +171,15 @@ def test_a_table_and_its_images_may_lie_on_a_web_server(tmp_path: Path, digest: 
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/set"
         config = table(f"{address}/images.csv", cache=str(tmp_path / "cache"))
-        assert load_dataset(config, seed=1).digest() == digest
+        told: list[str] = []
+        with shown_by(lambda reached: told.append(str(reached).partition(", ")[0])):
+            assert load_dataset(config, seed=1).digest() == digest
+        assert told == [
+            *(f"{count} of 40 files fetched ({count / 40:.0%})" for count in range(4, 44, 4)),
+            "None",
+            "40 of 40 images prepared (100%)",
+            "None",
+        ]
         assert sorted(Handler.asked) == sorted(Handler.files)  # one request for each
         Handler.asked.clear()
         assert load_dataset(config, seed=1).digest() == digest

@@ -113,7 +113,7 @@ def measured_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> Expect
             scaled = evaluation.epoch_s * work_ratio((data["train"], data["validation"]), sizes)
             trials.append(Trial(proposal, replace(evaluation, epoch_s=scaled)))
     found = expected_time(config, plan, trials, f"tried on {sum(sizes):,} images")
-    peak = total_spent([trial.extra for trial in trials]).get(PEAK_RSS_MB)
+    peak = total_spent(trial.evaluation.extra for trial in trials).get(PEAK_RSS_MB)
     return replace(found, memory=peak * _MIB) if found and peak else found
 
 

@@ -178,7 +178,7 @@ def arch(architecture: str, config_path: str, overrides: tuple[str, ...], module
 @config_option
 @set_option
 @import_option
-@switch("--measure", "Train a few candidates on some of the images to say how long the search will take.")
+@switch("--measure", "Train a few candidates on some of the images to say the time of a search, and a worker's memory.")
 @output_options
 def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], measure: bool, view: View) -> None:
     """Check a configuration; print it with its defaults, and what a search would do."""
@@ -191,7 +191,7 @@ def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...]
             plan, data = api.check(config), api.describe_data(config)
             time = api.expected_time(config, plan, data, measure=measure)
         view.only_print()
-        storage = plans.storage_of(config, data)
+        storage = plans.storage_of(config, data, time)
         outcome = plans.of_plan(config, plan, data, time, storage)
         view.conclude(outcome, lambda: plans.print_plan(config, plan, data, time, storage))
 

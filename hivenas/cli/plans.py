@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from hivenas.run.plan import Plan
 
 
-def storage_of(config: Config, data: Mapping[str, Any]) -> DataStorage | None:
-    """The room that the data take; None where there are none. Files are listed for it."""
+def storage_of(config: Config, data: Mapping[str, Any], time: ExpectedTime | None) -> DataStorage | None:
+    """The room that the data take, and a worker; None where there are none. Files are listed for it."""
     from hivenas.run.data_storage import DataStorage
 
-    return DataStorage.of(config, data) if data else None
+    return DataStorage.of(config, data, time.memory if time else None) if data else None
 
 
 def of_plan(

@@ -17,18 +17,20 @@ class Preparation:
         done: how many there are.
         total: how many there will be.
         left_s: seconds that the others will take, by what was done so far.
+        deed: what is done with each, such as `fetched`.
     """
 
     what: str
     done: int
     total: int
     left_s: float
+    deed: str = "prepared"
 
     def __str__(self) -> str:
         """A line for people."""
         share = f"{self.done / self.total:.0%}"
         left = f"about {max(1, round(self.left_s)):,} s left"
-        return f"{self.done:,} of {self.total:,} {self.what} prepared ({share}), {left}"
+        return f"{self.done:,} of {self.total:,} {self.what} {self.deed} ({share}), {left}"
 
 
 # Takes the point that is reached, and None at the end.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,13 @@ class DataStorage:
     memory: WorkerMemory
 
     @classmethod
-    def of(cls, config: Config, data: Mapping[str, Any]) -> DataStorage:
+    def of(cls, config: Config, data: Mapping[str, Any], tried: float | None = None) -> DataStorage:
         """The room for data that were described.
 
         Args:
             config: the configuration.
             data: what `describe_data` says.
+            tried: bytes that a worker took with candidates that were tried on few images; None where none were.
 
         Raises:
             DatasetError: files that cannot be listed.
@@ -52,7 +53,7 @@ class DataStorage:
         written = [cache / file.name for file in stored if copy is None and file.parent == cache.absolute()]
         source, size = files_of(dataset, task, copy)
         copied = copy.size if copy and copy.is_ready else 0
-        memory = WorkerMemory.of(data, mapped=copy is not None)
+        memory = replace(WorkerMemory.of(data, mapped=copy is not None), tried=tried)
         return cls(source, size, written, copy=copy.path if copy else None, copied=copied, memory=memory)
 
     def lines(self) -> list[tuple[str, str]]:
@@ -75,4 +76,5 @@ class DataStorage:
             "copy_bytes": self.copied,
             "image_bytes": self.memory.images,
             "memory_bytes": self.memory.peak,
+            "worker_bytes": round(self.memory.needed),
         }

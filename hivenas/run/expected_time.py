@@ -12,6 +12,7 @@ from hivenas.config import Config
 from hivenas.config.loading import from_record
 from hivenas.config.text import number_of, parse_yaml
 from hivenas.core.folder import ResultsFolder
+from hivenas.core.measured import PEAK_RSS_MB, total_spent
 from hivenas.core.nas.data.placement import placed
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.records import Proposal, Trial
@@ -27,6 +28,7 @@ _TRIED = 3  # candidates
 _EPOCHS = 3  # of each; their median is taken, as the first one prepares the graph
 _BATCHES = 10  # of an epoch
 _IMAGES_A_CLASS = 4  # at least, so that every split has some
+_MIB = 2**20
 _VALIDATED = 1 / 3  # of the work of an image that is trained on, of whose gradients there are two more such parts
 
 
@@ -40,6 +42,8 @@ class ExpectedTime:
         full_training: of the full training after it; 0 where there is none.
         of: the candidates that were measured, in words.
         evaluations: so many of the planned ones a budget of time leaves room for; None where it does for all.
+        memory: bytes that a worker took at the most, with few of the images; None where no candidates were tried, or
+            the system does not tell.
     """
 
     epoch: float
@@ -47,6 +51,7 @@ class ExpectedTime:
     full_training: float
     of: str
     evaluations: int | None = None
+    memory: float | None = None
 
     def __str__(self) -> str:
         """A line for people."""
@@ -107,7 +112,9 @@ def measured_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> Expect
             evaluation = executor.submit(tasks.evaluate_network(tried, proposal)).result()
             scaled = evaluation.epoch_s * work_ratio((data["train"], data["validation"]), sizes)
             trials.append(Trial(proposal, replace(evaluation, epoch_s=scaled)))
-    return expected_time(config, plan, trials, f"tried on {number_of(sum(sizes), 'image')}")
+    found = expected_time(config, plan, trials, f"tried on {number_of(sum(sizes), 'image')}")
+    peak = total_spent(trial.evaluation.extra for trial in trials).get(PEAK_RSS_MB)
+    return replace(found, memory=peak * _MIB) if found and peak else found
 
 
 def work_ratio(sizes: tuple[int, int], tried: tuple[int, int]) -> float:

@@ -81,6 +81,7 @@ def test_files_copy_and_memory_are_said_of_every_source(
     fields = storage.fields()
     if dataset["name"] in ("image_folder", "image_table"):
         assert fields["source_bytes"] == sum(os.path.getsize(file) for file in photos())
+    assert fields["worker_bytes"] > fields["memory_bytes"]
     assert (fields["memory_bytes"] == 0) is (images == STORED)
     assert bool(fields["written_bytes"]) is ("results" in files)
 

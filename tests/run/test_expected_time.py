@@ -8,6 +8,7 @@ import pytest
 from hivenas.config import from_mapping
 from hivenas.execution import tasks
 from hivenas.run.data import describe_data
+from hivenas.run.data_storage import DataStorage
 from hivenas.run.expected_time import expected_time, measured_time, recorded_time, work_ratio
 from hivenas.run.plan import Plan
 from hivenas.storage import open_search
@@ -104,4 +105,7 @@ def test_a_few_candidates_are_tried_on_some_of_the_images(tmp_path: Path) -> Non
     assert found is not None
     assert found.of == "3 candidates tried on 80 images"
     assert found.search >= 160 * found.epoch > 0
+    assert found.memory is not None
+    assert found.memory > 2**27  # of this very process, which holds TensorFlow
+    assert DataStorage.of(config, describe_data(config), found.memory).memory.needed > found.memory
     assert not (tmp_path / "results").exists()

@@ -22,6 +22,7 @@ from hivenas.errors import DatasetError, first_line
 COLUMNS = ("path", "label")
 SPLIT = "split"
 _ELSEWHERE = "://"
+_OF_EXTRA = ("s3", "s3a", "gs", "gcs", "http", "https")  # for which the extra `remote` brings what fsspec needs
 Column = Sequence[Any]
 
 
@@ -120,12 +121,17 @@ def fetched(address: str) -> bytes:
             f"{address}: files elsewhere are fetched by fsspec, got none; pip install 'hivenas[remote]'"
         ) from error
     try:
-        with fsspec.open(address, "rb") as stream:
-            return bytes(stream.read())
+        store, path = fsspec.core.url_to_fs(address)
+        return bytes(store.cat_file(path))  # one request; to open it would take another for its size
+    except ImportError as error:
+        remedy = "install it" if address.partition("://")[0] not in _OF_EXTRA else "pip install 'hivenas[remote]'"
+        raise DatasetError(
+            f"{address}: fsspec must have the package that fetches such files, got none ({error}); {remedy}"
+        ) from error
     except Exception as error:  # what it raises depends on the place
         raise DatasetError(
             f"{address}: the file must be one that can be fetched, got {first_line(error) or type(error).__name__}; "
-            "correct the address, or install what fsspec needs for it (s3fs, gcsfs, aiohttp …)"
+            "correct the address, or see that it may be read from here"
         ) from error
 
 

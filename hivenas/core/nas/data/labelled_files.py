@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.core.nas.data.decoding import AnyFile, Colour, Header, Target, read_header, read_pixels
+from hivenas.core.nas.data.preparing import FETCHED, LOOKED_AT, READ, Preparing
 from hivenas.core.nas.data.stored_images import Images, StoredImages
 from hivenas.errors import DatasetError
 
@@ -23,6 +24,8 @@ LEAVE_OUT = "dataset.unread_images: leave_out"
 _PART = 64  # files that a thread reads at a time, at the most …
 _PART_BYTES = 2**24  # … and of so many bytes
 _AHEAD = 2  # parts a thread that may be ready before they are taken
+_FETCHED_PART = 4  # files that a thread fetches at a time
+_FETCHERS = 16  # threads, which wait for answers more than they compute
 Label = str | int | float
 T = TypeVar("T")
 U = TypeVar("U")
@@ -106,6 +109,8 @@ class FileImages:
 class FileReader:
     """Reads the images of a listing; the heads of all files first, which say what form suits all.
 
+    Files from elsewhere are fetched with their heads.
+
     Args:
         listing: the files.
         form: in which they are wanted.
@@ -117,8 +122,7 @@ class FileReader:
     def __init__(self, listing: Listing, form: Form) -> None:
         self.files = listing.all
         self._form = form
-        starts = range(0, len(self.files), _PART)
-        self._headers = list(itertools.chain.from_iterable(in_threads(self._heads, starts)))
+        self._headers = self._all_heads(listing)
         known = [(file, head) for file, head in zip(self.files, self._headers, strict=True) if head]
         size = form.size or (_common_size(known) if known else (1, 1))
         self.target = Target(size, all(head.grey for _, head in known), form.background)
@@ -146,8 +150,19 @@ class FileReader:
                 transparent += was_transparent
         return Part(start, pixels, read, transparent)
 
-    def _heads(self, start: int) -> list[Header | None]:
-        return [self._attempted(read_header, file) for file in self.files[start : start + _PART]]
+    def _all_heads(self, listing: Listing) -> list[Header | None]:
+        fetched = listing.fetched
+        work = Preparing(listing.origin, "files of", len(self.files), fetched, deed=FETCHED if fetched else LOOKED_AT)
+        found: list[Header | None] = []
+        step, threads = (_FETCHED_PART, _FETCHERS) if fetched else (_PART, None)
+        for part in in_threads(lambda start: self._heads(start, step), range(0, len(self.files), step), threads):
+            found += part
+            work.advance(len(part))
+        work.end()
+        return found
+
+    def _heads(self, start: int, count: int) -> list[Header | None]:
+        return [self._attempted(read_header, file) for file in self.files[start : start + count]]
 
     def _attempted(self, read: Callable[..., T], *arguments: Any) -> T | None:
         """The outcome of reading a file; None where it cannot be read, and is to be left out."""
@@ -170,10 +185,13 @@ def read_directly(listing: Listing, form: Form) -> FileImages:
     reader = FileReader(listing, form)
     pixels = np.empty((len(reader.files), *reader.target.shape), np.uint8)
     read, transparent = np.zeros(len(reader.files), np.bool_), 0
+    work = Preparing(listing.origin, "images of", len(reader.files), None, deed=READ)
     for part in in_threads(reader.part, reader.starts):
+        work.advance(len(part.read))
         rows = slice(part.start, part.start + len(part.read))
         pixels[rows], read[rows] = part.pixels, part.read
         transparent += part.transparent
+    work.end()
     refuse_changed(listing, before, stamps(listing.all))
     return file_images(listing, pixels, read, transparent=transparent, frames=reader.frames)
 
@@ -229,13 +247,18 @@ def _refuse_emptied(labelled: Sequence[tuple[AnyFile, Label]], read: set[Label])
     )
 
 
-def in_threads(read: Callable[[T], U], parts: Iterable[T]) -> Iterator[U]:
+def in_threads(read: Callable[[T], U], parts: Iterable[T], threads: int | None = None) -> Iterator[U]:
     """Calls a function for each of several parts, a few ahead, and gives the results in their order.
 
     Decoders and resizing let other threads run, so threads are as fast as processes here, which a program without
     `if __name__ == "__main__"` could not start, and hand over pixels without a copy.
+
+    Args:
+        read: the function.
+        parts: what it is given.
+        threads: how many; None for one a core.
     """
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = threads or _cores()
     waiting: deque[Future[U]] = deque()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="hivenas-images")
     try:
@@ -247,6 +270,10 @@ def in_threads(read: Callable[[T], U], parts: Iterable[T]) -> Iterator[U]:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 Stamps = NDArray[np.int64]

@@ -37,11 +37,18 @@ class WorkerMemory:
         peak: bytes that images take at the most, while they are split or once they are standardised beside that; 0
             where they stay on the disk.
         stored: bytes of the images that stay on the disk.
+        tried: bytes that a worker took with networks and batches and few images, where candidates were tried.
     """
 
     images: int
     peak: int
     stored: int = 0
+    tried: float | None = None
+
+    @property
+    def needed(self) -> float:
+        """Bytes of a worker in all; without networks and batches where no candidates were tried."""
+        return self.peak + (self.tried or _TENSORFLOW)
 
     @classmethod
     def of(cls, data: Mapping[str, Any], *, mapped: bool = False) -> WorkerMemory:
@@ -61,10 +68,13 @@ class WorkerMemory:
 
     def __str__(self) -> str:
         """A line for people."""
-        needed, given = shown_size(self.peak + _TENSORFLOW), shown_size(self.images - self.stored)
+        needed, given = shown_size(self.needed), shown_size(self.images - self.stored)
         images = f"{shown_size(self.peak)} for the images ({given} as they are)"
         if not self.peak:
             images = f"none for the images, which stay on the disk ({shown_size(self.stored)})"
         elif self.stored:
             images += f", others stay on the disk ({shown_size(self.stored)})"
-        return f"about {needed} a worker: {images}, {_SHOWN} for TensorFlow; networks and batches come on top"
+        rest = f"{_SHOWN} for TensorFlow; networks and batches come on top"
+        if self.tried:
+            rest = f"{shown_size(self.tried)} for TensorFlow, networks and batches, as in those that were tried"
+        return f"about {needed} a worker: {images}, {rest}"

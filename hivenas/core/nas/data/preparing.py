@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from hivenas.core.preparation import Preparation, shown
@@ -14,19 +15,42 @@ _EVERY_S = 10.0
 logger = logging.getLogger("hivenas")
 
 
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """The work on data in words.
+
+    Args:
+        goes_on: as it goes on.
+        is_done: as it is done.
+    """
+
+    goes_on: str
+    is_done: str
+
+
+PREPARED = Deed("preparing", "prepared")
+FETCHED = Deed("fetching", "fetched")
+LOOKED_AT = Deed("looking at", "looked at")
+READ = Deed("reading", "read")
+
+
 class Preparing:
     """Says how far a preparation is.
 
     Args:
         origin: what is prepared.
-        what: the things that are counted, such as `images`.
+        what: the things that are counted, such as `images of`.
         total: how many there are.
-        folder: where they are written.
+        folder: where they are written; None where nothing is.
         done: how many are there already.
+        deed: what is done with them.
     """
 
-    def __init__(self, origin: str, what: str, total: int, folder: Path, done: int = 0) -> None:
+    def __init__(
+        self, origin: str, what: str, total: int, folder: Path | None, done: int = 0, deed: Deed = PREPARED
+    ) -> None:
         self._origin, self._what, self._total, self._folder = origin, what, total, folder
+        self._deed = deed
         self._before = self._done = done
         self._since = time.monotonic()
         self._next = self._since + _SOON_S
@@ -39,23 +63,25 @@ class Preparing:
         if now < self._next:
             return
         if not self._is_said:
-            logger.info("data: preparing %s %s once, in %s", self._what, self._origin, self._folder)
+            place = f" once, in {self._folder}" if self._folder else ""
+            logger.info("data: %s %s %s%s", self._deed.goes_on, self._what, self._origin, place)
             self._is_said = True
         left = (now - self._since) / (self._done - self._before) * (self._total - self._done)
-        reached = Preparation(self._what.partition(" ")[0], self._done, self._total, left)
+        reached = Preparation(self._what.partition(" ")[0], self._done, self._total, left, self._deed.is_done)
         if show := shown():
             show(reached)
             return
         self._next = now + _EVERY_S
         logger.info("data: %s", reached)
 
-    def end(self, size: int) -> None:
-        """Says, where anything was said, that it is done, and what it takes on the disk in bytes."""
+    def end(self, size: int | None = None) -> None:
+        """Says, where anything was said, that it is done, and what it takes on the disk in bytes, if that is known."""
         if show := shown():
             show(None)
         if self._is_said:
             took = time.monotonic() - self._since
-            logger.info("data: prepared in %s s, %s on the disk", f"{took:,.0f}", shown_size(size))
+            room = "" if size is None else f", {shown_size(size)} on the disk"
+            logger.info("data: %s in %s s%s", self._deed.is_done, f"{took:,.0f}", room)
 
 
 def shown_size(count: float) -> str:

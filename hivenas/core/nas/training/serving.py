@@ -19,7 +19,7 @@ from hivenas.core.nas.training.arrays import Split
 from hivenas.core.nas.training.network import serving_model
 from hivenas.core.nas.training.precision import in_single_precision
 from hivenas.core.nas.training.predictions import Tested, same_answers
-from hivenas.core.nas.training.stretches import answered_at_a_time
+from hivenas.core.nas.training.stretches import answered_at_a_time, held_at_a_time
 from hivenas.errors import innermost
 
 ADVICE = (
@@ -100,7 +100,7 @@ def refuse_other_answers(
         UnfaithfulModelError: both do not answer alike.
     """
     anew.load_weights(weights)
-    images = validation.first(answered_at_a_time(network.input_shape[1:], _COMPARED))
+    images = validation.first(held_at_a_time(network.input_shape[1:], _COMPARED))
     expected, found = (answers_of(each, images) for each in (network, anew))
     if not same_answers(expected, found):
         alike = task.alike.format(share=float((expected.argmax(axis=1) == found.argmax(axis=1)).mean()))
@@ -112,7 +112,7 @@ def refuse_other_answers(
 
 def _compare(model: Path, data: Dataset, probabilities: NDArray[np.float32], metric: Metric) -> None:
     """Loads a saved model as whoever uses it does, and compares its answers with those that were tested."""
-    count = answered_at_a_time(data.shape, _COMPARED)
+    count = held_at_a_time(data.shape, _COMPARED)
     images, labels, expected = data.x_test[:count], data.y_test[:count], probabilities[:count]
     try:
         found = answers_of(keras.saving.load_model(model), images)

@@ -16,7 +16,8 @@ from hivenas.core.records import EpochFigures
 
 _CALL_S = 0.5  # that a call is to take: signals, progress and checkpoints wait for its end
 _ROUNDED = 1.25  # so much longer a call may be, rather than to leave a few steps for another
-_STEP_BYTES = 2**26  # of standardised images that a step without gradients is given at the most
+_STEP_BYTES = 2**24  # of standardised images that a step without gradients is given at the most
+_HELD_BYTES = 2**26  # that are kept to be answered step by step
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,27 @@ def answered_at_a_time(shape: Sequence[int], most: int) -> int:
     """The images of a step that answers and does not train: as many as wanted, unless they are large.
 
     Whole batches of any size give the same figures but for rounding; what a step holds of each of its layers grows with
-    them.
+    them, and how long a signal waits for its end. A layer of 64 filters holds twenty times as much as the images.
 
     Args:
         shape: height, width and channels of an image.
         most: images that are wanted.
     """
-    return max(1, min(most, _STEP_BYTES // (math.prod(shape) * np.dtype(np.float32).itemsize)))
+    return _within(_STEP_BYTES, shape, most)
+
+
+def held_at_a_time(shape: Sequence[int], most: int) -> int:
+    """The standardised images that are held beside a network: as many as wanted, unless they are large.
+
+    Args:
+        shape: height, width and channels of an image.
+        most: images that are wanted.
+    """
+    return _within(_HELD_BYTES, shape, most)
+
+
+def _within(bound: int, shape: Sequence[int], most: int) -> int:
+    return max(1, min(most, bound // (math.prod(shape) * np.dtype(np.float32).itemsize)))
 
 
 class Pace:

@@ -23,7 +23,7 @@ from hivenas.core.nas.data.image_table import RemoteImage
 from hivenas.core.nas.data.labelled_files import FileReader, Form, Listing, Part
 from hivenas.core.nas.data.placement import machine_memory, placed
 from hivenas.core.nas.data.prepared_copy import PreparedCopy
-from hivenas.core.nas.data.preparing import Preparing
+from hivenas.core.nas.data.preparing import LOOKED_AT, Preparing
 from hivenas.core.nas.data.sources import copy_of
 from hivenas.core.nas.data.stored_images import StoredImages
 from hivenas.errors import DatasetError, DiskFullError
@@ -289,6 +289,15 @@ def test_a_preparation_that_takes_long_says_how_far_it_is(
     soon.advance(10)
     soon.end(10)
     assert not caplog.messages
+    looking = Preparing("photos", "files of", 2_000, None, deed=LOOKED_AT)
+    now = 20.0
+    looking.advance(500)
+    looking.end()
+    assert caplog.messages == [
+        "data: looking at files of photos",
+        "data: 500 of 2,000 files looked at (25%), about 12 s left",
+        "data: looked at in 4 s",
+    ]
 
 
 def test_places_are_those_of_the_configuration_by_default() -> None:

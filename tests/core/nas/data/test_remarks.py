@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -66,4 +68,11 @@ def test_the_memory_of_a_worker_follows_from_counts_shape_and_type() -> None:
     assert memory.peak <= 6 * memory.images
     assert str(memory).startswith("about 6.5 GiB a worker: 5.9 GiB for the images (1.4 GiB as they are)")
     assert WorkerMemory.of({**data, "dtype": "float64"}).peak == round(2.8 * 8 * memory.images)
+    assert str(memory).endswith("0.6 GiB for TensorFlow; networks and batches come on top")
+    tried = replace(memory, tried=1.5 * 2**30)
+    assert str(tried).startswith(
+        "about 7.4 GiB a worker: 5.9 GiB for the images (1.4 GiB as they are), 1.5 GiB for Ten"
+    )
+    assert "come on top" not in str(tried)
+    assert tried.needed == memory.peak + 1.5 * 2**30
     assert "1 MiB as they are" in str(WorkerMemory.of({"shape": [8, 8, 1], "train": 9, "validation": 1, "test": 1}))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.server
 import io
 import struct
+import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import numpy as np
@@ -18,6 +21,7 @@ from hivenas.config import DatasetConfig
 from hivenas.core.nas.data.datasets import load_dataset, register_dataset
 from hivenas.core.nas.data.sources import check_path, copy_of
 from hivenas.core.nas.data.stored_images import StoredImages
+from hivenas.core.preparation import shown_by
 from hivenas.errors import DatasetError
 
 COUNT = 40
@@ -131,6 +135,73 @@ def test_a_table_and_its_images_may_lie_elsewhere(tmp_path: Path, digest: str) -
         store.rm("/bucket", recursive=True)
     with pytest.raises(DatasetError, match=r"nowhere://x/a\.csv: the file must be one that can be fetched, got .*nowh"):
         load_dataset(table("nowhere://x/a.csv"), seed=1)
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    """Answers for the files of a server, by their paths; notes what was asked for."""
+
+    files: ClassVar[dict[str, bytes]]
+    asked: ClassVar[list[str]]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        content = self.files.get(self.path)
+        self.send_response(403 if content is None else 200)
+        self.send_header("Content-Length", str(len(content or b"")))
+        self.end_headers()
+        self.wfile.write(content or b"")
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.mark.process
+def test_a_table_and_its_images_may_lie_on_a_web_server(
+    tmp_path: Path, digest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hivenas.core.nas.data.preparing._SOON_S", -1.0)  # all is said
+
+    class Handler(Answering):
+        files: ClassVar = {f"/set/of/{index}.png": png(index) for index in range(COUNT)}
+        asked: ClassVar = []
+
+    names = [f"of/{index}.png" for index in range(COUNT)]
+    Handler.files["/set/images.csv"] = as_csv({"path": names, "label": NAMES})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/set"
+        config = table(f"{address}/images.csv", cache=str(tmp_path / "cache"))
+        told: list[str] = []
+        with shown_by(lambda reached: told.append(str(reached).partition(", ")[0])):
+            assert load_dataset(config, seed=1).digest() == digest
+        assert told == [
+            *(f"{count} of 40 files fetched ({count / 40:.0%})" for count in range(4, 44, 4)),
+            "None",
+            "40 of 40 images prepared (100%)",
+            "None",
+        ]
+        assert sorted(Handler.asked) == sorted(Handler.files)  # one request for each
+        Handler.asked.clear()
+        assert load_dataset(config, seed=1).digest() == digest
+        assert Handler.asked == ["/set/images.csv"]
+        with pytest.raises(DatasetError, match=r"/set/other\.csv: the file must be one that can be fetched, got .*403"):
+            load_dataset(table(f"{address}/other.csv"), seed=1)
+        server.shutdown()
+    with pytest.raises(DatasetError, match=r"can be fetched, got .*Cannot connect to host 127.* may be read from here"):
+        load_dataset(config, seed=1)
+
+
+@pytest.mark.parametrize(("scheme", "package"), [("s3", "s3fs"), ("gs", "gcsfs"), ("az", "adlfs")])
+def test_a_package_that_fetches_files_and_is_not_there_is_named(
+    scheme: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    remedy = "install it" if package == "adlfs" else r"pip install 'hivenas\[remote\]'"
+    message = (
+        rf"^{scheme}://x/a\.csv: fsspec must have the package .* got none \(.*[Ii]nstall {package} .*\); {remedy}$"
+    )
+    with pytest.raises(DatasetError, match=message):
+        load_dataset(table(f"{scheme}://x/a.csv"), seed=1)
 
 
 # -- TFRecord files ----------------------------------------------------------------------------------------------------

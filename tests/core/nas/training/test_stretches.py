@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hivenas.core.nas.data.joined_images import JoinedImages
-from hivenas.core.nas.training.stretches import Pace, Stretch, answered_at_a_time, stretches
+from hivenas.core.nas.training.stretches import Pace, Stretch, answered_at_a_time, held_at_a_time, stretches
 
 pytestmark = pytest.mark.keras  # as the types of what is given are TensorFlow's
 
@@ -57,9 +57,10 @@ def test_the_first_call_is_short_and_those_after_it_take_half_a_second() -> None
 
 
 def test_only_large_images_are_answered_in_smaller_steps() -> None:
-    shapes = [(28, 28, 1), (96, 96, 3), (128, 128, 3), (224, 224, 3), (10_000, 10_000, 3)]
-    assert [answered_at_a_time(shape, 512) for shape in shapes] == [512, 512, 341, 111, 1]
-    assert answered_at_a_time((224, 224, 3), 32) == 32
+    shapes = [(28, 28, 1), (32, 32, 3), (48, 48, 3), (96, 96, 3), (224, 224, 3), (10_000, 10_000, 3)]
+    assert [answered_at_a_time(shape, 512) for shape in shapes] == [512, 512, 512, 151, 27, 1]
+    assert [held_at_a_time(shape, 512) for shape in shapes] == [512, 512, 512, 512, 111, 1]
+    assert answered_at_a_time((224, 224, 3), 16) == 16
 
 
 @pytest.mark.parametrize("most", [None, 3, 1000])

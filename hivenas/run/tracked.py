@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Sequence
@@ -199,6 +200,8 @@ def publisher(executor: TaskExecutor) -> Publisher:
 def send_all(ledger: Ledger, outbox: Outbox, tracker: Tracker, *, ask: bool = False) -> Sequence[Sent]:
     """Sends everything that waits, of a search that does not run; what a finished one kept is deleted.
 
+    What kills have left running of full trainings outside a search is closed.
+
     Args:
         ledger: the search's record.
         outbox: has what waits.
@@ -212,10 +215,20 @@ def send_all(ledger: Ledger, outbox: Outbox, tracker: Tracker, *, ask: bool = Fa
     if run_id and (ask or outbox.waiting):
         outbox.open_with(functools.partial(_open, tracker, run_id, outbox))
     sent = outbox.send(force=True)
+    _close_shown(ledger, outbox, tracker)
     if ledger.state.stage == Stage.DONE:
         outbox.forget_kept()
         ledger.folder.clear_checkpoints()
     return sent
+
+
+def _close_shown(ledger: Ledger, outbox: Outbox, tracker: Tracker) -> None:
+    """Closes them where the store answers; else that is done by whatever comes next."""
+    left = ledger.shown
+    if left and not outbox.waiting:
+        with contextlib.suppress(TrackingError):
+            tracker.close_abandoned(left)
+            ledger.hide(*left)
 
 
 def _open(tracker: Tracker, run_id: str, outbox: Outbox) -> None:

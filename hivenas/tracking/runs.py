@@ -208,17 +208,17 @@ class MlflowTracker:
             return len(dead)
 
     def close_abandoned(self, names: Collection[str]) -> None:
-        """Closes what kills have left running of searches that were given up for this one.
+        """Closes what kills have left running of searches that were given up, and of trainings outside a search.
 
         Args:
-            names: of the searches, or ids of their parent runs.
+            names: of the searches, or ids of their parent runs, or keys of the trainings.
 
         Raises:
             TrackingError: the store does not answer.
         """
         with translate_mlflow_errors():
             for name in names:
-                parent = name if self._places.has(name) else self._places.found(name)
+                parent = self._places.left(name)
                 if parent and parent != named_run():
                     family = [self._client.get_run(parent), *self._search(f"tags.`{PARENT}` = '{parent}'", parent)]
                     close_as_dead(self._client, (run for run in family if run.info.status == "RUNNING"))

@@ -132,6 +132,13 @@ def check_models(place: Place, runs: dict[str, Run]) -> None:
         (split,) = [each.dataset for each in run.inputs.dataset_inputs if each.dataset.name == "digits-validation"]
         assert (figures["fitness"].dataset_name, figures["fitness"].dataset_digest) == (split.name, split.digest)
         assert len(client.get_metric_history(run.info.run_id, "val_accuracy")) == 1
+    (final,) = client.search_logged_models([experiment], "name = 'model'")
+    trained = next(run for run in runs.values() if run.info.run_id == final.source_run_id)
+    assert final.params["architecture"] == trained.data.tags["hivenas.candidate"]
+    assert float(final.params["params"]) == trained.data.metrics["param_count"]
+    assert float(final.params["macs"]) == trained.data.metrics["macs"]
+    assert final.tags["mlflow.source.name"] == trained.data.tags["mlflow.source.name"] == "hivenas search"
+    assert other.creation_timestamp < best.creation_timestamp  # so that it is at the top of MLflow's page
     data = load_dataset(load(place.config).dataset, 5)
     answers = mlflow.pyfunc.load_model(best.model_uri).predict(data.x_val)
     assert np.mean(answers.argmax(axis=1) == data.y_val) == pytest.approx(runs[best.name].data.metrics["fitness"])

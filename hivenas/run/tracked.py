@@ -120,7 +120,8 @@ class Tracking(Callback):
         context = replace(
             known,
             weights=[self._ledger.folder.weights / name for name in states],
-            progress={"fitness": trial.fitness, "best_fitness": best.fitness} if best else {},
+            # The first is what MLflow compares searches by, unless it is told otherwise.
+            progress={"best_fitness": best.fitness, "fitness": trial.fitness} if best else {},
             recipe=Recipe.of(self._config, trial.evaluation, proposal).to_text() if self._trains else "",
             page=self._pages.of_candidate(trial, self._link(known.continues or known.parent)),
             delete_weights=tuple(self._ledger.key(each.index) for each in evicted if each.index != trial.index),

@@ -149,7 +149,7 @@ def train(
             separated by commas: the complete candidate with the best fitness within them is trained, and where the
             fitness alone is bounded the one with the smallest cost. None for the best candidate.
         from_weights: continue from the best candidate's saved weights instead of training from scratch.
-        callbacks: `on_full_training` is called.
+        callbacks: hear of the training: `on_full_training`, `on_full_epoch` and `on_full_progress` are called.
 
     Raises:
         ConfigError: bounds that cannot be read.
@@ -176,8 +176,7 @@ def train(
         register_as=settings.model_name,
         continues=best.run_id if from_weights else "",
     )
-    _announce(callbacks, settings, best.encoded)
-    return train_alone(settings, training)
+    return train_alone(settings, training, callbacks)
 
 
 def train_custom(config: Configuration, arch: str, *overrides: str, callbacks: Sequence[Callback] = ()) -> Trained:
@@ -187,7 +186,7 @@ def train_custom(config: Configuration, arch: str, *overrides: str, callbacks: S
         config: a YAML file, a mapping with its keys, or a configuration.
         arch: `input|…|output`, of any depth over the reference operations.
         overrides: keys with other values.
-        callbacks: `on_full_training` is called.
+        callbacks: hear of the training: `on_full_training`, `on_full_epoch` and `on_full_progress` are called.
 
     Raises:
         ArchitectureError: a malformed architecture.
@@ -202,8 +201,7 @@ def train_custom(config: Configuration, arch: str, *overrides: str, callbacks: S
     _refuse_untrained(settings)
     plan(settings)
     decode(arch, NASInterface.from_config(settings.of(arch), tracker=NullTracker()).search_space.reference)
-    _announce(callbacks, settings, arch)
-    return train_alone(settings, StandaloneTraining(arch=arch))
+    return train_alone(settings, StandaloneTraining(arch=arch), callbacks)
 
 
 def predict(
@@ -393,8 +391,3 @@ def _refuse_untrained(config: Config) -> None:
             f"a full training needs objective: nas, got objective={config.objective}"
             f"{f' ({config.source})' if config.source else ''}; there is no network to train"
         )
-
-
-def _announce(callbacks: Sequence[Callback], config: Config, arch: str) -> None:
-    for callback in callbacks:
-        callback.on_full_training(arch, config.full_train.epochs)

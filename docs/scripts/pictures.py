@@ -42,7 +42,6 @@ SESSION = "hivenas-pictures"
 COLUMNS, LINES = 116, 34
 CLASSIC = "workflowType=machine_learning"  # not the pages for GenAI
 LONGEST_MS = 180_000
-CHARTS = "text=Model metrics ("
 AUGMENTED = {
     "dataset": {"name": "fashion_mnist", "train_limit": 1000},
     "evaluation": {"augmentation": {"flip": True, "shift": 0.07, "rand_augment": 0.5, "cutout": 0.5}},
@@ -220,7 +219,7 @@ def pictures_of_mlflow(browser: Browser, address: str) -> None:
         "mlflow_parent": (f"{at}/runs/{parent.info.run_id}", "text=Show more"),
         "mlflow_artifacts": (f"{at}/runs/{parent.info.run_id}/artifacts/plots/convergence.svg", "text=convergence.svg"),
         "mlflow_child": (f"{at}/runs/{changed.info.run_id}", "text=About this run"),
-        "mlflow_charts": (f"{at}/runs?compareRunsMode=CHART", CHARTS),
+        "mlflow_charts": (f"{at}/runs?viewStateShareKey=hivenas-candidates", "text=Run Name"),
         "mlflow_view": (f"{at}/runs?viewStateShareKey=hivenas-candidates", "text=Run Name"),
         "mlflow_compare": (f"/#/compare-runs?{compared}", "text=Parallel"),
         "mlflow_model": (f"/#/models/{experiment.name}", "text=Version 1"),
@@ -229,10 +228,30 @@ def pictures_of_mlflow(browser: Browser, address: str) -> None:
     for name, (path, selector) in pages.items():
         page = browser.new_page(viewport=DESKTOP)
         visit(page, f"{address}{path}{'&' if '?' in path else '?'}{CLASSIC}", selector)
-        if name == "mlflow_charts":
-            fold_out(page, experiment.name)
+        if name in CLICKS:
+            CLICKS[name](page)
         page.screenshot(path=IMAGES / f"{name}.png")
         page.close()
+
+
+def show_charts(page: Any) -> None:
+    """Changes from the table of a view to its charts: the second of the buttons left of the search box."""
+    box = page.get_by_placeholder("metrics.rmse").first.bounding_box()
+    page.mouse.click(box["x"] - 115, box["y"] + box["height"] / 2)
+    page.wait_for_timeout(9_000)
+
+
+def choose_fitness(page: Any) -> None:
+    """Adds the fitness to the metrics that are compared."""
+    box = page.get_by_text("Metrics:", exact=True).first.bounding_box()
+    page.mouse.click(box["x"] + 118, box["y"] + 36)
+    page.keyboard.type("fitness")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(3_000)
+
+
+CLICKS = {"mlflow_charts": show_charts, "mlflow_compare": choose_fitness}
 
 
 def fold_out(page: Any, name: str) -> None:

@@ -238,9 +238,10 @@ def _metrics(proposal: Proposal | None, evaluation: Evaluation, phase: Phase) ->
         "param_count": float(evaluation.params),
         "macs": float(evaluation.macs),
         "momentum": evaluation.momentum,
-        "inherited": evaluation.inherited,
         "seconds": evaluation.seconds,
     }
+    if evaluation.inherited:  # else it is a chart of noughts, also where nothing can be inherited
+        metrics["inherited"] = evaluation.inherited
     metrics |= {key: value for key, value in evaluation.extra.items() if isinstance(value, float)}
     metrics |= tracked_metrics(evaluation.extra)
     if phase == "momentum":

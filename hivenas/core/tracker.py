@@ -70,7 +70,11 @@ class Tracker(Protocol):
         ...
 
     def close_abandoned(self, names: Collection[str]) -> None:
-        """Closes what kills have left running of searches that were given up: names, or ids of their parent runs."""
+        """Closes what kills have left running of searches that were given up, and of trainings outside a search.
+
+        Args:
+            names: of the searches, or ids of their parent runs, or keys of the trainings, which have a colon.
+        """
         ...
 
     def point_to(self, run_id: str, pointer: str) -> None:

@@ -56,7 +56,8 @@ class CandidateModels:
         if not self.outbox.keeps_candidates:
             return
         kept = self.weights.kept()
-        for trial in ranking(self.ledger.trials, self.ledger.state.direction)[: self.config.results.logged_models]:
+        best = ranking(self.ledger.trials, self.ledger.state.direction)[: self.config.results.logged_models]
+        for trial in reversed(best):  # MLflow's page has the latest at the top
             key = self.ledger.key(trial.index)
             if key not in self.ledger.state.logged:
                 message = self._message(trial, data, kept)

@@ -189,7 +189,9 @@ class Session:
         """Opens the parent run, and closes what processes that were killed have left running."""
         run_id = self.tracker.open_search(card, self.ledger.state.run_id)
         self.tracker.close_dead(self.outbox.keys())
-        self.tracker.close_abandoned(self.ledger.state.abandoned)
+        shown = self.ledger.shown
+        self.tracker.close_abandoned({*self.ledger.state.abandoned, *shown})
+        self.ledger.hide(*shown)
         self.ledger.save(run_id=run_id, data=card.data.get("digest", ""), abandoned=())
 
     # -- the search, and the full training ---------------------------------------------------------------------------

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hivenas.config import Config
 from hivenas.core.seeds import drawn_seed
 from hivenas.errors import TrackingError, TrainingError
 from hivenas.execution import make_executor
-from hivenas.run.callbacks import Callback
+from hivenas.run.callbacks import Callback, CallbackList
 from hivenas.run.data import first_digest, settle_data, surveyed_data
 from hivenas.run.final_training import FullTraining, trained_of
 from hivenas.run.finalists import Finalists
@@ -37,8 +38,13 @@ class StandaloneTraining:
     continues: str = ""
 
 
-def train_alone(config: Config, training: StandaloneTraining) -> Trained:
+def train_alone(config: Config, training: StandaloneTraining, callbacks: Sequence[Callback] = ()) -> Trained:
     """Trains an architecture fully, once or with several seeds, tracks that and publishes the model.
+
+    Args:
+        config: the configuration.
+        training: says what is trained.
+        callbacks: hear of every training that begins, and how far it is.
 
     Raises:
         ConfigError: the architecture cannot be built, or something in it not trained or saved.
@@ -70,11 +76,14 @@ def train_alone(config: Config, training: StandaloneTraining) -> Trained:
         outbox = Outbox(ledger, under)
         book = TrainingBook(seeded, ledger, outbox, told)
         try:
-            Finalists(seeded, executor_of_data, book, Callback()).run([training.arch], training.weights_filename)
+            finalists = Finalists(seeded, executor_of_data, book, CallbackList(callbacks))
+            finalists.run([training.arch], training.weights_filename)
+            assert book.message
+            sent = outbox.send(force=True)
         except TrainingError:
             ledger.folder.drop_checkpoints(training.arch)
             raise
-        assert book.message
-        sent = outbox.send(force=True)
+        finally:
+            book.running.end()  # also what was not taken, or is refused, goes on no more
         ledger.folder.drop_checkpoints(training.arch)
         return replace(trained_of(seeded, book.message, sent), trainings=dict(book.trainings))

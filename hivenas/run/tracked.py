@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Sequence
@@ -120,7 +121,8 @@ class Tracking(Callback):
         context = replace(
             known,
             weights=[self._ledger.folder.weights / name for name in states],
-            progress={"fitness": trial.fitness, "best_fitness": best.fitness} if best else {},
+            # The first is what MLflow compares searches by, unless it is told otherwise.
+            progress={"best_fitness": best.fitness, "fitness": trial.fitness} if best else {},
             recipe=Recipe.of(self._config, trial.evaluation, proposal).to_text() if self._trains else "",
             page=self._pages.of_candidate(trial, self._link(known.continues or known.parent)),
             delete_weights=tuple(self._ledger.key(each.index) for each in evicted if each.index != trial.index),
@@ -200,6 +202,8 @@ def publisher(executor: TaskExecutor) -> Publisher:
 def send_all(ledger: Ledger, outbox: Outbox, tracker: Tracker, *, ask: bool = False) -> Sequence[Sent]:
     """Sends everything that waits, of a search that does not run; what a finished one kept is deleted.
 
+    What kills have left running of full trainings outside a search is closed.
+
     Args:
         ledger: the search's record.
         outbox: has what waits.
@@ -213,10 +217,20 @@ def send_all(ledger: Ledger, outbox: Outbox, tracker: Tracker, *, ask: bool = Fa
     if run_id and (ask or outbox.waiting):
         outbox.open_with(functools.partial(_open, tracker, run_id, outbox))
     sent = outbox.send(force=True)
+    _close_shown(ledger, outbox, tracker)
     if ledger.state.stage == Stage.DONE:
         outbox.forget_kept()
         ledger.folder.clear_checkpoints()
     return sent
+
+
+def _close_shown(ledger: Ledger, outbox: Outbox, tracker: Tracker) -> None:
+    """Closes them where the store answers; else that is done by whatever comes next."""
+    left = ledger.shown
+    if left and not outbox.waiting:
+        with contextlib.suppress(TrackingError):
+            tracker.close_abandoned(left)
+            ledger.hide(*left)
 
 
 def _open(tracker: Tracker, run_id: str, outbox: Outbox) -> None:

@@ -46,6 +46,8 @@ class Lineup:
 class TrainingBook:
     """Tells MLflow of full trainings and of the model that comes of them; nothing outlasts the process.
 
+    But for what is shown while it goes on: that is written down before, so that whatever comes after a kill ends it.
+
     Args:
         config: the configuration, with the run's seed.
         ledger: of the results folder.
@@ -54,7 +56,6 @@ class TrainingBook:
     """
 
     stem = MODEL_STEM  # the name of the model's files
-    is_live = False  # what nobody goes on with must leave no run behind that seems to go on
 
     def __init__(self, config: Config, ledger: Ledger, outbox: Outbox, told: FullTraining) -> None:
         self._config = config
@@ -65,9 +66,8 @@ class TrainingBook:
         self._outcomes: dict[TrainingSpec, Evaluation] = {}
         self.sent: list[Sent] = []
         self.message: Message | None = None  # of the model
-        self._shown: dict[str, str] = {}  # by the names of their files: the keys that some are shown under
-        every_s = config.tracking_live_s if self.is_live else None
-        self.running: RunningTrainings[str] = RunningTrainings(every_s, outbox, sends=False)
+        self._shown: dict[str, str] = {}  # by the names of their files: the keys that they are shown under
+        self.running: RunningTrainings[str] = RunningTrainings(config.tracking_live_s, outbox, sends=False)
 
     @property
     def trainings(self) -> Mapping[str, Finalist]:
@@ -92,9 +92,10 @@ class TrainingBook:
         """
         if not self.running.is_live:
             return
-        key = self._key(spec)
-        if tested:
-            key = self._shown[spec.stem] = f"{key}-tested"
+        key = f"{self._key(spec)}{'-tested' if tested else ''}"
+        if spec.stem not in self._shown:
+            self._reserve(key)
+            self._shown[spec.stem] = key
         self.running.take(spec.stem, progress, functools.partial(self._begun, spec, key))
         self.running.show()
 
@@ -152,8 +153,15 @@ class TrainingBook:
         """The trainings, with those marked of which the model is made."""
         return chosen_of(self.trainings, names)
 
+    def _reserve(self, key: str) -> None:
+        """Writes down under which key a training is to be shown."""
+        self._ledger.show(key)
+
     def _write(self, message: Message, made: Mapping[str, Finalist], final: str) -> None:
-        self._outbox.post(message)
+        with self._ledger.transaction():
+            self._outbox.post(message)
+            if message.child:
+                self._ledger.hide(message.child.key, message.child.shown_as)
         self._made = dict(made)
 
     # -- what is told ----------------------------------------------------------------------------------------------
@@ -193,8 +201,6 @@ class TrainingBook:
 
 class SearchBook(TrainingBook):
     """Keeps with a search's state which full trainings were made, in the transactions that post their messages."""
-
-    is_live = True
 
     @property
     def trainings(self) -> Mapping[str, Finalist]:
@@ -256,6 +262,9 @@ class SearchBook(TrainingBook):
         if not is_model and evaluation.status != "failed":
             self._ledger.folder.write_history(spec.stem, evaluation)
         super().take(spec, evaluation, is_model=is_model)
+
+    def _reserve(self, key: str) -> None:
+        """The search that is resumed takes it up."""
 
     def _write(self, message: Message, made: Mapping[str, Finalist], final: str) -> None:
         changes = {"final": final, "failure": None} if final else {}

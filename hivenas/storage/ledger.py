@@ -184,6 +184,20 @@ class Ledger:
         else:
             self.save(run_id=run_id)
 
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Keys of full trainings outside a search whose runs seem to go on, or would after a kill."""
+        return tuple(json.loads(value_of(self._db, "shown") or "[]"))
+
+    def show(self, *keys: str) -> None:
+        """Writes down that full trainings outside a search are shown, before they are."""
+        self._write_shown({*self.shown, *keys})
+
+    def hide(self, *keys: str) -> None:
+        """Writes down that they are not any more: they have ended, and what came of them is posted."""
+        if before := set(self.shown):
+            self._write_shown(before - set(keys))
+
     def set_run_ids(self, run_ids: Mapping[int, str]) -> None:
         """Writes down the runs of trials, by their numbers."""
         with self.transaction():
@@ -275,6 +289,10 @@ class Ledger:
     def _insert(self, trial: Trial) -> None:
         record = json.dumps(trial.to_json(), default=float)
         self._db.execute("INSERT INTO trials VALUES (?, ?, ?)", (trial.index, trial.run_id, record))
+
+    def _write_shown(self, keys: set[str]) -> None:
+        with self.transaction():
+            self._put("shown", json.dumps(sorted(keys)))
 
     def _write_state(self, state: SearchState, only: set[str] | Iterable[str] = ()) -> None:
         """Writes the strategy's state, which is the larger part, where it has changed; all of it by default."""

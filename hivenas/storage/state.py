@@ -33,8 +33,8 @@ class SearchState:
         model: where the best candidate's model is loaded from, once it has been trained fully and published.
         data: digest of the images or the table that the search began with; empty for numerical objectives.
         uid: names the search wherever it is recorded.
-        abandoned: names of searches in this folder that were given up for this one, or ids of their parent runs; those
-            that a kill has left running are still to be closed.
+        abandoned: names of searches in this folder that were given up for this one, or ids of their parent runs, and
+            keys of full trainings outside a search; those that a kill has left running are still to be closed.
         replaces: name of the search whose mirror this one's replaces; empty for none.
         pruned: whether saved states that further iterations may start from are gone, see `results.keep_weights`.
         direction: where a better fitness lies.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import mlflow
 from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, Run
 
@@ -10,12 +12,21 @@ from hivenas.tracking.data_sets import data_of
 from hivenas.tracking.entities import LONGEST_PARAM
 
 HAS_MODEL = "hivenas.logged_model"  # a tag of the run
-OF_CANDIDATE = "hivenas.candidate"  # a tag of the logged model
+OF_CANDIDATE = "hivenas.candidate"  # a tag of the logged model, and of the run
+ARCHITECTURE = "architecture"  # a parameter of the logged model
+# What MLflow's page of a model shows as "Created by", "Logged from" and the description.
+_SHOWN = ("mlflow.user", "mlflow.source.", "mlflow.note.content")
 
 
 def model_params(candidate: LoggedCandidate, run: Run) -> dict[str, str]:
     """The parameters of a candidate's logged model: its own, then those of its run."""
     return {key: value[:LONGEST_PARAM] for key, value in {**candidate.params, **run.data.params}.items()}
+
+
+def model_tags(run: Run, tags: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The tags of a logged model: its own, and those of its run that say who logged it from where, and what it is."""
+    shown = {key: text for key, text in run.data.tags.items() if key.startswith(_SHOWN)}
+    return {**shown, **(tags or {})}
 
 
 def latest_metrics(run: Run, model_id: str) -> list[Metric]:
@@ -51,7 +62,7 @@ def log_without_network(client: mlflow.MlflowClient, candidate: LoggedCandidate,
         model = mlflow.create_external_model(
             candidate.name,
             source_run_id=run_id,
-            tags=dict(candidate.tags),
+            tags=model_tags(run, candidate.tags),
             params=model_params(candidate, run),
             experiment_id=run.info.experiment_id,
         )

@@ -13,8 +13,10 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Run
 from hivenas.core.children import UsedData
 
 _CONTEXT = "mlflow.data.context"
-# What is said of images, and of a table.
+# What is said of images, and of a table, beside what MLflow reads; of the former what its panel shows.
 _SCHEMA = ("shape", "dtype", "classes", "class_names", "columns")
+_SHOWN = ("shape", "dtype", "classes")
+_COLUMNS = {"architecture": "string", "fitness": "double"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,23 @@ def _input(used: UsedData, context: str, split: _Split) -> DatasetInput:
         digest=str(data[split.digest]),
         source_type=source_type,
         source=json.dumps(source),
-        schema=json.dumps({key: data[key] for key in _SCHEMA if key in data}),
-        profile=json.dumps({key: data[key] for key in split.profile if key in data}),
+        schema=json.dumps(_schema(data)),
+        profile=json.dumps({key: data[key] for key in (*split.profile, *_SHOWN) if key in data}),
     )
     return DatasetInput(dataset, [InputTag(_CONTEXT, context)])
+
+
+def _schema(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema as MLflow reads it (`TensorDatasetSchema`, `Schema`): of another its panel says that it is unknown."""
+    schema = {key: data[key] for key in _SCHEMA if key in data}
+    if "columns" in data:
+        schema["mlflow_colspec"] = [
+            {"type": _COLUMNS.get(name, "any"), "name": name, "required": name in _COLUMNS} for name in data["columns"]
+        ]
+    elif "dtype" in data and "shape" in data:
+        images = {"type": "tensor", "tensor-spec": {"dtype": data["dtype"], "shape": [-1, *data["shape"]]}}
+        schema["mlflow_tensorspec"] = {"features": json.dumps([images]), "targets": None}
+    return schema
 
 
 def _source(name: str, place: str) -> tuple[str, dict[str, Any]]:

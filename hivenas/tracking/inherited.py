@@ -261,6 +261,14 @@ class Places:
         runs = self._client.search_runs(sorted(homes), f"tags.`hivenas.uid` = '{uid}'", max_results=1)
         return str(runs[0].info.run_id) if runs else ""
 
+    def left(self, name: str) -> str:
+        """The run that was left, by its id, the name of its search, or the key of a child, wherever that was made."""
+        if ":" not in name:
+            return name if self.has(name) else self.found(name)
+        everywhere = [str(each.experiment_id) for each in self._client.search_experiments()]
+        runs = self._client.search_runs(everywhere, f"tags.`hivenas.key` = '{name}'", max_results=1)
+        return str(runs[0].info.run_id) if runs else ""
+
     def name_for(self, run_id: str, name: str) -> str | None:
         """The name that a run is to get: that of the search where `mlflow run` has made it and nobody has named it.
 

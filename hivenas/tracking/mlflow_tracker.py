@@ -139,10 +139,10 @@ class MlflowTracker:
             return self._search.close_dead(keeps)
 
     def close_abandoned(self, names: Collection[str]) -> None:
-        """Closes what kills have left running of searches that were given up for this one.
+        """Closes what kills have left running of searches that were given up, and of trainings outside a search.
 
         Args:
-            names: of the searches, or ids of their parent runs.
+            names: of the searches, or ids of their parent runs, or keys of the trainings.
 
         Raises:
             TrackingError: the store does not answer.

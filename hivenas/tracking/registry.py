@@ -17,9 +17,18 @@ from hivenas.core.publication import Published, ServableModel
 from hivenas.core.recipe import package_version
 from hivenas.core.unicode import storable_record
 from hivenas.errors import TrackingRefusedError
-from hivenas.tracking.candidates import HAS_MODEL, latest_metrics, link_model, logged_on, model_params
+from hivenas.tracking.candidates import (
+    ARCHITECTURE,
+    HAS_MODEL,
+    OF_CANDIDATE,
+    latest_metrics,
+    link_model,
+    logged_on,
+    model_params,
+    model_tags,
+)
 from hivenas.tracking.data_sets import data_of
-from hivenas.tracking.entities import LONGEST_TAG
+from hivenas.tracking.entities import LONGEST_PARAM, LONGEST_TAG
 from hivenas.tracking.promotion import promote, published
 from hivenas.tracking.store import translate_mlflow_errors, use_stores
 
@@ -152,13 +161,24 @@ def begun_model(
         name: of the model.
         begun: id of the one that an earlier try had begun to log; empty without one.
         tags: of the model.
-        params: of the model; None for those of the run.
+        params: of the model; None for those of a full training.
     """
     run_id, home = run.info.run_id, run.info.experiment_id
-    given = run.data.params if params is None else params
-    model_id = begun or client.create_logged_model(home, name, run_id, tags=tags, params=given).model_id
+    given = _final_params(run) if params is None else params
+    shown = model_tags(run, tags)
+    model_id = begun or client.create_logged_model(home, name, run_id, tags=shown, params=given).model_id
     link_model(client, run, model_id)
     return str(model_id)
+
+
+def _final_params(run: Run) -> dict[str, str]:
+    """The parameters of the model of a full training, those by which candidates are compared among them."""
+    metrics, tags = run.data.metrics, run.data.tags
+    sizes = {"params": "param_count", "macs": "macs"}
+    found = {key: str(int(metrics[name])) for key, name in sizes.items() if name in metrics}
+    if OF_CANDIDATE in tags:
+        found[ARCHITECTURE] = tags[OF_CANDIDATE][:LONGEST_PARAM]
+    return {**found, **run.data.params}
 
 
 def _final_metrics(client: mlflow.MlflowClient, run: Run, model_id: str) -> list[Metric]:

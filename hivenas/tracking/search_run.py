@@ -112,14 +112,14 @@ class SearchRun:
         return len(dead)
 
     def close_abandoned(self, names: Collection[str]) -> None:
-        """Closes what kills have left running of searches that were given up for this one.
+        """Closes what kills have left running of searches that were given up, and of trainings outside a search.
 
         Args:
-            names: of the searches, or ids of their parent runs.
+            names: of the searches, or ids of their parent runs, or keys of the trainings.
         """
         client, places = self._connection.client, self._connection.places
         for name in names:
-            parent = name if places.has(name) else places.found(name)
+            parent = places.left(name)
             if parent and parent != named_run():
                 family = [client.get_run(parent), *self._known.search(f"tags.`{PARENT}` = '{parent}'", parent)]
                 close_as_dead(client, (run for run in family if run.info.status == "RUNNING"))

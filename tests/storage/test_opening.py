@@ -16,7 +16,17 @@ from hivenas.core.folder import ResultsFolder
 from hivenas.core.records import Evaluation, Proposal, Trial
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError, InputError, MissingResultsError, ResultsExistError
-from hivenas.storage import MessageStatus, Outbox, SearchState, Stage, open_adhoc, open_search, read_ledger, read_state
+from hivenas.storage import (
+    MessageStatus,
+    Outbox,
+    SearchState,
+    Stage,
+    open_adhoc,
+    open_folder,
+    open_search,
+    read_ledger,
+    read_state,
+)
 
 ARCH = "input|identity|dropout|output"
 
@@ -216,6 +226,20 @@ def test_a_search_that_was_killed_before_it_began_is_started_again_and_its_run_r
         assert ledger.state.uid != first
     with open_search(config, 7, resume=True) as ledger:
         assert (ledger.state.abandoned, ledger.state.run_id, ledger.state.uid) == ((), "orphan", first)
+
+
+def test_a_new_search_closes_what_a_kill_has_left_of_trainings_outside_a_search(tmp_path: Path) -> None:
+    config = _config(tmp_path)
+    with open_folder(config, make=True) as ledger:
+        ledger.show("a:full-1")
+        ledger.show("b:full-1", "b:full-2")
+        ledger.hide("b:full-1", "")
+    with open_adhoc(config) as ledger:  # it is no search
+        assert ledger.shown == ("a:full-1", "b:full-2")
+    with open_search(config, 7) as ledger:
+        assert ledger.state.abandoned == ("a:full-1", "b:full-2")
+        ledger.save(run_id="new")
+        assert ledger.shown == ()
 
 
 def test_two_searches_have_different_names_and_a_resumed_one_keeps_its_own(tmp_path: Path) -> None:

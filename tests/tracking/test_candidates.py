@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -10,7 +11,7 @@ import pytest
 from mlflow.entities import LoggedModel
 
 from hivenas.config import from_mapping
-from hivenas.core.children import RunContext, UsedData, child_of
+from hivenas.core.children import Page, RunContext, UsedData, child_of
 from hivenas.core.publication import LoggedCandidate, ServableModel
 from hivenas.core.records import EpochFigures, Evaluation, Proposal
 from hivenas.core.search_run import SearchCard
@@ -42,6 +43,7 @@ def told(store: str, request: pytest.FixtureRequest) -> Told:
     parent = tracker.open_search(SearchCard(name, {}, "", uid=name))
     used = UsedData(DATA, ("training", "validation"))
     context = RunContext(search=name, phase="evaluate", params={"op_00": "sep3x3_32"}, key="a-search:17", used=used)
+    context = replace(context, page=Page("What it is."))
     evaluation = Evaluation(ARCH, "complete", 0.65, epochs=2, params=1234, seconds=1.0, history=HISTORY)
     return tracker, parent, tracker.log_child(child_of(Proposal(17, 2, "onlooker", 3, ARCH), evaluation, context))
 
@@ -63,6 +65,8 @@ def test_a_candidate_without_its_network_is_a_model_with_the_figures_of_its_run(
     assert model.params == {"op_00": "sep3x3_32", **CANDIDATE.params}
     assert model.tags.items() >= CANDIDATE.tags.items()
     run = client.get_run(run_id)
+    for shown in ("mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.note.content"):
+        assert model.tags[shown] == run.data.tags[shown] != ""
     assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
     assert run.data.tags["hivenas.logged_model"] == "true"
     figures = {metric.key: metric for metric in model.metrics or ()}

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import mlflow.data
+import numpy as np
 import pytest
+from mlflow.data.schema import TensorDatasetSchema
+from mlflow.entities import Dataset
+from mlflow.types import Schema
 
 from hivenas.config import from_mapping
 from hivenas.core.children import Child, UsedData
@@ -61,6 +66,25 @@ def test_a_source_is_one_that_mlflow_reads(place: str, source: dict[str, Any], s
     run = mlflow.MlflowClient().get_run(MlflowTracker("data sets").log_child(child))
     (only,) = run.inputs.dataset_inputs
     assert mlflow.data.get_source(only).to_dict() == source
+
+
+def test_a_schema_is_one_that_mlflow_reads(store: str) -> None:
+    def told(data: dict[str, Any]) -> Dataset:
+        child = Child("0001", {}, {}, {}, used=UsedData(data))
+        run = mlflow.MlflowClient().get_run(MlflowTracker("data sets").log_child(child))
+        (only,) = run.inputs.dataset_inputs
+        return only.dataset
+
+    images = told(DATA | {"digest": "images", "dtype": "float32"})
+    schema = TensorDatasetSchema.from_dict(json.loads(images.schema))
+    assert [(spec.type, spec.shape) for spec in schema.features.inputs] == [(np.dtype("float32"), (-1, 8, 8, 1))]
+    assert json.loads(images.schema)["class_names"] == list("0123456789")
+    assert json.loads(images.profile).items() >= {"train": 8, "shape": [8, 8, 1], "dtype": "float32"}.items()
+    columns = ["architecture", "fitness", "network"]
+    table = told({"name": "t.csv", "digest": "table", "columns": columns, "rows": 3})
+    read = Schema.from_json(json.dumps(json.loads(table.schema)["mlflow_colspec"]))
+    assert read.input_names() == columns
+    assert read.required_input_names() == columns[:2]
 
 
 def test_what_is_known_of_the_data_of_a_run(tmp_path: Path) -> None:

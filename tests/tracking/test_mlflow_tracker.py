@@ -302,6 +302,20 @@ def test_runs_that_a_killed_process_left_are_closed_with_the_reason(
     assert "process" in run_of(dead).data.tags["hivenas.reason"]
 
 
+def test_a_training_outside_a_search_that_a_killed_process_left_is_closed_wherever_its_run_is(
+    store: str, tmp_path: Path
+) -> None:
+    client = mlflow.MlflowClient()
+    elsewhere = client.create_experiment("of mlflow run")
+    left = [client.create_run(elsewhere, tags={"hivenas.key": f"left:full-{n}"}).info.run_id for n in (1, 2, 3)]
+    client.set_terminated(left[1], status="FINISHED")
+    tracker = MlflowTracker("left")
+    tracker.open_search(card(tmp_path, "left"))
+    tracker.close_abandoned(["left:full-1", "left:full-2", "unknown:full-1"])
+    assert [run_of(run_id).info.status for run_id in left] == ["KILLED", "FINISHED", "RUNNING"]
+    assert "process" in run_of(left[0]).data.tags["hivenas.reason"]
+
+
 def test_a_parent_whose_id_was_lost_is_found_by_the_searchs_name(store: str, tmp_path: Path) -> None:
     lost = MlflowTracker("lost").open_search(replace(card(tmp_path, "lost"), uid="the one"))
     assert MlflowTracker("lost").open_search(replace(card(tmp_path, "lost"), uid="another")) != lost

@@ -60,6 +60,17 @@ def complete(uid: str, index: int) -> Child:
     return replace(child_of(Proposal(index, 2, "onlooker", 3, ARCH), evaluation, context), end_ms=2_000)
 
 
+def test_a_share_of_inherited_weights_is_told_where_there_are_any() -> None:
+    context = RunContext(search="running", phase="evaluate", params={})
+    evaluation = Evaluation(ARCH, "complete", 0.5)
+    told = [
+        child_of(Proposal(0, 0, "scout", 0, ARCH), replace(evaluation, inherited=share), context).metrics
+        for share in (0.0, 0.5)
+    ]
+    assert "inherited" not in told[0]
+    assert told[1]["inherited"] == 0.5
+
+
 @pytest.fixture
 def uid(store: str, request: pytest.FixtureRequest) -> str:
     """Names the test's search in the store that all tests share."""
@@ -273,6 +284,7 @@ def searched(name: str, live: float | None, deaths: int = 0, **more: Any) -> dic
     runs = {str(run.info.run_name): run for run in tracked(name)}
     names = {run.info.run_id: label for label, run in runs.items()} | {name: "the search", result.run_id: "the search"}
     told = {label: shown(run, names) for label, run in runs.items() if run.info.run_id != result.run_id}
+    assert next(iter(runs[name].data.metrics)) == "best_fitness"  # by which MLflow compares searches
     parent = shown(runs[name], names)
     curves = {key: parent["curves"][key] for key in ("fitness", "best_fitness")}  # an early end has figures of its own
     return told | {"the search": {"status": parent["status"], "curves": curves}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Set
@@ -67,16 +68,6 @@ def metrics_as_found() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def store_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A real sqlite store, made once."""
-    import mlflow
-
-    uri = f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
-    mlflow.MlflowClient(uri).search_experiments(max_results=1)
-    return uri
-
-
-@pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty store, made once, for searches that get a copy each; nobody writes to it."""
     import mlflow
@@ -84,6 +75,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("template") / "mlflow.db"
     mlflow.MlflowClient(f"sqlite:///{file}").search_experiments(max_results=1)
     return file
+
+
+@pytest.fixture(scope="session")
+def store_uri(template: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A real sqlite store for all tests that need no store of their own."""
+    return f"sqlite:///{shutil.copy(template, tmp_path_factory.mktemp('store'))}"
 
 
 @pytest.fixture

@@ -7,12 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Set
+from collections.abc import Generator, Iterator, Set
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+
+from hivenas.core.collector import without_collector
 
 # As hivenas does, which leaves it alone where TensorFlow has been imported already, as a test's module may have done.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -23,10 +25,14 @@ hypothesis.settings.register_profile("explore", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("seeded")
 
 
-def pytest_collection_finish() -> None:
-    """Hides what the imports have made from the collector, which would walk over it in every training."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Imports without the collector, and hides what they have made from it: every training would walk over that."""
+    with without_collector():
+        collected = yield
     gc.collect()
     gc.freeze()
+    return collected
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,7 @@ LONGEST = (
     "test_end_to_end.py",
     "test_examples.py",
     "test_docs.py",
+    "test_package.py",  # mypy reads all of hivenas for the first time
     "test_evaluation_strategy.py",
     "test_scripts.py",
     "test_finalists.py",
@@ -31,6 +32,7 @@ LONGEST = (
     "test_reproduction.py",
     "test_registry.py",
     "test_recipe.py",
+    "test_serving.py",
 )
 UNASKED = "imports TensorFlow: mark it keras, or import what does inside the tests that are"
 HAD_KERAS = pytest.StashKey[bool]()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Set
+from collections.abc import Generator, Iterator, Set
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+
+from hivenas.core.collector import without_collector
 
 # As hivenas does, which leaves it alone where TensorFlow has been imported already, as a test's module may have done.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -22,10 +25,14 @@ hypothesis.settings.register_profile("explore", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("seeded")
 
 
-def pytest_collection_finish() -> None:
-    """Hides what the imports have made from the collector, which would walk over it in every training."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Imports without the collector, and hides what they have made from it: every training would walk over that."""
+    with without_collector():
+        collected = yield
     gc.collect()
     gc.freeze()
+    return collected
 
 
 @pytest.fixture(autouse=True)
@@ -67,16 +74,6 @@ def metrics_as_found() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def store_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A real sqlite store, made once."""
-    import mlflow
-
-    uri = f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
-    mlflow.MlflowClient(uri).search_experiments(max_results=1)
-    return uri
-
-
-@pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty store, made once, for searches that get a copy each; nobody writes to it."""
     import mlflow
@@ -84,6 +81,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("template") / "mlflow.db"
     mlflow.MlflowClient(f"sqlite:///{file}").search_experiments(max_results=1)
     return file
+
+
+@pytest.fixture(scope="session")
+def store_uri(template: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A real sqlite store for all tests that need no store of their own."""
+    return f"sqlite:///{shutil.copy(template, tmp_path_factory.mktemp('store'))}"
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -31,8 +32,9 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SHELL = ("sh", "bash", "shell", "console")
 # An HTML comment in the line before a block says what is done with it:
 MARKS = {
-    "python": ("run", "file", "not run"),  # run it; write it to that file; why it is not run
-    "sh": ("run", "run with", "not run"),  # with: further arguments, so that it takes less
+    # run it; with: further arguments, so that it takes less; write it to that file; why it is not run
+    "python": ("run", "run with", "file", "not run"),
+    "sh": ("run", "run with", "not run"),
     "yaml": ("", "file", "every line", "not run"),  # none: a configuration; each of its lines is one
 }
 LANGUAGES = {"py": "python", "yml": "yaml"} | dict.fromkeys(SHELL, "sh")
@@ -92,6 +94,16 @@ def named(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
+def with_overrides(block: Block) -> str:
+    """Code of Python whose one search has the further overrides that its mark names."""
+    if block.mark != "run with":
+        return block.code
+    more = "".join(f", {override!r}" for override in shlex.split(block.argument))
+    code, searches = re.subn(r"(?m)^(.*\bhivenas\.search\(.*)\)$", lambda found: f"{found[1]}{more})", block.code)
+    assert searches == 1, f"{block.place}: {searches} searches to shorten"
+    return code
+
+
 class Reader:
     """Somebody who follows the pages in a folder of their own.
 
@@ -100,10 +112,12 @@ class Reader:
 
     Args:
         folder: where they are.
+        template: an empty MLflow store, of which they get a copy.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, template: Path) -> None:
         self.folder = folder
+        shutil.copy(template, folder / "mlflow.db")
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         python_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         self._environment = os.environ | {"PATH": path, "PYTHONPATH": python_path, "MLFLOW_TRACKING_URI": self.store}
@@ -120,7 +134,7 @@ class Reader:
             if block.mark == "file":
                 self._write(block)
             elif block.mark.startswith("run") and block.language == "python":
-                self._interpreter.submit(_execute, block.code, block.place).result()
+                self._interpreter.submit(_execute, with_overrides(block), block.place).result()
             elif block.mark.startswith("run"):
                 self._shell(block)
 
@@ -171,9 +185,9 @@ def _command(arguments: list[str], place: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+def reader(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[Reader]:
     """A reader who has followed the tutorial."""
-    somebody = Reader(tmp_path_factory.mktemp("reader"))
+    somebody = Reader(tmp_path_factory.mktemp("reader"), template)
     try:
         somebody.follow(BLOCKS[TUTORIAL])
         yield somebody

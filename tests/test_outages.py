@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import queue
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -35,8 +36,10 @@ EVALUATIONS = 24  # of a search of three iterations; each of them takes several 
 
 
 @pytest.fixture(scope="module")
-def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("server"))
+def one_server(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(template, folder / "mlflow.db")
+    server = Server(folder)
     yield server
     server.kill()
 

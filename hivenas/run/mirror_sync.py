@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hivenas.config import Config
+from hivenas.core.collector import without_collector
 from hivenas.core.objective import ObjectiveInfo
 from hivenas.core.records import Proposal, Trial
 from hivenas.run.callbacks import Callback
@@ -30,7 +31,8 @@ def open_mirror(config: Config, info: ObjectiveInfo) -> Mirror | None:
     from hivenas.storage.optuna_study import open_study
 
     if config.tracking == "mlflow":
-        from hivenas.tracking.store import refuse_shared
+        with without_collector():
+            from hivenas.tracking.store import refuse_shared
 
         refuse_shared(config.optuna.storage)
     return OptunaMirror(open_study(config, info))

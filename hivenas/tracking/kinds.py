@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 
 from hivenas.config import TRACKER_KINDS, Config
 from hivenas.config.registry import TRACKERS, ClassRule, import_callable
+from hivenas.core.collector import without_collector
 from hivenas.core.tracker import NullTracker, Publisher, Tracker
 
 T = TypeVar("T", bound=type[Any])
@@ -42,7 +43,10 @@ def make_tracker(
 
 
 def _class_for(name: str) -> Callable[..., Any]:
-    return TRACKERS[name] if name in TRACKERS else import_callable(_KINDS[name])
+    if name in TRACKERS:
+        return TRACKERS[name]
+    with without_collector():
+        return import_callable(_KINDS[name])
 
 
 @overload

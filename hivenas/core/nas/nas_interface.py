@@ -12,6 +12,7 @@ import numpy as np
 
 from hivenas.config import Config, from_mapping
 from hivenas.config.costs import COSTS
+from hivenas.core.collector import without_collector
 from hivenas.core.folder import weights_name
 from hivenas.core.history import History
 from hivenas.core.measured import test_figures
@@ -110,7 +111,8 @@ class NASInterface(ArchitectureObjective):
     def eval_strategy(self) -> NASEval:
         """The NASEval that builds and trains candidates."""
         choose_onednn()
-        from hivenas.core.nas.training.evaluation_strategy import NASEval
+        with without_collector():
+            from hivenas.core.nas.training.evaluation_strategy import NASEval
 
         return NASEval(self.search_space, self._config, self._seed)
 

@@ -189,7 +189,7 @@ class Outbox:
             self._outage.goes_on(self._kept(error, _UNTIL_BACK), started)
         else:
             self._outage.is_over(
-                f"the MLflow store answers again and has taken {number_of(len(sent), 'record')} that waited"
+                f"the MLflow store answers again and has taken the {number_of(len(sent), 'record')} that waited"
             )
         return sent
 

@@ -128,7 +128,7 @@ def test_a_folder_without_a_table_is_refused(folder: Path) -> None:
         ),
         ("file,weight\n../0.png,1", "line 2: a file must be in the folder of the table, got '../0.png'"),
         ("file,weight,split\n0.png,1,tset", "line 2: split must be train, val, test, got 'tset'; did you mean 'test'"),
-        ("file,weight,split\n0.png,1,test", "there must be a row of the split train, got 1 rows without"),
+        ("file,weight,split\n0.png,1,test", "there must be a row of the split train, got 1 row without"),
         ('file,weight\n"0.png,1', "must be UTF-8 text with commas between cells, got one that cannot be read"),
     ],
 )

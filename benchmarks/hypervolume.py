@@ -28,7 +28,7 @@ from typing import Any
 import click
 import numpy as np
 from numpy.typing import NDArray
-from peers import Search, Steps, colony, optuna_study, random
+from peers import Search, Steps, by_names, colony, optuna_study, random
 from search_quality import course_of
 
 from hivenas.config import ColonyConfig
@@ -139,6 +139,7 @@ def predicting(costs: Costs, noise: float = 0.0) -> Search:
 
 ALGORITHMS: Mapping[str, Callable[[Costs], Search]] = {
     "guided": lambda costs: colony(ColonyConfig(), costs=costs),
+    "guided, told no sizes": lambda costs: colony(ColonyConfig(), costs=costs, guesses=by_names),
     "guided, fitness alone": lambda _: colony(ColonyConfig()),
     "guided, first cost alone": lambda costs: colony(ColonyConfig(), costs=costs[:1]),
     "guided, cost predicted": predicting,

@@ -23,6 +23,7 @@ from hivenas.core.colony.surrogate import Guesses, known_guesses
 from hivenas.core.records import Role
 from hivenas.core.strategies.kinds import make_strategy
 from hivenas.core.strategies.phased import PhasedStrategy
+from hivenas.core.strategy import Strategy
 from hivenas.objectives.table import TableObjective
 
 POPULATION, SAMPLE = 20, 10  # of regularized evolution
@@ -61,11 +62,13 @@ def colony(
     def search(objective: TableObjective, budget: int, rng: np.random.Generator) -> Steps:
         # An iteration may reuse records only, so that there may be more of them than evaluations.
         endless = config.model_copy(update={"iterations": 100 * budget})
-        hive = (
-            GuidedBeeColony(objective, endless, rng, without=without, guesses=guesses)
-            if without or guesses is not known_guesses
-            else make_strategy(objective, endless, rng, costs=costs)
-        )
+        if without or guesses is not known_guesses:
+            guided = GuidedBeeColony(objective, endless, rng, without=without, guesses=guesses)
+            if costs:
+                guided.weigh(*costs)
+            hive: Strategy = guided
+        else:
+            hive = make_strategy(objective, endless, rng, costs=costs)
         assert isinstance(hive, PhasedStrategy)
         while proposals := hive.ask():
             evaluations = []

@@ -8,7 +8,7 @@ import click
 
 from hivenas.cli.errors import printable
 from hivenas.cli.results import Outcome
-from hivenas.config.text import number_of
+from hivenas.wording import number_of
 
 if TYPE_CHECKING:
     from hivenas.run.forgetting import Forgotten

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hivenas.cli.results import Outcome
-from hivenas.config.text import number_of
+from hivenas.wording import number_of
 
 if TYPE_CHECKING:
     from hivenas.config import Config

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hivenas.cli.errors import printable
-from hivenas.config.text import number_of
+from hivenas.wording import number_of
 
 if TYPE_CHECKING:
     from hivenas.cli.invocation import Invocation

@@ -14,10 +14,10 @@ import click
 
 from hivenas.cli.errors import complain, printable
 from hivenas.cli.results import Outcome, candidate_fields, finite
-from hivenas.config.text import number_of
 from hivenas.core.output import LastingStream
 from hivenas.run.callbacks import Callback, CallbackList, RunningSearch, leading_time
 from hivenas.run.progress import draws
+from hivenas.wording import number_of
 
 if TYPE_CHECKING:
     from hivenas.core.records import Trial

@@ -350,24 +350,6 @@ def listed(names: Sequence[str], most: int = 10) -> str:
     return ", ".join(names[:most]) + more
 
 
-def number_of(count: int, noun: str, many: str = "") -> str:
-    """A number of things, such as 1 evaluation or 1,200 test images.
-
-    Args:
-        count: of them.
-        noun: the name of one, with what depends on the number behind it.
-        many: the same of several; by default its regular plural.
-    """
-    return f"{count:,} {noun if count == 1 else many or plural(noun)}"
-
-
-def plural(noun: str) -> str:
-    """The name of several, by the rules that hivenas' own words follow."""
-    if noun.endswith("child"):
-        return f"{noun}ren"
-    return f"{noun}{'es' if noun.endswith(('s', 'x')) else 's'}"
-
-
 def without_login(address: str) -> str:
     """A server's address as a browser is given it: without user and password."""
     # A password may have a / in it; an @ behind a host and its port is part of a path.

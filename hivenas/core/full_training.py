@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from hivenas.config.text import number_of
 from hivenas.core.records import Direction, Evaluation
 from hivenas.core.seeds import arch_hash
+from hivenas.wording import number_of
 
 # What an evaluation's `extra` says of a full training, under these keys.
 SEED_NUMBER, REFIT_EPOCHS, KEPT_EPOCH, MEMBERS = "seed_number", "refit_epochs", "kept_epoch", "members"

@@ -11,7 +11,7 @@ from hivenas.config import Config
 from hivenas.config.costs import COSTS
 from hivenas.config.settings import split_candidate
 from hivenas.config.tasks import TASKS, task_of
-from hivenas.config.text import listed, number_of
+from hivenas.config.text import listed
 from hivenas.core.children import Page
 from hivenas.core.measured import FinalFigure
 from hivenas.core.nas.space.architecture import Chain, decode
@@ -20,6 +20,7 @@ from hivenas.core.nas.space.operations import reference_space
 from hivenas.core.nas.space.outline import Outline, Outliner, changes
 from hivenas.core.records import Evaluation, Proposal
 from hivenas.reports.diagram import as_lines, as_svg
+from hivenas.wording import number_of
 
 _LONGEST_DRAWING = 5000  # characters, of the 8,000 that MLflow shows of a description
 

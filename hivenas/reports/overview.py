@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hivenas.config.text import listed, number_of
+from hivenas.config.text import listed
 from hivenas.core.history import ranking
 from hivenas.core.records import Trial
 from hivenas.reports.candidate import as_code
@@ -12,6 +12,7 @@ from hivenas.reports.findings import busy_seconds, common_reasons
 from hivenas.reports.front import front_table, spread, weighed
 from hivenas.reports.report_data import ReportData
 from hivenas.reports.text import as_cell, as_markdown, best_table, duration, figure, short, spent_said
+from hivenas.wording import number_of
 
 LONGEST_NOTE = 7500  # characters: MLflow keeps 8,000 of a description, and links get longer when they are filled in
 _SPACE = "\N{NO-BREAK SPACE}"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from hivenas.config.text import number_of
 from hivenas.core.nas.training.predictions import TestPredictions
 from hivenas.core.unicode import storable
 from hivenas.reports.pictures import all_made, draw_titled, plain_text, save, shown_name, write_table
+from hivenas.wording import number_of
 
 _LEGIBLE_CLASSES = 25
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from hivenas.config.text import number_of
 from hivenas.core.label_metrics import answered, label_figures
 from hivenas.core.nas.training.task_predictions import TaskPredictions
 from hivenas.core.number_metrics import errors, mae, rmse
 from hivenas.core.unicode import storable
 from hivenas.reports.pictures import all_made, draw_titled, plain_text, save, shown_name, write_table
+from hivenas.wording import number_of
 
 _LEGIBLE = 25  # labels
 _NAMED = 3  # labels above a picture

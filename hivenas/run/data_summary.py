@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hivenas.config.tasks import task_of
-from hivenas.config.text import number_of
 from hivenas.core.nas.data.class_folders import counted
+from hivenas.wording import number_of
 
 logger = logging.getLogger("hivenas")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from hivenas.config import Config
 from hivenas.config.loading import from_record
-from hivenas.config.text import number_of, parse_yaml
+from hivenas.config.text import parse_yaml
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.measured import PEAK_RSS_MB, total_spent
 from hivenas.core.nas.data.placement import placed
@@ -23,6 +23,7 @@ from hivenas.execution import tasks
 from hivenas.run.full_plan import SHARE, Timing, times
 from hivenas.run.plan import Plan, one_worker
 from hivenas.storage import SearchState, read_ledger
+from hivenas.wording import number_of
 
 _TRIED = 3  # candidates
 _EPOCHS = 3  # of each; their median is taken, as the first one prepares the graph

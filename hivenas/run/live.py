@@ -16,13 +16,13 @@ from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
-from hivenas.config.text import number_of
 from hivenas.core.preparation import Preparation, shown_by
 from hivenas.core.progress import Progress
 from hivenas.core.records import Candidate
 from hivenas.core.unicode import shown_text
 from hivenas.reports import figure, short
 from hivenas.run.callbacks import Callback, RunningSearch, leading_time
+from hivenas.wording import number_of
 
 if TYPE_CHECKING:
     from hivenas.core.records import Proposal, Trial

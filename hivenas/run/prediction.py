@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hivenas.config.text import number_of
 from hivenas.core.nas.data.image_arrays import checked_images
 from hivenas.core.nas.data.image_files import read_images
 from hivenas.core.nas.data.npz_files import read_unlabelled
 from hivenas.core.nas.data.stored_images import in_memory
 from hivenas.core.nas.data.values import BYTES, Scale, is_whole
 from hivenas.errors import DatasetError
+from hivenas.wording import number_of
 
 if TYPE_CHECKING:
     from hivenas.tracking.models import TrackedModel

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hivenas.config import Config, from_record
-from hivenas.config.text import number_of
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.full_training import TrainingSpec
 from hivenas.core.recipe import Difference, Recipe, different_environment, different_figures
 from hivenas.core.records import EpochFigures, Evaluation, Proposal, StopThreshold
 from hivenas.errors import MissingResultsError, TrainingError
 from hivenas.execution import Task, evaluate_network, finalist, full_training, make_executor, on_data
+from hivenas.wording import number_of
 
 if TYPE_CHECKING:
     from hivenas.tracking.fetching import TrackedRun

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hivenas.config.costs import COSTS, Cost
-from hivenas.config.text import number_of
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.front import front
 from hivenas.core.full_training import Finalist, best_first
@@ -20,6 +19,7 @@ from hivenas.core.records import Direction, Evaluation, Trial
 from hivenas.reports import Summary
 from hivenas.storage import SearchState, Spent, Stage
 from hivenas.storage.limits import spent_told
+from hivenas.wording import number_of
 
 if TYPE_CHECKING:
     import pandas

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hivenas.config import Config
-from hivenas.config.text import number_of
 from hivenas.core.children import Child, link_to
 from hivenas.core.folder import WEIGHTS_SUFFIX
 from hivenas.core.full_training import MEMBERS, MODEL_STEM, Finalist, TrainingSpec, chosen_of
@@ -21,6 +20,7 @@ from hivenas.run.final_training import FullTraining, begun_child, message_of, re
 from hivenas.run.repeated_failure import failure_of, training_mark
 from hivenas.run.running import RunningTrainings
 from hivenas.storage import Ledger, Message, Outbox, Sent
+from hivenas.wording import number_of
 
 logger = logging.getLogger("hivenas")
 

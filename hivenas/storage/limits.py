@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hivenas.config.text import number_of
 from hivenas.reports.text import duration
+from hivenas.wording import number_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

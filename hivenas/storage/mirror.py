@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hivenas.config.text import number_of
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.outage import Outage
 from hivenas.core.records import Trial
@@ -18,6 +17,7 @@ from hivenas.storage.ledger import Ledger
 from hivenas.storage.opening import Recovered
 from hivenas.storage.optuna_study import MirrorStudy, Recorded
 from hivenas.storage.state import SearchState
+from hivenas.wording import number_of
 
 _KEPT = (
     "Nothing is lost meanwhile: the results folder has everything, and what is missing there is added when the search "

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 from hivenas.config import PLACES, Config, from_record
 from hivenas.config.tasks import CLASSIFY
-from hivenas.config.text import number_of, parse_yaml
+from hivenas.config.text import parse_yaml
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.history import ranking
 from hivenas.core.lock import BusyError, is_locked, locked
@@ -20,6 +20,7 @@ from hivenas.errors import ConfigError, MissingResultsError, ResultsExistError, 
 from hivenas.storage.database import read_ledger
 from hivenas.storage.ledger import Ledger, MessageStatus, open_ledger, remove_ledger
 from hivenas.storage.state import SearchState, Stage
+from hivenas.wording import number_of
 
 logger = logging.getLogger("hivenas")
 

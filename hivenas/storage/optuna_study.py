@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hivenas.config import Config, from_record
 from hivenas.config.costs import Cost
-from hivenas.config.text import masked, number_of, parse_yaml
+from hivenas.config.text import masked, parse_yaml
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.front import cost_of
 from hivenas.core.objective import ObjectiveInfo
@@ -36,6 +36,7 @@ from hivenas.storage.optuna_storage import (
     write_text,
 )
 from hivenas.storage.owner import Owner, OwnerCondition, condition_of
+from hivenas.wording import number_of
 
 _LATER = "the results folder has everything, and what is missing here is added once the storage works again"
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from hivenas.config.text import number_of
 from hivenas.core.children import Child
 from hivenas.core.files import disk_full_said
 from hivenas.core.outage import Outage
@@ -25,6 +24,7 @@ from hivenas.core.search_run import Closing
 from hivenas.core.tracker import CandidateTracker, LiveTracker, Tracker
 from hivenas.errors import TrackingDeniedError, TrackingError, TrackingRefusedError, first_line
 from hivenas.storage.ledger import Ledger, MessageStatus
+from hivenas.wording import number_of
 
 _FRESH = 100
 _UNTIL_ASKED = "the search ends, is resumed, or `hivenas sync` is run"

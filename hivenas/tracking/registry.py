@@ -11,7 +11,6 @@ import numpy as np
 from mlflow.entities import Metric, Run
 from mlflow.models import Model, infer_signature
 
-from hivenas.config.text import number_of
 from hivenas.core.nas.training.exclusive import exclusive
 from hivenas.core.publication import Published, ServableModel
 from hivenas.core.recipe import package_version
@@ -31,6 +30,7 @@ from hivenas.tracking.data_sets import data_of
 from hivenas.tracking.entities import LONGEST_PARAM, LONGEST_TAG
 from hivenas.tracking.promotion import promote, published
 from hivenas.tracking.store import translate_mlflow_errors, use_stores
+from hivenas.wording import number_of
 
 MODEL = "model"  # the name of what is logged of a full training; its exports have others
 _PUBLISH_S = 60

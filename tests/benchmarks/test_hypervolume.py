@@ -52,4 +52,4 @@ def test_it_prints_a_line_a_table_cost_and_algorithm(file: str) -> None:
     of_both = CliRunner().invoke(hypervolume.main, ["--table", file, "--cost", "params,watts"])
     assert "must be among params, macs, latency_ms, memory_mb, got 'watts'" in of_both.output
     refused = CliRunner().invoke(hypervolume.main, ["--table", file, "--algorithms", "walk"])
-    assert "must be among guided; guided, fitness alone;" in refused.output
+    assert "must be among guided; guided, told no sizes;" in refused.output

@@ -56,10 +56,10 @@ def test_a_peer_is_deterministic_and_without_noise_never_loses_what_it_found(fil
     assert any(regrets.tolist() != run(job(file, algorithm, seed)).tolist() for seed in range(1, 4))
 
 
-def test_a_kernel_is_missed_where_it_is_heard(file: Path) -> None:
-    asked = {name: list(course_of(*prepare(job(file, name))).seen) for name in ("abc", "no_places", "no_blurred")}
-    assert asked["no_places"] == asked["abc"]  # the table has no sizes
-    assert asked["no_blurred"] != asked["abc"]
+def test_guesses_of_likeness_change_what_is_asked_for_where_they_differ(file: Path) -> None:
+    asked = {name: list(course_of(*prepare(job(file, name))).seen) for name in ("abc", "no_sizes", "positions")}
+    assert asked["no_sizes"] == asked["abc"]  # the table has no sizes
+    assert asked["positions"] != asked["abc"]
 
 
 @pytest.mark.parametrize("algorithm", CHEAP)

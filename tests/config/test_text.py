@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hivenas.config import from_mapping, load
-from hivenas.config.text import MAX_CHARACTERS, MAX_DEPTH, MAX_NODES, number_of, parse_yaml, without_login
+from hivenas.config.text import MAX_CHARACTERS, MAX_DEPTH, MAX_NODES, parse_yaml, without_login
 from hivenas.errors import ConfigError
 
 
@@ -226,23 +226,3 @@ def test_a_number_without_digits_is_refused_with_its_line(number: str) -> None:
 )
 def test_an_address_is_shown_without_its_login(address: str, shown: str) -> None:
     assert without_login(address) == shown
-
-
-@pytest.mark.parametrize(
-    ("count", "words", "said"),
-    [
-        (0, ("evaluation",), "0 evaluations"),
-        (1, ("evaluation",), "1 evaluation"),
-        (1200, ("test image",), "1,200 test images"),
-        (2, ("worker process",), "2 worker processes"),
-        (2, ("class",), "2 classes"),
-        (5, ("epoch",), "5 epochs"),
-        (2, ("child",), "2 children"),
-        (1, ("record waits", "records wait"), "1 record waits"),
-        (3, ("record waits", "records wait"), "3 records wait"),
-    ],
-)
-def test_a_number_of_things_is_said_in_the_singular_where_it_is_one(
-    count: int, words: tuple[str, ...], said: str
-) -> None:
-    assert number_of(count, *words) == said

@@ -133,7 +133,7 @@ def test_what_differs_is_said_and_so_is_what_may_be_why(store: str, trials: list
     client.log_text(forged, json.dumps(recipe), "recipe.json")
     done = CliRunner().invoke(main, ["reproduce", forged])
     assert done.exit_code == 1
-    assert "1 figures of" in done.output
+    assert "1 figure of 1 epoch differs" in done.output
     assert "loss of epoch 1" in done.output
     assert repr(first["loss"]) in done.output
     assert "keras  2.0" in done.output

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from hivenas.config.text import number_of
 from hivenas.core.history import improvements
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.charts.chart import (
@@ -23,6 +22,7 @@ from hivenas.reports.charts.drawing import Panel
 from hivenas.reports.charts.scales import Scale
 from hivenas.reports.findings import bands, drawn, succeeded
 from hivenas.reports.text import figure
+from hivenas.wording import number_of
 
 _MOST_BANDS = 100
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from hivenas.config.text import plural
 from hivenas.core.records import Trial
 from hivenas.reports.charts.scales import Scale
+from hivenas.wording import plural
 
 # Of roles; `x` is that of a failure. Others, of strategies of somebody's own, share the scout's.
 SYMBOLS = {"employee": "e", "onlooker": "o", "scout": "s", "child": "o", "sample": "s"}

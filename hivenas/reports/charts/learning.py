@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from hivenas.config.text import number_of
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.charts.chart import NARROW, Chart, plane
 from hivenas.reports.charts.drawing import Panel
 from hivenas.reports.charts.scales import scale_of
 from hivenas.reports.findings import LearningCurve, figure_label, learning_curves
+from hivenas.wording import number_of
 
 _LABEL_HEIGHT = 15.0
 

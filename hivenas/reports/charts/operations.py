@@ -6,12 +6,12 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 
-from hivenas.config.text import number_of
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.charts.chart import Chart
 from hivenas.reports.charts.drawing import Drawing
 from hivenas.reports.charts.scales import brief
 from hivenas.reports.findings import HeatMap, operation_map
+from hivenas.wording import number_of
 
 LEVELS = 10  # of colour; the style sheet has as many
 _ON_DARK = 6  # the level from where on colours are so strong that text on them is light

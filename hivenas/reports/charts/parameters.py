@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hivenas.config.costs import COSTS, Cost
-from hivenas.config.text import number_of
 from hivenas.core.front import cost_of, front
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.charts.chart import (
@@ -23,6 +22,7 @@ from hivenas.reports.charts.scales import scale_of
 from hivenas.reports.findings import drawn, pareto_front, succeeded
 from hivenas.reports.front import compared, cost_figure, spread
 from hivenas.reports.text import figure
+from hivenas.wording import number_of
 
 _PARAMS = COSTS["params"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from hivenas.config.text import plural
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.charts.chart import RIGHT, Chart, beyond_note, fitness_scale
 from hivenas.reports.charts.drawing import Drawing, symbol_of
 from hivenas.reports.charts.scales import Scale, brief
 from hivenas.reports.findings import Role, roles, succeeded
+from hivenas.wording import plural
 
 _WIDTHS = {"wide": 1080.0, "narrow": 480.0}
 _LINE, _HEAD, _FOOT = 38.0, 28.0, 26.0

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from hivenas.config.text import number_of
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.charts.chart import BOTTOM, NARROW, RIGHT, WIDE, Chart
 from hivenas.reports.charts.drawing import Drawing, bee_class, symbol_of
 from hivenas.reports.charts.scales import Scale
 from hivenas.reports.findings import Lane, drawn, timeline
 from hivenas.reports.text import duration
+from hivenas.wording import number_of
 
 _TOP = 14.0
 _LANE = 26.0

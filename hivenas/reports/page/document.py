@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hivenas.config.text import listed, number_of
+from hivenas.config.text import listed
 from hivenas.core.folder import write_atomically
 from hivenas.core.history import ranking
 from hivenas.core.unicode import shown_text
@@ -20,6 +20,7 @@ from hivenas.reports.front import an_example, weighed
 from hivenas.reports.page.tables import chain_of, components_of, front_lines, lines, settings_of
 from hivenas.reports.report_data import ReportData
 from hivenas.reports.text import duration, figure, spent_said
+from hivenas.wording import number_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from hivenas.config.text import number_of
 from hivenas.core.nas.data.image_arrays import Labels
 from hivenas.core.nas.data.splits import Positions, Wanted
 from hivenas.errors import DatasetError
+from hivenas.wording import number_of
 
 
 def by_permutation(y: Labels, wanted: Wanted) -> tuple[Positions, Positions]:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hivenas.config.text import nearest, number_of
+from hivenas.config.text import nearest
 from hivenas.core.nas.data.labels import CLASS_LABELS, LabelReader
 from hivenas.core.nas.data.stored_images import Images, StoredImages, blocks
 from hivenas.errors import DatasetError
+from hivenas.wording import number_of
 
 Labels = NDArray[Any]  # classes (count,), int32; of other tasks rows (count, outputs), float32
 SPLITS = ("train", "val", "test")

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hivenas.config.text import nearest, number_of
+from hivenas.config.text import nearest
 from hivenas.core.nas.data.class_folders import SPLIT_FOLDERS, extension, files_below, is_users, subfolders
 from hivenas.core.nas.data.decoding import EXTENSIONS
 from hivenas.core.nas.data.image_arrays import SPLITS
 from hivenas.core.nas.data.labelled_files import LEAVE_OUT, Label, Listing
 from hivenas.errors import DatasetError
+from hivenas.wording import number_of
 
 TABLE = "labels.csv"
 FILE, SPLIT = "file", "split"

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hivenas.config.text import number_of
 from hivenas.core.unicode import storable
 from hivenas.errors import DatasetError
+from hivenas.wording import number_of
 
 _NUMBERS = "buif"
 _NOT_SEVERAL = (

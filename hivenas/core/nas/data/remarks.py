@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hivenas.config.text import number_of
 from hivenas.core.nas.data.image_arrays import Labels
 from hivenas.core.nas.data.stored_images import Images
 from hivenas.core.nas.data.values import are_alike, classes_alike
+from hivenas.wording import number_of
 
 _COMMON = 0.8  # of the training images; one class with more of them makes accuracy say little
 _SHOWN = 5  # classes that are named

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config import DatasetConfig
-from hivenas.config.text import number_of
 from hivenas.core.nas.data.image_arrays import LabelledImages, Labels
 from hivenas.core.nas.data.stored_images import Images, at
 from hivenas.core.seeds import derive_seed
 from hivenas.errors import DatasetError
+from hivenas.wording import number_of
 
 TEST_SHARE = 0.2
 TEST_SEED = 0  # one test split for every run of every user, or test accuracies could not be compared

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hivenas.config.settings import joined, split_candidate
-from hivenas.config.text import choose_among, number_of
+from hivenas.config.text import choose_among
 from hivenas.core.nas.space.operations import LISTED, OpSpec
 from hivenas.errors import ArchitectureError
+from hivenas.wording import number_of
 
 
 @dataclass(frozen=True, slots=True)

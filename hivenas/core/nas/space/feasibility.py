@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hivenas.config import registry
-from hivenas.config.text import cut, number_of, shown
+from hivenas.config.text import cut, shown
 from hivenas.core.nas.space.architecture import Chain
 from hivenas.core.nas.space.layer_sizes import Shape
 from hivenas.core.nas.space.operations import OpSpec
 from hivenas.core.nas.space.search_space import NASSearchSpace
 from hivenas.core.nas.space.sizes import NetworkSizes
 from hivenas.errors import ArchitectureError, ConfigError
+from hivenas.wording import number_of
 
 FEW = 0.9  # a share below which a search wastes so much of its budget that it should be said aloud
 # A space of so many architectures is counted, a larger one estimated from so many draws; of both fewer where an

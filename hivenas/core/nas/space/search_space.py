@@ -12,13 +12,14 @@ import numpy as np
 
 from hivenas.config import SpaceConfig
 from hivenas.config.choices import Varied
-from hivenas.config.text import cut, number_of
+from hivenas.config.text import cut
 from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.core.nas.space.frame import Frame
 from hivenas.core.nas.space.operations import built_in_space, check_keys, own_space
 from hivenas.core.nas.space.settings import SettingChoices
 from hivenas.core.nas.space.sizes import Measure, NetworkSizes, SizeGuards
 from hivenas.errors import ArchitectureError, ConfigError
+from hivenas.wording import number_of
 
 Image = tuple[tuple[int, int, int], int]
 

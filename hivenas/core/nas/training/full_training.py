@@ -11,7 +11,6 @@ import keras
 
 from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.metrics import ACCURACY, BUILT_IN_METRICS, Metric
-from hivenas.config.text import number_of
 from hivenas.core.full_training import KEPT_EPOCH, TrainingSpec
 from hivenas.core.measured import marked
 from hivenas.core.nas.data.joined_images import JoinedImages
@@ -21,6 +20,7 @@ from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, read_saved,
 from hivenas.core.nas.training.loop import TrainingLoop
 from hivenas.core.nas.training.network import count_macs, count_params
 from hivenas.core.records import Direction, EpochFigures, Evaluation
+from hivenas.wording import number_of
 
 Start = Callable[[], tuple[keras.Model, TrainingLoop]]
 

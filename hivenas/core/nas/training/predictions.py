@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hivenas.config.metrics import ACCURACY, Metric
-from hivenas.config.text import number_of
 from hivenas.core.measured import TEST_METRICS, TEST_PER_CLASS, marked
 from hivenas.core.metrics import SMALLEST, MetricError, Scores, all_metrics, per_class, value_of
 from hivenas.core.metrics import accuracy as share_of_right_answers
@@ -22,6 +21,7 @@ from hivenas.core.nas.data.joined_images import taken
 from hivenas.core.nas.data.stored_images import Images
 from hivenas.core.nas.training.failures import NotFiniteError
 from hivenas.core.seeds import derive_seed
+from hivenas.wording import number_of
 
 WORST = 25  # images that are kept to be looked at
 _RESAMPLES = 1_000

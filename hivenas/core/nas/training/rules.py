@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hivenas.config import EvaluationConfig
-from hivenas.config.text import number_of
 from hivenas.core.history import Curves
 from hivenas.core.nas.training.act import TerminateOnThreshold
 from hivenas.core.records import Direction, StopThreshold, Trial
+from hivenas.wording import number_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from hivenas.config.metrics import BUILT_IN_METRICS, Metric
 from hivenas.config.tasks import TASKS, LearningTask
-from hivenas.config.text import number_of
 from hivenas.core.files import written_whole
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.data.stored_images import Images
@@ -21,6 +20,7 @@ from hivenas.core.nas.training.precision import in_single_precision
 from hivenas.core.nas.training.predictions import Tested, same_answers
 from hivenas.core.nas.training.stretches import answered_at_a_time, held_at_a_time
 from hivenas.errors import innermost
+from hivenas.wording import number_of
 
 ADVICE = (
     "write layers as classes with @keras.saving.register_keras_serializable, whose get_config names every argument "

@@ -10,6 +10,8 @@ from typing import Any
 from hivenas.config.metrics import ACCURACY
 from hivenas.config.promotion import PromotionThreshold
 
+LONGEST_MODEL_TAG = 5000  # characters that MLflow keeps of the tag of a model or of its version
+
 
 @dataclass(frozen=True, slots=True)
 class Published:

@@ -11,15 +11,13 @@ from typing import Any
 from hivenas.config import Config
 from hivenas.core.folder import WEIGHTS_SUFFIX
 from hivenas.core.history import ranking
-from hivenas.core.publication import LoggedCandidate, ServableModel
+from hivenas.core.publication import LONGEST_MODEL_TAG, LoggedCandidate, ServableModel
 from hivenas.core.records import Trial
 from hivenas.errors import DiskFullError, first_line
 from hivenas.execution import TaskExecutor, tasks
 from hivenas.run.final_training import image_metadata
 from hivenas.run.weights import WeightsKeeper
 from hivenas.storage import Ledger, Message, Outbox
-
-_LONGEST_TAG = 5000
 
 logger = logging.getLogger("hivenas")
 
@@ -89,7 +87,7 @@ class CandidateModels:
                 "macs": str(trial.macs),
                 "role": trial.proposal.role,
             },
-            tags={"hivenas.search": self.config.name, "hivenas.candidate": trial.encoded[:_LONGEST_TAG]},
+            tags={"hivenas.search": self.config.name, "hivenas.candidate": trial.encoded[:LONGEST_MODEL_TAG]},
         )
         is_network = self.config.objective == "nas" and trial.index in kept
         return Message(candidate=candidate, model=self._network(trial, candidate, data) if is_network else None)

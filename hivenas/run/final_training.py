@@ -26,7 +26,7 @@ from hivenas.core.nas.space.operations import reference_space
 from hivenas.core.nas.space.parameters import run_parameters
 from hivenas.core.nas.training.failures import failed_training
 from hivenas.core.nas.training.predictions import Tested
-from hivenas.core.publication import Published, ServableModel
+from hivenas.core.publication import LONGEST_MODEL_TAG, Published, ServableModel
 from hivenas.core.recipe import Recipe
 from hivenas.core.records import Direction, Evaluation, Trial
 from hivenas.core.seeds import arch_hash
@@ -36,8 +36,6 @@ from hivenas.reports.candidate import CandidatePages
 from hivenas.run.result import Trained
 from hivenas.run.used_data import used_data
 from hivenas.storage import Message, SearchState, Sent
-
-_LONGEST_TAG = 5000
 
 logger = logging.getLogger("hivenas")
 
@@ -277,7 +275,7 @@ def _names(data: Mapping[str, Any]) -> dict[str, str]:
     task = task_of(data)
     many = Path(task.names_file).stem
     names = json.dumps(data["class_names"], ensure_ascii=False)
-    told = names if len(names) <= _LONGEST_TAG else f"{data['classes']} {many}"
+    told = names if len(names) <= LONGEST_MODEL_TAG else f"{data['classes']} {many}"
     return {f"hivenas.{many}": told} if many else {}
 
 

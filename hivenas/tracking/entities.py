@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from hivenas.core.children import Child
 
 NOTE = "mlflow.note.content"
+KEY, UID = "hivenas.key", "hivenas.uid"  # tags by which the runs of children and of searches are found
 LONGEST_TAG, LONGEST_PARAM = 8000, 6000  # characters that MLflow keeps
 _LONGEST_KEY = 250
 _NO_KEY = re.compile(r"[^\w.\- :/]")

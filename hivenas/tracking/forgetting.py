@@ -15,6 +15,7 @@ from mlflow.entities.model_registry import ModelVersion
 from hivenas.core.faults import without_secrets
 from hivenas.errors import LostRunError, TrackingRefusedError
 from hivenas.tracking.candidates import HAS_MODEL
+from hivenas.tracking.entities import UID
 from hivenas.tracking.inherited import PARENT, named_experiment
 from hivenas.tracking.store import (
     current_stores,
@@ -22,6 +23,7 @@ from hivenas.tracking.store import (
     found_run,
     prepare_store,
     shown_store,
+    tagged_run,
     translate_mlflow_errors,
 )
 
@@ -152,9 +154,7 @@ def _parent_of(client: mlflow.MlflowClient, uid: str, experiment: str) -> Run | 
     home = named_experiment(client, experiment) if uid else None
     if home is None:
         return None
-    condition = f"tags.`hivenas.uid` = '{uid}'"
-    runs = client.search_runs([home.experiment_id], condition, run_view_type=ViewType.ALL, max_results=1)
-    return runs[0] if runs else None
+    return tagged_run(client, [str(home.experiment_id)], UID, uid, ViewType.ALL)
 
 
 def _family(client: mlflow.MlflowClient, parent: Run | None, run_ids: Iterable[str]) -> list[Run]:

@@ -22,8 +22,8 @@ from mlflow.utils import name_utils
 from hivenas.core.clock import now_ms
 from hivenas.errors import ConfigError, TrackingRefusedError
 from hivenas.tracking.active import active_run_of, main_thread
-from hivenas.tracking.entities import NOTE, make_experiment
-from hivenas.tracking.store import ABSENT, translate_mlflow_errors
+from hivenas.tracking.entities import KEY, NOTE, UID, make_experiment
+from hivenas.tracking.store import ABSENT, tagged_run, translate_mlflow_errors
 
 PARENT = "mlflow.parentRunId"
 _RUN, _NAME, _ID = "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"
@@ -256,18 +256,20 @@ class Places:
         named = named_experiment(self._client, self._experiment)
         homes = {str(named.experiment_id)} if named else set()
         homes |= {self.experiment_of(self.inherited.other)} if self.inherited.other else set()
-        if not uid or not homes:
-            return ""
-        runs = self._client.search_runs(sorted(homes), f"tags.`hivenas.uid` = '{uid}'", max_results=1)
-        return str(runs[0].info.run_id) if runs else ""
+        run = tagged_run(self._client, homes, UID, uid) if uid else None
+        return str(run.info.run_id) if run else ""
 
     def left(self, name: str) -> str:
         """The run that was left, by its id, the name of its search, or the key of a child, wherever that was made."""
         if ":" not in name:
             return name if self.has(name) else self.found(name)
-        everywhere = [str(each.experiment_id) for each in self._client.search_experiments()]
-        runs = self._client.search_runs(everywhere, f"tags.`hivenas.key` = '{name}'", max_results=1)
-        return str(runs[0].info.run_id) if runs else ""
+        run = tagged_run(self._client, self._everywhere, KEY, name)
+        return str(run.info.run_id) if run else ""
+
+    @functools.cached_property
+    def _everywhere(self) -> list[str]:
+        """The ids of all experiments, as they were when they were first asked for."""
+        return [str(each.experiment_id) for each in self._client.search_experiments()]
 
     def name_for(self, run_id: str, name: str) -> str | None:
         """The name that a run is to get: that of the search where `mlflow run` has made it and nobody has named it.

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from mlflow.entities import Run
 
 from hivenas.tracking.connection import Connection
-from hivenas.tracking.entities import linked
-from hivenas.tracking.running import KEY
+from hivenas.tracking.entities import KEY, linked
 
 
 class KnownRuns:

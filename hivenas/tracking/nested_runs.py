@@ -15,10 +15,10 @@ from hivenas.core.recipe import package_version
 from hivenas.tracking.artifacts import drop_weights, keep_files
 from hivenas.tracking.connection import Connection
 from hivenas.tracking.data_sets import dataset_inputs
-from hivenas.tracking.entities import LONGEST_TAG, NOTE, params_of
+from hivenas.tracking.entities import KEY, LONGEST_TAG, NOTE, params_of
 from hivenas.tracking.inherited import PARENT
 from hivenas.tracking.known_runs import KnownRuns
-from hivenas.tracking.running import KEY, ChildRuns
+from hivenas.tracking.running import ChildRuns
 from hivenas.tracking.store import source_tags
 
 logger = logging.getLogger("hivenas")

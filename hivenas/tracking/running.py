@@ -10,10 +10,10 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from hivenas.core.children import Child
-from hivenas.tracking.entities import metrics_of
+from hivenas.tracking.entities import KEY, metrics_of
 from hivenas.tracking.store import ABSENT
 
-KEY, REASON = "hivenas.key", "hivenas.reason"
+REASON = "hivenas.reason"
 IN_TRAINING = "hivenas.in_training"  # on the parent: names of the nested runs that go on
 _LARGEST_BATCH = 800  # metrics; parameters and tags count towards MLflow's limit of 1,000 too
 _DIED = "ended with the process that made it"

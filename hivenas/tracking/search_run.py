@@ -16,13 +16,13 @@ from hivenas.core.search_run import Closing, SearchCard
 from hivenas.errors import LostRunError
 from hivenas.tracking.connection import Connection
 from hivenas.tracking.data_sets import dataset_inputs
-from hivenas.tracking.entities import LONGEST_TAG, NOTE, params_of
+from hivenas.tracking.entities import KEY, LONGEST_TAG, NOTE, UID, params_of
 from hivenas.tracking.front import IS_ON_FRONT, mark_front
 from hivenas.tracking.inherited import PARENT, named_run
 from hivenas.tracking.known_runs import KnownRuns
 from hivenas.tracking.nested_runs import NestedRuns
 from hivenas.tracking.registry import published_on
-from hivenas.tracking.running import IN_TRAINING, KEY, REASON, close_as_dead
+from hivenas.tracking.running import IN_TRAINING, REASON, close_as_dead
 from hivenas.tracking.saved_view import save_view
 from hivenas.tracking.store import found_run, shown_store, source_tags
 
@@ -156,7 +156,7 @@ class SearchRun:
             mark_front(client, {self._known.resolve(key) for key in closing.front}, before)
 
     def _created(self, card: SearchCard) -> str:
-        tags = source_tags(self._command) | {"hivenas.uid": card.uid}
+        tags = source_tags(self._command) | {UID: card.uid}
         above = self._connection.places.above_search()
         tags |= {PARENT: above} if above else {}
         experiment = self._connection.places.experiment_of(above)
@@ -168,7 +168,7 @@ class SearchRun:
         params = [param for param in params_of(card.params) if param.key not in known.data.params]
         self._drop_tags(known, REASON, IN_TRAINING)
         tags = {"hivenas.search": card.name, "hivenas.phase": "search", "hivenas.version": package_version("hivenas")}
-        tags |= {"hivenas.uid": card.uid} | git_tags()
+        tags |= {UID: card.uid} | git_tags()
         tags |= {NOTE: self._known.linked(card.note, parent)} if card.note else {}
         client.log_batch(parent, params=params, tags=[RunTag(k, v) for k, v in tags.items()])
         client.log_text(parent, card.config_yaml, f"{card.name}.yaml")

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import mlflow
-from mlflow.entities import Run
+from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.store.db.db_types import DATABASE_ENGINES
 from requests.exceptions import HTTPError, RequestException
@@ -105,6 +105,27 @@ def found_run(client: mlflow.MlflowClient, run_id: str) -> Run | None:
         if error.error_code != ABSENT:
             raise
         return None
+
+
+def tagged_run(
+    client: mlflow.MlflowClient, experiments: Collection[str], tag: str, value: str, view: int = ViewType.ACTIVE_ONLY
+) -> Run | None:
+    """A run that bears a tag with this value; None where there is none.
+
+    Args:
+        client: asks the store.
+        experiments: ids of those to look in.
+        tag: its name.
+        value: its value.
+        view: of MLflow's view types, whether deleted runs count.
+
+    Raises:
+        MlflowException: the store does not answer.
+    """
+    runs = (
+        client.search_runs(sorted(experiments), f"tags.`{tag}` = '{value}'", view, max_results=1) if experiments else []
+    )
+    return runs[0] if runs else None
 
 
 def fail_fast() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hivenas.config.registry import import_callable
 from hivenas.config.text import one_of
+from hivenas.wording import number_of
 
 CLASSIFY, MULTILABEL, REGRESS = "classify", "multilabel", "regress"
 THRESHOLD = 0.5  # a label is answered where it is more probable
@@ -27,7 +28,6 @@ class LearningTask:
         without: keys of `evaluation`, dotted, that say nothing of it and must be left out.
         share: name of the figure of every epoch that is `accuracy` of classes: at most 1, and more is better.
         share_label: the same for people.
-        outputs: how many answers of what kind an image gets, in words; holds {count}.
         alike: how far two networks answer alike that should, in words before a number of images; may hold {share}, of
             images whose largest answer is the same.
         activation: of the last layer, for pictures of architectures.
@@ -58,7 +58,6 @@ class LearningTask:
     without: tuple[str, ...] = ()
     share: str
     share_label: str
-    outputs: str
     alike: str = "others for some of"
     activation: str
     use: str
@@ -93,6 +92,14 @@ class LearningTask:
         """That which records say of it, under the key `task`; nothing of the default, as it always was."""
         return {} if self.name == CLASSIFY else {"task": self.name}
 
+    def outputs(self, count: int) -> str:
+        """The answers that an image gets, in words, such as 10 classes.
+
+        Args:
+            count: of the network's outputs.
+        """
+        return number_of(count, self.answer) if self.answer else "a number each"
+
     @property
     def answers_told(self) -> dict[str, Any]:
         """That which goes along with an exported model to say what it answers; nothing of the default's."""
@@ -110,7 +117,6 @@ TASKS: Mapping[str, LearningTask] = {
             losses=("cross_entropy", "focal"),
             share="accuracy",
             share_label="accuracy",
-            outputs="{count} classes",
             alike="the same class for {share:.0%} of",
             activation="softmax",
             use="classify images",
@@ -138,7 +144,6 @@ TASKS: Mapping[str, LearningTask] = {
             without=("class_weight",),
             share="exact_match",
             share_label="exact match",
-            outputs="{count} labels",
             activation="sigmoid",
             use="label images",
             same="labels",
@@ -163,7 +168,6 @@ TASKS: Mapping[str, LearningTask] = {
             without=("class_weight", "label_smoothing", "augmentation.cutmix"),
             share="explained",
             share_label="explained share of the variance",
-            outputs="a number each",
             activation="linear",
             use="read numbers",
             same="number",

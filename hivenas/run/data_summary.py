@@ -23,7 +23,7 @@ def summary(data: Mapping[str, Any]) -> str:
         f"{number_of(data['train'], 'image')} to train, {data['validation']:,} to validate, {data['test']:,} to test"
     ]
     parts.append(f"{'×'.join(map(str, data['shape']))} (height × width × channels)")
-    parts.append(task_of(data).outputs.format(count=data["classes"]))
+    parts.append(task_of(data).outputs(data["classes"]))
     text = f"{data['name']}: {', '.join(parts)}"
     if "scale" in data and data["scale"] is None:
         text += (

@@ -14,6 +14,7 @@ from hivenas.config.text import parse_yaml
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.measured import PEAK_RSS_MB, total_spent
 from hivenas.core.nas.data.placement import placed
+from hivenas.core.nas.data.preparing import MEASURED, Preparing
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.records import Proposal, Trial
 from hivenas.core.seeds import drawn_seed
@@ -98,6 +99,7 @@ def measured_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> Expect
     seed = drawn_seed(config.seed)
     interface = NASInterface.from_config(config.model_copy(update={"seed": seed}), tracker=NullTracker())
     trials: list[Trial] = []
+    progress = Preparing(config.dataset.name, "candidates on", _TRIED, None, deed=MEASURED)
     with one_worker(config) as (executor, folder):
         tried = config.model_copy(
             update={
@@ -113,6 +115,8 @@ def measured_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> Expect
             evaluation = executor.submit(tasks.evaluate_network(tried, proposal)).result()
             scaled = evaluation.epoch_s * work_ratio((data["train"], data["validation"]), sizes)
             trials.append(Trial(proposal, replace(evaluation, epoch_s=scaled)))
+            progress.advance(1)
+    progress.end()
     found = expected_time(config, plan, trials, f"tried on {number_of(sum(sizes), 'image')}")
     peak = total_spent(trial.evaluation.extra for trial in trials).get(PEAK_RSS_MB)
     return replace(found, memory=peak * _MIB) if found and peak else found

@@ -92,7 +92,11 @@ def test_a_limit_of_the_training_images_leaves_a_given_validation_split_whole(tm
 
 
 @pytest.mark.keras
-def test_a_few_candidates_are_tried_on_some_of_the_images(tmp_path: Path) -> None:
+def test_a_few_candidates_are_tried_on_some_of_the_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("hivenas.core.nas.data.preparing._SOON_S", -1.0)  # all is said
+    caplog.set_level("INFO", "hivenas")
     config = from_mapping(
         {
             "space": {"preset": "layerwise", "depth": 1, "operations": ["identity", "max_pool3x3"]},
@@ -103,6 +107,9 @@ def test_a_few_candidates_are_tried_on_some_of_the_images(tmp_path: Path) -> Non
     )
     found = measured_time(config, PLAN, describe_data(config))
     assert found is not None
+    said = caplog.messages[caplog.messages.index("data: measuring candidates on digits") :]
+    assert said[1].startswith("data: 1 of 3 candidates measured (33%)")
+    assert said[-1].startswith("data: measured in ")
     assert found.of == "3 candidates tried on 80 images"
     assert found.search >= 160 * found.epoch > 0
     assert found.memory is not None

@@ -32,6 +32,7 @@ PREPARED = Deed("preparing", "prepared")
 FETCHED = Deed("fetching", "fetched")
 LOOKED_AT = Deed("looking at", "looked at")
 READ = Deed("reading", "read")
+MEASURED = Deed("measuring", "measured")
 
 
 class Preparing:

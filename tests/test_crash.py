@@ -14,16 +14,17 @@ from hivenas.core.folder import ResultsFolder
 from hivenas.core.history import ranking
 from hivenas.core.records import Direction
 from hivenas.storage import read_ledger
-from tests.crash import Life, Trigger, harass, harass_until, live, plan
+from tests.crash import Life, Trigger, harass, harass_until, live
 from tests.outcome import SUMMARY, Outcome, differences, outcome, table
 from tests.processes import CLIMBING, ROOT, SPHERE, TRAINING, Place
 
 pytestmark = [pytest.mark.keras, pytest.mark.process, pytest.mark.slow]
 
-# Each kill costs the start of a process, ten seconds where it trains. The seeds draw them from every stage: when the
-# store is made, in the middle, with the workers and without, in the full training, and when all is done.
+# Each kill costs the start of a process, ten seconds where it trains: one in every stage.
 TRAINING_KILLS = [
-    *plan(np.random.default_rng(18), 4, trains=True, makes_store=True),
+    Trigger("store", 17, 0.19),  # its store is being made
+    Trigger("live", 2, 0.15, whole_group=False),  # a candidate is in training, whose run has got points
+    Trigger("full", 3, 0.01),
     Trigger("model", 2),  # the model has been linked to its run
     Trigger("model", 1),  # its files are written
     Trigger("done"),

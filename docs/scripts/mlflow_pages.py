@@ -109,7 +109,7 @@ class MlflowPages:
 
     def front(self) -> None:
         """The front on the page of the search's run."""
-        with self._open_search() as page:
+        with self._open(f"/runs/{self._search}?", "About this run", LOW) as page:
             heading = page.get_by_role("heading", name="The front: fitness against").first
             heading.evaluate("element => element.scrollIntoView()")
             self._save(page, "mlflow_front")
@@ -146,11 +146,6 @@ class MlflowPages:
         """The name of the data set that the experiment's runs were trained on."""
         (run,) = self.runs("search")
         return str(run.inputs.dataset_inputs[0].dataset.name)
-
-    @contextmanager
-    def _open_search(self) -> Iterator[Any]:
-        with self._open(f"/runs/{self._search}?", "About this run") as page:
-            yield page
 
     def _shown(self, name: str, path: str, text: str, then: Callable[[Any], None] | None = None) -> None:
         with self._open(path, text) as page:

@@ -243,7 +243,7 @@ def pictures_of_report(browser: Browser, report: Path) -> None:
 
 def picture_of_front(browser: Browser, report: Path) -> None:
     """The front of two costs in a report, with the figures of the member that is pointed at, and its line."""
-    page = browser.new_page(viewport=DESKTOP)
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})  # room for the figures beside the heading
     page.goto(report.as_uri())
     member = page.locator(".members tbody tr").nth(-2).get_attribute("data-i")
     section = page.locator("#front")
@@ -251,7 +251,7 @@ def picture_of_front(browser: Browser, report: Path) -> None:
     section.locator(f"svg.chart >> nth=1 >> use[data-i='{member}']").hover(force=True)
     page.locator("#tip").wait_for()
     box = section.bounding_box()
-    clip = {"x": box["x"] - 12, "y": box["y"] - 12, "width": box["width"] + 24, "height": box["height"] + 24}
+    clip = {"x": box["x"] - 12, "y": box["y"] - 12, "width": box["width"] + 84, "height": box["height"] + 24}
     write_small_png(page.screenshot(clip=clip), IMAGES / "front_two_costs.png")
     page.close()
 

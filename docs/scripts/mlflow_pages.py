@@ -109,7 +109,7 @@ class MlflowPages:
 
     def front(self) -> None:
         """The front on the page of the search's run."""
-        with self._open(f"/runs/{self._search}?", "About this run", LOW) as page:
+        with self._open(f"/runs/{self._search}?", "About this run", {"width": 1280, "height": 530}) as page:
             heading = page.get_by_role("heading", name="The front: fitness against").first
             heading.evaluate("element => element.scrollIntoView()")
             self._save(page, "mlflow_front")

@@ -26,7 +26,7 @@ _LINE, _LETTER = 17.0, 6.2  # the height of a line of the small print, and the m
 _LARGER = 1.22  # a file is often shown smaller than it is, so its texts and marks are larger than those of the page
 _LISTED = 576.0  # the width of the list of candidates
 _LONGEST_NAME = 50
-_FIGURE, _FIGURE_LETTERS = 84.0, 11  # the room of a cost in that list, and the letters of a name that it takes
+_FIGURE = 84.0  # the room of a cost in that list
 _LEAST = 480.0  # as wide as a file is shown at the least
 _ENDS = {"m": "continued", "x": "failed"}
 
@@ -74,7 +74,8 @@ def standalone(chart: Chart, roles: Mapping[str, str]) -> str:
     """
     drawing = chart.drawings[0]
     scale = 1.0 if chart.scrolls else _LARGER
-    line, width = _LINE * scale, drawing.width + (_LISTED if chart.listed else 0.0)
+    listed = _LISTED + (_FIGURE if chart.cost else 0.0) if chart.listed else 0.0
+    line, width = _LINE * scale, drawing.width + listed
     head, foot = (textwrap.wrap(text, round(width / _LETTER / scale)) for text in (drawing.label, chart.note))
     legend = {key: name for key, name in {**roles, **_ENDS}.items() if key in drawing.used}
     top = 44 + line * (len(head) + 1.4 * bool(legend)) + 14
@@ -123,7 +124,6 @@ def _legend(sheet: Drawing, legend: Mapping[str, str], *, y: float, scale: float
 def _list(sheet: Drawing, listed: Sequence[Trial], cost: Cost | None, x: float, top: float) -> None:
     figures = [cost_figure(row, cost) if cost else "" for row in listed]
     names = x + 82 + (_FIGURE if cost else 0)
-    longest = _LONGEST_NAME - (_FIGURE_LETTERS if cost else 0)
     if cost:
         sheet.text(x + 12, top, "fitness", class_="tick")
         sheet.text(names - 14, top, cost.key, class_="tick", anchor="end")
@@ -133,4 +133,4 @@ def _list(sheet: Drawing, listed: Sequence[Trial], cost: Cost | None, x: float, 
         sheet.text(x + 12, y, figure(row), class_="value")
         if told:
             sheet.text(names - 14, y, told, class_="value", anchor="end")
-        sheet.text(names, y, f"{row.index:04d}  {short(row.encoded, longest)}", class_="name")
+        sheet.text(names, y, f"{row.index:04d}  {short(row.encoded, _LONGEST_NAME)}", class_="name")

@@ -1,20 +1,23 @@
 """The figures of the concept pages, drawn from the records of real searches.
 
-    python docs/scripts/concept_figures.py [--work FOLDER] [--out docs/images]
+    python docs/scripts/concept_figures.py [--only NAME] [--work FOLDER] [--out docs/images]
 
-Searches scikit-learn's digits three times and a recorded table once, about ten CPU minutes; what --work holds already
-is not searched again.
+Draws those that --only names, which may be given several times, or all: it then searches scikit-learn's digits three
+times and a recorded table once, about ten CPU minutes. What --work holds already is not searched again.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from small_png import write_small_png
 
 from hivenas.config import EvaluationConfig, load
 from hivenas.core.folder import ResultsFolder
@@ -61,21 +64,19 @@ colony: {{size: 7, iterations: 8}}
 def main() -> None:
     """Searches what is missing, then draws."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", action="append", choices=list(SEARCHES), help="a figure; all of them by default")
     parser.add_argument("--work", type=Path, default=Path("results/concepts"))
     parser.add_argument("--out", type=Path, default=ROOT / "docs/images")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    for name, draw in (
-        ("colony", colony),
-        ("stopping", stopping),
-        ("momentum", momentum),
-        ("inheritance", inheritance),
-    ):
+    drawings = {"colony": colony, "stopping": stopping, "momentum": momentum, "inheritance": inheritance}
+    for name in options.only or drawings:
         file = searched(options.work.resolve(), name)
         written = options.out / f"concept_{name}.png"
         _, trials = read_ledger(ResultsFolder(options.work.resolve() / "results", name))
-        figure = draw(trials, file)
-        figure.savefig(written, dpi=130)
+        png = io.BytesIO()
+        drawings[name](trials, file).savefig(png, dpi=130)
+        write_small_png(png.getvalue(), written)
         print(f"wrote {written}")
 
 

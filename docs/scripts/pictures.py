@@ -1,12 +1,17 @@
-"""Pictures of the documentation: a real search in a terminal, in MLflow's pages, in its report.
+"""Pictures of the documentation: real searches in a terminal, in MLflow's pages, in their reports.
 
     pip install playwright
-    python docs/scripts/pictures.py [--config conf/digits.yaml] [--keep FOLDER]
-    python docs/scripts/pictures.py --augmentation
+    python docs/scripts/pictures.py [--only PART] [--config conf/digits.yaml] [--keep FOLDER]
 
-The second makes the picture of augmented images alone, and needs Fashion-MNIST. The first needs tmux and Chromium
-(`--chromium` names it): the search runs as a user's does, in a terminal of tmux, which is captured in the middle and at
-the end; a real `mlflow server` keeps its runs and shows them. PNGs go to docs/images/.
+PART is one of these, by default all of them are made:
+
+    search        a search in a terminal, its pages in MLflow and its report; needs tmux
+    weighed       a search that weighs two costs, while it runs and afterwards: its runs, its models, its front
+    evaluation    a training whose model MLflow evaluates; needs Fashion-MNIST
+    augmentation  augmented images; needs Fashion-MNIST
+
+Searches run as a user's do, beside a real `mlflow server` which keeps their runs and shows them to Chromium, which
+`--chromium` names. PNGs go to docs/images/.
 """
 
 from __future__ import annotations
@@ -16,21 +21,20 @@ import os
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import mlflow
+from mlflow_pages import LONGEST_MS, MlflowPages, server
 from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
 from rich.terminal_theme import SVG_EXPORT_THEME
 from rich.text import Text
+from small_png import write_small_png
 
 from hivenas.config import from_mapping
 from hivenas.execution.tasks import augmented_examples
@@ -40,39 +44,136 @@ ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
 SESSION = "hivenas-pictures"
 COLUMNS, LINES = 116, 34
-CLASSIC = "workflowType=machine_learning"  # not the pages for GenAI
-LONGEST_MS = 180_000
 AUGMENTED = {
     "dataset": {"name": "fashion_mnist", "train_limit": 1000},
     "evaluation": {"augmentation": {"flip": True, "shift": 0.07, "rand_augment": 0.5, "cutout": 0.5}},
 }
+WEIGHED = """
+name: phone
+seed: 42
+dataset: {name: digits}
+objectives: {fitness: max, params: min, macs: min}
+space: {preset: layerwise, depth: 4, skip_rate: 0.2}
+evaluation: {epochs: 12, batch_size: 32, optimizer: !Operation {op: Adam}, initial_lr: 0.005, final_lr: 0.0002}
+colony: {size: 7, iterations: 3}
+full_train: {epochs: 20, finalists: 1}
+results: {logged_models: 5}
+tracking_live_s: 0
+"""
+EVALUATED = """
+name: fashion
+seed: 42
+dataset: {name: fashion_mnist, train_limit: 3000}
+space: {preset: layerwise, depth: 4, skip_rate: 0.2}
+evaluation: {batch_size: 32, optimizer: !Operation {op: Adam}, initial_lr: 0.003, final_lr: 0.0002}
+full_train: {epochs: 6}
+registry: {evaluation: true}
+"""
+EVALUATED_NETWORK = "input|max_pool3x3|sep3x3_32|max_pool3x3|sep5x5_64|output"
+PARTS = ("search", "weighed", "evaluation", "augmentation")
 DESKTOP, PHONE = {"width": 1280, "height": 1000}, {"width": 390, "height": 844}
 
 
 def main() -> None:
-    """Runs the search and takes every picture."""
+    """Runs the searches and takes every picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, default=ROOT / "conf" / "digits.yaml")
+    parser.add_argument("--only", action="append", choices=PARTS, help="a part; all of them by default")
+    parser.add_argument("--config", type=Path, default=ROOT / "conf" / "digits.yaml", help="of the search")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--port", type=int, default=5000, help="of MLflow's server")
-    parser.add_argument("--keep", type=Path, help="a folder for the search, used as it is where it has one")
-    parser.add_argument("--augmentation", action="store_true", help="nothing but the picture of augmented images")
+    parser.add_argument("--keep", type=Path, help="a folder for the searches; those that it has are not run again")
     options = parser.parse_args()
-    if options.augmentation:
+    parts = options.only or PARTS
+    if "augmentation" in parts:
         picture_of_augmentation()
+    if set(parts) == {"augmentation"}:
         return
     with tempfile.TemporaryDirectory() as temporary:
-        folder = options.keep or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        done = (folder / "mlflow.db").exists()
+        folder = (options.keep or Path(temporary)).resolve()
+        (folder / "conf").mkdir(parents=True, exist_ok=True)
         with server(folder, options.port) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=options.chromium)
-            screens = [] if done else search(options.config.resolve(), folder, browser, address)
-            for name, screen in zip(("terminal", "terminal_end"), screens, strict=False):
-                picture_of_terminal(browser, screen, IMAGES / f"{name}.png")
-            pictures_of_report(browser, folder)
-            pictures_of_mlflow(browser, address)
+            if "search" in parts:
+                pictures_of_search(browser, address, folder, options.config.resolve())
+            if "weighed" in parts:
+                pictures_of_weighed(browser, address, folder)
+            if "evaluation" in parts:
+                picture_of_evaluation(browser, address, folder)
             browser.close()
+
+
+def pictures_of_search(browser: Browser, address: str, folder: Path, config: Path) -> None:
+    """A search in a terminal, in MLflow and as a report."""
+    done = (folder / "results" / config.stem).exists()
+    screens = [] if done else search(config, folder, address)
+    for name, screen in zip(("terminal", "terminal_end"), screens, strict=False):
+        picture_of_terminal(browser, screen, IMAGES / f"{name}.png")
+    pictures_of_report(browser, folder / "results" / config.stem / "report.html")
+    MlflowPages(browser, address, config.stem, IMAGES).of_search()
+
+
+def pictures_of_weighed(browser: Browser, address: str, folder: Path) -> None:
+    """A search that weighs two costs: while it runs, its models, its front in MLflow and in its report."""
+    pages = MlflowPages(browser, address, "phone", IMAGES)
+    if not (folder / "results" / "phone").exists():
+        with started(["search"], "phone", WEIGHED, folder, address) as process:
+            while process.poll() is None and not pages.grows(complete=4, epochs=7):
+                time.sleep(0.1)
+            with suspended(process):
+                pages.running()
+                pages.growing()
+                pages.in_training()
+    pages.models()
+    pages.front()
+    picture_of_front(browser, folder / "results" / "phone" / "report.html")
+
+
+def picture_of_evaluation(browser: Browser, address: str, folder: Path) -> None:
+    """What MLflow's own evaluation of a model has drawn."""
+    if not (folder / "results" / "fashion").exists():
+        with started(["arch", EVALUATED_NETWORK], "fashion", EVALUATED, folder, address):
+            pass
+    MlflowPages(browser, address, "fashion", IMAGES).evaluation()
+
+
+@contextmanager
+def started(
+    command: Sequence[str], name: str, config: str, folder: Path, address: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A command of hivenas, which ends before this does.
+
+    Args:
+        command: without its configuration.
+        name: of that.
+        config: its text.
+        folder: where the command works.
+        address: of MLflow's server.
+
+    Raises:
+        CalledProcessError: it failed.
+    """
+    (folder / "conf" / f"{name}.yaml").write_text(config)
+    called = [sys.executable, "-m", "hivenas", *command, "--config", f"conf/{name}.yaml"]
+    environment = os.environ | store_of(address)
+    with subprocess.Popen(called, cwd=folder, env=environment) as process:
+        yield process
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, called)
+
+
+@contextmanager
+def suspended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Holds a search back in the middle of a candidate, so that its run stays as it is."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+def store_of(address: str) -> dict[str, str]:
+    """The environment of a command whose runs a server keeps, which browsers keep busy."""
+    return {"MLFLOW_TRACKING_URI": address, "MLFLOW_HTTP_REQUEST_TIMEOUT": str(LONGEST_MS // 1000)}
 
 
 def picture_of_augmentation() -> None:
@@ -81,14 +182,11 @@ def picture_of_augmentation() -> None:
     draw_augmentation(augmented_examples(config).run(), config.evaluation.augmentation, IMAGES)
 
 
-def search(config: Path, folder: Path, browser: Browser, address: str) -> list[str]:
-    """Runs the search in a terminal, with pictures of MLflow; what it showed in the middle, and at the end."""
-    store = f"MLFLOW_TRACKING_URI={address} MLFLOW_HTTP_REQUEST_TIMEOUT={LONGEST_MS // 1000}"
-    (folder / "conf").mkdir()
+def search(config: Path, folder: Path, address: str) -> list[str]:
+    """Runs the search in a terminal; what it showed in the middle, and at the end."""
+    store = " ".join(f"{key}={value}" for key, value in store_of(address).items())
     shutil.copy(config, folder / "conf")
-    # live at once: candidates on digits end within the five seconds after which they would be shown by default
-    command = f"{store} hivenas search --config conf/{shlex.quote(config.name)} --set tracking_live_s=0"
-    command += "; echo; echo finished"
+    command = f"{store} hivenas search --config conf/{shlex.quote(config.name)}; echo; echo finished"
     command = f"clear; sh -c {shlex.quote(command)}"  # a shell that does not mind when the search is suspended
     tmux("new-session", "-d", "-s", SESSION, "-x", str(COLUMNS), "-y", str(LINES), "-c", str(folder))
     try:
@@ -97,9 +195,7 @@ def search(config: Path, folder: Path, browser: Browser, address: str) -> list[s
         table = folder / "results" / config.stem / f"{config.stem}.csv"
         while not table.exists() or len(table.read_text().splitlines()) < 15:
             time.sleep(0.5)
-        with suspended(address):
-            screens.append(shown())
-            picture_of_running(browser, address)
+        screens.append(shown())
         while "\nfinished" not in shown():
             time.sleep(1)
         screens.append(shown())
@@ -131,152 +227,33 @@ def picture_of_terminal(browser: Browser, screen: str, file: Path) -> None:
     style = "body{margin:0;display:inline-block;background:#1e1e2e;color:#e4e4ef;padding:18px 22px;border-radius:10px}"
     page = browser.new_page(viewport={"width": 1200, "height": 400}, device_scale_factor=1.5)
     page.set_content(f"<style>{style} pre{{margin:0;font:14px/1.35 'DejaVu Sans Mono',monospace}}</style>{body}")
-    page.locator("body").screenshot(path=file, omit_background=True)
+    write_small_png(page.locator("body").screenshot(), file)
     page.close()
 
 
-def pictures_of_report(browser: Browser, folder: Path) -> None:
+def pictures_of_report(browser: Browser, report: Path) -> None:
     """The report at the width of a desktop and of a phone, the latter in the dark."""
-    (report,) = folder.glob("results/*/report.html")
     for name, size, scheme in (("report", DESKTOP, "light"), ("report_phone", PHONE, "dark")):
         page = browser.new_page(viewport=size, color_scheme=scheme)
-        page.goto(report.resolve().as_uri())
+        page.goto(report.as_uri())
         page.wait_for_timeout(500)
-        page.screenshot(path=IMAGES / f"{name}.png")
+        write_small_png(page.screenshot(), IMAGES / f"{name}.png")
         page.close()
 
 
-@contextmanager
-def server(folder: Path, port: int) -> Iterator[str]:
-    """A server of MLflow over the search's store."""
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
-    try:
-        while True:
-            time.sleep(1)
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, 15)
-        process.wait()
-
-
-@contextmanager
-def suspended(address: str) -> Iterator[None]:
-    """Holds the search back in the middle of a candidate, so that its run stays as it is."""
-    client = mlflow.MlflowClient(address)
-    while not running(client):
-        time.sleep(0.2)
-    shell = tmux("display-message", "-p", "-t", SESSION, "#{pane_pid}").strip()
-    outer = subprocess.run(["pgrep", "-P", shell], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    process = subprocess.run(["pgrep", "-P", outer], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    os.kill(int(process), signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(int(process), signal.SIGCONT)
-
-
-def running(client: mlflow.MlflowClient) -> list[Any]:
-    """The runs of candidates in training."""
-    (experiment,) = experiments_of(client)
-    goes_on = "tags.`hivenas.phase` = 'evaluate' and attributes.status = 'RUNNING'"
-    return list(client.search_runs([experiment.experiment_id], goes_on))
-
-
-def picture_of_running(browser: Browser, address: str) -> None:
-    """The runs of a search with a candidate in training."""
-    (experiment,) = experiments_of(mlflow.MlflowClient(address))
-    page = browser.new_page(viewport=DESKTOP)
-    path = f"/#/experiments/{experiment.experiment_id}/runs?compareRunsMode=TABLE&{CLASSIC}"
-    visit(page, f"{address}{path}", "text=Run Name")
-    fold_out(page, experiment.name)
-    page.screenshot(path=IMAGES / "mlflow_running.png")
+def picture_of_front(browser: Browser, report: Path) -> None:
+    """The front of two costs in a report, with the figures of the member that is pointed at, and its line."""
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})  # room for the figures beside the heading
+    page.goto(report.as_uri())
+    member = page.locator(".members tbody tr").nth(-2).get_attribute("data-i")
+    section = page.locator("#front")
+    section.scroll_into_view_if_needed()
+    section.locator(f"svg.chart >> nth=1 >> use[data-i='{member}']").hover(force=True)
+    page.locator("#tip").wait_for()
+    box = section.bounding_box()
+    clip = {"x": box["x"] - 12, "y": box["y"] - 12, "width": box["width"] + 84, "height": box["height"] + 24}
+    write_small_png(page.screenshot(clip=clip), IMAGES / "front_two_costs.png")
     page.close()
-
-
-def experiments_of(client: mlflow.MlflowClient) -> list[Any]:
-    """The experiments of searches."""
-    return [each for each in client.search_experiments() if each.name != "Default"]
-
-
-def pictures_of_mlflow(browser: Browser, address: str) -> None:
-    """The parent's page, its plots, a child, the children in charts, by fitness and compared, the registered model."""
-    client = mlflow.MlflowClient(address)
-    (experiment,) = experiments_of(client)
-    runs = list(client.search_runs([experiment.experiment_id]))
-    (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
-    children = [run for run in runs if run.data.tags.get("hivenas.phase") == "evaluate"]
-    changed = next(run for run in children if run.data.tags.get("hivenas.parent_candidate"))
-    at = f"/#/experiments/{experiment.experiment_id}"
-    chosen = ",".join(f'"{run.info.run_id}"' for run in children)
-    compared = f'runs=[{chosen}]&experiments=["{experiment.experiment_id}"]'
-    pages = {  # with something that is there once the page is
-        "mlflow_parent": (f"{at}/runs/{parent.info.run_id}", "text=Show more"),
-        "mlflow_artifacts": (f"{at}/runs/{parent.info.run_id}/artifacts/plots/convergence.svg", "text=convergence.svg"),
-        "mlflow_child": (f"{at}/runs/{changed.info.run_id}", "text=About this run"),
-        "mlflow_charts": (f"{at}/runs?viewStateShareKey=hivenas-candidates", "text=Run Name"),
-        "mlflow_view": (f"{at}/runs?viewStateShareKey=hivenas-candidates", "text=Run Name"),
-        "mlflow_compare": (f"/#/compare-runs?{compared}", "text=Parallel"),
-        "mlflow_model": (f"/#/models/{experiment.name}", "text=Version 1"),
-        "mlflow_version": (f"/#/models/{experiment.name}/versions/1", "text=Aliases"),
-    }
-    for name, (path, selector) in pages.items():
-        page = browser.new_page(viewport=DESKTOP)
-        visit(page, f"{address}{path}{'&' if '?' in path else '?'}{CLASSIC}", selector)
-        if name in CLICKS:
-            CLICKS[name](page)
-        page.screenshot(path=IMAGES / f"{name}.png")
-        page.close()
-
-
-def show_charts(page: Any) -> None:
-    """Changes from the table of a view to its charts: the second of the buttons left of the search box."""
-    box = page.get_by_placeholder("metrics.rmse").first.bounding_box()
-    page.mouse.click(box["x"] - 115, box["y"] + box["height"] / 2)
-    page.wait_for_timeout(9_000)
-
-
-def choose_fitness(page: Any) -> None:
-    """Adds the fitness to the metrics that are compared."""
-    box = page.get_by_text("Metrics:", exact=True).first.bounding_box()
-    page.mouse.click(box["x"] + 118, box["y"] + 36)
-    page.keyboard.type("fitness")
-    page.keyboard.press("Enter")
-    page.keyboard.press("Escape")
-    page.wait_for_timeout(3_000)
-
-
-CLICKS = {"mlflow_charts": show_charts, "mlflow_compare": choose_fitness}
-
-
-def fold_out(page: Any, name: str) -> None:
-    """Shows the children of a search in the list of runs; the cross to click stands left of its name."""
-    box = page.get_by_role("link", name=name, exact=True).last.bounding_box()
-    page.mouse.click(box["x"] - 32, box["y"] + box["height"] / 2)
-    page.wait_for_timeout(6_000)
-
-
-def visit(page: Any, url: str, selector: str) -> None:
-    """Opens a page of MLflow, waits until it shows something and what comes after it, and closes its assistant."""
-    page.set_default_timeout(LONGEST_MS)
-    page.goto(url, wait_until="domcontentloaded")
-    page.locator(selector).first.wait_for()
-    page.wait_for_timeout(12_000)
-    assistant = page.get_by_text("MLflow Assistant")
-    if assistant.count():
-        # Its cross is the last button of its head.
-        box = assistant.first.bounding_box()
-        page.mouse.click(page.viewport_size["width"] - 36, box["y"] + box["height"] / 2)
-        page.wait_for_timeout(1_500)
-    more = page.get_by_text("Show more", exact=True)
-    if more.count():
-        more.first.click()
-        page.wait_for_timeout(500)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,11 @@ MOST_TOLD = 12  # members in a terminal or a description
 
 
 def front_table(
-    front: Sequence[Trial], costs: Sequence[Cost], *, name_of: Callable[[Trial], str] = lambda row: row.label
+    front: Sequence[Trial],
+    costs: Sequence[Cost],
+    *,
+    name_of: Callable[[Trial], str] = lambda row: row.label,
+    has_options: bool = True,
 ) -> list[list[str]]:
     """A header and a line a member of the front: fitness, costs, the option that trains it, evaluation, architecture.
 
@@ -25,12 +29,20 @@ def front_table(
         front: its members, in its order.
         costs: what is weighed against the fitness.
         name_of: what an evaluation is called.
+        has_options: whether there is room for the options.
     """
-    table = [["fitness", *(cost.key for cost in costs), "hivenas train …", "evaluation", "architecture"]]
+    options = ["hivenas train …"] if has_options else []
+    table = [["fitness", *(cost.key for cost in costs), *options, "evaluation", "architecture"]]
     for row in front:
         figures = (cost_figure(row, cost) for cost in costs)
-        table.append([figure(row), *figures, option(row, costs), name_of(row), short(row.encoded)])
+        options = [option(row, costs)] if has_options else []
+        table.append([figure(row), *figures, *options, name_of(row), short(row.encoded)])
     return table
+
+
+def front_keys(costs: Sequence[Cost]) -> list[str]:
+    """The names of the charts of a front, one a cost."""
+    return ["front", *(f"front_{cost.key}" for cost in costs[1:])]
 
 
 def compared(costs: Sequence[Cost]) -> str:

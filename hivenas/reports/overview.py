@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 
 from hivenas.config.text import listed
@@ -9,7 +10,7 @@ from hivenas.core.history import ranking
 from hivenas.core.records import Trial
 from hivenas.reports.candidate import as_code
 from hivenas.reports.findings import busy_seconds, common_reasons
-from hivenas.reports.front import front_table, spread, weighed
+from hivenas.reports.front import an_example, front_keys, front_table, option, spread, weighed
 from hivenas.reports.report_data import ReportData
 from hivenas.reports.text import as_cell, as_markdown, best_table, duration, figure, short, spent_said
 from hivenas.wording import number_of
@@ -117,11 +118,14 @@ def _front(data: ReportData, name_of: Callable[[Trial], str]) -> str:
     heading = f"## The front: {weighed(data.costs)}"
     count = f" ({len(told)} of these {len(members)} are listed)" if len(told) < len(members) else ""
     what = "both" if len(data.costs) == 1 else "all of them"
-    more = f"No candidate is better in {what}{count}; `plots/front.svg` among the artifacts shows all candidates."
-    table = front_table(told, data.costs, name_of=name_of)
-    place = table[0].index("hivenas train …")
-    table[1:] = [[*line[:place], as_code(line[place]), *line[place + 1 :]] for line in table[1:]]
-    return f"{heading}\n\n{as_markdown(_roomy(table))}\n\n{more}"
+    pictures = " and ".join(f"`plots/{name}.svg`" for name in front_keys(data.costs))
+    verb = "shows" if len(data.costs) == 1 else "show"
+    more = f"No candidate is better in {what}{count}; {pictures} among the artifacts {verb} all candidates."
+    # The option of each would leave no room for its architecture, and says nothing that its costs do not.
+    table = as_markdown(_roomy(front_table(told, data.costs, name_of=name_of, has_options=False)))
+    file = shlex.quote(f"{data.folder}/{data.name}.yaml")
+    train = f"hivenas train --config {file} {option(an_example(told), data.costs)}"
+    return f"{heading}\n\n{table}\n\n{more} Train one of them fully, and register it:\n\n```sh\n{train}\n```"
 
 
 def _trainings(data: ReportData) -> str:
@@ -130,8 +134,8 @@ def _trainings(data: ReportData) -> str:
 
 
 def _roomy(table: Sequence[Sequence[str]]) -> list[list[str]]:
-    """A table with room around its cells: MLflow shows none between columns."""
-    return [[f"{_SPACE}{cell}{_SPACE}" for cell in line] for line in table]
+    """A table with room after its cells, as MLflow shows none between columns; room before them would be an indent."""
+    return [[f"{cell}{2 * _SPACE}" for cell in line] for line in table]
 
 
 def _model(data: ReportData) -> str:

@@ -67,22 +67,28 @@ def test_a_finished_search_tells_its_story_in_the_first_lines() -> None:
     assert RESUME in note
 
 
-def test_the_front_of_a_weighed_cost_is_a_table_of_links_and_options() -> None:
-    rows = [changed(each, params=1000 * (1 + each.index)) for each in ROWS]
-    weighed = search("finished", rows, costs=(COSTS["params"],))
+def test_the_front_of_a_weighed_cost_is_a_table_of_links_with_a_command() -> None:
+    rows = [changed(each, params=1000 * (1 + each.index), macs=9000 - each.index) for each in ROWS]
+    weighed = search("finished", rows, costs=(COSTS["params"],), folder="my results/digits")
     note = search_note(weighed, name_of=lambda row: f"[{row.label}](run:uid:{row.index})")
     table = note.partition("## The front: fitness against trainable parameters")[2].replace("\N{NO-BREAK SPACE}", "")
-    assert "| fitness | params | hivenas train … | evaluation | architecture |" in table
-    assert "| 0.5000 | 1,000 | `--at 'params<=1000'` | [0000-scout](run:uid:0) | dropout → op0 |" in table
-    assert "| 0.9000 | 2,000 | `--at 'params<=2000'` | [0001-scout](run:uid:1) | dropout → op1 |" in table
+    assert "| fitness | params | evaluation | architecture |" in table
+    assert "| 0.5000 | 1,000 | [0000-scout](run:uid:0) | dropout → op0 |" in table
+    assert "| 0.9000 | 2,000 | [0001-scout](run:uid:1) | dropout → op1 |" in table
+    assert "better in both; `plots/front.svg` among the artifacts shows all candidates." in table
+    assert "```sh\nhivenas train --config 'my results/digits/digits.yaml' --at 'params<=1000'\n```" in table
+    both = search_note(replace(weighed, costs=(COSTS["params"], COSTS["macs"])))
+    assert "better in all of them; `plots/front.svg` and `plots/front_macs.svg` among the artifacts show all" in both
+    assert "--at 'params<=1000,macs<=9000'" in both
     assert "The front" not in search_note(search("finished", rows))
 
 
 def test_of_a_long_front_some_are_told_with_both_ends() -> None:
     rows = [changed(row(index, 0.01 * index), params=100 + index) for index in range(60)]
     note = search_note(search("running", rows, costs=(COSTS["params"],)), longest=20_000)
-    assert note.count("`--at 'params<=") == 12
-    assert {f"`--at 'params<={end}'`" in note for end in (100, 159)} == {True}
+    table = note.partition("## The front")[2].partition("\n\nNo candidate")[0].replace("\N{NO-BREAK SPACE}", "")
+    lines = table.splitlines()[4:]
+    assert [len(lines), *(line.split(" | ")[1] for line in (lines[0], lines[-1]))] == [12, "100", "159"]
     assert "12 of these 60 are listed" in note
 
 

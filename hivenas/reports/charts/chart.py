@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hivenas.config.costs import Cost
 from hivenas.core.history import improvements
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.charts.drawing import Drawing, Panel
@@ -30,6 +31,7 @@ class Chart:
         note: how to read it.
         drawings: one, or one for wide and one for narrow screens; the first is that of the file.
         listed: the candidates that are listed beside it, in the file.
+        cost: that is told of each of them; None for the fitness alone.
         is_listed: they are listed in the page too.
     """
 
@@ -38,6 +40,7 @@ class Chart:
     note: str
     drawings: tuple[Drawing, ...]
     listed: tuple[Trial, ...] = ()
+    cost: Cost | None = None
     is_listed: bool = False
 
     @property

@@ -18,6 +18,7 @@ from hivenas.reports.charts.chart import Chart
 from hivenas.reports.charts.drawing import Drawing, role_names, short_number, symbols
 from hivenas.reports.charts.kinds import charts
 from hivenas.reports.findings import succeeded
+from hivenas.reports.front import cost_figure
 from hivenas.reports.text import figure, short
 
 _MARGIN = 24.0
@@ -25,6 +26,7 @@ _LINE, _LETTER = 17.0, 6.2  # the height of a line of the small print, and the m
 _LARGER = 1.22  # a file is often shown smaller than it is, so its texts and marks are larger than those of the page
 _LISTED = 576.0  # the width of the list of candidates
 _LONGEST_NAME = 50
+_FIGURE = 84.0  # the room of a cost in that list
 _LEAST = 480.0  # as wide as a file is shown at the least
 _ENDS = {"m": "continued", "x": "failed"}
 
@@ -72,7 +74,8 @@ def standalone(chart: Chart, roles: Mapping[str, str]) -> str:
     """
     drawing = chart.drawings[0]
     scale = 1.0 if chart.scrolls else _LARGER
-    line, width = _LINE * scale, drawing.width + (_LISTED if chart.listed else 0.0)
+    listed = _LISTED + (_FIGURE if chart.cost else 0.0) if chart.listed else 0.0
+    line, width = _LINE * scale, drawing.width + listed
     head, foot = (textwrap.wrap(text, round(width / _LETTER / scale)) for text in (drawing.label, chart.note))
     legend = {key: name for key, name in {**roles, **_ENDS}.items() if key in drawing.used}
     top = 44 + line * (len(head) + 1.4 * bool(legend)) + 14
@@ -84,7 +87,7 @@ def standalone(chart: Chart, roles: Mapping[str, str]) -> str:
         sheet.text(_MARGIN, 44 + line * (number + 1), text, class_="note")
     _legend(sheet, legend, y=44 + line * (len(head) + 1.2), scale=scale)
     sheet.place(drawing, _MARGIN, top)
-    _list(sheet, chart.listed, _MARGIN + drawing.width + 34, top + 40)
+    _list(sheet, chart.listed, chart.cost, _MARGIN + drawing.width + 34, top + 40)
     for number, text in enumerate(foot):
         sheet.text(_MARGIN, bottom + line * number, text, class_="note")
     many = 0.8 if "many" in drawing.kind.split() else 1.0
@@ -118,9 +121,16 @@ def _legend(sheet: Drawing, legend: Mapping[str, str], *, y: float, scale: float
         x += scale * (34 + 7 * len(name))
 
 
-def _list(sheet: Drawing, listed: Sequence[Trial], x: float, top: float) -> None:
-    for number, row in enumerate(listed, start=1):
+def _list(sheet: Drawing, listed: Sequence[Trial], cost: Cost | None, x: float, top: float) -> None:
+    figures = [cost_figure(row, cost) if cost else "" for row in listed]
+    names = x + 82 + (_FIGURE if cost else 0)
+    if cost:
+        sheet.text(x + 12, top, "fitness", class_="tick")
+        sheet.text(names - 14, top, cost.key, class_="tick", anchor="end")
+    for number, (row, told) in enumerate(zip(listed, figures, strict=True), start=1):
         y = top + 20.0 * number
         sheet.text(x, y, str(number), class_="rank", anchor="end")
         sheet.text(x + 12, y, figure(row), class_="value")
-        sheet.text(x + 82, y, f"{row.index:04d}  {short(row.encoded, _LONGEST_NAME)}", class_="name")
+        if told:
+            sheet.text(names - 14, y, told, class_="value", anchor="end")
+        sheet.text(names, y, f"{row.index:04d}  {short(row.encoded, _LONGEST_NAME)}", class_="name")

@@ -20,7 +20,7 @@ from hivenas.reports.charts.chart import (
 from hivenas.reports.charts.drawing import Panel
 from hivenas.reports.charts.scales import scale_of
 from hivenas.reports.findings import drawn, pareto_front, succeeded
-from hivenas.reports.front import compared, cost_figure, spread
+from hivenas.reports.front import compared, cost_figure, front_keys, spread
 from hivenas.reports.text import figure
 from hivenas.wording import number_of
 
@@ -46,6 +46,7 @@ def parameters(rows: Sequence[Trial], direction: Direction) -> Chart | None:
         note=note + beyond_note([row.fitness for row in sized], panel.y),
         drawings=(panel,),
         listed=tuple(members[-MOST_LISTED:]),
+        cost=_PARAMS,
     )
 
 
@@ -66,8 +67,8 @@ def weighed(rows: Sequence[Trial], direction: Direction, costs: Sequence[Cost], 
         return _of_several(sized, members, direction, costs, cost)
     first, last = members[0], members[-1]
     label = (
-        f"Fitness against {cost.label}; {_are(members)} on the front, from {cost_figure(first, cost)} "
-        f"with {figure(first)} to {cost_figure(last, cost)} with {figure(last)}"
+        f"Fitness against {cost.label}; {_are(members)} on the front, from {figure(first)} with "
+        f"{cost_figure(first, cost)} {cost.label} to {figure(last)} with {cost_figure(last, cost)}"
     )
     panel = _panel(sized, members, cost, direction, label=label)
     note = f"Ringed: the front. No candidate has a better fitness with as {cost.little}."
@@ -77,6 +78,7 @@ def weighed(rows: Sequence[Trial], direction: Direction, costs: Sequence[Cost], 
         note=note + beyond_note([row.fitness for row in sized], panel.y),
         drawings=(panel,),
         listed=tuple(spread(members, MOST_LISTED)),
+        cost=cost,
     )
 
 
@@ -91,16 +93,17 @@ def _of_several(
     best = members[-1]
     label = (
         f"Fitness against {cost.label}; {_are(members)} on the front of fitness and {len(costs)} costs, "
-        f"the best with {figure(best)} and {cost_figure(best, cost)}"
+        f"the best has {figure(best)} with {cost_figure(best, cost)} {cost.label}"
     )
     panel = _panel(sized, members, cost, direction, label=label, line=front(members, direction, cost))
     note = f"Ringed: the front. No candidate is better in {compared(costs)}. Dashed: the front by this cost alone."
     return Chart(
-        key="front" if cost is costs[0] else f"front_{cost.key}",
+        key=front_keys(costs)[costs.index(cost)],
         title=f"Fitness against {cost.label}",
         note=note + beyond_note([row.fitness for row in sized], panel.y),
         drawings=(panel,),
         listed=tuple(spread(members, MOST_LISTED)),
+        cost=cost,
     )
 
 

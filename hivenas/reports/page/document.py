@@ -17,7 +17,7 @@ from hivenas.core.unicode import shown_text
 from hivenas.reports.charts import charts, role_names, style, symbols
 from hivenas.reports.findings import MOST_DRAWN
 from hivenas.reports.front import an_example, weighed
-from hivenas.reports.page.tables import chain_of, components_of, front_lines, lines, settings_of
+from hivenas.reports.page.tables import chain_of, columns, components_of, front_lines, lines, settings_of
 from hivenas.reports.report_data import ReportData
 from hivenas.reports.text import duration, figure, spent_said
 from hivenas.wording import number_of
@@ -76,6 +76,7 @@ def report_page(data: ReportData) -> str:
         front_charts=of_front,
         charts=[chart for chart in pictures if chart not in of_front],
         lines=table,
+        columns=columns(data),
         kinds={letter for line in table for letter in line.kind.split()},
         roles=role_names(data.rows),
         most_shown=MOST_DRAWN,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from hivenas.config.costs import Cost
 from hivenas.config.settings import split_candidate
+from hivenas.core.front import cost_of
 from hivenas.core.records import Trial, decode_candidate
 from hivenas.reports.charts import bee_class, symbol_of
 from hivenas.reports.findings import drawn, succeeded
@@ -14,6 +16,14 @@ from hivenas.reports.report_data import ReportData
 from hivenas.reports.text import figure, short
 
 _MOST_COORDINATES = 4
+_COLUMNS = (
+    ("evaluation", "n", ""),
+    ("fitness", "n", ""),
+    ("architecture", "t", ""),
+    ("role", "t", ""),
+    ("status", "t", ""),
+    ("parameters", "n", "parameters"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +37,7 @@ class Line:
         share: of the way from the worst fitness listed to the best, in percent.
         components: the architecture's, without its ends; of a point its first coordinates.
         title: the evaluation in one line.
+        costs: what is weighed beside the parameters, for people, one a cost; a dash where it is not known.
     """
 
     row: Trial
@@ -35,6 +46,7 @@ class Line:
     share: int
     components: tuple[str, ...]
     title: str
+    costs: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -87,11 +99,28 @@ def lines(data: ReportData) -> list[Line]:
     good = sorted(succeeded(rows), key=lambda row: data.direction.score(row.fitness), reverse=True)
     known = {row.index for row in good}
     listed = [*good, *(row for row in rows if row.index not in known)]
+    costs = _further_costs(data)
     worst, best = (good[-1].fitness, good[0].fitness) if good else (0.0, 0.0)
     return [
-        _line(row, rank, _percent(row.fitness / 2 - worst / 2, best / 2 - worst / 2) if row.index in known else 0)
+        _line(
+            row,
+            rank,
+            _percent(row.fitness / 2 - worst / 2, best / 2 - worst / 2) if row.index in known else 0,
+            tuple(cost_figure(row, cost) if 0 < cost_of(row, cost) < math.inf else "–" for cost in costs),
+        )
         for rank, row in enumerate(listed, start=1)
     ]
+
+
+def columns(data: ReportData) -> list[tuple[str, str, str]]:
+    """The columns of that table: name, `n` of numbers or `t` of texts, the unit of what a mark's figures tell of it."""
+    costs = [(cost.key, "n", cost.key) for cost in _further_costs(data)]
+    return [*_COLUMNS, *costs, ("epochs", "n", "epochs"), ("seconds", "n", "s"), ("iteration", "n", "")]
+
+
+def _further_costs(data: ReportData) -> tuple[Cost, ...]:
+    """The costs that are weighed beside the parameters, which the table tells of every search."""
+    return tuple(cost for cost in data.costs if cost.key != "params")
 
 
 def components_of(candidate: str) -> tuple[str, ...]:
@@ -118,11 +147,11 @@ def settings_of(candidate: str) -> str:
     return ", ".join(f"{key} {value}" for key, value in settings)
 
 
-def _line(row: Trial, rank: int, share: int) -> Line:
+def _line(row: Trial, rank: int, share: int, costs: tuple[str, ...]) -> Line:
     fitness = "–" if row.status == "failed" else figure(row)
     title = f"evaluation {row.index}, {row.role}{', continued' if row.phase == 'momentum' else ''}"
     components = components_of(row.encoded)
-    return Line(row=row, rank=rank, fitness=fitness, share=share, components=components, title=title)
+    return Line(row=row, rank=rank, fitness=fitness, share=share, components=components, title=title, costs=costs)
 
 
 def _percent(part: float, whole: float) -> int:

@@ -157,6 +157,8 @@ def test_the_front_of_a_weighed_cost_takes_the_place_of_the_parameters(direction
     picture, members = charts_of_it["front"], front(rows, direction, COSTS["macs"])
     assert sum(each.get("class") == "ring" for each in picture.iter(f"{SVG}circle")) == len(members) > 1
     assert [text[:4] for text in texts(picture, "name")] == [f"{row.index:04d}" for row in members]
+    assert texts(picture, "value")[-2:] == [f"{members[-1].fitness:.4f}", f"{members[-1].macs:,}"]
+    assert "macs" in texts(picture, "tick")
     assert {mark.attrib["data-i"] for mark in marks(picture)} >= {str(row.index) for row in members}
     assert "multiply-adds of one image" in texts(picture, "title")
     assert drawn([changed(row, macs=0) for row in rows], direction, COSTS["macs"]).keys() & {"front"} == set()

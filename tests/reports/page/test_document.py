@@ -142,6 +142,11 @@ def test_the_front_of_two_costs_is_a_chart_of_each_and_one_table() -> None:
     drawn = section.all("svg")
     assert ["trainable parameters" in drawn[0].text, "multiply-adds" in drawn[1].text] == [True, True]
     assert "is better in all of fitness, trainable parameters and multiply-adds of one image" in section.text
+    table = page.one("table", id="table")
+    heads = [(head.text.strip(), head.attributes.get("data-unit")) for head in table.one("thead").all("th")]
+    assert heads[5:7] == [("parameters", "parameters"), ("macs", "macs")]
+    assert [line.children[6].text for line in table.one("tbody").children if line.attributes["id"] == "r0"] == ["9"]
+    assert {len(line.children) for line in table.one("tbody").children} == {len(heads)}
     members = len(section.one("tbody").children)
     assert [sum(c.attributes.get("class") == "ring" for c in svg.all("circle")) for svg in drawn] == [members] * 2
 

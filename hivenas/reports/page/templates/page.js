@@ -95,15 +95,16 @@
     lines.get(key)?.classList.add("lit");
   };
   const part = (tag, text) => Object.assign(document.createElement(tag), { textContent: text });
+  const measured = all("th[data-unit]", table);
   const show = (key, x, y) => {
     const line = lines.get(key);
     if (!line) return;
     light(key);
     const cell = (number) => line.cells[number].textContent.trim();
-    const small = [`evaluation ${cell(0)}`, cell(3), cell(4), cell(5) === "–" ? "" : `${cell(5)} parameters`,
-      cell(6) === "–" ? "" : `${cell(6)} epochs`, `${cell(7)} s`];
+    const figures = measured.map((head) => [cell(head.cellIndex), head.dataset.unit]).filter(([told]) => told !== "–");
+    const small = [`evaluation ${cell(0)}`, cell(3), cell(4), ...figures.map((figure) => figure.join(" "))];
     const reason = line.querySelector("small");
-    tip.replaceChildren(part("b", cell(1)), part("span", small.filter(Boolean).join(" · ")),
+    tip.replaceChildren(part("b", cell(1)), part("span", small.join(" · ")),
       line.querySelector("code").cloneNode(true), ...(reason ? [part("em", reason.textContent)] : []));
     tip.hidden = false;
     const { width, height } = tip.getBoundingClientRect();

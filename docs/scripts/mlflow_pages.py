@@ -126,12 +126,8 @@ class MlflowPages:
         self._shown("mlflow_child", f"/runs/{changed.info.run_id}?", "About this run")
         self._shown("mlflow_charts", view, "Run Name", _show_charts)
         self._shown("mlflow_view", view, "Run Name")
-        self._shown(
-            "mlflow_compare",
-            f'#/compare-runs?runs=[{chosen}]&experiments=["{self._experiment}"]',
-            "Parallel",
-            _choose_fitness,
-        )
+        compared = f'#/compare-runs?runs=[{chosen}]&experiments=["{self._experiment}"]'
+        self._shown("mlflow_compare", compared, "Parallel")
         self._shown("mlflow_model", f"#/models/{self._name}?", "Version 1")
         self._shown("mlflow_version", f"#/models/{self._name}/versions/1?", "Aliases")
 
@@ -202,16 +198,6 @@ def _show_charts(page: Any) -> None:
     box = page.get_by_placeholder("metrics.rmse").first.bounding_box()
     page.mouse.click(box["x"] - 115, box["y"] + box["height"] / 2)
     page.wait_for_timeout(9_000)
-
-
-def _choose_fitness(page: Any) -> None:
-    """Adds the fitness to the metrics that are compared."""
-    box = page.get_by_text("Metrics:", exact=True).first.bounding_box()
-    page.mouse.click(box["x"] + 118, box["y"] + 36)
-    page.keyboard.type("fitness")
-    page.keyboard.press("Enter")
-    page.keyboard.press("Escape")
-    page.wait_for_timeout(3_000)
 
 
 @contextmanager

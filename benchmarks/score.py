@@ -34,11 +34,23 @@ def read_curves(path: Path) -> NDArray[np.float64]:
     if path.suffix == ".jsonl":
         curves = [json.loads(line).get("curve", []) for line in path.read_text(encoding="utf-8").splitlines()]
     else:
-        with gzip.open(path, "rt", newline="") as file:
-            rows = list(csv.DictReader(file))
-        curves = [[float(row[c]) for c in columns if row[c]] for columns in _columns(rows[0]) for row in rows]
+        curves = [curve for of_seed in _curves_by_seed(path) for curve in of_seed]
     whole = max(map(len, curves))
     return np.array([curve for curve in curves if len(curve) == whole])
+
+
+def read_seeds(path: Path) -> NDArray[np.float64]:
+    """The accuracies of a table's networks (seeds, networks, epochs), those without whole curves left out."""
+    of_seeds = _curves_by_seed(path)
+    whole = max(len(curve) for curves in of_seeds for curve in curves)
+    kept = [together for together in zip(*of_seeds, strict=True) if all(len(curve) == whole for curve in together)]
+    return np.array(kept).swapaxes(0, 1)
+
+
+def _curves_by_seed(path: Path) -> list[list[list[float]]]:
+    with gzip.open(path, "rt", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [[[float(row[c]) for c in columns if row[c]] for row in rows] for columns in _columns(rows[0])]
 
 
 def _columns(names: Iterable[str]) -> list[list[str]]:

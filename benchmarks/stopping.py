@@ -1,6 +1,6 @@
 """Replays rules that spend epochs on recorded learning curves: what do they save, and what do they lose?
 
-    python benchmarks/stopping.py CURVES… [--replays 300] [--networks 42] [--epochs 10 --epochs 20 …]
+    python benchmarks/stopping.py CURVES… [--replays 300] [--networks 42] [--epochs 10 --epochs 20 …] [--once-more]
 
 A file is a table (csv.gz) with a row a network and its validation accuracies in columns acc_1, acc_2, …, or lines of
 JSON with them as `curve`. A replay draws networks, in phases of 3 and 4 as a colony proposes them, and lets each of
@@ -17,6 +17,10 @@ The loss is the last accuracy, in points of 100, of the best of all drawn networ
 "Kept" is the share of replays in which the best was trained to its end. "Rank" is the rank correlation of the
 accuracies by which the search proposes its last iteration (of a ladder: predicted ends) with those that the networks
 end with.
+
+With `--once-more` the loss is that of another training: of tables with two seeds, the networks of a replay are trained
+with one of them, in turns, and the accuracies of both networks with the other one are compared. So it has no part in
+the luck by which the best of many accuracies is the highest.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ from pathlib import Path
 import click
 import numpy as np
 from numpy.typing import NDArray
-from score import read_curves, spearman
+from score import read_curves, read_seeds, spearman
 from stopping_rules import PHASES, RULES, Accuracies, Rule, planned
 
 HORIZONS = (5, 8, 10, 20, 50)
@@ -49,21 +53,45 @@ class Replay:
     rank: float
 
 
-def replay(curves: Accuracies, rule: Rule) -> Replay:
+def replay(curves: Accuracies, rule: Rule, judged_by: Accuracies | None = None) -> Replay:
     """Lets a rule decide over networks in their order.
 
     Args:
         curves: validation accuracies (networks, epochs), fractions.
         rule: the rule.
+        judged_by: accuracies (networks, epochs) by whose last the loss is told; None for the curves themselves.
     """
     played, final = rule.play(curves, planned(len(curves))), curves[:, -1]
     known = len(played.told)
+    worth = final if judged_by is None else judged_by[:, -1]
     return Replay(
         spent=float(played.ages.mean() / curves.shape[1]),
-        loss=float(100 * (final.max() - final[played.best])),
+        loss=float(100 * (worth[final.argmax()] - worth[played.best])),
         kept=bool(played.ages[final.argmax()] == curves.shape[1]),
         rank=spearman(played.told, final[:known]) if known else float("nan"),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Curves of networks, and what their ends are judged by.
+
+    Args:
+        curves: validation accuracies (networks, epochs), fractions.
+        by: the same networks' (networks, epochs), whose last tell the loss.
+    """
+
+    curves: Accuracies
+    by: Accuracies
+
+    @classmethod
+    def joined(cls, parts: Sequence[Judged]) -> Judged:
+        """The networks of all parts."""
+        return cls(np.concatenate([part.curves for part in parts]), np.concatenate([part.by for part in parts]))
+
+    def replay(self, rule: Rule, sample: Sequence[int], horizon: int) -> Replay:
+        """Lets a rule decide over some of the networks, trained for so many epochs."""
+        return replay(self.curves[sample, :horizon], rule, self.by[sample, :horizon])
 
 
 def drawn(final: NDArray[np.float64], count: int, better: float, rng: np.random.Generator) -> list[int]:
@@ -92,20 +120,29 @@ def cell(replays: Sequence[Replay]) -> str:
     return f"{spent:.2f} / {statistics.mean(losses):.3f} ± {error:.3f} / {kept:.2f} / {rank:.2f}"
 
 
-def print_table(title: str, curves: Accuracies, horizons: Sequence[int], networks: int, replays: int) -> None:
-    """Prints a table for every order of a file's networks; of each, all rules decide over the same draws."""
+def print_table(title: str, judged: Sequence[Judged], horizons: Sequence[int], networks: int, replays: int) -> None:
+    """Prints a table for every order of a file's networks; of each, all rules decide over the same draws.
+
+    Args:
+        title: of the file.
+        judged: curves and what they are judged by; replays take them in turns.
+        horizons: numbers of epochs.
+        networks: of a replay.
+        replays: of a rule.
+    """
+    in_turns = [judged[number % len(judged)] for number in range(replays)]
     for order, better in ORDERS.items():
-        click.echo(f"\n{title}, {len(curves)} networks, {order}\n")
+        click.echo(f"\n{title}, {len(judged[0].curves)} networks, {order}\n")
         click.echo(f"| rule |{''.join(f' {horizon} epochs |' for horizon in horizons)}")
         click.echo(f"| --- |{' --- |' * len(horizons)}")
         rng = np.random.default_rng(1)
         samples = [
-            (horizon, [drawn(curves[:, horizon - 1], networks, better, rng) for _ in range(replays)])
+            (horizon, [drawn(each.curves[:, horizon - 1], networks, better, rng) for each in in_turns])
             for horizon in horizons
         ]
         for name, rule in RULES.items():
             cells = (
-                cell([replay(curves[sample, :horizon], rule) for sample in of_horizon])
+                cell([each.replay(rule, sample, horizon) for each, sample in zip(in_turns, of_horizon, strict=True)])
                 for horizon, of_horizon in samples
             )
             click.echo(f"| {name} | {' | '.join(cells)} |")
@@ -119,19 +156,37 @@ def print_table(title: str, curves: Accuracies, horizons: Sequence[int], network
 )
 @click.option("--epochs", multiple=True, default=HORIZONS, show_default=True, type=click.IntRange(3))
 @click.option("--join", is_flag=True, help="The files are parts of one.")
-def main(files: tuple[Path, ...], replays: int, networks: int, epochs: tuple[int, ...], join: bool) -> None:
+@click.option("--once-more", is_flag=True, help="The loss is that of a training with another seed.")
+def main(
+    files: tuple[Path, ...], replays: int, networks: int, epochs: tuple[int, ...], join: bool, once_more: bool
+) -> None:
     """Prints tables of Markdown for every file."""
-    tables = {file.name.split(".")[0]: read_curves(file) for file in files}
+    tables = {file.name.split(".")[0]: (_by_another if once_more else _by_itself)(file) for file in files}
     if join:
-        tables = {"all files": np.concatenate(list(tables.values()))}
-    for title, curves in tables.items():
+        tables = {"all files": [Judged.joined(parts) for parts in zip(*tables.values(), strict=True)]}
+    for title, judged in tables.items():
+        curves = judged[0].curves
         horizons = [horizon for horizon in epochs if horizon <= curves.shape[1]]
         if len(curves) < networks or not horizons:
             raise click.ClickException(
                 f"{title} must have the curves of at least {networks} networks over {min(epochs)} epochs, got "
                 f"{len(curves)} over {curves.shape[1]}; choose fewer (--networks, --epochs), or --join files"
             )
-        print_table(title, curves, horizons, networks, replays)
+        print_table(title, judged, horizons, networks, replays)
+
+
+def _by_itself(file: Path) -> list[Judged]:
+    """The curves of a file, which are judged by their own ends."""
+    curves = read_curves(file)
+    return [Judged(curves, curves)]
+
+
+def _by_another(file: Path) -> list[Judged]:
+    """The curves of a table's first two seeds, each judged by those of the other."""
+    seeds = read_seeds(file)
+    if len(seeds) < 2:
+        raise click.BadParameter(f"{file.name} must have two seeds, got {len(seeds)}", param_hint="--once-more")
+    return [Judged(seeds[0], seeds[1]), Judged(seeds[1], seeds[0])]
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from score import read_seeds
 from stopping import drawn, main, replay
 from stopping_rules import RULES, Climb, Rule, planned
 
@@ -63,6 +65,12 @@ def test_a_replay_is_judged_by_last_accuracies() -> None:
     assert replay(curves, RULES["none"]).rank == pytest.approx(1)
 
 
+def test_a_replay_may_be_judged_by_another_training() -> None:
+    again = CURVES[:, ::-1]  # networks end with .10, .30, .20 and .05
+    assert replay(CURVES, RULES["successive halving at the end"], again).loss == pytest.approx(100 * (0.05 - 0.30))
+    assert replay(CURVES, RULES["none"], again).loss == 0
+
+
 def test_no_network_is_drawn_twice_and_later_ones_are_better() -> None:
     final, rng = np.linspace(0.1, 0.9, 60)[::-1], np.random.default_rng(1)
     draws = np.array([drawn(final, 20, 4.0, rng) for _ in range(50)])
@@ -88,3 +96,21 @@ def test_files_that_are_parts_of_one_give_a_table_for_every_order(tmp_path: Path
     refused = CliRunner().invoke(main, arguments)
     assert refused.exit_code == 1
     assert "first must have the curves of at least 9 networks over 5 epochs, got 8 over 5" in refused.output
+
+
+def test_of_a_table_with_two_seeds_each_is_judged_by_the_other(tmp_path: Path) -> None:
+    file, seeds = tmp_path / "two.csv.gz", (CURVES, CURVES[:, ::-1])
+    names = [f"acc_{seed}_{epoch}" for seed in range(2) for epoch in range(1, 6)]
+    rows = np.concatenate([np.concatenate(seeds, axis=1)] * 2).tolist()
+    lines = [",".join(map(str, row)) for row in rows]
+    file.write_bytes(gzip.compress("\n".join([",".join(names), *lines, "," * 9]).encode()))
+    assert read_seeds(file).tolist() == [np.concatenate([curves] * 2).tolist() for curves in seeds]
+    arguments = [str(file), "--replays", "2", "--networks", "8", "--epochs", "5", "--once-more"]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines().count("| none | 1.00 / 0.000 ± 0.000 / 1.00 / 1.00 |") == 2
+    (tmp_path / "one.csv.gz").write_bytes(
+        gzip.compress("\n".join([",".join(names[:5]), "," * 4, "0,0,0,0,0"]).encode())
+    )
+    refused = CliRunner().invoke(main, [str(tmp_path / "one.csv.gz"), *arguments[1:]])
+    assert "one.csv.gz must have two seeds, got 1" in refused.output

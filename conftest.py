@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from hivenas.core.cores import usable_cores
+
 ROOT = Path(__file__).parent
 MEMORY = Path("/dev/shm")  # a file system without a disk to wait for
 # The files that take longest, longest first: begun last, one of them would be waited for alone.
@@ -49,8 +51,7 @@ def pytest_xdist_auto_num_workers() -> int | None:
     """One process of tests more than cores: some of them wait, for servers, pauses and ends of processes."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None  # xdist reads it
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores + 1
+    return usable_cores() + 1
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -53,17 +53,16 @@ class Replay:
     rank: float
 
 
-def replay(curves: Accuracies, rule: Rule, judged_by: Accuracies | None = None) -> Replay:
+def replay(curves: Accuracies, rule: Rule, judged_by: Accuracies) -> Replay:
     """Lets a rule decide over networks in their order.
 
     Args:
         curves: validation accuracies (networks, epochs), fractions.
         rule: the rule.
-        judged_by: accuracies (networks, epochs) by whose last the loss is told; None for the curves themselves.
+        judged_by: accuracies (networks, epochs) by whose last the loss is told, such as the curves themselves.
     """
     played, final = rule.play(curves, planned(len(curves))), curves[:, -1]
-    known = len(played.told)
-    worth = final if judged_by is None else judged_by[:, -1]
+    known, worth = len(played.told), judged_by[:, -1]
     return Replay(
         spent=float(played.ages.mean() / curves.shape[1]),
         loss=float(100 * (worth[final.argmax()] - worth[played.best])),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hivenas.config import Config
+from hivenas.core.cores import usable_cores
 from hivenas.core.full_training import MEMBERS, REFIT_EPOCHS, SEED_NUMBER
 from hivenas.core.onednn import chosen_onednn
 from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal, plain
@@ -140,7 +141,7 @@ def environment(data_digest: str) -> dict[str, str]:
     Returns:
         Versions, threads, processor, its kernels and data, by name.
     """
-    threads = os.environ.get("TF_NUM_INTRAOP_THREADS", f"all of {os.cpu_count()}")
+    threads = os.environ.get("TF_NUM_INTRAOP_THREADS", f"all of {usable_cores()}")
     return {**_machine(), "threads": threads, "onednn": chosen_onednn(), "data": data_digest}
 
 

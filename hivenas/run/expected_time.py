@@ -100,7 +100,7 @@ def measured_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> Expect
     interface = NASInterface.from_config(config.model_copy(update={"seed": seed}), tracker=NullTracker())
     trials: list[Trial] = []
     progress = Preparing(config.dataset.name, "candidates on", _TRIED, None, deed=MEASURED)
-    with one_worker(config) as (executor, folder):
+    with progress, one_worker(config) as (executor, folder):
         tried = config.model_copy(
             update={
                 "seed": seed,
@@ -116,7 +116,6 @@ def measured_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> Expect
             scaled = evaluation.epoch_s * work_ratio((data["train"], data["validation"]), sizes)
             trials.append(Trial(proposal, replace(evaluation, epoch_s=scaled)))
             progress.advance(1)
-    progress.end()
     found = expected_time(config, plan, trials, f"tried on {number_of(sum(sizes), 'image')}")
     peak = total_spent(trial.evaluation.extra for trial in trials).get(PEAK_RSS_MB)
     return replace(found, memory=peak * _MIB) if found and peak else found
@@ -157,7 +156,7 @@ def expected_time(config: Config, plan: Plan, trials: Sequence[Trial], how: str)
         epoch=epoch,
         search=(plan.evaluations * start + plan.epochs * epoch) / workers,
         full_training=in_turn * full.epochs * epoch,
-        of=f"{len(timings)} candidate{'s' * (len(timings) > 1)} {how}",
+        of=f"{number_of(len(timings), 'candidate')} {how}",
     )
     share = _share_within(config, expected)
     return expected if share >= 1 else replace(expected, evaluations=int(share * plan.evaluations))

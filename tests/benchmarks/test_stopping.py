@@ -58,11 +58,11 @@ def test_of_what_a_search_is_told_that_counts_by_which_it_proposes_its_last_netw
 
 
 def test_a_replay_is_judged_by_last_accuracies() -> None:
-    found = replay(CURVES, RULES["successive halving at the end"])
+    found = replay(CURVES, RULES["successive halving at the end"], CURVES)
     assert (found.spent, found.kept) == (12 / 20, False)
     assert found.loss == pytest.approx(50)
     curves = np.concatenate([CURVES, CURVES + 0.01])
-    assert replay(curves, RULES["none"]).rank == pytest.approx(1)
+    assert replay(curves, RULES["none"], curves).rank == pytest.approx(1)
 
 
 def test_a_replay_may_be_judged_by_another_training() -> None:

@@ -102,21 +102,43 @@ def test_the_preparation_of_data_is_drawn_as_a_bar_and_no_lines_come_of_it(
     monkeypatch.setattr("hivenas.core.nas.data.preparing.time.monotonic", lambda: now)
     caplog.set_level(logging.INFO, "hivenas")
     with LiveView(console) as view:
-        work = Preparing("photos", "images of", 2_000, Path("cache/ab"), done=1_000)
-        work.advance(100)
-        assert frame(view, other) == [""]  # it may be done soon
-        for now, done in ((2.5, "1,250"), (2.6, "1,400")):  # noqa: B007
-            work.advance(150)
-            (line,) = frame(view, other)
-            assert len(line) <= width
-            assert width < 80 or re.search(rf"━ +{done} of 2,000 images prepared \(\d\d%\), a", line)
-        work.end(3 * 2**30)
+        with Preparing("photos", "images of", 2_000, Path("cache/ab"), done=1_000) as work:
+            work.advance(100)
+            assert frame(view, other) == [""]  # it may be done soon
+            for now, done in ((2.5, "1,250"), (2.6, "1,400")):  # noqa: B007
+                work.advance(150)
+                (line,) = frame(view, other)
+                assert len(line) <= width
+                assert width < 80 or re.search(rf"━ +{done} of 2,000 images prepared \(\d\d%\), a", line)
+            work.size = 3 * 2**30
         assert frame(view, other) == [""]
     assert caplog.messages == [
         "data: preparing images of photos once, in cache/ab",
         "data: prepared in 3 s, 3.0 GiB on the disk",
     ]
     assert shown() is None
+
+
+def test_the_bar_of_a_preparation_that_fails_is_gone_and_nothing_says_that_it_is_done(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    console, other, now = console_of(100), console_of(100), 0.0
+    monkeypatch.setattr("hivenas.core.nas.data.preparing.time.monotonic", lambda: now)
+    caplog.set_level(logging.INFO, "hivenas")
+
+    def fail_after_a_quarter(view: LiveView) -> None:
+        nonlocal now
+        with Preparing("photos", "images of", 20, None) as work:
+            now = 3.0
+            work.advance(5)
+            assert "5 of 20 images prepared" in frame(view, other)[0]
+            raise OSError("unplugged")
+
+    with LiveView(console) as view:
+        with pytest.raises(OSError, match="unplugged"):
+            fail_after_a_quarter(view)
+        assert frame(view, other) == [""]
+    assert caplog.messages == ["data: preparing images of photos"]
 
 
 def test_the_bar_follows_the_time_where_that_is_what_ends_the_search() -> None:

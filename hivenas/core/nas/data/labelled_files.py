@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hivenas.core.cores import usable_cores
 from hivenas.core.nas.data.decoding import AnyFile, Colour, Header, Target, read_header, read_pixels
 from hivenas.core.nas.data.preparing import FETCHED, LOOKED_AT, READ, Preparing
 from hivenas.core.nas.data.stored_images import Images, StoredImages
@@ -152,13 +152,13 @@ class FileReader:
 
     def _all_heads(self, listing: Listing) -> list[Header | None]:
         fetched = listing.fetched
-        work = Preparing(listing.origin, "files of", len(self.files), fetched, deed=FETCHED if fetched else LOOKED_AT)
         found: list[Header | None] = []
         step, threads = (_FETCHED_PART, _FETCHERS) if fetched else (_PART, None)
-        for part in in_threads(lambda start: self._heads(start, step), range(0, len(self.files), step), threads):
-            found += part
-            work.advance(len(part))
-        work.end()
+        deed = FETCHED if fetched else LOOKED_AT
+        with Preparing(listing.origin, "files of", len(self.files), fetched, deed=deed) as work:
+            for part in in_threads(lambda start: self._heads(start, step), range(0, len(self.files), step), threads):
+                found += part
+                work.advance(len(part))
         return found
 
     def _heads(self, start: int, count: int) -> list[Header | None]:
@@ -185,13 +185,12 @@ def read_directly(listing: Listing, form: Form) -> FileImages:
     reader = FileReader(listing, form)
     pixels = np.empty((len(reader.files), *reader.target.shape), np.uint8)
     read, transparent = np.zeros(len(reader.files), np.bool_), 0
-    work = Preparing(listing.origin, "images of", len(reader.files), None, deed=READ)
-    for part in in_threads(reader.part, reader.starts):
-        work.advance(len(part.read))
-        rows = slice(part.start, part.start + len(part.read))
-        pixels[rows], read[rows] = part.pixels, part.read
-        transparent += part.transparent
-    work.end()
+    with Preparing(listing.origin, "images of", len(reader.files), None, deed=READ) as work:
+        for part in in_threads(reader.part, reader.starts):
+            work.advance(len(part.read))
+            rows = slice(part.start, part.start + len(part.read))
+            pixels[rows], read[rows] = part.pixels, part.read
+            transparent += part.transparent
     refuse_changed(listing, before, stamps(listing.all))
     return file_images(listing, pixels, read, transparent=transparent, frames=reader.frames)
 
@@ -258,7 +257,7 @@ def in_threads(read: Callable[[T], U], parts: Iterable[T], threads: int | None =
         parts: what it is given.
         threads: how many; None for one a core.
     """
-    threads = threads or _cores()
+    threads = threads or usable_cores()
     waiting: deque[Future[U]] = deque()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="hivenas-images")
     try:
@@ -270,10 +269,6 @@ def in_threads(read: Callable[[T], U], parts: Iterable[T], threads: int | None =
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 Stamps = NDArray[np.int64]

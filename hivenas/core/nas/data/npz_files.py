@@ -170,9 +170,9 @@ def _unpacked(file: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, cache
 
 
 def _unpack(file: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
-    work = Preparing(f"{info.filename} in {file}", "bytes of", info.file_size, target)
-    with written_whole(target) as temporary, archive.open(info) as packed, temporary.open("wb") as unpacked:
-        while block := packed.read(2**22):
-            unpacked.write(block)
-            work.advance(len(block))
-    work.end(info.file_size)
+    with Preparing(f"{info.filename} in {file}", "bytes of", info.file_size, target) as work:
+        with written_whole(target) as temporary, archive.open(info) as packed, temporary.open("wb") as unpacked:
+            while block := packed.read(2**22):
+                unpacked.write(block)
+                work.advance(len(block))
+        work.size = info.file_size

@@ -156,19 +156,19 @@ class PreparedCopy:
         starts = [start for start in reader.starts if start not in done]
         there = sum(len(part["read"]) for part in done.values())
         self._refuse_lack_of_space((len(self._files) - there) * journal.row)
-        work = Preparing(self._listing.origin, "images of", len(self._files), self.path, there)
 
         def read(start: int) -> tuple[Part, list[bytes]]:
             return reader.part(start), [_content(file) for file in self._files[start : start + reader.step]]
 
-        with disk_full_said(self.path), journal.opened() as note:
-            for part, contents in in_threads(read, starts):
-                rows = slice(part.start, part.start + len(part.read))
-                done[part.start] = note(part, self._stamps[rows, _MTIME], contents)
-                work.advance(len(part.read))
-        refuse_changed(self._listing, self._stamps, stamps(self._files))
-        self._finish(done, reader.frames)
-        work.end(self.size)
+        with Preparing(self._listing.origin, "images of", len(self._files), self.path, there) as work:
+            with disk_full_said(self.path), journal.opened() as note:
+                for part, contents in in_threads(read, starts):
+                    rows = slice(part.start, part.start + len(part.read))
+                    done[part.start] = note(part, self._stamps[rows, _MTIME], contents)
+                    work.advance(len(part.read))
+            refuse_changed(self._listing, self._stamps, stamps(self._files))
+            self._finish(done, reader.frames)
+            work.size = self.size
         journal.path.unlink(missing_ok=True)
         if self._listing.fetched:
             shutil.rmtree(self._listing.fetched, ignore_errors=True)

@@ -36,7 +36,9 @@ MEASURED = Deed("measuring", "measured")
 
 
 class Preparing:
-    """Says how far a preparation is.
+    """Says how far a preparation is, while it is entered, and that it is done where nothing was raised.
+
+    `size`, what it takes on the disk in bytes, is said as well if it is set by then.
 
     Args:
         origin: what is prepared.
@@ -56,6 +58,18 @@ class Preparing:
         self._since = time.monotonic()
         self._next = self._since + _SOON_S
         self._is_said = False
+        self.size: int | None = None
+
+    def __enter__(self) -> Preparing:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if show := shown():
+            show(None)
+        if self._is_said and kind is None:
+            took = time.monotonic() - self._since
+            room = "" if self.size is None else f", {shown_size(self.size)} on the disk"
+            logger.info("data: %s in %s s%s", self._deed.is_done, f"{took:,.0f}", room)
 
     def advance(self, count: int) -> None:
         """Counts so many more; says so where nothing was said for a while."""
@@ -74,15 +88,6 @@ class Preparing:
             return
         self._next = now + _EVERY_S
         logger.info("data: %s", reached)
-
-    def end(self, size: int | None = None) -> None:
-        """Says, where anything was said, that it is done, and what it takes on the disk in bytes, if that is known."""
-        if show := shown():
-            show(None)
-        if self._is_said:
-            took = time.monotonic() - self._since
-            room = "" if size is None else f", {shown_size(size)} on the disk"
-            logger.info("data: %s in %s s%s", self._deed.is_done, f"{took:,.0f}", room)
 
 
 def shown_size(count: float) -> str:

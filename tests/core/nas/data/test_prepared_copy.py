@@ -274,10 +274,10 @@ def test_a_preparation_that_takes_long_says_how_far_it_is(
     now = 0.0
     monkeypatch.setattr("hivenas.core.nas.data.preparing.time.monotonic", lambda: now)
     caplog.set_level(logging.INFO, "hivenas")
-    work = Preparing("photos", "images of", 2_000, Path("cache/ab"), done=1_000)
-    for now, count in ((1.0, 100), (2.5, 150), (4.0, 1), (16.0, 249)):  # noqa: B007
-        work.advance(count)
-    work.end(3 * 2**30)
+    with Preparing("photos", "images of", 2_000, Path("cache/ab"), done=1_000) as work:
+        for now, count in ((1.0, 100), (2.5, 150), (4.0, 1), (16.0, 249)):  # noqa: B007
+            work.advance(count)
+        work.size = 3 * 2**30
     assert caplog.messages == [
         "data: preparing images of photos once, in cache/ab",
         "data: 1,250 of 2,000 images prepared (62%), about 8 s left",
@@ -285,14 +285,13 @@ def test_a_preparation_that_takes_long_says_how_far_it_is(
         "data: prepared in 16 s, 3.0 GiB on the disk",
     ]
     caplog.clear()
-    soon = Preparing("photos", "images of", 10, Path("cache/ab"))
-    soon.advance(10)
-    soon.end(10)
+    with Preparing("photos", "images of", 10, Path("cache/ab")) as soon:
+        soon.advance(10)
+        soon.size = 10
     assert not caplog.messages
-    looking = Preparing("photos", "files of", 2_000, None, deed=LOOKED_AT)
-    now = 20.0
-    looking.advance(500)
-    looking.end()
+    with Preparing("photos", "files of", 2_000, None, deed=LOOKED_AT) as looking:
+        now = 20.0
+        looking.advance(500)
     assert caplog.messages == [
         "data: looking at files of photos",
         "data: 500 of 2,000 files looked at (25%), about 12 s left",

@@ -195,6 +195,15 @@ class Limits:
                 return key
         return ""
 
+    def is_early(self, best: Trial | None, iteration: int) -> bool:
+        """True where time has ended the search, and what was waited for then took so little that there is more of it.
+
+        Args:
+            best: the best trial so far; None without one.
+            iteration: the strategy's.
+        """
+        return bool(self.ending and self.ending.key in times(self.limits) and not self.due(best, iteration, 0))
+
     def _ahead(self, key: str, spent: Spent, begun: int) -> float:
         """Seconds until another evaluation, beyond those that are being carried out, would have ended."""
         if key == "cpu":

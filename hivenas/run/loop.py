@@ -237,12 +237,18 @@ class Search:
         self._count_failures(evaluation)
 
     def _is_ending(self, pending: deque[_Pending], iteration: int) -> bool:
-        """Decides whether the search ends now, but for what is being carried out; what is not begun is dropped then."""
+        """Decides whether the search ends now, but for what is being carried out; what is not begun is dropped then.
+
+        When that has ended the decision is taken back if it has left time for another evaluation.
+        """
         limits = self._limits
         if not limits.limits:
             return False
         before = limits.ending
         if before and (before.is_final or self._told <= before.after + 1):
+            if self._told == before.after + 1 and limits.is_early(self.best, iteration):
+                logger.info("the search goes on: there is time for another evaluation after all")
+                limits.ending = None
             return False
         begun = sum(each.trial is not None or bool(each.future and _has_begun(each.future)) for each in pending)
         key = limits.due(self.best, iteration, begun, at_end=before is not None)

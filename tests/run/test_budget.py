@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -221,7 +222,7 @@ def test_time_adds_up_over_a_resumption_without_the_pause(tmp_path: Path, whole:
 
 
 def test_a_decision_is_repeated_after_a_kill_and_what_was_begun_is_evaluated(tmp_path: Path, whole: list[Any]) -> None:
-    """The decision comes with the trial; whoever goes on has time in plenty and ends there all the same."""
+    """The decision comes with the trial; whoever goes on has time for what was begun and for no more."""
 
     class Dies(Callback):
         def on_trial(self, trial: Trial) -> None:
@@ -237,9 +238,63 @@ def test_a_decision_is_repeated_after_a_kill_and_what_was_begun_is_evaluated(tmp
     assert state.ending is not None
     after = state.ending.after
     assert after >= len(trials) - 1
-    ledger = search(config, resume=True, takes=7.0)
+    ledger = search(config, resume=True, takes=60.0)
     assert figures(ledger.trials) == whole[: after + 1]
     assert ledger.state.ending == state.ending
+
+
+def test_a_search_goes_on_where_what_was_waited_for_took_less_than_expected(
+    tmp_path: Path, whole: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first takes 25 s of 60, and one more is waited for: a third would end too late if that took as long."""
+    caplog.set_level("INFO", "hivenas")
+    clock, begun, decided = Time(), Event(), Event()
+
+    class Decides(Callback):
+        def on_record(self, trial: Trial) -> None:
+            decided.set()
+
+    def first_slow(rng: np.random.Generator) -> Sphere:
+        objective = Sphere(3, rng=rng)
+        run = objective.run
+
+        def paced(proposal: Proposal) -> Evaluation:
+            if proposal.index == 0:
+                clock.now += 25.0
+            else:
+                begun.set()
+                decided.wait()
+            return run(proposal)
+
+        objective.run = paced  # type: ignore[method-assign]
+        return objective
+
+    def told_once_another_has_begun(strategy: Any) -> Any:
+        tell = strategy.tell
+
+        def wait_and_tell(evaluations: Sequence[Evaluation]) -> None:
+            begun.wait()
+            tell(evaluations)
+
+        strategy.tell = wait_and_tell
+        return strategy
+
+    config = settings(tmp_path, "budget.minutes=1")
+    with ThreadExecutor(1) as executor:
+        ledger = search(
+            config,
+            time=clock,
+            executor=executor,
+            callbacks=(Decides(),),
+            make=first_slow,
+            wrap=told_once_another_has_begun,
+        )
+    assert figures(ledger.trials) == whole
+    assert ledger.state.ending is None
+    assert [message for message in caplog.messages if message.startswith("the search")] == [
+        "the search ends after evaluation 1: the budget of 1 min was spent",
+        "the search goes on: there is time for another evaluation after all",
+    ]
 
 
 def test_a_smaller_budget_ends_a_resumed_search_at_once(tmp_path: Path, whole: list[Any]) -> None:

@@ -73,8 +73,21 @@ def _stopping(config: Config, plan: Plan) -> str:
     if plan.rungs:
         rungs = ", ".join(map(str, plan.rungs))
         return f"ladder, rungs after epochs {rungs}; {config.evaluation.ladder.share:g} of all epochs are trained"
+    if config.evaluation.stopping == "none":
+        return f"none, every candidate is trained to its end{_of_a_ladder(config)}"
     epochs = f"after epochs {plan.judged[0]} to {plan.judged[-1]}" if plan.judged else "judges no epoch"
     return f"{config.evaluation.stopping}, {epochs}"
+
+
+def _of_a_ladder(config: Config) -> str:
+    """The epochs that a ladder would train, where it pays and nothing that is set excludes it; empty elsewhere."""
+    from hivenas.config.evaluation import LADDER_PAYS_FROM
+
+    evaluation = config.evaluation
+    excluded = config.colony.overlap or evaluation.inherit or evaluation.first_look is not None
+    if excluded or evaluation.epochs < LADDER_PAYS_FROM:
+        return ""
+    return f"; evaluation.stopping=ladder would train {evaluation.ladder.share:g} of all epochs"
 
 
 def _limits(config: Config) -> Iterator[str]:

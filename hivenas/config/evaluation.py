@@ -21,6 +21,7 @@ from hivenas.config.text import as_text, nearest, shown
 
 # Values of `evaluation.stopping` that pause every candidate and go on with some.
 PAUSING = ("ladder",)
+LADDER_PAYS_FROM = 20  # epochs, by measurement: docs/evaluation.md, "What pays"
 
 
 class ActConfig(Section):

@@ -250,6 +250,27 @@ def test_check_says_what_is_looked_for_beside_the_accuracy(tmp_path: Path, setti
     assert ("# looked for" in output) is bool(says)
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ("epochs=19", "none, every candidate is trained to its end\n"),
+        (
+            "epochs=20",
+            "none, every candidate is trained to its end; evaluation.stopping=ladder would train 0.35 of all e",
+        ),
+        ("epochs=20 evaluation.inherit=true", "none, every candidate is trained to its end\n"),
+        ("epochs=20 evaluation.stopping=median", "median, after epochs 3 to 19\n"),
+        (
+            "epochs=20 evaluation.stopping=ladder",
+            "ladder, rungs after epochs 3, 5, 10, 20; 0.35 of all epochs are trained",
+        ),
+    ],
+)
+def test_check_says_when_trainings_end_and_where_a_ladder_pays(tmp_path: Path, settings: str, says: str) -> None:
+    output = invoke("check", "--config", write(tmp_path, "name: x\n"), "--set", f"evaluation.{settings}").output
+    assert f"# stopping:     {says}" in output
+
+
 def test_report_needs_neither_data_nor_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with open_adhoc(from_mapping({"name": "gone"})) as ledger:

@@ -81,13 +81,18 @@ def _stopping(config: Config, plan: Plan) -> str:
 
 def _of_a_ladder(config: Config) -> str:
     """The epochs that a ladder would train, where it pays and nothing that is set excludes it; empty elsewhere."""
+    from hivenas.config import from_mapping
     from hivenas.config.evaluation import LADDER_PAYS_FROM
+    from hivenas.errors import ConfigError
 
-    evaluation = config.evaluation
-    excluded = config.colony.overlap or evaluation.inherit or evaluation.first_look is not None
-    if excluded or evaluation.epochs < LADDER_PAYS_FROM:
+    evaluation, chosen = config.evaluation, "evaluation.stopping=ladder"
+    if evaluation.epochs < LADDER_PAYS_FROM:
         return ""
-    return f"; evaluation.stopping=ladder would train {evaluation.ladder.share:g} of all epochs"
+    try:
+        from_mapping(config.given(), [chosen])
+    except ConfigError:
+        return ""
+    return f"; {chosen} would train {evaluation.ladder.share:g} of all epochs"
 
 
 def _limits(config: Config) -> Iterator[str]:

@@ -83,7 +83,7 @@ class ChildRuns:
         self._tags_of, self._make, self._find = tags_of, make, find
         self._runs: dict[str, ChildRun] = {}
         self._tried: set[str] = set()  # keys of those that are being made: they may be there
-        self._named = ""
+        self._named: str | None = None  # unknown: a process before may have named some
 
     def take_up(self, run: Run, *, is_left: bool) -> None:
         """Takes a run that an earlier process has left, for when its child is told of again."""

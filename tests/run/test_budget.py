@@ -263,7 +263,7 @@ def test_a_search_goes_on_where_what_was_waited_for_took_less_than_expected(
                 clock.now += 25.0
             else:
                 begun.set()
-                decided.wait()
+                assert decided.wait(60.0)
             return run(proposal)
 
         objective.run = paced  # type: ignore[method-assign]
@@ -273,7 +273,7 @@ def test_a_search_goes_on_where_what_was_waited_for_took_less_than_expected(
         tell = strategy.tell
 
         def wait_and_tell(evaluations: Sequence[Evaluation]) -> None:
-            begun.wait()
+            assert begun.wait(60.0)
             tell(evaluations)
 
         strategy.tell = wait_and_tell

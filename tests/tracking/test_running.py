@@ -20,7 +20,7 @@ from hivenas.core.children import Child, RunContext, child_of, running_child
 from hivenas.core.measured import marked
 from hivenas.core.progress import Progress, Teller
 from hivenas.core.records import EpochFigures, Evaluation, Proposal
-from hivenas.core.search_run import SearchCard
+from hivenas.core.search_run import Closing, SearchCard
 from hivenas.errors import TrackingError
 from hivenas.run.callbacks import Callback
 from hivenas.tracking.entities import metrics_of
@@ -145,6 +145,19 @@ def test_a_run_that_a_killed_process_left_is_taken_up_by_its_key(uid: str, is_sh
     assert [run.info.status for run in runs] == ["FINISHED"] * 2
     assert [steps(run.info.run_id) for run in runs] == [[1, 2, 3, 4, 5]] * 2
     assert not any("hivenas.reason" in run.data.tags for run in runs)
+
+
+def test_a_parent_names_no_training_after_its_end_though_a_killed_process_had_it_name_one(uid: str) -> None:
+    first, client = MlflowTracker("running"), mlflow.MlflowClient()
+    parent = first.open_search(card(uid))
+    first.show_running([running(uid, 0, 2)])
+    first.log_child(complete(uid, 0))  # and was killed before it told who goes on
+    assert client.get_run(parent).data.tags["hivenas.in_training"] == "0000-onlooker"
+
+    second = MlflowTracker("running")
+    second.close_search(Closing(parent, "FINISHED", {}, "the end"))
+    closed = client.get_run(parent)
+    assert (closed.info.status, closed.data.tags.get("hivenas.in_training")) == ("FINISHED", None)
 
 
 def test_what_has_come_to_no_record_is_ended_and_taken_up_by_the_next_process(uid: str) -> None:

@@ -227,7 +227,7 @@ class ExecutionConfig(Section):
     threads: Processors = 1
     gpus: Annotated[Literal["all"] | tuple[int | str, ...] | None, BeforeValidator(check_gpus)] = None
     recycle_after: Count = 20
-    keep_alive: Annotated[int, Field(ge=0, le=1_000_000)] = 32
+    keep_alive: Annotated[int, Field(ge=0, le=1_000_000)] = 64
     checkpoint_s: Annotated[float, Field(ge=0.0, le=1e9)] = 5.0
     max_consecutive_failures: Count | None = 10
 

@@ -94,5 +94,6 @@ class ResultsFolder:
 
     def sweep(self) -> None:
         """Removes what killed processes left half written; files of living ones and all others stay."""
-        for folder in (self.path, self.weights, self.checkpoints, self.histories, self.attachments, self.plots):
+        below = (Path(folder) for own in self.own for folder, _, _ in os.walk(own))
+        for folder in (self.path, *below):
             sweep_temporaries(folder)

@@ -98,6 +98,11 @@ def restore(colony: Strategy, saved: str, told: Sequence[Evaluation]) -> None:
         colony.tell(rest)
 
 
+def figures_of(strategy: PhasedStrategy) -> dict[str, float]:
+    """The figures by which a strategy knows candidates."""
+    return {name: evaluation.fitness for name, evaluation in strategy._memory.items()}
+
+
 class StrategyContract(ABC):
     """Every `Strategy`, through its protocol alone."""
 
@@ -458,16 +463,21 @@ class PhasedContract(StrategyContract):
         at_once = fly(objective, strategy)
         objective, strategy = self.climbing(make, config, epochs=10)
         saved, told = [json.dumps(strategy.state())], list[Trial]()
+        known = [figures_of(strategy)]
         while asked := strategy.ask():
             told.append(Trial(asked[0], objective.run(asked[0])))
             strategy.tell([told[-1].evaluation])
             saved.append(json.dumps(strategy.state()))
+            known.append(figures_of(strategy))
         assert [trial.evaluation for trial in told] == evaluations_of(at_once)
         end = json.dumps(strategy.state())
-        for count, state in list(enumerate(saved))[::7]:
+        for count, state in enumerate(saved):
             again, restored = self.climbing(make, config, seed=97, epochs=10)
             # Records as the table keeps them.
             restore(restored, state, [from_columns(as_columns(trial)).evaluation for trial in told[:count]])
+            assert figures_of(restored) == known[count]
+            if count % 7:
+                continue
             assert evaluations_of(fly(again, restored)) == [trial.evaluation for trial in told[count:]]
             assert json.dumps(restored.state()) == end
 

@@ -63,9 +63,10 @@ def _proposers(config: Config, plan: Plan) -> str:
 
 def _full_epochs(config: Config) -> str:
     """The epochs of full training that are planned."""
-    plan = config.full_train
-    trainings = plan.finalists * plan.seeds + config.has_small_model
-    return ("" if trainings == 1 else f"{trainings} times at most ") + number_of(plan.epochs, "epoch")
+    from hivenas.run.full_plan import number_of_trainings
+
+    trainings = number_of_trainings(config)
+    return ("" if trainings == 1 else f"{trainings} times at most ") + number_of(config.full_train.epochs, "epoch")
 
 
 def _stopping(config: Config, plan: Plan) -> str:

@@ -35,7 +35,7 @@ from hivenas.config.schema import (
     TableConfig,
 )
 from hivenas.config.settings import combinations, following, settings_of, with_values, without_choices
-from hivenas.config.space import SpaceConfig
+from hivenas.config.space import SpaceConfig, idle_keys
 from hivenas.config.tasks import CLASSIFY, TASKS, check_task
 from hivenas.config.text import as_text, dump_yaml, leaves, masked, one_of, put, read_mapping, split_overrides
 from hivenas.config.unused import unused_keys
@@ -309,6 +309,7 @@ def from_mapping(
     config._choices = choices
     lines = [*unused_keys(config.flat(), Config().flat()), *_steep_rate(config.evaluation)]
     lines += unweighed(config.objectives, config.colony.kind)
+    lines += idle_keys(config.space) if config.objective == "nas" else ()
     config._warnings = tuple(in_old_words(line.replace(";", f"{place};", 1), kept) for line in lines)
     return config
 

@@ -120,8 +120,10 @@ def following(choices: Mapping[str, Varied], evaluation: EvaluationConfig) -> li
         return []
     ends = ("initial_lr", "final_lr")
     given = [key for key in ends if key in evaluation.model_fields_set]
-    # With neither given, both are 0 where the optimizer's own rate is that of every epoch: for every candidate then.
-    left = [key for key in ends if key not in given] if given or evaluation.initial_lr else []
+    # With neither given, both are 0 where the optimizer's own rate is that of every epoch: for every candidate then,
+    # unless another schedule lets it decay.
+    decays = evaluation.initial_lr or f"{SECTION}schedule" in choices
+    left = [key for key in ends if key not in given] if given or decays else []
     own = [] if "learning_rate" in evaluation.optimizer.model_fields_set else ["optimizer.learning_rate"]
     return [f"{SECTION}{key}" for key in (*left, *own)]
 

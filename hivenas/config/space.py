@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -84,3 +85,20 @@ class SpaceConfig(Section):
     def choices(self) -> tuple[str, ...]:
         """Keys of the operations to choose from: `operations`, or the preset's."""
         return self.operations or PRESETS[self.preset or PLAIN].operations
+
+
+def idle_keys(space: SpaceConfig) -> Iterator[str]:
+    """A line for every key that was given and changes nothing in this space, or less than it says."""
+    given = space.model_fields_set
+    if "stage_stem" in given and space.stage_stem and space.stages == 1:
+        yield f"space.stage_stem={', '.join(space.stage_stem)} is not used with space.stages=1; it is for more stages"
+    if "stages" in given and space.stages > 1 and not space.stage_stem:
+        yield f"space.stages={space.stages} is not used without space.stage_stem; it is what stands between two stages"
+    elif "stages" in given and space.stages > space.depth:
+        yield (
+            f"space.stages={space.stages} is not used with space.depth={space.depth}, which gives {space.depth} of one "
+            "operation each; raise depth or lower stages"
+        )
+    everywhere = {*space.choices, *space.input_stem, *space.output_stem, *space.stage_stem}
+    if space.width != WIDTH and "stem" not in everywhere:
+        yield f"space.width={space.width} is not used without the operation stem, whose filters it is; name that"

@@ -6,10 +6,11 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
+from hivenas.config.text import dump_yaml
 from hivenas.errors import ConfigError
 
 _EVERY_KEY = "default"
-_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}"
 
 
 def shipped() -> dict[str, str]:
@@ -38,7 +39,8 @@ def start(name: str, folder: Path = Path()) -> Path:
             f"{', '.join(shipped())}"
         )
     known = shipped()
-    text = known[name] if name in known else re.sub(r"^name: \w+", f"name: {name}", known[_EVERY_KEY], flags=re.M)
+    own = dump_yaml({"name": name}).strip()  # 2024 and yes are names too
+    text = known[name] if name in known else re.sub(r"^name: \w+", own, known[_EVERY_KEY], flags=re.M)
     file = folder / f"{name}.yaml"
     try:
         with file.open("x", encoding="utf-8") as new:

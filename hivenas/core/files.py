@@ -76,18 +76,23 @@ def cut_torn_line(path: Path) -> bool:
     return True
 
 
-def sweep_temporaries(folder: Path, *, unchanged_s: float = 0.0) -> None:
+def sweep_temporaries(folder: Path, *, unchanged_s: float = 0.0, folders: bool = False) -> None:
     """Removes what killed processes left half written in a folder; nothing else, and nothing of a living process.
 
     Args:
         folder: is looked at, without the folders in it.
         unchanged_s: seconds in which nothing may have been written to such a file, for folders that other machines,
             whose processes are not known here, or other threads of this process write to.
+        folders: also folders of such names, with all that is in them.
     """
     for path in folder.glob(".tmp-*"):
         process = _TEMPORARY.match(path.name)
-        if process and path.is_file() and not _is_another_living(int(process[1])) and _rests(path, unchanged_s):
+        if not process or _is_another_living(int(process[1])) or not _rests(path, unchanged_s):
+            continue
+        if path.is_file():
             path.unlink(missing_ok=True)
+        elif folders:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _free(folder: Path) -> int:

@@ -15,6 +15,7 @@ from hivenas.wording import number_of
 SEED_NUMBER, REFIT_EPOCHS, KEPT_EPOCH, MEMBERS = "seed_number", "refit_epochs", "kept_epoch", "members"
 MODEL_STEM = "final"  # the name of the model's files, where it is not that of a training which was the only one
 SMALL_STEM = "small"  # likewise that of the small model beside it
+ALONE_STEM = "trained"  # likewise that of one outside a search, whose folder may hold a search's
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,10 @@ class Finalist:
             cause=str(evaluation.extra.get("cause", "")),
             mark=mark,
         )
+
+    def is_of(self, evaluation: Evaluation) -> bool:
+        """True where this is the outcome that an evaluation tells of: another may have taken its file since."""
+        return Finalist.of(TrainingSpec.of(evaluation), evaluation, self.mark) == replace(self, chosen=False)
 
     @property
     def label(self) -> str:

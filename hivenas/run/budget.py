@@ -100,7 +100,8 @@ class Limits:
         self._last: int | None = None  # the evaluation with which their number is reached
         self._latest: dict[str, Trial] = {}
         self._weighed: dict[str, Trial] = {}  # the latest of every candidate, where patience waits for a front
-        self._bettered = -1  # the iteration in which that gained its last member
+        self._bettered = -1  # the iteration in which that gained its last member, or a first look was the best
+        self._best_look: float | None = None
         self._timings = Timings()
         self._trained_s, self._epochs = 0.0, 0
         # CPU seconds, and those of training, when the first new trial was taken.
@@ -148,9 +149,18 @@ class Limits:
             self._latest[trial.encoded] = trial
 
     def _weigh(self, trial: Trial) -> None:
-        """Notes the iteration of a trial that is on the front, where there is one: that is something better, too."""
+        """Notes the iteration of a trial that is on the front, where there is one: that is something better, too.
+
+        And of one that looks better than all before it, where candidates are paused after a first look.
+        """
         costs = self._config.objectives.costs
-        if not costs or "patience" not in self.limits or trial.failed:
+        if "patience" not in self.limits or trial.failed:
+            return
+        if self._rungs is not None and trial.phase == "evaluate":
+            look = self._info.direction.score(trial.fitness)
+            if self._best_look is None or look > self._best_look:
+                self._best_look, self._bettered = look, trial.iteration
+        if not costs:
             return
         self._weighed[trial.encoded] = trial
         members = front(self._weighed.values(), self._info.direction, *costs)
@@ -179,13 +189,12 @@ class Limits:
             begun: evaluations that are being carried out, which are waited for in any case.
             at_end: whether the search has ended, but for what the strategy does after that.
         """
-        if not self._taken:
+        if not self._taken or (iteration >= self._config.colony.iterations and not at_end):
             return ""
         if not at_end:
             if self._last is not None:
                 return "evaluations"
-            bettered = max(best.iteration if best else -1, self._bettered)
-            if iteration - 1 - bettered >= self.limits.get("patience", float("inf")):
+            if self.has_waited(best, iteration):
                 return "patience"
         spent = self._meter.spent if times(self.limits) else Spent()
         for key, limit in times(self.limits).items():
@@ -194,6 +203,19 @@ class Limits:
             if getattr(spent, key) + ahead > limit - self._kept_back(key, limit, at_end=at_end):
                 return key
         return ""
+
+    def has_waited(self, best: Trial | None, iteration: int) -> bool:
+        """True where as many iterations as patience allows have brought nothing better.
+
+        Where candidates climb a ladder, that is no better first look: they complete their training long after.
+
+        Args:
+            best: the best trial so far; None without one.
+            iteration: the strategy's.
+        """
+        bettered = max(best.iteration if best and self._rungs is None else -1, self._bettered)
+        left = iteration < self._config.colony.iterations
+        return left and iteration - 1 - bettered >= self.limits.get("patience", float("inf"))
 
     def is_early(self, best: Trial | None, iteration: int) -> bool:
         """True where time has ended the search, and what was waited for then took so little that there is more of it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from hivenas.core.seeds import drawn_seed
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import HivenasError
 from hivenas.execution import tasks
-from hivenas.run.full_plan import SHARE, Timing, times
+from hivenas.run.full_plan import SHARE, Timing, full_seconds, times
 from hivenas.run.plan import Plan, one_worker
 from hivenas.storage import SearchState, read_ledger
 from hivenas.wording import number_of
@@ -105,13 +104,14 @@ def measured_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> Expect
             update={
                 "seed": seed,
                 "dataset": placed(config).model_copy(update={"train_limit": limit}),
-                "evaluation": config.evaluation.model_copy(update={"epochs": _EPOCHS, "stopping": "none"}),
+                "evaluation": config.evaluation.model_copy(update={"stopping": "none"}),
                 "results": config.results.model_copy(update={"dir": folder}),
             }
         )
         sizes = executor.submit(tasks.split_sizes(tried)).result()  # train_limit leaves a given validation split whole
         for index in range(_TRIED):
-            proposal = Proposal(index, 0, "scout", index, interface.sample())
+            until = min(_EPOCHS, config.evaluation.epochs)
+            proposal = Proposal(index, 0, "scout", index, interface.sample(), until=until)
             evaluation = executor.submit(tasks.evaluate_network(tried, proposal)).result()
             scaled = evaluation.epoch_s * work_ratio((data["train"], data["validation"]), sizes)
             trials.append(Trial(proposal, replace(evaluation, epoch_s=scaled)))
@@ -150,12 +150,10 @@ def expected_time(config: Config, plan: Plan, trials: Sequence[Trial], how: str)
     epoch = statistics.fmean(timing.epoch for timing in timings)
     start = statistics.fmean(timing.start for timing in timings)
     workers = config.execution.at_a_time
-    full = config.full_train
-    in_turn = math.ceil((full.finalists * full.seeds) / workers) + config.has_small_model if full.enabled else 0
     expected = ExpectedTime(
         epoch=epoch,
         search=(plan.evaluations * start + plan.epochs * epoch) / workers,
-        full_training=in_turn * full.epochs * epoch,
+        full_training=full_seconds(config, Timing(0.0, epoch)),
         of=f"{number_of(len(timings), 'candidate')} {how}",
     )
     share = _share_within(config, expected)

@@ -181,9 +181,12 @@ def recorded_full_training(folder: ResultsFolder, state: SearchState, ranked: Se
     """
     if not ranked:
         return None
-    file = folder.histories / f"{state.final or f'{arch_hash(ranked[0].encoded)}-full'}.json"
-    evaluation = read_history(file)
-    return evaluation if evaluation and FinalFigure.of(evaluation) else None
+    final = state.final or f"{arch_hash(ranked[0].encoded)}-full"
+    evaluation, entry = read_history(folder.histories / f"{final}.json"), state.trainings.get(final)
+    if evaluation is None or FinalFigure.of(evaluation) is None:
+        return None
+    # Another command may have trained the same candidate otherwise in this folder since.
+    return evaluation if entry is None or entry.is_of(evaluation) else None
 
 
 def read_history(file: Path) -> Evaluation | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -95,6 +96,22 @@ def wall_seconds(plan: FullTrainConfig, timings: Sequence[Timing], workers: int)
     return sum(_side_by_side(part, workers) for part in trainings(plan, timings))
 
 
+def full_seconds(config: Config, timing: Timing) -> float:
+    """The seconds of all full trainings of a configuration, that of the small model after the others, of equal ones."""
+    plan, workers = config.full_train, config.execution.at_a_time
+    if not plan.enabled:
+        return 0.0
+    small = wall_seconds(alone(plan), [timing], workers) if config.has_small_model else 0.0
+    return wall_seconds(plan, [timing] * plan.finalists, workers) + small
+
+
+def number_of_trainings(config: Config) -> int:
+    """All full trainings of a configuration: of finalists and seeds, refits, and those of the small model."""
+    plan, any_timing = config.full_train, Timing(0.0, 0.0)
+    small = [*trainings(alone(plan), [any_timing])] if config.has_small_model else []
+    return sum(map(len, (*trainings(plan, [any_timing] * plan.finalists), *small)))
+
+
 def worker_seconds(plan: FullTrainConfig, timings: Sequence[Timing]) -> float:
     """The seconds of all full trainings together."""
     return sum(sum(part) for part in trainings(plan, timings))
@@ -142,7 +159,7 @@ def shortest(plan: FullTrainConfig, least_epochs: int) -> FullTrainConfig:
 
 def settled_as(config: Config, plan: FullTrainConfig) -> Settled:
     """The record of the plan that a configuration's is shortened to."""
-    return Settled(finalists=plan.finalists, epochs=plan.epochs, wanted=_wanted(config))
+    return Settled(finalists=plan.finalists, epochs=plan.epochs, wanted=_wanted(config), limits=times(config.limits))
 
 
 def as_settled(config: Config, state: SearchState) -> Config:
@@ -155,9 +172,11 @@ def as_settled(config: Config, state: SearchState) -> Config:
 
 def is_settled(config: Config, state: SearchState) -> bool:
     """True where the full training of this configuration is decided on, or nothing limits it."""
-    if not times(config.limits):
-        return True
-    return state.settled is not None and state.settled.wanted == _wanted(config)
+    allowed, settled = times(config.limits), state.settled
+    if settled is None or not allowed:
+        return settled is None and not allowed
+    holds = all(allowed.get(key, math.inf) <= limit for key, limit in settled.limits.items())
+    return holds and settled.wanted == _wanted(config)
 
 
 def times(limits: Mapping[str, float]) -> dict[str, float]:

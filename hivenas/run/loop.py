@@ -135,6 +135,8 @@ class Search:
             self._ledger.save(**self._spent())  # its budget is a smaller one now
         while not self._stopped and (proposals := self._proposals()):
             if fresh := proposals[len(pending) :]:
+                if self._is_at_its_patience(pending):
+                    continue
                 pending += self._submit(fresh)
             self._announce()
             if not self._stopped:
@@ -246,7 +248,8 @@ class Search:
             return False
         before = limits.ending
         if before and (before.is_final or self._told <= before.after + 1):
-            if self._told == before.after + 1 and limits.is_early(self.best, iteration):
+            is_told = self._told == before.after + 1 and not before.is_final
+            if is_told and limits.is_early(self.best, iteration):
                 logger.info("the search goes on: there is time for another evaluation after all")
                 limits.ending = None
             return False
@@ -260,6 +263,20 @@ class Search:
         limits.ending = Ending(key=key, limit=limits.limits[key], after=after, is_final=before is not None)
         if before is None:
             logger.info("the search ends after evaluation %d: %s", after, limits.ending.told)
+        return True
+
+    def _is_at_its_patience(self, pending: deque[_Pending]) -> bool:
+        """Decides whether the search ends where the strategy, by being asked, has begun an iteration.
+
+        That a phase chooses nobody is known only then; a resumption asks at the same place.
+        """
+        limits = self._limits
+        if limits.ending or not limits.has_waited(self.best, self._strategy.state()["iteration"]):
+            return False
+        _drop(pending)
+        limits.ending = Ending(key="patience", limit=limits.limits["patience"], after=self._told - 1)
+        self._ledger.save(**self._spent())
+        logger.info("the search ends after evaluation %d: %s", limits.ending.after, limits.ending.told)
         return True
 
     def _spent(self) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class Rehoming(Session):
                 self.ledger.save()
                 self.ledger.set_run_ids({trial.index: trial.run_id for trial in self.ledger.trials})
                 self.outbox.post_instead(messages)
+            self.outbox.sweep()
             sent = send_all(self.ledger, self.outbox, self.tracker)
             if messages and messages[-1].closing and not self.outbox.waiting:
                 self._name_runs(messages[-1].closing)

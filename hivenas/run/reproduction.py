@@ -11,7 +11,7 @@ from hivenas.config import Config, from_record
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.full_training import TrainingSpec
 from hivenas.core.recipe import Difference, Recipe, different_environment, different_figures
-from hivenas.core.records import EpochFigures, Evaluation, Proposal, StopThreshold
+from hivenas.core.records import EpochFigures, Evaluation, Proposal
 from hivenas.errors import MissingResultsError, TrainingError
 from hivenas.execution import Task, evaluate_network, finalist, full_training, make_executor, on_data
 from hivenas.wording import number_of
@@ -94,8 +94,8 @@ def _training(recipe: Recipe, config: Config) -> Task[Evaluation]:
         return _reproduced(config, further)
     # What ended a training early were other candidates; here it ends where it did.
     last = recipe.history[-1].epoch if recipe.history else 0
-    thresholds = (StopThreshold(last, float("inf"), "what it was ended by"),) if last < config.evaluation.epochs else ()
-    return _reproduced(config, replace(proposal, inherits=recipe.starts_from, thresholds=thresholds))
+    until = last if last < config.evaluation.epochs else 0
+    return _reproduced(config, replace(proposal, inherits=recipe.starts_from, until=until))
 
 
 def _reproduced(config: Config, proposal: Proposal) -> Task[Evaluation]:

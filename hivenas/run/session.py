@@ -103,7 +103,7 @@ class Session:
             if self.ledger.state.stage == Stage.FULL_TRAIN and (error := self._repeated_failure()):
                 self._tell_the_rest()
                 raise error
-            self.messages = self.outbox.messages()
+            self.messages = self.outbox.messages(refused=True)
             self.outbox.drop_closings(finished=self.ledger.state.stage == Stage.SEARCH)
             if not self.ledger.state.run_id:
                 if self.tracker.project_run_id:
@@ -125,6 +125,7 @@ class Session:
         rest = left if refused else "nothing is left to do"
         logger.info("%s holds a finished search; %s", self.ledger.folder.path, rest)
         self._tell_the_rest(prunes=True)
+        self.ledger.folder.clear_checkpoints()
         return self._result(None)
 
     def _tell_the_rest(self, *, prunes: bool = False) -> None:
@@ -226,6 +227,7 @@ class Session:
         self.sent += self.outbox.send(force=True)
         self.outbox.forget_kept()
         self.ledger.folder.clear_checkpoints()
+        self.ledger.folder.sweep()  # workers may have died while they wrote
         return trained_of(self._final, message, self.sent) if message else None
 
     def _candidate_models(self, weights: WeightsKeeper) -> CandidateModels:

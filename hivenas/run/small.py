@@ -68,7 +68,7 @@ class SmallBook(SearchBook):
         return super(SearchBook, self).give_up(failures)
 
 
-_SUFFIX = "-small"
+_SUFFIX = f"-{SMALL_STEM}"
 
 
 def small_told(told: FullTraining) -> FullTraining:

@@ -220,7 +220,6 @@ def send_all(ledger: Ledger, outbox: Outbox, tracker: Tracker, *, ask: bool = Fa
     _close_shown(ledger, outbox, tracker)
     if ledger.state.stage == Stage.DONE:
         outbox.forget_kept()
-        ledger.folder.clear_checkpoints()
     return sent
 
 

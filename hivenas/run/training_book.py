@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from hivenas.config import Config
 from hivenas.core.children import Child, link_to
 from hivenas.core.folder import WEIGHTS_SUFFIX
-from hivenas.core.full_training import MEMBERS, MODEL_STEM, Finalist, TrainingSpec, chosen_of
+from hivenas.core.full_training import ALONE_STEM, MEMBERS, MODEL_STEM, Finalist, TrainingSpec, chosen_of
 from hivenas.core.nas.training.failures import CAUSE, failed_training
 from hivenas.core.progress import Progress
 from hivenas.core.records import Evaluation
@@ -39,8 +39,8 @@ class Lineup:
 
     @property
     def name(self) -> str:
-        """Names it among others."""
-        return "+".join(spec.stem for spec in self.members)
+        """Names the model that is made of it among trainings and other models."""
+        return f"model-{'+'.join(spec.stem for spec in self.members)}"
 
 
 class TrainingBook:
@@ -55,7 +55,7 @@ class TrainingBook:
         told: the model's run, after whose key those of other trainings are named.
     """
 
-    stem = MODEL_STEM  # the name of the model's files
+    stem = ALONE_STEM  # the name of the model's files
 
     def __init__(self, config: Config, ledger: Ledger, outbox: Outbox, told: FullTraining) -> None:
         self._config = config
@@ -136,7 +136,7 @@ class TrainingBook:
         spec = lineup.members[0]
         mark = training_mark(self._config, spec.candidate, failed=True)
         failed = replace(Finalist.of(spec, evaluation, mark), serves=tuple(each.stem for each in lineup.members))
-        told = replace(told, key=f"{self._told.key}-model-{lineup.name}", keep_after_send=False)
+        told = replace(told, key=f"{self._told.key}-{lineup.name}", keep_after_send=False)
         self._write(message_of(self._config, evaluation, told), {**self.trainings, lineup.name: failed}, "")
         self.sent += self._outbox.send(force=True)
 
@@ -202,6 +202,8 @@ class TrainingBook:
 class SearchBook(TrainingBook):
     """Keeps with a search's state which full trainings were made, in the transactions that post their messages."""
 
+    stem = MODEL_STEM
+
     @property
     def trainings(self) -> Mapping[str, Finalist]:
         """All that were made, by earlier processes too."""
@@ -221,8 +223,7 @@ class SearchBook(TrainingBook):
         recorded = read_history(folder.histories / f"{spec.stem}.json")
         is_whole = (folder.weights / f"{spec.stem}{WEIGHTS_SUFFIX}").is_file()
         # Another command may have trained the same candidate otherwise in this folder since.
-        is_it = recorded is not None and Finalist.of(spec, recorded, entry.mark) == replace(entry, chosen=False)
-        return recorded if is_whole and is_it else None
+        return recorded if recorded and is_whole and entry.is_of(recorded) else None
 
     def failed_model(self, lineup: Lineup) -> Evaluation | None:
         """The failure, where that is recorded and nothing has changed since."""

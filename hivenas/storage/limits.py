@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hivenas.reports.text import duration
 from hivenas.wording import number_of
@@ -59,11 +59,13 @@ class Settled:
         epochs: … for so many epochs.
         wanted: finalists, seeds and epochs that are configured, and whether there is a refit: with others it is
             settled anew.
+        limits: those of time, in seconds, that it was decided for: with a larger one, or without, it is too.
     """
 
     finalists: int
     epochs: int
     wanted: tuple[int, int, int, bool]
+    limits: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "wanted", tuple(self.wanted))  # JSON knows no tuples

@@ -133,6 +133,7 @@ def open_adhoc(config: Config) -> Iterator[Ledger]:
                 f"{folder.path} holds a search, whose records are its own; evaluate under another name "
                 f"(eval_config: name={config.name}-by-hand, say) or in another results.dir"
             )
+        folder.sweep()
         yield ledger
         ledger.export_table(force=True)
 
@@ -163,6 +164,7 @@ def open_folder(config: Config, mirror: Mirror | None = None, *, make: bool = Fa
             )
         if mirror and state:
             mirror.open(state.uid, overwrite=False, replaces=state.replaces)
+        folder.sweep()
         yield ledger
         ledger.export_table(force=True)
 

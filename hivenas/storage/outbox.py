@@ -90,7 +90,7 @@ class Outbox:
         self._was_tried = False  # the opening
         self._outage = Outage()
         self._live = tracker if isinstance(tracker, LiveTracker) else None  # until it refuses to show anything
-        self._sweep()
+        self.sweep()
 
     @property
     def waiting(self) -> int:
@@ -107,9 +107,14 @@ class Outbox:
         """True where models of candidates can be told of."""
         return isinstance(self._tracker, CandidateTracker)
 
-    def messages(self) -> list[Message]:
-        """The messages that are pending, or were sent and kept, oldest first."""
-        found = self._ledger.messages(MessageStatus.PENDING, MessageStatus.SENT)
+    def messages(self, *, refused: bool = False) -> list[Message]:
+        """The messages that are pending, or were sent and kept, oldest first.
+
+        Args:
+            refused: also those that the store has refused.
+        """
+        others = [MessageStatus.REFUSED] if refused else []
+        found = self._ledger.messages(MessageStatus.PENDING, MessageStatus.SENT, *others)
         return [message for number, content in found if (message := self._read(number, content))]
 
     def keys(self) -> set[str]:
@@ -136,14 +141,27 @@ class Outbox:
             del self._fresh[min(self._fresh)]
 
     def post_instead(self, messages: Sequence[Message]) -> None:
-        """Posts messages in the place of all that there are, those that were put aside or kept included."""
+        """Posts messages in the place of all that there are, those that were put aside or kept included.
+
+        The files of those go with `sweep`, once the transaction has ended: a kill before that brings them back.
+        """
         old = self._ledger.numbers()
         with self._ledger.transaction():
             for message in messages:
                 self.post(message)
-            for number in old:
-                self._delete(number)
+            self._ledger.delete(old)
+        self._waiting = [number for number in self._waiting if number not in old]
+        self._fresh = {number: message for number, message in self._fresh.items() if number not in old}
         self._tried.update(self._waiting)  # of what a store may still have, nothing is doubled
+
+    def sweep(self) -> None:
+        """Removes files of messages that a kill has kept from being posted, or that were deleted."""
+        if self._ledger.is_new:
+            return  # they are another search's yet
+        numbers = self._ledger.numbers()
+        for folder in self._folder.glob("[0-9]*"):
+            if folder.is_dir() and int(folder.name) not in numbers:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def drop_closings(self, *, finished: bool) -> None:
         """Deletes messages that the search was to be closed: it goes on.
@@ -282,12 +300,15 @@ class Outbox:
                 self._ledger.mark(number, MessageStatus.SENT)
                 self._waiting.remove(number)
             else:
-                self._delete(number)
+                self._ledger.delete([number])
+        if not message.keep_after_send:
+            self._forget(number)
         return Sent(number, message, run_id, published)
 
     def _put_aside(self, number: int, reason: str) -> None:
         self._ledger.mark(number, MessageStatus.REFUSED)
-        self._waiting.remove(number)
+        with contextlib.suppress(ValueError):  # it was put aside before
+            self._waiting.remove(number)
         logger.warning("%s; what was to be tracked is kept, and `hivenas sync` tries it again", reason)
 
     # -- files ---------------------------------------------------------------------------------------------------
@@ -341,21 +362,16 @@ class Outbox:
 
     def _delete(self, number: int) -> None:
         self._ledger.delete([number])
+        self._forget(number)
+
+    def _forget(self, number: int) -> None:
+        """Removes what is left of a message, once its deletion is committed: a kill before that brings it back."""
         self._fresh.pop(number, None)
         with contextlib.suppress(ValueError):
             self._waiting.remove(number)
         shutil.rmtree(self._attachments(number), ignore_errors=True)
         with contextlib.suppress(OSError):  # others have files there
             self._folder.rmdir()
-
-    def _sweep(self) -> None:
-        """Removes files of messages that a kill has kept from being posted, or that were deleted."""
-        if self._ledger.is_new:
-            return  # they are another search's yet
-        numbers = self._ledger.numbers()
-        for folder in self._folder.glob("[0-9]*"):
-            if folder.is_dir() and int(folder.name) not in numbers:
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _moved_model(model: ServableModel, move: Callable[[int, Path], Path]) -> ServableModel:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
 import mlflow
 
+from hivenas.core.files import written_whole
 from hivenas.core.recipe import RECIPE_FILE
 from hivenas.core.records import Phase
 from hivenas.errors import MissingResultsError, TrackingRefusedError
@@ -68,8 +70,8 @@ def download(client: mlflow.MlflowClient, run_id: str, path: str, folder: Path) 
     with translate_mlflow_errors():
         if path not in {file.path for file in client.list_artifacts(run_id, path.rpartition("/")[0] or None)}:
             return False
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        with tempfile.TemporaryDirectory(prefix="hivenas-") as temporary:
             found = Path(client.download_artifacts(run_id, path, temporary))
-            found.replace(folder / found.name)
+            with written_whole(folder / found.name) as written:
+                shutil.copyfile(found, written)
         return True

@@ -12,14 +12,16 @@ from typing import Any
 
 import mlflow
 import numpy as np
-from mlflow.entities import LoggedModel
+from mlflow.entities import LoggedModel, Run
 from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
 from hivenas.config.tasks import task_of
+from hivenas.core.full_training import SMALL_STEM
 from hivenas.core.nas.training.exclusive import ONE_AT_A_TIME
 from hivenas.errors import MissingResultsError, TrackingRefusedError, first_line
 from hivenas.tracking.candidates import OF_CANDIDATE, logged_on
+from hivenas.tracking.entities import KEY
 from hivenas.tracking.registry import MODEL
 from hivenas.tracking.store import ABSENT, found_run, shown_store, translate_mlflow_errors
 
@@ -179,13 +181,20 @@ def _uri_of_run(run_id: str) -> str:
     if run is None:
         raise _missing(run_id, f"no run {run_id}")
     nested = f"tags.`mlflow.parentRunId` = '{run_id}' and tags.`hivenas.phase` = 'full_train'"
-    for training in (run, *client.search_runs([run.info.experiment_id], nested)):
+    trainings = client.search_runs([run.info.experiment_id], nested)  # the newest first
+    for training in (run, *sorted(trainings, key=_is_of_small_model)):
         whole = [each for each in logged_on(client, training) if str(each.status) == "READY" and _is_trained(each)]
         if whole:
             return str(whole[0].model_uri)
     raise MissingResultsError(
         f"the run {run_id} has no model; give the run of a full training, or of a search that ended with one"
     )
+
+
+def _is_of_small_model(training: Run) -> bool:
+    """True for the run of a search's small model, which is not what the search has come to."""
+    key: str = training.data.tags.get(KEY, "")
+    return key.endswith(f"-{SMALL_STEM}")
 
 
 def _is_trained(model: LoggedModel) -> bool:

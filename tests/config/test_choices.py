@@ -105,6 +105,16 @@ RATES: list[tuple[dict[str, Any], str, tuple[float, float, float | None]]] = [
     ({"final_lr": "!Choice [0.001, 0.01]"}, "final_lr=0.01", (0.01, 0.01, None)),
     ({"schedule": "!Choice [cosine, exponential]"}, "schedule=exponential", (0.003, 0.000375, None)),
     (
+        {"optimizer": {"op": "AdamW", "learning_rate": 0.002}, "schedule": "!Choice [constant, cosine]"},
+        "schedule=cosine",
+        (0.002, 2e-5, 0.002),
+    ),
+    (
+        {"optimizer": {"op": "AdamW", "learning_rate": 0.002}, "schedule": "!Choice [constant, cosine]"},
+        "schedule=constant",
+        (0.0, 0.0, 0.002),
+    ),
+    (
         {"optimizer": {"op": "SGD", "learning_rate": "!Choice [0.1, 0.2]"}},
         "optimizer.learning_rate=0.2",
         (0.0, 0.0, 0.2),

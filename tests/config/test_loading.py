@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hivenas.config import ColonyConfig, Config, from_mapping, from_record, load
+from hivenas.config.presets import PRESETS
 from hivenas.errors import ConfigError, InputError
 
 
@@ -456,6 +457,28 @@ UNUSED = [
     ("execution: {kind: serial, threads: 2}", "execution.threads=2", "execution.kind other than serial"),
     ("execution: {kind: dask, address: 'tcp://hub:1', workers: 2}", "execution.workers=2", "execution.address: null"),
 ]
+
+
+IDLE = [
+    ("{preset: layerwise, stage_stem: [halve]}", "space.stage_stem=halve is not used with space.stages=1; it is for"),
+    ("{preset: layerwise, stages: 3}", "space.stages=3 is not used without space.stage_stem; it is what stands"),
+    ("{preset: residual, depth: 2, stages: 5}", "space.stages=5 is not used with space.depth=2, which gives 2 of"),
+    ("{preset: layerwise, width: 64}", "space.width=64 is not used without the operation stem, whose filters it is;"),
+]
+
+
+@pytest.mark.parametrize(("space", "says"), IDLE)
+def test_a_key_of_the_space_that_changes_nothing_is_named(tmp_path: Path, space: str, says: str) -> None:
+    (warning,) = load(_write(tmp_path, f"space: {space}")).warnings
+    before, way, after = says.partition(";")
+    assert warning.startswith(f"{before} ({tmp_path / 'experiment.yaml'}){way}{after}" if way else before)
+    assert load(_write(tmp_path, f"objective: sphere_min\nspace: {space}")).warnings == ()
+
+
+@pytest.mark.parametrize("preset", [*PRESETS])
+def test_a_recorded_space_has_no_key_that_changes_nothing(preset: str) -> None:
+    config = from_mapping({"space": {"preset": preset}})
+    assert config.warnings == from_mapping(config.to_mapping()).warnings == ()
 
 
 @pytest.mark.parametrize(("text", "key", "way"), UNUSED, ids=[text for text, _, _ in UNUSED])

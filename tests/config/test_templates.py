@@ -30,7 +30,12 @@ def test_any_other_name_gets_every_key_with_its_default_under_that_name(tmp_path
     assert [line for line in theirs if line not in default] == [line for line in theirs if line.startswith("name:")]
 
 
-@pytest.mark.parametrize("name", ["a/b", "../up", "", ".hidden", "two words"])
+@pytest.mark.parametrize("name", ["2024", "1.5", "1e5", "0x1F", "1_000", "on", "yes", "true", "null", "2024-11-29"])
+def test_a_name_that_yaml_would_read_as_something_else_stays_a_name(tmp_path: Path, name: str) -> None:
+    assert load(start(name, tmp_path)).name == name
+
+
+@pytest.mark.parametrize("name", ["a/b", "../up", "", ".hidden", "two words", "a" * 201])
 def test_a_name_that_no_search_can_have_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="or one of cifar10, default, digits"):
         start(name, tmp_path)

@@ -92,8 +92,8 @@ def test_a_sweep_removes_what_dead_processes_left_half_written_and_nothing_else(
     folder.sweep()
     ended = subprocess.Popen(["true"])
     ended.wait()
-    places = (folder.path, folder.weights, folder.checkpoints, folder.histories, folder.attachments, folder.plots)
-    places += (folder.plots / "full-0a1b2c3d",)
+    places = [folder.path, folder.weights, folder.checkpoints, folder.histories, folder.attachments, folder.plots]
+    places.append(folder.plots / "full-0a1b2c3d")
     stay: set[Path] = set()
     for place in places:
         place.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,16 @@ from hivenas.execution import SerialExecutor, TaskExecutor
 from hivenas.objectives.numerical import Sphere
 from hivenas.run.budget import Limits, Meter
 from hivenas.run.callbacks import Callback
-from hivenas.run.full_plan import Timing, Timings, fitted, wall_seconds, worker_seconds
+from hivenas.run.full_plan import (
+    Timing,
+    Timings,
+    as_settled,
+    fitted,
+    is_settled,
+    settled_as,
+    wall_seconds,
+    worker_seconds,
+)
 from hivenas.run.loop import Search
 from hivenas.run.plan import say_ladder
 from hivenas.storage import Ending, Ledger, SearchState, Spent, open_search, read_ledger
@@ -184,6 +194,13 @@ def test_patience_does_not_depend_on_the_workers(tmp_path: Path) -> None:
         found.append((figures(ledger.trials), ledger.state.ending))
     assert found[0] == found[1]
     assert found[0][1] is not None
+
+
+def test_a_limit_that_is_reached_with_the_last_iteration_has_ended_nothing(tmp_path: Path, whole: list[Any]) -> None:
+    ledger = search(settings(tmp_path, "budget.minutes=1"), takes=1.99)
+    assert (figures(ledger.trials), ledger.state.ending) == (whole, None)
+    again = settings(tmp_path / "patient", "colony.patience=1", "colony.iterations=2")
+    assert search(again).state.ending is None
 
 
 # -- time --------------------------------------------------------------------------------------------------------------
@@ -565,11 +582,7 @@ def test_time_for_the_climbs_at_the_end_is_kept_back_and_they_are_made(tmp_path:
     more = {"evaluation": {"epochs": 20, "stopping": "ladder"}, "full_train": {"enabled": False}, "objective": "nas"}
     config = settings(tmp_path, "colony.iterations=100", f"budget.minutes={minutes}", **more)
 
-    def climbing(strategy: Any) -> Any:
-        strategy.continue_by(Ladder(Rungs.of(config.evaluation)))
-        return strategy
-
-    ledger = search(config, time=time, make=lambda rng: TimedCurves(rng, 20, time), wrap=climbing)
+    ledger = search(config, time=time, make=lambda rng: TimedCurves(rng, 20, time), wrap=climbing(20))
     spent = sum(len(trial.evaluation.history) for trial in ledger.trials)
     assert 60 * minutes - 20 < spent <= 60 * minutes  # less than a complete training is left
     assert ledger.state.ending
@@ -577,8 +590,98 @@ def test_time_for_the_climbs_at_the_end_is_kept_back_and_they_are_made(tmp_path:
     new = [trial for trial in ledger.trials if trial.phase == "evaluate"]
     assert 0.3 * 20 * len(new) < spent <= 0.35 * 20 * len(new)
     assert sum(trial.status == "complete" for trial in ledger.trials) > 1
-    again = search(config, time=time, make=lambda rng: TimedCurves(rng, 20, time), wrap=climbing, resume=True)
+    again = search(config, time=time, make=lambda rng: TimedCurves(rng, 20, time), wrap=climbing(20), resume=True)
     assert again.trials == ledger.trials
+
+
+def climbing(epochs: int) -> Callable[[Any], Any]:
+    """Has a strategy climb a ladder."""
+
+    def wrapped(strategy: Any) -> Any:
+        evaluation = from_mapping({"evaluation": {"epochs": epochs, "stopping": "ladder"}}).evaluation
+        strategy.continue_by(Ladder(Rungs.of(evaluation)))
+        return strategy
+
+    return wrapped
+
+
+@pytest.mark.parametrize("patience", [1, 2])
+def test_with_a_ladder_patience_is_for_first_looks_and_ends_a_search_alike_where_it_was_killed(
+    tmp_path: Path, patience: int
+) -> None:
+    more = {"evaluation": {"epochs": 20, "stopping": "ladder"}, "full_train": {"enabled": False}, "objective": "nas"}
+    overrides = ("colony.iterations=12", "colony.size=7", f"colony.patience={patience}")
+
+    def found(folder: Path, *, dies: int | None = None, resume: bool = False) -> Ledger:
+        def objective(rng: np.random.Generator) -> TimedCurves:
+            made = TimedCurves(rng, 20, Time())
+            run = made.run
+
+            def dying(proposal: Proposal) -> Evaluation:
+                if proposal.index == dies:
+                    raise KeyboardInterrupt
+                return run(proposal)
+
+            made.run = dying  # type: ignore[method-assign]
+            return made
+
+        return search(settings(folder, *overrides, **more), make=objective, wrap=climbing(20), resume=resume)
+
+    whole = found(tmp_path / "whole")
+    ending = whole.state.ending
+    assert ending
+    assert ending.key == "patience"
+    looks = [each for each in whole.trials if each.phase == "evaluate"]
+    last, best = looks[-1].iteration, max(looks, key=lambda each: (each.fitness, -each.index)).iteration
+    assert last == best + patience
+    for index in range(1, len(whole.trials)):
+        folder = tmp_path / f"{index}"
+        with pytest.raises(KeyboardInterrupt):
+            found(folder, dies=index)
+        again = found(folder, resume=True)
+        assert (figures(again.trials), again.state.ending) == (figures(whole.trials), ending)
+
+
+@pytest.mark.parametrize(("is_final", "is_taken_back"), [(False, True), (True, False)])
+def test_an_end_without_time_for_the_last_rounds_is_not_taken_back(
+    tmp_path: Path, is_final: bool, is_taken_back: bool
+) -> None:
+    ending = Ending(key="wall", limit=60.0, after=2, is_final=is_final)
+    config = settings(tmp_path, "budget.minutes=1")
+    with open_search(config, 1) as ledger:
+        ledger.save(ending=ending)
+        limits = Limits(config, ObjectiveInfo(direction=Direction.MINIMIZE), ledger.state, Meter(Spent(), clock=Time()))
+        rng = np.random.default_rng(3)
+        objective = Sphere(3, rng=rng)
+        loop = Search(make_strategy(objective, config.colony, rng), objective, SerialExecutor(), ledger, limits=limits)
+        for number in range(4):
+            limits.take(trial(number))
+        loop._told = 3
+        loop._is_ending(deque(), 0)
+    assert (limits.ending is None) is is_taken_back
+
+
+@pytest.mark.parametrize(
+    ("overrides", "finalists", "epochs"),
+    [
+        (("budget.minutes=10",), 1, 8),
+        (("budget.minutes=5",), 1, 8),
+        (("budget.minutes=10", "budget.cpu_hours=1"), 1, 8),
+        (("budget.minutes=11",), 3, 50),
+        (("budget.cpu_hours=1",), 3, 50),
+        ((), 3, 50),
+    ],
+)
+def test_a_full_training_that_was_shortened_stays_so_while_its_budget_is_no_larger(
+    overrides: tuple[str, ...], finalists: int, epochs: int
+) -> None:
+    plan = FullTrainConfig(finalists=1, epochs=8)
+    state = SearchState(settled=settled_as(from_mapping({"budget": {"minutes": 10}}), plan))
+    config = from_mapping({}, overrides)
+    trained = as_settled(config, state).full_train
+    assert (trained.finalists, trained.epochs) == (finalists, epochs)
+    assert is_settled(config, state) is (epochs == 8)
+    assert is_settled(from_mapping({}), SearchState())
 
 
 @pytest.mark.parametrize(("budget", "ends"), [(58.0, True), (59.0, False)])

@@ -10,6 +10,7 @@ from hivenas.execution import tasks
 from hivenas.run.data import describe_data
 from hivenas.run.data_storage import DataStorage
 from hivenas.run.expected_time import expected_time, measured_time, recorded_time, work_ratio
+from hivenas.run.full_plan import number_of_trainings
 from hivenas.run.plan import Plan
 from hivenas.storage import open_search
 from tests.trials import trial
@@ -28,14 +29,19 @@ TRIALS = [
         ({"execution": {"workers": 2}}, 270.0, 2 * 50 * 3.0),
         ({"execution": {"kind": "serial", "workers": 2}}, 540.0, 3 * 50 * 3.0),
         ({"full_train": {"enabled": False}}, 540.0, 0.0),
+        ({"full_train": {"refit": True, "ensemble": 2}}, 540.0, 5 * 50 * 3.0),
+        ({"full_train": {"refit": True}, "objectives": {"params": "min"}, "registry": {"small": "s"}}, 540.0, 900.0),
     ],
 )
 def test_the_time_at_most_follows_from_what_candidates_took(
     settings: dict[str, object], search: float, full: float
 ) -> None:
-    found = expected_time(from_mapping(settings), PLAN, TRIALS, "recorded so far")
+    config = from_mapping(settings)
+    found = expected_time(config, PLAN, TRIALS, "recorded so far")
     assert found is not None
     assert (found.epoch, found.search, found.full_training) == (3.0, search, full)
+    if config.execution.kind == "process" and config.execution.workers == 1:
+        assert number_of_trainings(config) * 50 * 3.0 == (full or 450.0)
     assert str(found).startswith("3 s an epoch in 2 candidates recorded so far; at most about ")
 
 
@@ -100,7 +106,8 @@ def test_a_few_candidates_are_tried_on_some_of_the_images(
     config = from_mapping(
         {
             "space": {"preset": "layerwise", "depth": 1, "operations": ["identity", "max_pool3x3"]},
-            "evaluation": {"epochs": 4, "batch_size": 8},
+            # With fewer epochs in all this would be refused.
+            "evaluation": {"epochs": 6, "batch_size": "!Choice [8, 16]", "warmup_epochs": 4, "score": "mean:5"},
             "execution": {"kind": "serial"},
             "results": {"dir": str(tmp_path / "results")},
         }

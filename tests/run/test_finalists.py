@@ -20,8 +20,11 @@ from hivenas.core.nas.training import evaluation_strategy, final_model
 from hivenas.core.nas.training.loop import TrainingLoop
 from hivenas.core.nas.training.serving import serve
 from hivenas.core.records import EpochFigures
-from hivenas.errors import MissingResultsError, RepeatableTrainingError
+from hivenas.core.seeds import arch_hash
+from hivenas.core.tracker import NullTracker
+from hivenas.errors import MissingResultsError, RepeatableTrainingError, TrackingRefusedError, TrainingError
 from hivenas.run.callbacks import Callback
+from hivenas.run.session import Session
 from hivenas.run.training_book import TrainingBook
 from hivenas.storage import Outbox
 from tests.executors import ThreadExecutor
@@ -311,6 +314,70 @@ def test_where_all_diverge_the_search_says_so_and_does_not_train_them_again(dive
             {**diverging, "space": space}, "full_train.finalists=2", resume=True, callbacks=[announced], progress=False
         )
     assert len(announced.begun) == 2
+
+
+def test_a_model_that_cannot_be_made_takes_no_training_from_the_record(
+    go_on: Callable[..., Any], trained: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: Any) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation_strategy, "final_model", fails)
+        with pytest.raises(TrainingError, match="MemoryError"):
+            go_on(*TWO, "full_train.finalists=3")
+    result = go_on(*TWO, "full_train.finalists=3")
+    assert trained == [1, 2] * 3
+    assert [(each.status, each.label, each.chosen) for each in result.finalists] == [
+        ("complete", "training", True),
+        ("complete", "training", False),
+        ("complete", "training", False),
+    ]
+
+
+def test_a_model_that_the_store_has_refused_is_not_made_again_after_a_kill(
+    go_on: Callable[..., Any], trained: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*arguments: Any) -> None:
+        raise TrackingRefusedError("it takes no models")
+
+    def dies(*arguments: Any) -> None:
+        raise Killed
+
+    monkeypatch.setattr(NullTracker, "publish", refuses)
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "_closing", dies)
+        with pytest.raises(Killed):
+            go_on(ON)
+    result = go_on(ON)
+    assert trained == [1, 2]
+    assert not (result.folder / "weights" / "final.keras").exists()
+    assert result.full_training.filename.endswith("-full.weights.h5")
+
+
+def test_a_training_outside_a_search_leaves_what_the_search_has_come_to(go_on: Callable[..., Any]) -> None:
+    result = go_on(*TWO)
+    model = (result.folder / "weights" / "final.keras").read_bytes()
+    config = {**SEARCH, "results": {"dir": str(result.folder.parent)}}
+    checkpoint = result.folder / "checkpoints" / f"{arch_hash(result.best.encoded)}-full2.weights.h5"
+    checkpoint.parent.mkdir()
+    checkpoint.touch()  # of one that was killed
+    api.sync(config)
+    assert checkpoint.exists()
+    done = api.train_custom(config, result.ranked[1].encoded, "full_train.seeds=2")
+    assert done.evaluation.extra["model"].endswith("trained.keras")
+    assert (result.folder / "weights" / "final.keras").read_bytes() == model
+    assert told(api.load_results(result.folder)) == told(result)
+
+
+def test_what_another_training_has_left_in_its_place_is_not_told_as_what_the_search_has_come_to(
+    go_on: Callable[..., Any],
+) -> None:
+    result = go_on(ON)
+    assert api.load_results(result.folder).test_accuracy == result.test_accuracy is not None
+    config = {**SEARCH, "results": {"dir": str(result.folder.parent)}}
+    api.train_custom(config, result.best.encoded, "full_train.epochs=3")
+    assert api.load_results(result.folder).full_training is None
 
 
 def test_one_candidate_is_trained_alone_with_several_seeds_and_averaged(

@@ -109,6 +109,14 @@ def test_a_run_is_trained_again_to_the_last_bit(store: str, trials: list[Trial],
     assert len(reproduction.history) >= 1
 
 
+def test_a_training_ends_where_it_did_also_where_less_is_better(store: str, store_uri: str, tmp_path: Path) -> None:
+    asked = {**CLIMBING, "name": "less", "evaluation": {**CLIMBING["evaluation"], "fitness": "log_loss"}}
+    with searched(store_uri, tmp_path, asked) as trials:
+        reproduction = api.reproduce(trials[0].run_id)
+    assert [figures.epoch for figures in reproduction.history] == [1, 2]
+    assert reproduction.figures == []
+
+
 @pytest.mark.parametrize(
     ("index", "status", "epochs"), [(0, "paused", [1, 2]), (2, "paused", [3]), (4, "complete", [4, 5])]
 )

@@ -13,6 +13,7 @@ from hivenas.config import from_mapping
 from hivenas.core.records import Direction
 from hivenas.errors import ConfigError
 from hivenas.run.small import SmallBook, small_candidate
+from hivenas.tracking.models import TrackedModel
 from tests.killed import Killed, counted_epochs
 from tests.trials import trial
 
@@ -111,6 +112,8 @@ def test_it_is_trained_beside_the_champion_and_gone_on_with_after_a_kill(
     tags = client.get_model_version_by_alias("sizes", "small").tags
     assert tags["hivenas.architecture"] == small.candidate
     assert result.model_uri == "models:/sizes@champion"
+    champion = client.get_model_version_by_alias("sizes", "champion")
+    assert TrackedModel(result.run_id).run_id == champion.run_id  # not the newest
     assert [each.chosen for each in result.finalists if each.candidate == small.candidate] == [False]
     assert result.finalists[0].chosen
     whole = hivenas.search(config | {"name": "whole"}, progress=False)

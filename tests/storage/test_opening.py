@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import closing
+import subprocess
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hivenas.core.records import Evaluation, Proposal, Trial
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError, InputError, MissingResultsError, ResultsExistError
 from hivenas.storage import (
+    Ledger,
     MessageStatus,
     Outbox,
     SearchState,
@@ -303,6 +305,24 @@ def test_messages_of_a_search_that_may_come_back_are_neither_sent_nor_removed_by
     with open_search(config, 9, resume=True) as ledger:
         assert Outbox(ledger, NullTracker()).waiting == 1
     assert attached.read_text() == "kept"
+
+
+@pytest.mark.process
+def test_what_a_killed_command_has_left_half_written_goes_with_the_next_one_of_any_kind(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    config = _config(tmp_path)
+    left = ResultsFolder(tmp_path, "probe").plots / "full-0a1b2c3d" / f".tmp-{ended.pid}-1-confusion.png"
+
+    def is_swept_by(opened: AbstractContextManager[Ledger]) -> bool:
+        left.parent.mkdir(parents=True, exist_ok=True)
+        left.touch()
+        with opened:
+            return not left.exists()
+
+    assert is_swept_by(open_adhoc(config))
+    assert is_swept_by(open_search(config, 1))
+    assert is_swept_by(open_folder(config, make=True))
 
 
 def test_evaluations_from_python_do_not_go_into_a_search(tmp_path: Path) -> None:

@@ -143,6 +143,33 @@ def test_a_messages_files_are_kept_as_they_were_whatever_takes_their_place(
     assert attached(ledger) == []
 
 
+def test_what_takes_the_place_of_messages_leaves_their_files_until_it_is_written(
+    ledger: Ledger, open_outbox: Callable[[], Outbox]
+) -> None:
+    outbox = open_outbox()
+    outbox.post(message(ledger, 0))
+    before = attached(ledger)
+
+    def killed() -> None:
+        with ledger.transaction():
+            outbox.post_instead([message(ledger, 1)])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        killed()
+    (waits,) = open_outbox().messages()
+    assert waits.child
+    assert [file.read_bytes() for file, _ in waits.child.artifacts] == [b"weights"]
+    assert attached(ledger) == before
+
+    outbox = open_outbox()
+    with ledger.transaction():
+        outbox.post_instead([message(ledger, 2)])
+    outbox.sweep()
+    assert [each.trial for each in outbox.messages()] == [2]
+    assert len(attached(ledger)) == outbox.waiting == 1
+
+
 def test_a_trial_and_its_message_are_written_together_or_not_at_all(
     ledger: Ledger, open_outbox: Callable[[], Outbox]
 ) -> None:

@@ -167,8 +167,11 @@ class Ladder(Continuations):
         return replace(evaluation, fitness=self.predicted(name))
 
     def revised(self) -> Iterable[tuple[str, float]]:
-        """The figures that paused candidates will probably end with, by what climbs have shown since."""
-        return [(name, self.predicted(name)) for name in self.paused()]
+        """The figures that incomplete candidates will probably end with, by what climbs have shown since.
+
+        Those whose continuation has failed are among them: a strategy that is restored makes up for all at once.
+        """
+        return [(name, self.predicted(name)) for name in self._curves if name not in self._finals]
 
     def predicted(self, candidate: str) -> float:
         """The figure that a candidate has ended with, or will probably end with."""

@@ -46,7 +46,7 @@ def operation_size(spec: OpSpec, shape: Shape, measure: Measure) -> Size:
         return measure(spec, shape)
     try:
         return count(shape, **arguments)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, ArithmeticError):
         return measure(spec, shape)
 
 

@@ -128,6 +128,9 @@ class FullTraining:
         epoch = best_epoch(history, self._direction) if self._keeps_best else history[-1].epoch
         if epoch == history[-1].epoch:
             self._save(network, history)
+        elif kept and not self._holds(history[:epoch]):
+            # A better epoch of the attempt that was killed, which this one has not repeated: with other threads, say.
+            return self.run(origin, resume=False)
         else:
             network.load_weights(self.file)
         evaluation = self._evaluation(network, history, epoch, stopped=stopped)
@@ -147,12 +150,19 @@ class FullTraining:
         """True where the best epoch so far, or a later one of the same training, is there beside the checkpoint."""
         if not self._keeps_best or not kept.history:
             return True
+        best = kept.history[: best_epoch(kept.history, self._direction)]
+        return self._saved_history()[: len(best)] == best
+
+    def _holds(self, history: Sequence[EpochFigures]) -> bool:
+        """True where the h5 file has the weights after the last of these epochs."""
+        return self._saved_history() == tuple(history)
+
+    def _saved_history(self) -> tuple[EpochFigures, ...]:
+        """The epochs of the network in the h5 file; none where that cannot be read."""
         try:
-            saved = read_saved(self.file)
+            return read_saved(self.file).history
         except (OSError, KeyError, ValueError, TypeError):
-            return False
-        best = best_epoch(kept.history, self._direction)
-        return len(saved.history) >= best and saved.history[:best] == kept.history[:best]
+            return ()
 
     def _saved(self, history: Sequence[EpochFigures]) -> Saved:
         return Saved(self.spec.candidate, len(history), 0, tuple(history))

@@ -21,6 +21,7 @@ from hivenas.core.nas.training.heads import Ending, softmax
 from hivenas.errors import innermost
 
 Tensor = Any
+_NORMALISATIONS = (layers.BatchNormalization, layers.GroupNormalization, layers.LayerNormalization)
 
 
 def apply_operation(spec: OpSpec, x: Tensor, name: str) -> Tensor:
@@ -147,6 +148,8 @@ def count_macs(network: keras.Model) -> int:
     for layer in network.layers:
         if isinstance(layer, type(network) | keras.Sequential):
             macs += count_macs(layer)
+            continue
+        if isinstance(layer, _NORMALISATIONS):  # their weights are of rank 2 and more over several axes
             continue
         kernels = sum(math.prod(weight.shape) for weight in layer.weights if len(weight.shape) >= 2)
         if kernels:

@@ -293,6 +293,11 @@ def test_what_does_not_build_has_no_size(arch: str, says: str) -> None:
         build_network(chain, OWN, shape=(8, 8, 1), classes=10, frame=STEMS, seed=1)
 
 
+def test_an_argument_that_divides_by_nothing_does_not_build() -> None:
+    with pytest.raises(DoesNotBuildError, match="ZeroDivisionError"):
+        operation_size(OpSpec("ConvStem", {"filters": 8, "largest": 0}), (8, 8, 1), measure_operation)
+
+
 def test_a_registered_operation_is_measured_once_for_a_shape() -> None:
     asked = []
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -18,9 +20,11 @@ from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.training.checkpoints import read_saved
 from hivenas.core.nas.training.evaluation_strategy import NASEval
 from hivenas.core.nas.training.full_training import best_epoch, is_exhausted, joined
+from hivenas.core.nas.training.loop import TrainingLoop
 from hivenas.core.records import Direction, EpochFigures
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError, MissingResultsError
+from tests.killed import Killed
 from tests.on_disk import on_disk
 from tests.trials import unspent
 
@@ -91,6 +95,36 @@ def test_the_weights_that_are_kept_are_those_of_the_best_epoch(tiny: dict[str, A
     model = keras.saving.load_model(evaluation.extra["model"])
     answers = model(evaluator.data.x_val, training=False).numpy().argmax(axis=1)
     assert np.mean(answers == evaluator.data.y_val) == pytest.approx(evaluation.fitness)
+
+
+def test_a_better_epoch_of_a_killed_attempt_that_another_does_not_repeat_is_not_taken_for_its_best(
+    tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluator = strategy(tiny, epochs=8, keep="best", patience=2)
+    whole = evaluator.fully_train(ARCH)
+    best, one = kept_epoch(whole), TrainingLoop._one
+    assert best < whole.epochs
+    file = evaluator.results.weights / whole.filename
+
+    def dying(loop: TrainingLoop, epoch: int) -> EpochFigures:
+        if epoch > best:
+            raise Killed
+        return one(loop, epoch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingLoop, "_one", dying)
+        with pytest.raises(Killed):
+            evaluator.fully_train(ARCH)
+    with h5py.File(file, "r+") as saved:  # as it lies there after the next epoch, which other threads made better
+        told = json.loads(saved.attrs["hivenas"])
+        told["history"].append({**told["history"][-1], "epoch": best + 1, "val_accuracy": 1.0})
+        saved.attrs["hivenas"] = json.dumps({**told, "epochs": best + 1})
+        kernel = saved["layers/conv2d/vars/0"]
+        kernel[...] = np.zeros(kernel.shape)
+    again = evaluator.fully_train(ARCH, resume=True)
+    assert (again.history, kept_epoch(again)) == (whole.history, best)
+    assert read_saved(file).history == whole.history[:best]
+    assert again.extra["test_accuracy"] == whole.extra["test_accuracy"]
 
 
 def test_the_first_seed_is_the_training_that_there_always_was_and_a_second_is_another(tiny: dict[str, Any]) -> None:

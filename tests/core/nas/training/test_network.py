@@ -139,6 +139,7 @@ def test_the_serving_model_standardises_raw_images(dtype: str) -> None:
         ("Conv2D", {"filters": 6, "kernel_size": 3, "trainable": False}, Size((5, 3, 6), 0, 15 * 27 * 6)),
         ("Dense", {"units": 2}, Size((7, 5, 2), 8, 35 * 6)),
         ("BatchNormalization", {"renorm": True}, Size((7, 5, 3), 6, 0)),
+        ("LayerNormalization", {"axis": [1, 2, 3]}, Size((7, 5, 3), 2 * 105, 0)),
         ("UpSampling2D", {}, Size((14, 10, 3), 0, 0)),
     ],
     ids=str,

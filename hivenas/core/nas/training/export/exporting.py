@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import tempfile
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from hivenas.config.metrics import Metric, metric_named
 from hivenas.config.tasks import TASKS, LearningTask
 from hivenas.core.agreement import Agreement
-from hivenas.core.files import disk_full_said
+from hivenas.core.files import disk_full_said, sweep_temporaries
 from hivenas.core.metrics import value_of
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.training.exclusive import exclusive
@@ -109,7 +110,8 @@ def size_of(path: Path) -> int:
 def _put_in_place(path: Path) -> Iterator[Path]:
     """A place to write a file or folder to, which takes that of a path when all went well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=path.parent) as temporary:
+    sweep_temporaries(path.parent, folders=True)  # the whole folder may be logged
+    with tempfile.TemporaryDirectory(prefix=f".tmp-{os.getpid()}-", dir=path.parent) as temporary:
         new = Path(temporary) / path.name
         yield new
         if path.is_dir():

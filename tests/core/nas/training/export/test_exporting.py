@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,18 @@ def test_what_was_exported_before_is_replaced(tmp_path: Path) -> None:
     again = exported(bright(data), data, tmp_path, "saved_model")["saved_model"]
     assert again.path == first.path
     assert not (first.path / "left").exists()
+
+
+def test_what_a_killed_export_has_left_half_written_goes_with_the_next(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    data = pictures()
+    first = exported(bright(data), data, tmp_path, "keras")["keras"]
+    left = first.path.parent / f".tmp-{ended.pid}-abc" / first.path.name
+    left.parent.mkdir()
+    left.touch()
+    exported(bright(data), data, tmp_path, "keras")
+    assert list(first.path.parent.iterdir()) == [first.path]
 
 
 def test_latencies_are_of_single_images_after_some_that_do_not_count() -> None:

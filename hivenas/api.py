@@ -276,8 +276,8 @@ def load_results(folder: str | os.PathLike[str]) -> SearchResult:
     from hivenas.core.folder import ResultsFolder
     from hivenas.run.report import load_results as load_recorded
 
-    path = Path(folder)
-    return load_recorded(ResultsFolder(path.parent, path.resolve().name))
+    path = Path(folder).resolve()
+    return load_recorded(ResultsFolder(path.parent, path.name))
 
 
 def sync(

@@ -67,10 +67,6 @@ class LostRunError(MissingResultsError):
 
     lead = "Have everything told again with"
 
-    def way_on(self, command: str) -> str:
-        """The command that tells everything again, made of the one that found the run missing."""
-        return f"{command.replace('hivenas search', 'hivenas sync', 1).removesuffix(' --resume')} --rehome"
-
 
 class RunError(HivenasError):
     """The work itself failed."""

@@ -224,7 +224,6 @@ def sync(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...],
     given = _given(config_path, overrides, modules)
     with errors(ResumeHint(given, "sync"), view):
         from hivenas import api
-        from hivenas.errors import TrackingError
 
         config = given.load()
         with view:
@@ -232,7 +231,8 @@ def sync(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...],
         outcome = results.of_sync(taken, waiting)
         view.conclude(outcome, lambda: click.echo(outcome.line))
         if waiting:
-            raise TrackingError("the MLflow store has not taken everything; try again when it answers")
+            complain("the MLflow store has not taken everything; try again when it answers")
+            sys.exit(FAILED)
 
 
 @main.command()

@@ -139,8 +139,11 @@ class ResumeHint:
             error: the one that says how to go on, where it does.
         """
         from hivenas.core.folder import ResultsFolder
+        from hivenas.errors import LostRunError
         from hivenas.storage import read_state
 
+        if isinstance(error, LostRunError):
+            return self._given.command("sync", "--rehome")
         if error:
             return error.way_on(self.command)
         if self.config is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -115,7 +116,8 @@ def import_named(modules: tuple[str, ...]) -> None:
     from hivenas.config.registry import import_modules
 
     named = (*modules, *os.environ.get("HIVENAS_IMPORT", "").split(","))
-    import_modules(name.strip() for name in named if name.strip())
+    with contextlib.redirect_stdout(sys.stderr):  # the standard output is for what was asked for
+        import_modules(name.strip() for name in named if name.strip())
 
 
 def program(project: Path | None) -> str:

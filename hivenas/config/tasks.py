@@ -32,6 +32,7 @@ class LearningTask:
             images whose largest answer is the same.
         activation: of the last layer, for pictures of architectures.
         use: what its model does with images, in words.
+        returns: what its model returns, in words.
         same: what two models' answers share that agree, in words.
         same_as: the same for people, beside the model that is compared with.
         answer: what an answer says of an image, a class or a label, in words; empty for a number.
@@ -61,6 +62,7 @@ class LearningTask:
     alike: str = "others for some of"
     activation: str
     use: str
+    returns: str
     same: str
     same_as: str = "that of the Keras model"
     answer: str = ""
@@ -120,6 +122,7 @@ TASKS: Mapping[str, LearningTask] = {
             alike="the same class for {share:.0%} of",
             activation="softmax",
             use="classify images",
+            returns="class probabilities",
             same="class",
             answer="class",
             names_file="classes.txt",
@@ -146,6 +149,7 @@ TASKS: Mapping[str, LearningTask] = {
             share_label="exact match",
             activation="sigmoid",
             use="label images",
+            returns="the probability of every label",
             same="labels",
             same_as="those of the Keras model",
             answer="label",
@@ -170,6 +174,7 @@ TASKS: Mapping[str, LearningTask] = {
             share_label="explained share of the variance",
             activation="linear",
             use="read numbers",
+            returns="a number, in the labels' unit",
             same="number",
             answers_like="a number",
             same_as="that of the Keras model, up to a hundredth of the labels' deviation",

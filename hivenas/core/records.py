@@ -293,6 +293,11 @@ class Trial:
         return encode_candidate(self.evaluation.candidate)
 
     @property
+    def is_point(self) -> bool:
+        """True where the candidate is a numerical point, not another text."""
+        return point_of(self.encoded) is not None
+
+    @property
     def status(self) -> Status:
         """`complete`, `paused`, `stopped` or `failed`."""
         return self.evaluation.status
@@ -397,4 +402,16 @@ def plain_candidate(value: Any) -> Candidate:
 
 def decode_candidate(text: str) -> Candidate:
     """The inverse of `encode_candidate`."""
-    return tuple(float(x) for x in json.loads(text)) if text.startswith("[") else text
+    point = point_of(text)
+    return text if point is None else point
+
+
+def point_of(text: str) -> tuple[float, ...] | None:
+    """The numerical point that a candidate's text stands for; None for any other text, whatever it begins with."""
+    try:
+        numbers = json.loads(text) if text.startswith("[") else None
+    except ValueError:
+        return None
+    if not isinstance(numbers, list) or not all(type(each) in (int, float) for each in numbers):
+        return None
+    return tuple(map(float, numbers))

@@ -11,7 +11,7 @@ from itertools import pairwise
 from hivenas.config.metrics import ACCURACY, label_of
 from hivenas.core.history import improvements, ranking
 from hivenas.core.measured import METRIC
-from hivenas.core.records import Direction, Trial
+from hivenas.core.records import Direction, Trial, point_of
 
 BEES = ("employee", "onlooker", "scout")
 MOST_DRAWN = 2000  # evaluations in one page: a browser draws so many at once
@@ -117,7 +117,7 @@ def bands(rows: Sequence[Trial]) -> list[Band]:
 
 def operations_of(candidate: str) -> list[str]:
     """The operations of an architecture from its input on, without its ends and skip connections; none of a point."""
-    if candidate.startswith("["):
+    if point_of(candidate) is not None:
         return []
     words = candidate.split("|")
     inner = words[1:-1] if words[0] == "input" else words

@@ -104,7 +104,7 @@ def _tested(data: ReportData) -> str:
 def _found(data: ReportData, name_of: Callable[[Trial], str]) -> str:
     if not any(row.status != "failed" for row in data.rows):
         return ""
-    table = as_markdown(_roomy(best_table(data.rows, data.direction, name_of=name_of)))
+    table = as_markdown(_roomy(_shown(best_table(data.rows, data.direction, name_of=name_of))))
     where = "Pictures, the table of all evaluations and the configuration are among the artifacts."
     return f"## The five best\n\n{table}\n\n{where}"
 
@@ -122,7 +122,7 @@ def _front(data: ReportData, name_of: Callable[[Trial], str]) -> str:
     verb = "shows" if len(data.costs) == 1 else "show"
     more = f"No candidate is better in {what}{count}; {pictures} among the artifacts {verb} all candidates."
     # The option of each would leave no room for its architecture, and says nothing that its costs do not.
-    table = as_markdown(_roomy(front_table(told, data.costs, name_of=name_of, has_options=False)))
+    table = as_markdown(_roomy(_shown(front_table(told, data.costs, name_of=name_of, has_options=False))))
     file = shlex.quote(f"{data.folder}/{data.name}.yaml")
     train = f"hivenas train --config {file} {option(an_example(told), data.costs)}"
     return f"{heading}\n\n{table}\n\n{more} Train one of them fully, and register it:\n\n```sh\n{train}\n```"
@@ -131,6 +131,11 @@ def _front(data: ReportData, name_of: Callable[[Trial], str]) -> str:
 def _trainings(data: ReportData) -> str:
     table = _roomy([[as_cell(cell.replace("|", " → ")) for cell in line] for line in data.trainings])
     return f"## The full trainings\n\n{as_markdown(table)}" if table else ""
+
+
+def _shown(table: Sequence[Sequence[str]]) -> list[list[str]]:
+    """A table whose last cells are candidates, in which nothing of these is markup; links are in other cells."""
+    return [[*line[:-1], as_cell(line[-1].replace("|", " → "))] for line in table]
 
 
 def _roomy(table: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -193,4 +198,4 @@ def _resume(data: ReportData) -> str:
 def shortened(candidate: str, longest: int = 300) -> str:
     """An architecture in a line of markdown."""
     text = short(candidate).replace("|", " → ")
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+    return as_cell(text if len(text) <= longest else f"{text[: longest - 1]}…")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hivenas.config.settings import split_candidate
 from hivenas.core.history import ranking
 from hivenas.core.measured import CPU_SECONDS, PEAK_RSS_MB, total_spent
-from hivenas.core.records import Direction, Trial
+from hivenas.core.records import Direction, Trial, point_of
 from hivenas.core.unicode import shown_text
 
 
@@ -90,17 +90,17 @@ def best_table(
 
 def figure(row: Trial) -> str:
     """A fitness for people: an accuracy to four places, the value of a numerical objective to six digits."""
-    return f"{row.fitness:.6g}" if row.encoded.startswith("[") else f"{row.fitness:.4f}"
+    return f"{row.fitness:.6g}" if row.is_point else f"{row.fitness:.4f}"
 
 
 def short(candidate: str, width: int = 0) -> str:
     """An architecture without its ends, or a point to four digits, cut to a width where one is given."""
-    if candidate.startswith("["):
-        point = ", ".join(f"{float(x):.4g}" for x in candidate.strip("[]").split(","))
+    if (numbers := point_of(candidate)) is not None:
+        point = ", ".join(f"{x:.4g}" for x in numbers)
         return f"({point})" if not width or len(point) + 2 <= width else f"({point}"[: width - 1] + "…"
     architecture, settings = split_candidate(candidate)
     text = architecture.removeprefix("input|").removesuffix("|output")
-    text = " ".join([text, *(f"{key}={value}" for key, value in settings)])
+    text = " ".join([*text.split(), *(f"{key}={value}" for key, value in settings)])  # in one line
     return text if not width or len(text) <= width else text[: width - 1] + "…"
 
 
@@ -118,14 +118,14 @@ def as_markdown(table: Sequence[Sequence[str]]) -> str:
     return head + "".join("\n| " + " | ".join(line) + " |" for line in lines[1:])
 
 
-def model_note(origin: Mapping[str, str], config_yaml: str) -> str:
-    """The registered version's description: search run, architecture, figures and configuration."""
+def model_note(origin: Mapping[str, str], config_yaml: str, returns: str) -> str:
+    """The registered version's description: what it returns, search run, architecture, figures and configuration."""
     shown = {key.removeprefix("hivenas."): value for key, value in origin.items()}
     shown |= {key: value.replace("|", " → ") for key, value in shown.items() if key == "architecture"}
     lines = "".join(f"\n| {key} | {as_cell(value)} |" for key, value in shown.items())
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", config_yaml)), default=0))
     return (
-        "Takes raw images, as the data set gives them: standardisation is inside. Returns class probabilities.\n\n"
+        f"Takes raw images, as the data set gives them: standardisation is inside. Returns {returns}.\n\n"
         f"| | |\n| --- | --- |{lines}\n\n{fence}yaml\n{config_yaml}{fence}\n"
     )
 

@@ -24,7 +24,7 @@ from hivenas.core.nas.training.export.formats import (
 )
 from hivenas.core.recipe import Recipe, package_version
 from hivenas.core.seeds import derive_seed
-from hivenas.errors import ExportError, MissingResultsError, TrackingError, WorkerDiedError
+from hivenas.errors import ConfigError, ExportError, MissingResultsError, TrackingError, WorkerDiedError
 from hivenas.execution import Task, TaskExecutor, make_executor, on_data
 from hivenas.tracking.exports import log_export
 from hivenas.tracking.fetching import TrackedRun
@@ -74,6 +74,7 @@ def export(reference: str, formats: Sequence[str], folder: Path | None = None) -
     with tempfile.TemporaryDirectory(prefix="hivenas-") as temporary:
         config = from_record({**recipe.config, "results": {"dir": temporary}}).settled_on(recipe.candidate)
         place = (folder or Path("export") / config.name).absolute()
+        _make(place)
         exported, logged = [], {}
         with make_executor(_alone(config.execution), ResultsFolder(temporary, config.name)) as executor:
             for form in chosen:  # each to its end: should the next be refused, this one is there
@@ -85,6 +86,15 @@ def export(reference: str, formats: Sequence[str], folder: Path | None = None) -
                 if uri := _logged(exported[-1], form, model.run_id):
                     logged[form.name] = uri
     return Export(model.uri, place, tuple(exported), logged)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"--out must be a folder that can be made, got {folder} ({error.strerror}); give another one"
+        ) from error
 
 
 def _recipe_of(model: TrackedModel) -> Recipe:

@@ -14,7 +14,7 @@ import numpy as np
 from hivenas.config import Config
 from hivenas.config.metrics import ACCURACY
 from hivenas.config.promotion import thresholds_of
-from hivenas.config.tasks import task_of
+from hivenas.config.tasks import TASKS, task_of
 from hivenas.config.text import listed
 from hivenas.core.children import Child, Page, RunContext, child_of, running_child
 from hivenas.core.folder import ResultsFolder
@@ -111,7 +111,9 @@ def message_of(config: Config, evaluation: Evaluation, training: FullTraining) -
         name=training.register_as if config.registry.register_model else None,
         alias="" if training.is_small else config.registry.alias,
         origin=origin,
-        description=attempted("the model's description", lambda: model_note(origin, config.to_yaml()), ""),
+        description=attempted(
+            "the model's description", lambda: model_note(origin, config.to_yaml(), TASKS[config.task].returns), ""
+        ),
         promote=config.registry.promote,
         metadata=image_metadata(training.data),
         answers=_example_answers(evaluation),

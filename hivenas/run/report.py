@@ -13,7 +13,7 @@ from hivenas.config.text import without_login
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.history import ranking
 from hivenas.core.records import Direction
-from hivenas.errors import MissingResultsError
+from hivenas.errors import ConfigError, MissingResultsError
 from hivenas.reports.attempts import attempted
 from hivenas.reports.page import ComparedSearch, Comparison, Condition, ReportData, write_comparison, write_report
 from hivenas.run.final_training import recorded_full_training
@@ -98,13 +98,18 @@ def compare(one: str, other: str, file: str | None = None) -> tuple[Comparison, 
     searches = [_compared(config, label) for config, label in zip(configs, labels, strict=True)]
     comparison = Comparison(*searches)
     path = Path(file) if file else Path(configs[0].results.dir) / f"{names[0]}-and-{names[1]}.html"
-    return comparison, write_comparison(comparison, path)
+    try:
+        return comparison, write_comparison(comparison, path)
+    except OSError as error:
+        raise ConfigError(
+            f"--out must be a file that can be written, got {path} ({error.strerror}); give another one"
+        ) from error
 
 
 def _recorded_config(path: Path) -> Config:
     """The configuration of a search that is named by its results folder, wherever that was moved, or by a file."""
-    folder = path if path.is_dir() else path.parent
-    own = folder / f"{folder.resolve().name}.yaml"
+    folder = (path if path.is_dir() else path.parent).resolve()
+    own = folder / f"{folder.name}.yaml"
     if path.is_dir() and not own.is_file():
         raise MissingResultsError(
             f"a results folder holds the configuration of its search, got {path} without {own.name}; give the folder "
@@ -114,7 +119,7 @@ def _recorded_config(path: Path) -> Config:
         return load(path)
     config = load(own)
     results = config.results.model_copy(update={"dir": str(folder.parent)})
-    return config.model_copy(update={"results": results, "name": folder.resolve().name})
+    return config.model_copy(update={"results": results, "name": folder.name})
 
 
 def _compared(config: Config, label: str) -> ComparedSearch:

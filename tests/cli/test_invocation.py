@@ -16,8 +16,10 @@ import yaml
 from click.testing import CliRunner, Result
 
 from hivenas.cli.commands import main
+from hivenas.cli.errors import ResumeHint
 from hivenas.cli.invocation import Invocation, program
 from hivenas.core.git import CHECKOUT, git_tags
+from hivenas.errors import LostRunError
 
 ROOT = Path(__file__).parents[2]
 SPHERE = "{name: %s, objective: sphere_min, colony: {size: 3, iterations: 1}, tracking: none}"
@@ -139,6 +141,15 @@ def test_a_command_names_all_that_was_given_but_passwords(
 ) -> None:
     monkeypatch.setattr(sys, "prefix", "/usr")
     assert Invocation(*given).command("search", "--resume") == command
+
+
+@pytest.mark.parametrize("verb", ["search", "train --at 'params<9'", "arch 'input|a|output'", "sync"])
+def test_where_the_searchs_run_is_lost_the_command_that_tells_all_again_is_named(
+    verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", "/usr")
+    hint = ResumeHint(Invocation("x.yaml", ("seed=3",), ()), verb)
+    assert hint.offer(LostRunError("gone")) == "hivenas sync --config x.yaml --set seed=3 --rehome"
 
 
 def test_a_program_that_no_shell_would_find_is_named_so_that_it_is_found(

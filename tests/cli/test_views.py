@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import pytest
 from click.testing import CliRunner, Result
 
+from hivenas import api
 from hivenas.cli.commands import main
 from hivenas.cli.errors import EndedError, _orderly_end
 from hivenas.cli.views import JsonLines, Plain
@@ -72,6 +73,24 @@ def test_json_is_an_object_a_line_from_start_to_end(bowl: str) -> None:
 
     (synced,) = objects(invoke("sync", "--config", bowl, "--json").stdout)
     assert synced == {"event": "finished", "command": "sync", "taken": 0, "waiting": 0}
+
+
+def test_what_waits_is_in_the_one_last_object_and_in_the_exit_code(bowl: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "sync", lambda *arguments, **more: (2, 5))
+    done = invoke("sync", "--config", bowl, "--json")
+    (synced,) = objects(done.stdout)
+    assert (synced["event"], synced["waiting"], done.exit_code) == ("finished", 5, 1)
+    assert done.stderr == "hivenas: the MLflow store has not taken everything; try again when it answers\n"
+
+
+def test_what_an_imported_module_prints_is_not_among_what_was_asked_for(
+    bowl: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "loud_module.py").write_text("print('registered')")
+    monkeypatch.syspath_prepend(tmp_path)
+    done = invoke("check", "--config", bowl, "--json", "--import", "loud_module")
+    assert len(objects(done.stdout)) == 1
+    assert "registered\n" in done.stderr
 
 
 @pytest.mark.process

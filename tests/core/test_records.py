@@ -18,6 +18,7 @@ from hivenas.core.records import (
     decode_candidate,
     encode_candidate,
     plain,
+    point_of,
 )
 
 ARCH = "input|sc_1|identity|dropout|output"
@@ -34,6 +35,12 @@ def test_a_point_comes_back_from_its_text_to_the_last_bit(point: tuple[float, ..
 def test_an_architecture_is_its_own_text() -> None:
     assert encode_candidate(ARCH) == ARCH
     assert decode_candidate(ARCH) == ARCH
+
+
+@pytest.mark.parametrize("text", ['["conv", "pool"]', "[lr]|b", "[1, true]", "[[1]]", "[", '["1"]'])
+def test_a_text_that_begins_like_a_point_stays_a_text(text: str) -> None:
+    assert decode_candidate(encode_candidate(text)) == text
+    assert point_of(text) is None
 
 
 def test_whole_numbers_in_a_points_text_become_floats() -> None:

@@ -67,6 +67,17 @@ def test_a_finished_search_tells_its_story_in_the_first_lines() -> None:
     assert RESUME in note
 
 
+def test_no_candidate_is_markup_in_a_description() -> None:
+    rows = [changed(trial(0, 0.9, "act=<none>|text=a\nb|glob=**|end=*"), params=7), trial(1, 0.5, '["a", "b"]')]
+    weighed = search("finished", rows, costs=(COSTS["params"],), folder="results/own")
+    note = search_note(weighed, name_of=lambda row: f"[{row.label}](run:uid:{row.index})")
+    shown = r"act=&lt;none> → text=a b → glob=\*\* → end=\*"
+    assert f"by [0000-scout](run:uid:0): {shown}  \n" in note
+    lines = [line for line in note.replace("\N{NO-BREAK SPACE}", "").splitlines() if line.startswith("|")]
+    assert sum(line.endswith(f"| {shown} |") for line in lines) == 2
+    assert any(line.endswith('| ["a", "b"] |') for line in lines)
+
+
 def test_the_front_of_a_weighed_cost_is_a_table_of_links_with_a_command() -> None:
     rows = [changed(each, params=1000 * (1 + each.index), macs=9000 - each.index) for each in ROWS]
     weighed = search("finished", rows, costs=(COSTS["params"],), folder="my results/digits")

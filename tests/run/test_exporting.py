@@ -11,6 +11,8 @@ from click.testing import CliRunner, Result
 
 from hivenas import api
 from hivenas.cli.commands import main
+from hivenas.errors import ConfigError
+from hivenas.run.exporting import _make
 from hivenas.tracking.models import TrackedModel
 
 pytestmark = [pytest.mark.keras, pytest.mark.slow]
@@ -74,3 +76,9 @@ def test_what_cannot_be_exported_is_one_line(store: str) -> None:
     assert unknown.exit_code == 2
     assert "the model 'none' is not in the MLflow store" in unknown.stderr
     assert command("none", "--to", "pickle").exit_code == 2
+
+
+def test_a_file_is_no_place_for_exports(tmp_path: Path) -> None:
+    (tmp_path / "README.md").touch()
+    with pytest.raises(ConfigError, match=r"--out must be a folder that can be made, got .*README.md \(File exists\)"):
+        _make(tmp_path / "README.md")

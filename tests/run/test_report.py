@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import hivenas
 from hivenas.config import Config, from_mapping
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.records import Evaluation
@@ -133,6 +134,27 @@ def test_two_searches_are_compared_by_folder_or_file_wherever_the_folders_lie(tm
     assert by_folder.differing() == [("evaluation.epochs", "8", "9")]
     page = read(named.read_text(encoding="utf-8"))
     assert page.one("h1").text == "bees and wasps"
+
+
+def test_a_folder_may_be_named_by_a_link_or_by_where_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded(tmp_path / "one", "bees")
+    recorded(tmp_path / "one", "wasps")
+    (tmp_path / "latest").symlink_to(tmp_path / "one/wasps")
+    monkeypatch.chdir(tmp_path / "one/bees")
+    assert hivenas.load_results(".") == hivenas.load_results(tmp_path / "one/bees")
+    assert hivenas.load_results(tmp_path / "latest").folder == tmp_path / "one/wasps"
+    comparison, file = compare(".", str(tmp_path / "latest"))
+    assert (comparison.one.label, comparison.other.label) == ("bees", "wasps")
+    assert file == tmp_path / "one/bees-and-wasps.html"
+
+
+def test_a_page_is_not_written_to_a_folder(tmp_path: Path) -> None:
+    recorded(tmp_path, "bees")
+    (tmp_path / "pages").mkdir()
+    with pytest.raises(ConfigError, match=r"--out must be a file that can be written, got .*pages \(Is a directory\)"):
+        compare(str(tmp_path / "bees"), str(tmp_path / "bees"), str(tmp_path / "pages"))
 
 
 def test_searches_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hivenas.config.costs import Cost
 from hivenas.config.settings import split_candidate
 from hivenas.core.front import cost_of
-from hivenas.core.records import Trial, decode_candidate
+from hivenas.core.records import Trial, point_of
 from hivenas.reports.charts import bee_class, symbol_of
 from hivenas.reports.findings import drawn, succeeded
 from hivenas.reports.front import cost_figure, option
@@ -125,11 +125,11 @@ def _further_costs(data: ReportData) -> tuple[Cost, ...]:
 
 def components_of(candidate: str) -> tuple[str, ...]:
     """The components of an architecture without its ends, then its settings; the first coordinates of a point."""
-    if not candidate.startswith("["):
+    point = point_of(candidate)
+    if point is None:
         architecture, settings = split_candidate(candidate)
         return (*short(architecture).split("|"), *(f"{key}={value}" for key, value in settings))
-    point = decode_candidate(candidate)
-    head = tuple(f"{float(x):.4g}" for x in point[:_MOST_COORDINATES])
+    head = tuple(f"{x:.4g}" for x in point[:_MOST_COORDINATES])
     return (*head, f"… {len(point)} in all") if len(point) > _MOST_COORDINATES else head
 
 
@@ -137,14 +137,13 @@ def chain_of(candidate: str) -> list[tuple[str, str]]:
     """The components of an architecture as kind, `skip` or `op`, and text for people."""
     return [
         ("skip", f"skip over {part.removeprefix('sc_')}") if part.startswith("sc_") else ("op", part)
-        for part in components_of(candidate if candidate.startswith("[") else split_candidate(candidate)[0])
+        for part in components_of(split_candidate(candidate)[0])
     ]
 
 
 def settings_of(candidate: str) -> str:
     """The settings of a candidate for people; empty where none are searched."""
-    settings = () if candidate.startswith("[") else split_candidate(candidate)[1]
-    return ", ".join(f"{key} {value}" for key, value in settings)
+    return ", ".join(f"{key} {value}" for key, value in split_candidate(candidate)[1])
 
 
 def _line(row: Trial, rank: int, share: int, costs: tuple[str, ...]) -> Line:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -236,6 +237,12 @@ class ExecutorContract:
     def test_results_belong_to_their_calls(self, executor: TaskExecutor) -> None:
         futures = [executor.submit(task(square, value)) for value in range(6)]
         assert [future.result() for future in futures] == [0, 1, 4, 9, 16, 25]
+
+    def test_a_wish_to_exit_is_what_a_call_raises(self, executor: TaskExecutor) -> None:
+        leaving, working = executor.submit(task(sys.exit, 0)), executor.submit(task(square, 3))
+        with pytest.raises(RuntimeError, match="SystemExit: 0"):
+            leaving.result()
+        assert working.result() == 9
 
     def test_an_exception_reaches_the_caller_and_no_other_call(self, executor: TaskExecutor) -> None:
         failing, working = executor.submit(task(refuse, 3)), executor.submit(task(square, 3))

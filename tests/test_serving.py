@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import base64
 import importlib
+import io
 import json
 import os
 import re
@@ -478,6 +479,21 @@ def test_pictures_come_in_every_form_of_a_request(stored: Colours, served: dict[
     ]
     with pytest.raises(ValueError, match="top_k must be 0 or more, got -1"):
         model.predict(IMAGES, params={"top_k": -1})
+
+
+def test_pixels_that_the_models_type_cannot_hold_are_refused() -> None:
+    network = keras.Sequential([keras.layers.Input((2, 2, 1), dtype="int8"), keras.layers.Flatten()])
+    known = {"scale": (0, 255), "background": [255, 255, 255], **TASKS["regress"].answers_told}
+    server = picture_server.PictureServer(network, known)
+    for value in (127, 200):
+        buffer = io.BytesIO()
+        Image.fromarray(np.full((2, 2), value, np.uint8)).save(buffer, format="PNG")
+        picture = base64.b64encode(buffer.getvalue())
+        if value == 127:
+            assert server._picture(picture).max() == 127
+            continue
+        with pytest.raises(ValueError, match="pixels must be at most 127, as the model takes int8, got 200"):
+            server._picture(picture)
 
 
 @pytest.mark.parametrize("task", ["multilabel", "regress"])

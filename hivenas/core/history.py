@@ -86,8 +86,9 @@ def ranking(trials: Iterable[Trial], direction: Direction) -> list[Trial]:
 
 def standing(trial: Trial, direction: Direction) -> tuple[bool, int, float]:
     """The place of a trial that did not fail among others, the larger the better."""
-    paused = trial.status == "paused"
-    return not paused, trial.evaluation.age if paused else 0, direction.score(trial.fitness)
+    paused, score = trial.status == "paused", direction.score(trial.fitness)
+    # Earlier versions have recorded what is no number.
+    return not paused, trial.evaluation.age if paused else 0, -math.inf if math.isnan(score) else score
 
 
 def improvements(trials: Iterable[Trial], direction: Direction) -> list[Trial]:

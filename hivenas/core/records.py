@@ -392,7 +392,18 @@ class Trial:
 
 def encode_candidate(candidate: Candidate) -> str:
     """A candidate as text: architectures as they are, numerical points as a JSON list."""
-    return candidate if isinstance(candidate, str) else json.dumps(list(candidate))
+    return candidate if isinstance(candidate, str) else json.dumps(list(candidate), default=python_number)
+
+
+def python_number(value: Any) -> Any:
+    """A number of numpy as one of Python's, for JSON.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not hasattr(value, "item"):
+        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+    return value.item()
 
 
 def plain_candidate(value: Any) -> Candidate:

@@ -30,6 +30,7 @@ from hivenas.execution.worker import BEGUN, PROGRAM, Setup
 
 T = TypeVar("T")
 RESUBMISSIONS = 2  # of a task whose worker died; what kills every worker that it meets is then given up
+_LEAVING_S = 10.0  # that a process may take to leave once its last answer is here
 _LAST_WORDS = 20_000  # bytes of a log that are kept with a failure
 _THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
@@ -329,7 +330,11 @@ class _Process:
         for stream in (self._requests, self._answers):
             with contextlib.suppress(OSError):
                 stream.close()
-        self._popen.wait()
+        try:
+            self._popen.wait(_LEAVING_S)
+        except subprocess.TimeoutExpired:  # it waits for threads or processes that a task has left behind
+            self.kill()
+            self._popen.wait()
 
     def kill(self) -> None:
         self._popen.kill()

@@ -46,6 +46,10 @@ class SerialExecutor(TaskExecutor):
 
             with telling(tell):
                 future.set_result(task.run())
+        except SystemExit as error:
+            said = RuntimeError(f"SystemExit: {error}")
+            said.__cause__ = error
+            future.set_exception(said)
         except Exception as error:
             future.set_exception(error)
         return future

@@ -161,9 +161,12 @@ class Outcome:
 
     @classmethod
     def of(cls, call: Callable[[], Any]) -> Outcome:
-        """Calls, and keeps whatever comes of it."""
+        """Calls, and keeps whatever comes of it; a wish to exit is what a task raises, not what its caller is to do."""
         try:
             return cls(call(), cpu_s=time.process_time())
+        except SystemExit as error:
+            said = RuntimeError(f"SystemExit: {error}")
+            return cls(error=said, traceback=traceback.format_exc(), cpu_s=time.process_time())
         except BaseException as error:
             return cls(error=error, traceback=traceback.format_exc(), cpu_s=time.process_time())
 

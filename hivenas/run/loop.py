@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import traceback
 from collections import deque
 from collections.abc import Sequence
@@ -225,6 +226,9 @@ class Search:
         future = first.future or self._begin(first.proposal)
         self._waiting.until(future)
         evaluation = self._result(first.proposal, future)
+        if evaluation.status != "failed" and math.isnan(evaluation.fitness):
+            reason = "the fitness must be a number, got nan"
+            evaluation = Evaluation.failure(first.proposal.candidate, reason, worst=self._direction.worst)
         trial = first.trial = Trial(first.proposal, evaluation)
         self._strategy.tell([evaluation])
         self._keep_best(trial)

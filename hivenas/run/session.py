@@ -88,6 +88,8 @@ class Session:
 
     def finish(self) -> SearchResult:
         """Searches on, trains the best candidate fully, closes the parent run."""
+        if self.ledger.is_new:  # a crash that was noted there was the search's that this one replaces
+            self.ledger.folder.crash.unlink(missing_ok=True)
         with make_executor(self.config.execution, self.ledger.folder, serial=not self.info.in_workers) as executor:
             self.executor: TaskExecutor = executor
             self.meter = Meter(self.ledger.state.spent, executor, clock=self.clock)

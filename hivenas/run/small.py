@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from hivenas.config import Config
 from hivenas.core.front import cost_of, front
-from hivenas.core.full_training import SMALL_STEM, Finalist, TrainingSpec
+from hivenas.core.full_training import SMALL_STEM, Finalist
 from hivenas.core.records import Direction, Evaluation, Trial
 from hivenas.errors import TrainingError
 from hivenas.execution import TaskExecutor
@@ -50,9 +50,10 @@ class SmallBook(SearchBook):
 
     stem = SMALL_STEM
 
-    def _key(self, spec: TrainingSpec) -> str:
+    @property
+    def _root(self) -> str:
         # It may be one of the finalists, with a run of its own already.
-        return f"{self._told.key.removesuffix(_SUFFIX)}-{spec.stem}"
+        return self._told.key.removesuffix(_SUFFIX)
 
     def _chosen(self, names: Sequence[str]) -> dict[str, Finalist]:
         return dict(self.trainings)

@@ -167,7 +167,15 @@ class TrainingBook:
     # -- what is told ----------------------------------------------------------------------------------------------
 
     def _key(self, spec: TrainingSpec) -> str:
-        return f"{self._told.key}-{spec.stem}"
+        """Names the run of a training: another one where the training is, of other settings say."""
+        refit = f"-{spec.refit_epochs}" if spec.refit_epochs else ""
+        mark = training_mark(self._config, spec.candidate, failed=False)
+        return f"{self._root}-{spec.stem}{refit}-{mark[:8]}"
+
+    @property
+    def _root(self) -> str:
+        """The beginning of the keys of all trainings."""
+        return self._told.key
 
     def _begun(self, spec: TrainingSpec, key: str) -> Child:
         return begun_child(self._config, spec.candidate, replace(self._told, key=key, name=_name(spec)))

@@ -18,7 +18,7 @@ from typing import Any
 
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.interruption import defer_signals
-from hivenas.core.records import Trial
+from hivenas.core.records import Trial, python_number
 from hivenas.storage.database import BUSY_S, VERSION, checked_version, records_in, state_text, translated, value_of
 from hivenas.storage.export import Export, TableExport
 from hivenas.storage.state import SearchState
@@ -149,7 +149,7 @@ class Ledger:
             self._insert(kept)
             if strategy is not None:
                 self.state = replace(self.state, strategy=dict(strategy))
-                self._put("strategy", json.dumps(self.state.strategy))
+                self._put("strategy", json.dumps(self.state.strategy, default=python_number))
             if changes:
                 self._write_state(replace(self.state, **changes), only=changes.keys())
             self.trials.append(kept)
@@ -279,7 +279,7 @@ class Ledger:
     def _export(self) -> None:
         if self._is_new:
             return
-        self._state.write(json.dumps(asdict(self.state)))
+        self._state.write(json.dumps(asdict(self.state), default=python_number))
         changed = self._config_yaml and self._config_yaml != self._exported_config
         if changed and self._config.write(self._config_yaml):
             self._exported_config = self._config_yaml
@@ -298,7 +298,7 @@ class Ledger:
         """Writes the strategy's state, which is the larger part, where it has changed; all of it by default."""
         changed = set(only)
         if not changed or "strategy" in changed:
-            self._put("strategy", json.dumps(state.strategy))
+            self._put("strategy", json.dumps(state.strategy, default=python_number))
         self._put("state", state_text(state))
         self.state = state
 

@@ -24,7 +24,7 @@ from hivenas.core.front import cost_of
 from hivenas.core.objective import ObjectiveInfo
 from hivenas.core.parameters import Parameters
 from hivenas.core.recipe import package_version
-from hivenas.core.records import Direction, Trial
+from hivenas.core.records import Direction, Trial, python_number
 from hivenas.errors import ConfigError, ResultsExistError, StorageDeniedError
 from hivenas.storage.export import REQUIRED, as_columns, from_columns
 from hivenas.storage.opening import difference, fixed_keys
@@ -208,7 +208,7 @@ class MirrorStudy:
             raise RuntimeError("the study must be begun before it is synchronised; call begin first")
         try:
             with translate_storage_errors(self._address, _LATER):
-                return self._add(self._study, trials, json.dumps(state))
+                return self._add(self._study, trials, json.dumps(state, default=python_number))
         except BaseException:
             self._held = None  # whether the last trial is in, only the study knows
             raise

@@ -169,7 +169,7 @@ class Outbox:
         Args:
             finished: also where it was finished, as it runs further iterations.
         """
-        for number, content in self._ledger.messages(MessageStatus.PENDING):
+        for number, content in self._ledger.messages(MessageStatus.PENDING, MessageStatus.REFUSED):
             message = self._read(number, content)
             if message and message.closing and (finished or message.closing.status != "FINISHED"):
                 self._delete(number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
@@ -47,18 +47,24 @@ def key_of(name: str) -> str:
 
 def params_of(params: Mapping[str, str]) -> list[Param]:
     """Parameters under keys that MLflow takes, each under its own, and no longer than it keeps."""
-    made: dict[str, Param] = {}
-    for name, value in params.items():
-        key = key_of(name)
-        while key in made:
-            key += "_"
-        made[key] = Param(key, value[:LONGEST_PARAM])
-    return list(made.values())
+    return [Param(key, value[:LONGEST_PARAM]) for key, value in zip(keys_of(params), params.values(), strict=True)]
+
+
+def keys_of(names: Iterable[str]) -> list[str]:
+    """Names as MLflow takes them, in their order; of those that it would take for one each has a key of its own."""
+    made: dict[str, None] = {}
+    for name in names:
+        key, more = key_of(name), ""
+        while (own := f"{key[: _LONGEST_KEY - len(more)]}{more}") in made:
+            more += "_"
+        made[own] = None
+    return list(made)
 
 
 def metrics_of(child: Child) -> list[Metric]:
     """The figures of a child, those of its epochs at their numbers; what is not finite is left out."""
-    metrics = [Metric(key_of(key), float(value), child.end_ms, 0) for key, value in child.metrics.items()]
+    keys, values = keys_of(child.metrics), child.metrics.values()
+    metrics = [Metric(key, float(value), child.end_ms, 0) for key, value in zip(keys, values, strict=True)]
     for figures in child.history:
         for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
             name = key.replace("accuracy", child.share)

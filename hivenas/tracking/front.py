@@ -6,6 +6,9 @@ from collections.abc import Collection, Iterable
 
 import mlflow
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from hivenas.tracking.store import is_of_deleted
 
 _ON_FRONT = "hivenas.on_front"
 IS_ON_FRONT = f"tags.`{_ON_FRONT}` = 'true'"  # a condition for `search_runs`
@@ -23,5 +26,10 @@ def mark_front(client: mlflow.MlflowClient, members: Collection[str], before: It
     for run_id in tagged - set(members):
         client.delete_tag(run_id, _ON_FRONT)
     for run_id in sorted(set(members) - tagged):
-        if ":" not in run_id:  # the key of a child that was never tracked
+        if ":" in run_id:  # the key of a child that was never tracked
+            continue
+        try:
             client.set_tag(run_id, _ON_FRONT, "true")
+        except MlflowException as error:
+            if not is_of_deleted(error):
+                raise

@@ -261,9 +261,9 @@ class Places:
 
     def left(self, name: str) -> str:
         """The run that was left, by its id, the name of its search, or the key of a child, wherever that was made."""
-        if ":" not in name:
-            return name if self.has(name) else self.found(name)
-        run = tagged_run(self._client, self._everywhere, KEY, name)
+        if ":" not in name and self.has(name):
+            return name
+        run = tagged_run(self._client, self._everywhere, KEY if ":" in name else UID, name)
         return str(run.info.run_id) if run else ""
 
     @functools.cached_property

@@ -19,7 +19,7 @@ from hivenas.tracking.entities import KEY, LONGEST_TAG, NOTE, params_of
 from hivenas.tracking.inherited import PARENT
 from hivenas.tracking.known_runs import KnownRuns
 from hivenas.tracking.running import ChildRuns
-from hivenas.tracking.store import source_tags
+from hivenas.tracking.store import found_run, source_tags
 
 logger = logging.getLogger("hivenas")
 
@@ -48,13 +48,15 @@ class NestedRuns:
         client = self._connection.client
         tags = self._tags_of(child)  # once: the store may be asked for the runs that they name
         run = self._incomplete.of(child, tags, again=again)
-        child = replace(child, end_ms=run.completed_ms or child.end_ms)  # its figures are those that are there
+        status = "FAILED" if child.failed else "FINISHED"
+        if run.run.info.status == status:  # its figures are those that are there
+            child = replace(child, end_ms=run.completed_ms or child.end_ms)
         self._incomplete.complete(child, run, params_of(child.params), tags)
         if child.used:
             client.log_inputs(run.run_id, datasets=dataset_inputs(child.used))
         keep_files(child, run.run.info.artifact_uri)
         self.drop_weights(child.delete_weights)
-        client.set_terminated(run.run_id, status="FAILED" if child.failed else "FINISHED", end_time=child.end_ms)
+        client.set_terminated(run.run_id, status=status, end_time=child.end_ms)
         self._incomplete.forget(child)
         self._known.take({child.key: run.run_id})
         self._tell_parent(child, again=again)
@@ -78,7 +80,8 @@ class NestedRuns:
         """Deletes the weights of children, if the store can."""
         for key in keys:
             run_id = self._known.find(key) if self._drops else ""
-            if run_id and not drop_weights(self._connection.client.get_run(run_id).info.artifact_uri):
+            run = found_run(self._connection.client, run_id) if run_id else None
+            if run and not drop_weights(run.info.artifact_uri):
                 self._drops = False
                 logger.warning(
                     "the MLflow store deletes no files, so weights that results.keep_weights does not keep stay there"

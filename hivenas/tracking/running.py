@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from hivenas.core.children import Child
 from hivenas.tracking.entities import KEY, metrics_of
-from hivenas.tracking.store import ABSENT
+from hivenas.tracking.store import ABSENT, is_of_deleted
 
 REASON = "hivenas.reason"
 IN_TRAINING = "hivenas.in_training"  # on the parent: names of the nested runs that go on
@@ -129,7 +129,8 @@ class ChildRuns:
         return run.run_id
 
     def complete(self, child: Child, run: ChildRun, params: Sequence[Param], tags: Mapping[str, str]) -> None:
-        """Adds all that a run lacks."""
+        """Adds all that a run lacks; one that an attempt before has left failed says so no more."""
+        run.is_left |= REASON not in tags
         self._take_up_again(run)
         other = {key: text for key, text in tags.items() if run.tags.get(key) != text}
         # Of who has made it the first word counts.
@@ -155,7 +156,11 @@ class ChildRuns:
         """Ends those that go on: their evaluations have not been recorded, and a resumption takes them up again."""
         for run in self._runs.values():
             if run.is_running:
-                self._client.set_terminated(run.run_id, status="KILLED")
+                try:
+                    self._client.set_terminated(run.run_id, status="KILLED")
+                except MlflowException as error:
+                    if not is_of_deleted(error):
+                        raise
                 run.is_running, run.is_left = False, True
         self.name(parent, "")
 

@@ -100,7 +100,8 @@ class SearchRun:
         """
         client, parent = self._connection.client, self._known.parent
         children = self._known.search(f"tags.`{PARENT}` = '{parent}' and attributes.status != 'FINISHED'")
-        children = [run for run in children if run.info.status in {"RUNNING", "KILLED"}]
+        # Others have no key: another search below this one, or what somebody else has nested there.
+        children = [run for run in children if run.info.status in {"RUNNING", "KILLED"} and KEY in run.data.tags]
         pointers = self._known.search(f"tags.`hivenas.resumes` = '{parent}' and attributes.status = 'RUNNING'")
         dead = [run for run in children if run.info.status == "RUNNING" and run.data.tags.get(KEY) not in keeps]
         if dead and parent:
@@ -121,7 +122,8 @@ class SearchRun:
         for name in names:
             parent = places.left(name)
             if parent and parent != named_run():
-                family = [client.get_run(parent), *self._known.search(f"tags.`{PARENT}` = '{parent}'", parent)]
+                below = self._known.search(f"tags.`{PARENT}` = '{parent}'", parent)
+                family = [client.get_run(parent), *(run for run in below if KEY in run.data.tags)]
                 close_as_dead(client, (run for run in family if run.info.status == "RUNNING"))
 
     def close(self, closing: Closing) -> None:

@@ -107,6 +107,11 @@ def found_run(client: mlflow.MlflowClient, run_id: str) -> Run | None:
         return None
 
 
+def is_of_deleted(error: MlflowException) -> bool:
+    """True where a store refuses something as the run was deleted there, by whom ever."""
+    return error.error_code == ABSENT or "must be in the 'active' state" in str(error)
+
+
 def tagged_run(
     client: mlflow.MlflowClient, experiments: Collection[str], tag: str, value: str, view: int = ViewType.ACTIVE_ONLY
 ) -> Run | None:

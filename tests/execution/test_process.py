@@ -5,6 +5,7 @@ import platform
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from hivenas.config import ExecutionConfig
 from hivenas.core.onednn import chosen_onednn
 from hivenas.errors import WorkerDiedError
-from hivenas.execution import Task, TaskExecutor, WorkerExecutor
+from hivenas.execution import Task, TaskExecutor, WorkerExecutor, process
 from hivenas.execution.process import RESUBMISSIONS
 from tests.contracts import ExecutorContract
 from tests.executors import task, timed, trained
@@ -62,6 +63,20 @@ class TestTwoWorkers(ExecutorContract):
     def executor(self, tmp_path: Path) -> Iterator[TaskExecutor]:
         with WorkerExecutor(ExecutionConfig(workers=2), tmp_path / "worker.log") as executor:
             yield executor
+
+
+def leave_a_thread() -> int:
+    """Leaves a thread behind for which Python waits at its end."""
+    threading.Thread(target=time.sleep, args=(3600,)).start()
+    return 7
+
+
+def test_a_process_that_waits_for_what_a_task_has_left_behind_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_LEAVING_S", 0.5)
+    with WorkerExecutor(ExecutionConfig(recycle_after=1), tmp_path / "worker.log") as executor:
+        assert [executor.submit(task(leave_a_thread)).result() for _ in range(2)] == [7, 7]
 
 
 def test_processor_time_is_known_of_workers_that_are_alive(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from hivenas.config import Config, FullTrainConfig, from_mapping
 from hivenas.core.folder import ResultsFolder
+from hivenas.core.history import ranking
 from hivenas.core.objective import ObjectiveInfo
 from hivenas.core.records import Direction, Evaluation, Proposal, Trial
 from hivenas.core.strategies.kinds import make_strategy
@@ -105,6 +106,42 @@ def figures(trials: list[Trial]) -> list[tuple[object, ...]]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[object, ...]]:
     """The findings of a search without limits."""
     return figures(search(settings(tmp_path_factory.mktemp("whole"))).trials)
+
+
+@pytest.mark.parametrize("kind", ["guided", "canonical", "evolution", "random"])
+def test_a_fitness_that_is_no_number_is_a_failure_and_points_may_be_numpys(tmp_path: Path, kind: str) -> None:
+    class Whole(Sphere):
+        """Whole numbers of numpy, every third of which has no fitness."""
+
+        def sample(self) -> Any:
+            return tuple(np.int64(10 * x) for x in super().sample())
+
+        def get_neighbor(self, candidate: Any) -> Any:
+            return self.sample()
+
+        def get_neighbor_toward(self, candidate: Any, other: Any) -> Any:
+            return self.sample()
+
+        def evaluate(self, candidate: Any) -> Any:
+            found = super().evaluate(candidate)
+            return {**found, "fitness": float("nan")} if sum(candidate) % 3 == 0 else found
+
+    config = settings(tmp_path, f"colony.kind={kind}")
+    trials = search(config, make=lambda rng: Whole(3, rng=rng)).trials
+    assert len(trials) == 30
+    failed = [each for each in trials if each.failed]
+    assert 0 < len(failed) < 30
+    assert {each.reason for each in failed} == {"the fitness must be a number, got nan"}
+    assert ranking(trials, Direction.MINIMIZE)[0].fitness == min(each.fitness for each in trials if not each.failed)
+    _, recorded = read_ledger(ledger_folder(config))
+    assert figures(recorded) == figures(trials)
+
+
+def test_what_earlier_versions_have_recorded_without_a_number_is_never_the_best() -> None:
+    trials = [trial(0, float("nan"), "a"), trial(1, 0.9, "b"), trial(2, 0.5, "c"), trial(3, 0.95, "d")]
+    order = [each.encoded for each in ranking(trials, Direction.MAXIMIZE)]
+    assert order == ["d", "b", "c", "a"]
+    assert [each.encoded for each in ranking(trials, Direction.MINIMIZE)] == ["c", "b", "d", "a"]
 
 
 # -- a number of evaluations -----------------------------------------------------------------------------------------

@@ -113,6 +113,22 @@ def test_a_search_ended_in_its_full_training_leaves_one_run_of_it_and_logged_mod
     check_models(place, runs)
 
 
+def test_a_full_training_of_other_settings_has_a_run_of_its_own(search: Any, quick: None, tmp_path: Any) -> None:
+    place = Place(tmp_path / "place", SEARCH)
+    with pytest.raises(KeyboardInterrupt):
+        search(place, Interrupts())
+    (first,) = [run for run in runs_of(place) if run.data.tags.get("hivenas.phase") == "full_train"]
+    place.config.write_text(SEARCH.replace("epochs: 2, finalists", "epochs: 3, finalists"))
+    search(place, resume=True)
+    runs = [run for run in runs_of(place) if run.data.tags.get("hivenas.phase") == "full_train"]
+    (second,) = [run for run in runs if run.info.run_id != first.info.run_id]
+    client = mlflow.MlflowClient(place.store_uri)
+    points = [client.get_metric_history(run.info.run_id, "val_loss") for run in (first, second)]
+    assert [[point.step for point in each] for each in points] == [[1], [1, 2, 3]]
+    assert [run.info.status for run in runs if run.info.run_id == first.info.run_id] == ["KILLED"]
+    assert second.info.status == "FINISHED"
+
+
 def check_models(place: Place, runs: dict[str, Run]) -> None:
     """The best candidate's can be loaded and answers as it was validated; the other's state was not kept."""
     client = mlflow.MlflowClient(place.store_uri)

@@ -360,6 +360,24 @@ def test_a_search_that_goes_on_is_not_closed_by_what_an_earlier_end_left(
     assert [closing.status for closing in reader.closings] == sent
 
 
+def test_an_end_that_was_refused_is_not_told_once_the_search_goes_on(
+    ledger: Ledger, reader: Reader, open_outbox: Callable[[], Outbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(closing: Closing) -> None:
+        raise TrackingRefusedError("its run was deleted")
+
+    outbox = open_outbox()
+    outbox.post(Message(closing=Closing("run", "KILLED", {}, "")))
+    with monkeypatch.context() as patch:
+        patch.setattr(reader, "close_search", refuses)
+        outbox.send()
+    assert outbox.refused == 1
+    outbox.drop_closings(finished=False)
+    outbox.retry_refused()
+    outbox.send()
+    assert (reader.closings, outbox.refused) == ([], 0)
+
+
 def test_a_model_is_published_on_the_run_of_its_training_and_its_message_kept(
     ledger: Ledger, reader: Reader, open_outbox: Callable[[], Outbox]
 ) -> None:

@@ -21,7 +21,7 @@ from hivenas.core.search_run import MODEL_URI, MODEL_VERDICT, Closing, SearchCar
 from hivenas.core.seeds import arch_hash
 from hivenas.core.unicode import storable
 from hivenas.errors import MissingResultsError, TrackingError, TrackingRefusedError
-from hivenas.tracking.entities import key_of, params_of
+from hivenas.tracking.entities import key_of, keys_of, metrics_of, params_of
 from hivenas.tracking.mlflow_tracker import MlflowTracker
 from hivenas.tracking.store import translate_mlflow_errors
 from tests.interruptions import ctrl_c_in_a_transaction
@@ -290,7 +290,8 @@ def test_runs_that_a_killed_process_left_are_closed_with_the_reason(
     parent = tracker.open_search(card(tmp_path, "dead"))
     experiment = run_of(parent).info.experiment_id
     tags = {"mlflow.parentRunId": parent}
-    dead = client.create_run(experiment, tags=tags).info.run_id
+    dead = client.create_run(experiment, tags=tags | {"hivenas.key": "dead:0001"}).info.run_id
+    foreign = client.create_run(experiment, tags=tags).info.run_id  # another search below this one, or anybody's
     waiting = client.create_run(experiment, tags=tags | {"hivenas.key": "dead:0003"}).info.run_id
     pointer = client.create_run(experiment, tags={"hivenas.resumes": parent}).info.run_id
     mine = client.create_run(experiment, tags={"hivenas.resumes": parent}).info.run_id
@@ -298,7 +299,9 @@ def test_runs_that_a_killed_process_left_are_closed_with_the_reason(
     monkeypatch.setenv("MLFLOW_RUN_ID", mine)
     assert tracker.close_dead({"dead:0003"}) == 2
     statuses = {run_id: run_of(run_id).info.status for run_id in (dead, pointer, waiting, mine, other, parent)}
-    assert [run_id for run_id, status in statuses.items() if status == "FAILED"] == [dead, pointer]
+    assert [statuses[run_id] for run_id in (dead, pointer)] == ["KILLED", "FAILED"]
+    assert {statuses[run_id] for run_id in (waiting, mine, other, parent)} == {"RUNNING"}
+    assert run_of(foreign).info.status == "RUNNING"
     assert "process" in run_of(dead).data.tags["hivenas.reason"]
 
 
@@ -314,6 +317,42 @@ def test_a_training_outside_a_search_that_a_killed_process_left_is_closed_wherev
     tracker.close_abandoned(["left:full-1", "left:full-2", "unknown:full-1"])
     assert [run_of(run_id).info.status for run_id in left] == ["KILLED", "FINISHED", "RUNNING"]
     assert "process" in run_of(left[0]).data.tags["hivenas.reason"]
+
+
+def test_a_search_that_was_given_up_is_closed_in_whatever_experiment_its_run_is(store: str, tmp_path: Path) -> None:
+    client = mlflow.MlflowClient()
+    elsewhere = client.create_experiment("of a pipeline")
+    lost = client.create_run(elsewhere, tags={"hivenas.uid": "given up"}).info.run_id
+    below = {"mlflow.parentRunId": lost}
+    own = client.create_run(elsewhere, tags=below | {"hivenas.key": "given up:0001"}).info.run_id
+    foreign = client.create_run(elsewhere, tags=below).info.run_id
+    tracker = MlflowTracker("another")
+    tracker.open_search(card(tmp_path, "another"))
+    tracker.close_abandoned(["given up"])
+    assert [run_of(run_id).info.status for run_id in (lost, own, foreign)] == ["FAILED", "KILLED", "RUNNING"]
+
+
+def test_a_nested_run_that_somebody_has_deleted_keeps_no_search_from_ending(store: str, tmp_path: Path) -> None:
+    client, tracker = mlflow.MlflowClient(), MlflowTracker("deleted below")
+    parent = tracker.open_search(replace(card(tmp_path, "deleted below"), uid="deleted below"))
+    experiment = run_of(parent).info.experiment_id
+    tags = {"mlflow.parentRunId": parent, "hivenas.key": "deleted below:0001"}
+    run_id = client.create_run(experiment, tags=tags).info.run_id
+    assert tracker.close_dead({"deleted below:0001"}) == 0
+    client.delete_run(run_id)
+    closing = Closing(parent, "FINISHED", {"fitness": 0.5}, "# Search", end_ms=5, front=(run_id,))
+    tracker.close_search(closing)
+    assert run_of(parent).info.status == "FINISHED"
+    assert run_of(parent).data.metrics["fitness"] == 0.5
+
+
+def test_figures_whose_names_mlflow_would_take_for_one_have_keys_of_their_own() -> None:
+    names = ["test_recall/+", "test_recall/=", "test_recall/_", "a" * 300, "a" * 299]
+    keys = keys_of(names)
+    assert len(set(keys)) == 5
+    assert max(map(len, keys)) == 250
+    child = Child("0001", {}, {}, dict.fromkeys(names, 0.5))
+    assert [metric.key for metric in metrics_of(child)] == keys
 
 
 def test_a_parent_whose_id_was_lost_is_found_by_the_searchs_name(store: str, tmp_path: Path) -> None:

@@ -160,6 +160,18 @@ def test_a_parent_names_no_training_after_its_end_though_a_killed_process_had_it
     assert (closed.info.status, closed.data.tags.get("hivenas.in_training")) == ("FINISHED", None)
 
 
+def test_a_run_that_had_failed_and_is_made_anew_tells_of_no_failure(uid: str) -> None:
+    tracker, client = MlflowTracker("running"), mlflow.MlflowClient()
+    tracker.open_search(card(uid))
+    failed = replace(complete(uid, 0), failed=True, tags={"hivenas.reason": "no memory"}, metrics={"fitness": 0.0})
+    run_id = tracker.log_child(replace(failed, history=(), end_ms=1_500))
+    assert client.get_run(run_id).info.status == "FAILED"
+    assert tracker.log_child(replace(complete(uid, 0), metrics={"fitness": -0.5}), again=True) == run_id
+    run = client.get_run(run_id)
+    assert (run.info.status, run.info.end_time, run.data.metrics["fitness"]) == ("FINISHED", 2_000, -0.5)
+    assert "hivenas.reason" not in run.data.tags
+
+
 def test_what_has_come_to_no_record_is_ended_and_taken_up_by_the_next_process(uid: str) -> None:
     first, client = MlflowTracker("running"), mlflow.MlflowClient()
     parent = first.open_search(card(uid))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -119,7 +120,10 @@ class ArtificialBeeColony(BeeColony):
         if flight.role == "scout":
             cut_at_once = evaluation.status == "stopped" and evaluation.epochs == 1
             trials = self._config.abandonment_limit if cut_at_once else 0
-            self.sources[flight.source] = FoodSource(evaluation.candidate, evaluation.fitness, trials)
+            # One that failed is worse than all others, also where these are below 0.
+            failed = evaluation.status == "failed"
+            fitness = self._direction.score(-math.inf) if failed else evaluation.fitness
+            self.sources[flight.source] = FoodSource(evaluation.candidate, fitness, trials)
         elif evaluation.status != "failed" and self._is_better(evaluation.fitness, source.fitness):
             self.sources[flight.source] = FoodSource(evaluation.candidate, evaluation.fitness)
         else:

@@ -170,6 +170,17 @@ def test_a_new_source_that_fails_is_not_the_best_and_the_next_success_takes_its_
     assert colony.best == Found(second.candidate, 0.1)
 
 
+@pytest.mark.parametrize("minimize", [False, True])
+def test_a_source_that_failed_is_worse_than_any_other(minimize: bool) -> None:
+    _, colony = _colony(
+        lambda rng: TinyObjective(rng, minimize=minimize),
+        ColonyConfig(size=2, employee_ratio=0.5, abandonment_limit=5, iterations=5),
+    )
+    answer(colony, 0.0, status="failed")
+    (second,) = answer(colony, 1e9 if minimize else -1e9)
+    assert colony.sources == [FoodSource(second.candidate, 1e9 if minimize else -1e9, 0)]
+
+
 # -- a whole run --------------------------------------------------------------------------------------------------
 
 

@@ -14,9 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from hivenas.errors import DatasetError, first_line
+from hivenas.errors import DatasetError, HivenasError, first_line
 
 Colour = tuple[int, int, int]
+
+
+class PassingReadError(DatasetError):
+    """A file cannot be read now, for a reason that says nothing of what is in it."""
 
 
 class EncodedImage(Protocol):
@@ -36,6 +40,8 @@ _GREY_MODES = ("1", "L", "LA", "La")
 _COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 # Pillow spreads grey of 2 and 4 bits over 0…255, and leaves the transparent one among them as the file numbers it.
 _GREY_STEPS: Mapping[str, int] = MappingProxyType({"L;2": 85, "L;4": 17})
+_EXIF_IN_PNG = {"exif", "Raw profile type exif", "XML:com.adobe.xmp"}  # as Pillow has read them before the pixels
+_BITS_PER_SAMPLE = 258  # a tag of TIFF
 _SEVERAL = ("GIF", "PNG", "TIFF", "WEBP")  # formats of animations and pages
 _OPAQUE = 255
 # Formats by the first bytes of a file, for files whose names do not say what they are.
@@ -114,11 +120,12 @@ def read_header(file: AnyFile) -> Header:
     """
     with _opened(file) as image:
         # Pillow would silently keep the upper 8 bits of a colour PNG or TIFF of 16 bits.
-        sixteen = any(";16" in str(tile[3]) for tile in image.tile)
-        if sixteen or image.mode not in _GREY_MODES + _COLOUR_MODES:
+        bits = 16 if any(";16" in str(tile[3]) for tile in image.tile) else max(_bits(image), default=8)
+        if image.mode not in _GREY_MODES + _COLOUR_MODES or bits > 8:
+            named = "16 bits" if bits == 16 else f"mode {image.mode}" if bits > 16 or bits <= 8 else f"{bits} bits"
             raise DatasetError(
-                f"{file}: images must have 8 bits a channel, got {'16 bits' if sixteen else f'mode {image.mode}'}; "
-                "convert it, or give the pixels as they are in an npz file"
+                f"{file}: images must have 8 bits a channel, got {named}; convert it, or give the pixels as they are "
+                "in an npz file"
             )
         # A photo's further images (MPO) are previews of the first.
         frames = getattr(image, "n_frames", 1) if image.format in _SEVERAL else 1
@@ -186,10 +193,17 @@ def _laid_over(image: Image.Image, background: Colour) -> tuple[Image.Image, boo
     return ground, True
 
 
+def _bits(image: ImageFile.ImageFile) -> tuple[int, ...]:
+    """The bits of each channel of a TIFF, whose planes Pillow does not name by them; none of other formats."""
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    bits: tuple[int, ...] = tags.get(_BITS_PER_SAMPLE, ())
+    return bits
+
+
 def _turn_upright(image: ImageFile.ImageFile) -> None:
     """Turns the pixels as the file's EXIF data say that the camera was held."""
     # Pillow would decode a whole PNG to look for EXIF data behind its pixels.
-    if image.format == "PNG" and "exif" not in image.info:
+    if image.format == "PNG" and not image.info.keys() & _EXIF_IN_PNG:
         return
     if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
         ImageOps.exif_transpose(image, in_place=True)
@@ -207,12 +221,20 @@ def _opened(file: AnyFile) -> Iterator[ImageFile.ImageFile]:
             if step > 1 and isinstance(image.info.get("transparency"), int):
                 image.info["transparency"] *= step
             yield image
-    except DatasetError:
+    except (HivenasError, MemoryError):
         raise
     except Exception as error:  # what a decoder raises depends on where the file is broken
+        if _may_pass(error):
+            raise PassingReadError(f"{file}: the file cannot be read ({first_line(error)}); try again") from error
         raise DatasetError(
             f"{file}: the image cannot be read ({_reason(file, error)}); replace or remove it"
         ) from error
+
+
+def _may_pass(error: Exception) -> bool:
+    """True for failures of the machine; those of decoders have no number."""
+    is_of_file = isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError)
+    return isinstance(error, OSError) and error.errno is not None and not is_of_file
 
 
 def _reason(file: AnyFile, error: Exception) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from hivenas.config.text import nearest
 from hivenas.core.files import written_whole
 from hivenas.core.nas.data.class_folders import SPLIT_FOLDERS
-from hivenas.core.nas.data.decoding import AnyFile
+from hivenas.core.nas.data.decoding import AnyFile, PassingReadError
 from hivenas.core.nas.data.label_kinds import LabelKind
 from hivenas.core.nas.data.labelled_files import Label, Listing
 from hivenas.errors import DatasetError, first_line
@@ -129,7 +129,9 @@ def fetched(address: str) -> bytes:
             f"{address}: fsspec must have the package that fetches such files, got none ({error}); {remedy}"
         ) from error
     except Exception as error:  # what it raises depends on the place
-        raise DatasetError(
+        # One that is not there will not be there the next time either.
+        kind = DatasetError if isinstance(error, FileNotFoundError) else PassingReadError
+        raise kind(
             f"{address}: the file must be one that can be fetched, got {first_line(error) or type(error).__name__}; "
             "correct the address, or see that it may be read from here"
         ) from error
@@ -180,10 +182,16 @@ Read = Callable[[Sequence[str]], Mapping[str, Column]]
 def _csv(content: bytes) -> tuple[Sequence[str], Read]:
     rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
     names = next(rows, [])
-    places = {name.strip(): place for place, name in enumerate(names)}
+    heads = [name.strip() for name in names]
+    places = {name: place for place, name in enumerate(heads)}
 
     def read(wanted: Sequence[str]) -> Mapping[str, Column]:
+        if twice := next((name for name in wanted if heads.count(name) > 1), ""):
+            raise ValueError(f"the column {twice} stands in the head more than once")
         given = [row for row in rows if row]
+        for number, row in enumerate(given, 1):
+            if any(cell.strip() for cell in row[len(heads) :]):
+                raise ValueError(f"row {number} has {len(row)} cells of {len(heads)}: text with commas needs quotes")
         return {
             name: [row[places[name]].strip() if places[name] < len(row) else None for row in given] for name in wanted
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from hivenas.core.nas.data.labelled_files import Label
 from hivenas.core.nas.data.labels import CLASS_LABELS, LabelReader
 from hivenas.core.nas.data.splits import Draw, by_class
 
+_WHOLE, _DECIMAL = r"[+-]?[0-9]+", r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)"
 Recorded = tuple[Sequence[int | float], Sequence[str]]  # the numbers and the texts of a record
 
 
@@ -83,12 +85,10 @@ def numbers_where_all_are(given: Sequence[Any]) -> Sequence[Label]:
     several = next((label for label in given if isinstance(label, list)), None)
     if several is not None:
         raise ValueError(f"must have one label, got {several!r}; leave one, or set task: multilabel")
-    if all(isinstance(label, str) for label in given):
-        for number in (int, float):
-            try:
-                return [number(label) for label in given]
-            except ValueError:
-                continue
+    # Python reads 1_12 as 112, and 1E4 and 10E3 as one number: these are names.
+    for number, written in ((int, _WHOLE), (float, _DECIMAL)):
+        if all(isinstance(label, str) and re.fullmatch(written, label.strip()) for label in given):
+            return [number(label) for label in given]
     return given
 
 
@@ -97,7 +97,16 @@ def single_numbers(given: Sequence[Any]) -> Sequence[Label]:
     lists = [label for label in given if isinstance(label, list)]
     if wrong := [label for label in lists if len(label) != 1]:
         raise ValueError(f"must have one number, got {wrong[0]!r}; leave one")
-    return numbers_where_all_are([label[0] if isinstance(label, list) else label for label in given])
+    single = [label[0] if isinstance(label, list) else label for label in given]
+    texts = [label for label in single if isinstance(label, str)]
+    try:
+        return single if any("_" in text for text in texts) else [_number(label) for label in single]
+    except ValueError:
+        return single
+
+
+def _number(label: Any) -> Label:
+    return float(label) if isinstance(label, str) else label
 
 
 def joined_names(given: Sequence[Any]) -> Sequence[Label]:
@@ -108,12 +117,23 @@ def joined_names(given: Sequence[Any]) -> Sequence[Label]:
 def _texts_before_numbers(given: Sequence[Recorded]) -> Sequence[Label]:
     # The text of a class says more than its number, where every image has it.
     if all(texts and texts[0] for _, texts in given):
-        return [texts[0] for _, texts in given]
-    return [numbers[0] for numbers, _ in given]
+        return _only([texts for _, texts in given], "label", ", or set task: multilabel")
+    return _only([numbers for numbers, _ in given], "label", ", or set task: multilabel")
+
+
+def _only(given: Sequence[Sequence[Any]], what: str, more: str = "") -> Sequence[Label]:
+    """The one value of each."""
+    if several := next((values for values in given if len(values) > 1), None):
+        raise ValueError(f"must have one {what}, got {list(several)!r}; leave one{more}")
+    return [values[0] for values in given]
 
 
 def _all_names(given: Sequence[Recorded]) -> Sequence[Label]:
     has_texts = any(texts for _, texts in given)
+    if has_texts and any(numbers and not texts for numbers, texts in given):
+        has_texts = False  # which some records lack
+        if any(texts and not numbers for numbers, texts in given):
+            raise ValueError("must have its labels as texts, or every one as numbers, got both; write them anew")
     return joined_names([list(texts if has_texts else numbers) for numbers, texts in given])
 
 
@@ -122,5 +142,5 @@ CLASSES = LabelKind(
 )
 LABELS = LabelKind(LABEL_SETS, by_permutation, labels_of_row, joined_names, _all_names, may_be_none=True)
 NUMBERS = LabelKind(
-    NUMBER_READER, by_order, number_of_row, single_numbers, lambda given: [numbers[0] for numbers, _ in given]
+    NUMBER_READER, by_order, number_of_row, single_numbers, lambda given: _only([each for each, _ in given], "number")
 )

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.core.cores import usable_cores
-from hivenas.core.nas.data.decoding import AnyFile, Colour, Header, Target, read_header, read_pixels
+from hivenas.core.nas.data.decoding import AnyFile, Colour, Header, PassingReadError, Target, read_header, read_pixels
 from hivenas.core.nas.data.preparing import FETCHED, LOOKED_AT, READ, Preparing
 from hivenas.core.nas.data.stored_images import Images, StoredImages
 from hivenas.errors import DatasetError
@@ -168,6 +168,8 @@ class FileReader:
         """The outcome of reading a file; None where it cannot be read, and is to be left out."""
         try:
             return read(*arguments)
+        except PassingReadError:
+            raise
         except DatasetError as error:
             if not self._form.leave_out:
                 raise DatasetError(f"{error}, or leave out what cannot be read with {LEAVE_OUT}") from error

@@ -48,7 +48,7 @@ from hivenas.core.nas.data.placement import sweep_copies, written_to
 from hivenas.core.nas.data.preparing import Preparing
 from hivenas.errors import DatasetError, DiskFullError
 
-VERSION = 1  # of the folder's content and of how images are decoded
+VERSION = 2  # of the folder's content and of how images are decoded
 _DIGEST = 16  # bytes of a digest, and characters of one in a name
 _MTIME = 1  # column of stamps
 
@@ -99,7 +99,9 @@ class PreparedCopy:
             DiskFullError: there is no space for the copy.
         """
         found = self._opened()
-        if found is None:
+        if found is not None:
+            self._drop_fetched()
+        else:
             with self._held():
                 found = self._opened()
                 if found is None:
@@ -145,6 +147,30 @@ class PreparedCopy:
                 yield
 
     def _make(self) -> None:
+        with self._fetching():
+            self._fill()
+
+    @contextlib.contextmanager
+    def _fetching(self) -> Iterator[None]:
+        """Holds the folder to which files are fetched, also by copies in other forms; it goes at the end."""
+        folder = self._listing.fetched
+        if not folder:
+            yield
+            return
+        with disk_full_said(folder.parent):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked(_lock_of(folder), wait=True):
+            yield
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _drop_fetched(self) -> None:
+        """Removes what was fetched for a copy that is there, where a kill has kept that from being done."""
+        folder = self._listing.fetched
+        if folder and folder.is_dir():
+            with contextlib.suppress(BusyError, OSError), locked(_lock_of(folder)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _fill(self) -> None:
         self._manifest.unlink(missing_ok=True)
         for older in (*self.path.glob("images-*.npy"), *self.path.glob("figures-*")):
             if older != self._pixels:
@@ -170,8 +196,6 @@ class PreparedCopy:
             self._finish(done, reader.frames)
             work.size = self.size
         journal.path.unlink(missing_ok=True)
-        if self._listing.fetched:
-            shutil.rmtree(self._listing.fetched, ignore_errors=True)
 
     def _finish(self, done: Mapping[int, Mapping[str, Any]], frames: int) -> None:
         """Writes what is known of the files, and then the manifest."""
@@ -201,6 +225,11 @@ class PreparedCopy:
                 f"{needed:,} bytes, got {free:,} free; make space, name another folder (dataset.cache), lower "
                 "dataset.image_size, or set dataset.cache: none"
             )
+
+
+def _lock_of(fetched: Path) -> Path:
+    """The lock of a folder to which files are fetched, beside those of copies."""
+    return fetched.parent.with_name(f"{fetched.name}.lock")
 
 
 class _Journal:

@@ -76,7 +76,10 @@ def list_records(path: Path, kind: LabelKind) -> Listing:
     """
     found = [(split, *record) for split, file in _files(path) for record in _records(file, kind)]
     files: dict[str, list[tuple[AnyFile, Label]]] = {"train": []}
-    labels = kind.of_records([recorded for _, _, recorded in found])
+    try:
+        labels = kind.of_records([recorded for _, _, recorded in found])
+    except ValueError as error:
+        raise DatasetError(f"{path}: every record {error}") from None
     for (split, image, _), label in zip(found, labels, strict=True):
         files.setdefault(split, []).append((image, label))
     if not files["train"]:

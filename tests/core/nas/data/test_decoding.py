@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -7,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
-from hivenas.core.nas.data.decoding import Target, read_header, read_pixels, sniffed_format
+from hivenas.core.nas.data.decoding import PassingReadError, Target, read_header, read_pixels, sniffed_format
+from hivenas.core.nas.training.export import picture_server
 from hivenas.errors import DatasetError
 
 WHITE, BLACK, PINK = (255, 255, 255), (0, 0, 0), (255, 0, 128)
@@ -163,3 +166,97 @@ def test_image_data_are_found_whatever_a_file_is_called(
     else:
         (tmp_path / name).write_bytes(data)
     assert sniffed_format(tmp_path / name) == found
+
+
+def turned_by(where: str) -> bytes:
+    """A PNG of 2 × 3 pixels that says where that it is to be turned."""
+    info, buffer = PngImagePlugin.PngInfo(), io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    if where == "xmp":
+        text = '<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+        info.add_itxt("XML:com.adobe.xmp", text)
+    elif where == "profile":
+        raw = b"Exif\0\0" + exif.tobytes().removeprefix(b"Exif\0\0")
+        info.add_text("Raw profile type exif", f"\nexif\n{len(raw):8}\n{raw.hex()}\n")
+    pixels = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3) * 40)
+    pixels.save(buffer, format="PNG", pnginfo=info, **({"exif": exif} if where == "exif" else {}))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("where", ["", "exif", "xmp", "profile"])
+def test_a_png_is_turned_alike_for_training_and_by_the_served_model(tmp_path: Path, where: str) -> None:
+    file = tmp_path / "turned.png"
+    file.write_bytes(turned_by(where))
+    size = (3, 2) if where else (2, 3)
+    assert read_header(file).size == size
+    pixels, _ = read_pixels(file, Target(size, True, WHITE))
+    served = picture_server._pixels(file.read_bytes(), (*size, 1), WHITE)
+    assert pixels.tolist() == served.tolist()
+    first = pixels[..., 0].ravel().tolist()
+    assert first == ([120, 0, 160, 40, 200, 80] if where else [0, 40, 80, 120, 160, 200])
+
+
+def planar_tiff(bits: int) -> bytes:
+    """A colour TIFF of 2 × 2 pixels whose channels lie one after the other."""
+    plane = bytes(4 * bits // 8)
+    long, short = 4, 3
+    start = 8 + 6 + 12 + 12
+    fields = [
+        (256, long, 1, 2),
+        (257, long, 1, 2),
+        (258, short, 3, 8),
+        (259, short, 1, 1),
+        (262, short, 1, 2),
+        (273, long, 3, 14),
+        (277, short, 1, 3),
+        (278, long, 1, 2),
+        (279, long, 3, 26),
+        (284, short, 1, 2),
+    ]
+    offsets = struct.pack("<III", *(start + number * len(plane) for number in range(3)))
+    counts = struct.pack("<III", *[len(plane)] * 3)
+    directory = struct.pack("<H", len(fields)) + b"".join(struct.pack("<HHII", *field) for field in fields) + bytes(4)
+    body = struct.pack("<HHH", *[bits] * 3) + offsets + counts + 3 * plane
+    return b"II*\0" + struct.pack("<I", 8 + len(body)) + body + directory
+
+
+def test_a_tiff_of_more_bits_is_refused_however_its_channels_lie(tmp_path: Path) -> None:
+    file = tmp_path / "planes.tif"
+    file.write_bytes(planar_tiff(8))
+    assert read_header(file).size == (2, 2)
+    assert picture_server._pixels(file.read_bytes(), (2, 2, 3), WHITE).max() == 0
+    file.write_bytes(planar_tiff(16))
+    with pytest.raises(DatasetError, match=r"planes.tif: images must have 8 bits a channel, got 16 bits"):
+        read_header(file)
+    with pytest.raises(ValueError, match="images must have 8 bits a channel"):
+        picture_server._pixels(file.read_bytes(), (2, 2, 3), WHITE)
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [(OSError(errno.EIO, "I/O error"), True), (OSError(errno.ENOENT, "gone"), False), (OSError("truncated"), False)],
+)
+def test_what_the_machine_fails_in_says_nothing_of_an_image(error: OSError, passes: bool) -> None:
+    class File:
+        def read(self) -> bytes:
+            raise error
+
+        def stamp(self) -> tuple[int, int]:
+            return 0, 0
+
+    with pytest.raises(DatasetError) as caught:
+        read_header(File())
+    assert isinstance(caught.value, PassingReadError) is passes
+
+
+def test_memory_that_is_lacking_says_nothing_of_an_image() -> None:
+    class File:
+        def read(self) -> bytes:
+            raise MemoryError
+
+        def stamp(self) -> tuple[int, int]:
+            return 0, 0
+
+    with pytest.raises(MemoryError):
+        read_header(File())

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from hivenas.config import DatasetConfig
+from hivenas.core.nas.data import label_kinds
 from hivenas.core.nas.data.datasets import Dataset, load_dataset
 from hivenas.core.nas.data.draws import by_order
 from hivenas.core.nas.data.image_arrays import LabelledImages
 from hivenas.core.nas.data.label_kinds import LABELS, NUMBERS
+from hivenas.core.nas.data.label_sets import SEPARATOR
 from hivenas.core.nas.data.splits import Wanted
 from hivenas.errors import DatasetError
 
@@ -126,3 +128,45 @@ def test_too_few_images_are_said(tmp_path: Path) -> None:
         DatasetError, match=r"2 images cannot be split 1 to 1 with one on both sides; add images to npz"
     ):
         load(tmp_path, "regress", np.array([1.0, 2.0]))
+
+
+@pytest.mark.parametrize(
+    ("given", "labels"),
+    [
+        (["1_12", "11_2", "2_3"], ["1_12", "11_2", "2_3"]),
+        (["1E4", "10E3"], ["1E4", "10E3"]),
+        (["10", " 9", "+3"], [10, 9, 3]),
+        (["1.5", ".5", "2."], [1.5, 0.5, 2.0]),
+        (["1", "b"], ["1", "b"]),
+    ],
+)
+def test_only_plain_numbers_are_numbers_among_the_labels_of_a_table(given: list[str], labels: list[Any]) -> None:
+    assert label_kinds.CLASSES.of_column(given) == labels
+
+
+def test_numbers_of_a_table_may_have_exponents_and_nothing_else() -> None:
+    assert label_kinds.NUMBERS.of_column(["1e3", ["2"], 5]) == [1000.0, 2.0, 5]
+    assert label_kinds.NUMBERS.of_column(["83_5", "7"]) == ["83_5", "7"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "said"),
+    [
+        (
+            "CLASSES",
+            [([3, 5], []), ([1], [])],
+            r"one label, got \[3, 5\]; leave one, or set task: multilabel",
+        ),
+        ("CLASSES", [([3], ["cat", "dog"]), ([1], ["cat"])], r"must have one label, got \['cat', 'dog'\]"),
+        ("NUMBERS", [([3.0, 5.0], [])], r"must have one number, got \[3.0, 5.0\]; leave one"),
+        ("LABELS", [([3], []), ([], ["cat"])], "must have its labels as texts, or every one as numbers, got both"),
+    ],
+)
+def test_records_of_which_a_label_would_be_lost_are_refused(kind: str, given: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        getattr(label_kinds, kind).of_records(given)
+
+
+def test_labels_of_records_are_those_that_all_have() -> None:
+    assert label_kinds.LABELS.of_records([([3, 5], []), ([3], ["cat"]), ([], [])]) == [f"3{SEPARATOR}5", "3", ""]
+    assert label_kinds.LABELS.of_records([([3, 5], ["cat", "dog"]), ([], ["cat"])]) == [f"cat{SEPARATOR}dog", "cat"]

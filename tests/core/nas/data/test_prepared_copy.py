@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,6 +166,24 @@ def test_broken_images_are_named_or_left_out_and_counted(config: DatasetConfig) 
     assert data.left_out == {"that cannot be read": 1}
     assert_equal(data, load_dataset(directly(lenient), seed=3))
     assert_equal(load_dataset(lenient, seed=3), data)
+
+
+def test_an_image_that_cannot_be_read_just_now_is_never_left_out(
+    config: DatasetConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, opened = first(config), Image.open
+
+    def failing(source: Any, **more: Any) -> Any:
+        if source == broken:
+            raise OSError(errno.EIO, "Input/output error")
+        return opened(source, **more)
+
+    lenient = config.model_copy(update={"unread_images": "leave_out"})
+    with monkeypatch.context() as patch:
+        patch.setattr(Image, "open", failing)
+        with pytest.raises(DatasetError, match=rf"{broken.name}: the file cannot be read .*Input/output.*; try again$"):
+            load_dataset(lenient, seed=3)
+    assert load_dataset(lenient, seed=3).left_out == {}
 
 
 @pytest.mark.parametrize("change", [Path.unlink, Path.touch, lambda file: file.write_bytes(b"")])

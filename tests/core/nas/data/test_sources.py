@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.server
 import io
 import struct
@@ -101,6 +102,8 @@ def test_a_table_of_image_files_is_a_data_set(
         (b"", "got none without path and label"),
         (as_csv({"path": ["a.png", "b.png"], "label": ["a", ""]}), "must have a label, got 1 without one, .* row 2"),
         (b"path,label\na.png\n", "every row must have a label, got 1 without one, such as row 1"),
+        (b"path,label\na.png,83,5\n", "row 1 has 3 cells of 2: text with commas needs quotes"),
+        (b"path,label,label\na.png,a,b\n", "the column label stands in the head more than once"),
         (b"path,label\n\xff,a\n", "the table must be readable, got one that is not .*decode"),
         (b"PAR1 and no more", "the table must be readable, got one that is not"),
         (as_csv({"path": ["a"], "label": ["a"], "split": ["trian"]}), "split must be train, .* got 'trian' in row 1"),
@@ -127,6 +130,8 @@ def test_a_table_and_its_images_may_lie_elsewhere(tmp_path: Path, digest: str) -
         assert load_dataset(config.model_copy(update={"cache": None}), seed=1).digest() == digest
         assert load_dataset(config, seed=1).digest() == digest
         store.rm("/bucket/of", recursive=True)
+        left = tmp_path / "cache" / "fetched" / hashlib.sha256(store.cat("/bucket/images.csv")).hexdigest()[:16]
+        left.mkdir()  # as a kill leaves it
         assert load_dataset(config, seed=1).digest() == digest  # fetched and decoded once
         assert not list((tmp_path / "cache" / "fetched").iterdir())
         with pytest.raises(DatasetError, match=r"memory://bucket/of/0.png: .*must be one that can be fetched, got"):

@@ -24,6 +24,7 @@ _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "ICO", "WEBP", "TIFF")
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 _GREY_STEPS = {"L;2": 85, "L;4": 17}
 _OPAQUE = 255
+_EXIF_IN_PNG = {"exif", "Raw profile type exif", "XML:com.adobe.xmp"}
 _BATCH = 32  # that of Keras' `predict`
 
 
@@ -156,6 +157,11 @@ class PictureServer:
             )
         low, high = self._scale
         if (low, high) == (0, 255):
+            if self._dtype.kind in "ui" and pixels.max() > np.iinfo(self._dtype).max:
+                raise ValueError(
+                    f"pixels must be at most {np.iinfo(self._dtype).max}, as the model takes {self._dtype}, got "
+                    f"{pixels.max()}; give arrays of its values"
+                )
             return pixels.astype(self._dtype)
         scaled = low + pixels.astype(np.float64) / 255 * (high - low)
         values: NDArray[Any] = np.rint(scaled) if self._dtype.kind in "ui" else scaled
@@ -202,12 +208,14 @@ def _pixels(content: bytes, shape: tuple[int, int, int], background: tuple[int, 
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             kinds = [str(tile[3]) for tile in image.tile]
-            if any(";16" in kind for kind in kinds) or image.mode not in _MODES:
+            bits = getattr(image, "tag_v2", {}).get(258, ()) if image.format == "TIFF" else ()
+            if any(";16" in kind for kind in kinds) or max(bits, default=8) > 8 or image.mode not in _MODES:
                 raise ValueError(f"images must have 8 bits a channel, got mode {image.mode}; convert it")
             step = next((_GREY_STEPS[kind] for kind in kinds if kind in _GREY_STEPS), 1)
             if step > 1 and isinstance(image.info.get("transparency"), int):
                 image.info["transparency"] *= step
-            if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+            has_exif = image.format != "PNG" or image.info.keys() & _EXIF_IN_PNG  # as it was for training
+            if has_exif and image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
                 ImageOps.exif_transpose(image, in_place=True)
             upright = _laid_over(image, background).convert("L" if shape[2] == 1 else "RGB")
     except ValueError:

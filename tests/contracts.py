@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from hivenas.config.costs import COSTS
+from hivenas.core.candidates import decode_candidate, encode_candidate
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
-from hivenas.core.records import Candidate, Direction, Proposal, decode_candidate, encode_candidate
+from hivenas.core.records import Candidate, Direction, Proposal
 from hivenas.execution import TaskExecutor
 from tests.executors import task
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from hivenas.config.costs import RECORDED
+from hivenas.core.candidates import encode_candidate
 from hivenas.core.history import History
 from hivenas.core.parameters import Parameters
-from hivenas.core.records import Candidate, Direction, Evaluation, Proposal, encode_candidate
+from hivenas.core.records import Candidate, Direction, Evaluation, Proposal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

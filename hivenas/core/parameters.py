@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from hivenas.core.records import decode_candidate
+from hivenas.core.candidates import decode_candidate
 
 
 @dataclass(frozen=True, slots=True)

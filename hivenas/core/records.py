@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
+
+from hivenas.core.candidates import encode_candidate, plain_candidate, point_of
 
 Candidate = str | tuple[float, ...]
 Role = str
@@ -388,41 +389,3 @@ class Trial:
     def from_json(cls, data: Mapping[str, Any], run_id: str = "") -> Trial:
         """The inverse of `to_json`."""
         return cls(Proposal.from_json(data["proposal"]), Evaluation.from_json(data["evaluation"]), run_id)
-
-
-def encode_candidate(candidate: Candidate) -> str:
-    """A candidate as text: architectures as they are, numerical points as a JSON list."""
-    return candidate if isinstance(candidate, str) else json.dumps(list(candidate), default=python_number)
-
-
-def python_number(value: Any) -> Any:
-    """A number of numpy as one of Python's, for JSON.
-
-    Raises:
-        TypeError: it is none.
-    """
-    if not hasattr(value, "item"):
-        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
-    return value.item()
-
-
-def plain_candidate(value: Any) -> Candidate:
-    """A candidate as JSON gives it back: a list stands for a tuple."""
-    return tuple(value) if isinstance(value, list) else value
-
-
-def decode_candidate(text: str) -> Candidate:
-    """The inverse of `encode_candidate`."""
-    point = point_of(text)
-    return text if point is None else point
-
-
-def point_of(text: str) -> tuple[float, ...] | None:
-    """The numerical point that a candidate's text stands for; None for any other text, whatever it begins with."""
-    try:
-        numbers = json.loads(text) if text.startswith("[") else None
-    except ValueError:
-        return None
-    if not isinstance(numbers, list) or not all(type(each) in (int, float) for each in numbers):
-        return None
-    return tuple(map(float, numbers))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config import Config
+from hivenas.core.candidates import encode_candidate
 from hivenas.core.full_training import TrainingSpec
 from hivenas.core.nas.data.datasets import load_dataset
 from hivenas.core.nas.data.image_size import image_of
@@ -19,7 +20,7 @@ from hivenas.core.nas.data.placement import placed
 from hivenas.core.nas.nas_interface import interface_of, run_proposal
 from hivenas.core.nas.space.feasibility import Feasibility
 from hivenas.core.objective import ObjectiveInterface
-from hivenas.core.records import Evaluation, Proposal, encode_candidate
+from hivenas.core.records import Evaluation, Proposal
 from hivenas.core.seeds import drawn_seed
 
 T = TypeVar("T")

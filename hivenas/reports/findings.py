@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from hivenas.config.metrics import ACCURACY, label_of
+from hivenas.core.candidates import point_of
 from hivenas.core.history import improvements, ranking
 from hivenas.core.measured import METRIC
-from hivenas.core.records import Direction, Trial, point_of
+from hivenas.core.records import Direction, Trial
 
 BEES = ("employee", "onlooker", "scout")
 MOST_DRAWN = 2000  # evaluations in one page: a browser draws so many at once

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hivenas.config.settings import split_candidate
+from hivenas.core.candidates import point_of
 from hivenas.core.history import ranking
 from hivenas.core.measured import CPU_SECONDS, PEAK_RSS_MB, total_spent
-from hivenas.core.records import Direction, Trial, point_of
+from hivenas.core.records import Direction, Trial
 from hivenas.core.unicode import shown_text
 
 

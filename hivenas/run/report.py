@@ -108,7 +108,9 @@ def compare(one: str, other: str, file: str | None = None) -> tuple[Comparison, 
 
 def _recorded_config(path: Path) -> Config:
     """The configuration of a search that is named by its results folder, wherever that was moved, or by a file."""
-    folder = (path if path.is_dir() else path.parent).resolve()
+    folder = path if path.is_dir() else path.parent
+    if folder.name != folder.resolve().name:  # a link, or where one stands
+        folder = folder.resolve()
     own = folder / f"{folder.name}.yaml"
     if path.is_dir() and not own.is_file():
         raise MissingResultsError(

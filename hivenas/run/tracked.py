@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hivenas.config import Config
+from hivenas.core.candidates import encode_candidate
 from hivenas.core.children import Child, RunContext, child_of, link_to, running_child
 from hivenas.core.measured import marked
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.progress import Progress
 from hivenas.core.publication import Published, ServableModel
 from hivenas.core.recipe import Recipe
-from hivenas.core.records import Proposal, Trial, encode_candidate
+from hivenas.core.records import Proposal, Trial
 from hivenas.core.tracker import Publisher, Tracker
 from hivenas.errors import (
     HivenasError,

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from hivenas.config.costs import RECORDED, VARYING
+from hivenas.core.candidates import decode_candidate
 from hivenas.core.folder import write_atomically
 from hivenas.core.measured import SPENT, SPENT_NAMES, spent_of
 from hivenas.core.outage import Outage
-from hivenas.core.records import EpochFigures, Evaluation, Proposal, Trial, decode_candidate
+from hivenas.core.records import EpochFigures, Evaluation, Proposal, Trial
 from hivenas.core.unicode import storable
 from hivenas.errors import first_line
 

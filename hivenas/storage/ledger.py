@@ -16,9 +16,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from hivenas.core.candidates import python_number
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.interruption import defer_signals
-from hivenas.core.records import Trial, python_number
+from hivenas.core.records import Trial
 from hivenas.storage.database import BUSY_S, VERSION, checked_version, records_in, state_text, translated, value_of
 from hivenas.storage.export import Export, TableExport
 from hivenas.storage.state import SearchState

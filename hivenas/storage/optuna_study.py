@@ -19,12 +19,13 @@ from optuna.trial import FrozenTrial, TrialState
 from hivenas.config import Config, from_record
 from hivenas.config.costs import Cost
 from hivenas.config.text import masked, parse_yaml
+from hivenas.core.candidates import python_number
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.front import cost_of
 from hivenas.core.objective import ObjectiveInfo
 from hivenas.core.parameters import Parameters
 from hivenas.core.recipe import package_version
-from hivenas.core.records import Direction, Trial, python_number
+from hivenas.core.records import Direction, Trial
 from hivenas.errors import ConfigError, ResultsExistError, StorageDeniedError
 from hivenas.storage.export import REQUIRED, as_columns, from_columns
 from hivenas.storage.opening import difference, fixed_keys

@@ -18,6 +18,7 @@ from hivenas import api
 from hivenas.cli.commands import main
 from hivenas.cli.errors import EndedError, _orderly_end
 from hivenas.cli.views import JsonLines, Plain
+from hivenas.config import registry
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.interruption import ANNOUNCED
 from hivenas.storage import read_ledger
@@ -88,6 +89,7 @@ def test_what_an_imported_module_prints_is_not_among_what_was_asked_for(
 ) -> None:
     (tmp_path / "loud_module.py").write_text("print('registered')")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_imported", {})
     done = invoke("check", "--config", bowl, "--json", "--import", "loud_module")
     assert len(objects(done.stdout)) == 1
     assert "registered\n" in done.stderr

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from hivenas.core.candidates import encode_candidate
 from hivenas.core.parameters import Parameters
-from hivenas.core.records import encode_candidate
 
 
 def test_a_point_has_its_coordinates() -> None:

@@ -9,17 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hivenas.core.records import (
-    EpochFigures,
-    Evaluation,
-    Proposal,
-    StopThreshold,
-    Trial,
-    decode_candidate,
-    encode_candidate,
-    plain,
-    point_of,
-)
+from hivenas.core.candidates import decode_candidate, encode_candidate, point_of
+from hivenas.core.records import EpochFigures, Evaluation, Proposal, StopThreshold, Trial, plain
 
 ARCH = "input|sc_1|identity|dropout|output"
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
+import hivenas
 from hivenas.config import Config, EvaluationConfig, LadderConfig, from_mapping
 from hivenas.core.children import Child
 from hivenas.core.history import History, ranking
@@ -597,3 +598,19 @@ def test_a_search_that_is_ended_and_resumed_keeps_the_weights_of_the_best_too(
         best = ranking(ledger.trials, Direction.MAXIMIZE)[:3]
         assert {file.name for file in ledger.folder.weights.iterdir()} == {row.weights_filename for row in best}
         assert kept_by([*first.children, *tracker.children]) == {ledger.key(row.index) for row in best}
+
+
+def test_a_crash_of_a_search_that_was_replaced_is_none_of_the_new_one(tmp_path: Path) -> None:
+    config = {
+        "name": "again",
+        "objective": "sphere_min",
+        "tracking": "none",
+        "execution": {"kind": "serial"},
+        "colony": {"size": 2, "iterations": 1},
+        "results": {"dir": str(tmp_path)},
+    }
+    first = hivenas.search(config, progress=False)
+    label = f"{first.trials[0].label} {first.trials[0].encoded}"
+    (first.folder / "crash.log").write_text(f"{label}\nFatal Python error: Segmentation fault\n")
+    again = hivenas.search(config, overwrite=True, progress=False)
+    assert [trial.status for trial in again.trials] == [trial.status for trial in first.trials] == ["complete"] * 2

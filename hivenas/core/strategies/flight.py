@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hivenas.core.records import Candidate, Proposal, Role, plain_candidate
+from hivenas.core.candidates import plain_candidate
+from hivenas.core.records import Candidate, Proposal, Role
 
 _REDRAWS = 50  # tries to find a candidate that is not known yet before a record is reused
 

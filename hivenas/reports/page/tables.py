@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from hivenas.config.costs import Cost
 from hivenas.config.settings import split_candidate
+from hivenas.core.candidates import point_of
 from hivenas.core.front import cost_of
-from hivenas.core.records import Trial, point_of
+from hivenas.core.records import Trial
 from hivenas.reports.charts import bee_class, symbol_of
 from hivenas.reports.findings import drawn, succeeded
 from hivenas.reports.front import cost_figure, option

@@ -10,7 +10,7 @@ from typing import IO, TypeVar
 from hivenas.core.progress import Progress, telling
 from hivenas.errors import WorkerDiedError
 from hivenas.execution.base import TaskExecutor
-from hivenas.execution.tasks import Task
+from hivenas.execution.tasks import Task, exit_as_failure
 
 T = TypeVar("T")
 
@@ -44,12 +44,8 @@ class SerialExecutor(TaskExecutor):
                 self._hears(task.heard_as, progress)
                 return True
 
-            with telling(tell):
+            with telling(tell), exit_as_failure():
                 future.set_result(task.run())
-        except SystemExit as error:
-            said = RuntimeError(f"SystemExit: {error}")
-            said.__cause__ = error
-            future.set_exception(said)
         except Exception as error:
             future.set_exception(error)
         return future

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -68,6 +69,19 @@ class ByValue(Generic[T]):
     """A value that many tasks share: `wire.Packer` pickles it once, and a worker unpickles it once."""
 
     value: T
+
+
+@contextlib.contextmanager
+def exit_as_failure() -> Iterator[None]:
+    """Has a wish to exit be a failure of the task that raises it, not what its caller is to do.
+
+    Raises:
+        RuntimeError: in its place.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        raise RuntimeError(f"SystemExit: {error}") from error
 
 
 def evaluate(objective: ObjectiveInterface, proposal: Proposal) -> Task[Evaluation]:

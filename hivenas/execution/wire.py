@@ -25,7 +25,7 @@ from hivenas.config import Config, ResultsConfig
 from hivenas.config.registry import MAIN_MODULES, main_entries, register_entries, registered_modules
 from hivenas.core.progress import Progress
 from hivenas.errors import ConfigError, HivenasError, first_line
-from hivenas.execution.tasks import ByValue, Task
+from hivenas.execution.tasks import ByValue, Task, exit_as_failure
 
 T = TypeVar("T")
 _LENGTH = struct.Struct("<Q")
@@ -161,12 +161,10 @@ class Outcome:
 
     @classmethod
     def of(cls, call: Callable[[], Any]) -> Outcome:
-        """Calls, and keeps whatever comes of it; a wish to exit is what a task raises, not what its caller is to do."""
+        """Calls, and keeps whatever comes of it."""
         try:
-            return cls(call(), cpu_s=time.process_time())
-        except SystemExit as error:
-            said = RuntimeError(f"SystemExit: {error}")
-            return cls(error=said, traceback=traceback.format_exc(), cpu_s=time.process_time())
+            with exit_as_failure():
+                return cls(call(), cpu_s=time.process_time())
         except BaseException as error:
             return cls(error=error, traceback=traceback.format_exc(), cpu_s=time.process_time())
 

@@ -82,8 +82,12 @@ def trainings(plan: FullTrainConfig, timings: Sequence[Timing]) -> tuple[list[fl
         timings: of the finalists, the best first.
     """
     first = [timing.training(plan.epochs) for timing in timings[: plan.finalists] for _ in range(plan.seeds)]
-    chosen = min(plan.ensemble, len(first)) if plan.refit else 0
-    return first, heapq.nlargest(chosen, first)
+    return first, heapq.nlargest(_refits(plan, len(first)), first)
+
+
+def _refits(plan: FullTrainConfig, trained: int) -> int:
+    """So many of those that were trained are refitted."""
+    return min(plan.ensemble, trained) if plan.refit else 0
 
 
 def alone(plan: FullTrainConfig) -> FullTrainConfig:
@@ -107,9 +111,10 @@ def full_seconds(config: Config, timing: Timing) -> float:
 
 def number_of_trainings(config: Config) -> int:
     """All full trainings of a configuration: of finalists and seeds, refits, and those of the small model."""
-    plan, any_timing = config.full_train, Timing(0.0, 0.0)
-    small = [*trainings(alone(plan), [any_timing])] if config.has_small_model else []
-    return sum(map(len, (*trainings(plan, [any_timing] * plan.finalists), *small)))
+    plan = config.full_train
+    plans = [plan, alone(plan)] if config.has_small_model else [plan]
+    trained = [each.finalists * each.seeds for each in plans]
+    return sum(trained) + sum(map(_refits, plans, trained))
 
 
 def worker_seconds(plan: FullTrainConfig, timings: Sequence[Timing]) -> float:

@@ -264,9 +264,7 @@ class Search:
         if key != "patience":  # which the records decide, however many workers there are
             _drop(pending)
         after = pending[-1].proposal.index if pending else self._told - 1
-        limits.ending = Ending(key=key, limit=limits.limits[key], after=after, is_final=before is not None)
-        if before is None:
-            logger.info("the search ends after evaluation %d: %s", after, limits.ending.told)
+        self._end(key, after, is_final=before is not None)
         return True
 
     def _is_at_its_patience(self, pending: deque[_Pending]) -> bool:
@@ -275,13 +273,21 @@ class Search:
         That a phase chooses nobody is known only then; a resumption asks at the same place.
         """
         limits = self._limits
-        if limits.ending or not limits.has_waited(self.best, self._strategy.state()["iteration"]):
+        if limits.ending or "patience" not in limits.limits:
+            return False
+        if not limits.has_waited(self.best, self._strategy.state()["iteration"]):
             return False
         _drop(pending)
-        limits.ending = Ending(key="patience", limit=limits.limits["patience"], after=self._told - 1)
+        self._end("patience", self._told - 1)
         self._ledger.save(**self._spent())
-        logger.info("the search ends after evaluation %d: %s", limits.ending.after, limits.ending.told)
         return True
+
+    def _end(self, key: str, after: int, *, is_final: bool = False) -> None:
+        """Has a limit end the search after an evaluation; what ends what is left after that is not said again."""
+        limits = self._limits
+        limits.ending = ending = Ending(key=key, limit=limits.limits[key], after=after, is_final=is_final)
+        if not is_final:
+            logger.info("the search ends after evaluation %d: %s", after, ending.told)
 
     def _spent(self) -> dict[str, Any]:
         """The fields of the state that go with every trial."""

@@ -6,9 +6,8 @@ from collections.abc import Collection, Iterable
 
 import mlflow
 from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
-from hivenas.tracking.store import is_of_deleted
+from hivenas.tracking.store import skip_deleted
 
 _ON_FRONT = "hivenas.on_front"
 IS_ON_FRONT = f"tags.`{_ON_FRONT}` = 'true'"  # a condition for `search_runs`
@@ -28,8 +27,5 @@ def mark_front(client: mlflow.MlflowClient, members: Collection[str], before: It
     for run_id in sorted(set(members) - tagged):
         if ":" in run_id:  # the key of a child that was never tracked
             continue
-        try:
+        with skip_deleted():
             client.set_tag(run_id, _ON_FRONT, "true")
-        except MlflowException as error:
-            if not is_of_deleted(error):
-                raise

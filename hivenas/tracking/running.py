@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from hivenas.core.children import Child
 from hivenas.tracking.entities import KEY, metrics_of
-from hivenas.tracking.store import ABSENT, is_of_deleted
+from hivenas.tracking.store import ABSENT, skip_deleted
 
 REASON = "hivenas.reason"
 IN_TRAINING = "hivenas.in_training"  # on the parent: names of the nested runs that go on
@@ -156,11 +156,8 @@ class ChildRuns:
         """Ends those that go on: their evaluations have not been recorded, and a resumption takes them up again."""
         for run in self._runs.values():
             if run.is_running:
-                try:
+                with skip_deleted():
                     self._client.set_terminated(run.run_id, status="KILLED")
-                except MlflowException as error:
-                    if not is_of_deleted(error):
-                        raise
                 run.is_running, run.is_left = False, True
         self.name(parent, "")
 

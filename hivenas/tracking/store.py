@@ -107,9 +107,18 @@ def found_run(client: mlflow.MlflowClient, run_id: str) -> Run | None:
         return None
 
 
-def is_of_deleted(error: MlflowException) -> bool:
-    """True where a store refuses something as the run was deleted there, by whom ever."""
-    return error.error_code == ABSENT or "must be in the 'active' state" in str(error)
+@contextlib.contextmanager
+def skip_deleted() -> Iterator[None]:
+    """Leaves out what a store refuses as the run was deleted there, by whom ever.
+
+    Raises:
+        MlflowException: the store refuses it for another reason, or does not answer.
+    """
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != ABSENT and "must be in the 'active' state" not in str(error):
+            raise
 
 
 def tagged_run(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -12,94 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hivenas.config import Config, FullTrainConfig, from_mapping
-from hivenas.core.folder import ResultsFolder
+from hivenas.config import from_mapping
 from hivenas.core.history import ranking
 from hivenas.core.objective import ObjectiveInfo
 from hivenas.core.records import Direction, Evaluation, Proposal, Trial
 from hivenas.core.strategies.kinds import make_strategy
-from hivenas.core.strategies.ladder import Ladder, Rungs
 from hivenas.execution import SerialExecutor, TaskExecutor
 from hivenas.objectives.numerical import Sphere
 from hivenas.run.budget import Limits, Meter
 from hivenas.run.callbacks import Callback
-from hivenas.run.full_plan import (
-    Timing,
-    Timings,
-    as_settled,
-    fitted,
-    is_settled,
-    settled_as,
-    wall_seconds,
-    worker_seconds,
-)
 from hivenas.run.loop import Search
-from hivenas.run.plan import say_ladder
-from hivenas.storage import Ending, Ledger, SearchState, Spent, open_search, read_ledger
+from hivenas.storage import Ending, SearchState, Spent, open_search, read_ledger
 from tests.executors import ThreadExecutor
 from tests.killed import Killed
-from tests.toy_objectives import CurvedObjective, TinyObjective
+from tests.limited import Time, figures, ledger_folder, search, settings
+from tests.toy_objectives import TinyObjective
 from tests.trials import trial
-
-
-class Time:
-    """A clock that goes on by what evaluations take."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def settings(folder: Path, *overrides: str, **more: Any) -> Config:
-    base = {
-        "name": "limited",
-        "objective": "sphere_min",
-        "colony": {"size": 6, "iterations": 5, "employee_ratio": 0.5},
-        "results": {"dir": str(folder)},
-        **more,
-    }
-    return from_mapping(base, overrides)
-
-
-def search(
-    config: Config,
-    *,
-    resume: bool = False,
-    takes: float = 0.0,
-    time: Time | None = None,
-    executor: TaskExecutor | None = None,
-    callbacks: tuple[Callback, ...] = (),
-    make: Callable[..., Any] = lambda rng: Sphere(3, rng=rng),
-    wrap: Callable[[Any], Any] = lambda strategy: strategy,
-) -> Ledger:
-    """Searches, each evaluation by its time; returns the ledger, closed."""
-    clock = time or Time()
-    rng = np.random.default_rng(3)
-    objective = make(rng)
-    run = objective.run
-
-    def timed(proposal: Proposal) -> Evaluation:
-        clock.now += takes
-        evaluation: Evaluation = run(proposal)
-        return evaluation
-
-    objective.run = timed
-    with open_search(config, 1, resume=resume) as ledger:
-        meter = Meter(ledger.state.spent, clock=clock, cpu_clock=clock)
-        limits = Limits(config, objective.describe(), ledger.state, meter)
-        strategy = wrap(make_strategy(objective, config.colony, rng))
-        Search(strategy, objective, executor or SerialExecutor(), ledger, callbacks, limits=limits).run()
-    return ledger
-
-
-def ledger_folder(config: Config) -> ResultsFolder:
-    return ResultsFolder(config.results.dir, config.name)
-
-
-def figures(trials: list[Trial]) -> list[tuple[object, ...]]:
-    return [(t.index, t.iteration, t.role, t.candidate, t.fitness) for t in trials]
 
 
 @pytest.fixture(scope="module")
@@ -440,75 +367,26 @@ def test_a_concluded_strategy_plans_no_more_and_goes_on_without_the_mark(tmp_pat
     assert [each.index for each in other.ask()][:1] == [5]
 
 
+@pytest.mark.parametrize(("is_final", "is_taken_back"), [(False, True), (True, False)])
+def test_an_end_without_time_for_the_last_rounds_is_not_taken_back(
+    tmp_path: Path, is_final: bool, is_taken_back: bool
+) -> None:
+    ending = Ending(key="wall", limit=60.0, after=2, is_final=is_final)
+    config = settings(tmp_path, "budget.minutes=1")
+    with open_search(config, 1) as ledger:
+        ledger.save(ending=ending)
+        limits = Limits(config, ObjectiveInfo(direction=Direction.MINIMIZE), ledger.state, Meter(Spent(), clock=Time()))
+        rng = np.random.default_rng(3)
+        objective = Sphere(3, rng=rng)
+        loop = Search(make_strategy(objective, config.colony, rng), objective, SerialExecutor(), ledger, limits=limits)
+        for number in range(4):
+            limits.take(trial(number))
+        loop._told = 3
+        loop._is_ending(deque(), 0)
+    assert (limits.ending is None) is is_taken_back
+
+
 # -- the full training -------------------------------------------------------------------------------------------------
-
-PLAN = FullTrainConfig(finalists=3, epochs=50)
-FAST, SLOW = Timing(2.0, 1.0), Timing(2.0, 2.0)
-
-
-@pytest.mark.parametrize(
-    ("plan", "workers", "seconds"),
-    [
-        ({}, 1, 52 + 52 + 102),
-        ({}, 2, 52 + 102),
-        ({}, 3, 102),
-        ({"finalists": 1}, 2, 52),
-        ({"finalists": 2, "seeds": 2}, 2, 52 * 2),
-        ({"finalists": 2, "refit": True}, 1, 52 * 3),
-        ({"finalists": 2, "refit": True, "ensemble": 2}, 2, 52 * 2),
-    ],
-)
-def test_full_trainings_begin_when_a_worker_is_free(plan: Mapping[str, Any], workers: int, seconds: float) -> None:
-    timings = [FAST, FAST, SLOW]
-    assert wall_seconds(PLAN.model_copy(update=dict(plan)), timings, workers) == seconds
-
-
-@pytest.mark.parametrize(
-    ("room", "finalists", "epochs"),
-    [
-        (206, 3, 50),
-        (205, 2, 50),
-        (104, 2, 50),
-        (103, 1, 50),
-        (52, 1, 50),
-        (51.5, 1, 49),
-        (12, 1, 10),
-        (3, 1, 8),
-        (-9, 1, 8),
-    ],
-)
-def test_first_there_are_fewer_finalists_then_fewer_epochs(room: float, finalists: int, epochs: int) -> None:
-    plan = fitted(PLAN, room, lambda plan: worker_seconds(plan, [FAST, FAST, SLOW]), 8)
-    assert (plan.finalists, plan.epochs) == (finalists, epochs)
-
-
-def test_an_ensemble_of_more_than_there_are_is_smaller_and_a_short_plan_stays() -> None:
-    plan = PLAN.model_copy(update={"ensemble": 3, "epochs": 2})
-    short = fitted(plan, 0.0, lambda plan: worker_seconds(plan, [FAST] * 3), 8)
-    assert (short.finalists, short.ensemble, short.epochs) == (1, 1, 2)
-
-
-def test_an_epoch_is_measured_without_the_start_and_a_continuation_has_none() -> None:
-    timings = Timings()
-    curve = {1: 0.5, 2: 0.6, 3: 0.7, 4: 0.8}
-    timings.take(trial(0, candidate="a", curve=curve, seconds=10.0, epoch_s=2.0))
-    timings.take(trial(1, candidate="b", curve=curve, seconds=10.0))
-    timings.take(trial(2, candidate="a", curve={5: 0.9}, seconds=3.1, epoch_s=3.0, phase="momentum"))
-    timings.take(trial(3, candidate="c", status="failed", seconds=1.0))
-    assert timings.of_best("cba", 2) == [Timing(0.0, 2.5), Timing(2.0, 3.0)]
-    assert timings.of_best("b", 2) == [Timing(0.0, 2.5)] * 2
-    assert timings.of_best("c", 2) == []
-
-
-def test_continuations_take_epochs_as_measured_and_the_starts_that_continuations_had() -> None:
-    timings = Timings()
-    assert timings.continued(10, 2) == 0.0
-    curve = {1: 0.5, 2: 0.6}
-    timings.take(trial(0, candidate="a", curve=curve, seconds=6.0, epoch_s=0.5))
-    timings.take(trial(1, candidate="b", curve=curve, seconds=10.0, epoch_s=1.5))
-    assert timings.continued(10, 2) == 10 * 1.0 + 2 * 6.0
-    timings.take(trial(2, candidate="b", curve={3: 0.7}, seconds=2.0, epoch_s=1.5, phase="momentum"))
-    assert timings.continued(10, 2) == 10 * 1.0 + 2 * 0.5
 
 
 def trained() -> list[Trial]:
@@ -580,161 +458,3 @@ def test_processor_time_is_that_of_this_process_and_of_the_workers() -> None:
     meter = Meter(Spent(wall=1.0, cpu=2.0), executor, clock=clock, cpu_clock=lambda: 3.0)
     clock.now += 10
     assert meter.spent == Spent(wall=11.0, cpu=7.0)
-
-
-# -- a ladder --------------------------------------------------------------------------------------------------------
-
-
-class TimedCurves(CurvedObjective):
-    """Candidates with curves, of which each epoch takes a second."""
-
-    def __init__(self, rng: np.random.Generator, epochs: int, time: Time) -> None:
-        super().__init__(rng, epochs)
-        self._time = time
-
-    def describe(self) -> ObjectiveInfo:
-        return ObjectiveInfo(direction=Direction.MAXIMIZE, trains=True)
-
-    def run(self, proposal: Proposal) -> Evaluation:
-        evaluation = super().run(proposal)
-        seconds = float(len(evaluation.history))
-        self._time.now += seconds
-        return replace(evaluation, seconds=seconds, epoch_s=1.0)
-
-
-@pytest.mark.parametrize(("epochs", "share"), [(5, "0.4"), (20, "")])
-def test_a_share_that_does_not_pay_for_the_first_looks_is_said(
-    epochs: int, share: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    say_ladder(from_mapping({"evaluation": {"epochs": epochs, "stopping": "ladder"}}))
-    said = "evaluation.ladder.share=0.35 pays for fewer epochs than the first looks of all candidates take, 2 of 5"
-    assert [said in message and f"set share to {share} or more" in message for message in caplog.messages] == (
-        [True] if share else []
-    )
-
-
-@pytest.mark.parametrize("minutes", [3.0, 8.0])
-def test_time_for_the_climbs_at_the_end_is_kept_back_and_they_are_made(tmp_path: Path, minutes: float) -> None:
-    time = Time()
-    more = {"evaluation": {"epochs": 20, "stopping": "ladder"}, "full_train": {"enabled": False}, "objective": "nas"}
-    config = settings(tmp_path, "colony.iterations=100", f"budget.minutes={minutes}", **more)
-
-    ledger = search(config, time=time, make=lambda rng: TimedCurves(rng, 20, time), wrap=climbing(20))
-    spent = sum(len(trial.evaluation.history) for trial in ledger.trials)
-    assert 60 * minutes - 20 < spent <= 60 * minutes  # less than a complete training is left
-    assert ledger.state.ending
-    assert not ledger.state.ending.is_final
-    new = [trial for trial in ledger.trials if trial.phase == "evaluate"]
-    assert 0.3 * 20 * len(new) < spent <= 0.35 * 20 * len(new)
-    assert sum(trial.status == "complete" for trial in ledger.trials) > 1
-    again = search(config, time=time, make=lambda rng: TimedCurves(rng, 20, time), wrap=climbing(20), resume=True)
-    assert again.trials == ledger.trials
-
-
-def climbing(epochs: int) -> Callable[[Any], Any]:
-    """Has a strategy climb a ladder."""
-
-    def wrapped(strategy: Any) -> Any:
-        evaluation = from_mapping({"evaluation": {"epochs": epochs, "stopping": "ladder"}}).evaluation
-        strategy.continue_by(Ladder(Rungs.of(evaluation)))
-        return strategy
-
-    return wrapped
-
-
-@pytest.mark.parametrize("patience", [1, 2])
-def test_with_a_ladder_patience_is_for_first_looks_and_ends_a_search_alike_where_it_was_killed(
-    tmp_path: Path, patience: int
-) -> None:
-    more = {"evaluation": {"epochs": 20, "stopping": "ladder"}, "full_train": {"enabled": False}, "objective": "nas"}
-    overrides = ("colony.iterations=12", "colony.size=7", f"colony.patience={patience}")
-
-    def found(folder: Path, *, dies: int | None = None, resume: bool = False) -> Ledger:
-        def objective(rng: np.random.Generator) -> TimedCurves:
-            made = TimedCurves(rng, 20, Time())
-            run = made.run
-
-            def dying(proposal: Proposal) -> Evaluation:
-                if proposal.index == dies:
-                    raise KeyboardInterrupt
-                return run(proposal)
-
-            made.run = dying  # type: ignore[method-assign]
-            return made
-
-        return search(settings(folder, *overrides, **more), make=objective, wrap=climbing(20), resume=resume)
-
-    whole = found(tmp_path / "whole")
-    ending = whole.state.ending
-    assert ending
-    assert ending.key == "patience"
-    looks = [each for each in whole.trials if each.phase == "evaluate"]
-    last, best = looks[-1].iteration, max(looks, key=lambda each: (each.fitness, -each.index)).iteration
-    assert last == best + patience
-    for index in range(1, len(whole.trials)):
-        folder = tmp_path / f"{index}"
-        with pytest.raises(KeyboardInterrupt):
-            found(folder, dies=index)
-        again = found(folder, resume=True)
-        assert (figures(again.trials), again.state.ending) == (figures(whole.trials), ending)
-
-
-@pytest.mark.parametrize(("is_final", "is_taken_back"), [(False, True), (True, False)])
-def test_an_end_without_time_for_the_last_rounds_is_not_taken_back(
-    tmp_path: Path, is_final: bool, is_taken_back: bool
-) -> None:
-    ending = Ending(key="wall", limit=60.0, after=2, is_final=is_final)
-    config = settings(tmp_path, "budget.minutes=1")
-    with open_search(config, 1) as ledger:
-        ledger.save(ending=ending)
-        limits = Limits(config, ObjectiveInfo(direction=Direction.MINIMIZE), ledger.state, Meter(Spent(), clock=Time()))
-        rng = np.random.default_rng(3)
-        objective = Sphere(3, rng=rng)
-        loop = Search(make_strategy(objective, config.colony, rng), objective, SerialExecutor(), ledger, limits=limits)
-        for number in range(4):
-            limits.take(trial(number))
-        loop._told = 3
-        loop._is_ending(deque(), 0)
-    assert (limits.ending is None) is is_taken_back
-
-
-@pytest.mark.parametrize(
-    ("overrides", "finalists", "epochs"),
-    [
-        (("budget.minutes=10",), 1, 8),
-        (("budget.minutes=5",), 1, 8),
-        (("budget.minutes=10", "budget.cpu_hours=1"), 1, 8),
-        (("budget.minutes=11",), 3, 50),
-        (("budget.cpu_hours=1",), 3, 50),
-        ((), 3, 50),
-    ],
-)
-def test_a_full_training_that_was_shortened_stays_so_while_its_budget_is_no_larger(
-    overrides: tuple[str, ...], finalists: int, epochs: int
-) -> None:
-    plan = FullTrainConfig(finalists=1, epochs=8)
-    state = SearchState(settled=settled_as(from_mapping({"budget": {"minutes": 10}}), plan))
-    config = from_mapping({}, overrides)
-    trained = as_settled(config, state).full_train
-    assert (trained.finalists, trained.epochs) == (finalists, epochs)
-    assert is_settled(config, state) is (epochs == 8)
-    assert is_settled(from_mapping({}), SearchState())
-
-
-@pytest.mark.parametrize(("budget", "ends"), [(58.0, True), (59.0, False)])
-def test_the_start_of_processes_is_spent_once_and_not_by_every_evaluation(budget: float, ends: bool) -> None:
-    """Three first looks of 2 epochs, which take 4 s each, 3.6 of them to build the network, after 30 s of starting."""
-    config = from_mapping(
-        {"budget": {"cpu_hours": budget / 3600}, "evaluation": {"epochs": 10, "stopping": "ladder"}},
-        ["full_train.enabled=false"],
-    )
-    time = Time()
-    info = ObjectiveInfo(direction=Direction.MAXIMIZE, trains=True)
-    limits = Limits(config, info, SearchState(), Meter(Spent(), clock=time, cpu_clock=time))
-    time.now += 30.0
-    for number in range(3):
-        time.now += 4.0
-        looked = trial(number, candidate=f"{number}", status="paused", curve={1: 0.5, 2: 0.6}, seconds=4.0, epoch_s=0.2)
-        limits.take(looked)
-    # Another one takes 4 s, and after it there are 8 epochs, in about 3 continuations: 12.4 s.
-    assert limits.due(None, 0, 0) == ("cpu" if ends else "")

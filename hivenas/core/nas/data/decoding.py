@@ -122,7 +122,7 @@ def read_header(file: AnyFile) -> Header:
         # Pillow would silently keep the upper 8 bits of a colour PNG or TIFF of 16 bits.
         bits = 16 if any(";16" in str(tile[3]) for tile in image.tile) else max(_bits(image), default=8)
         if image.mode not in _GREY_MODES + _COLOUR_MODES or bits > 8:
-            named = "16 bits" if bits == 16 else f"mode {image.mode}" if bits > 16 or bits <= 8 else f"{bits} bits"
+            named = f"{bits} bits" if 8 < bits <= 16 else f"mode {image.mode}"
             raise DatasetError(
                 f"{file}: images must have 8 bits a channel, got {named}; convert it, or give the pixels as they are "
                 "in an npz file"

@@ -14,6 +14,7 @@ from PIL import Image, PngImagePlugin
 from hivenas.core.nas.data.decoding import PassingReadError, Target, read_header, read_pixels, sniffed_format
 from hivenas.core.nas.training.export import picture_server
 from hivenas.errors import DatasetError
+from tests.image_folders import colour_tiff
 
 WHITE, BLACK, PINK = (255, 255, 255), (0, 0, 0), (255, 0, 128)
 INK = (10, 20, 30)
@@ -197,36 +198,12 @@ def test_a_png_is_turned_alike_for_training_and_by_the_served_model(tmp_path: Pa
     assert first == ([120, 0, 160, 40, 200, 80] if where else [0, 40, 80, 120, 160, 200])
 
 
-def planar_tiff(bits: int) -> bytes:
-    """A colour TIFF of 2 × 2 pixels whose channels lie one after the other."""
-    plane = bytes(4 * bits // 8)
-    long, short = 4, 3
-    start = 8 + 6 + 12 + 12
-    fields = [
-        (256, long, 1, 2),
-        (257, long, 1, 2),
-        (258, short, 3, 8),
-        (259, short, 1, 1),
-        (262, short, 1, 2),
-        (273, long, 3, 14),
-        (277, short, 1, 3),
-        (278, long, 1, 2),
-        (279, long, 3, 26),
-        (284, short, 1, 2),
-    ]
-    offsets = struct.pack("<III", *(start + number * len(plane) for number in range(3)))
-    counts = struct.pack("<III", *[len(plane)] * 3)
-    directory = struct.pack("<H", len(fields)) + b"".join(struct.pack("<HHII", *field) for field in fields) + bytes(4)
-    body = struct.pack("<HHH", *[bits] * 3) + offsets + counts + 3 * plane
-    return b"II*\0" + struct.pack("<I", 8 + len(body)) + body + directory
-
-
 def test_a_tiff_of_more_bits_is_refused_however_its_channels_lie(tmp_path: Path) -> None:
     file = tmp_path / "planes.tif"
-    file.write_bytes(planar_tiff(8))
+    file.write_bytes(colour_tiff(8, planar=True))
     assert read_header(file).size == (2, 2)
     assert picture_server._pixels(file.read_bytes(), (2, 2, 3), WHITE).max() == 0
-    file.write_bytes(planar_tiff(16))
+    file.write_bytes(colour_tiff(16, planar=True))
     with pytest.raises(DatasetError, match=r"planes.tif: images must have 8 bits a channel, got 16 bits"):
         read_header(file)
     with pytest.raises(ValueError, match="images must have 8 bits a channel"):

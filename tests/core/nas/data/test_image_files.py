@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 
 from hivenas.core.nas.data.npz_files import read_npz
 from hivenas.errors import DatasetError
-from tests.image_folders import read_image_folder
+from tests.image_folders import colour_tiff, read_image_folder
 
 X = np.arange(4 * 6 * 5 * 3, dtype=np.uint8).reshape(4, 6, 5, 3)
 Y = np.array(["cat", "dog"] * 2)
@@ -41,25 +41,6 @@ def sixteen_bit_rgb(path: Path) -> None:
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     )
-
-
-def sixteen_bit_tiff(path: Path) -> None:
-    """A colour TIFF of 16 bits a channel, which Pillow reads and cannot write."""
-    pixels = bytes(5 * 6 * 3 * 2)
-    long, short, bits = 4, 3, struct.pack("<HHH", 16, 16, 16)
-    fields = [
-        (256, long, 1, 5),
-        (257, long, 1, 6),
-        (258, short, 3, 8),
-        (259, short, 1, 1),
-        (262, short, 1, 2),
-        (273, long, 1, 14),
-        (277, short, 1, 3),
-        (278, long, 1, 6),
-        (279, long, 1, len(pixels)),
-    ]
-    directory = struct.pack("<H", len(fields)) + b"".join(struct.pack("<HHII", *field) for field in fields) + bytes(4)
-    path.write_bytes(b"II*\0" + struct.pack("<I", 14 + len(pixels)) + bits + pixels + directory)
 
 
 # -- npz ---------------------------------------------------------------------------------------------------------------
@@ -278,7 +259,10 @@ def with_file(root: Path, name: str, write: Callable[[Path], object]) -> None:
             lambda root: with_file(root, "a/3.tif", lambda p: Image.new("F", (5, 6)).save(p)),
             "a/3.tif: images must have 8 bits a channel, got mode F",
         ),
-        (lambda root: with_file(root, "a/3.tif", sixteen_bit_tiff), "a/3.tif: images must have 8 bits .*got 16 bits"),
+        (
+            lambda root: with_file(root, "a/3.tif", lambda p: p.write_bytes(colour_tiff(16))),
+            "a/3.tif: images must have 8 bits .*got 16 bits",
+        ),
         (nested, "mine/Test: a class folder must hold images, got the folder 'a' in it; .* train, val and test"),
         (lambda root: splits(root, "train", "valid"), "got the folder 'valid'; did you mean 'val"),
         (lambda root: splits(root, "train", "val", "validation"), "must be one validation split"),

@@ -1,0 +1,135 @@
+"""A budget and patience where candidates climb a ladder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hivenas.config import from_mapping
+from hivenas.core.objective import ObjectiveInfo
+from hivenas.core.records import Direction, Evaluation, Proposal
+from hivenas.core.strategies.ladder import Ladder, Rungs
+from hivenas.run.budget import Limits, Meter
+from hivenas.run.plan import say_ladder
+from hivenas.storage import Ledger, SearchState, Spent
+from tests.limited import Time, figures, search, settings
+from tests.toy_objectives import CurvedObjective
+from tests.trials import trial
+
+
+class TimedCurves(CurvedObjective):
+    """Candidates with curves, of which each epoch takes a second."""
+
+    def __init__(self, rng: np.random.Generator, epochs: int, time: Time) -> None:
+        super().__init__(rng, epochs)
+        self._time = time
+
+    def describe(self) -> ObjectiveInfo:
+        return ObjectiveInfo(direction=Direction.MAXIMIZE, trains=True)
+
+    def run(self, proposal: Proposal) -> Evaluation:
+        evaluation = super().run(proposal)
+        seconds = float(len(evaluation.history))
+        self._time.now += seconds
+        return replace(evaluation, seconds=seconds, epoch_s=1.0)
+
+
+@pytest.mark.parametrize(("epochs", "share"), [(5, "0.4"), (20, "")])
+def test_a_share_that_does_not_pay_for_the_first_looks_is_said(
+    epochs: int, share: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    say_ladder(from_mapping({"evaluation": {"epochs": epochs, "stopping": "ladder"}}))
+    said = "evaluation.ladder.share=0.35 pays for fewer epochs than the first looks of all candidates take, 2 of 5"
+    assert [said in message and f"set share to {share} or more" in message for message in caplog.messages] == (
+        [True] if share else []
+    )
+
+
+@pytest.mark.parametrize("minutes", [3.0, 8.0])
+def test_time_for_the_climbs_at_the_end_is_kept_back_and_they_are_made(tmp_path: Path, minutes: float) -> None:
+    time = Time()
+    more = {"evaluation": {"epochs": 20, "stopping": "ladder"}, "full_train": {"enabled": False}, "objective": "nas"}
+    config = settings(tmp_path, "colony.iterations=100", f"budget.minutes={minutes}", **more)
+
+    ledger = search(config, time=time, make=lambda rng: TimedCurves(rng, 20, time), wrap=climbing(20))
+    spent = sum(len(trial.evaluation.history) for trial in ledger.trials)
+    assert 60 * minutes - 20 < spent <= 60 * minutes  # less than a complete training is left
+    assert ledger.state.ending
+    assert not ledger.state.ending.is_final
+    new = [trial for trial in ledger.trials if trial.phase == "evaluate"]
+    assert 0.3 * 20 * len(new) < spent <= 0.35 * 20 * len(new)
+    assert sum(trial.status == "complete" for trial in ledger.trials) > 1
+    again = search(config, time=time, make=lambda rng: TimedCurves(rng, 20, time), wrap=climbing(20), resume=True)
+    assert again.trials == ledger.trials
+
+
+def climbing(epochs: int) -> Callable[[Any], Any]:
+    """Has a strategy climb a ladder."""
+
+    def wrapped(strategy: Any) -> Any:
+        evaluation = from_mapping({"evaluation": {"epochs": epochs, "stopping": "ladder"}}).evaluation
+        strategy.continue_by(Ladder(Rungs.of(evaluation)))
+        return strategy
+
+    return wrapped
+
+
+@pytest.mark.parametrize("patience", [1, 2])
+def test_with_a_ladder_patience_is_for_first_looks_and_ends_a_search_alike_where_it_was_killed(
+    tmp_path: Path, patience: int
+) -> None:
+    more = {"evaluation": {"epochs": 20, "stopping": "ladder"}, "full_train": {"enabled": False}, "objective": "nas"}
+    overrides = ("colony.iterations=12", "colony.size=7", f"colony.patience={patience}")
+
+    def found(folder: Path, *, dies: int | None = None, resume: bool = False) -> Ledger:
+        def objective(rng: np.random.Generator) -> TimedCurves:
+            made = TimedCurves(rng, 20, Time())
+            run = made.run
+
+            def dying(proposal: Proposal) -> Evaluation:
+                if proposal.index == dies:
+                    raise KeyboardInterrupt
+                return run(proposal)
+
+            made.run = dying  # type: ignore[method-assign]
+            return made
+
+        return search(settings(folder, *overrides, **more), make=objective, wrap=climbing(20), resume=resume)
+
+    whole = found(tmp_path / "whole")
+    ending = whole.state.ending
+    assert ending
+    assert ending.key == "patience"
+    looks = [each for each in whole.trials if each.phase == "evaluate"]
+    last, best = looks[-1].iteration, max(looks, key=lambda each: (each.fitness, -each.index)).iteration
+    assert last == best + patience
+    for index in range(1, len(whole.trials)):
+        folder = tmp_path / f"{index}"
+        with pytest.raises(KeyboardInterrupt):
+            found(folder, dies=index)
+        again = found(folder, resume=True)
+        assert (figures(again.trials), again.state.ending) == (figures(whole.trials), ending)
+
+
+@pytest.mark.parametrize(("budget", "ends"), [(58.0, True), (59.0, False)])
+def test_the_start_of_processes_is_spent_once_and_not_by_every_evaluation(budget: float, ends: bool) -> None:
+    """Three first looks of 2 epochs, which take 4 s each, 3.6 of them to build the network, after 30 s of starting."""
+    config = from_mapping(
+        {"budget": {"cpu_hours": budget / 3600}, "evaluation": {"epochs": 10, "stopping": "ladder"}},
+        ["full_train.enabled=false"],
+    )
+    time = Time()
+    info = ObjectiveInfo(direction=Direction.MAXIMIZE, trains=True)
+    limits = Limits(config, info, SearchState(), Meter(Spent(), clock=time, cpu_clock=time))
+    time.now += 30.0
+    for number in range(3):
+        time.now += 4.0
+        looked = trial(number, candidate=f"{number}", status="paused", curve={1: 0.5, 2: 0.6}, seconds=4.0, epoch_s=0.2)
+        limits.take(looked)
+    # Another one takes 4 s, and after it there are 8 epochs, in about 3 continuations: 12.4 s.
+    assert limits.due(None, 0, 0) == ("cpu" if ends else "")

@@ -53,11 +53,12 @@ class SearchRun:
             card: what it shows.
             run_id: of the run of a resumed search; empty for a new one.
         """
-        if run_id and self.require(run_id) != "active":
+        deleted = run_id if run_id and self.require(run_id) != "active" else ""
+        if deleted:
             logger.warning(
-                "the search's run %s was deleted in MLflow, so it goes on in a new one; hivenas sync --rehome "
-                "tells that what it does not have",
-                run_id,
+                "the search's run %s was deleted in MLflow, so it goes on in a new one, with the runs below it that are "
+                "left; hivenas sync --rehome tells that what it does not have",
+                deleted,
             )
             run_id = ""
         client, places = self._connection.client, self._connection.places
@@ -66,6 +67,8 @@ class SearchRun:
         self.opened = self._known.parent = parent
         client.update_run(parent, status="RUNNING", name=places.name_for(parent, card.name))
         self._describe(card, parent)
+        if deleted:
+            self._adopt(deleted)
         if not run_id:
             save_view(client, places.experiment_of(parent), self._connection.experiment, minimize=card.minimize)
         if inherited.own and inherited.own != parent:
@@ -73,6 +76,13 @@ class SearchRun:
         if inherited.problem:
             logger.warning("%s. This search goes on in its own run", inherited.problem)
         return parent
+
+    def _adopt(self, deleted: str) -> None:
+        """Nests the children of a parent that was deleted, as MLflow leaves them, under the one in its place."""
+        # A search gives 1,000 at the most, and those that have moved are not found again.
+        while left := [run for run in self._known.search(f"tags.`{PARENT}` = '{deleted}'") if KEY in run.data.tags]:
+            for run in left:
+                self._connection.client.set_tag(run.info.run_id, PARENT, self._known.parent)
 
     def require(self, run_id: str) -> str:
         """Makes sure that it is in this store; returns whether it is active or deleted.

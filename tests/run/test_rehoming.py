@@ -126,6 +126,24 @@ def test_what_a_store_has_lost_of_a_search_is_told_again_once(place: Callable[[s
     assert all(mlflow.get_run(trial.run_id).info.run_name == trial.label for trial in further.trials)
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_search_whose_run_was_deleted_goes_on_with_the_runs_that_are_left(
+    place: Callable[[str], None], is_whole: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = search(LATER)
+    whole = shown()[1]
+    shutil.rmtree("results")
+    place("second")
+    result = search()
+    forget(result.run_id, *(() if is_whole else (result.trials[1].run_id,)), for_good=False)
+    further = search(LATER, resume=True)
+    assert "goes on in a new one, with the runs below it that are left" in caplog.text
+    assert shown()[1] == {name: run for name, run in whole.items() if is_whole or name != result.trials[1].label}
+    api.sync(configuration(), LATER, rehome=True)
+    assert shown()[1] == whole
+    assert mlflow.get_run(further.trials[0].run_id).data.tags["mlflow.parentRunId"] == further.run_id
+
+
 def test_a_search_whose_run_is_gone_is_not_resumed_and_loses_nothing(place: Callable[[str], None]) -> None:
     search()
     place("second")

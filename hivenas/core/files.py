@@ -21,6 +21,11 @@ _SQLITE_FULL = "database or disk is full"
 _TOO_LITTLE = 2**20  # bytes; HDF5 does not always say why it could not write
 
 
+def user_path(written: str | os.PathLike[str]) -> Path:
+    """A path as a user has written it, `~` being a home; one of a user who is not known here stays as it is."""
+    return Path(os.path.expanduser(written))
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Gives a file to write to beside a path, whose place it takes when all went well; else it is removed.

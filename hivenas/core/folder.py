@@ -13,6 +13,7 @@ from hivenas.core.records import Evaluation
 from hivenas.core.seeds import arch_hash
 
 WEIGHTS_SUFFIX = ".weights.h5"
+LEDGER = "ledger.db"
 
 
 def weights_name(candidate: str, age: int) -> str:
@@ -49,7 +50,7 @@ class ResultsFolder:
     def __init__(self, directory: str | Path, name: str) -> None:
         self.name = name
         self.path = Path(directory) / name
-        self.ledger = self.path / "ledger.db"
+        self.ledger = self.path / LEDGER
         self.lock = self.path / ".lock"
         self.csv = self.path / f"{name}.csv"
         self.yaml = self.path / f"{name}.yaml"

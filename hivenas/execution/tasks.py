@@ -18,7 +18,7 @@ from hivenas.core.full_training import TrainingSpec
 from hivenas.core.nas.data.datasets import load_dataset
 from hivenas.core.nas.data.image_size import image_of
 from hivenas.core.nas.data.placement import placed
-from hivenas.core.nas.nas_interface import interface_of, run_proposal
+from hivenas.core.nas.nas_interface import interface_anew, interface_of, run_proposal
 from hivenas.core.nas.space.feasibility import Feasibility
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Evaluation, Proposal
@@ -189,9 +189,21 @@ def networks_alive(task: Task[Any]) -> Sequence[str] | None:
     Returns:
         None after a task that says nothing of them.
     """
+    config = _trained_by(task)
+    return interface_of(config).networks_alive if config else None
+
+
+def load_data(task: Task[Any]) -> None:
+    """Loads what a candidate is trained on, before its time begins: that is its process's, which keeps it."""
+    if config := _trained_by(task):
+        _ = interface_of(config).eval_strategy.data
+
+
+def _trained_by(task: Task[Any]) -> Config | None:
+    """The configuration of a task that trains a candidate; None of others."""
     if not any(each is run_proposal for each in (task.call, *task.arguments)):
         return None
-    return interface_of(next(each for each in task.arguments if isinstance(each, Config))).networks_alive
+    return next(each for each in task.arguments if isinstance(each, Config))
 
 
 def _evaluation(
@@ -224,7 +236,7 @@ def _on_data(digest: str, call: Callable[..., T], *arguments: Any) -> T:
 
 
 def _survey(config: Config, arch: str) -> tuple[dict[str, Any], Feasibility]:
-    interface = interface_of(config)
+    interface = interface_anew(config)
     return interface.eval_strategy.data.describe(), interface.check_space(arch)
 
 

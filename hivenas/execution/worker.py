@@ -26,7 +26,7 @@ from hivenas.core.onednn import choose_onednn
 from hivenas.core.output import lasting_output
 from hivenas.core.progress import Progress, telling
 from hivenas.execution.gpus import limit_gpus
-from hivenas.execution.tasks import Task, networks_alive
+from hivenas.execution.tasks import Task, load_data, networks_alive
 from hivenas.execution.time_limit import FAREWELL
 from hivenas.execution.wire import Outcome, PackedTask, Registrations, Unpacker, progress_as_bytes, receive, send
 
@@ -117,12 +117,15 @@ def _set_up(setup: Setup) -> None:
 
 
 def _carry_out(unpacker: Unpacker, packed: PackedTask[Any], answers: IO[bytes]) -> Outcome:
-    """Carries out a task; when one whose time is limited begins is said, as what it needs was imported before."""
+    """Carries out a task; when one whose time is limited begins is said, as what it needs is there by then."""
     unpacked = Outcome.of(functools.partial(unpacker.unpack, packed))
     if unpacked.error is not None:
         return unpacked
     task: Task[Any] = unpacked.result
     if packed.timed:
+        loaded = Outcome.of(functools.partial(load_data, task))
+        if loaded.error is not None:
+            return loaded
         send(answers, BEGUN)
     with telling(functools.partial(_tell, answers)):
         outcome = Outcome.of(task.run)

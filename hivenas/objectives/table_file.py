@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config.costs import COSTS
+from hivenas.core.files import user_path
 from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.errors import ArchitectureError, DatasetError
 
@@ -132,13 +133,13 @@ class _Reader:
         )
 
     def _read(self) -> bytes:
-        if not self._path.expanduser().is_file():
+        if not user_path(self._path).is_file():
             origin = "" if self._path.is_absolute() else f" in {Path.cwd()}, where the command runs"
             raise DatasetError(
                 f"table.path must be an existing csv or csv.gz file, got {str(self._path)!r}{origin}; correct the path"
             )
         try:
-            content = self._path.expanduser().read_bytes()
+            content = user_path(self._path).read_bytes()
             return gzip.decompress(content) if content.startswith(_MAGIC) else content
         except (OSError, EOFError, zlib.error) as error:
             raise DatasetError(f"the table {self._path} cannot be read ({error}); restore the file") from None

@@ -9,6 +9,7 @@ from typing import Any
 
 from hivenas.config import Config
 from hivenas.config.tasks import TASKS
+from hivenas.core.files import user_path
 from hivenas.core.nas.data.memory import WorkerMemory
 from hivenas.core.nas.data.placement import placed
 from hivenas.core.nas.data.preparing import shown_size
@@ -49,7 +50,7 @@ class DataStorage:
         """
         dataset, task = placed(config), TASKS[config.task]
         copy = copy_of(dataset, task)
-        cache, stored = Path(str(dataset.cache)).expanduser(), map(Path, data.get("stored", {}).get("files", ()))
+        cache, stored = user_path(str(dataset.cache)), map(Path, data.get("stored", {}).get("files", ()))
         written = [cache / file.name for file in stored if copy is None and file.parent == cache.absolute()]
         source, size = files_of(dataset, task, copy)
         copied = copy.size if copy and copy.is_ready else 0

@@ -104,17 +104,19 @@ def measured_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> Expect
             update={
                 "seed": seed,
                 "dataset": placed(config).model_copy(update={"train_limit": limit}),
-                "evaluation": config.evaluation.model_copy(update={"stopping": "none"}),
+                "evaluation": config.evaluation.model_copy(
+                    update={"stopping": "none", "epochs": max(_EPOCHS, config.evaluation.epochs)}
+                ),
                 "results": config.results.model_copy(update={"dir": folder}),
             }
         )
         sizes = executor.submit(tasks.split_sizes(tried)).result()  # train_limit leaves a given validation split whole
         for index in range(_TRIED):
-            until = min(_EPOCHS, config.evaluation.epochs)
-            proposal = Proposal(index, 0, "scout", index, interface.sample(), until=until)
+            proposal = Proposal(index, 0, "scout", index, interface.sample(), until=_EPOCHS)
             evaluation = executor.submit(tasks.evaluate_network(tried, proposal)).result()
-            scaled = evaluation.epoch_s * work_ratio((data["train"], data["validation"]), sizes)
-            trials.append(Trial(proposal, replace(evaluation, epoch_s=scaled)))
+            epoch = evaluation.epoch_s * work_ratio((data["train"], data["validation"]), sizes)
+            seconds = evaluation.seconds + len(evaluation.history) * (epoch - evaluation.epoch_s)
+            trials.append(Trial(proposal, replace(evaluation, epoch_s=epoch, seconds=seconds)))
             progress.advance(1)
     found = expected_time(config, plan, trials, f"tried on {number_of(sum(sizes), 'image')}")
     peak = total_spent(trial.evaluation.extra for trial in trials).get(PEAK_RSS_MB)

@@ -10,6 +10,7 @@ from typing import Any
 
 from hivenas.config import Config
 from hivenas.core.children import UsedData
+from hivenas.core.files import user_path
 
 # By these a split is known; what else there is to say of the data the search's own run says.
 _KNOWN_BY = ("name", "digest", "test_digest", "shape", "dtype", "classes", "train", "validation", "test")
@@ -44,7 +45,7 @@ def place_of(config: Config) -> str:
     path = (config.dataset if config.objective == "nas" else config.table).path
     if path is None or "://" in path:
         return path or ""
-    whole = Path(os.path.abspath(Path(path).expanduser()))
+    whole = Path(os.path.abspath(user_path(path)))
     while glob.has_magic(str(whole)) and not whole.exists():
         whole = whole.parent
     return str(whole)

@@ -56,8 +56,8 @@ class SearchRun:
         deleted = run_id if run_id and self.require(run_id) != "active" else ""
         if deleted:
             logger.warning(
-                "the search's run %s was deleted in MLflow, so it goes on in a new one, with the runs below it that are "
-                "left; hivenas sync --rehome tells that what it does not have",
+                "the search's run %s was deleted in MLflow, so it goes on in a new one, with the runs below it that "
+                "are left; hivenas sync --rehome tells that what it does not have",
                 deleted,
             )
             run_id = ""

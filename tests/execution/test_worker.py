@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import signal
@@ -16,11 +17,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hivenas.config import ExecutionConfig
+from hivenas.config import ExecutionConfig, from_mapping
+from hivenas.config.registry import DATASETS
+from hivenas.core.nas import nas_interface
+from hivenas.core.nas.data.datasets import register_dataset
 from hivenas.core.records import Proposal
 from hivenas.errors import ConfigError
 from hivenas.execution import TaskExecutor, WorkerExecutor, evaluate_with
+from hivenas.execution.tasks import evaluate_network
 from hivenas.execution.wire import Packer, Unpacker
+from hivenas.execution.worker import _carry_out
 from tests.executors import task
 from tests.toy_objectives import TinyObjective
 
@@ -222,3 +228,33 @@ def test_an_objective_is_packed_beside_its_tasks() -> None:
     assert tasks[0].arguments[0] is tasks[1].arguments[0]
     assert [each.arguments[1] for each in tasks] == proposals
     assert [each.timed for each in (one, two)] == [True, True]
+
+
+@pytest.mark.keras
+def test_the_time_of_a_candidate_begins_when_the_data_are_there(tmp_path: Path) -> None:
+    answers, when_loaded = io.BytesIO(), []
+
+    def load(path: str | None) -> dict[str, Any]:
+        when_loaded.append(answers.getvalue())
+        return {"x_train": np.arange(320, dtype=np.uint8).reshape(20, 4, 4, 1), "y_train": np.arange(20) % 2}
+
+    register_dataset("slow", load)
+    given = {
+        "seed": 1,
+        "dataset": {"name": "slow"},
+        "space": {"preset": "layerwise", "depth": 1, "operations": ["identity", "dropout"]},
+        "evaluation": {"epochs": 1, "stopping": "none"},
+        "results": {"dir": str(tmp_path)},
+    }
+    proposal = Proposal(0, 0, "scout", 0, "input|identity|output")
+    try:
+        packed = Packer().pack(evaluate_network(from_mapping(given), proposal))
+        assert packed.timed
+        outcome = _carry_out(Unpacker(), packed, answers)
+    finally:
+        DATASETS._entries.pop("slow")
+        nas_interface._interface.cache_clear()
+    assert outcome.error is None
+    assert when_loaded
+    assert set(when_loaded) == {b""}
+    assert answers.getvalue()  # by then it has begun

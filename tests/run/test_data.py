@@ -169,6 +169,20 @@ def test_files_that_change_while_they_are_read_are_refused(change: Callable[[Pat
         read_while(change, config)
 
 
+@pytest.mark.keras
+def test_a_second_search_in_a_process_has_the_data_as_they_are_then(tmp_path: Path) -> None:
+    given = settings("npz", tmp_path) | {"dataset": {"name": "npz", "path": str(tmp_path / "own.npz")}}
+    digests = []
+    for count in (200, 190):
+        np.savez(tmp_path / "own.npz", **arrays(count))
+        api.search(given, overwrite=True, progress=False)
+        state = read_state(ResultsFolder(tmp_path / "results", "unstable"))
+        assert state
+        assert state.data == describe_dataset(config_of(given).dataset, 3)["digest"]
+        digests.append(state.data)
+    assert digests[0] != digests[1]
+
+
 @dataclass
 class Source:
     """Data that a test changes."""

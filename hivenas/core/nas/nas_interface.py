@@ -370,6 +370,12 @@ def interface_of(config: Config) -> NASInterface:
     return _interface(_Compared(config.identity, config))
 
 
+def interface_anew(config: Config) -> NASInterface:
+    """The same, its data loaded anew: a search in this process before may have had others by the same names."""
+    _interface.cache_clear()
+    return interface_of(config)
+
+
 @dataclass(frozen=True, slots=True)
 class _Compared:
     """A configuration compared by its text.

@@ -17,6 +17,7 @@ from hivenas.reports.text import as_text, duration, figure, short
 
 _LONGEST_VALUE = 48  # of a key's value in the terminal
 _NONE = "–"
+_SEED = "seed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,16 @@ class Comparison:
     @property
     def shares_data(self) -> bool:
         """Both have looked at the same data, as far as is known."""
-        known = {data.data for data in self.report_data} - {""}
-        return len(known) < 2 and not any(key.startswith("dataset.") for key, _, _ in self.differing())
+        known = [data.data for data in self.report_data if data.data]
+        if len(known) == len(self.report_data) and len(set(known)) == 1:
+            return True  # wherever they lie
+        keys = {key for key, _, _ in self.differing()}
+        return not any(key.startswith("dataset.") for key in keys) and (len(set(known)) < 2 or _SEED in keys)
+
+    @property
+    def shares_validation(self) -> bool:
+        """Both have been validated on the same images, as far as is known: with another seed others are held out."""
+        return len({data.data for data in self.report_data} - {""}) < 2
 
     def differing(self) -> list[tuple[str, str, str]]:
         """The keys whose values differ, with both values; a dash where one has no such key."""
@@ -79,6 +88,8 @@ class Comparison:
             return [f"What is looked for differs, {one.metric} and {other.metric}: the figures are not comparable."]
         if not self.shares_data:
             return ["The data differ: the figures are not comparable."]
+        if not self.shares_validation:
+            return ["With another seed other images are held out for validation: compare with care."]
         measured = [key for key in keys if key.startswith(("evaluation.", "table."))]
         if measured:
             named = ", ".join(measured[:4]) + (" …" if len(measured) > 4 else "")

@@ -113,6 +113,7 @@ class _Gathered:
         if not isinstance(batch, tuple | list) or len(batch) < 2:
             raise DatasetError(f"{self.origin} must be pairs (x, y), got {type(batch).__name__}; give both")
         x, y = np.array(batch[0]), labels_as_array(batch[1])  # copies: some give the same memory for every batch
+        x = x.astype(x.dtype.newbyteorder("="), copy=False)
         if y.ndim == 0 or (in_rows and y.ndim == 1 and _is_image(x)):
             x, y = x[np.newaxis], _one_row(y) if y.ndim else y[np.newaxis]
         kind = self._kind = self._kind or (x.shape[1:], x.dtype)

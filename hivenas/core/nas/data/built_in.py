@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from hivenas.core.files import user_path
 from hivenas.core.nas.data.values import BYTES, Scale
 from hivenas.errors import DatasetError, first_line
 
@@ -47,7 +48,7 @@ class BuiltIn:
 
 
 def _keras_folder() -> Path:
-    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
+    return user_path(os.environ.get("KERAS_HOME") or "~/.keras") / "datasets"
 
 
 def _digits() -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
 from hivenas.config.text import nearest
+from hivenas.core.folder import LEDGER
 from hivenas.core.nas.data.decoding import EXTENSIONS, sniffed_format
 from hivenas.core.nas.data.labelled_files import LEAVE_OUT, Listing
 from hivenas.errors import DatasetError
@@ -36,6 +37,7 @@ _OF_SYSTEMS = frozenset(
         *("system volume information", "lost+found", "__pycache__"),
     )
 )
+_OF_RUNS = ("mlruns", "mlartifacts")
 _BESIDE, _NESTED, _BROKEN = "beside the class folders", "in folders within class folders", "broken link"
 _OWN_FOLDERS = "put the images of each class into a folder of its own"
 _SHOWN = 6
@@ -236,12 +238,22 @@ def is_users(entry: Path) -> bool:
     return not entry.name.startswith(".") and entry.name.lower() not in _OF_SYSTEMS
 
 
+def _is_of_runs(folder: Path) -> bool:
+    """True for the results of a search, and for what MLflow keeps of runs: written while images are read."""
+    return folder.name in _OF_RUNS or (folder / LEDGER).is_file()
+
+
 def _split_folders(root: Path) -> dict[str, Path]:
     folders = subfolders(root)
+    names = [folder.name for folder in folders]
     # A class may be called train: only folders of folders are splits.
     if not (root / "train" in folders and subfolders(root / "train")):
+        if are_splits_alone(folders):
+            raise DatasetError(
+                f"{root}: the folders of splits must hold class folders, got {', '.join(names)} with images; "
+                f"{_OWN_FOLDERS} within them, or write a table labels.csv that begins with file,label,split"
+            )
         return {"train": root}
-    names = [folder.name for folder in folders]
     for name in names:
         if name not in SPLIT_FOLDERS:
             raise DatasetError(
@@ -253,15 +265,21 @@ def _split_folders(root: Path) -> dict[str, Path]:
     return {SPLIT_FOLDERS[folder.name]: folder for folder in folders}
 
 
+def are_splits_alone(folders: Sequence[Path]) -> bool:
+    """True where several folders are named as splits are, and hold no folders."""
+    named = [folder for folder in folders if folder.name in SPLIT_FOLDERS and not subfolders(folder)]
+    return len(folders) > 1 and len(named) == len(folders)
+
+
 def subfolders(folder: Path) -> list[Path]:
     """The folders in a folder that are the user's, by name."""
     return [entry for entry in _entries(folder) if is_users(entry) and entry.is_dir()]
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """The files in a folder and in all folders below it that are the user's, by name."""
+    """The files in a folder and in all folders below it that are the user's, by name, but for those of searches."""
     for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if is_users(Path(name)))
+        folders[:] = sorted(name for name in folders if is_users(Path(name)) and not _is_of_runs(Path(place, name)))
         yield from (Path(place, name) for name in sorted(names))
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import IO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,10 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
 _WEAKLY_SIGNED = ("BMP", "ICO", "PPM", "PCX")
 _WEAK_SIGNATURES = (b"BM", b"\0\0\1\0", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"\x0a")
 _HEAD = 1024
+# Numbers of errors that lie with a file, or with its name.
+_OF_FILE = frozenset(
+    (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +179,11 @@ def sniffed_format(file: AnyFile) -> str:
         return "SVG"
     if head.startswith(_WEAK_SIGNATURES):
         # A decoder that meets something else may raise anything.
-        with contextlib.suppress(Exception), Image.open(_source(file), formats=_WEAKLY_SIGNED) as image:
+        with (
+            contextlib.suppress(Exception),
+            _source(file) as weak,
+            Image.open(weak, formats=_WEAKLY_SIGNED) as image,
+        ):
             return str(image.format)
     return ""
 
@@ -209,14 +218,15 @@ def _turn_upright(image: ImageFile.ImageFile) -> None:
         ImageOps.exif_transpose(image, in_place=True)
 
 
-def _source(file: AnyFile) -> Path | io.BytesIO:
-    return file if isinstance(file, Path) else io.BytesIO(file.read())
+def _source(file: AnyFile) -> IO[bytes]:
+    """A stream of a file. Given a path, Pillow would map a TIFF's pixels by the size that it has once it is turned."""
+    return file.open("rb") if isinstance(file, Path) else io.BytesIO(file.read())
 
 
 @contextlib.contextmanager
 def _opened(file: AnyFile) -> Iterator[ImageFile.ImageFile]:
     try:
-        with Image.open(_source(file), formats=_FORMATS) as image:
+        with _source(file) as stream, Image.open(stream, formats=_FORMATS) as image:
             step = next((_GREY_STEPS[str(tile[3])] for tile in image.tile if str(tile[3]) in _GREY_STEPS), 1)
             if step > 1 and isinstance(image.info.get("transparency"), int):
                 image.info["transparency"] *= step
@@ -233,14 +243,14 @@ def _opened(file: AnyFile) -> Iterator[ImageFile.ImageFile]:
 
 def _may_pass(error: Exception) -> bool:
     """True for failures of the machine; those of decoders have no number."""
-    is_of_file = isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError)
-    return isinstance(error, OSError) and error.errno is not None and not is_of_file
+    return isinstance(error, OSError) and error.errno is not None and error.errno not in _OF_FILE
 
 
 def _reason(file: AnyFile, error: Exception) -> str:
     """The reason why an image cannot be read: often it is of another format than its name says."""
+    if not isinstance(error, UnidentifiedImageError):
+        return first_line(error)
     found = ""
-    if isinstance(error, UnidentifiedImageError):
-        with contextlib.suppress(OSError):
-            found = sniffed_format(file)
-    return f"it holds {found} data" if found else first_line(error)
+    with contextlib.suppress(OSError):
+        found = sniffed_format(file)
+    return f"it holds {found} data" if found else "it holds no image of a known format"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import os
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hivenas.config.text import nearest
-from hivenas.core.files import written_whole
+from hivenas.core.files import user_path, written_whole
 from hivenas.core.nas.data.class_folders import SPLIT_FOLDERS
 from hivenas.core.nas.data.decoding import AnyFile, PassingReadError
 from hivenas.core.nas.data.label_kinds import LabelKind
@@ -75,7 +76,7 @@ def list_table(path: str, downloads: Path, kind: LabelKind) -> Listing:
         DatasetError: a table that cannot be read or is empty, a missing column, a row without a label or of another
             split.
     """
-    content = fetched(path) if is_elsewhere(path) else _read(Path(path).expanduser())
+    content = fetched(path) if is_elsewhere(path) else _read(user_path(path))
     columns = _columns(path, content)
     rows = len(columns[COLUMNS[0]])
     if not rows:
@@ -95,13 +96,17 @@ def list_table(path: str, downloads: Path, kind: LabelKind) -> Listing:
         raise DatasetError(f"{path}: every row {error}") from None
     files: dict[str, list[tuple[AnyFile, Label]]] = {"train": []}
     splits = columns.get(SPLIT, ["train"] * rows)
+    seen: dict[str, int] = {}
     for row, (name, label, split) in enumerate(zip(columns[COLUMNS[0]], labels, splits, strict=True), 1):
         if split not in SPLIT_FOLDERS:
             raise DatasetError(
                 f"{path}: split must be {', '.join(SPLIT_FOLDERS)}, got {split!r} in row {row}"
                 f"{nearest(str(split), SPLIT_FOLDERS)}; correct it"
             )
-        files.setdefault(SPLIT_FOLDERS[split], []).append((_file(path, str(name), folder), label))
+        file = _file(path, str(name), folder)
+        if (first := seen.setdefault(os.path.normpath(str(file)), row)) != row:
+            raise DatasetError(f"{path}: an image must have one row, got {name} in row {first} and {row}; leave one")
+        files.setdefault(SPLIT_FOLDERS[split], []).append((file, label))
     if not files["train"]:
         raise DatasetError(f"{path}: there must be rows of the split train, got none; add some")
     remote = any(isinstance(file, RemoteImage) for labelled in files.values() for file, _ in labelled)
@@ -149,7 +154,7 @@ def _file(table: str, name: str, folder: Path) -> AnyFile:
         return RemoteImage(name, folder)
     if is_elsewhere(table):
         return RemoteImage(posixpath.join(table.rpartition("/")[0], name), folder)
-    return Path(table).expanduser().parent / Path(name).expanduser()
+    return user_path(table).parent / user_path(name)
 
 
 def _columns(path: str, content: bytes) -> Mapping[str, Column]:

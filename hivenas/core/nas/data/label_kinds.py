@@ -15,7 +15,8 @@ from hivenas.core.nas.data.labelled_files import Label
 from hivenas.core.nas.data.labels import CLASS_LABELS, LabelReader
 from hivenas.core.nas.data.splits import Draw, by_class
 
-_WHOLE, _DECIMAL = r"[+-]?[0-9]+", r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)"
+_WHOLE, _DECIMAL = r"[+-]?(0|[1-9][0-9]*)", r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)"
+_LARGEST = 2**63  # numpy's whole numbers are below it
 Recorded = tuple[Sequence[int | float], Sequence[str]]  # the numbers and the texts of a record
 
 
@@ -72,7 +73,7 @@ def number_of_row(columns: Sequence[str], values: Sequence[str]) -> float:
     if len(columns) != 1:
         raise ValueError(f"must have one column of numbers, got {', '.join(columns)}; leave one")
     try:
-        number = float(values[0])
+        number = math.nan if "_" in values[0] else float(values[0])  # Python reads 1_12 as 112
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
@@ -85,10 +86,13 @@ def numbers_where_all_are(given: Sequence[Any]) -> Sequence[Label]:
     several = next((label for label in given if isinstance(label, list)), None)
     if several is not None:
         raise ValueError(f"must have one label, got {several!r}; leave one, or set task: multilabel")
-    # Python reads 1_12 as 112, and 1E4 and 10E3 as one number: these are names.
+    # Python reads 1_12 as 112, 007 as 7, and 1E4 and 10E3, or 1 and +1, as one number: these are names.
+    texts = [label.strip() if isinstance(label, str) else "" for label in given]
     for number, written in ((int, _WHOLE), (float, _DECIMAL)):
-        if all(isinstance(label, str) and re.fullmatch(written, label.strip()) for label in given):
-            return [number(label) for label in given]
+        if all(re.fullmatch(written, text) for text in texts):
+            numbers = [number(text) for text in texts]
+            if len(set(numbers)) == len(set(texts)) and max(map(abs, numbers)) < _LARGEST:
+                return numbers
     return given
 
 
@@ -111,13 +115,24 @@ def _number(label: Any) -> Label:
 
 def joined_names(given: Sequence[Any]) -> Sequence[Label]:
     """The names of each image as one text, of lists, of texts, or of numbers, which are names here."""
+    for name in (name for label in given if isinstance(label, list) for name in label):
+        if name is None or SEPARATOR in str(name):
+            raise ValueError(f"must have names without {SEPARATOR}, got {name!r}; rename it or leave it out")
     return [SEPARATOR.join(map(str, label)) if isinstance(label, list) else str(label) for label in given]
 
 
 def _texts_before_numbers(given: Sequence[Recorded]) -> Sequence[Label]:
     # The text of a class says more than its number, where every image has it.
     if all(texts and texts[0] for _, texts in given):
-        return _only([texts for _, texts in given], "label", ", or set task: multilabel")
+        named = _only([texts for _, texts in given], "label", ", or set task: multilabel")
+        numbers_of: dict[Label, set[int | float]] = {}
+        for name, (numbers, _) in zip(named, given, strict=True):
+            numbers_of.setdefault(name, set()).update(numbers)
+        # Classes may share a text, such as the bird and the machine that are both called crane.
+        return [
+            f"{name} ({numbers[0]})" if len(numbers_of[name]) > 1 and numbers else name
+            for name, (numbers, _) in zip(named, given, strict=True)
+        ]
     return _only([numbers for numbers, _ in given], "label", ", or set task: multilabel")
 
 

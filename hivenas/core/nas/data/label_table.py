@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from hivenas.config.text import nearest
-from hivenas.core.nas.data.class_folders import SPLIT_FOLDERS, extension, files_below, is_users, subfolders
+from hivenas.core.nas.data.class_folders import (
+    SPLIT_FOLDERS,
+    are_splits_alone,
+    extension,
+    files_below,
+    is_users,
+    subfolders,
+)
 from hivenas.core.nas.data.decoding import EXTENSIONS
 from hivenas.core.nas.data.image_arrays import SPLITS
 from hivenas.core.nas.data.labelled_files import LEAVE_OUT, Label, Listing
@@ -49,7 +56,7 @@ def listed(root: Path, of_row: OfRow, *, required: bool, leave_out: bool = False
         root: the folder; files in the table are relative to it, and may be in folders in it.
         of_row: makes the label of a row; what is wrong with it is a ValueError.
         required: whether there must be a table. Else folders in the folder are classes, and the table counts only where
-            there are none.
+            there are none, or where they are train and test with images in them.
         leave_out: whether images without a row are counted and left out instead of refused.
 
     Returns:
@@ -59,8 +66,10 @@ def listed(root: Path, of_row: OfRow, *, required: bool, leave_out: bool = False
         DatasetError: the rule, what was found and the way out.
     """
     table = root / TABLE
-    if not required and (not table.is_file() or subfolders(root)):
-        return None
+    if not required:
+        folders = subfolders(root)
+        if not table.is_file() or (folders and not are_splits_alone(folders)):
+            return None
     if not table.is_file():
         raise DatasetError(
             f"{root}: there must be a table {TABLE} of labels in it for this task, got none; write one that begins "

@@ -286,7 +286,7 @@ def _stamp(file: AnyFile) -> tuple[int, int]:
         return file.stamp()
     try:
         status = file.stat()
-    except OSError:
+    except (OSError, ValueError):  # a name with a NUL
         return -1, -1
     return status.st_size, status.st_mtime_ns
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import os
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hivenas.core.files import written_whole
+from hivenas.core.files import user_path, written_whole
 from hivenas.core.lock import locked
 from hivenas.core.nas.data.image_arrays import check_names
 from hivenas.core.nas.data.memory import kept_bytes
@@ -40,7 +41,7 @@ def read_npz(path: str, budget: float = math.inf, cache: Path | None = None) -> 
             folder that cannot be written.
         DiskFullError: there is no space to unpack images.
     """
-    file = Path(path).expanduser()
+    file = user_path(path)
     with _archive(file, "dataset.path") as archive:
         check_names(str(file), archive)
         heads = {name: _head(archive, name) for name in archive if name.startswith("x_")} if budget < math.inf else {}
@@ -65,7 +66,7 @@ def read_unlabelled(path: str) -> tuple[str, NDArray[Any]]:
     Raises:
         DatasetError: a file that is missing, not an npz file or broken; several arrays of other names.
     """
-    file = Path(path).expanduser()
+    file = user_path(path)
     with _archive(file, "a file of images") as archive:
         given = list(archive)
         chosen = [name for name in _UNLABELLED if name in given] or given
@@ -175,4 +176,6 @@ def _unpack(file: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, target:
             while block := packed.read(2**22):
                 unpacked.write(block)
                 work.advance(len(block))
+            unpacked.flush()
+            os.fsync(unpacked.fileno())  # it is taken for whole wherever it is found
         work.size = info.file_size

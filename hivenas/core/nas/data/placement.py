@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hivenas.config import Config, DatasetConfig
-from hivenas.core.files import sweep_temporaries
+from hivenas.core.files import sweep_temporaries, user_path
 from hivenas.errors import DatasetError
 
 _SHARE = 0.25  # of the machine's memory
@@ -35,7 +35,7 @@ def placed(config: Config) -> DatasetConfig:
 
 def copies_folder(config: DatasetConfig) -> Path | None:
     """The folder of prepared copies; None where none are to be made."""
-    return None if config.cache in (None, _NO_COPY) else Path(str(config.cache)).expanduser()
+    return None if config.cache in (None, _NO_COPY) else user_path(str(config.cache))
 
 
 def sweep_copies(copies: Path) -> None:

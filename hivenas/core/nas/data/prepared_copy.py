@@ -19,6 +19,7 @@ import json
 import logging
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -48,9 +49,11 @@ from hivenas.core.nas.data.placement import sweep_copies, written_to
 from hivenas.core.nas.data.preparing import Preparing
 from hivenas.errors import DatasetError, DiskFullError
 
-VERSION = 2  # of the folder's content and of how images are decoded
+VERSION = 3  # of the folder's content and of how images are decoded
 _DIGEST = 16  # bytes of a digest, and characters of one in a name
 _MTIME = 1  # column of stamps
+# What files raise that a power failure has cut off, or filled with zeros.
+_SPOILT = (OSError, ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile)
 
 logger = logging.getLogger("hivenas")
 
@@ -115,10 +118,11 @@ class PreparedCopy:
         try:
             text = self._manifest.read_text(encoding="utf-8")
             manifest = json.loads(text)
-            with np.load(self._known) as known:
+            # Opened here, as numpy leaves a broken file open.
+            with self._known.open("rb") as stream, np.load(stream) as known:
                 read, times, contents = (known[name] for name in ("read", "times", "contents"))
             pixels = np.load(self.path / manifest["pixels"], mmap_mode="r")
-        except (OSError, ValueError, KeyError):
+        except _SPOILT:
             return None
         touched = np.flatnonzero(times != self._stamps[:, _MTIME])
         for row in touched.tolist():
@@ -256,7 +260,7 @@ class _Journal:
             The noted parts by the position of their first file.
         """
         found: dict[int, dict[str, Any]] = {}
-        with contextlib.suppress(OSError, ValueError, KeyError):
+        with contextlib.suppress(*_SPOILT):
             cut_torn_line(self.path)
             lines = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
             pixels = np.load(self._pixels, mmap_mode="r") if lines else np.empty(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config import BUILT_IN_DATASETS, FILE_DATASETS, DatasetConfig
+from hivenas.core.files import user_path
+from hivenas.core.nas.data.class_folders import files_below, is_users
 from hivenas.core.nas.data.stored_images import StoredImages, blocks
 from hivenas.errors import DatasetError
 
 _Listing = dict[str, tuple[int, int]]
+_DATABASE = re.compile(r"\.(db|sqlite3?)(-\w+)?$")
 
 
 def digest_of(*arrays: NDArray[Any] | StoredImages) -> str:
@@ -69,7 +72,7 @@ def unchanged(config: DatasetConfig) -> Iterator[None]:
     if config.name not in FILE_DATASETS:
         yield
         return
-    root = Path(str(config.path)).expanduser()
+    root = user_path(str(config.path))
     before = _listing(root)
     yield
     after = _listing(root)
@@ -82,13 +85,11 @@ def unchanged(config: DatasetConfig) -> Iterator[None]:
 
 
 def _listing(root: Path) -> _Listing:
-    """Size and moment of the last change of every file that is not hidden, nor in a hidden folder, as copies are."""
+    """Size and moment of the last change of every file that is the user's and no database, such as MLflow's."""
     found: _Listing = {}
-    for folder, folders, names in [(str(root.parent), [], [root.name])] if root.is_file() else os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if not name.startswith("."):
-                with contextlib.suppress(OSError):  # it went away just now
-                    status = os.stat(file := os.path.join(folder, name))
-                    found[file] = status.st_size, status.st_mtime_ns
+    for file in [root] if root.is_file() else files_below(root):
+        if is_users(file) and not _DATABASE.search(file.name):
+            with contextlib.suppress(OSError):  # it went away just now
+                status = file.stat()
+                found[str(file)] = status.st_size, status.st_mtime_ns
     return found

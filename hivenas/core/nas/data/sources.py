@@ -11,6 +11,7 @@ from typing import Any
 from hivenas.config import ENCODED_DATASETS, FILE_DATASETS, DatasetConfig
 from hivenas.config.registry import DATASETS
 from hivenas.config.tasks import CLASSIFY, TASKS, LearningTask
+from hivenas.core.files import user_path
 from hivenas.core.nas.data.batches import by_split, drained
 from hivenas.core.nas.data.built_in import BUILT_IN
 from hivenas.core.nas.data.class_folders import folder_way_out, list_images
@@ -177,7 +178,7 @@ def _form(config: DatasetConfig) -> Form:
 
 
 def _path(config: DatasetConfig) -> Path:
-    return Path(str(config.path)).expanduser()
+    return user_path(str(config.path))
 
 
 def _npz(config: DatasetConfig) -> Read:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import mmap
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,9 @@ from hivenas.errors import DatasetError
 
 IMAGE, LABEL, TEXT = "image/encoded", "image/class/label", "image/class/text"
 _NAMED = re.compile(r"\.tfrecords?($|[-.])|-of-\d+$")
-_SPLIT = re.compile(rf"(?:^|[^a-z])({'|'.join(SPLIT_FOLDERS)})(?![a-z])")
-_GZIP = b"\x1f\x8b"
+_SPLITS: Mapping[str, str] = {**SPLIT_FOLDERS, "training": "train", "valid": "val", "testing": "test"}
+_SPLIT = re.compile(rf"(?:^|[^a-z])({'|'.join(_SPLITS)})(?![a-z])")
+_GZIP = b"\x1f\x8b\x08"  # its last byte, the method, keeps it from being the length of a record of 35 kB
 _HEAD, _CHECKSUM = 12, 4  # bytes
 _LENGTH = 2  # wire type of strings, bytes and messages
 _TEXTS, _FLOATS = 1, 2  # fields of a feature, beside the one of whole numbers
@@ -101,13 +102,13 @@ def _files(path: Path) -> list[tuple[str, Path]]:
             f"{path}: the names of all files must say train, val or test where some do, got "
             f"{found[splits.index(None)].name}; rename it or move it away"
         )
-    return [(SPLIT_FOLDERS[split[1]], file) for split, file in zip(splits, found, strict=True) if split]
+    return [(_SPLITS[split[1]], file) for split, file in zip(splits, found, strict=True) if split]
 
 
 def _records(file: Path, kind: LabelKind) -> Iterator[tuple[RecordedImage, Recorded]]:
     """Every image of a file with the numbers of its labels, and their texts where it has some."""
     with file.open("rb") as stream:
-        if stream.read(2) == _GZIP:
+        if stream.read(len(_GZIP)) == _GZIP:
             raise DatasetError(f"{file}: TFRecord files must not be compressed, got one that is; unpack it (gunzip)")
         if not file.stat().st_size:
             return
@@ -163,7 +164,7 @@ def _features(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[str, list
 def _values(data: mmap.mmap, kind: int, places: Sequence[tuple[int, int]]) -> list[Any]:
     """The values of a feature: texts, numbers, or whole numbers; the latter two lie one after another, or singly."""
     if kind == _TEXTS:
-        return [data[first:last].decode("utf-8", "replace") for first, last in places]
+        return [data[first:last].decode("utf-8", "backslashreplace") for first, last in places]
     if kind == _FLOATS:
         packed = b"".join(data[first:last] for first, last in places)
         return [value for (value,) in struct.iter_unpack("<f", packed)]

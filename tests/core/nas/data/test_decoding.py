@@ -185,6 +185,23 @@ def turned_by(where: str) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["L", "P", "RGB", "RGBA", "CMYK"])
+def test_a_tiff_is_turned_alike_from_the_disk_and_from_memory(tmp_path: Path, mode: str, orientation: int) -> None:
+    file, exif = tmp_path / "turned.tif", Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(np.arange(18, dtype=np.uint8).reshape(2, 3, 3) * 14).convert(mode)
+    image.save(file, exif=exif)
+    size = (3, 2) if orientation > 4 else (2, 3)
+    assert read_header(file).size == size
+    pixels, _ = read_pixels(file, Target(size, mode == "L", WHITE))
+    assert (
+        pixels.tolist() == picture_server._pixels(file.read_bytes(), (*size, 1 if mode == "L" else 3), WHITE).tolist()
+    )
+    upright = np.sort(np.asarray(image.convert("L" if mode == "L" else "RGB")).ravel())
+    assert np.sort(pixels.ravel()).tolist() == upright.tolist()
+
+
 @pytest.mark.parametrize("where", ["", "exif", "xmp", "profile"])
 def test_a_png_is_turned_alike_for_training_and_by_the_served_model(tmp_path: Path, where: str) -> None:
     file = tmp_path / "turned.png"
@@ -212,7 +229,12 @@ def test_a_tiff_of_more_bits_is_refused_however_its_channels_lie(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("error", "passes"),
-    [(OSError(errno.EIO, "I/O error"), True), (OSError(errno.ENOENT, "gone"), False), (OSError("truncated"), False)],
+    [
+        (OSError(errno.EIO, "I/O error"), True),
+        (OSError(errno.ENOENT, "gone"), False),
+        (OSError(errno.ENAMETOOLONG, "too long"), False),
+        (OSError("truncated"), False),
+    ],
 )
 def test_what_the_machine_fails_in_says_nothing_of_an_image(error: OSError, passes: bool) -> None:
     class File:

@@ -138,6 +138,10 @@ def test_too_few_images_are_said(tmp_path: Path) -> None:
         (["10", " 9", "+3"], [10, 9, 3]),
         (["1.5", ".5", "2."], [1.5, 0.5, 2.0]),
         (["1", "b"], ["1", "b"]),
+        (["007", "008"], ["007", "008"]),
+        (["1", "+1", "2"], ["1", "+1", "2"]),
+        (["1.5", "1.50"], ["1.5", "1.50"]),
+        (["12345678901234567890", "1"], ["12345678901234567890", "1"]),
     ],
 )
 def test_only_plain_numbers_are_numbers_among_the_labels_of_a_table(given: list[str], labels: list[Any]) -> None:
@@ -147,6 +151,10 @@ def test_only_plain_numbers_are_numbers_among_the_labels_of_a_table(given: list[
 def test_numbers_of_a_table_may_have_exponents_and_nothing_else() -> None:
     assert label_kinds.NUMBERS.of_column(["1e3", ["2"], 5]) == [1000.0, 2.0, 5]
     assert label_kinds.NUMBERS.of_column(["83_5", "7"]) == ["83_5", "7"]
+    with pytest.raises(ValueError, match="a finite number in the column weight, got '83_5'"):
+        label_kinds.number_of_row(["weight"], ["83_5"])
+    with pytest.raises(ValueError, match="must have names without ;, got None"):
+        label_kinds.LABELS.of_column([["cat", None], ["cat"]])
 
 
 @pytest.mark.parametrize(
@@ -158,6 +166,7 @@ def test_numbers_of_a_table_may_have_exponents_and_nothing_else() -> None:
             r"one label, got \[3, 5\]; leave one, or set task: multilabel",
         ),
         ("CLASSES", [([3], ["cat", "dog"]), ([1], ["cat"])], r"must have one label, got \['cat', 'dog'\]"),
+        ("LABELS", [([3], ["cat;dog"]), ([], ["cat"])], "must have names without ;, got 'cat;dog'"),
         ("NUMBERS", [([3.0, 5.0], [])], r"must have one number, got \[3.0, 5.0\]; leave one"),
         ("LABELS", [([3], []), ([], ["cat"])], "must have its labels as texts, or every one as numbers, got both"),
     ],

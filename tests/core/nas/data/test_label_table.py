@@ -13,6 +13,7 @@ from hivenas.config import DatasetConfig
 from hivenas.core.nas.data.datasets import Dataset, load_dataset
 from hivenas.core.nas.data.label_kinds import number_of_row
 from hivenas.core.nas.data.label_table import listed
+from hivenas.core.nas.data.sameness import unchanged
 from hivenas.core.nas.data.stored_images import in_memory
 from hivenas.errors import DatasetError
 
@@ -78,6 +79,34 @@ def test_of_classes_folders_count_and_else_the_table(folder: Path) -> None:
     assert data.class_names == ("high", "low")
     assert data.y_train.dtype == np.int32
     assert (data.y_train == (in_memory(data.x_train)[:, 0, 0, 0] < 60)).all()
+
+
+def test_folders_of_splits_are_no_classes(tmp_path: Path) -> None:
+    rows = ["file,label,split"]
+    for split, count in (("train", 8), ("test", 4)):
+        (tmp_path / split).mkdir()
+        for number in range(count):
+            Image.fromarray(np.full((3, 3), 10 * number, np.uint8)).save(tmp_path / split / f"{number}.png")
+            rows.append(f"{split}/{number}.png,{'odd' if number % 2 else 'even'},{split}")
+    with pytest.raises(DatasetError, match=r"the folders of splits must hold class folders, got test, train with imag"):
+        load(tmp_path, "classify")
+    (tmp_path / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
+    data = load(tmp_path, "classify")
+    assert (data.class_names, len(data.x_test)) == (("even", "odd"), 4)
+
+
+def test_results_of_searches_among_the_images_are_none_of_them(folder: Path) -> None:
+    written(folder, "file,label", lambda n: n)
+    results = folder / "results" / "digits"
+    for place in (results / "plots", folder / "mlruns" / "1"):
+        place.mkdir(parents=True)
+        Image.fromarray(np.zeros((3, 3), np.uint8)).save(place / "plot.png")
+    (results / "ledger.db").write_bytes(b"")
+    config = DatasetConfig(name="image_folder", path=str(folder))
+    with unchanged(config):  # a worker loads while others go on
+        for file in (results / "worker.log", results / "ledger.db", folder / "mlflow.db", folder / "mlflow.db-journal"):
+            file.write_bytes(b"1")
+    assert len(load(folder, "regress").x_train) > 0
 
 
 def test_what_has_no_row_is_left_out_on_purpose_alone(folder: Path) -> None:

@@ -109,11 +109,20 @@ def test_a_table_of_image_files_is_a_data_set(
         (as_csv({"path": ["a"], "label": ["a"], "split": ["trian"]}), "split must be train, .* got 'trian' in row 1"),
         (as_csv({"path": ["a"], "label": ["a"], "split": ["val"]}), "rows of the split train, got none"),
         (as_csv({"path": ["gone.png"], "label": ["a"]}), r"gone\.png: the image cannot be read"),
+        (as_csv({"path": ["~nobody1.png"], "label": ["a"]}), r"~nobody1\.png: the image cannot be read"),
+        (as_csv({"path": ["nul\0.png"], "label": ["a"]}), r"nul.*\.png: the image cannot be read"),
+        (as_csv({"path": ["a.png/b.png"], "label": ["a"]}), r"b\.png: the image cannot be read"),
+        (as_csv({"path": [f"{'a' * 300}.png"], "label": ["a"]}), r"a\.png: the image cannot be read"),
+        (
+            as_csv({"path": ["a.png", "b.png", "./a.png"], "label": ["a", "b", "b"]}),
+            r"an image must have one row, got \./a\.png in row 1 and 3; leave one",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_table_is_said_in_a_line(content: bytes, message: str, tmp_path: Path) -> None:
     file = tmp_path / f"images.{'parquet' if content.startswith(b'PAR1') else 'csv'}"
     file.write_bytes(content)
+    (tmp_path / "a.png").write_bytes(png(0))
     with pytest.raises(DatasetError, match=message) as caught:
         load_dataset(table(file), seed=1)
     assert "\n" not in str(caught.value)
@@ -282,7 +291,7 @@ def test_tfrecord_files_are_those_that_tensorflow_writes(tmp_path: Path, digest:
         (framed(record(0), example(image_encoded=png(1))), "got record 1 with image/encoded; write image/class/label"),
         (framed(b"\x0a\xff\x01"), "every record must be a tf.train.Example, got another as record 0"),
         (framed(field(1, field(1, b""))), "every record must be a tf.train.Example, got another as record 0"),
-        (b"\x1f\x8b" + bytes(20), "must not be compressed"),
+        (b"\x1f\x8b\x08" + bytes(20), "must not be compressed"),
         (b"", "there must be records to train on, got none"),
         (framed(example(image_encoded=b"no", image_class_label=1)), "record 0: the image cannot be read"),
     ],
@@ -299,6 +308,34 @@ def test_a_copy_may_be_made_below_the_files(tmp_path: Path, digest: str) -> None
     (tmp_path / "a.tfrecord").write_bytes(framed(*map(record, range(COUNT))))
     config = tfrecord(tmp_path, cache=str(tmp_path / "results" / ".cache"))
     assert [load_dataset(config, seed=1).digest() for _ in range(2)] == [digest] * 2
+
+
+def test_a_record_whose_length_begins_as_gzip_does_is_read(tmp_path: Path) -> None:
+    size = 0x8B1F - len(example(image_class_label=0, filler=b"")) - len(field(1, field(1, b"image/encoded"))) - 300
+    large = next(
+        filled
+        for more in range(size, size + 400)
+        if len(filled := example(image_encoded=png(0), image_class_label=0, filler=bytes(more))) == 0x8B1F
+    )
+    (tmp_path / "a.tfrecord").write_bytes(framed(large, *map(record, range(COUNT))))
+    assert len(load_dataset(tfrecord(tmp_path / "a.tfrecord"), seed=1).x_train) > 0
+
+
+def test_classes_of_records_that_share_a_text_or_have_no_unicode_stay_apart(tmp_path: Path) -> None:
+    texts = (b"crane", b"crane", b"caf\xe9", b"caf\xe8")
+    records = [
+        example(image_encoded=png(n), image_class_label=n % 4, image_class_text=texts[n % 4]) for n in range(COUNT)
+    ]
+    (tmp_path / "a.tfrecord").write_bytes(framed(*records))
+    names = load_dataset(tfrecord(tmp_path / "a.tfrecord"), seed=1).class_names
+    assert names == ("caf\\xe8", "caf\\xe9", "crane (0)", "crane (1)")
+
+
+def test_splits_of_tfrecord_files_may_be_training_and_testing(tmp_path: Path) -> None:
+    for name, rows in (("training", range(20)), ("valid", range(20, 30)), ("testing", range(30, 40))):
+        (tmp_path / f"{name}.tfrecord").write_bytes(framed(*map(record, rows)))
+    data = load_dataset(tfrecord(tmp_path), seed=1)
+    assert [len(x) for x in (data.x_train, data.x_val, data.x_test)] == [20, 10, 10]
 
 
 def test_folders_of_tfrecord_files_must_say_their_splits_in_all_names_or_none(tmp_path: Path) -> None:
@@ -412,6 +449,10 @@ def test_batches_beyond_memory_are_written_to_a_file_that_processes_share(
     register_dataset("large", lambda path: zip(large, NAMES, strict=True))
     wanted = load_dataset(DatasetConfig(name="large"), seed=1)
     config = DatasetConfig(name="large", cache=str(tmp_path / "cache"), memory_mb=1)
+    register_dataset("swapped", lambda path: zip(large.astype(">u2"), NAMES, strict=True))
+    swapped = load_dataset(DatasetConfig(name="swapped", cache=str(tmp_path / "other"), memory_mb=1), seed=1)
+    assert isinstance(swapped.x_train, StoredImages)
+    assert swapped.digest() == load_dataset(DatasetConfig(name="swapped"), seed=1).digest()
     for _ in range(2):
         stored = load_dataset(config, seed=1)
         assert isinstance(stored.x_train, StoredImages)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import math
 import os
 import time
 from collections import deque
@@ -97,8 +98,12 @@ class Limits:
         self.ending = state.ending if state.ending and state.ending.holds(self.limits) else None
         self._workers = config.execution.at_a_time if info.in_workers else 1
         self._taken = self._evaluations = self._taken_here = 0
+        planned, most = config.colony.size * config.colony.iterations, self.limits.get("evaluations", math.inf)
+        self._most = int(most) if most < planned else None  # evaluations, where the iterations have more
         self._last: int | None = None  # the evaluation with which their number is reached
+        self._leaves_out = False  # proposals, for which there is no room
         self._latest: dict[str, Trial] = {}
+        self._members: set[str] = set()  # of the front
         self._weighed: dict[str, Trial] = {}  # the latest of every candidate, where patience waits for a front
         self._bettered = -1  # the iteration in which that gained its last member, or a first look was the best
         self._best_look: float | None = None
@@ -114,7 +119,7 @@ class Limits:
     def say(self) -> None:
         """Says what the limits are, and what of them earlier processes have spent."""
         told = " or ".join(limit_told(key, limit) for key, limit in self.limits.items())
-        told += " without a better best" if "patience" in self.limits else ""  # the last of them
+        told += " without anything better" if "patience" in self.limits else ""  # the last of them
         before = spent_told(self._meter.before, times(self.limits), 0) if self._meter.before.wall else ""
         if told:
             rest = f"; {before} is spent already" if before else ""
@@ -131,7 +136,7 @@ class Limits:
         self._taken_here += is_new
         if trial.phase == "evaluate":
             self._evaluations += 1
-            if self._evaluations == self.limits.get("evaluations"):
+            if self._evaluations == self._most:
                 self._last = trial.index
         self._weigh(trial)
         if not self._info.trains or not times(self.limits):
@@ -162,9 +167,13 @@ class Limits:
                 self._best_look, self._bettered = look, trial.iteration
         if not costs:
             return
+        known = self._weighed.get(trial.encoded) if trial.encoded in self._members else None
         self._weighed[trial.encoded] = trial
         members = front(self._weighed.values(), self._info.direction, *costs)
-        if any(member is trial for member in members):
+        self._members = {member.encoded for member in members}
+        # A member that was continued is nothing better for that alone.
+        better = known is None or self._info.direction.is_better(trial.fitness, known.fitness)
+        if better and trial.encoded in self._members:
             self._bettered = trial.iteration
 
     def within(self, proposals: Sequence[Proposal]) -> list[Proposal]:
@@ -174,11 +183,13 @@ class Limits:
             proposals: in order; some of them may be recorded already.
         """
         last = self.ending.after if self.ending else self._last
-        if last is None and "evaluations" in self.limits:
-            room = int(self.limits["evaluations"]) - self._evaluations
+        if last is None and self._most is not None:
+            room = self._most - self._evaluations
             fresh = [each.index for each in proposals if each.index >= self._taken and not each.momentum_epochs]
             last = fresh[room - 1] if 0 < room <= len(fresh) else None
-        return [each for each in proposals if last is None or each.index <= last]
+        kept = [each for each in proposals if last is None or each.index <= last]
+        self._leaves_out = not self.ending and len(kept) < len(proposals)
+        return kept
 
     def due(self, best: Trial | None, iteration: int, begun: int, *, at_end: bool = False) -> str:
         """The key of the limit for which the search is to end now; empty where it may go on.
@@ -189,7 +200,7 @@ class Limits:
             begun: evaluations that are being carried out, which are waited for in any case.
             at_end: whether the search has ended, but for what the strategy does after that.
         """
-        if not self._taken or (iteration >= self._config.colony.iterations and not at_end):
+        if not self._taken or (self.is_last(iteration) and not at_end and not self._leaves_out):
             return ""
         if not at_end:
             if self._last is not None:
@@ -214,8 +225,11 @@ class Limits:
             iteration: the strategy's.
         """
         bettered = max(best.iteration if best and self._rungs is None else -1, self._bettered)
-        left = iteration < self._config.colony.iterations
-        return left and iteration - 1 - bettered >= self.limits.get("patience", float("inf"))
+        return not self.is_last(iteration) and iteration - 1 - bettered >= self.limits.get("patience", float("inf"))
+
+    def is_last(self, iteration: int) -> bool:
+        """True where every iteration before this one is all that there are."""
+        return iteration >= self._config.colony.iterations
 
     def is_early(self, best: Trial | None, iteration: int) -> bool:
         """True where time has ended the search, and what was waited for then took so little that there is more of it.

@@ -181,7 +181,8 @@ def is_settled(config: Config, state: SearchState) -> bool:
     if settled is None or not allowed:
         return settled is None and not allowed
     holds = all(allowed.get(key, math.inf) <= limit for key, limit in settled.limits.items())
-    return holds and settled.wanted == _wanted(config)
+    wanted = _wanted(config)
+    return holds and settled.wanted == wanted[: len(settled.wanted)]  # earlier versions have recorded the first four
 
 
 def times(limits: Mapping[str, float]) -> dict[str, float]:
@@ -189,6 +190,6 @@ def times(limits: Mapping[str, float]) -> dict[str, float]:
     return {key: limit for key, limit in limits.items() if key in ("wall", "cpu")}
 
 
-def _wanted(config: Config) -> tuple[int, int, int, bool]:
+def _wanted(config: Config) -> tuple[int | bool, ...]:
     plan = config.full_train
-    return plan.finalists, plan.seeds, plan.epochs, plan.refit
+    return plan.finalists, plan.seeds, plan.epochs, plan.refit, plan.ensemble, config.has_small_model

@@ -132,7 +132,9 @@ class Search:
         self._restore()
         self._callbacks.on_start(self)
         pending: deque[_Pending] = deque()
-        if self._limits.ending is None and self._is_ending(pending, self._strategy.state()["iteration"]):
+        first = self._strategy.ask()
+        self._drop_checkpoints(first)
+        if self._limits.ending is None and self._is_ending(pending, first):
             self._ledger.save(**self._spent())  # its budget is a smaller one now
         while not self._stopped and (proposals := self._proposals()):
             if fresh := proposals[len(pending) :]:
@@ -183,7 +185,14 @@ class Search:
         for trial in self._ledger.trials:
             self._keep_best(trial)
             self._limits.take(trial, is_new=False)
-        if self._ledger.trials:  # a kill may have come between its record and this
+
+    def _drop_checkpoints(self, proposals: Sequence[Proposal]) -> None:
+        """Removes what was kept of the last trial's training, where a kill has come before that.
+
+        Args:
+            proposals: the next ones; where they continue its candidate, what is there may be of that.
+        """
+        if self._ledger.trials and self._ledger.trials[-1].candidate not in {each.candidate for each in proposals}:
             self._ledger.folder.drop_checkpoints(self._ledger.trials[-1].encoded)
 
     def _submit(self, proposals: Sequence[Proposal]) -> list[_Pending]:
@@ -198,6 +207,8 @@ class Search:
             if recorded and recorded.candidate == each.proposal.candidate:
                 each.trial = recorded
                 continue
+            if len(self._history) > each.proposal.known:  # of a phase that is submitted again, after a later one
+                self._history = History()
             self._history.extend(self._ledger.trials[len(self._history) : each.proposal.known])
             each.proposal = self._objective.with_context(each.proposal, self._history)
         begun = [each for each in pending if each.trial is None]
@@ -233,16 +244,20 @@ class Search:
         self._strategy.tell([evaluation])
         self._keep_best(trial)
         self._limits.take(trial)
-        state = self._strategy.state()
-        self._is_ending(pending, state["iteration"])
+        self._is_ending(pending, [each.proposal for each in pending])
         with self._ledger.transaction():
-            self._ledger.record(trial, state, **self._spent())
+            self._ledger.record(trial, self._strategy.state(), **self._spent())
             self._callbacks.on_record(trial)
         self._ledger.folder.drop_checkpoints(trial.encoded)
         self._untold = first
         self._count_failures(evaluation)
 
-    def _is_ending(self, pending: deque[_Pending], iteration: int) -> bool:
+    def _reached(self, untold: Sequence[Proposal]) -> int:
+        """The iteration before which all is told: with an overlap the strategy may be further by one."""
+        iteration: int = self._strategy.state()["iteration"]
+        return min(iteration, untold[0].iteration) if untold else iteration
+
+    def _is_ending(self, pending: deque[_Pending], untold: Sequence[Proposal]) -> bool:
         """Decides whether the search ends now, but for what is being carried out; what is not begun is dropped then.
 
         When that has ended the decision is taken back if it has left time for another evaluation.
@@ -250,11 +265,13 @@ class Search:
         limits = self._limits
         if not limits.limits:
             return False
+        iteration = self._reached(untold)
         before = limits.ending
         if before and (before.is_final or self._told <= before.after + 1):
             is_told = self._told == before.after + 1 and not before.is_final
             if is_told and limits.is_early(self.best, iteration):
-                logger.info("the search goes on: there is time for another evaluation after all")
+                if not limits.is_last(iteration):
+                    logger.info("the search goes on: there is time for another evaluation after all")
                 limits.ending = None
             return False
         begun = sum(each.trial is not None or bool(each.future and _has_begun(each.future)) for each in pending)
@@ -275,11 +292,10 @@ class Search:
         limits = self._limits
         if limits.ending or "patience" not in limits.limits:
             return False
-        if not limits.has_waited(self.best, self._strategy.state()["iteration"]):
+        if not limits.has_waited(self.best, self._reached([each.proposal for each in pending])):
             return False
-        _drop(pending)
-        self._end("patience", self._told - 1)
-        self._ledger.save(**self._spent())
+        self._end("patience", pending[-1].proposal.index if pending else self._told - 1)
+        self._ledger.save(strategy=self._strategy.state(), **self._spent())
         return True
 
     def _end(self, key: str, after: int, *, is_final: bool = False) -> None:

@@ -57,14 +57,14 @@ class Settled:
     Args:
         finalists: so many candidates …
         epochs: … for so many epochs.
-        wanted: finalists, seeds and epochs that are configured, and whether there is a refit: with others it is
-            settled anew.
+        wanted: finalists, seeds and epochs that are configured, whether there is a refit, of how many the ensemble is,
+            and whether there is a small model: with others it is settled anew.
         limits: those of time, in seconds, that it was decided for: with a larger one, or without, it is too.
     """
 
     finalists: int
     epochs: int
-    wanted: tuple[int, int, int, bool]
+    wanted: tuple[int | bool, ...]
     limits: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -82,7 +82,7 @@ ENDINGS: Mapping[str, str] = {
     "wall": "the budget of {} was spent",
     "cpu": "the budget of {} was spent",
     "evaluations": "the budget of {} was spent",
-    "patience": "{} brought no better best",
+    "patience": "{} brought nothing better",
 }
 
 

@@ -105,8 +105,12 @@ class SearchState:
         """
         if self.strategy is None:
             return False
-        is_ended = self.ending is not None and self.ending.holds(config.limits)
-        return is_ended or self.strategy["iteration"] >= config.colony.iterations
+        if self.ending is not None and self.ending.holds(config.limits):
+            return True
+        # What a strategy has done at the end of a search counts for nothing where that goes on.
+        reached = self.strategy.get("unfinished") or self.strategy if self.ending else self.strategy
+        is_left = self.ending is not None and bool(reached.get("flights"))
+        return bool(reached["iteration"] >= config.colony.iterations) and not is_left
 
     @property
     def ended(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -16,6 +17,7 @@ from hivenas.core.history import ranking
 from hivenas.core.objective import ObjectiveInfo
 from hivenas.core.records import Direction, Evaluation, Proposal, Trial
 from hivenas.core.strategies.kinds import make_strategy
+from hivenas.core.strategies.momentum import Momentum
 from hivenas.execution import SerialExecutor, TaskExecutor
 from hivenas.objectives.numerical import Sphere
 from hivenas.run.budget import Limits, Meter
@@ -131,7 +133,7 @@ def test_patience_ends_a_search_after_so_many_iterations_without_a_better_best(t
     ledger = search(settings(tmp_path / "patient", *small, "colony.patience=2"))
     assert figures(ledger.trials) == figures(free.trials[: expected + 1])
     assert ledger.state.ending == Ending(key="patience", limit=2, after=expected)
-    assert ledger.state.ended == "2 iterations brought no better best"
+    assert ledger.state.ended == "2 iterations brought nothing better"
     more = search(settings(tmp_path / "patient", *small, "colony.patience=3"), resume=True)
     assert len(more.trials) > len(ledger.trials)
 
@@ -382,8 +384,145 @@ def test_an_end_without_time_for_the_last_rounds_is_not_taken_back(
         for number in range(4):
             limits.take(trial(number))
         loop._told = 3
-        loop._is_ending(deque(), 0)
+        loop._is_ending(deque(), [])
     assert (limits.ending is None) is is_taken_back
+
+
+class ByIndex(TinyObjective):
+    """Evaluations that get worse, but for one."""
+
+    def run(self, proposal: Proposal) -> Evaluation:
+        fitness = 0.95 if proposal.index == 13 else 0.5 - 0.001 * proposal.index
+        return replace(super().run(proposal), fitness=fitness)
+
+
+@pytest.mark.parametrize("kind", ["guided", "random", "evolution"])
+@pytest.mark.parametrize("overlap", [0, 1, 3])
+def test_patience_counts_iterations_of_which_all_was_told(tmp_path: Path, kind: str, overlap: int) -> None:
+    overrides = [f"colony.kind={kind}", "colony.size=7", "colony.iterations=12", "colony.patience=1"]
+    config = settings(tmp_path, *overrides, f"colony.overlap={overlap}", objective="custom")
+    ledger = search(config, make=ByIndex)
+    assert ledger.trials[13].iteration == 1  # the last of it
+    assert len(ledger.trials) >= 21
+    assert ledger.state.ending
+    assert ledger.state.ending.after == len(ledger.trials) - 1
+    assert ledger.state.ended == "1 iteration brought nothing better"
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_with_patience_all_that_was_begun_is_recorded(tmp_path: Path, threads: int) -> None:
+    ran: list[int] = []
+
+    class Counted(TinyObjective):
+        def run(self, proposal: Proposal) -> Evaluation:
+            ran.append(proposal.index)
+            return replace(super().run(proposal), momentum=0.0)
+
+    def continuing(strategy: Any) -> Any:
+        strategy.continue_by(Momentum(3, strategy._rng))
+        return strategy
+
+    overrides = ["colony.kind=guided", "colony.size=7", "colony.iterations=12", "colony.patience=1", "colony.overlap=2"]
+    with ThreadExecutor(threads) as executor:
+        config = settings(tmp_path, *overrides, objective="custom")
+        ledger = search(config, make=Counted, wrap=continuing, executor=executor)
+    assert ledger.state.ending
+    assert sorted(ran) == [each.index for each in ledger.trials]
+
+
+def test_a_member_of_the_front_that_is_continued_and_no_better_is_nothing_new(tmp_path: Path) -> None:
+    config = settings(
+        tmp_path,
+        "colony.patience=2",
+        "evaluation.momentum_epochs=3",
+        "evaluation.epochs=8",
+        objectives={"params": "min"},
+    )
+    limits = Limits(config, ObjectiveInfo(direction=Direction.MAXIMIZE), SearchState(), Meter(Spent()))
+    limits.take(trial(0, 0.9, "input|a|output", params=90))
+    limits.take(trial(1, 0.5, "input|b|output", params=50))
+    limits.take(trial(2, 0.8, "input|a|output", params=90, iteration=1, phase="momentum"))
+    assert limits.due(trial(0), 2, 0) == ""
+    limits.take(trial(3, 0.7, "input|a|output", params=90, iteration=2, phase="momentum"))
+    assert limits.due(trial(0), 3, 0) == "patience"
+    limits.take(trial(4, 0.75, "input|a|output", params=90, iteration=2, phase="momentum"))
+    assert limits.due(trial(0), 3, 0) == ""
+
+
+@pytest.mark.parametrize("limit", [12, 13])
+def test_a_budget_of_as_many_evaluations_as_there_are_leaves_no_continuation_out(tmp_path: Path, limit: int) -> None:
+    def continuing(strategy: Any) -> Any:
+        strategy.continue_by(Momentum(4, strategy._rng))
+        return strategy
+
+    given = ["colony.kind=guided", "colony.size=6", "colony.iterations=2"]
+    whole, limited = (
+        search(
+            settings(tmp_path / f"{len(more)}", *given, *more, objective="custom"), make=TinyObjective, wrap=continuing
+        )
+        for more in ([], [f"budget.evaluations={limit}"])
+    )
+    assert figures(limited.trials) == figures(whole.trials)
+    assert limited.state.ending is None
+
+
+@pytest.mark.parametrize("overlap", [0, 1])
+def test_a_budget_that_ends_a_search_one_evaluation_before_the_last_has_ended_it(tmp_path: Path, overlap: int) -> None:
+    overrides = ["colony.kind=random", "colony.size=7", "colony.iterations=3", f"colony.overlap={overlap}"]
+    config = settings(tmp_path, *overrides, "budget.evaluations=20", objective="custom")
+    ledger = search(config, make=TinyObjective)
+    assert len(ledger.trials) == 20
+    assert ledger.state.ended == "the budget of 20 evaluations was spent"
+    more = settings(tmp_path, *overrides, "budget.evaluations=21", objective="custom")
+    assert not ledger.state.has_run(more)
+    whole = search(settings(tmp_path / "whole", *overrides, objective="custom"), make=TinyObjective)
+    assert figures(search(more, make=TinyObjective, resume=True).trials) == figures(whole.trials)
+
+
+def test_what_is_submitted_again_is_judged_by_what_was_known_when_it_was_proposed(tmp_path: Path) -> None:
+    clock, begun, decided, judged = Time(), Event(), Event(), []
+
+    class Decides(Callback):
+        def on_record(self, trial: Trial) -> None:
+            if trial.index == 2:
+                decided.set()
+
+    def paced(rng: np.random.Generator) -> TinyObjective:
+        objective = TinyObjective(rng)
+        run = objective.run
+
+        def timed(proposal: Proposal) -> Evaluation:
+            clock.now += 1 if proposal.index < 2 else 0
+            if proposal.index == 3:
+                begun.set()
+                assert decided.wait(20)
+            return run(proposal)
+
+        def noted(proposal: Proposal, history: Sequence[Any]) -> Proposal:
+            judged.append((proposal.known, len(history)))
+            return proposal
+
+        objective.run, objective.with_context = timed, noted  # type: ignore[method-assign,assignment]
+        return objective
+
+    def slowed(strategy: Any) -> Any:
+        tell = strategy.tell
+
+        def telling(evaluations: Sequence[Evaluation]) -> None:
+            if strategy.ask()[0].index == 2:
+                clock.now += 45
+                assert begun.wait(20)
+            tell(evaluations)
+
+        strategy.tell = telling
+        return strategy
+
+    overrides = ["budget.minutes=1", "colony.kind=random", "colony.size=5", "colony.overlap=3", "colony.iterations=3"]
+    config = settings(tmp_path, *overrides, objective="custom")
+    with ThreadExecutor(1) as executor:
+        search(config, time=clock, executor=executor, callbacks=(Decides(),), make=paced, wrap=slowed)
+    assert len(judged) > 10
+    assert all(known == seen for known, seen in judged)
 
 
 # -- the full training -------------------------------------------------------------------------------------------------
@@ -431,7 +570,7 @@ def test_what_is_left_when_the_search_has_ended_decides_on_the_full_training(
 ) -> None:
     settled = limits_of(10, spent).settle(trained())
     assert settled is not None
-    assert (settled.finalists, settled.epochs, settled.wanted) == (finalists, epochs, (3, 1, 50, False))
+    assert (settled.finalists, settled.epochs, settled.wanted) == (finalists, epochs, (3, 1, 50, False, 1, False))
     assert bool(caplog.records) == bool(settled.told) == (spent > 100)
     assert limits_of(10, 0, "budget.minutes=null").settle(trained()) is None
     assert limits_of(10, 0, "full_train.enabled=false").settle(trained()) is None

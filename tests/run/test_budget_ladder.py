@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 
 from hivenas.config import from_mapping
+from hivenas.core.folder import ResultsFolder
+from hivenas.core.history import ranking
 from hivenas.core.objective import ObjectiveInfo
 from hivenas.core.records import Direction, Evaluation, Proposal
 from hivenas.core.strategies.ladder import Ladder, Rungs
 from hivenas.run.budget import Limits, Meter
+from hivenas.run.callbacks import Callback
 from hivenas.run.plan import say_ladder
 from hivenas.storage import Ledger, SearchState, Spent
 from tests.limited import Time, figures, search, settings
@@ -25,14 +28,23 @@ from tests.trials import trial
 class TimedCurves(CurvedObjective):
     """Candidates with curves, of which each epoch takes a second."""
 
-    def __init__(self, rng: np.random.Generator, epochs: int, time: Time) -> None:
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        epochs: int,
+        time: Time,
+        fails_at: Callable[[Proposal], bool] = lambda proposal: False,
+    ) -> None:
         super().__init__(rng, epochs)
         self._time = time
+        self._fails_at = fails_at
 
     def describe(self) -> ObjectiveInfo:
         return ObjectiveInfo(direction=Direction.MAXIMIZE, trains=True)
 
     def run(self, proposal: Proposal) -> Evaluation:
+        if self._fails_at(proposal):
+            return Evaluation.failure(proposal.candidate, "RuntimeError: no memory")
         evaluation = super().run(proposal)
         seconds = float(len(evaluation.history))
         self._time.now += seconds
@@ -68,11 +80,12 @@ def test_time_for_the_climbs_at_the_end_is_kept_back_and_they_are_made(tmp_path:
     assert again.trials == ledger.trials
 
 
-def climbing(epochs: int) -> Callable[[Any], Any]:
+def climbing(epochs: int, share: float = 0.35) -> Callable[[Any], Any]:
     """Has a strategy climb a ladder."""
 
     def wrapped(strategy: Any) -> Any:
-        evaluation = from_mapping({"evaluation": {"epochs": epochs, "stopping": "ladder"}}).evaluation
+        given = {"epochs": epochs, "stopping": "ladder", "ladder": {"share": share}}
+        evaluation = from_mapping({"evaluation": given}).evaluation
         strategy.continue_by(Ladder(Rungs.of(evaluation)))
         return strategy
 
@@ -86,7 +99,9 @@ def test_with_a_ladder_patience_is_for_first_looks_and_ends_a_search_alike_where
     more = {"evaluation": {"epochs": 20, "stopping": "ladder"}, "full_train": {"enabled": False}, "objective": "nas"}
     overrides = ("colony.iterations=12", "colony.size=7", f"colony.patience={patience}")
 
-    def found(folder: Path, *, dies: int | None = None, resume: bool = False) -> Ledger:
+    def found(
+        folder: Path, *, dies: int | None = None, resume: bool = False, callbacks: tuple[Callback, ...] = ()
+    ) -> Ledger:
         def objective(rng: np.random.Generator) -> TimedCurves:
             made = TimedCurves(rng, 20, Time())
             run = made.run
@@ -99,7 +114,8 @@ def test_with_a_ladder_patience_is_for_first_looks_and_ends_a_search_alike_where
             made.run = dying  # type: ignore[method-assign]
             return made
 
-        return search(settings(folder, *overrides, **more), make=objective, wrap=climbing(20), resume=resume)
+        config = settings(folder, *overrides, **more)
+        return search(config, make=objective, wrap=climbing(20), resume=resume, callbacks=callbacks)
 
     whole = found(tmp_path / "whole")
     ending = whole.state.ending
@@ -114,6 +130,10 @@ def test_with_a_ladder_patience_is_for_first_looks_and_ends_a_search_alike_where
             found(folder, dies=index)
         again = found(folder, resume=True)
         assert (figures(again.trials), again.state.ending) == (figures(whole.trials), ending)
+    with pytest.raises(KeyboardInterrupt):  # when the end is decided on, and what is due then is not begun
+        found(tmp_path / "between", callbacks=(DiesAt(ending.after + 1),))
+    again = found(tmp_path / "between", resume=True)
+    assert (figures(again.trials), again.state.ending) == (figures(whole.trials), ending)
 
 
 @pytest.mark.parametrize(("budget", "ends"), [(58.0, True), (59.0, False)])
@@ -133,3 +153,98 @@ def test_the_start_of_processes_is_spent_once_and_not_by_every_evaluation(budget
         limits.take(looked)
     # Another one takes 4 s, and after it there are 8 epochs, in about 3 continuations: 12.4 s.
     assert limits.due(None, 0, 0) == ("cpu" if ends else "")
+
+
+class DiesAt(Callback):
+    """A kill as a proposal is submitted."""
+
+    def __init__(self, index: int) -> None:
+        self._index = index
+
+    def on_submit(self, proposals: Sequence[Proposal]) -> None:
+        if proposals[0].index == self._index:
+            raise KeyboardInterrupt
+
+
+def laddered(
+    folder: Path, *overrides: str, epochs: int = 20, share: float = 0.35, resume: bool = False, **more: Any
+) -> Ledger:
+    """A search with a ladder."""
+    time, evaluation = Time(), {"epochs": epochs, "stopping": "ladder", "ladder": {"share": share}}
+    config = settings(folder, *overrides, evaluation=evaluation, full_train={"enabled": False}, objective="nas")
+    fails = more.pop("fails", lambda proposal: False)
+    wrap = climbing(epochs, share)
+    return search(
+        config, time=time, make=lambda rng: TimedCurves(rng, epochs, time, fails), wrap=wrap, resume=resume, **more
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "iterations", "first", "then"),
+    [
+        ("random", 12, 1, 5, 12),
+        ("guided", 7, 3, 16, 21),
+        ("evolution", 7, 3, 7, 14),
+        ("canonical", 7, 2, 9, 14),
+    ],
+)
+def test_a_search_that_a_budget_has_ended_goes_on_with_all_that_was_laid_aside(
+    tmp_path: Path, kind: str, size: int, iterations: int, first: int, then: int
+) -> None:
+    given = (f"colony.kind={kind}", f"colony.size={size}", f"colony.iterations={iterations}")
+    ended = laddered(tmp_path, *given, f"budget.evaluations={first}")
+    assert sum(each.phase == "evaluate" for each in ended.trials) == first
+    assert not ended.state.has_run(settings(tmp_path, *given, f"budget.evaluations={then}"))
+    again = laddered(tmp_path, *given, f"budget.evaluations={then}", resume=True)
+    new = [each for each in again.trials if each.phase == "evaluate"]
+    assert len(new) == then
+    assert again.trials[: len(ended.trials)] == ended.trials
+    assert [each.index for each in again.trials] == list(range(len(again.trials)))
+    assert len({each.candidate for each in new}) == then
+    # What was proposed by then is what is evaluated first.
+    whole = [each.candidate for each in laddered(tmp_path / "whole", *given).trials if each.phase == "evaluate"]
+    begun = -(-first // size) * size if kind in ("evolution", "random") else first
+    assert [each.candidate for each in new[:begun]] == whole[:begun]
+
+
+@pytest.mark.parametrize(("share", "epochs"), [(0.35, 5), (0.35, 8), (0.35, 20), (0.2, 20)])
+@pytest.mark.parametrize("is_last", [True, False])
+def test_where_a_climb_has_failed_another_candidate_is_complete(
+    tmp_path: Path, share: float, epochs: int, is_last: bool
+) -> None:
+    failed: list[int] = []
+
+    def fails(proposal: Proposal) -> bool:
+        if proposal.momentum_epochs >= (epochs // 2 if is_last else 1) and not failed:
+            failed.append(proposal.index)
+            return True
+        return False
+
+    given = ("colony.kind=random", "colony.iterations=2")
+    trials = laddered(tmp_path, *given, epochs=epochs, share=share, fails=fails).trials
+    assert failed
+    assert ranking(trials, Direction.MAXIMIZE)[0].status == "complete"
+
+
+def test_what_was_kept_of_a_climb_is_there_when_it_is_taken_up_again(tmp_path: Path) -> None:
+    given = ("colony.kind=random", "colony.iterations=2")
+    whole = laddered(tmp_path / "whole", *given, share=0.2).trials
+    *_, before, last = whole
+    assert before.candidate == last.candidate
+    kept = ResultsFolder(tmp_path, "limited").checkpoint(str(last.candidate), "momentum")
+
+    def dies(proposal: Proposal) -> bool:
+        if proposal.index == last.index:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(b"its state")
+            raise KeyboardInterrupt
+        return False
+
+    def looks(proposal: Proposal) -> bool:
+        assert kept.exists()
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        laddered(tmp_path, *given, share=0.2, fails=dies)
+    assert laddered(tmp_path, *given, share=0.2, fails=looks, resume=True).trials == whole
+    assert not kept.exists()

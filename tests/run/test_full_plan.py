@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -111,3 +112,15 @@ def test_a_full_training_that_was_shortened_stays_so_while_its_budget_is_no_larg
     assert (trained.finalists, trained.epochs) == (finalists, epochs)
     assert is_settled(config, state) is (epochs == 8)
     assert is_settled(from_mapping({}), SearchState())
+
+
+def test_an_ensemble_or_a_small_model_that_is_asked_for_later_is_settled_anew() -> None:
+    given = {"budget": {"minutes": 10}, "full_train": {"refit": True, "ensemble": 1}}
+    config = from_mapping(given)
+    state = SearchState(settled=settled_as(config, PLAN))
+    assert is_settled(config, state)
+    assert not is_settled(from_mapping(given, ["full_train.ensemble=3"]), state)
+    assert not is_settled(from_mapping(given, ["objectives.params=min", "registry.small=s"]), state)
+    assert state.settled
+    earlier = replace(state, settled=replace(state.settled, wanted=state.settled.wanted[:4]))
+    assert is_settled(config, earlier)

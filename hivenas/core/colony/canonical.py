@@ -124,7 +124,7 @@ class ArtificialBeeColony(BeeColony):
             failed = evaluation.status == "failed"
             fitness = self._direction.score(-math.inf) if failed else evaluation.fitness
             self.sources[flight.source] = FoodSource(evaluation.candidate, fitness, trials)
-        elif evaluation.status != "failed" and self._is_better(evaluation.fitness, source.fitness):
+        elif evaluation.status != "failed" and self._direction.is_better(evaluation.fitness, source.fitness):
             self.sources[flight.source] = FoodSource(evaluation.candidate, evaluation.fitness)
         else:
             self.sources[flight.source] = replace(source, trials=source.trials + 1)

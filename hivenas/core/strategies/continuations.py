@@ -41,6 +41,10 @@ class Continuations:
         """
         return []
 
+    def is_again(self, phase: str, *, over: bool) -> bool:
+        """True where a phase that is over is due once more, before the next one."""
+        return False
+
     def reset(self) -> None:
         """Forgets all that was taken."""
 

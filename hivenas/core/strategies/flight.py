@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from hivenas.core.candidates import plain_candidate
-from hivenas.core.records import Candidate, Proposal, Role
+from hivenas.core.records import Candidate, Direction, Evaluation, Proposal, Role
 
 _REDRAWS = 50  # tries to find a candidate that is not known yet before a record is reused
 
@@ -79,3 +79,32 @@ def first_unknown(
             break
         candidate = draw()
     return candidate
+
+
+def best_of(evaluations: Iterable[Evaluation], direction: Direction, best: Found | None = None) -> Found | None:
+    """The best of some evaluations, the first of equals; failed and paused ones are none.
+
+    Args:
+        evaluations: those.
+        direction: where a better fitness lies.
+        best: of others before them; None for none.
+    """
+    for evaluation in evaluations:
+        is_one = evaluation.status not in ("failed", "paused")
+        if is_one and direction.is_better(evaluation.fitness, best.fitness if best else None):
+            best = Found(evaluation.candidate, evaluation.fitness)
+    return best
+
+
+def refuse_others(proposals: Sequence[Proposal], evaluations: Sequence[Evaluation]) -> None:
+    """Refuses evaluations that are not those of the first so many proposals, in their order.
+
+    Raises:
+        ValueError: they are not.
+    """
+    told = [evaluation.candidate for evaluation in evaluations]
+    if told != [proposal.candidate for proposal in proposals[: len(told)]]:
+        raise ValueError(
+            f"tell takes evaluations of the first of the {len(proposals)} proposals that ask gave, in their order, got "
+            f"{len(evaluations)} for {told}"
+        )

@@ -140,6 +140,10 @@ class Ladder(Continuations):
             return self.finishers() if over else []
         return self.climbers(int(phase.removeprefix(CLIMB)), over=over)
 
+    def is_again(self, phase: str, *, over: bool) -> bool:
+        """True for the finish, where those who were to be complete have failed, and others wait."""
+        return phase == FINISH and over and not self._finals and bool(self.paused())
+
     def take(self, evaluation: Evaluation) -> Evaluation:
         """Takes the next evaluation; a paused one gets the figure that it will probably end with.
 
@@ -209,16 +213,19 @@ class Ladder(Continuations):
     def finishers(self) -> list[tuple[str, int]]:
         """Those who are trained to their end with what the climbs of the last iteration have left of the budget.
 
-        Those of the highest rung come first, of these the best.
+        Those of the highest rung come first, of these the best. Where nobody is complete, as the continuation of the
+        one that was to be has failed, the first goes on whatever is left.
         """
-        pool, chosen = self._pool(over=True), []
+        pool = self._pool(over=True)
+        chosen: list[tuple[str, int]] = []
         paused = self.paused()
         least = min((self.rungs.last - len(self._curves[name]) for name in paused), default=0)
         for name in self._by_rung(paused):
-            if pool < least:  # nobody can be trained to the end, and the order of the others takes time to find
+            is_needed = not self._finals and not chosen
+            if pool < least and not is_needed:  # nobody can be trained to the end, and their order takes time to find
                 break
             left = self.rungs.last - len(self._curves[name])
-            if left <= pool:
+            if left <= pool or is_needed:
                 pool -= left
                 chosen.append((name, left))
         return chosen

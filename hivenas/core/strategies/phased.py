@@ -15,10 +15,11 @@ from hivenas.config import ColonyConfig
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Candidate, Direction, Evaluation, Proposal, Role
 from hivenas.core.strategies.continuations import Continuations
-from hivenas.core.strategies.flight import Flight, Found, first_unknown
+from hivenas.core.strategies.flight import Flight, Found, best_of, first_unknown, refuse_others
 from hivenas.core.strategies.momentum import Momentum
 from hivenas.core.strategies.ranking import Ranking
 from hivenas.core.strategies.saved_state import STATE_VERSION, check_state
+from hivenas.core.strategies.unfinished import Unfinished
 
 
 class PhasedStrategy(ABC):
@@ -64,6 +65,7 @@ class PhasedStrategy(ABC):
         self._rng = rng
         self._iterations = config.iterations
         self._concluded = False
+        self._unfinished: Unfinished | None = None  # where it goes on once it is concluded no more
         self.iteration = 0
         self.reused = 0
         self._overlap = config.overlap if self.overlaps else 0
@@ -128,12 +130,7 @@ class PhasedStrategy(ABC):
         late = {str(e.candidate): e for e in self._told if e.status != "failed" or str(e.candidate) not in self._memory}
         ranked = (self._memory[name] for name in self._ranking if name not in late)
         ended = (evaluation for evaluation in ranked if evaluation.status != "paused")
-        best: Found | None = None
-        for evaluation in (*itertools.islice(ended, 1), *late.values()):
-            is_one = evaluation.status not in ("failed", "paused")
-            if is_one and self._is_better(evaluation.fitness, best.fitness if best else None):
-                best = Found(evaluation.candidate, evaluation.fitness)
-        return best
+        return best_of((*itertools.islice(ended, 1), *late.values()), self._direction)
 
     def ask(self) -> list[Proposal]:
         """The proposals that are not told yet, in order: the same until more is told, none once the search is done.
@@ -159,27 +156,24 @@ class PhasedStrategy(ABC):
         Raises:
             ValueError: evaluations that do not match the proposals.
         """
-        proposals = self.ask()
-        told = [evaluation.candidate for evaluation in evaluations]
-        if told != [proposal.candidate for proposal in proposals[: len(told)]]:
-            raise ValueError(
-                f"tell takes evaluations of the first of the {len(proposals)} proposals that ask gave, in their "
-                f"order, got {len(evaluations)} for {told}"
-            )
+        refuse_others(self.ask(), evaluations)
         self._told += evaluations
         self._settle()
 
     def conclude(self) -> None:
-        """Plans no further phase of the search, and forgets proposals that are not told yet; see `Concluding`."""
-        if self._concluded or self.iteration >= self._iterations:
+        """Plans no further phase of the search, and lays proposals aside that are not told yet; see `Concluding`."""
+        if self._concluded or self.is_done:
             return
+        aside: list[Flight] = []
         while self._in_flight and self._untold():
-            self._in_flight.pop()
+            aside.insert(0, self._in_flight.pop())
         self._late = 0
         self._settle()
         self._learn_reused()
         self._concluded, self._iterations = True, self.iteration
         if self._continuations.concludes:
+            place = (self.iteration, self._phase, self._learned)
+            self._unfinished = Unfinished(*place, aside, self._rng.bit_generator.state, self._own_state())
             self._phase, self._iterations = self._continuations.phases[0], self.iteration + 1
 
     # -- the saved state -----------------------------------------------------------------------------------------
@@ -202,6 +196,7 @@ class PhasedStrategy(ABC):
             "late": self._late,
             "rng": self._rng.bit_generator.state,
             **({"iterations": self._iterations} if self._concluded else {}),
+            **({"unfinished": self._unfinished.to_json()} if self._unfinished else {}),
             **self._own_state(),
         }
 
@@ -217,9 +212,11 @@ class PhasedStrategy(ABC):
             ConfigError: a state of another version, of another kind of strategy or one that does not fit.
         """
         check_state(state, self.kind)
-        self._take_state(state)
-        self.iteration = state["iteration"]
+        self._unfinished = Unfinished.from_json(state["unfinished"]) if "unfinished" in state else None
         self._concluded = "iterations" in state
+        left = None if self._concluded else self._unfinished
+        self._take_state(left.own if left else state)
+        self.iteration = state["iteration"]
         self._iterations = state.get("iterations", self._config.iterations)
         self._learned = state["evaluations"]
         self.reused = state["reused"]
@@ -235,6 +232,13 @@ class PhasedStrategy(ABC):
         for evaluation in evaluations:
             self._remember(self._continuations.take(evaluation))
         self._revise()
+        if left:  # the search is not over after all
+            self._unfinished = None
+            self.iteration, self._phase = left.iteration, left.phase
+            self._in_flight = left.renumbered(self._learned)
+            self._rng.bit_generator.state = dict(left.rng)
+            for evaluation in list(self._memory.values()):  # the end has continued some
+                self._refresh(evaluation)
 
     # -- choosing ------------------------------------------------------------------------------------------------
 
@@ -305,10 +309,10 @@ class PhasedStrategy(ABC):
         away = {flight.candidate for flight in self._in_flight}
         flights: list[Flight] = []
         for name, epochs in self._continuations.chosen(self._phase, self._memory, away, over=over):
-            evaluation = self._memory[name]
-            proposal = self._propose(flights, self.continues_as, evaluation.candidate, evaluation.fitness)
-            proposal = replace(proposal, momentum_epochs=epochs, weights_filename=evaluation.filename, until=0)
-            flights.append(Flight(self.continues_as, -1, evaluation.candidate, proposal))
+            of = self._memory[name]
+            proposal = self._propose(flights, self.continues_as, of.candidate, of.fitness)
+            proposal = replace(proposal, momentum_epochs=epochs, weights_filename=of.filename, until=0)
+            flights.append(Flight(self.continues_as, -1, of.candidate, proposal))
         return flights
 
     # -- what came of a flight ---------------------------------------------------------------------------------
@@ -365,17 +369,14 @@ class PhasedStrategy(ABC):
     def _refresh(self, evaluation: Evaluation) -> None:
         """Updates the fitness of a continued candidate wherever it is held."""
         if self._best and self._best.candidate == evaluation.candidate:
-            self._best = Found(evaluation.candidate, evaluation.fitness)
+            latest = Found(evaluation.candidate, evaluation.fitness)
             # It may have become worse than another record.
-            for record in self._memory.values():
-                self._keep_best(record)
+            self._best = best_of(self._memory.values(), self._direction, latest)
         else:
             self._keep_best(evaluation)
 
     def _keep_best(self, evaluation: Evaluation) -> None:
-        best = self._best.fitness if self._best else None
-        if evaluation.status not in ("failed", "paused") and self._is_better(evaluation.fitness, best):
-            self._best = Found(evaluation.candidate, evaluation.fitness)
+        self._best = best_of((evaluation,), self._direction, self._best)
 
     def _remember(self, evaluation: Evaluation) -> None:
         if not isinstance(evaluation.candidate, str):
@@ -385,12 +386,11 @@ class PhasedStrategy(ABC):
             self._memory[evaluation.candidate] = evaluation
             self._ranking.put(evaluation.candidate, evaluation)
 
-    def _is_better(self, fitness: float, than: float | None) -> bool:
-        return self._direction.is_better(fitness, than)
-
     def _advance(self) -> None:
         """Goes on to the next phase, that of continuations where it is on, or to the next iteration."""
         order = (*self.phases, *self._continuations.phases)
+        if self._continuations.is_again(self._phase, over=self.iteration + 1 >= self._iterations):
+            return
         if self._phase in order[:-1]:
             self._phase = order[order.index(self._phase) + 1]
             return

@@ -372,9 +372,11 @@ def from_record(data: Mapping[str, Any]) -> Config:
     """
     recorded = completed(copy.deepcopy(dict(data)), EARLIER)
     evaluation = recorded.get("evaluation")
-    if isinstance(evaluation, dict) and evaluation.get("initial_lr") and evaluation.get("final_lr"):
+    # Earlier versions searched no rates, so that one which is searched is none of theirs.
+    initial = evaluation.get("initial_lr") if isinstance(evaluation, dict) else None
+    if isinstance(evaluation, dict) and isinstance(initial, int | float) and initial and evaluation.get("final_lr"):
         optimizer = evaluation.get("optimizer")
-        if isinstance(optimizer, dict) and optimizer.get("learning_rate") != evaluation["initial_lr"]:
+        if isinstance(optimizer, dict) and optimizer.get("learning_rate") != initial:
             optimizer.pop("learning_rate", None)
     return from_mapping(recorded)
 

@@ -19,7 +19,8 @@ F = TypeVar("F", bound=MetricFunction)
 
 ACCURACY = "accuracy"
 _DIRECTIONS = ("maximize", "minimize")
-_OTHER_FIGURES = ("loss", "images")  # that records have of validation and test, under such names
+# That records have of validation and test, under such names.
+_OTHER_FIGURES = ("loss", "images", "metrics", "per_class", "data", f"{ACCURACY}_low", f"{ACCURACY}_high")
 
 
 @dataclass(frozen=True, slots=True)

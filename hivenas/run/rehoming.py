@@ -96,7 +96,8 @@ class Rehoming(Session):
 
     def _messages(self, data: Mapping[str, Any], is_gone: bool) -> list[Message]:
         """All that the store is to be told, in its order."""
-        waiting = [message for message in self.outbox.messages() if not message.closing]
+        posted = self.outbox.messages()
+        waiting = [message for message in posted if not message.closing]
         told = self._of_trials({each.trial: each for each in waiting if each.trial is not None}, is_gone)
         trainings = [self._at_home(message) for message in waiting if message.trial is None]
         trainings += self._finalists(trainings, data, is_gone)
@@ -107,11 +108,13 @@ class Rehoming(Session):
         trainings += self._candidate_models(self._weights()).again(data) if is_gone else []
         is_done = self.ledger.state.stage == Stage.DONE
         messages = [*told, *trainings]
-        if is_gone or (is_done and messages):
+        was_to_be_closed = len(waiting) < len(posted)
+        if is_gone or was_to_be_closed or (is_done and messages):
             status, reason = ("FINISHED", "") if is_done else ("KILLED", "told again; the search can go on (--resume)")
             closing = self._closing(status, trained, reason=reason)
             # A run that is there has its figures; its description names the runs below it, which are others now.
-            messages.append(Message(closing=closing if is_gone else replace(closing, metrics={})))
+            has_figures = not is_gone and not was_to_be_closed
+            messages.append(Message(closing=replace(closing, metrics={}) if has_figures else closing))
         return messages
 
     def _of_trials(self, waiting: Mapping[int | None, Message], is_gone: bool) -> list[Message]:
@@ -153,7 +156,7 @@ class Rehoming(Session):
 
     def _trained(self, waiting: Sequence[Message], data: Mapping[str, Any], is_gone: bool) -> Message | None:
         """The full training of the search's best candidate, where there was one and its files are still here."""
-        key = f"{self.ledger.state.uid}:full-{len(self.ledger.trials)}"
+        key = self.ledger.state.full_key(len(self.ledger.trials))
         for message in waiting:
             if message.child and message.child.key == key:
                 return message

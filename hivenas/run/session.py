@@ -97,9 +97,7 @@ class Session:
             self.outbox = Outbox(self.ledger, self.tracker)
             self.sent: list[Sent] = []
             if self.ledger.state.stage != Stage.SEARCH and not self.ledger.state.has_run(self.config):
-                failed = {name: each for name, each in self.ledger.state.trainings.items() if each.status == "failed"}
-                anew: dict[str, Any] = {"trained": False, "model": "", "failure": None, "settled": None, "small": ""}
-                self.ledger.save(stage=Stage.SEARCH, trainings=failed, **anew)
+                self.ledger.save(stage=Stage.SEARCH, **self.ledger.state.given_up(len(self.ledger.trials)))
             if self._is_done():
                 return self._nothing_left()
             if self.ledger.state.stage == Stage.FULL_TRAIN and (error := self._repeated_failure()):
@@ -282,7 +280,7 @@ class Session:
 
     def _told(self, data: Mapping[str, Any]) -> FullTraining:
         return FullTraining(
-            key=f"{self.ledger.state.uid}:full-{len(self.ledger.trials)}",
+            key=self.ledger.state.full_key(len(self.ledger.trials)),
             register_as=self.config.model_name,
             search_run=self.ledger.state.run_id,
             data=data,

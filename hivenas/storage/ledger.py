@@ -78,6 +78,8 @@ class Ledger:
     def begin(self, state: SearchState, *, replaces: SearchState | None = None) -> None:
         """Takes a new search; whatever the file holds goes with the first `save`."""
         self._old_files = self.folder.files()
+        if replaces is None:  # what trainings outside a search have to tell is still to be told
+            self._old_files = [file for file in self._old_files if self.folder.attachments not in file.parents]
         self.state, self.trials = state, []
         self._replaced, self._is_new = replaces, True
 
@@ -159,7 +161,7 @@ class Ledger:
         """Changes fields of the state; from the first time on, a search that it replaces is gone."""
         with self.transaction():
             if self._is_new:
-                for table in ("trials", "messages", "search"):
+                for table in ("trials", *(["messages"] if self._replaced else []), "search"):
                     self._db.execute(f"DELETE FROM {table}")
                 self._put("config", self._config_yaml)
                 self._put("clearing", "1")
@@ -240,7 +242,7 @@ class Ledger:
 
     def messages(self, *statuses: MessageStatus) -> list[tuple[int, str]]:
         """Numbers and contents of messages, in their order."""
-        if self._is_new:
+        if self._is_new and self._replaced:
             return []  # those in the file are another search's
         marks = ", ".join("?" * len(statuses))
         found = self._db.execute(

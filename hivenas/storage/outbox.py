@@ -290,7 +290,8 @@ class Outbox:
         if message.candidate and isinstance(self._tracker, CandidateTracker):
             self._tracker.log_candidate(message.candidate, message.model)
         if message.closing:
-            self._tracker.close_search(message.closing)
+            opened = self._tracker.opened  # another than when it was posted, where somebody has deleted that
+            self._tracker.close_search(replace(message.closing, run_id=opened or message.closing.run_id))
         with self._ledger.transaction():
             if message.trial is not None and run_id:
                 self._ledger.set_run_ids({message.trial: run_id})

@@ -52,6 +52,7 @@ class SearchState:
             alone counts.
         small: the candidate whose model was made beside the search's own, see `registry.small`; empty without.
         logged: keys of the candidates that MLflow was told to keep as models, see `results.logged_models`.
+        remade: how often a full training was given up for another after so many trials: first these, then how often.
     """
 
     stage: Stage = Stage.SEARCH
@@ -78,12 +79,14 @@ class SearchState:
     cost: str = ""
     small: str = ""
     logged: tuple[str, ...] = ()
+    remade: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         # JSON knows neither tuples nor enumerations.
         object.__setattr__(self, "stage", Stage(self.stage))
         object.__setattr__(self, "abandoned", tuple(self.abandoned))
         object.__setattr__(self, "logged", tuple(self.logged))
+        object.__setattr__(self, "remade", tuple(self.remade))
         object.__setattr__(self, "direction", Direction(self.direction))
         made = {name: each if isinstance(each, Finalist) else Finalist(**each) for name, each in self.trainings.items()}
         object.__setattr__(self, "trainings", made)
@@ -117,6 +120,18 @@ class SearchState:
         """The cause of an end before the last iteration, and what was left of the full training; empty without."""
         settled = self.settled.told if self.settled else ""
         return "; ".join(filter(None, [self.ending.told if self.ending else "", settled]))
+
+    def full_key(self, trials: int) -> str:
+        """The key of the full training after so many trials; another one after the same has one of its own."""
+        after, times = self.remade
+        return f"{self.uid}:full-{trials}" + (f"-{times}" if times and after == trials else "")
+
+    def given_up(self, trials: int) -> dict[str, Any]:
+        """The fields with which the search goes on, after so many trials, and whatever was trained fully is no more."""
+        after, times = self.remade
+        failed = {name: each for name, each in self.trainings.items() if each.status == "failed"}
+        left: dict[str, Any] = {"trained": False, "model": "", "failure": None, "settled": None, "small": ""}
+        return left | {"trainings": failed, "remade": (trials, times + 1 if after == trials else 1)}
 
     @property
     def reused(self) -> int:

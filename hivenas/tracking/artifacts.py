@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import tempfile
+from http import HTTPStatus
 from pathlib import Path
 
 import mlflow
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from requests.exceptions import HTTPError
 
 from hivenas.core.children import Child
+from hivenas.errors import TrackingDeniedError, TrackingError, TrackingRefusedError
+from hivenas.tracking.store import translate_mlflow_errors
 
 WEIGHTS = "weights"
 
@@ -37,7 +41,14 @@ def drop_weights(artifact_uri: str) -> bool:
     if type(kept).delete_artifacts is ArtifactRepository.delete_artifacts:
         return False
     try:
-        kept.delete_artifacts(WEIGHTS)
-    except (NotImplementedError, PermissionError):
+        with translate_mlflow_errors():
+            kept.delete_artifacts(WEIGHTS)
+    except (NotImplementedError, PermissionError, TrackingDeniedError, TrackingRefusedError):
+        return False
+    except TrackingError as error:
+        # A server says nothing else of files that it may not delete, or cannot.
+        answer = error.__cause__.response if isinstance(error.__cause__, HTTPError) else None
+        if answer is None or answer.status_code not in (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.NOT_IMPLEMENTED):
+            raise
         return False
     return True

@@ -92,6 +92,8 @@ class TrackedModel:
             MissingResultsError: it cannot be loaded here.
             TrackingError: the MLflow store does not answer.
         """
+        if not len(images):
+            return np.empty((0, len(self.class_names or ()) or self.task.least_outputs), np.float32)
         batches = (np.asarray(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH))
         with ONE_AT_A_TIME, _quiet():
             network = self.network()

@@ -55,8 +55,8 @@ class NestedRuns:
         if child.used:
             client.log_inputs(run.run_id, datasets=dataset_inputs(child.used))
         keep_files(child, run.run.info.artifact_uri)
-        self.drop_weights(child.delete_weights)
         client.set_terminated(run.run_id, status=status, end_time=child.end_ms)
+        self.drop_weights(child.delete_weights)
         self._incomplete.forget(child)
         self._known.take({child.key: run.run_id})
         self._tell_parent(child, again=again)

@@ -33,6 +33,7 @@ from hivenas.tracking.store import translate_mlflow_errors, use_stores
 from hivenas.wording import number_of
 
 MODEL = "model"  # the name of what is logged of a full training; its exports have others
+_OURS = "hivenas.search"  # a tag of the versions that are published here
 _PUBLISH_S = 60
 _RELATIVE, _ABSOLUTE = 1e-2, 1e-3  # other machines round otherwise
 
@@ -87,8 +88,9 @@ def published_on(run_id: str) -> Published:
     """The outcome of publishing the model of a full training; nothing where it was refused."""
     client = mlflow.MlflowClient()
     versions = [v for v in client.search_model_versions(f"run_id = '{run_id}'") if v.status == "READY"]
-    if versions:
-        return published(client, versions[0].name, str(versions[0].version))
+    ours = [v for v in versions if _OURS in v.tags] or versions  # somebody may have registered an export of it
+    if ours:
+        return published(client, ours[0].name, str(ours[0].version))
     return Published(_logged_before(run_id, MODEL)[0])
 
 

@@ -144,7 +144,8 @@ class SearchRun:
             self._drop_tags(client.get_run(run_id), REASON)
         finite = {key: value for key, value in closing.metrics.items() if math.isfinite(value)}
         final = [Metric(key, value, closing.end_ms, closing.step) for key, value in finite.items()]
-        model = published_on(self._known.resolve(closing.trained)) if closing.trained else Published()
+        trained = self._known.find(closing.trained)  # somebody may have deleted it
+        model = published_on(trained) if trained else Published()
         tags = [RunTag(NOTE, self._known.linked(closing.named(model), run_id))]
         if closing.reason:
             tags.append(RunTag(REASON, closing.reason[:LONGEST_TAG]))

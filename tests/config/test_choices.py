@@ -124,6 +124,15 @@ RATES: list[tuple[dict[str, Any], str, tuple[float, float, float | None]]] = [
         "optimizer.learning_rate=0.2",
         (0.2, 0.002, 0.2),
     ),
+    (
+        {
+            "initial_lr": "!Choice [0.003, 0.0]",
+            "final_lr": 0.0001,
+            "optimizer": {"op": "AdamW", "learning_rate": 0.003},
+        },
+        "initial_lr=0.0",
+        (0.0, 0.0, 0.003),
+    ),
 ]
 
 

@@ -95,6 +95,10 @@ def test_one_of_ones_own_is_known_by_its_name_and_travels() -> None:
         ("cost", cost, "down", "the direction of metric 'cost' must be maximize or minimize, got 'down'"),
         ("auc", cost, "minimize", "'auc' is built in, so a metric cannot take the name"),
         ("loss", cost, "minimize", "'loss' is built in, so a metric cannot take the name"),
+        *(
+            (name, cost, "minimize", f"'{name}' is built in, so a metric cannot take the name")
+            for name in ("metrics", "per_class", "data", "accuracy_low", "accuracy_high")
+        ),
         ("my cost", cost, "minimize", "the name of a metric must be letters, digits and _, got 'my cost'"),
         (cost, None, "minimize", "a metric must be registered by name"),
     ],

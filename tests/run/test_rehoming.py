@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,8 +15,10 @@ from mlflow.tracking._tracking_service.utils import _get_store
 from hivenas import api
 from hivenas.cli.commands import main
 from hivenas.core.records import Trial
-from hivenas.errors import ConfigError, MissingResultsError
+from hivenas.core.search_run import Closing
+from hivenas.errors import ConfigError, MissingResultsError, TrackingError
 from hivenas.run.callbacks import Callback
+from hivenas.tracking.mlflow_tracker import MlflowTracker
 
 LATER = "colony.iterations=2"
 
@@ -124,6 +127,25 @@ def test_what_a_store_has_lost_of_a_search_is_told_again_once(place: Callable[[s
     further = search(LATER, resume=True)
     assert [trial.label for trial in further.trials] == sorted(shown()[1])
     assert all(mlflow.get_run(trial.run_id).info.run_name == trial.label for trial in further.trials)
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_an_end_that_waits_is_told_when_all_is_told_again(
+    place: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, is_done: bool
+) -> None:
+    def away(self: MlflowTracker, closing: Closing) -> None:
+        raise TrackingError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowTracker, "close_search", away)
+        with contextlib.nullcontext() if is_done else pytest.raises(KeyboardInterrupt):
+            search(callbacks=() if is_done else (Ends(2, stop),))
+    assert shown()[0][0][0] == "RUNNING"
+    assert api.sync(configuration(), rehome=True) == (1, 0)
+    status, _, points, _ = shown()[0][0]
+    assert status == ("FINISHED" if is_done else "KILLED")
+    assert {"evaluations", "failed", "reused"} <= points.keys()
+    assert api.sync(configuration()) == (0, 0)
 
 
 @pytest.mark.parametrize("is_whole", [True, False])

@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 
 from hivenas.config import Config, from_mapping, load
+from hivenas.core.children import Child
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.records import Evaluation, Proposal, Trial
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError, InputError, MissingResultsError, ResultsExistError
 from hivenas.storage import (
     Ledger,
+    Message,
     MessageStatus,
     Outbox,
     SearchState,
@@ -290,6 +292,28 @@ def test_what_waits_for_mlflow_goes_with_a_search_that_is_replaced_and_is_said(
         ledger.save(run_id="new")
         assert ledger.messages(*MessageStatus) == []
     assert "lost with the search that is replaced: 1 record never sent to MLflow" in caplog.text
+
+
+def test_what_trainings_outside_a_search_have_to_tell_waits_for_the_first_search_too(tmp_path: Path) -> None:
+    config, file = _config(tmp_path / "results"), tmp_path / "trained.keras"
+    file.write_bytes(b"a model")
+    with open_folder(config, make=True) as ledger:
+        Outbox(ledger, NullTracker()).post(Message(child=Child("full_train", {}, {}, {}, artifacts=((file, ""),))))
+    with open_search(config, 1) as ledger:
+        assert Outbox(ledger, NullTracker()).waiting == 1
+        ledger.save()
+        (message,) = Outbox(ledger, NullTracker()).messages()
+        assert message.child
+        assert [kept.read_bytes() for kept, _ in message.child.artifacts] == [b"a model"]
+
+
+def test_a_full_training_that_is_made_again_after_the_same_trials_is_another() -> None:
+    state = SearchState(uid="me", stage=Stage.DONE, trained=True, model="models:/m/1")
+    assert state.full_key(8) == "me:full-8"
+    again = replace(state, **state.given_up(8))
+    assert (again.trained, again.model, again.full_key(8), again.full_key(9)) == (False, "", "me:full-8-1", "me:full-9")
+    assert replace(again, **again.given_up(8)).full_key(8) == "me:full-8-2"
+    assert replace(again, **again.given_up(9)).full_key(9) == "me:full-9-1"
 
 
 def test_messages_of_a_search_that_may_come_back_are_neither_sent_nor_removed_by_the_next(tmp_path: Path) -> None:

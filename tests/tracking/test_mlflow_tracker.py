@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import mlflow
 import pytest
+import requests
 import yaml
 from mlflow.entities import Run
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
@@ -340,7 +342,9 @@ def test_a_nested_run_that_somebody_has_deleted_keeps_no_search_from_ending(stor
     run_id = client.create_run(experiment, tags=tags).info.run_id
     assert tracker.close_dead({"deleted below:0001"}) == 0
     client.delete_run(run_id)
-    closing = Closing(parent, "FINISHED", {"fitness": 0.5}, "# Search", end_ms=5, front=(run_id,))
+    closing = Closing(
+        parent, "FINISHED", {"fitness": 0.5}, "# Search", end_ms=5, front=(run_id,), trained="gone:full-3"
+    )
     tracker.close_search(closing)
     assert run_of(parent).info.status == "FINISHED"
     assert run_of(parent).data.metrics["fitness"] == 0.5
@@ -515,6 +519,45 @@ def test_a_store_that_deletes_no_files_is_told_of_once(
         assert kept(run_id) == ["weights/weights.h5"]
     finally:
         del _artifact_repository_registry._registry["keepsall"]
+
+
+class Forbids(LocalArtifactRepository):  # type: ignore[misc]
+    """A store whose server answers so to whoever deletes files."""
+
+    status = 200
+
+    def delete_artifacts(self, artifact_path: str | None = None) -> None:
+        answer = requests.Response()
+        answer.status_code = self.status
+        raise requests.HTTPError(f"{self.status} of a server", response=answer)
+
+
+@pytest.mark.parametrize(("status", "passes"), [(403, False), (405, False), (500, False), (502, True), (503, True)])
+def test_a_store_that_forbids_to_delete_files_keeps_them_and_tracks_the_rest(
+    store: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    passes: bool,
+) -> None:
+    monkeypatch.setattr(Forbids, "status", status)
+    _artifact_repository_registry.register("forbids", lambda uri, **_: Forbids(uri.replace("forbids", "file")))
+    try:
+        name = f"forbids {status}"
+        mlflow.MlflowClient().create_experiment(name, artifact_location=f"forbids://{tmp_path}/kept")
+        tracker = MlflowTracker(name)
+        tracker.open_search(card(tmp_path, name))
+        first = tracker.log_child(child(tmp_path, evaluation(tmp_path), 0, key="uid:0000"))
+        later = replace(child(tmp_path, evaluation(tmp_path), 1, key="uid:0001"), delete_weights=("uid:0000",))
+        with pytest.raises(TrackingError) if passes else contextlib.nullcontext():  # it may answer otherwise later
+            tracker.log_child(later)
+        assert kept(first) == ["weights/weights.h5"]
+        (second,) = tracker._known.search("tags.`hivenas.key` = 'uid:0001'")
+        assert second.info.status == "FINISHED"
+        assert ["deletes no files" in said for said in caplog.messages] == ([] if passes else [True])
+    finally:
+        del _artifact_repository_registry._registry["forbids"]
 
 
 @pytest.mark.parametrize("name", ["caf\udce9", "half \ud83d", "nul\0", "$a$ |`<b>\u202e😀\n\x07"])

@@ -85,7 +85,7 @@ def find_saved(folder: Path, name: str, keep_weights: str) -> Path:
             f"no weights {name!r} in {folder}{dropped}; evaluate the candidate first, or give the results.dir and name "
             "that it was evaluated under"
         )
-    return max(found)  # names end in the age
+    return max(found, key=lambda file: int(file.name.removesuffix(WEIGHTS_SUFFIX).rpartition("-")[2]))  # the age
 
 
 def inherited(network: keras.Model, candidate: str, donor: Path | None, build: Callable[[str], keras.Model]) -> Saved:

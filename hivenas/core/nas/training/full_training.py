@@ -173,8 +173,9 @@ class FullTraining:
     def _evaluation(
         self, network: keras.Model, history: Sequence[EpochFigures], epoch: int, *, stopped: bool
     ) -> Evaluation:
-        since = number_of(len(history) - epoch, "epoch")
-        reason = f"no better validation {self.metric.label} in the {since} after epoch {epoch}"
+        best = best_epoch(history, self._direction)  # which is not the one that is kept, perhaps
+        since = number_of(len(history) - best, "epoch")
+        reason = f"no better validation {self.metric.label} in the {since} after epoch {best}"
         extra = {KEPT_EPOCH: float(epoch)} if self._keeps_best else {}
         return Evaluation(
             self.spec.candidate,

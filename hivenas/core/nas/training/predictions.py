@@ -28,15 +28,27 @@ _RESAMPLES = 1_000
 _TWO_SIDED_95 = 1.959963984540054  # quantile 0.975 of the normal distribution
 # Far above what the order of additions changes, far below what a person would call another answer.
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-5
+_STEPS = 16  # of float32, by which a number may be rounded otherwise
 
 
-def same_answers(one: ArrayLike, other: ArrayLike) -> bool:
-    """True where two networks answer alike, up to rounding."""
+def same_answers(one: ArrayLike, other: ArrayLike, *, relative: bool = True) -> bool:
+    """True where two networks answer alike, up to rounding.
+
+    Args:
+        one: answers (images, outputs).
+        other: those of the other network.
+        relative: whether larger answers may differ by more; else the more the larger their deviation is.
+    """
     if np.shape(one) != np.shape(other):
         return False
     # Numbers around 0 are rounded by as much as the largest of them are.
-    largest = np.max(np.abs(one), initial=1.0, where=np.isfinite(one))
-    return bool(np.allclose(one, other, rtol=_RELATIVE, atol=_ABSOLUTE * largest, equal_nan=True))
+    largest = float(np.max(np.abs(one), initial=1.0, where=np.isfinite(one)))
+    if relative:
+        return bool(np.allclose(one, other, rtol=_RELATIVE, atol=_ABSOLUTE * largest, equal_nan=True))
+    allowed = _RELATIVE * float(np.nanstd(np.asarray(one, np.float64))) + _STEPS * float(
+        np.spacing(np.float32(largest))
+    )
+    return bool(np.allclose(one, other, rtol=0.0, atol=allowed, equal_nan=True))
 
 
 def wilson_interval(right: int, count: int) -> tuple[float, float]:

@@ -102,7 +102,7 @@ def refuse_other_answers(
     anew.load_weights(weights)
     images = validation.first(held_at_a_time(network.input_shape[1:], _COMPARED))
     expected, found = (answers_of(each, images) for each in (network, anew))
-    if not same_answers(expected, found):
+    if not same_answers(expected, found, relative=task.piece("agreement").relative):
         alike = task.alike.format(share=float((expected.argmax(axis=1) == found.argmax(axis=1)).mean()))
         raise UnfaithfulModelError(
             f"the saved weights must make a network that answers as the one that was trained, got {alike} "
@@ -120,8 +120,9 @@ def _compare(model: Path, data: Dataset, probabilities: NDArray[np.float32], met
         raise UnfaithfulModelError(
             f"the trained model must load from its file, got {innermost(error)} ({model}, which is kept); {ADVICE}"
         ) from error
-    if not same_answers(expected, found):
-        figure = BUILT_IN_METRICS[TASKS[metric.task].fitness]
+    task = TASKS[metric.task]
+    if not same_answers(expected, found, relative=task.piece("agreement").relative):
+        figure = BUILT_IN_METRICS[task.fitness]
         was, now = (figure(labels, each) for each in (expected, found))
         raise UnfaithfulModelError(
             f"the saved model must answer as the network that was tested, got an {figure.label} of "

@@ -23,7 +23,7 @@ from hivenas.core import progress
 from hivenas.core.folder import weights_name
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.training import checkpoints
-from hivenas.core.nas.training.checkpoints import Checkpoint, Saved
+from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, find_saved
 from hivenas.core.nas.training.evaluation_strategy import NASEval
 from hivenas.core.nas.training.loop import TrainingLoop, make_optimizer
 from hivenas.core.nas.training.rules import StoppingRule
@@ -514,3 +514,10 @@ def test_states_are_kept_when_it_is_time_and_never_after_the_last_epoch(
 def test_the_results_do_not_depend_on_what_is_kept(tiny: dict[str, Any]) -> None:
     often, never = (strategy(tiny, name=f"s{s}", execution={"checkpoint_s": float(s)}) for s in (0, 10**9))
     assert_same(often.evaluate(ARCH), never.evaluate(ARCH), often, never)
+
+
+def test_the_longest_training_of_a_candidate_is_that_of_most_epochs(tmp_path: Path) -> None:
+    for age in (8, 999, 1000):
+        (tmp_path / weights_name("input|identity|output", age)).touch()
+    stem = weights_name("input|identity|output", 8).rpartition("-")[0]
+    assert find_saved(tmp_path, stem, "all").name.endswith("-1000.weights.h5")

@@ -89,6 +89,9 @@ def test_the_weights_that_are_kept_are_those_of_the_best_epoch(tiny: dict[str, A
     epoch = kept_epoch(evaluation)
     assert (evaluation.status, evaluation.epochs, len(evaluation.history)) == ("stopped", epoch + 2, epoch + 2)
     assert evaluation.reason == f"no better validation accuracy in the 2 epochs after epoch {epoch}"
+    last = strategy(tiny, epochs=8, keep="last", patience=2).fully_train(ARCH)
+    assert (last.reason, last.epochs) == (evaluation.reason, evaluation.epochs)  # of the same epochs
+    evaluation = evaluator.fully_train(ARCH)
     assert evaluation.fitness == evaluation.history[epoch - 1].val_accuracy
     assert evaluation.fitness == max(figures.val_accuracy for figures in evaluation.history)
     assert read_saved(evaluator.results.weights / evaluation.filename).history == evaluation.history[:epoch]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from scipy.stats import binomtest
 from hivenas.config.metrics import BUILT_IN_METRICS, Metric, metrics_of
 from hivenas.core.nas.training.failures import NotFiniteError
 from hivenas.core.nas.training.predictions import TestPredictions as Predictions
-from hivenas.core.nas.training.predictions import bootstrap_interval, wilson_interval
+from hivenas.core.nas.training.predictions import bootstrap_interval, same_answers, wilson_interval
 
 NAMES = ("cat", "dog", "owl")
 PROBABILITIES = np.array(
@@ -114,3 +115,18 @@ def test_what_is_saved_is_read_back(answers: Predictions, tmp_path: Path) -> Non
     assert loaded.class_names == NAMES
     for name in ("probabilities", "labels", "mistakes", "pictures"):
         assert np.array_equal(getattr(loaded, name), getattr(answers, name))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are_same"),
+    [
+        ([[1005.0], [1001.0]], [[1005.9], [1000.1]], False),
+        ([[1985.0], [2020.0]], [[1983.1], [2021.9]], False),
+        ([[1005.0], [1001.0]], [[1005.0005], [1001.0]], True),
+        ([[0.5], [0.1]], [[0.50001], [0.1]], True),
+        ([[3.0], [3.0]], [[3.0], [3.0]], True),
+        ([[3.0], [3.0]], [[3.01], [3.0]], False),
+    ],
+)
+def test_numbers_are_the_same_by_their_deviation(one: Any, other: Any, are_same: bool) -> None:
+    assert same_answers(one, other, relative=False) is are_same

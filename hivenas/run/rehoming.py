@@ -63,7 +63,7 @@ class Rehoming(Session):
             sent = send_all(self.ledger, self.outbox, self.tracker)
             if messages and messages[-1].closing and not self.outbox.waiting:
                 self._name_runs(messages[-1].closing)
-            return len(sent), self.outbox.waiting
+            return len(sent), self.outbox.waiting + self.outbox.refused
 
     def _is_gone(self) -> bool:
         run_id = self.ledger.state.run_id

@@ -18,12 +18,13 @@ from hivenas.storage import Outbox, open_folder, refuse_other_search
 
 
 def tell(config: Config) -> tuple[int, int]:
-    """Sends what waits; returns how many records MLflow has taken, and how many still wait."""
+    """Sends what waits; returns how many records MLflow has taken, and how many still wait, refused ones among them."""
     with open_folder(config) as ledger, make_executor(config.execution, ledger.folder) as executor:
         tracker = open_tracker(config, ledger, executor, "sync")
         outbox = Outbox(ledger, tracker)
         outbox.retry_refused()
-        return len(send_all(ledger, outbox, tracker, ask=True)), outbox.waiting
+        taken = len(send_all(ledger, outbox, tracker, ask=True))
+        return taken, outbox.waiting + outbox.refused
 
 
 def tell_again(config: Config, objective: ObjectiveInterface | None) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from hivenas.core.nas.training.stretches import Inside, PartialEpoch
 from hivenas.core.records import EpochFigures, plain
 from hivenas.errors import MissingResultsError
 
+_OPTIMIZER = "hivenas.optimizer"  # an attribute of h5 files: what their optimizer's state is of
 _SHARE = 25  # keeping a state inside an epoch takes no larger part of the time than this one's reciprocal
 
 
@@ -61,6 +62,21 @@ def save_state(network: keras.Model, path: Path, saved: Saved) -> None:
         DiskFullError: there is no space for them.
     """
     _write(network, path, lambda file: saved.plain())
+
+
+def start_from(network: keras.Model, path: Path) -> None:
+    """Gives a network the weights of an h5 file, and its optimizer the state where that is of one of its kind.
+
+    Keras assigns the variables of any optimizer by their number, a momentum as a mean of squares, say.
+
+    Args:
+        network: compiled.
+        path: the file; of one that earlier versions have written the optimizer is taken for the same.
+    """
+    with h5py.File(path) as file:
+        own = _kind_of(network.optimizer)
+        is_other = file.attrs.get(_OPTIMIZER, own) != own
+    network.load_weights(path, objects_to_skip=[network.optimizer] if is_other else None)
 
 
 def find_saved(folder: Path, name: str, keep_weights: str) -> Path:
@@ -225,8 +241,15 @@ def _write(network: keras.Model, path: Path, describe: Callable[[h5py.File], dic
     network.save_weights(memory)
     with h5py.File(memory, "a") as file:
         file.attrs["hivenas"] = json.dumps(describe(file))
+        file.attrs[_OPTIMIZER] = _kind_of(network.optimizer)
     with written_whole(path) as temporary:
         temporary.write_bytes(memory.getbuffer())
+
+
+def _kind_of(optimizer: Any) -> str:
+    """The names of an optimizer and, for one that scales another's gradients, of that one."""
+    inner = getattr(optimizer, "inner_optimizer", None)
+    return type(optimizer).__name__ + (f" of {_kind_of(inner)}" if inner else "")
 
 
 def deciding(config: Config) -> dict[str, Any]:

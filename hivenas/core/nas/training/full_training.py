@@ -16,7 +16,7 @@ from hivenas.core.measured import marked
 from hivenas.core.nas.data.joined_images import JoinedImages
 from hivenas.core.nas.training.arrays import Arrays
 from hivenas.core.nas.training.checkpointed import run_checkpointed
-from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, read_saved, save_state
+from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, read_saved, save_state, start_from
 from hivenas.core.nas.training.loop import TrainingLoop
 from hivenas.core.nas.training.network import count_macs, count_params
 from hivenas.core.records import Direction, EpochFigures, Evaluation
@@ -105,7 +105,7 @@ class FullTraining:
         if kept and not self._is_whole(kept):
             (network, loop), kept = self.start(), None
         if origin and kept is None:
-            network.load_weights(origin)
+            start_from(network, origin)
         seen = list(kept.history) if kept else []
 
         def after(own: Sequence[EpochFigures]) -> None:

@@ -23,7 +23,7 @@ from hivenas.core import progress
 from hivenas.core.folder import weights_name
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.training import checkpoints
-from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, find_saved
+from hivenas.core.nas.training.checkpoints import Checkpoint, Saved, find_saved, save_state, start_from
 from hivenas.core.nas.training.evaluation_strategy import NASEval
 from hivenas.core.nas.training.loop import TrainingLoop, make_optimizer
 from hivenas.core.nas.training.rules import StoppingRule
@@ -521,3 +521,28 @@ def test_the_longest_training_of_a_candidate_is_that_of_most_epochs(tmp_path: Pa
         (tmp_path / weights_name("input|identity|output", age)).touch()
     stem = weights_name("input|identity|output", 8).rpartition("-")[0]
     assert find_saved(tmp_path, stem, "all").name.endswith("-1000.weights.h5")
+
+
+@pytest.mark.parametrize("other", ["RMSprop", "Adamax", "Adam"])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_training_from_another_optimizers_file_takes_its_weights_alone(
+    tmp_path: Path, other: str, scaled: bool
+) -> None:
+    def network(op: str) -> keras.Model:
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+        optimizer = getattr(keras.optimizers, op)()
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer) if scaled else optimizer
+        optimizer.build(model.trainable_variables)
+        model.compile(optimizer=optimizer, loss="mse")
+        return model
+
+    trained, file = network("Adam"), tmp_path / "x.weights.h5"
+    trained.fit(np.ones((8, 4)), np.zeros((8, 3)), verbose=0)
+    save_state(trained, file, Saved(ARCH, 1, 0, ()))
+    started, fresh = network(other), network(other)
+    start_from(started, file)
+    for one, two in zip(started.weights, trained.weights, strict=True):
+        assert np.array_equal(one, two)
+    like = trained if other == "Adam" else fresh
+    for one, two in zip(started.optimizer.variables, like.optimizer.variables, strict=True):
+        assert np.array_equal(one, two)

@@ -132,7 +132,7 @@ class Search:
         self._restore()
         self._callbacks.on_start(self)
         pending: deque[_Pending] = deque()
-        first = self._strategy.ask()
+        first = self._first()
         self._drop_checkpoints(first)
         if self._limits.ending is None and self._is_ending(pending, first):
             self._ledger.save(**self._spent())  # its budget is a smaller one now
@@ -148,6 +148,12 @@ class Search:
         self._waiting.end()
         _drop(pending)
         self._ledger.save(strategy=self._before_end or self._strategy.state(), **self._spent())
+
+    def _first(self) -> list[Proposal]:
+        """What the strategy has for this process to begin with; nothing where it is to be told first that it ends."""
+        ending = self._limits.ending
+        is_over = ending is not None and self._told > ending.after
+        return [] if is_over and CONCLUDED not in self._strategy.state() else self._strategy.ask()
 
     def _proposals(self) -> list[Proposal]:
         """All that is to be evaluated and not told yet; nothing once the search is over."""

@@ -108,13 +108,14 @@ class Rehoming(Session):
         trainings += self._candidate_models(self._weights()).again(data) if is_gone else []
         is_done = self.ledger.state.stage == Stage.DONE
         messages = [*told, *trainings]
-        was_to_be_closed = len(waiting) < len(posted)
-        if is_gone or was_to_be_closed or (is_done and messages):
+        ends = [message for message in posted if message.closing]
+        if ends and not is_gone:
+            messages.append(ends[-1])  # which knows what was told since and is not on record any more
+        elif is_gone or (is_done and messages):
             status, reason = ("FINISHED", "") if is_done else ("KILLED", "told again; the search can go on (--resume)")
             closing = self._closing(status, trained, reason=reason)
             # A run that is there has its figures; its description names the runs below it, which are others now.
-            has_figures = not is_gone and not was_to_be_closed
-            messages.append(Message(closing=replace(closing, metrics={}) if has_figures else closing))
+            messages.append(Message(closing=closing if is_gone else replace(closing, metrics={})))
         return messages
 
     def _of_trials(self, waiting: Mapping[int | None, Message], is_gone: bool) -> list[Message]:

@@ -78,8 +78,8 @@ class Ledger:
     def begin(self, state: SearchState, *, replaces: SearchState | None = None) -> None:
         """Takes a new search; whatever the file holds goes with the first `save`."""
         self._old_files = self.folder.files()
-        if replaces is None:  # what trainings outside a search have to tell is still to be told
-            self._old_files = [file for file in self._old_files if self.folder.attachments not in file.parents]
+        if replaces is None:
+            self._old_files = self._old_but_attached()
         self.state, self.trials = state, []
         self._replaced, self._is_new = replaces, True
 
@@ -217,10 +217,17 @@ class Ledger:
         """Removes the files of a search that was replaced, all of them where a kill has come in between."""
         if value_of(self._db, "clearing") is None:
             return
-        for path in self.folder.files() if files is None else files:
+        for path in self._old_but_attached() if files is None else files:
             path.unlink(missing_ok=True)
         with self.transaction():
             self._db.execute("DELETE FROM search WHERE key = 'clearing'")
+
+    def _old_but_attached(self) -> list[Path]:
+        """The files of a search that goes, without those of messages: some may be of trainings outside a search.
+
+        What belongs to no message goes with `Outbox.sweep`.
+        """
+        return [file for file in self.folder.files() if self.folder.attachments not in file.parents]
 
     # -- messages ------------------------------------------------------------------------------------------------
 

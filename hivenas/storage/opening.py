@@ -283,7 +283,7 @@ def _begin(ledger: Ledger, before: SearchState | None, seed: int, overwrite: boo
     is_recorded = bool(ledger.trials) or (before is not None and before.has_begun)
     if is_recorded and not overwrite:
         raise ResultsExistError(_exists_message(folder, before, len(ledger.trials)))
-    if overwrite and (lost := len(ledger.messages(MessageStatus.PENDING))):
+    if overwrite and is_recorded and (lost := len(ledger.messages(MessageStatus.PENDING))):
         logger.warning("lost with the search that is replaced: %s never sent to MLflow", number_of(lost, "record"))
     abandoned = (*before.abandoned, *filter(None, [before.run_id or before.uid])) if before else ()
     state = SearchState(seed=seed, uid=uuid.uuid4().hex, abandoned=(*abandoned, *ledger.shown))

@@ -112,7 +112,8 @@ class SearchState:
             return True
         # What a strategy has done at the end of a search counts for nothing where that goes on.
         reached = self.strategy.get("unfinished") or self.strategy if self.ending else self.strategy
-        is_left = self.ending is not None and bool(reached.get("flights"))
+        proposed = [flight["proposal"] for flight in reached.get("flights", ()) if flight.get("proposal")]
+        is_left = self.ending is not None and any(each["index"] > self.ending.after for each in proposed)
         return bool(reached["iteration"] >= config.colony.iterations) and not is_left
 
     @property

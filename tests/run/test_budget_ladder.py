@@ -186,6 +186,7 @@ def laddered(
         ("guided", 7, 3, 16, 21),
         ("evolution", 7, 3, 7, 14),
         ("canonical", 7, 2, 9, 14),
+        ("random", 6, 2, 6, 12),
     ],
 )
 def test_a_search_that_a_budget_has_ended_goes_on_with_all_that_was_laid_aside(
@@ -248,3 +249,43 @@ def test_what_was_kept_of_a_climb_is_there_when_it_is_taken_up_again(tmp_path: P
         laddered(tmp_path, *given, share=0.2, fails=dies)
     assert laddered(tmp_path, *given, share=0.2, fails=looks, resume=True).trials == whole
     assert not kept.exists()
+
+
+@pytest.mark.parametrize("share", [0.2, 0.35])
+@pytest.mark.parametrize("first", [6, 9])
+def test_an_end_by_a_budget_is_repeated_after_a_kill_and_gone_on_from(tmp_path: Path, share: float, first: int) -> None:
+    given = ("colony.kind=random", "colony.iterations=3")
+    budget = f"budget.evaluations={first}"
+    whole = laddered(tmp_path / "whole", *given, budget, share=share)
+    assert whole.state.ending
+    begins = whole.state.ending.after + 1
+    for index in range(begins - 1, len(whole.trials)):
+        folder = tmp_path / f"{index}"
+
+        def dies(proposal: Proposal, index: int = index) -> bool:
+            if proposal.index == index:
+                raise KeyboardInterrupt
+            return False
+
+        # Once as what is due at the end is submitted, and once in each of its trainings.
+        more: dict[str, Any] = {"callbacks": (DiesAt(begins),)} if index < begins else {"fails": dies}
+        with pytest.raises(KeyboardInterrupt):
+            laddered(folder, *given, budget, share=share, **more)
+        again = laddered(folder, *given, budget, share=share, resume=True)
+        assert (figures(again.trials), again.state.ending) == (figures(whole.trials), whole.state.ending)
+        further = laddered(folder, *given, "budget.evaluations=15", share=share, resume=True)
+        assert sum(each.phase == "evaluate" for each in further.trials) == 15
+
+
+def test_a_search_that_time_has_ended_among_continuations_goes_on(tmp_path: Path) -> None:
+    given = ("colony.kind=random", "colony.iterations=4", "colony.size=6")
+    ended_in_a_climb = 0
+    for seconds in range(30, 120, 6):
+        folder = tmp_path / f"{seconds}"
+        ended = laddered(folder, *given, f"budget.minutes={seconds / 60}", share=0.6)
+        left = (ended.state.strategy or {}).get("unfinished")
+        ended_in_a_climb += bool(left and left["phase"].startswith("climb"))
+        again = laddered(folder, *given, share=0.6, resume=True)
+        assert sum(each.phase == "evaluate" for each in again.trials) == 24
+        assert again.trials[: len(ended.trials)] == ended.trials
+    assert ended_in_a_climb

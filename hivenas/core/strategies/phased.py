@@ -235,9 +235,10 @@ class PhasedStrategy(ABC):
         if left:  # the search is not over after all
             self._unfinished = None
             self.iteration, self._phase = left.iteration, left.phase
-            self._in_flight = left.renumbered(self._learned)
+            # Continuations are chosen anew: those whom the end has continued are older now.
+            self._in_flight = left.renumbered(self._learned) if self._phase in self.phases else []
             self._rng.bit_generator.state = dict(left.rng)
-            for evaluation in list(self._memory.values()):  # the end has continued some
+            for evaluation in [each for each in self._memory.values() if each.status != "failed"]:
                 self._refresh(evaluation)
 
     # -- choosing ------------------------------------------------------------------------------------------------

@@ -150,7 +150,7 @@ class Search:
         self._ledger.save(strategy=self._before_end or self._strategy.state(), **self._spent())
 
     def _first(self) -> list[Proposal]:
-        """What the strategy has for this process to begin with; nothing where it is to be told first that it ends."""
+        """The proposals that this process begins with; none where the strategy is to be told first that it ends."""
         ending = self._limits.ending
         is_over = ending is not None and self._told > ending.after
         return [] if is_over and CONCLUDED not in self._strategy.state() else self._strategy.ask()

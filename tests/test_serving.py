@@ -192,7 +192,7 @@ def test_transparent_images_are_laid_over_white_and_a_scale_may_be_given(stored:
         (["0" * 32, "red.png"], "no run 00000000000000000000000000000000; give models:/NAME@ALIAS, a registered"),
         (["bytes@other", "red.png"], "the model 'bytes@other' is not in the MLflow store"),
         (["bytes", "none.png"], "none.png: the image cannot be read (FileNotFoundError"),
-        (["bytes", "text.png"], "text.png: the image cannot be read (UnidentifiedImageError"),
+        (["bytes", "text.png"], "text.png: the image cannot be read (it holds no image of a known format"),
         (["bytes", "none.npz"], "none.npz: a file of images must be an npz file, got one that cannot be opened"),
         (["bytes", "small.npz"], "must hold images of 6×5×3 (height × width × channels), as the model was trained on"),
         (["bytes", "floats.npz"], "must hold whole numbers 0…255, as the model was trained on, got 0.5…0.5 of dtype"),

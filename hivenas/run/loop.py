@@ -7,7 +7,7 @@ import logging
 import math
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -134,7 +134,7 @@ class Search:
         pending: deque[_Pending] = deque()
         first = self._first()
         self._drop_checkpoints(first)
-        if self._limits.ending is None and self._is_ending(pending, first):
+        if self._limits.ending is None and self._is_ending(pending, _reached(self._strategy.state(), first)):
             self._ledger.save(**self._spent())  # its budget is a smaller one now
         while not self._stopped and (proposals := self._proposals()):
             if fresh := proposals[len(pending) :]:
@@ -151,16 +151,19 @@ class Search:
 
     def _first(self) -> list[Proposal]:
         """The proposals that this process begins with; none where the strategy is to be told first that it ends."""
-        ending = self._limits.ending
-        is_over = ending is not None and self._told > ending.after
-        return [] if is_over and CONCLUDED not in self._strategy.state() else self._strategy.ask()
+        return [] if self._is_past_end and CONCLUDED not in self._strategy.state() else self._strategy.ask()
 
     def _proposals(self) -> list[Proposal]:
         """All that is to be evaluated and not told yet; nothing once the search is over."""
-        limits = self._limits
-        if limits.ending is None or self._told <= limits.ending.after:
-            return limits.within(self._strategy.ask())
-        return [] if limits.ending.is_final else self._concluded()
+        if not self._is_past_end:
+            return self._limits.within(self._strategy.ask())
+        return [] if self._limits.ending and self._limits.ending.is_final else self._concluded()
+
+    @property
+    def _is_past_end(self) -> bool:
+        """True once all is told that a search was to carry out after its end was decided."""
+        ending = self._limits.ending
+        return ending is not None and self._told > ending.after
 
     def _concluded(self) -> list[Proposal]:
         """The proposals that the strategy still has where the search has ended before its last iteration.
@@ -250,28 +253,27 @@ class Search:
         self._strategy.tell([evaluation])
         self._keep_best(trial)
         self._limits.take(trial)
-        self._is_ending(pending, [each.proposal for each in pending])
+        state = self._strategy.state()
+        self._is_ending(pending, _reached(state, [each.proposal for each in pending]))
         with self._ledger.transaction():
-            self._ledger.record(trial, self._strategy.state(), **self._spent())
+            self._ledger.record(trial, state, **self._spent())
             self._callbacks.on_record(trial)
         self._ledger.folder.drop_checkpoints(trial.encoded)
         self._untold = first
         self._count_failures(evaluation)
 
-    def _reached(self, untold: Sequence[Proposal]) -> int:
-        """The iteration before which all is told: with an overlap the strategy may be further by one."""
-        iteration: int = self._strategy.state()["iteration"]
-        return min(iteration, untold[0].iteration) if untold else iteration
-
-    def _is_ending(self, pending: deque[_Pending], untold: Sequence[Proposal]) -> bool:
+    def _is_ending(self, pending: deque[_Pending], iteration: int) -> bool:
         """Decides whether the search ends now, but for what is being carried out; what is not begun is dropped then.
 
         When that has ended the decision is taken back if it has left time for another evaluation.
+
+        Args:
+            pending: what is not told yet.
+            iteration: before which all is told.
         """
         limits = self._limits
         if not limits.limits:
             return False
-        iteration = self._reached(untold)
         before = limits.ending
         if before and (before.is_final or self._told <= before.after + 1):
             is_told = self._told == before.after + 1 and not before.is_final
@@ -298,10 +300,11 @@ class Search:
         limits = self._limits
         if limits.ending or "patience" not in limits.limits:
             return False
-        if not limits.has_waited(self.best, self._reached([each.proposal for each in pending])):
+        state = self._strategy.state()
+        if not limits.has_waited(self.best, _reached(state, [each.proposal for each in pending])):
             return False
         self._end("patience", pending[-1].proposal.index if pending else self._told - 1)
-        self._ledger.save(strategy=self._strategy.state(), **self._spent())
+        self._ledger.save(strategy=state, **self._spent())
         return True
 
     def _end(self, key: str, after: int, *, is_final: bool = False) -> None:
@@ -361,6 +364,12 @@ class Search:
             "that failed in a row, and with them the search "
             f"(execution.max_consecutive_failures={self._most_failures}); their runs have the tracebacks"
         )
+
+
+def _reached(state: Mapping[str, Any], untold: Sequence[Proposal]) -> int:
+    """The iteration before which all is told: with an overlap the strategy may be further by one."""
+    iteration: int = state["iteration"]
+    return min(iteration, untold[0].iteration) if untold else iteration
 
 
 def _has_begun(future: Future[Evaluation]) -> bool:

@@ -21,6 +21,9 @@ from hivenas.run.repeated_failure import failure_told
 from hivenas.run.result import SearchResult
 from hivenas.storage import SearchState, condition_of, fixed_keys, read_state, recorded
 
+# Beside what a search and its resumption must agree in: how long it goes on, and what becomes of its best.
+_COMPARED = ("budget.", "colony.iterations", "colony.patience", "full_train.")
+
 
 def load_results(folder: ResultsFolder, adhoc: SearchState | None = None) -> SearchResult:
     """The record in a results folder, of a search in any condition or of evaluations from Python.
@@ -125,7 +128,7 @@ def _recorded_config(path: Path) -> Config:
 
 
 def _compared(config: Config, label: str) -> ComparedSearch:
-    keys = fixed_keys(config) | {"colony.iterations": str(config.colony.iterations)}
+    keys = fixed_keys(config) | {key: value for key, value in config.flat().items() if key.startswith(_COMPARED)}
     return ComparedSearch(label, report_data_of(config, load_results(_folder(config), _adhoc(config))), keys)
 
 

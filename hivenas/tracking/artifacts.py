@@ -43,7 +43,7 @@ def drop_weights(artifact_uri: str) -> bool:
     try:
         with translate_mlflow_errors():
             kept.delete_artifacts(WEIGHTS)
-    except (NotImplementedError, PermissionError, TrackingDeniedError, TrackingRefusedError):
+    except (NotImplementedError, TrackingDeniedError, TrackingRefusedError):
         return False
     except TrackingError as error:
         # A server says nothing else of files that it may not delete, or cannot.

@@ -384,7 +384,7 @@ def test_an_end_without_time_for_the_last_rounds_is_not_taken_back(
         for number in range(4):
             limits.take(trial(number))
         loop._told = 3
-        loop._is_ending(deque(), [])
+        loop._is_ending(deque(), 0)
     assert (limits.ending is None) is is_taken_back
 
 

@@ -136,6 +136,25 @@ def test_two_searches_are_compared_by_folder_or_file_wherever_the_folders_lie(tm
     assert page.one("h1").text == "bees and wasps"
 
 
+@pytest.mark.parametrize(
+    ("given", "key", "values"),
+    [
+        ({"budget": {"evaluations": 12}}, "budget.evaluations", ("null", "12")),
+        ({"colony": {"patience": 2}}, "colony.patience", ("null", "2")),
+        ({"colony": {"iterations": 7}}, "colony.iterations", ("15", "7")),
+        ({"full_train": {"epochs": 99}}, "full_train.epochs", ("50", "99")),
+        ({"execution": {"workers": 1}}, "", ()),
+    ],
+)
+def test_how_long_a_search_goes_on_and_trains_its_best_is_compared(
+    tmp_path: Path, given: dict[str, Any], key: str, values: tuple[str, ...]
+) -> None:
+    recorded(tmp_path, "bees")
+    recorded(tmp_path, "wasps", **given)
+    comparison, _ = compare(str(tmp_path / "bees"), str(tmp_path / "wasps"))
+    assert comparison.differing() == ([(key, *values)] if key else [])
+
+
 def test_a_folder_may_be_named_by_a_link_or_by_where_one_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

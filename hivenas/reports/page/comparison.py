@@ -56,11 +56,10 @@ class Comparison:
     @property
     def shares_data(self) -> bool:
         """Both have looked at the same data, as far as is known."""
-        known = [data.data for data in self.report_data if data.data]
-        if len(known) == len(self.report_data) and len(set(known)) == 1:
+        if self.shares_validation and all(data.data for data in self.report_data):
             return True  # wherever they lie
         keys = {key for key, _, _ in self.differing()}
-        return not any(key.startswith("dataset.") for key in keys) and (len(set(known)) < 2 or _SEED in keys)
+        return not any(key.startswith("dataset.") for key in keys) and (self.shares_validation or _SEED in keys)
 
     @property
     def shares_validation(self) -> bool:

@@ -45,9 +45,8 @@ def same_answers(one: ArrayLike, other: ArrayLike, *, relative: bool = True) -> 
     largest = float(np.max(np.abs(one), initial=1.0, where=np.isfinite(one)))
     if relative:
         return bool(np.allclose(one, other, rtol=_RELATIVE, atol=_ABSOLUTE * largest, equal_nan=True))
-    allowed = _RELATIVE * float(np.nanstd(np.asarray(one, np.float64))) + _STEPS * float(
-        np.spacing(np.float32(largest))
-    )
+    step, deviation = np.spacing(np.float32(largest)), np.nanstd(np.asarray(one, np.float64))
+    allowed = _RELATIVE * float(deviation) + _STEPS * float(step)
     return bool(np.allclose(one, other, rtol=0.0, atol=allowed, equal_nan=True))
 
 

@@ -174,7 +174,6 @@ def train(
         arch=best.encoded,
         weights_filename=best.weights_filename if from_weights else None,
         register_as=settings.model_name,
-        continues=best.run_id if from_weights else "",
     )
     return train_alone(settings, training, callbacks)
 

@@ -13,6 +13,7 @@ from hivenas.wording import number_of
 
 # What an evaluation's `extra` says of a full training, under these keys.
 SEED_NUMBER, REFIT_EPOCHS, KEPT_EPOCH, MEMBERS = "seed_number", "refit_epochs", "kept_epoch", "members"
+STARTED_FROM = "started_from"
 MODEL_STEM = "final"  # the name of the model's files, where it is not that of a training which was the only one
 SMALL_STEM = "small"  # likewise that of the small model beside it
 ALONE_STEM = "trained"  # likewise that of one outside a search, whose folder may hold a search's
@@ -62,6 +63,11 @@ class TrainingSpec:
         """That which its evaluation's `extra` says of it; nothing of a first training."""
         found = {SEED_NUMBER: self.number, REFIT_EPOCHS: self.refit_epochs}
         return {key: value for key, value in found.items() if value}
+
+    def failed(self, evaluation: Evaluation) -> Evaluation:
+        """The evaluation of this training where it failed, with what says which one it was to be."""
+        start = {STARTED_FROM: self.weights_filename} if self.weights_filename else {}
+        return replace(evaluation, extra={**evaluation.extra, **self.marks, **start})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 from hivenas.config import Config
 from hivenas.core.cores import usable_cores
-from hivenas.core.full_training import MEMBERS, REFIT_EPOCHS, SEED_NUMBER
+from hivenas.core.full_training import MEMBERS, REFIT_EPOCHS, SEED_NUMBER, STARTED_FROM
 from hivenas.core.onednn import chosen_onednn
 from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal, plain
 from hivenas.errors import ConfigError, MissingResultsError
@@ -67,7 +67,7 @@ class Recipe:
             config=config.to_mapping(),
             environment=evaluation.environment,
             history=evaluation.history,
-            starts_from=starts_from or evaluation.extra.get("started_from", ""),
+            starts_from=starts_from or evaluation.extra.get(STARTED_FROM, ""),
             momentum_epochs=proposal.momentum_epochs if proposal else 0,
             seed_number=evaluation.extra.get(SEED_NUMBER, 0),
             refit_epochs=evaluation.extra.get(REFIT_EPOCHS, 0),

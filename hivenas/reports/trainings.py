@@ -36,7 +36,7 @@ def model_told(trainings: Sequence[Finalist], ranked: Sequence[str]) -> str:
         trainings: the full trainings.
         ranked: the candidates, the best first.
     """
-    made_of = [each.candidate for each in trainings if each.chosen]
+    made_of = [each.candidate for each in trainings if each.chosen and not each.refit_epochs]  # beside its first one
     if len(made_of) > 1:
         return f"the average of {len(made_of)} networks"
     place = next((ranked.index(name) for name in made_of if name in ranked), 0)

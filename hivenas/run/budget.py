@@ -316,19 +316,23 @@ class Limits:
             self.take(trial, is_new=False)
         timings = self._best()
         spent, least = self._meter.spent, self._config.evaluation.epochs
+        tightest: tuple[Callable[[FullTrainConfig], float], float] | None = None
         for key, limit in times(self.limits).items():
             seconds, room = self._seconds(key, timings), limit - getattr(spent, key)
-            plan = fitted(plan, room, seconds, least)
-            if plan != configured or seconds(plan) > room:
-                logger.warning(
-                    "the full training of %d × %d epochs would take about %s, and %s of the budget are left: %d × %d "
-                    "epochs are trained, in about %s",
-                    configured.finalists * configured.seeds,
-                    configured.epochs,
-                    duration(seconds(configured)),
-                    duration(max(0.0, room)),
-                    plan.finalists * plan.seeds,
-                    plan.epochs,
-                    duration(seconds(plan)),
-                )
+            before, plan = plan, fitted(plan, room, seconds, least)
+            if plan != before or seconds(plan) > room:
+                tightest = seconds, room
+        if tightest:
+            seconds, room = tightest
+            logger.warning(
+                "the full training of %d × %d epochs would take about %s, and %s of the budget are left: %d × %d "
+                "epochs are trained, in about %s",
+                configured.finalists * configured.seeds,
+                configured.epochs,
+                duration(seconds(configured)),
+                duration(max(0.0, room)),
+                plan.finalists * plan.seeds,
+                plan.epochs,
+                duration(seconds(plan)),
+            )
         return settled_as(self._config, plan)

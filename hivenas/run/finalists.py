@@ -102,11 +102,11 @@ class Finalists:
             future = self._waiting.submit(task, functools.partial(self._hear, spec, tested))
             if self._executor.runs_at_once:  # it is recorded before the next one begins
                 self._waiting.until(future)
-                yield spec, _result(spec, future)
+                yield spec, self._result(spec, future)
             else:
                 begun[future] = spec
         for number, future in enumerate(self._waiting.completed(begun), start=1):
-            yield begun[future], _result(begun[future], future)
+            yield begun[future], self._result(begun[future], future)
             if done + number < planned:
                 self._listener.on_full_progress(done + number, planned)
 
@@ -152,11 +152,20 @@ class Finalists:
 
     def _model(self, chosen: Sequence[Evaluation], members: Sequence[Evaluation]) -> Evaluation:
         future = self._executor.submit(tasks.final_model(self._config, tuple(members), self._book.stem))
-        model = _result(TrainingSpec(str(members[0].candidate)), future)
+        model = self._result(TrainingSpec(str(members[0].candidate)), future)
         if model.status == "failed" or not self._plan.refit:
             return model
         # All images were trained on: what is known of the validation split is what the choice was made by.
         return replace(model, fitness=sum(each.fitness for each in chosen) / len(chosen))
+
+    def _result(self, spec: TrainingSpec, future: Future[Evaluation]) -> Evaluation:
+        """The outcome of a task; a worker that died with it is its failure, all else that is raised is not."""
+        try:
+            return future.result()
+        except WorkerDiedError as error:
+            worst = Direction.of(self._metric.minimize).worst
+            failed = Evaluation.failure(spec.candidate, str(error), traceback=error.last_words, worst=worst)
+            return spec.failed(replace(failed, extra={CAUSE: MACHINE}))
 
     # -- what is said ----------------------------------------------------------------------------------------------
 
@@ -188,12 +197,3 @@ class Finalists:
             _MOST_TRIED,
             short(candidate),
         )
-
-
-def _result(spec: TrainingSpec, future: Future[Evaluation]) -> Evaluation:
-    """The outcome of a task; a worker that died with it is its failure, all else that is raised is not."""
-    try:
-        return future.result()
-    except WorkerDiedError as error:
-        failed = Evaluation.failure(spec.candidate, str(error), traceback=error.last_words)
-        return replace(failed, extra={CAUSE: MACHINE, **spec.marks})

@@ -29,13 +29,11 @@ class StandaloneTraining:
         arch: the architecture.
         weights_filename: the h5 file that it starts from; None from scratch.
         register_as: the registered model's name; None to log the model only.
-        continues: id of the run whose weights it starts from; empty from scratch.
     """
 
     arch: str
     weights_filename: str | None = None
     register_as: str | None = None
-    continues: str = ""
 
 
 def train_alone(config: Config, training: StandaloneTraining, callbacks: Sequence[Callback] = ()) -> Trained:
@@ -59,7 +57,8 @@ def train_alone(config: Config, training: StandaloneTraining, callbacks: Sequenc
         send_all(ledger, outbox, tracker)
         if outbox.waiting:
             raise TrackingError("the MLflow store has not taken what waits for it; train when it answers")
-        run_id = ledger.state.run_id
+        run_id, start = ledger.state.run_id, training.weights_filename
+        of_start = [each.run_id for each in ledger.trials if start and each.evaluation.filename == start]
         recorded = ledger.state.seed if ledger.state.has_begun and config.seed is None else config.seed
         seeded = config.model_copy(update={"seed": drawn_seed(recorded)})
         first = recorded_digest(ledger, seeded) or first_digest(seeded, executor, ledger.folder)
@@ -71,7 +70,7 @@ def train_alone(config: Config, training: StandaloneTraining, callbacks: Sequenc
             register_as=training.register_as,
             search_run=run_id,
             data=data,
-            continues=training.continues,
+            continues=of_start[-1] if of_start else "",
         )
         outbox = Outbox(ledger, under)
         book = TrainingBook(seeded, ledger, outbox, told)

@@ -13,7 +13,7 @@ from hivenas.core.folder import WEIGHTS_SUFFIX
 from hivenas.core.full_training import ALONE_STEM, MEMBERS, MODEL_STEM, Finalist, TrainingSpec, chosen_of
 from hivenas.core.nas.training.failures import CAUSE, failed_training
 from hivenas.core.progress import Progress
-from hivenas.core.records import Evaluation
+from hivenas.core.records import Direction, Evaluation
 from hivenas.core.seeds import arch_hash
 from hivenas.errors import RepeatableTrainingError, TrainingError
 from hivenas.run.final_training import FullTraining, begun_child, message_of, read_history
@@ -225,8 +225,7 @@ class SearchBook(TrainingBook):
         if entry is None or entry.refit_epochs != spec.refit_epochs or not self._stands(entry):
             return None
         if entry.status == "failed":
-            failed = _failure(entry)
-            return replace(failed, extra={**failed.extra, **spec.marks})
+            return spec.failed(self._failure(entry))
         folder = self._ledger.folder
         recorded = read_history(folder.histories / f"{spec.stem}.json")
         is_whole = (folder.weights / f"{spec.stem}{WEIGHTS_SUFFIX}").is_file()
@@ -237,7 +236,7 @@ class SearchBook(TrainingBook):
         """The failure, where that is recorded and nothing has changed since."""
         entry = self.trainings.get(lineup.name)
         is_known = entry is not None and entry.serves and self._stands(entry)
-        return _failure(entry) if entry and is_known else None
+        return self._failure(entry) if entry and is_known else None
 
     def of_recorded_model(self, model: Evaluation) -> FullTraining:
         """The run of the model with which the search ended, as it is told."""
@@ -260,7 +259,7 @@ class SearchBook(TrainingBook):
         lasting = {
             name: each
             for name, each in self.trainings.items()
-            if each.status != "failed" or failure_of(self._config, _failure(each)) is not None
+            if each.status != "failed" or failure_of(self._config, self._failure(each)) is not None
         }
         failure = failure_of(self._config, failures[0]) if repeats else None
         self._ledger.save(trainings=lasting, failure=failure)
@@ -284,13 +283,13 @@ class SearchBook(TrainingBook):
     def _stands(self, entry: Finalist) -> bool:
         return entry.mark == training_mark(self._config, entry.candidate, failed=entry.status == "failed")
 
+    def _failure(self, entry: Finalist) -> Evaluation:
+        worst = Direction.of(self._config.evaluation.metric.minimize).worst
+        return replace(Evaluation.failure(entry.candidate, entry.reason, worst=worst), extra={CAUSE: entry.cause})
+
 
 def _spec(entry: Finalist) -> TrainingSpec:
     return TrainingSpec(entry.candidate, entry.number, refit_epochs=entry.refit_epochs)
-
-
-def _failure(entry: Finalist) -> Evaluation:
-    return replace(Evaluation.failure(entry.candidate, entry.reason), extra={CAUSE: entry.cause})
 
 
 def _name(spec: TrainingSpec) -> str:

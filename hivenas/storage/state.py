@@ -8,6 +8,7 @@ from typing import Any
 
 from hivenas.config import Config
 from hivenas.core.full_training import Finalist
+from hivenas.core.nas.training.failures import MACHINE
 from hivenas.core.records import Direction
 from hivenas.storage.limits import Ending, Settled, Spent
 
@@ -128,9 +129,14 @@ class SearchState:
         return f"{self.uid}:full-{trials}" + (f"-{times}" if times and after == trials else "")
 
     def given_up(self, trials: int) -> dict[str, Any]:
-        """The fields with which the search goes on, after so many trials, and whatever was trained fully is no more."""
+        """The fields with which the search goes on, after so many trials, and whatever was trained fully is no more.
+
+        What failed stays recorded, but where another attempt may succeed.
+        """
         after, times = self.remade
-        failed = {name: each for name, each in self.trainings.items() if each.status == "failed"}
+        failed = {
+            name: each for name, each in self.trainings.items() if each.status == "failed" and each.cause != MACHINE
+        }
         left: dict[str, Any] = {"trained": False, "model": "", "failure": None, "settled": None, "small": ""}
         return left | {"trainings": failed, "remade": (trials, times + 1 if after == trials else 1)}
 

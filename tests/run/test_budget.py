@@ -577,6 +577,21 @@ def test_what_is_left_when_the_search_has_ended_decides_on_the_full_training(
 
 
 @pytest.mark.parametrize(
+    ("hours", "epochs", "left"),
+    [(10.0, 40, "40.0 s"), (0.376, 34, "13 min 14 s"), (0.1, 8, "0.0 s")],
+    ids=["wall", "cpu", "none"],
+)
+def test_of_two_budgets_of_time_the_one_that_decides_is_named(
+    hours: float, epochs: int, left: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settled = limits_of(10, 560, f"budget.cpu_hours={hours}").settle(trained())
+    assert settled is not None
+    assert (settled.finalists, settled.epochs) == (1, epochs)
+    (record,) = caplog.records
+    assert f"and {left} of the budget are left: 1 × {epochs} epochs are trained, in about" in record.message
+
+
+@pytest.mark.parametrize(
     ("spent", "finalists", "epochs"), [(100, 3, 50), (440, 2, 50), (490, 1, 50), (560, 1, 20), (700, 1, 8)]
 )
 def test_the_small_model_has_its_part_of_what_is_left(spent: float, finalists: int, epochs: int) -> None:

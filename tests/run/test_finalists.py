@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +16,32 @@ import pytest
 
 import hivenas
 from hivenas import api
-from hivenas.config import registry
+from hivenas.config import from_mapping, registry
+from hivenas.core.full_training import Finalist, TrainingSpec
+from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.space.operations import register_operation
 from hivenas.core.nas.training import evaluation_strategy, final_model
 from hivenas.core.nas.training.loop import TrainingLoop
 from hivenas.core.nas.training.serving import serve
+from hivenas.core.recipe import Recipe
 from hivenas.core.records import EpochFigures
 from hivenas.core.seeds import arch_hash
 from hivenas.core.tracker import NullTracker
-from hivenas.errors import MissingResultsError, RepeatableTrainingError, TrackingRefusedError, TrainingError
+from hivenas.errors import (
+    MissingResultsError,
+    RepeatableTrainingError,
+    TrackingRefusedError,
+    TrainingError,
+    WorkerDiedError,
+)
+from hivenas.execution import Task
 from hivenas.run.callbacks import Callback
+from hivenas.run.final_training import FullTraining
+from hivenas.run.finalists import Finalists
+from hivenas.run.repeated_failure import training_mark
 from hivenas.run.session import Session
-from hivenas.run.training_book import TrainingBook
-from hivenas.storage import Outbox
+from hivenas.run.training_book import SearchBook, TrainingBook
+from hivenas.storage import Outbox, open_search
 from tests.executors import ThreadExecutor
 from tests.killed import Killed, counted_epochs
 
@@ -44,6 +59,7 @@ SEARCH: dict[str, Any] = {
 }
 ON = "full_train.enabled=true"
 TWO = (ON, "full_train.finalists=2", "full_train.keep=best")
+TOLD = FullTraining(key="k:full", register_as=None, search_run="", data={})
 ALL = (*TWO, "full_train.refit=true", "full_train.ensemble=2")
 
 
@@ -314,6 +330,41 @@ def test_where_all_diverge_the_search_says_so_and_does_not_train_them_again(dive
             {**diverging, "space": space}, "full_train.finalists=2", resume=True, callbacks=[announced], progress=False
         )
     assert len(announced.begun) == 2
+
+
+def test_a_training_that_fails_says_which_one_it_was_to_be(diverging: dict[str, Any]) -> None:
+    config, arch = from_mapping(diverging), "input|grows|output"
+    strategy = NASInterface.from_config(config, tracker=NullTracker()).eval_strategy
+    refit = strategy.train_fully(TrainingSpec(arch, 1, refit_epochs=2))
+    recipe = Recipe.of(config, refit)
+    assert (refit.status, recipe.seed_number, recipe.refit_epochs, recipe.starts_from) == ("failed", 1, 2, "")
+    weights = strategy.evaluate(arch).filename
+    further = strategy.train_fully(TrainingSpec(arch, weights_filename=weights))
+    assert (further.status, Recipe.of(config, further).starts_from) == ("failed", weights)
+
+
+class DyingWorkers(ThreadExecutor):
+    """Every task ends with the death of its worker."""
+
+    def submit(self, task: Task[Any]) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_exception(WorkerDiedError("its worker died"))
+        return future
+
+
+@pytest.mark.parametrize(("metric", "worst"), [("accuracy", 0.0), ("log_loss", math.inf)])
+def test_a_training_that_fails_has_the_worst_of_figures(tmp_path: Path, metric: str, worst: float) -> None:
+    given = {**SEARCH["evaluation"], "fitness": metric}
+    config = from_mapping({**SEARCH, "evaluation": given, "results": {"dir": str(tmp_path)}})
+    died, diverged = TrainingSpec("input|identity|output"), TrainingSpec("input|conv3x3_8|output")
+    with open_search(config, 1) as ledger, DyingWorkers(1) as executor:
+        book = SearchBook(config, ledger, Outbox(ledger, NullTracker()), TOLD)
+        with pytest.raises(TrainingError, match="its worker died"):
+            Finalists(config, executor, book, Callback()).run([died.candidate])
+        mark = training_mark(config, diverged.candidate, failed=True)
+        ledger.save(trainings={diverged.stem: Finalist(candidate=diverged.candidate, status="failed", mark=mark)})
+        known = [book.known(spec) for spec in (died, diverged)]
+    assert [each and (each.status, each.fitness) for each in known] == [("failed", worst)] * 2
 
 
 def test_a_model_that_cannot_be_made_takes_no_training_from_the_record(

@@ -161,6 +161,11 @@ def labels_as_array(given: Any) -> NDArray[Any]:
 
 
 def _array(origin: str, name: str, given: Any) -> NDArray[Any]:
+    if np.ma.is_masked(given):
+        raise DatasetError(
+            f"{origin}: {name} must have a value everywhere, got an array with "
+            f"{number_of(int(np.ma.getmaskarray(given).sum()), 'masked value')}; fill them in or leave those images out"
+        )
     try:
         return labels_as_array(given) if isinstance(given, list) and name.startswith("y_") else np.asarray(given)
     except (TypeError, ValueError) as error:

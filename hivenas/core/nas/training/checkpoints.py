@@ -22,7 +22,7 @@ from hivenas.core.nas.training.stretches import Inside, PartialEpoch
 from hivenas.core.records import EpochFigures, plain
 from hivenas.errors import MissingResultsError
 
-_OPTIMIZER = "hivenas.optimizer"  # an attribute of h5 files: what their optimizer's state is of
+_OPTIMIZER, _SLOTS = "hivenas.optimizer", "hivenas.optimizer_slots"  # attributes of h5 files: of whose state they are
 _SHARE = 25  # keeping a state inside an epoch takes no larger part of the time than this one's reciprocal
 
 
@@ -74,8 +74,8 @@ def start_from(network: keras.Model, path: Path) -> None:
         path: the file; of one that earlier versions have written the optimizer is taken for the same.
     """
     with h5py.File(path) as file:
-        own = _kind_of(network.optimizer)
-        is_other = file.attrs.get(_OPTIMIZER, own) != own
+        kind, slots = _kind_of(network.optimizer), _slots_of(network.optimizer)
+        is_other = file.attrs.get(_OPTIMIZER, kind) != kind or file.attrs.get(_SLOTS, slots) != slots
     network.load_weights(path, objects_to_skip=[network.optimizer] if is_other else None)
 
 
@@ -242,14 +242,24 @@ def _write(network: keras.Model, path: Path, describe: Callable[[h5py.File], dic
     with h5py.File(memory, "a") as file:
         file.attrs["hivenas"] = json.dumps(describe(file))
         file.attrs[_OPTIMIZER] = _kind_of(network.optimizer)
+        file.attrs[_SLOTS] = _slots_of(network.optimizer)
     with written_whole(path) as temporary:
         temporary.write_bytes(memory.getbuffer())
 
 
 def _kind_of(optimizer: Any) -> str:
-    """The names of an optimizer and, for one that scales another's gradients, of that one."""
+    """The names of an optimizer and, for one that scales another's gradients, of that one.
+
+    They do not tell which of its variables it has: see `_slots_of`.
+    """
     inner = getattr(optimizer, "inner_optimizer", None)
     return type(optimizer).__name__ + (f" of {_kind_of(inner)}" if inner else "")
+
+
+def _slots_of(optimizer: Any) -> str:
+    """The arguments of an optimizer that add to its state, a variable for every weight each."""
+    given = getattr(optimizer, "inner_optimizer", optimizer).get_config()
+    return " ".join(key for key in ("amsgrad", "centered", "momentum", "use_ema") if given.get(key))
 
 
 def deciding(config: Config) -> dict[str, Any]:

@@ -200,7 +200,9 @@ class NASEval:
         decode(spec.candidate, self._space.reference)
         path = self.weights_path(spec.weights_filename) if spec.weights_filename is not None else None
         train = functools.partial(self._full_training, spec=spec, path=path, tested=tested, resume=resume)
-        return self._guarded(spec.candidate, train)
+        evaluation = self._guarded(spec.candidate, train)
+        told = replace(spec, weights_filename=path.name if path else None)
+        return told.failed(evaluation) if evaluation.status == "failed" else evaluation
 
     @exclusive
     def final_model(self, members: Sequence[Evaluation], stem: str = MODEL_STEM) -> Evaluation:

@@ -13,7 +13,7 @@ from hivenas.errors import RepeatableTrainingError, TrainingError
 # What an evaluation's `extra` says of a failure, under this key.
 CAUSE = "cause"
 DIVERGED = "diverged"  # loss, weights or answers are not finite: it depends on the numbers alone
-MACHINE = "machine"  # no memory, no disk, a device: another time it may do
+MACHINE = "machine"  # no memory, a device, a killed worker: another time it may do
 PROGRAM = "program"  # any other exception: the same code raises it again
 
 

@@ -11,7 +11,7 @@ import keras
 
 from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.metrics import ACCURACY, BUILT_IN_METRICS, Metric
-from hivenas.core.full_training import KEPT_EPOCH, TrainingSpec
+from hivenas.core.full_training import KEPT_EPOCH, STARTED_FROM, TrainingSpec
 from hivenas.core.measured import marked
 from hivenas.core.nas.data.joined_images import JoinedImages
 from hivenas.core.nas.training.arrays import Arrays
@@ -134,7 +134,7 @@ class FullTraining:
         else:
             network.load_weights(self.file)
         evaluation = self._evaluation(network, history, epoch, stopped=stopped)
-        started = {"started_from": origin.name} if origin else {}
+        started = {STARTED_FROM: origin.name} if origin else {}
         return loop, replace(evaluation, extra=started | dict(evaluation.extra))
 
     @property

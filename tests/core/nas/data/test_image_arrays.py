@@ -71,6 +71,12 @@ def test_large_labels_are_not_rounded() -> None:
         checked(y_train=[2**62, 0, 0, 0], x_test=X[:1], y_test=y_test)
 
 
+def test_masked_arrays_without_a_masked_value_are_plain_ones() -> None:
+    data = checked(x_train=np.ma.masked_array(X), y_train=np.ma.masked_array(Y, [False] * 4))
+    assert not np.ma.isMaskedArray(data.labels["train"])
+    assert np.array_equal(data.labels["train"], Y)
+
+
 def test_grey_images_gain_a_channel_and_foreign_byte_orders_are_turned() -> None:
     grey = np.arange(4 * 6 * 5, dtype=">f4").reshape(4, 6, 5)
     x = in_memory(checked(x_train=grey).images["train"])
@@ -101,6 +107,11 @@ BAD_PIXEL = np.where(np.arange(X.size).reshape(X.shape) == 7, np.nan, X).astype(
         ({"x_train": X.astype(object)}, "x_train must hold numbers .* got dtype object"),
         ({"x_train": None}, "x_train must hold numbers .* got dtype object"),
         ({"x_train": [[[1]], [[1, 2]]]}, "x_train must be an array, got list"),
+        ({"x_train": np.ma.masked_equal(X, X[0, 0, 0, 0])}, "x_train must have a value everywhere, got an array with"),
+        (
+            {"y_train": np.ma.masked_array(Y, [False, True, True, False])},
+            "y_train must have a value .* with 2 masked values; fill them",
+        ),
         ({"x_train": BAD_PIXEL}, "x_train must hold finite 32-bit pixels, got 1 that"),
         ({"x_train": np.full(X.shape, 1e300)}, "x_train must hold finite 32-bit pixels, got 360 that"),
         ({"y_train": Y[:3]}, "every image needs one label, got 4 images in x_train and 3 labels in y_train"),

@@ -523,26 +523,40 @@ def test_the_longest_training_of_a_candidate_is_that_of_most_epochs(tmp_path: Pa
     assert find_saved(tmp_path, stem, "all").name.endswith("-1000.weights.h5")
 
 
-@pytest.mark.parametrize("other", ["RMSprop", "Adamax", "Adam"])
+@pytest.mark.parametrize(
+    ("one", "other", "is_taken"),
+    [
+        (("Adam", {}), ("RMSprop", {}), False),
+        (("Adam", {}), ("Adamax", {}), False),
+        (("Adam", {}), ("Adam", {}), True),
+        # As many variables of the same shapes.
+        (("SGD", {"momentum": 0.9}), ("SGD", {"use_ema": True}), False),
+        (("SGD", {"use_ema": True}), ("SGD", {"momentum": 0.9}), False),
+        (("Adam", {"amsgrad": True}), ("Adam", {"use_ema": True}), False),
+        (("RMSprop", {"centered": True}), ("RMSprop", {"momentum": 0.9}), False),
+        (("SGD", {"momentum": 0.9}), ("SGD", {"momentum": 0.5}), True),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("scaled", [False, True])
 def test_a_training_from_another_optimizers_file_takes_its_weights_alone(
-    tmp_path: Path, other: str, scaled: bool
+    tmp_path: Path, one: tuple[str, dict[str, Any]], other: tuple[str, dict[str, Any]], is_taken: bool, scaled: bool
 ) -> None:
-    def network(op: str) -> keras.Model:
+    def network(op: str, arguments: dict[str, Any]) -> keras.Model:
         model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-        optimizer = getattr(keras.optimizers, op)()
+        optimizer = getattr(keras.optimizers, op)(**arguments)
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer) if scaled else optimizer
         optimizer.build(model.trainable_variables)
         model.compile(optimizer=optimizer, loss="mse")
         return model
 
-    trained, file = network("Adam"), tmp_path / "x.weights.h5"
+    trained, file = network(*one), tmp_path / "x.weights.h5"
     trained.fit(np.ones((8, 4)), np.zeros((8, 3)), verbose=0)
     save_state(trained, file, Saved(ARCH, 1, 0, ()))
-    started, fresh = network(other), network(other)
+    started, fresh = network(*other), network(*other)
     start_from(started, file)
-    for one, two in zip(started.weights, trained.weights, strict=True):
-        assert np.array_equal(one, two)
-    like = trained if other == "Adam" else fresh
-    for one, two in zip(started.optimizer.variables, like.optimizer.variables, strict=True):
-        assert np.array_equal(one, two)
+    for found, saved in zip(started.weights, trained.weights, strict=True):
+        assert np.array_equal(found, saved)
+    like = trained if is_taken else fresh
+    for found, wanted in zip(started.optimizer.variables, like.optimizer.variables, strict=True):
+        assert np.array_equal(found, wanted)

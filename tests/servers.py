@@ -91,16 +91,24 @@ class Server:
 
 
 @contextlib.contextmanager
-def answering(status: int, body: str) -> Iterator[str]:
-    """A server, not MLflow's, that gives every request one answer; yields its address."""
+def answering(status: int, body: str, unknown: str = "\n") -> Iterator[str]:
+    """A server, not MLflow's, that gives every request one answer; yields its address.
+
+    Args:
+        status: of the answer.
+        body: likewise.
+        unknown: part of the paths that it does not know.
+    """
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body.encode())))
+            is_known = unknown not in self.path
+            content = body.encode() if is_known else b"<!doctype html><title>404 Not Found</title>"
+            self.send_response(status if is_known else 404)
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(body.encode())
+            self.wfile.write(content)
 
         do_GET = do_POST = answer  # noqa: N815
 

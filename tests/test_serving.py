@@ -496,6 +496,33 @@ def test_pixels_that_the_models_type_cannot_hold_are_refused() -> None:
             server._picture(picture)
 
 
+@pytest.mark.parametrize(
+    ("scale", "images", "says"),
+    [
+        ((0, 1), np.full((1, 2, 2, 1), np.nan, np.float32), "must have values that float32 holds, got"),
+        (None, np.full((1, 2, 2, 1), np.inf, np.float64), "must have values that float32 holds, got"),
+        ((0, 1), np.full((1, 2, 2, 1), 200, np.uint8), r"must have values of 0 … 1, .* got 200 … 200; give"),
+        ((0, 255), np.full((1, 2, 2, 1), 0.5, np.float32), r"must have values of 0 … 255, .* got 0\.5 … 0\.5; give"),
+        ((0, 1), np.full((1, 2, 2, 1), 0.5, np.float32), ""),
+        ((0, 255), np.full((1, 2, 2, 1), 200, np.uint8), ""),
+        ((0, 255), np.zeros((1, 2, 2, 1), np.uint8), ""),
+        (None, np.full((1, 2, 2, 1), 200, np.uint8), ""),
+    ],
+)
+def test_arrays_of_other_values_than_those_of_the_training_are_refused(
+    scale: tuple[float, float] | None, images: Any, says: str
+) -> None:
+    network = keras.Sequential([keras.layers.Input((2, 2, 1), dtype="float32"), keras.layers.Flatten()])
+    known = {"scale": scale, "background": [255, 255, 255], **TASKS["regress"].answers_told}
+    server = picture_server.PictureServer(network, known)
+    if not says:
+        assert server.predict(images).tolist() == images.reshape(1, 4).tolist()
+        return
+    for given in (images, images.tolist()):
+        with pytest.raises(ValueError, match=f"images {says}"):
+            server.predict(given)
+
+
 @pytest.mark.parametrize("task", ["multilabel", "regress"])
 def test_labels_and_numbers_are_answered_as_such(task: str) -> None:
     inputs = keras.layers.Input((2, 2, 1), dtype="float32")

@@ -53,6 +53,11 @@ class Metric:
     task: str = CLASSIFY
     is_share: bool = False
 
+    @property
+    def worst(self) -> float:
+        """The value that stands for a candidate which failed: 0 of a share, else one that is infinitely bad."""
+        return math.inf if self.minimize else 0.0 if self.is_share else -math.inf
+
     def __call__(self, labels: Any, scores: Any) -> float:
         """Its value.
 

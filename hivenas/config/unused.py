@@ -66,7 +66,6 @@ READERS: tuple[Reader, ...] = (
         ("serial",),
         otherwise=True,
     ),
-    Reader(("execution.workers",), "execution.address", ("null",)),
 )
 
 

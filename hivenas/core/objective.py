@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,7 @@ class ObjectiveInfo:
         costs: keys of `objectives` for which `ArchitectureObjective.costs` knows the cost of every candidate that
             can be evaluated.
         measures: further keys of `objectives`, which are not known beforehand and come with every evaluation.
+        is_share: whether fitness is a share, such as accuracy, and so 0 at the least.
     """
 
     direction: Direction
@@ -44,6 +46,12 @@ class ObjectiveInfo:
     size: int | None = None
     costs: tuple[str, ...] = ()
     measures: tuple[str, ...] = ()
+    is_share: bool = False
+
+    @property
+    def worst(self) -> float:
+        """The fitness of a candidate that failed: 0 of a share that is maximised, else infinitely bad."""
+        return math.inf if self.direction.minimize else 0.0 if self.is_share else -math.inf
 
 
 class ObjectiveInterface(ABC):

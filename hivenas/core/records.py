@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
@@ -31,11 +30,6 @@ class Direction(StrEnum):
     def minimize(self) -> bool:
         """True where a smaller fitness is better."""
         return self is Direction.MINIMIZE
-
-    @property
-    def worst(self) -> float:
-        """The fitness of a candidate that failed: 0 where accuracy is maximised, infinity where a cost is minimised."""
-        return math.inf if self.minimize else 0.0
 
     def score(self, fitness: float) -> float:
         """The fitness with the sign with which more is better."""
@@ -194,7 +188,7 @@ class Evaluation:
     def failure(
         cls, candidate: Candidate, reason: str, *, traceback: str = "", worst: float = 0.0, seconds: float = 0.0
     ) -> Evaluation:
-        """A failed evaluation, with the worst fitness that the objective knows.
+        """A failed evaluation, with the worst fitness that the objective knows: see `ObjectiveInfo.worst`.
 
         What an error says may hold bytes that are no text, such as those of a path; they are written as escapes.
         """

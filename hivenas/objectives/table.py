@@ -83,6 +83,7 @@ class TableObjective(ArchitectureObjective):
         entries, depth = self.table.entries, self.table.depth
         return ObjectiveInfo(
             direction=Direction.MAXIMIZE,
+            is_share=True,
             in_workers=False,
             parameters=position_parameters(entries[:depth], entries[depth:]),
             data=self.table.describe(),

@@ -207,6 +207,8 @@ class Limits:
                 return "evaluations"
             if self.has_waited(best, iteration):
                 return "patience"
+        if not at_end and self._has_nothing(best):
+            return ""
         spent = self._meter.spent if times(self.limits) else Spent()
         for key, limit in times(self.limits).items():
             ahead = self._ahead(key, spent, begun)
@@ -214,6 +216,11 @@ class Limits:
             if getattr(spent, key) + ahead > limit - self._kept_back(key, limit, at_end=at_end):
                 return key
         return ""
+
+    def _has_nothing(self, best: Trial | None) -> bool:
+        """True where time is not to end the search yet: no candidate has succeeded, of which a model could be made."""
+        is_bounded = self._config.execution.max_consecutive_failures is not None
+        return is_bounded and not (self._latest if self._info.trains else best)
 
     def has_waited(self, best: Trial | None, iteration: int) -> bool:
         """True where as many iterations as patience allows have brought nothing better.

@@ -146,17 +146,19 @@ def expected_time(config: Config, plan: Plan, trials: Sequence[Trial], how: str)
     Returns:
         None where none of them has trained.
     """
-    timings = [timing for trial in trials if (timing := Timing.of(trial))]
+    trained = [(trial, timing) for trial in trials if (timing := Timing.of(trial))]
+    timings = [timing for _, timing in trained]
     if not timings or not plan.epochs:
         return None
+    candidates = max(1, sum(trial.phase == "evaluate" for trial, _ in trained))
     epoch = statistics.fmean(timing.epoch for timing in timings)
-    start = statistics.fmean(timing.start for timing in timings)
+    start = sum(timing.start for timing in timings) / candidates  # those of its continuations, too
     workers = config.execution.at_a_time
     expected = ExpectedTime(
         epoch=epoch,
         search=(plan.evaluations * start + plan.epochs * epoch) / workers,
         full_training=full_seconds(config, Timing(0.0, epoch)),
-        of=f"{number_of(len(timings), 'candidate')} {how}",
+        of=f"{number_of(candidates, 'candidate')} {how}",
     )
     share = _share_within(config, expected)
     return expected if share >= 1 else replace(expected, evaluations=int(share * plan.evaluations))

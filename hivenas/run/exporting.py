@@ -13,6 +13,7 @@ from typing import Any
 from hivenas.config import Config, ExecutionConfig, from_record
 from hivenas.core.files import written_whole
 from hivenas.core.folder import ResultsFolder
+from hivenas.core.nas.data.placement import with_copies_of
 from hivenas.core.nas.nas_interface import interface_of
 from hivenas.core.nas.training.exclusive import exclusive
 from hivenas.core.nas.training.export.formats import (
@@ -73,6 +74,7 @@ def export(reference: str, formats: Sequence[str], folder: Path | None = None) -
     recipe = _recipe_of(model)
     with tempfile.TemporaryDirectory(prefix="hivenas-") as temporary:
         config = from_record({**recipe.config, "results": {"dir": temporary}}).settled_on(recipe.candidate)
+        config = with_copies_of(config, from_record(recipe.config))
         place = (folder or Path("export") / config.name).absolute()
         _make(place)
         exported, logged = [], {}

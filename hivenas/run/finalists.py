@@ -163,8 +163,9 @@ class Finalists:
         try:
             return future.result()
         except WorkerDiedError as error:
-            worst = Direction.of(self._metric.minimize).worst
-            failed = Evaluation.failure(spec.candidate, str(error), traceback=error.last_words, worst=worst)
+            failed = Evaluation.failure(
+                spec.candidate, str(error), traceback=error.last_words, worst=self._metric.worst
+            )
             return spec.failed(replace(failed, extra={CAUSE: MACHINE}))
 
     # -- what is said ----------------------------------------------------------------------------------------------

@@ -86,7 +86,8 @@ class Search:
         self._waiting = Waiting(executor, self._callbacks)
         self._limits = limits
         self._most_failures = most_failures
-        self._direction = objective.describe().direction
+        info = objective.describe()
+        self._direction, self._worst = info.direction, info.worst
         self._history = History()
         self._failures: list[str] = []
         self._untold: _Pending | None = None  # the last that was recorded, of which callbacks have not heard
@@ -248,7 +249,7 @@ class Search:
         evaluation = self._result(first.proposal, future)
         if evaluation.status != "failed" and math.isnan(evaluation.fitness):
             reason = "the fitness must be a number, got nan"
-            evaluation = Evaluation.failure(first.proposal.candidate, reason, worst=self._direction.worst)
+            evaluation = Evaluation.failure(first.proposal.candidate, reason, worst=self._worst)
         trial = first.trial = Trial(first.proposal, evaluation)
         self._strategy.tell([evaluation])
         self._keep_best(trial)
@@ -330,7 +331,7 @@ class Search:
 
     def _result(self, proposal: Proposal, future: Future[Evaluation]) -> Evaluation:
         """The evaluation of a proposal; whatever went wrong is a failed one, unless the input is to blame."""
-        worst = self._direction.worst
+        worst = self._worst
         try:
             return future.result()
         except WorkerDiedError as error:

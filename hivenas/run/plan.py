@@ -15,7 +15,7 @@ from hivenas.config import Config
 from hivenas.core.bfloat16 import has_bfloat16
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.data.class_weights import check_classes, needs_classes
-from hivenas.core.nas.data.datasets import class_names
+from hivenas.core.nas.data.datasets import class_names, look_anew
 from hivenas.core.nas.data.placement import placed
 from hivenas.core.nas.data.sources import check_path
 from hivenas.core.nas.nas_interface import NASInterface
@@ -217,6 +217,7 @@ def check_inputs(config: Config) -> None:
         ConfigError: more workers than GPUs.
     """
     if config.objective == "nas":
+        look_anew()
         check_path(config.dataset)
         say_precision(config)
         with with_source(config):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hivenas.config import Config, from_record
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.full_training import TrainingSpec
+from hivenas.core.nas.data.placement import with_copies_of
 from hivenas.core.recipe import Difference, Recipe, different_environment, different_figures
 from hivenas.core.records import EpochFigures, Evaluation, Proposal
 from hivenas.errors import MissingResultsError, TrainingError
@@ -58,6 +59,7 @@ def reproduce(run: TrackedRun) -> Reproduction:
         )
     with tempfile.TemporaryDirectory(prefix="hivenas-") as folder:
         config = from_record({**recipe.config, "results": {"dir": folder}}).settled_on(recipe.candidate)
+        config = with_copies_of(config, from_record(recipe.config))
         results = ResultsFolder(folder, config.name)
         if recipe.starts_from and not run.fetch_start(recipe.starts_from, recipe.phase, results.weights):
             raise MissingResultsError(

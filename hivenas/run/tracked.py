@@ -189,7 +189,7 @@ def publisher(executor: TaskExecutor) -> Publisher:
         try:
             return executor.submit(tasks.publish(publish, model, run_id, stores)).result()
         except WorkerDiedError as error:
-            raise TrackingError(f"the model {model.file.name} could not be published: {error}") from error
+            raise TrackingRefusedError(f"the model {model.file.name} could not be published: {error}") from error
         except HivenasError:
             raise
         except Exception as error:  # a layer whose module was not imported, say

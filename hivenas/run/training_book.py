@@ -13,7 +13,7 @@ from hivenas.core.folder import WEIGHTS_SUFFIX
 from hivenas.core.full_training import ALONE_STEM, MEMBERS, MODEL_STEM, Finalist, TrainingSpec, chosen_of
 from hivenas.core.nas.training.failures import CAUSE, failed_training
 from hivenas.core.progress import Progress
-from hivenas.core.records import Direction, Evaluation
+from hivenas.core.records import Evaluation
 from hivenas.core.seeds import arch_hash
 from hivenas.errors import RepeatableTrainingError, TrainingError
 from hivenas.run.final_training import FullTraining, begun_child, message_of, read_history
@@ -284,7 +284,7 @@ class SearchBook(TrainingBook):
         return entry.mark == training_mark(self._config, entry.candidate, failed=entry.status == "failed")
 
     def _failure(self, entry: Finalist) -> Evaluation:
-        worst = Direction.of(self._config.evaluation.metric.minimize).worst
+        worst = self._config.evaluation.metric.worst
         return replace(Evaluation.failure(entry.candidate, entry.reason, worst=worst), extra={CAUSE: entry.cause})
 
 

@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -285,10 +285,11 @@ class Outbox:
         run_id, published = "", Published()
         if message.child:
             run_id = self._tracker.log_child(message.child, again=again)
-        if message.model and message.child:
-            published = self._tracker.publish(message.model, run_id or message.child.key)
-        if message.candidate and isinstance(self._tracker, CandidateTracker):
-            self._tracker.log_candidate(message.candidate, message.model)
+        with _models_may_be_denied():
+            if message.model and message.child:
+                published = self._tracker.publish(message.model, run_id or message.child.key)
+            if message.candidate and isinstance(self._tracker, CandidateTracker):
+                self._tracker.log_candidate(message.candidate, message.model)
         if message.closing:
             opened = self._tracker.opened  # another than when it was posted, where somebody has deleted that
             self._tracker.close_search(replace(message.closing, run_id=opened or message.closing.run_id))
@@ -383,3 +384,12 @@ def _moved_model(model: ServableModel, move: Callable[[int, Path], Path]) -> Ser
 @functools.cache
 def _adapter() -> TypeAdapter[Message]:
     return TypeAdapter(Message)
+
+
+@contextlib.contextmanager
+def _models_may_be_denied() -> Iterator[None]:
+    """Turns the denial of a model into a refusal: the store takes what comes after it, as it has taken its run."""
+    try:
+        yield
+    except TrackingDeniedError as error:
+        raise TrackingRefusedError(str(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections.abc import Collection
@@ -13,7 +14,7 @@ from hivenas.core.git import git_tags
 from hivenas.core.publication import Published
 from hivenas.core.recipe import package_version
 from hivenas.core.search_run import Closing, SearchCard
-from hivenas.errors import LostRunError
+from hivenas.errors import LostRunError, TrackingDeniedError
 from hivenas.tracking.connection import Connection
 from hivenas.tracking.data_sets import dataset_inputs
 from hivenas.tracking.entities import KEY, LONGEST_TAG, NOTE, UID, params_of
@@ -24,7 +25,7 @@ from hivenas.tracking.nested_runs import NestedRuns
 from hivenas.tracking.registry import published_on
 from hivenas.tracking.running import IN_TRAINING, REASON, close_as_dead
 from hivenas.tracking.saved_view import save_view
-from hivenas.tracking.store import found_run, shown_store, source_tags
+from hivenas.tracking.store import found_run, shown_store, source_tags, translate_mlflow_errors
 
 logger = logging.getLogger("hivenas")
 
@@ -145,7 +146,9 @@ class SearchRun:
         finite = {key: value for key, value in closing.metrics.items() if math.isfinite(value)}
         final = [Metric(key, value, closing.end_ms, closing.step) for key, value in finite.items()]
         trained = self._known.find(closing.trained)  # somebody may have deleted it
-        model = published_on(trained) if trained else Published()
+        model = Published()
+        with contextlib.suppress(TrackingDeniedError), translate_mlflow_errors():  # models may be another one's to see
+            model = published_on(trained) if trained else model
         tags = [RunTag(NOTE, self._known.linked(closing.named(model), run_id))]
         if closing.reason:
             tags.append(RunTag(REASON, closing.reason[:LONGEST_TAG]))

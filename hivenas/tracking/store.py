@@ -7,6 +7,7 @@ import getpass
 import logging
 import os
 from collections.abc import Collection, Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 
 import mlflow
@@ -172,11 +173,26 @@ def prepare_store() -> None:
                     uri, setting, {"connect_timeout": _CONNECT_S} if dialect in {"postgresql", "mysql"} else {}
                 )
         try:
-            mlflow.MlflowClient().search_experiments(max_results=1)
+            found = mlflow.MlflowClient().search_experiments(max_results=1)
+            if tracking.startswith(("http:", "https:")):
+                _refuse_earlier([each.experiment_id for each in found] or ["0"])
         except MlflowException as error:
             if str(error.error_code) == "INVALID_PARAMETER_VALUE":  # nothing was asked for but the store itself
                 raise TrackingConfigError(_fault(error).text) from error
             raise
+
+
+def _refuse_earlier(experiments: list[str]) -> None:
+    """Refuses a server of MLflow 2, which takes runs and, when everything is trained, no model."""
+    try:
+        mlflow.MlflowClient().search_logged_models(experiments, max_results=1)
+    except MlflowException as error:
+        if error.get_http_status_code() != HTTPStatus.NOT_FOUND or error.error_code == ABSENT:
+            raise
+        raise TrackingConfigError(
+            f"{_SETTING} must name a server of MLflow 3 or later, got {shown_store()}, which knows no logged models; "
+            f"upgrade it, or {_ANOTHER}"
+        ) from error
 
 
 def refuse_shared(address: str) -> None:

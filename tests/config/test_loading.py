@@ -455,7 +455,6 @@ UNUSED = [
     ("optuna: {study: mine}", "optuna.study=mine", "optuna.storage other than null"),
     ("execution: {kind: serial, workers: 2}", "execution.workers=2", "execution.kind other than serial"),
     ("execution: {kind: serial, threads: 2}", "execution.threads=2", "execution.kind other than serial"),
-    ("execution: {kind: dask, address: 'tcp://hub:1', workers: 2}", "execution.workers=2", "execution.address: null"),
 ]
 
 

@@ -562,6 +562,16 @@ def test_the_full_training_is_kept_back_from_the_budget(minutes: float, spent: f
         assert limits.due(trial(0), 0, begun) == ("wall" if ends and enabled else "")
 
 
+@pytest.mark.parametrize(("most", "ends"), [(10, False), (None, True)])
+def test_time_ends_no_search_before_a_candidate_has_succeeded(most: int | None, ends: bool) -> None:
+    config = "null" if most is None else most
+    limits = limits_of(1, 61, f"execution.max_consecutive_failures={config}", "full_train.enabled=false")
+    limits.take(trial(0, status="failed"))
+    assert limits.due(None, 0, 0) == ("wall" if ends else "")
+    limits.take(trial(1))
+    assert limits.due(trial(1), 0, 0) == "wall"
+
+
 @pytest.mark.parametrize(
     ("spent", "finalists", "epochs"), [(100, 3, 50), (460, 2, 50), (560, 1, 40), (590, 1, 10), (700, 1, 8)]
 )

@@ -48,6 +48,17 @@ def test_the_time_at_most_follows_from_what_candidates_took(
     assert str(found).startswith("3 s an epoch in 2 candidates recorded so far; at most about ")
 
 
+def test_continuations_are_no_candidates_and_their_starts_are_counted() -> None:
+    further = trial(3, phase="momentum", seconds=5.0, epoch_s=3.0, curve=dict.fromkeys(range(6, 7), 0.5))
+    found, before = (
+        expected_time(from_mapping({}), PLAN, trials, "recorded") for trials in ([*TRIALS, further], TRIALS)
+    )
+    assert found is not None
+    assert before is not None
+    assert found.search == before.search + PLAN.evaluations * 2.0 / 2  # two seconds beside its epoch, of two candidates
+    assert str(found).startswith("3 s an epoch in 2 candidates recorded; at most about ")
+
+
 @pytest.mark.parametrize(
     ("settings", "evaluations"),
     [

@@ -31,6 +31,7 @@ class Reader(NullTracker):
         self.closings: list[Closing] = []
         self.models: list[tuple[ServableModel, str]] = []
         self.fails: Exception | None = None
+        self.denied: TrackingDeniedError | None = None  # a model
 
     def log_child(self, child: Child, *, again: bool = False) -> str:
         if self.fails:
@@ -44,6 +45,8 @@ class Reader(NullTracker):
     def publish(self, model: ServableModel, run: str) -> Published:
         if isinstance(self.fails, TrackingError):
             raise self.fails
+        if self.denied:
+            raise self.denied
         self.models.append((model, run))
         return Published("models:/name@alias", "version 1 of name is the alias")
 
@@ -393,6 +396,23 @@ def test_a_model_is_published_on_the_run_of_its_training_and_its_message_kept(
     assert [each.model for each in again.messages()] == [model]
     again.forget_kept()
     assert ledger.messages(*MessageStatus) == []
+
+
+@pytest.mark.parametrize("denied", [TrackingDeniedError("PERMISSION_DENIED"), TrackingConfigError("no such server")])
+def test_a_model_that_is_denied_holds_up_nothing_after_it(
+    denied: TrackingDeniedError, ledger: Ledger, reader: Reader, open_outbox: Callable[[], Outbox]
+) -> None:
+    model = ServableModel(ledger.folder.path / "m.keras", ledger.folder.path / "m.npy", "name", "alias", {}, "")
+    outbox = open_outbox()
+    outbox.post(Message(child=message(ledger, 5).child, model=model, keep_after_send=True))
+    outbox.post(Message(closing=Closing("parent", "FINISHED", {}, "done")))
+    reader.denied = denied
+    outbox.send(force=True)
+    assert (len(reader.children), len(reader.closings), outbox.waiting, outbox.refused) == (1, 1, 0, 1)
+    reader.denied = None
+    outbox.retry_refused()
+    (sent,) = outbox.send(force=True)
+    assert (sent.published.uri, outbox.refused) == ("models:/name@alias", 0)
 
 
 def test_a_results_folder_may_be_moved_with_its_messages(tmp_path: Path, reader: Reader) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -207,3 +208,12 @@ def test_of_two_that_make_an_experiment_the_slower_takes_the_others(store: str) 
     mlflow.MlflowClient().delete_experiment(made)
     with pytest.raises(TrackingRefusedError, match="deleted"):
         MlflowTracker("both at once").open_search(SearchCard("both at once", {}, "", {}, []))
+
+
+def test_a_server_of_mlflow_2_is_refused_before_anything_is_trained(use: Use, tmp_path: Path) -> None:
+    """It knows runs, and not the models of MLflow 3."""
+    found = json.dumps({"experiments": [{"experiment_id": "0", "name": "Default", "artifact_location": str(tmp_path)}]})
+    with answering(200, found, unknown="/logged-models") as uri:
+        use(uri)
+        with pytest.raises(TrackingConfigError, match=r"a server of MLflow 3 or later, got http://127.*upgrade"):
+            prepare_store()

@@ -150,6 +150,7 @@ class NASInterface(ArchitectureObjective):
             direction=Direction.of(metric.minimize),
             metric=f"validation {metric.label}",
             trains=True,
+            is_share=metric.is_share,
             parameters=space_parameters(self._config.space, self._config.choices),
             size=self.search_space.size,
             costs=tuple(key for key, cost in COSTS.items() if cost.known) if counts_sizes(self._config) else (),
@@ -219,7 +220,7 @@ class NASInterface(ArchitectureObjective):
         Returns:
             fitness (validation accuracy, 0…1, or what `evaluation.fitness` says), epochs (really trained), filename (of
             the h5 file, starting with the sha1 of the architecture), params (trainable) and momentum. A candidate that
-            fails has fitness 0.0 (infinity where less is better) and no filename; the record says why.
+            fails has fitness 0.0 (infinitely bad, where fitness is no share) and no filename; the record says why.
 
         Raises:
             ArchitectureError: malformed, or not in the space.

@@ -128,9 +128,9 @@ class PhasedStrategy(ABC):
             return self._best
         # History, but not learned from yet; a continuation takes the place of its candidate's record.
         late = {str(e.candidate): e for e in self._told if e.status != "failed" or str(e.candidate) not in self._memory}
-        ranked = (self._memory[name] for name in self._ranking if name not in late)
-        ended = (evaluation for evaluation in ranked if evaluation.status != "paused")
-        return best_of((*itertools.islice(ended, 1), *late.values()), self._direction)
+        ended = (e for name in self._ranking if name not in late and (e := self._memory[name]).status != "paused")
+        points = None if self._memory else self._best  # which are not remembered
+        return best_of((*itertools.islice(ended, 1), *late.values()), self._direction, points)
 
     def ask(self) -> list[Proposal]:
         """The proposals that are not told yet, in order: the same until more is told, none once the search is done.

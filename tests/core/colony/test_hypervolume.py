@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import NormalDist
@@ -103,7 +104,7 @@ def test_the_front_comes_first_spread_over_its_costs_and_then_the_best_records(d
     for _ in range(30):
         costs = {f"c{i}": float(rng.integers(1, 12)) for i in range(20)}
         records: list[tuple[str, float, Status]] = [(name, float(rng.integers(12)), "complete") for name in costs]
-        records[3] = ("c3", direction.worst, "failed")
+        records[3] = ("c3", direction.score(-math.inf), "failed")
         aim, ranking = Hypervolume(costs.__getitem__), _ranking(records, direction)
         points = {name: (costs[name], direction.score(fitness)) for name, fitness, status in records if name != "c3"}
         front = undominated(points.values())
@@ -128,7 +129,7 @@ def test_the_front_of_several_costs_comes_first_with_the_best_and_then_whoever_i
     for _ in range(10):
         figures = {f"c{i}": (float(rng.integers(1, 9)), 100.0 * float(rng.integers(1, 9))) for i in range(30)}
         records: list[tuple[str, float, Status]] = [(name, float(rng.integers(9)), "complete") for name in figures]
-        records[3] = ("c3", direction.worst, "failed")
+        records[3] = ("c3", direction.score(-math.inf), "failed")
         aim = Hypervolume(*({name: each[i] for name, each in figures.items()}.__getitem__ for i in (0, 1)))
         ranking = _ranking(records, direction)
         points = {name: (*figures[name], direction.score(fitness)) for name, fitness, _ in records if name != "c3"}

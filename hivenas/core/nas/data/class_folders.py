@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -243,6 +244,18 @@ def _is_of_runs(folder: Path) -> bool:
     return folder.name in _OF_RUNS or (folder / LEDGER).is_file()
 
 
+def _holds_runs(folder: Path) -> bool:
+    """True for a folder without images in which there are results of a search."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        found = False
+        for entry in entries:
+            if extension(Path(entry.name)) in EXTENSIONS:  # of a class, which may have very many
+                return False
+            found = found or (entry.is_dir() and _is_of_runs(Path(entry.path)))
+        return found
+    return False
+
+
 def _split_folders(root: Path) -> dict[str, Path]:
     folders = subfolders(root)
     names = [folder.name for folder in folders]
@@ -272,8 +285,9 @@ def are_splits_alone(folders: Sequence[Path]) -> bool:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders in a folder that are the user's, by name."""
-    return [entry for entry in _entries(folder) if is_users(entry) and entry.is_dir()]
+    """The folders in a folder that are the user's, by name, but for those of searches."""
+    found = [entry for entry in _entries(folder) if is_users(entry) and entry.is_dir()]
+    return [entry for entry in found if not _is_of_runs(entry) and not _holds_runs(entry)]
 
 
 def files_below(folder: Path) -> Iterator[Path]:

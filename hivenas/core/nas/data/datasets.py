@@ -283,9 +283,14 @@ def image_shape_and_classes(config: DatasetConfig, seed: int, task: str = CLASSI
 
 @functools.lru_cache(maxsize=16)
 def _loaded(config: DatasetConfig, seed: int, task: str) -> tuple[tuple[int, int, int], int, tuple[str, ...]]:
-    """Shape of an image, number and names of the classes, of data that are loaded for that once a process.
+    """Shape of an image, number and names of the classes, of data that are loaded for that once a search.
 
-    Every interface asks, and equal settings mean the same images as long as the process lives.
+    Every interface asks, and equal settings mean the same images until another command begins in this process.
     """
     data = load_dataset(config, seed, task)
     return data.shape, data.classes, data.class_names
+
+
+def look_anew() -> None:
+    """Forgets what was found of data: they may be others by now."""
+    _loaded.cache_clear()

@@ -147,17 +147,23 @@ def _check_split(origin: str, split: str, images: Mapping[str, Images], labels: 
 def labels_as_array(given: Any) -> NDArray[Any]:
     """A copy of labels as an array; lists of several lengths, such as the names of each image, as its objects.
 
+    So are those of several types: numpy would make text of them, and of a number that is missing the name of a class.
+
     Raises:
         ValueError: no array can be made of them.
     """
+    is_list = isinstance(given, list | tuple)
     try:
-        return np.array(given)
+        found = np.array(given)
+        is_text = found.dtype.kind in "US" and found.ndim == 1
+        if not is_list or not is_text or all(isinstance(label, str | bytes) for label in given):
+            return found
     except ValueError:
-        if not isinstance(given, list | tuple):
+        if not is_list:
             raise
-        found = np.empty(len(given), dtype=object)
-        found[:] = given
-        return found
+    objects = np.empty(len(given), dtype=object)
+    objects[:] = given
+    return objects
 
 
 def _array(origin: str, name: str, given: Any) -> NDArray[Any]:

@@ -68,7 +68,8 @@ def list_table(path: str, downloads: Path, kind: LabelKind) -> Listing:
     """Lists the image files of a table.
 
     Args:
-        path: of the table, in a folder or elsewhere; relative paths in it start from where it is.
+        path: of the table, in a folder or elsewhere; relative paths in it start from where it is, and on the web get
+            the query of its address.
         downloads: the folder to which files from elsewhere are fetched.
         kind: of the labels.
 
@@ -153,13 +154,22 @@ def _file(table: str, name: str, folder: Path) -> AnyFile:
     if is_elsewhere(name):
         return RemoteImage(name, folder)
     if is_elsewhere(table):
-        return RemoteImage(posixpath.join(table.rpartition("/")[0], name), folder)
+        place, query = _without_query(table)
+        return RemoteImage(posixpath.join(place.rpartition("/")[0], name) + query, folder)
     return user_path(table).parent / user_path(name)
+
+
+def _without_query(address: str) -> tuple[str, str]:
+    """An address on the web without its query, such as a signature, and that; elsewhere ? may be part of a name."""
+    if not address.lower().startswith(("http://", "https://")):
+        return address, ""
+    place, mark, query = address.partition("?")
+    return place, mark + query
 
 
 def _columns(path: str, content: bytes) -> Mapping[str, Column]:
     """The columns that are read, of a table of whatever kind."""
-    kind = _KINDS.get(path.rpartition(".")[2].lower())
+    kind = _KINDS.get(_without_query(path)[0].rpartition(".")[2].lower())
     if kind is None:
         raise DatasetError(
             f"{path}: a table of images must be named .{' or .'.join(_KINDS)}, got another name; write it as one"

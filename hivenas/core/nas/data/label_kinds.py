@@ -118,6 +118,8 @@ def joined_names(given: Sequence[Any]) -> Sequence[Label]:
     for name in (name for label in given if isinstance(label, list) for name in label):
         if name is None or SEPARATOR in str(name):
             raise ValueError(f"must have names without {SEPARATOR}, got {name!r}; rename it or leave it out")
+    if any(isinstance(label, float) and math.isnan(label) for label in given):
+        raise ValueError("must have names, an empty text for none, got nan; write one of them")
     return [SEPARATOR.join(map(str, label)) if isinstance(label, list) else str(label) for label in given]
 
 

@@ -33,6 +33,14 @@ def placed(config: Config) -> DatasetConfig:
     return config.dataset.model_copy(update={"cache": cache, "memory_mb": memory})
 
 
+def with_copies_of(config: Config, before: Config) -> Config:
+    """A configuration that uses the prepared copies of another one of the same images, where these are still here."""
+    copies = copies_folder(placed(before))
+    if copies is None or not copies.is_dir():
+        return config
+    return config.model_copy(update={"dataset": config.dataset.model_copy(update={"cache": str(copies)})})
+
+
 def copies_folder(config: DatasetConfig) -> Path | None:
     """The folder of prepared copies; None where none are to be made."""
     return None if config.cache in (None, _NO_COPY) else user_path(str(config.cache))

@@ -124,11 +124,11 @@ class PreparedCopy:
             pixels = np.load(self.path / manifest["pixels"], mmap_mode="r")
         except _SPOILT:
             return None
-        touched = np.flatnonzero(times != self._stamps[:, _MTIME])
-        for row in touched.tolist():
+        touched = times != self._stamps[:, _MTIME]
+        for row in np.flatnonzero(touched | ~contents.any(axis=1)).tolist():  # who may read a file changes no time
             if contents[row].tobytes() != _content(self._files[row]):
                 return None
-        if len(touched):
+        if touched.any():
             with contextlib.suppress(OSError, DiskFullError):  # it is looked at anew the next time
                 self._write_known(read, self._stamps[:, _MTIME], contents)
         counts = {key: int(manifest[key]) for key in ("transparent", "frames")}

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hivenas.core.nas.data.class_folders import SPLIT_FOLDERS
+from hivenas.core.nas.data.class_folders import SPLIT_FOLDERS, is_users
 from hivenas.core.nas.data.decoding import AnyFile
 from hivenas.core.nas.data.label_kinds import LabelKind, Recorded
 from hivenas.core.nas.data.labelled_files import Label, Listing
@@ -25,6 +25,7 @@ from hivenas.errors import DatasetError
 
 IMAGE, LABEL, TEXT = "image/encoded", "image/class/label", "image/class/text"
 _NAMED = re.compile(r"\.tfrecords?($|[-.])|-of-\d+$")
+_INDICES = (".idx", ".index")  # which others write beside such files
 _SPLITS: Mapping[str, str] = {**SPLIT_FOLDERS, "training": "train", "valid": "val", "testing": "test"}
 _SPLIT = re.compile(rf"(?:^|[^a-z])({'|'.join(_SPLITS)})(?![a-z])")
 _GZIP = b"\x1f\x8b\x08"  # its last byte, the method, keeps it from being the length of a record of 35 kB
@@ -91,7 +92,7 @@ def list_records(path: Path, kind: LabelKind) -> Listing:
 def _files(path: Path) -> list[tuple[str, Path]]:
     if path.is_file():
         return [("train", path)]
-    found = sorted(file for file in path.iterdir() if file.is_file() and _NAMED.search(file.name.lower()))
+    found = sorted(file for file in path.iterdir() if is_users(file) and file.is_file() and _is_of_records(file))
     if not found:
         raise DatasetError(f"{path}: there must be .tfrecord files in the folder, got none; correct dataset.path")
     splits = [_SPLIT.search(file.name.lower()) for file in found]
@@ -103,6 +104,11 @@ def _files(path: Path) -> list[tuple[str, Path]]:
             f"{found[splits.index(None)].name}; rename it or move it away"
         )
     return [(_SPLITS[split[1]], file) for split, file in zip(splits, found, strict=True) if split]
+
+
+def _is_of_records(file: Path) -> bool:
+    name = file.name.lower()
+    return bool(_NAMED.search(name)) and not name.endswith(_INDICES)
 
 
 def _records(file: Path, kind: LabelKind) -> Iterator[tuple[RecordedImage, Recorded]]:

@@ -253,7 +253,7 @@ class NASEval:
         """Runs a training and turns whatever goes wrong with the candidate into a failed evaluation."""
         data = self.data.digest()  # data that cannot be loaded is the user's error, not the candidate's
         run = functools.partial(self.alive.make_room, functools.partial(train, candidate))
-        evaluation = guarded(candidate, run, worst=self._direction.worst)
+        evaluation = guarded(candidate, run, worst=self._config.evaluation.metric.worst)
         where = environment(data) | accelerators() | Precision.of(self._config.evaluation).environment()
         return replace(evaluation, environment=where)
 

@@ -165,3 +165,12 @@ def test_a_class_of_which_every_image_is_broken_does_not_vanish(root: Path, brok
 def test_every_count_is_shown_the_most_frequent_first() -> None:
     assert counted({"b": 1, "a": 1, "c": 1200}) == "1,200 c, 1 a, 1 b"
     assert counted({str(kind): kind for kind in range(1, 10)}) == "9 9, 8 8, 7 7, 6 6, 5 5, 4 4, 6 others"
+
+
+def test_what_searches_write_beside_the_classes_are_no_classes(root: Path) -> None:
+    text(root / "results/first/ledger.db")
+    text(root / "results/a-and-b.html")
+    text(root / "mlruns/1/meta.yaml")
+    assert {label for _, label in list_images(root).files["train"]} == {"a", "b"}
+    image(root / "results/1.png")  # a class of that name
+    assert {label for _, label in list_images(root).files["train"]} == {"a", "b", "results"}

@@ -118,6 +118,8 @@ BAD_PIXEL = np.where(np.arange(X.size).reshape(X.shape) == 7, np.nan, X).astype(
         ({"y_train": Y * 0}, r"y_train must have two classes or more, got \[0\]"),
         ({"y_train": Y + 0.5}, r"whole numbers or text, got 0\.5; .* round or bin"),
         ({"y_train": [0, 1, np.nan, 1]}, "whole numbers or text, got nan"),
+        ({"y_train": ["a", "b", np.nan, "a"]}, "whole numbers or text, got dtype object"),
+        ({"y_train": ["a", 1, 2.5, True]}, "whole numbers or text, got dtype object"),
         ({"y_train": np.eye(4)}, r"got one-hot rows of shape \(4, 4\); use y_train.argmax\(axis=1\)"),
         ({"y_train": np.array([0, "a", None, 1], dtype=object)}, "whole numbers or text, got dtype object"),
         ({"y_train": np.array([b"\xff", b"a", b"a", b"a"])}, "y_train must be UTF-8"),

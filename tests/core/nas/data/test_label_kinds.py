@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,8 @@ def test_numbers_of_a_table_may_have_exponents_and_nothing_else() -> None:
         label_kinds.number_of_row(["weight"], ["83_5"])
     with pytest.raises(ValueError, match="must have names without ;, got None"):
         label_kinds.LABELS.of_column([["cat", None], ["cat"]])
+    with pytest.raises(ValueError, match="must have names, an empty text for none, got nan"):
+        label_kinds.LABELS.of_column(["cat", math.nan])
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,22 @@ def test_an_image_that_cannot_be_read_just_now_is_never_left_out(
     assert load_dataset(lenient, seed=3).left_out == {}
 
 
+def test_an_image_that_may_be_read_by_now_is_taken(config: DatasetConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    denied, opened = first(config), Path.open
+    lenient = config.model_copy(update={"unread_images": "leave_out"})
+
+    def denying(self: Path, *args: Any, **more: Any) -> Any:
+        if self == denied:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return opened(self, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", denying)
+        assert load_dataset(lenient, seed=3).left_out == {"that cannot be read": 1}
+        assert load_dataset(lenient, seed=3).left_out == {"that cannot be read": 1}
+    assert load_dataset(lenient, seed=3).left_out == {}
+
+
 @pytest.mark.parametrize("change", [Path.unlink, Path.touch, lambda file: file.write_bytes(b"")])
 def test_files_that_change_while_the_copy_is_made_are_named(
     change: Callable[[Path], object], config: DatasetConfig, monkeypatch: pytest.MonkeyPatch

@@ -198,6 +198,9 @@ def test_a_table_and_its_images_may_lie_on_a_web_server(
         Handler.asked.clear()
         assert load_dataset(config, seed=1).digest() == digest
         assert Handler.asked == ["/set/images.csv"]
+        signed = "?sig=a/b%3D&raw=true"  # which the files need, too
+        Handler.files = {path + signed: content for path, content in Handler.files.items()}
+        assert load_dataset(table(f"{address}/images.csv{signed}"), seed=1).digest() == digest
         with pytest.raises(DatasetError, match=r"/set/other\.csv: the file must be one that can be fetched, got .*403"):
             load_dataset(table(f"{address}/other.csv"), seed=1)
         server.shutdown()
@@ -262,6 +265,8 @@ def test_tfrecord_files_are_read_without_tensorflow(tmp_path: Path, digest: str)
     for name, rows in (("train-00000-of-00002", range(20)), ("train-00001-of-00002", range(20, 30))):
         (tmp_path / name).write_bytes(framed(*map(record, rows)))
     file.rename(tmp_path / "validation.tfrecord-00000-of-00001").write_bytes(framed(*map(record, range(30, 40))))
+    for name in ("._train-00000-of-00002", "train.tfrecord.idx", "train.tfrecord.index"):  # of a system, of others
+        (tmp_path / name).write_bytes(b"0 129\n")
     sharded = load_dataset(tfrecord(tmp_path), seed=1)
     assert sharded.class_names == ("-1", "0")
     assert np.array_equal(sharded.x_val, PIXELS[30:])

@@ -131,21 +131,33 @@ class PictureServer:
                 f"images must be an array of (count, {', '.join(map(str, self._shape))}), or image files in base64, "
                 f"got the shape {images.shape}; bring them to that size"
             )
-        if images.dtype == self._dtype:
-            return images
         if images.dtype.kind not in "buif":
             raise ValueError(f"images must be numbers, got {images.dtype}; give numbers")
         with np.errstate(all="ignore"):
-            kept: NDArray[Any] = images.astype(self._dtype)
+            kept: NDArray[Any] = images.astype(self._dtype, copy=False)
             # Decimal numbers become the nearest ones, as JSON's always do.
             rounds = self._dtype.kind == "f" and images.dtype.kind == "f"
-            same = np.isfinite(kept).all() if rounds else np.array_equal(kept.astype(np.float64), images)
-        if not same:
+            is_held = np.isfinite(kept).all() if rounds else kept is images or np.array_equal(kept, images)
+        if not is_held:
             raise ValueError(
                 f"images must have values that {self._dtype} holds, got {images.min()} … {images.max()} of "
                 f"{images.dtype}; give them as they were for training"
             )
+        self._refuse_others(images)
         return kept
+
+    def _refuse_others(self, images: NDArray[Any]) -> None:
+        """Refuses bytes where the model was trained on scaled values, or the other way round."""
+        if self._scale is None:
+            return
+        low, high = self._scale
+        most = float(images.max())
+        is_scaled = (low, high) == (0, 255) and most <= 1 and not np.array_equal(images, np.rint(images))
+        if is_scaled or ((low, high) != (0, 255) and most > high + (high - low)):
+            raise ValueError(
+                f"images must have values of {low:g} … {high:g}, as the model was trained on, got {images.min():g} … "
+                f"{most:g}; give them as they were for training"
+            )
 
     def _picture(self, given: str | bytes) -> NDArray[Any]:
         """The pixels of an image file as the values that stood for such in the training."""

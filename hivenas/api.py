@@ -90,11 +90,12 @@ def search(
     from hivenas.objectives.factory import make_objective
     from hivenas.objectives.weighing import refuse_objectives
     from hivenas.run.mirror_sync import open_mirror
-    from hivenas.run.options import SessionOptions
+    from hivenas.run.options import SessionOptions, refuse_others
     from hivenas.run.progress import shown_progress
     from hivenas.run.session import Session
     from hivenas.storage import open_search, read_state
 
+    refuse_others(objective, callbacks)
     settings = _resolved(config, overrides, objective)
     check_inputs(settings)
     # A resumed search has its own seed, which an objective may follow too.

@@ -344,6 +344,20 @@ def test_a_direct_call_beside_a_search_of_the_same_name_is_refused_with_the_way_
     assert hivenas.load_results("results/bowl") == before
 
 
+@pytest.mark.parametrize("objective", [lambda candidate: 1.0, hivenas.FunctionObjective, "sphere"])
+def test_what_is_no_objective_is_refused_before_anything_is_opened(objective: Any) -> None:
+    with pytest.raises(ConfigError, match=r"objective must be an instance of .*, got .*hivenas\.FunctionObjective\("):
+        hivenas.search({"name": "none", "tracking": "none"}, objective=objective)
+    assert not Path("results").exists()
+
+
+@pytest.mark.parametrize("callback", [print, hivenas.Callback])
+def test_what_is_no_callback_is_refused_before_anything_is_opened(callback: Any) -> None:
+    with pytest.raises(ConfigError, match=r"callbacks must be instances of .* hivenas\.Callback, got"):
+        hivenas.search({"name": "none", "tracking": "none", "objective": "sphere_min"}, callbacks=[callback])
+    assert not Path("results").exists()
+
+
 def test_what_was_never_recorded_cannot_be_loaded() -> None:
     with pytest.raises(MissingResultsError, match="no results at"):
         hivenas.load_results("results/none")

@@ -189,6 +189,11 @@ def test_transparent_images_are_laid_over_white_and_a_scale_may_be_given(stored:
     [
         (["none", "red.png"], "the model 'none' is not in the MLflow store sqlite"),
         (["models:/none/1", "red.png"], "the model 'models:/none/1' is not in the MLflow store sqlite"),
+        (["models:/bytes@", "red.png"], "the model 'models:/bytes@' is not in the MLflow store"),
+        (["models:/x/1/2", "red.png"], "not an address of a model; give models:/NAME@ALIAS"),
+        (["results/s", "red.png"], "the model 'results/s' is not in the MLflow store"),
+        (["", "red.png"], "the model '' is not in the MLflow store"),
+        (["foo:/bar", "red.png"], "no kind of address that MLflow knows; give models:/NAME@ALIAS"),
         (["0" * 32, "red.png"], "no run 00000000000000000000000000000000; give models:/NAME@ALIAS, a registered"),
         (["bytes@other", "red.png"], "the model 'bytes@other' is not in the MLflow store"),
         (["bytes", "none.png"], "none.png: the image cannot be read (FileNotFoundError"),

@@ -92,8 +92,8 @@ def search(objective: Objective, evaluations: int, bees: int) -> list[float]:
 def comparison(objectives: list[Objective], curves: Curves, bees: int) -> str:
     """A table in markdown, a line an objective."""
     lines = [
-        f"| objective | evaluations | best of the first {bees} | best | regret | found at | s |",
-        "|" + " --- |" * 7,
+        f"| objective | evaluations | best of the first {bees} | best | regret | found at |",
+        "|" + " --- |" * 6,
     ]
     for objective in objectives:
         best = curves[objective.name]

@@ -10,6 +10,7 @@ from hivenas.config.evaluation import (
     MedianConfig,
 )
 from hivenas.config.full_training import FullTrainConfig
+from hivenas.config.in_parts import from_parts
 from hivenas.config.loading import Config, from_mapping, from_record, load
 from hivenas.config.optimizers import OptimizerConfig
 from hivenas.config.schema import (
@@ -61,6 +62,7 @@ __all__ = [
     "StrategyKind",
     "TableConfig",
     "from_mapping",
+    "from_parts",
     "from_record",
     "load",
 ]

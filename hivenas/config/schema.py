@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -49,6 +50,15 @@ class Section(BaseModel):
     """Base of every section: frozen, strict about types, closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_empty(cls, data: Any) -> Any:
+        """Takes null for a section within as one without keys: so YAML reads one whose keys are all commented out."""
+        if not isinstance(data, Mapping):
+            return data
+        within = {key for key, field in cls.model_fields.items() if isinstance(field.default, BaseModel)}
+        return {key: {} if value is None and key in within else value for key, value in data.items()}
 
 
 class DatasetConfig(Section):
@@ -184,7 +194,7 @@ class RegistryConfig(Section):
 class ResultsConfig(Section):
     """`results`: the folder that holds the results folders, and what stays of the weights."""
 
-    dir: Annotated[str, Field(min_length=1)] = "results"
+    dir: Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)] = "results"
     keep_weights: str = "all"
     logged_models: Annotated[int, Field(ge=0, le=1000)] = 0
 
@@ -210,10 +220,16 @@ class TableConfig(Section):
     noise: bool = False
 
 
+def _at_home(address: str) -> str:
+    """The address of a journal whose `~` is a home."""
+    kind, colon, file = address.partition(":")
+    return f"{kind}:{os.path.expanduser(file)}" if colon and kind == "journal" else address
+
+
 class OptunaConfig(Section):
     """`optuna`: a second record of the search in Optuna's storage."""
 
-    storage: Annotated[str, Field(min_length=1)] | None = None
+    storage: Annotated[str, Field(min_length=1), AfterValidator(_at_home)] | None = None
     study: Annotated[str, Field(min_length=1, max_length=500)] | None = None
 
 

@@ -24,7 +24,7 @@ def start(name: str, folder: Path = Path()) -> Path:
 
     Args:
         name: of a configuration that comes with hivenas, which is written as it is; any other name gets a file with
-            every key, its default and what it means.
+            every key, its default and what it means. It may be that of the file, too.
         folder: where the file is written.
 
     Returns:
@@ -33,6 +33,7 @@ def start(name: str, folder: Path = Path()) -> Path:
     Raises:
         ConfigError: not a name, a file that is there already, or a folder that cannot be written to.
     """
+    name = re.sub(r"\.ya?ml$", "", name)
     if not re.fullmatch(_NAME, name):
         raise ConfigError(
             f"a search's name must have letters, digits, _ . and - only, got {name!r}; choose another, or one of "

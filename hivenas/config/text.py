@@ -104,13 +104,18 @@ def _construct_mapping(loader: yaml.SafeLoader, node: yaml.Node, deep: bool = Tr
         raise _refusal("!Operation stands before a mapping {op: …}", node.start_mark)
     seen: set[str] = set()
     for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
+        key = _key_of(loader.construct_object(key_node, deep=True))
         if not isinstance(key, str) or not key.isprintable():
             raise _refusal(f"a key must be printable text, got {key!r}; put it in quotes", key_node.start_mark)
         if key in seen:
             raise _refusal(f"the key {key!r} stands twice", key_node.start_mark)
         seen.add(key)
-    return loader.construct_mapping(node, deep=deep)
+    return {_key_of(key): value for key, value in loader.construct_mapping(node, deep=deep).items()}
+
+
+def _key_of(key: Any) -> Any:
+    """The key as text where it is a whole number, as those of classes may be."""
+    return str(key) if type(key) is int else key
 
 
 def _construct_tuple(loader: yaml.SafeLoader, node: yaml.Node) -> tuple[Any, ...]:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hivenas.core.objective import ObjectiveInterface
+from hivenas.errors import ConfigError
 from hivenas.run.budget import Clock
 from hivenas.run.callbacks import Callback
 from hivenas.storage import Mirror
@@ -27,3 +29,25 @@ class SessionOptions:
     mirror: Mirror | None = None
     go_on: str = ""
     clock: Clock = time.monotonic
+
+
+def refuse_others(objective: object, callbacks: Sequence[object]) -> None:
+    """Refuses what is no objective or no callback, such as a function or a class, before anything is opened.
+
+    Args:
+        objective: what is searched; None for the configured one.
+        callbacks: of a search.
+
+    Raises:
+        ConfigError: names it.
+    """
+    if objective is not None and not isinstance(objective, ObjectiveInterface):
+        raise ConfigError(
+            f"objective must be an instance of hivenas.ObjectiveInterface, got {objective!r}; make one of a class, and "
+            "of a function by hivenas.FunctionObjective(function, {name: [values]})"
+        )
+    for each in callbacks:
+        if not isinstance(each, Callback):
+            raise ConfigError(
+                f"callbacks must be instances of classes derived from hivenas.Callback, got {each!r}; give one"
+            )

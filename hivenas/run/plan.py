@@ -214,8 +214,13 @@ def check_inputs(config: Config) -> None:
 
     Raises:
         DatasetError: a `dataset.path` that does not exist.
-        ConfigError: more workers than GPUs.
+        ConfigError: more workers than GPUs, an `optuna.storage` that is no address.
     """
+    if config.optuna.storage is not None:
+        from hivenas.storage.optuna_storage import check_address
+
+        with with_source(config):
+            check_address(config.optuna.storage)
     if config.objective == "nas":
         look_anew()
         check_path(config.dataset)

@@ -10,7 +10,7 @@ from pathlib import Path
 from hivenas.config import Config, load
 from hivenas.config.tasks import TASKS
 from hivenas.config.text import without_login
-from hivenas.core.folder import ResultsFolder
+from hivenas.core.folder import LEDGER, ResultsFolder
 from hivenas.core.history import ranking
 from hivenas.core.records import Direction
 from hivenas.errors import ConfigError, MissingResultsError
@@ -120,7 +120,8 @@ def _recorded_config(path: Path) -> Config:
             f"a results folder holds the configuration of its search, got {path} without {own.name}; give the folder "
             "of one search, such as results/digits, or a configuration file"
         )
-    if not path.is_dir() and path.resolve() != own.resolve():
+    is_recorded = path.is_dir() or (path.resolve() == own.resolve() and (folder / LEDGER).is_file())
+    if not is_recorded:
         return load(path)
     config = load(own)
     results = config.results.model_copy(update={"dir": str(folder.parent)})

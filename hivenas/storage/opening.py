@@ -99,6 +99,8 @@ def open_search(
     if resume and not folder.path.is_dir() and not mirror:
         raise MissingResultsError(_NOTHING.format(folder.path))
     _make(folder)
+    if not resume and not overwrite:
+        _refuse_files_of_others(folder)
     with held(folder), _opened(folder, overwrite) as ledger:
         before = ledger.read()
         if resume:
@@ -156,6 +158,9 @@ def open_folder(config: Config, mirror: Mirror | None = None, *, make: bool = Fa
         _make(folder)
     if not folder.path.is_dir():
         raise MissingResultsError(f"no results in {folder.path}; give the results.dir and name of a search")
+    if not make and not folder.ledger.is_file():
+        _refuse_older(folder)
+        raise MissingResultsError(f"nothing was recorded in {folder.path}; give the results.dir and name of a search")
     with held(folder), _opened(folder, False) as ledger:
         state = ledger.read()
         if not make and state is None and not ledger.trials and not ledger.numbers():
@@ -313,6 +318,16 @@ def _opened(folder: ResultsFolder, overwrite: bool) -> Iterator[Ledger]:
         ledger = open_ledger(folder)
     with contextlib.closing(ledger):
         yield ledger
+
+
+def _refuse_files_of_others(folder: ResultsFolder) -> None:
+    """Refuses a folder without a search in which files lie where a search has its own: it would delete them."""
+    _refuse_older(folder)
+    if not folder.ledger.exists() and (found := folder.files()):
+        raise ResultsExistError(
+            f"{folder.path} holds {found[0].relative_to(folder.path)}, which no search here has left and a new one "
+            "would replace; move it away, choose another name (--set name=…) or delete what is there (--overwrite)"
+        )
 
 
 def _refuse_older(folder: ResultsFolder) -> None:

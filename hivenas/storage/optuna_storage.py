@@ -17,6 +17,7 @@ from optuna.exceptions import DuplicatedStudyError, OptunaError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.study import Study
+from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 
 from hivenas.config.text import masked
@@ -55,12 +56,10 @@ def open_storage(address: str) -> BaseStorage:
 
 
 def _journal(address: str) -> BaseStorage:
-    name = address.removeprefix(_JOURNAL)
-    if not name.strip():
-        raise ConfigError(f"optuna.storage: a journal needs a file, got {address!r}; write journal:books.log")
+    name = _file_of(address)
     # Absolute, as Optuna's lock is a link beside the file that must lead to it from there: of a link that leads nowhere
     # Optuna never sees the age, and waits for a process that died with the lock for ever.
-    path = Path(name).resolve()
+    path = name.resolve()
     _refuse_missing_folder(path, address)
     refuse_unusable_file(path)
     if path.is_file() and path.stat().st_size:
@@ -91,16 +90,39 @@ class _MendingLock(JournalFileSymlinkLock):
         return acquired
 
 
-def _database(address: str) -> BaseStorage:
+def check_address(address: str) -> None:
+    """Refuses what is no address of a storage; whether there is one is not asked.
+
+    Raises:
+        ConfigError: says what an address is.
+    """
+    if address.startswith(_JOURNAL):
+        _file_of(address)
+    else:
+        _url_of(address)
+
+
+def _file_of(address: str) -> Path:
+    name = address.removeprefix(_JOURNAL)
+    if not name.strip():
+        raise ConfigError(f"optuna.storage: a journal needs a file, got {address!r}; write journal:books.log")
+    return Path(name)
+
+
+def _url_of(address: str) -> tuple[sqlalchemy.URL, type[Dialect]]:
     try:
         url = sqlalchemy.make_url(address)
-        dialect = url.get_dialect()
+        return url, url.get_dialect()
     except (ArgumentError, ValueError):
         refuse_misquoted(address, "optuna.storage")
         raise ConfigError(
             f"optuna.storage must be sqlite:///books.db, journal:books.log or the URL of a database, got "
             f"{masked(address)!r}; correct it or set it to null"
         ) from None
+
+
+def _database(address: str) -> BaseStorage:
+    url, dialect = _url_of(address)
     try:
         refuse_misquoted(address, "optuna.storage")
     except ConfigError:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from hivenas.config.tasks import task_of
 from hivenas.core.full_training import SMALL_STEM
 from hivenas.core.nas.training.exclusive import ONE_AT_A_TIME
-from hivenas.errors import MissingResultsError, TrackingRefusedError, first_line
+from hivenas.errors import MissingResultsError, TrackingError, TrackingRefusedError, first_line
 from hivenas.tracking.candidates import OF_CANDIDATE, logged_on
 from hivenas.tracking.entities import KEY
 from hivenas.tracking.registry import MODEL
@@ -28,6 +28,7 @@ from hivenas.tracking.store import ABSENT, found_run, shown_store, translate_mlf
 _BATCH = 256
 _STDERR = 2
 _CHAMPION = "champion"
+_NO_KIND = "Could not find a registered artifact repository"  # as MLflow says of an address
 _IS_EXTERNAL = "mlflow.model.isExternal"  # as MLflow marks those that have no files
 
 
@@ -55,13 +56,16 @@ class TrackedModel:
     """
 
     def __init__(self, reference: str) -> None:
-        with translate_mlflow_errors():
-            self.uri = _uri(reference)
         try:
             with translate_mlflow_errors():
+                self.uri = _uri(reference)
                 info = mlflow.models.get_model_info(self.uri)
         except TrackingRefusedError as error:
             raise _missing(reference, first_line(error)) from None
+        except TrackingError as error:
+            if _NO_KIND in str(error.__cause__):
+                raise _missing(reference, "no kind of address that MLflow knows") from None
+            raise
         inputs = info.signature.inputs.inputs if info.signature and info.signature.inputs else []
         shape = tuple(inputs[0].shape) if len(inputs) == 1 and inputs[0].shape else ()
         if len(shape) != 4 or -1 in shape[1:] or "tensorflow" not in info.flavors:
@@ -155,6 +159,8 @@ def _quiet() -> Iterator[None]:
 
 
 def _uri(reference: str) -> str:
+    if reference.startswith("models:/") and not re.fullmatch(r"models:/+[^/@]+([@/][^/@]+)?", reference):
+        raise _missing(reference, "not an address of a model")
     if ":/" in reference:
         return reference
     if re.fullmatch(r"[0-9a-f]{32}", reference):

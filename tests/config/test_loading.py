@@ -704,3 +704,22 @@ def test_of_hours_and_minutes_the_shorter_is_the_limit_and_evaluations_are_those
     assert several.limits == {"wall": 1800.0, "cpu": 1800.0, "patience": 4.0}
     counts = [from_mapping({"budget": {"evaluations": each}}).evaluations for each in (104, 105, 200)]
     assert counts == [104, 105, 105]
+
+
+def test_a_section_whose_keys_are_all_commented_out_is_one_without_keys() -> None:
+    given = {"space": None, "evaluation": {"augmentation": None, "ladder": None}}
+    assert from_mapping(given) == Config()
+    with pytest.raises(ConfigError, match=r"evaluation\.epochs must be"):
+        from_mapping({"evaluation": {"epochs": None}})
+
+
+def test_a_home_is_found_in_the_places_of_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/bee")
+    config = from_mapping({"results": {"dir": "~/rr"}, "optuna": {"storage": "journal:~/x.log"}})
+    assert (config.results.dir, config.optuna.storage) == ("/home/bee/rr", "journal:/home/bee/x.log")
+    assert from_mapping({"optuna": {"storage": "sqlite:///a~b.db"}}).optuna.storage == "sqlite:///a~b.db"
+
+
+def test_classes_may_be_weighed_by_number(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("evaluation: {class_weight: {0: 5, 1: 0.5}}")
+    assert load(tmp_path / "a.yaml").evaluation.class_weight == {"0": 5.0, "1": 0.5}

@@ -17,6 +17,11 @@ def test_what_is_shipped_is_the_folder_of_configurations() -> None:
     assert shipped() == {file.stem: file.read_text() for file in CONF.glob("*.yaml")}
 
 
+def test_a_name_may_be_that_of_the_file(tmp_path: Path) -> None:
+    assert start("mine.yaml", tmp_path) == tmp_path / "mine.yaml"
+    assert load(tmp_path / "mine.yaml").name == "mine"
+
+
 @pytest.mark.parametrize("name", sorted(file.stem for file in CONF.glob("*.yaml")))
 def test_a_shipped_configuration_is_written_as_it_is(tmp_path: Path, name: str) -> None:
     assert start(name, tmp_path) == tmp_path / f"{name}.yaml"

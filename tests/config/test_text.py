@@ -80,7 +80,8 @@ REFUSED = {
     "half a character": (r'a: "\ud800"', r"a value must not contain NUL or half a character, got '\ud800'"),
     "no character": (r'a: "\UFFFFFFFF"', "not valid YAML: Python int too large"),
     "switch as key": ("on: 1", "a key must be printable text, got True"),
-    "number as key": ("1: 1", "a key must be printable text, got 1"),
+    "fraction as key": ("1.5: 1", "a key must be printable text, got 1.5"),
+    "number as key twice": ("1: 1\n'1': 2", "the key '1' stands twice"),
     "null as key": ("~: 1", "a key must be printable text, got None"),
     "list as key": ("? [a]\n: 1", "a key must be printable text, got ['a']"),
     "mapping as key": ("? {a: b}\n: 1", "a key must be printable text, got {'a': 'b'}"),
@@ -119,6 +120,7 @@ HARMLESS: list[tuple[str, Any]] = [
     ("!!str 3", "3"),
     ("!!python/tuple [1, [2]]", (1, [2])),
     ("'<<'", "<<"),
+    ("{0: a, -1: b}", {"0": "a", "-1": "b"}),  # classes
     ("&a [*b]".replace("*b", "b"), ["b"]),
     ("[&a [1, 2], *a]", [[1, 2], [1, 2]]),
 ]

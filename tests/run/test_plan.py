@@ -77,6 +77,13 @@ def test_check_says_the_share_of_the_space_that_builds() -> None:
     assert "fit together" not in bounded.output
 
 
+@pytest.mark.parametrize("storage", ["books.db", "journal:"])
+def test_check_refuses_what_is_no_storage(storage: str) -> None:
+    done = invoke("check", {"depth": 2}, optuna={"storage": storage})
+    assert done.exit_code == 2
+    assert "optuna.storage" in done.stderr
+
+
 def test_where_everything_fits_there_is_no_warning() -> None:
     for space in ({"depth": 2}, HALVES | {"depth": 1}):
         checked = invoke("check", space)

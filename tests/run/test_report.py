@@ -169,6 +169,18 @@ def test_a_folder_may_be_named_by_a_link_or_by_where_one_stands(
     assert file == tmp_path / "one/bees-and-wasps.html"
 
 
+def test_a_file_in_a_folder_of_the_searchs_name_is_no_results_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bees").mkdir()
+    monkeypatch.chdir(tmp_path / "bees")
+    for name in ("bees", "wasps"):
+        recorded(Path("results"), name)
+        Path(f"{name}.yaml").write_text(f"name: {name}\n")
+    comparison, file = compare("bees.yaml", "wasps.yaml")
+    assert (comparison.differing(), file) == ([], Path("results/bees-and-wasps.html"))
+
+
 def test_a_page_is_not_written_to_a_folder(tmp_path: Path) -> None:
     recorded(tmp_path, "bees")
     (tmp_path / "pages").mkdir()

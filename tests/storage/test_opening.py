@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 from contextlib import AbstractContextManager, closing
@@ -134,6 +135,21 @@ def test_overwrite_leaves_files_alone_that_are_not_a_searchs(tmp_path: Path) -> 
     with open_search(_config(tmp_path), 9, overwrite=True) as ledger:
         ledger.save(run_id="new")
     assert (tmp_path / "probe" / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("name", ["weights/mine.h5", "plots/deep/a.png", "probe.yaml", "training_history/x.json"])
+def test_files_that_lie_where_a_search_has_its_own_are_not_deleted_in_silence(tmp_path: Path, name: str) -> None:
+    config, file = _config(tmp_path), tmp_path / "probe" / name
+    file.parent.mkdir(parents=True)
+    file.write_text("mine")
+    with pytest.raises(ResultsExistError, match=rf"probe holds {re.escape(name)}, .* delete what is there"):
+        _start(config)
+    with pytest.raises(MissingResultsError, match="nothing was recorded in"), open_folder(config):
+        pass
+    assert (file.read_text(), (tmp_path / "probe/ledger.db").exists()) == ("mine", False)
+    with open_search(config, 9, overwrite=True) as ledger:
+        ledger.save(run_id="new")
+    assert not file.exists() or file.read_text() != "mine"
 
 
 def test_resuming_and_overwriting_exclude_each_other(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from hivenas.config import Config, from_mapping
+from hivenas.config import Config, from_parts
 from hivenas.config.costs import COSTS
 from hivenas.core.collector import without_collector
 from hivenas.core.folder import weights_name
@@ -37,8 +37,6 @@ from hivenas.errors import ConfigError
 if TYPE_CHECKING:
     from hivenas.core.nas.training.evaluation_strategy import NASEval
     from hivenas.run.direct import DirectCalls
-
-_OWN_KEYS = ("task", "dataset", "full_train", "results", "name", "seed")
 
 
 class NASInterface(ArchitectureObjective):
@@ -78,10 +76,7 @@ class NASInterface(ArchitectureObjective):
         tracker: Tracker | None = None,
         rng: np.random.Generator | None = None,
     ) -> None:
-        given = dict(eval_config or {})
-        whole = {key: given.pop(key) for key in _OWN_KEYS if key in given}
-        config = from_mapping({**whole, "space": dict(space_config or {}), "evaluation": given})
-        self._set_up(config, tracker, rng)
+        self._set_up(from_parts(space_config, eval_config), tracker, rng)
 
     @classmethod
     def from_config(

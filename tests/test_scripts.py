@@ -67,6 +67,21 @@ least = min(trial.fitness for trial in result.trials)
 assert result.best.fitness == least == FACTOR * round(least / FACTOR), least
 print("done", len(result.trials))
 """
+FUNCTION = """
+print("the script runs")
+
+import hivenas
+
+FACTOR = 2.0
+
+
+def worth(width, depth):
+    return FACTOR * width / depth
+
+
+result = hivenas.search("search.yaml", objective=hivenas.FunctionObjective(worth, {"width": [1, 2], "depth": [1, 2]}))
+print("done", len(result.trials))
+"""
 MODEL = """
 network = mlflow.tensorflow.load_model("models:/script@champion").get_layer("candidate")
 print(network.get_layer("input1_scale").factor, network.get_layer("input2").factor)
@@ -98,6 +113,6 @@ def test_a_script_without_a_guard_searches_over_what_it_defines_itself(place: Pl
 
 
 def test_a_script_that_comes_through_the_standard_input_searches_too(place: Place) -> None:
-    place.config.write_text(SEARCH.replace("full_train: {epochs: 1, finalists: 1}", "full_train: {enabled: false}"))
-    (place.folder / "script.py").write_text(SCRIPT)
+    place.config.write_text("{name: script, seed: 3, objective: custom, colony: {size: 2, iterations: 1}}")
+    (place.folder / "script.py").write_text(FUNCTION)
     assert "done 2" in search(place, "sh", "-c", f"{sys.executable} - < script.py")

@@ -266,3 +266,19 @@ def test_the_documentation_has_every_kind_with_its_description(record: StrategyK
         (ROOT / "conf/default.yaml").read_text(encoding="utf-8").partition("  kind: guided")[2].partition("  size:")[0]
     )
     assert f" {record.name}" in comment
+
+
+@pytest.mark.parametrize("minimize", [True, False])
+@pytest.mark.parametrize(("kind", "overlap"), [("random", 2), ("evolution", 2), ("random", 0), ("canonical", 0)])
+def test_the_best_point_is_the_best_of_all_that_were_told(kind: str, overlap: int, minimize: bool) -> None:
+    rng = np.random.default_rng(1)
+    objective = Sphere(2, rng=rng, minimize=minimize)
+    strategy = make_strategy(objective, ColonyConfig(kind=kind, size=6, iterations=4, overlap=overlap), rng)
+    assert isinstance(strategy, PhasedStrategy)
+    told: list[float] = []
+    while proposals := strategy.ask():
+        evaluations = [objective.run(proposal) for proposal in proposals]
+        strategy.tell(evaluations)
+        told += [evaluation.fitness for evaluation in evaluations]
+        assert strategy.best
+        assert strategy.best.fitness == (min if minimize else max)(told)

@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _PATIENCE_S = 120.0
@@ -91,24 +91,23 @@ class Server:
 
 
 @contextlib.contextmanager
-def answering(status: int, body: str, unknown: str = "\n") -> Iterator[str]:
+def answering(status: int, body: str, others: Mapping[str, tuple[int, str]] | None = None) -> Iterator[str]:
     """A server, not MLflow's, that gives every request one answer; yields its address.
 
     Args:
         status: of the answer.
         body: likewise.
-        unknown: part of the paths that it does not know.
+        others: by a part of the paths that get another one.
     """
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            is_known = unknown not in self.path
-            content = body.encode() if is_known else b"<!doctype html><title>404 Not Found</title>"
-            self.send_response(status if is_known else 404)
-            self.send_header("Content-Length", str(len(content)))
+            given = next((other for part, other in (others or {}).items() if part in self.path), (status, body))
+            self.send_response(given[0])
+            self.send_header("Content-Length", str(len(given[1].encode())))
             self.end_headers()
-            self.wfile.write(content)
+            self.wfile.write(given[1].encode())
 
         do_GET = do_POST = answer  # noqa: N815
 

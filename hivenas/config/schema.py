@@ -51,15 +51,6 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read_empty(cls, data: Any) -> Any:
-        """Takes null for a section within as one without keys: so YAML reads one whose keys are all commented out."""
-        if not isinstance(data, Mapping):
-            return data
-        within = {key for key, field in cls.model_fields.items() if isinstance(field.default, BaseModel)}
-        return {key: {} if value is None and key in within else value for key, value in data.items()}
-
 
 class DatasetConfig(Section):
     """`dataset`: which images, and how much of them."""

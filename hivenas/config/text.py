@@ -103,19 +103,17 @@ def _construct_mapping(loader: yaml.SafeLoader, node: yaml.Node, deep: bool = Tr
     if not isinstance(node, yaml.MappingNode):
         raise _refusal("!Operation stands before a mapping {op: …}", node.start_mark)
     seen: set[str] = set()
+    numbers: dict[Any, str] = {}
     for key_node, _ in node.value:
-        key = _key_of(loader.construct_object(key_node, deep=True))
+        key = loader.construct_object(key_node, deep=True)
+        if type(key) is int and key_node.value == str(key):  # a class, which would be another one as 007 or 0x7
+            numbers[key], key = key_node.value, key_node.value
         if not isinstance(key, str) or not key.isprintable():
             raise _refusal(f"a key must be printable text, got {key!r}; put it in quotes", key_node.start_mark)
         if key in seen:
             raise _refusal(f"the key {key!r} stands twice", key_node.start_mark)
         seen.add(key)
-    return {_key_of(key): value for key, value in loader.construct_mapping(node, deep=deep).items()}
-
-
-def _key_of(key: Any) -> Any:
-    """The key as text where it is a whole number, as those of classes may be."""
-    return str(key) if type(key) is int else key
+    return {numbers.get(key, key): value for key, value in loader.construct_mapping(node, deep=deep).items()}
 
 
 def _construct_tuple(loader: yaml.SafeLoader, node: yaml.Node) -> tuple[Any, ...]:

@@ -142,7 +142,7 @@ def _whence(proposal: Proposal | None, evaluation: Evaluation, origin: str) -> s
     if not proposal.parent:
         return "A new food source." if proposal.role == "scout" else f"A new food source of an {proposal.role}."
     text = f"A neighbour of {origin}" if origin else "A neighbour of a food source"
-    if proposal.center_fitness is not None and evaluation.status != "failed":
+    if evaluation.status != "failed" and proposal.center_fitness is not None and math.isfinite(proposal.center_fitness):
         gain = f"{evaluation.fitness - proposal.center_fitness:+.4f}".replace("-", "−")
         text += f" (there {proposal.center_fitness:.4f}, so {gain})"
     if evaluation.inherited:

@@ -77,7 +77,7 @@ class Ledger:
 
     def begin(self, state: SearchState, *, replaces: SearchState | None = None) -> None:
         """Takes a new search; whatever the file holds goes with the first `save`."""
-        self._old_files = self._old_but_attached()
+        self._old_files = self._old_but_attached() if replaces is None else self.folder.files()
         self.state, self.trials = state, []
         self._replaced, self._is_new = replaces, True
 

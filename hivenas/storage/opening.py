@@ -96,7 +96,9 @@ def open_search(
     folder = ResultsFolder(config.results.dir, config.name)
     if resume and overwrite:
         raise ConfigError("--resume goes on with a search and --overwrite replaces it, got both; choose one")
-    if resume and not folder.path.is_dir() and not mirror:
+    is_first = not folder.ledger.is_file()
+    if resume and is_first and not mirror:
+        _refuse_older(folder)
         raise MissingResultsError(_NOTHING.format(folder.path))
     _make(folder)
     if not resume and not overwrite:
@@ -104,7 +106,12 @@ def open_search(
     with held(folder), _opened(folder, overwrite) as ledger:
         before = ledger.read()
         if resume:
-            _resume(config, ledger, before, mirror)
+            try:
+                _resume(config, ledger, before, mirror)
+            except (ConfigError, MissingResultsError, RunError):
+                if is_first:  # there must be none where nothing was recorded
+                    folder.ledger.unlink(missing_ok=True)
+                raise
         else:
             _begin(ledger, before, seed, overwrite)
         if mirror and (other := mirror.open(ledger.state.uid, overwrite=overwrite, replaces=ledger.state.replaces)):
@@ -129,6 +136,7 @@ def open_adhoc(config: Config) -> Iterator[Ledger]:
     """
     folder = ResultsFolder(config.results.dir, config.name)
     _make(folder)
+    _refuse_files_of_others(folder)
     with held(folder), _opened(folder, False) as ledger:
         if ledger.read() is not None:
             raise ResultsExistError(
@@ -156,6 +164,7 @@ def open_folder(config: Config, mirror: Mirror | None = None, *, make: bool = Fa
     folder = ResultsFolder(config.results.dir, config.name)
     if make:
         _make(folder)
+        _refuse_files_of_others(folder)
     if not folder.path.is_dir():
         raise MissingResultsError(f"no results in {folder.path}; give the results.dir and name of a search")
     if not make and not folder.ledger.is_file():
@@ -323,6 +332,7 @@ def _opened(folder: ResultsFolder, overwrite: bool) -> Iterator[Ledger]:
 def _refuse_files_of_others(folder: ResultsFolder) -> None:
     """Refuses a folder without a search in which files lie where a search has its own: it would delete them."""
     _refuse_older(folder)
+    folder.sweep()  # what a killed process has left half written is nobody's
     if not folder.ledger.exists() and (found := folder.files()):
         raise ResultsExistError(
             f"{folder.path} holds {found[0].relative_to(folder.path)}, which no search here has left and a new one "

@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -282,14 +282,14 @@ class Outbox:
             self._put_aside(number, str(error))
 
     def _sent(self, number: int, message: Message, again: bool) -> Sent:
-        run_id, published = "", Published()
-        if message.child:
-            run_id = self._tracker.log_child(message.child, again=again)
-        with _models_may_be_denied():
-            if message.model and message.child:
-                published = self._tracker.publish(message.model, run_id or message.child.key)
-            if message.candidate and isinstance(self._tracker, CandidateTracker):
-                self._tracker.log_candidate(message.candidate, message.model)
+        run_id = self._tracker.log_child(message.child, again=again) if message.child else ""
+        try:
+            published = self._published(message, run_id)
+        except (TrackingDeniedError, TrackingRefusedError) as error:
+            # The store has taken the run, and takes what comes after: a model that is denied is refused.
+            if message.trial is not None and run_id:
+                self._ledger.set_run_ids({message.trial: run_id})
+            raise TrackingRefusedError(str(error)) from error
         if message.closing:
             opened = self._tracker.opened  # another than when it was posted, where somebody has deleted that
             self._tracker.close_search(replace(message.closing, run_id=opened or message.closing.run_id))
@@ -306,6 +306,15 @@ class Outbox:
         if not message.keep_after_send:
             self._forget(number)
         return Sent(number, message, run_id, published)
+
+    def _published(self, message: Message, run_id: str) -> Published:
+        """Tells of the models that a message is of; nothing where it is of none."""
+        published = Published()
+        if message.model and message.child:
+            published = self._tracker.publish(message.model, run_id or message.child.key)
+        if message.candidate and isinstance(self._tracker, CandidateTracker):
+            self._tracker.log_candidate(message.candidate, message.model)
+        return published
 
     def _put_aside(self, number: int, reason: str) -> None:
         self._ledger.mark(number, MessageStatus.REFUSED)
@@ -384,12 +393,3 @@ def _moved_model(model: ServableModel, move: Callable[[int, Path], Path]) -> Ser
 @functools.cache
 def _adapter() -> TypeAdapter[Message]:
     return TypeAdapter(Message)
-
-
-@contextlib.contextmanager
-def _models_may_be_denied() -> Iterator[None]:
-    """Turns the denial of a model into a refusal: the store takes what comes after it, as it has taken its run."""
-    try:
-        yield
-    except TrackingDeniedError as error:
-        raise TrackingRefusedError(str(error)) from error

@@ -159,7 +159,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _uri(reference: str) -> str:
-    if reference.startswith("models:/") and not re.fullmatch(r"models:/+[^/@]+([@/][^/@]+)?", reference):
+    if reference.startswith("models:/") and not re.fullmatch(r"models:/(/.*|[^/@]+([@/][^/@]+)?)", reference):
         raise _missing(reference, "not an address of a model")
     if ":/" in reference:
         return reference

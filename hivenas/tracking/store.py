@@ -188,7 +188,7 @@ def _refuse_earlier(experiments: list[str]) -> None:
         mlflow.MlflowClient().search_logged_models(experiments, max_results=1)
     except MlflowException as error:
         if error.get_http_status_code() != HTTPStatus.NOT_FOUND or error.error_code == ABSENT:
-            raise
+            return  # it knows them; who may not see them is told when there is one
         raise TrackingConfigError(
             f"{_SETTING} must name a server of MLflow 3 or later, got {shown_store()}, which knows no logged models; "
             f"upgrade it, or {_ANOTHER}"

@@ -706,13 +706,6 @@ def test_of_hours_and_minutes_the_shorter_is_the_limit_and_evaluations_are_those
     assert counts == [104, 105, 105]
 
 
-def test_a_section_whose_keys_are_all_commented_out_is_one_without_keys() -> None:
-    given = {"space": None, "evaluation": {"augmentation": None, "ladder": None}}
-    assert from_mapping(given) == Config()
-    with pytest.raises(ConfigError, match=r"evaluation\.epochs must be"):
-        from_mapping({"evaluation": {"epochs": None}})
-
-
 def test_a_home_is_found_in_the_places_of_results(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/bee")
     config = from_mapping({"results": {"dir": "~/rr"}, "optuna": {"storage": "journal:~/x.log"}})

@@ -81,6 +81,7 @@ REFUSED = {
     "no character": (r'a: "\UFFFFFFFF"', "not valid YAML: Python int too large"),
     "switch as key": ("on: 1", "a key must be printable text, got True"),
     "fraction as key": ("1.5: 1", "a key must be printable text, got 1.5"),
+    "octal number as key": ("007: 1", "a key must be printable text, got 7; put it in quotes"),
     "number as key twice": ("1: 1\n'1': 2", "the key '1' stands twice"),
     "null as key": ("~: 1", "a key must be printable text, got None"),
     "list as key": ("? [a]\n: 1", "a key must be printable text, got ['a']"),

@@ -404,11 +404,14 @@ def test_a_model_that_is_denied_holds_up_nothing_after_it(
 ) -> None:
     model = ServableModel(ledger.folder.path / "m.keras", ledger.folder.path / "m.npy", "name", "alias", {}, "")
     outbox = open_outbox()
-    outbox.post(Message(child=message(ledger, 5).child, model=model, keep_after_send=True))
+    with ledger.transaction():
+        ledger.record(trial(0))
+        outbox.post(replace(message(ledger, 0), model=model, keep_after_send=True))
     outbox.post(Message(closing=Closing("parent", "FINISHED", {}, "done")))
     reader.denied = denied
     outbox.send(force=True)
     assert (len(reader.children), len(reader.closings), outbox.waiting, outbox.refused) == (1, 1, 0, 1)
+    assert ledger.trials[0].run_id == "run-0"
     reader.denied = None
     outbox.retry_refused()
     (sent,) = outbox.send(force=True)

@@ -210,10 +210,27 @@ def test_of_two_that_make_an_experiment_the_slower_takes_the_others(store: str) 
         MlflowTracker("both at once").open_search(SearchCard("both at once", {}, "", {}, []))
 
 
-def test_a_server_of_mlflow_2_is_refused_before_anything_is_trained(use: Use, tmp_path: Path) -> None:
+FOUND = {"experiments": [{"experiment_id": "0", "name": "Default", "artifact_location": "/nowhere"}]}
+
+
+def test_a_server_of_mlflow_2_is_refused_before_anything_is_trained(use: Use) -> None:
     """It knows runs, and not the models of MLflow 3."""
-    found = json.dumps({"experiments": [{"experiment_id": "0", "name": "Default", "artifact_location": str(tmp_path)}]})
-    with answering(200, found, unknown="/logged-models") as uri:
+    with answering(200, json.dumps(FOUND), others={"/logged-models": (404, PAGE)}) as uri:
         use(uri)
         with pytest.raises(TrackingConfigError, match=r"a server of MLflow 3 or later, got http://127.*upgrade"):
             prepare_store()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (403, '{"error_code": "PERMISSION_DENIED", "message": "no"}'),
+        (404, '{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no experiment"}'),
+        (501, '{"error_code": "NOT_IMPLEMENTED", "message": "no"}'),
+        (200, "{}"),
+    ],
+)
+def test_who_may_not_see_models_may_have_a_search_told_of(use: Use, status: int, body: str) -> None:
+    with answering(200, json.dumps(FOUND), others={"/logged-models": (status, body)}) as uri:
+        use(uri)
+        prepare_store()

@@ -241,18 +241,21 @@ def is_users(entry: Path) -> bool:
 
 def _is_of_runs(folder: Path) -> bool:
     """True for the results of a search, and for what MLflow keeps of runs: written while images are read."""
-    return folder.name in _OF_RUNS or (folder / LEDGER).is_file()
+    with contextlib.suppress(OSError):
+        return folder.name in _OF_RUNS or (folder / LEDGER).is_file()
+    return False
 
 
 def _holds_runs(folder: Path) -> bool:
-    """True for a folder without images in which there are results of a search."""
+    """True for a folder without images whose folders are all of runs; or hidden, as that of copies before a search."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        found = False
+        folders = []
         for entry in entries:
             if extension(Path(entry.name)) in EXTENSIONS:  # of a class, which may have very many
                 return False
-            found = found or (entry.is_dir() and _is_of_runs(Path(entry.path)))
-        return found
+            if entry.is_dir():
+                folders.append(Path(entry.path))
+        return bool(folders) and all(_is_of_runs(each) for each in folders if is_users(each))
     return False
 
 

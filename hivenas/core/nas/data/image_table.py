@@ -169,7 +169,8 @@ def _without_query(address: str) -> tuple[str, str]:
 
 def _columns(path: str, content: bytes) -> Mapping[str, Column]:
     """The columns that are read, of a table of whatever kind."""
-    kind = _KINDS.get(_without_query(path)[0].rpartition(".")[2].lower())
+    endings = [address.rpartition(".")[2].lower() for address in (_without_query(path)[0], path)]
+    kind = next((_KINDS[ending] for ending in endings if ending in _KINDS), None)
     if kind is None:
         raise DatasetError(
             f"{path}: a table of images must be named .{' or .'.join(_KINDS)}, got another name; write it as one"

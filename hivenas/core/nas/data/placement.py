@@ -36,7 +36,7 @@ def placed(config: Config) -> DatasetConfig:
 def with_copies_of(config: Config, before: Config) -> Config:
     """A configuration that uses the prepared copies of another one of the same images, where these are still here."""
     copies = copies_folder(placed(before))
-    if copies is None or not copies.is_dir():
+    if copies is None or not copies.is_dir() or not os.access(copies, os.W_OK | os.X_OK):
         return config
     return config.model_copy(update={"dataset": config.dataset.model_copy(update={"cache": str(copies)})})
 

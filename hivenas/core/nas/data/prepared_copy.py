@@ -125,8 +125,10 @@ class PreparedCopy:
         except _SPOILT:
             return None
         touched = times != self._stamps[:, _MTIME]
-        for row in np.flatnonzero(touched | ~contents.any(axis=1)).tolist():  # who may read a file changes no time
-            if contents[row].tobytes() != _content(self._files[row]):
+        for row in np.flatnonzero(touched | ~contents.any(axis=1)).tolist():
+            # Who may read a file changes no time; what lies elsewhere is taken to stay what it is.
+            is_looked_at = touched[row] or isinstance(self._files[row], Path)
+            if is_looked_at and contents[row].tobytes() != _content(self._files[row]):
                 return None
         if touched.any():
             with contextlib.suppress(OSError, DiskFullError):  # it is looked at anew the next time

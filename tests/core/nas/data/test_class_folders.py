@@ -168,9 +168,12 @@ def test_every_count_is_shown_the_most_frequent_first() -> None:
 
 
 def test_what_searches_write_beside_the_classes_are_no_classes(root: Path) -> None:
+    (root / "results/.cache").mkdir(parents=True)
+    assert {label for _, label in list_images(root).files["train"]} == {"a", "b"}
     text(root / "results/first/ledger.db")
     text(root / "results/a-and-b.html")
     text(root / "mlruns/1/meta.yaml")
     assert {label for _, label in list_images(root).files["train"]} == {"a", "b"}
+    text(root / "a/mlruns/1/meta.yaml")
     image(root / "results/1.png")  # a class of that name
     assert {label for _, label in list_images(root).files["train"]} == {"a", "b", "results"}

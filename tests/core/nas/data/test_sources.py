@@ -201,6 +201,11 @@ def test_a_table_and_its_images_may_lie_on_a_web_server(
         signed = "?sig=a/b%3D&raw=true"  # which the files need, too
         Handler.files = {path + signed: content for path, content in Handler.files.items()}
         assert load_dataset(table(f"{address}/images.csv{signed}"), seed=1).digest() == digest
+        Handler.files |= {
+            "/set/get?file=images.csv": Handler.files[f"/set/images.csv{signed}"],
+            **{f"{path.partition('?')[0]}?file=images.csv": each for path, each in Handler.files.items()},
+        }
+        assert load_dataset(table(f"{address}/get?file=images.csv"), seed=1).digest() == digest
         with pytest.raises(DatasetError, match=r"/set/other\.csv: the file must be one that can be fetched, got .*403"):
             load_dataset(table(f"{address}/other.csv"), seed=1)
         server.shutdown()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ import pytest
 
 import hivenas
 from hivenas import api
+from hivenas.core.folder import ResultsFolder
 from hivenas.core.seeds import arch_hash
 from hivenas.errors import ConfigError, MissingResultsError, ResultsExistError, TrackingDeniedError
 from hivenas.objectives import factory
 from hivenas.run.callbacks import RunningSearch
+from hivenas.storage import read_state
 from tests.processes import ROOT
 from tests.rights import ordinary_rights
 from tests.searches import InterruptsAt
@@ -356,6 +359,33 @@ def test_what_is_no_callback_is_refused_before_anything_is_opened(callback: Any)
     with pytest.raises(ConfigError, match=r"callbacks must be instances of .* hivenas\.Callback, got"):
         hivenas.search({"name": "none", "tracking": "none", "objective": "sphere_min"}, callbacks=[callback])
     assert not Path("results").exists()
+
+
+def test_further_iterations_that_patience_would_end_at_once_leave_a_finished_search_as_it_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config = {
+        **SPHERE,
+        "name": "waits",
+        "objective": "custom",
+        "colony": {"kind": "random", "size": 3, "iterations": 4},
+    }
+    alike = hivenas.FunctionObjective(lambda a, b: 1.0, {"a": [1, 2, 3, 4, 5, 6], "b": [1, 2, 3, 4, 5, 6]})
+    first = hivenas.search(config, "colony.patience=3", objective=alike, progress=False)
+    assert (len(first.trials), first.ended) == (12, "")
+    state = read_state(ResultsFolder("results", "waits"))
+    with caplog.at_level("INFO", "hivenas"):
+        again = hivenas.search(
+            config, "colony.patience=3", "colony.iterations=9", objective=alike, resume=True, progress=False
+        )
+    after = read_state(ResultsFolder("results", "waits"))
+    assert state
+    assert (len(again.trials), after) == (12, replace(state, planned=27))
+    assert "no further iteration is run: 3 iterations brought nothing better" in caplog.text
+    longer = hivenas.search(
+        config, "colony.patience=5", "colony.iterations=9", objective=alike, resume=True, progress=False
+    )
+    assert (len(longer.trials), longer.ended) == (18, "5 iterations brought nothing better")
 
 
 def test_what_was_never_recorded_cannot_be_loaded() -> None:

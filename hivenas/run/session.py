@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hivenas.config import Config
-from hivenas.core.history import ranking
+from hivenas.core.history import ranking, standing
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Trial
 from hivenas.core.search_run import Closing, SearchCard
@@ -47,7 +47,7 @@ from hivenas.run.tracked import Tracking, open_tracker, send_all
 from hivenas.run.training_book import SearchBook
 from hivenas.run.used_data import contexts_of, place_of
 from hivenas.run.weights import Retention, WeightsKeeper
-from hivenas.storage import Ledger, Message, Outbox, Sent, Settled, Stage
+from hivenas.storage import Ending, Ledger, Message, Outbox, Sent, Settled, Stage
 
 logger = logging.getLogger("hivenas")
 
@@ -96,7 +96,7 @@ class Session:
             self.tracker = open_tracker(self.config, self.ledger, executor)
             self.outbox = Outbox(self.ledger, self.tracker)
             self.sent: list[Sent] = []
-            if self.ledger.state.stage != Stage.SEARCH and not self.ledger.state.has_run(self.config):
+            if self.ledger.state.stage != Stage.SEARCH and not self._has_run():
                 self.ledger.save(stage=Stage.SEARCH, **self.ledger.state.given_up(len(self.ledger.trials)))
             if self._is_done():
                 return self._nothing_left()
@@ -118,6 +118,22 @@ class Session:
             result = self._result(trained)
             self.listeners.on_end(result)
             return result
+
+    def _has_run(self) -> bool:
+        """True where nothing more is to be evaluated; what was trained fully is given up where something is."""
+        state = self.ledger.state
+        if state.strategy is None or state.ending is not None or state.has_run(self.config):
+            return state.has_run(self.config)
+        limits, direction = self._limits(), self.info.direction
+        for trial in self.ledger.trials:
+            limits.take(trial, is_new=False)
+        usable = [trial for trial in self.ledger.trials if not trial.failed]
+        best = max(usable, key=lambda trial: standing(trial, direction), default=None)
+        if not limits.has_waited(best, state.strategy["iteration"]):
+            return False
+        ending = Ending(key="patience", limit=limits.limits["patience"], after=len(self.ledger.trials) - 1)
+        logger.info("no further iteration is run: %s", ending.told)
+        return True
 
     def _nothing_left(self) -> SearchResult:
         refused = self.outbox.refused

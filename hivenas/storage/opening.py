@@ -136,7 +136,6 @@ def open_adhoc(config: Config) -> Iterator[Ledger]:
     """
     folder = ResultsFolder(config.results.dir, config.name)
     _make(folder)
-    _refuse_files_of_others(folder)
     with held(folder), _opened(folder, False) as ledger:
         if ledger.read() is not None:
             raise ResultsExistError(
@@ -164,7 +163,6 @@ def open_folder(config: Config, mirror: Mirror | None = None, *, make: bool = Fa
     folder = ResultsFolder(config.results.dir, config.name)
     if make:
         _make(folder)
-        _refuse_files_of_others(folder)
     if not folder.path.is_dir():
         raise MissingResultsError(f"no results in {folder.path}; give the results.dir and name of a search")
     if not make and not folder.ledger.is_file():

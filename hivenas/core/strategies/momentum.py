@@ -32,7 +32,7 @@ class Momentum(Continuations):
         self, phase: str, known: Mapping[str, Evaluation], away: Collection[Candidate], *, over: bool
     ) -> list[tuple[str, int]]:
         """The candidates that have drawn epochs, see `allocate_epochs`."""
-        able = {name: e for name, e in known.items() if e.status == "complete" and e.filename and name not in away}
+        able = {name: e for name, e in known.items() if e.status != "failed" and e.filename and name not in away}
         momenta, ages = [e.momentum for e in able.values()], [e.age for e in able.values()]
         given = allocate_epochs(self._epochs, momenta, ages, self._rng)
         return [(name, epochs) for name, epochs in zip(able, given, strict=True) if epochs]

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hivenas.core.records import Evaluation, Status
-from hivenas.core.strategies.momentum import Momentum, allocate_epochs, mean_momentum, momentum_values
+from hivenas.core.strategies.momentum import allocate_epochs, mean_momentum, momentum_values
 
 # Momenta that no candidate is trained further for.
 WORTHLESS = (0.0, -0.5, -1e9, math.nan, math.inf, -math.inf)
@@ -114,12 +113,3 @@ def test_momentum_is_finite_with_one_value_an_epoch(accuracies: list[float]) -> 
     values = momentum_values(accuracies)
     assert len(values) == len(accuracies)
     assert all(math.isfinite(value) for value in values)
-
-
-@pytest.mark.parametrize(
-    ("status", "filename", "is_chosen"),
-    [("complete", "a.h5", True), ("complete", "", False), ("stopped", "a.h5", False), ("failed", "a.h5", False)],
-)
-def test_what_a_rule_has_ended_stays_ended(status: Status, filename: str, is_chosen: bool) -> None:
-    known = {"a": Evaluation("a", status, 0.5, 3, momentum=0.3, filename=filename)}
-    assert Momentum(2, _rng()).chosen("momentum", known, (), over=False) == ([("a", 2)] if is_chosen else [])

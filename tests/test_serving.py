@@ -20,7 +20,8 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import keras
 import mlflow
@@ -35,8 +36,10 @@ from hivenas.config.tasks import TASKS
 from hivenas.core.nas.training.export import picture_server
 from hivenas.core.nas.training.export.formats import Exportable
 from hivenas.core.publication import ServableModel
-from hivenas.errors import TrackingRefusedError
+from hivenas.errors import DatasetError, TrackingRefusedError
+from hivenas.run import prediction
 from hivenas.tracking import picture_model
+from hivenas.tracking.models import TrackedModel
 from hivenas.tracking.registry import publish
 
 pytestmark = pytest.mark.keras
@@ -520,9 +523,15 @@ def test_arrays_of_other_values_than_those_of_the_training_are_refused(
     network = keras.Sequential([keras.layers.Input((2, 2, 1), dtype="float32"), keras.layers.Flatten()])
     known = {"scale": scale, "background": [255, 255, 255], **TASKS["regress"].answers_told}
     server = picture_server.PictureServer(network, known)
+    # `hivenas predict` has the same rule for an array in a file; what the server does not import is written there anew.
+    model = cast(TrackedModel, SimpleNamespace(scale=scale, dtype=np.dtype("float32")))
     if not says:
         assert server.predict(images).tolist() == images.reshape(1, 4).tolist()
+        prediction._check_values(model, "x.npz", "images", images)
         return
+    if np.isfinite(images).all():
+        with pytest.raises(DatasetError, match="images must hold values of"):
+            prediction._check_values(model, "x.npz", "images", images)
     for given in (images, images.tolist()):
         with pytest.raises(ValueError, match=f"images {says}"):
             server.predict(given)

@@ -108,7 +108,8 @@ def _limits(config: Config) -> Iterator[str]:
         then = ", of which at most half is kept for the full training" if trained else ""
         yield f"budget:       {' or '.join(told)}{count}, whichever ends first{then}"
     if config.colony.patience:
-        without = "iteration without a better best ends", "iterations without a better best end"
+        better = "a better first look" if config.evaluation.pauses else "anything better"
+        without = f"iteration without {better} ends", f"iterations without {better} end"
         yield f"patience:     {number_of(config.colony.patience, *without)} the search"
 
 

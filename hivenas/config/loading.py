@@ -322,8 +322,7 @@ def _checked(
 ) -> Config:
     """The configuration of plain data, what is wrong with them said in a line."""
     try:
-        # A section whose keys are all commented out reads as null.
-        return Config.model_validate({k: {} if v is None and k in _SECTIONS else v for k, v in data.items()})
+        return Config.model_validate(data)
     except ValidationError as error:
         known = [key for key, _ in leaves(Config().to_mapping(), sections=True)]
         raise ConfigError(explain(error, source, origins or {}, known=known, old_keys=old_keys or {})) from None
@@ -395,6 +394,3 @@ def _overridden(data: Mapping[str, Any], overrides: Sequence[str]) -> tuple[Mapp
         put(changed, key.split("."), value, f"--set {key}={value}")
         origins[key] = f"--set {key}={as_text(value)}"
     return changed, origins
-
-
-_SECTIONS = [key for key, field in Config.model_fields.items() if isinstance(field.default, Section)]

@@ -55,8 +55,8 @@ class Metric:
 
     @property
     def worst(self) -> float:
-        """The value that stands for a candidate which failed: 0 of a share, else one that is infinitely bad."""
-        return math.inf if self.minimize else 0.0 if self.is_share else -math.inf
+        """The value that stands for a candidate which failed."""
+        return worst_value(minimize=self.minimize, is_share=self.is_share)
 
     def __call__(self, labels: Any, scores: Any) -> float:
         """Its value.
@@ -69,6 +69,11 @@ class Metric:
         """
         function = import_callable(self.function) if isinstance(self.function, str) else self.function
         return float(function(labels, scores))
+
+
+def worst_value(*, minimize: bool, is_share: bool) -> float:
+    """The figure of what failed: 0 of a share that is maximised, else infinitely bad."""
+    return math.inf if minimize else 0.0 if is_share else -math.inf
 
 
 _HOME, _OF_LABELS, _OF_NUMBERS = (f"hivenas.core.{name}" for name in ("metrics", "label_metrics", "number_metrics"))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from hivenas.config.arguments import (
     check_address,
@@ -50,6 +51,20 @@ class Section(BaseModel):
     """Base of every section: frozen, strict about types, closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_parts(cls, data: Any) -> Any:
+        """A part whose keys are all commented out reads as null in YAML: it is left out."""
+        if not isinstance(data, Mapping):
+            return data
+        fields = cls.model_fields
+        empty = [key for key, value in data.items() if value is None and key in fields and _has_keys(fields[key])]
+        return {key: value for key, value in data.items() if key not in empty}
+
+
+def _has_keys(field: FieldInfo) -> bool:
+    return isinstance(field.get_default(call_default_factory=True), BaseModel | Mapping)
 
 
 class DatasetConfig(Section):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hivenas.config.costs import RECORDED
+from hivenas.config.metrics import worst_value
 from hivenas.core.candidates import encode_candidate
 from hivenas.core.history import History
 from hivenas.core.parameters import Parameters
@@ -50,8 +50,8 @@ class ObjectiveInfo:
 
     @property
     def worst(self) -> float:
-        """The fitness of a candidate that failed: 0 of a share that is maximised, else infinitely bad."""
-        return math.inf if self.direction.minimize else 0.0 if self.is_share else -math.inf
+        """The fitness of a candidate that failed."""
+        return worst_value(minimize=self.direction.minimize, is_share=self.is_share)
 
 
 class ObjectiveInterface(ABC):

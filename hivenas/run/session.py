@@ -122,8 +122,9 @@ class Session:
     def _has_run(self) -> bool:
         """True where nothing more is to be evaluated; what was trained fully is given up where something is."""
         state = self.ledger.state
-        if state.strategy is None or state.ending is not None or state.has_run(self.config):
-            return state.has_run(self.config)
+        has_run = state.has_run(self.config)
+        if has_run or state.strategy is None or state.ending is not None or "patience" not in self.config.limits:
+            return has_run
         limits, direction = self._limits(), self.info.direction
         for trial in self.ledger.trials:
             limits.take(trial, is_new=False)

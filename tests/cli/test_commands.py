@@ -228,7 +228,10 @@ def test_check_says_the_limits_and_which_is_reached_first(tmp_path: Path) -> Non
     file = write(tmp_path, "objective: sphere_min\ncolony: {patience: 3}\n")
     output = invoke("check", "--config", file, "--set", "budget.minutes=90").output
     assert "# budget:       90 min or 105 evaluations, whichever ends first\n" in output
-    assert "# patience:     3 iterations without a better best end the search\n" in output
+    assert "# patience:     3 iterations without anything better end the search\n" in output
+    ladder = write(tmp_path, "evaluation: {stopping: ladder, epochs: 20}\ncolony: {patience: 1}\n")
+    said = "# patience:     1 iteration without a better first look ends the search\n"
+    assert said in invoke("check", "--config", ladder).output
     fewer = invoke("check", "--config", file, "--set", "budget={cpu_hours: 1, evaluations: 20}").output
     assert "# evaluations:  20 at the most\n# budget:       1 CPU hour or 20 evaluations, whichever" in fewer
     assert "# budget" not in invoke("check", "--config", write(tmp_path, "objective: sphere_min\n")).output

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from hivenas.config import ColonyConfig, Config, from_mapping, from_record, load
 from hivenas.config.presets import PRESETS
@@ -521,6 +521,23 @@ def test_mixed_precision_is_the_earlier_name_of_precision(tmp_path: Path, mixed:
 def test_an_override_may_open_a_section_that_the_file_leaves_out_or_empty(tmp_path: Path) -> None:
     assert load(_write(tmp_path, ""), ["evaluation.act.beta=0"]).evaluation.act.beta == 0
     assert load(_write(tmp_path, "evaluation:\n"), ["evaluation.epochs=4"]).evaluation.epochs == 4
+
+
+def _sections(part: type[BaseModel], before: str = "") -> Iterator[str]:
+    """Dotted keys of all that holds keys of its own."""
+    for name, field in part.model_fields.items():
+        value = field.get_default(call_default_factory=True)
+        if isinstance(value, BaseModel | Mapping):
+            yield before + name
+        if isinstance(value, BaseModel):
+            yield from _sections(type(value), f"{before}{name}.")
+
+
+@pytest.mark.parametrize("key", [*_sections(Config)])
+def test_a_section_whose_keys_are_commented_out_has_its_defaults(tmp_path: Path, key: str) -> None:
+    outer, _, inner = key.rpartition(".")
+    text = f"{outer}:\n  {inner}:\n  # commented: out\n" if outer else f"{inner}:\n"
+    assert load(_write(tmp_path, text)).to_mapping() == Config().to_mapping()
 
 
 def test_operation_and_tuple_tags_are_read(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload
 
@@ -18,6 +19,8 @@ from hivenas.core.strategies.ladder import Ladder, rungs_of
 from hivenas.core.strategies.orders import ByFront, Order, Take, by_score
 from hivenas.core.strategy import Strategy
 from hivenas.errors import ConfigError
+
+logger = logging.getLogger("hivenas")
 
 S = TypeVar("S", bound=type[Any])
 _RULE = ClassRule(
@@ -52,7 +55,7 @@ def make_strategy(
     """
     rungs = rungs_of(evaluation) if evaluation else None
     momentum_epochs = 0 if evaluation is None or rungs else evaluation.momentum_epochs
-    made: Strategy = _class_for(config.kind, objective)(objective, config, rng, momentum_epochs=momentum_epochs)
+    made: Strategy = _class_for(config, objective)(objective, config, rng, momentum_epochs=momentum_epochs)
     if costs and callable(weigh := getattr(made, "weigh", None)):
         weigh(*costs)
     if rungs:
@@ -103,12 +106,20 @@ def _order(objective: ObjectiveInterface, costs: Sequence[Cost]) -> tuple[Order,
     return ByFront(*told), take if recorded else None
 
 
-def _class_for(name: str, objective: ObjectiveInterface) -> Callable[..., Any]:
-    if name in STRATEGIES:
-        return STRATEGIES[name]
-    kind = STRATEGY_KINDS[name]
+def _class_for(config: ColonyConfig, objective: ObjectiveInterface) -> Callable[..., Any]:
+    if config.kind in STRATEGIES:
+        return STRATEGIES[config.kind]
+    kind = STRATEGY_KINDS[config.kind]
     if kind.needs_components and not isinstance(objective, ArchitectureObjective):
         kind = STRATEGY_KINDS[kind.fallback]
+        if config.overlap and not kind.overlaps:
+            logger.warning(
+                "colony.overlap=%d is not used: over numbers colony.kind: %s is %s, whose phases wait for the one "
+                "before; set overlap: 0, or kind: random",
+                config.overlap,
+                config.kind,
+                kind.name,
+            )
     return import_callable(kind.path)
 
 

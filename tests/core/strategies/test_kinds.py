@@ -120,6 +120,17 @@ def test_where_components_are_needed_and_missing_the_fallback_searches(
     assert STRATEGY_KINDS[kind].needs_components == (over_architectures is not over_points)
 
 
+@pytest.mark.parametrize(("kind", "said"), [("guided", True), ("random", False), ("evolution", False)])
+def test_an_overlap_that_the_fallback_does_not_have_is_said(
+    caplog: pytest.LogCaptureFixture, kind: str, said: bool
+) -> None:
+    rng = np.random.default_rng(1)
+    make_strategy(TinyObjective(rng), ColonyConfig(kind=kind, overlap=2), rng)
+    assert not caplog.text
+    make_strategy(Sphere(2, rng=rng), ColonyConfig(kind=kind, overlap=2), rng)
+    assert ("colony.overlap=2 is not used: over numbers colony.kind: guided is canonical" in caplog.text) is said
+
+
 # -- a cost that is weighed ---------------------------------------------------------------------------------------
 
 

@@ -80,7 +80,8 @@ def main(context: click.Context, folder: str | None) -> None:
 @main.command()
 @click.argument("name", metavar="[NAME]", default="digits")
 def init(name: str) -> None:
-    """Write NAME.yaml to begin with: every key with its default and its meaning.
+    """Write NAME.yaml to begin with: every key with its default and its meaning, those that follow from others
+    commented out.
 
     The configurations that come with hivenas are written under their own names: digits, the first run and the default,
     fashion_mnist, fashion_mnist_full, cifar10, sphere, table.

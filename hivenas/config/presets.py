@@ -28,6 +28,9 @@ class Preset:
     stage_stem: tuple[str, ...] = ()
 
 
+# The keys of `space` that a preset decides where they are left out.
+OF_PRESET = ("depth", "input_stem", "output_stem", "stages", "stage_stem")
+
 # The frame of blocks that keep the shape of their input.
 _STAGED = Preset(
     operations=(),

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from hivenas.config.arguments import check_operation
-from hivenas.config.presets import DEFAULT_PRESET, PLAIN, PRESETS, WIDTH
+from hivenas.config.presets import DEFAULT_PRESET, OF_PRESET, PLAIN, PRESETS, WIDTH
 from hivenas.config.schema import Fraction, Positive, Section
 from hivenas.config.text import one_of
 
@@ -76,7 +76,7 @@ class SpaceConfig(Section):
         found = PRESETS[preset or PLAIN]
         # Not by assignment: which of them were given stays known, for overrides that come later.
         self.__dict__["preset"] = preset
-        for key in ("depth", "input_stem", "output_stem", "stages", "stage_stem"):
+        for key in OF_PRESET:
             if key not in self.model_fields_set:
                 self.__dict__[key] = getattr(found, key)
         return self
@@ -90,6 +90,14 @@ class SpaceConfig(Section):
 def idle_keys(space: SpaceConfig) -> Iterator[str]:
     """A line for every key that was given and changes nothing in this space, or less than it says."""
     given = space.model_fields_set
+    shipped = PRESETS[DEFAULT_PRESET]
+    if given.issuperset(OF_PRESET) and all(getattr(space, key) == getattr(shipped, key) for key in OF_PRESET):
+        own = PRESETS.get(space.preset or "", shipped)
+        if differing := [key for key in OF_PRESET if getattr(own, key) != getattr(shipped, key)]:
+            yield (
+                f"space.preset={space.preset} is used with {', '.join(differing)} of {DEFAULT_PRESET}, which are given "
+                "beside it; leave them out for its own"
+            )
     if "stage_stem" in given and space.stage_stem and space.stages == 1:
         yield f"space.stage_stem={', '.join(space.stage_stem)} is not used with space.stages=1; it is for more stages"
     if "stages" in given and space.stages > 1 and not space.stage_stem:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from hivenas.cli.commands import main
-from hivenas.config import Config, load
+from hivenas.config import Config, from_mapping, load
+from hivenas.config.presets import PRESETS
 from hivenas.config.templates import shipped, start
 from hivenas.errors import ConfigError
 
@@ -32,7 +34,35 @@ def test_any_other_name_gets_every_key_with_its_default_under_that_name(tmp_path
     file = start("my-search.2", tmp_path)
     assert load(file).to_mapping() == Config().to_mapping() | {"name": "my-search.2"}
     theirs, default = file.read_text().splitlines(), (CONF / "default.yaml").read_text().splitlines()
-    assert [line for line in theirs if line not in default] == [line for line in theirs if line.startswith("name:")]
+    other = [line for line in theirs if line not in default]
+    assert [line for line in other if not line.lstrip().startswith("#")] == [
+        line for line in theirs if line.startswith("name:")
+    ]
+    uncommented = [re.sub(r"^  # (\w+:)", r"  \1", line).replace(" ", "") for line in other if line.startswith("  # ")]
+    assert set(uncommented) <= {line.replace(" ", "") for line in default}
+    assert len(uncommented) == 9
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_whoever_changes_the_preset_in_a_file_with_every_key_gets_the_whole_preset(tmp_path: Path, preset: str) -> None:
+    file = start("mine", tmp_path)
+    file.write_text(file.read_text().replace("preset: residual ", f"preset: {preset} "))
+    assert load(file).space == from_mapping({"space": {"preset": preset}}).space
+    # The file of the repository has them all: who copies that is told.
+    copied = (CONF / "default.yaml").read_text().replace("preset: residual ", f"preset: {preset} ")
+    (tmp_path / "copied.yaml").write_text(copied)
+    said = "".join(load(tmp_path / "copied.yaml").warnings)
+    assert ("of residual, which are given beside it" in said) is (preset in ("layerwise", "cells"))
+
+
+def test_whoever_changes_the_optimizer_or_the_task_gets_what_follows_from_them(tmp_path: Path) -> None:
+    file = start("mine", tmp_path)
+    text = file.read_text()
+    file.write_text(text.replace("{op: AdamW, weight_decay: 0.01}", "{op: SGD}"))
+    assert load(file).evaluation.initial_lr == 0.08
+    file.write_text(text.replace("task: classify", "task: regress"))
+    given = ["dataset.name=npz", "dataset.path=x.npz"]
+    assert load(file, given).evaluation.fitness == "rmse"
 
 
 @pytest.mark.parametrize("name", ["2024", "1.5", "1e5", "0x1F", "1_000", "on", "yes", "true", "null", "2024-11-29"])

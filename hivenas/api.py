@@ -90,12 +90,13 @@ def search(
     from hivenas.objectives.factory import make_objective
     from hivenas.objectives.weighing import refuse_objectives
     from hivenas.run.mirror_sync import open_mirror
-    from hivenas.run.options import SessionOptions, refuse_others
+    from hivenas.run.options import SessionOptions, checked_callbacks, refuse_others
     from hivenas.run.progress import shown_progress
     from hivenas.run.session import Session
     from hivenas.storage import open_search, read_state
 
-    refuse_others(objective, callbacks)
+    refuse_others(objective)
+    hearing = checked_callbacks(callbacks)
     settings = _resolved(config, overrides, objective)
     check_inputs(settings)
     # A resumed search has its own seed, which an objective may follow too.
@@ -110,7 +111,7 @@ def search(
     with open_search(settings, seed, resume=resume, overwrite=overwrite, mirror=mirror) as ledger:
         seeded = settings.model_copy(update={"seed": ledger.state.seed})
         with shown_progress(progress) as views:
-            options = SessionOptions(callbacks=[*callbacks, *views], mirror=mirror, go_on=go_on)
+            options = SessionOptions(callbacks=[*hearing, *views], mirror=mirror, go_on=go_on)
             return Session(seeded, searched, rng=rng, ledger=ledger, options=options).finish()
 
 
@@ -161,9 +162,11 @@ def train(
     from hivenas.core.folder import ResultsFolder
     from hivenas.core.records import Direction
     from hivenas.run.choice import recorded_within
+    from hivenas.run.options import checked_callbacks
     from hivenas.run.standalone import StandaloneTraining, train_alone
     from hivenas.storage import best_recorded
 
+    hearing = checked_callbacks(callbacks)
     bounds = None if at is None else parse_bounds(at)
     settings = _resolved(config, overrides)
     _refuse_untrained(settings)
@@ -176,7 +179,7 @@ def train(
         weights_filename=best.weights_filename if from_weights else None,
         register_as=settings.model_name,
     )
-    return train_alone(settings, training, callbacks)
+    return train_alone(settings, training, hearing)
 
 
 def train_custom(config: Configuration, arch: str, *overrides: str, callbacks: Sequence[Callback] = ()) -> Trained:
@@ -195,13 +198,15 @@ def train_custom(config: Configuration, arch: str, *overrides: str, callbacks: S
     from hivenas.core.nas.nas_interface import NASInterface
     from hivenas.core.nas.space.architecture import decode
     from hivenas.core.tracker import NullTracker
+    from hivenas.run.options import checked_callbacks
     from hivenas.run.standalone import StandaloneTraining, train_alone
 
+    hearing = checked_callbacks(callbacks)
     settings = _resolved(config, overrides)
     _refuse_untrained(settings)
     plan(settings)
     decode(arch, NASInterface.from_config(settings.of(arch), tracker=NullTracker()).search_space.reference)
-    return train_alone(settings, StandaloneTraining(arch=arch), callbacks)
+    return train_alone(settings, StandaloneTraining(arch=arch), hearing)
 
 
 def predict(
@@ -374,12 +379,16 @@ def _resolved(config: Configuration, overrides: Sequence[str], objective: Object
     Raises:
         ConfigError: it is wrong.
     """
+    if others := [each for each in overrides if not isinstance(each, str)]:
+        raise ConfigError(f"overrides must be texts such as 'evaluation.epochs=2', got {others[0]!r}; give each as one")
     if isinstance(config, str | os.PathLike):
         read = load(config, overrides)
     elif isinstance(config, Config):
         read = from_mapping(config.given(), overrides, source=config.source) if overrides else config
-    else:
+    elif isinstance(config, Mapping):
         read = from_mapping(config, overrides)
+    else:
+        raise ConfigError(f"config must be a YAML file, a mapping with its keys or a Config, got {config!r}; give one")
     for warning in read.warnings if read is not config else ():
         logger.warning("%s", warning)
     return read if objective is None else read.model_copy(update={"objective": OWN_OBJECTIVE})

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hivenas.config.plain import python_values
 from hivenas.errors import ConfigError
 
 Scalar = bool | int | float | str
@@ -36,6 +37,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         """Refuses what cannot be chosen from."""
+        object.__setattr__(self, "values", python_values(self.values))
         if isinstance(self.values, str) or not isinstance(self.values, Sequence) or not self.values:
             raise ConfigError(f"a !Choice must have a list of values, got {self.values!r}; write !Choice [32, 64]")
         if len(self.values) > MOST_VALUES:
@@ -87,6 +89,8 @@ class Log:
 
     def __post_init__(self) -> None:
         """Refuses ends and numbers of values that make none."""
+        for key in ("low", "high", "n"):
+            object.__setattr__(self, key, python_values(getattr(self, key)))
         for name, value in (("low", self.low), ("high", self.high)):
             number = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
             if not 0 < number < math.inf:

@@ -19,6 +19,7 @@ from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.legacy import Translation, is_ancestral, translate
 from hivenas.config.messages import explain, in_old_words
 from hivenas.config.optimizers import OPTIMIZERS
+from hivenas.config.plain import python_values
 from hivenas.config.promotion import thresholds_of
 from hivenas.config.registry import TRACKERS
 from hivenas.config.schema import (
@@ -291,7 +292,7 @@ def from_mapping(
     Raises:
         ConfigError: the first thing that is wrong, and how many more there are.
     """
-    data, origins = _overridden(data, overrides)
+    data, origins = _overridden(python_values(data), overrides)
     place = f" ({source})" if source else ""
     try:
         data, choices = without_choices(data)

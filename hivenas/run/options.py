@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hivenas.core.objective import ObjectiveInterface
@@ -31,12 +31,11 @@ class SessionOptions:
     clock: Clock = time.monotonic
 
 
-def refuse_others(objective: object, callbacks: Sequence[object]) -> None:
-    """Refuses what is no objective or no callback, such as a function or a class, before anything is opened.
+def refuse_others(objective: object) -> None:
+    """Refuses what is no objective, such as a function or a class, before anything is opened.
 
     Args:
         objective: what is searched; None for the configured one.
-        callbacks: of a search.
 
     Raises:
         ConfigError: names it.
@@ -46,8 +45,23 @@ def refuse_others(objective: object, callbacks: Sequence[object]) -> None:
             f"objective must be an instance of hivenas.ObjectiveInterface, got {objective!r}; make one of a class, and "
             "of a function by hivenas.FunctionObjective(function, {name: [values]})"
         )
-    for each in callbacks:
+
+
+def checked_callbacks(callbacks: Iterable[Callback]) -> tuple[Callback, ...]:
+    """The callbacks that a caller gives, before anything is opened.
+
+    Args:
+        callbacks: several; what can be gone through once only, too.
+
+    Raises:
+        ConfigError: names what is none.
+    """
+    if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
+        raise ConfigError(f"callbacks must be a list of them, got {callbacks!r}; give callbacks=[…]")
+    given = tuple(callbacks)
+    for each in given:
         if not isinstance(each, Callback):
             raise ConfigError(
                 f"callbacks must be instances of classes derived from hivenas.Callback, got {each!r}; give one"
             )
+    return given

@@ -7,9 +7,9 @@ import shlex
 import time
 from pathlib import Path
 
-from hivenas.config import Config, load
+from hivenas.config import Config, from_record, load
 from hivenas.config.tasks import TASKS
-from hivenas.config.text import without_login
+from hivenas.config.text import parse_yaml, without_login
 from hivenas.core.folder import LEDGER, ResultsFolder
 from hivenas.core.history import ranking
 from hivenas.core.records import Direction
@@ -19,7 +19,7 @@ from hivenas.reports.page import ComparedSearch, Comparison, Condition, ReportDa
 from hivenas.run.final_training import recorded_full_training
 from hivenas.run.repeated_failure import failure_told
 from hivenas.run.result import SearchResult
-from hivenas.storage import SearchState, condition_of, fixed_keys, read_state, recorded
+from hivenas.storage import SearchState, condition_of, fixed_keys, read_configuration, read_state, recorded
 
 # Beside what a search and its resumption must agree in: how long it goes on, and what becomes of its best.
 _COMPARED = ("budget.", "colony.iterations", "colony.patience", "full_train.")
@@ -30,14 +30,15 @@ def load_results(folder: ResultsFolder, adhoc: SearchState | None = None) -> Sea
 
     Args:
         folder: the results folder.
-        adhoc: what is to be known of evaluations from Python, which have no state: where a better fitness lies, say.
+        adhoc: what is to be known of evaluations from Python, which have no state: where a better fitness lies, say;
+            None for what the configuration says that the last of them was made with.
 
     Raises:
         MissingResultsError: nothing was recorded.
         ResultsExistError: it is of another version.
     """
     state, trials = recorded(folder)
-    state = state or adhoc or SearchState()
+    state = state or adhoc or _recorded_adhoc(folder)
     ranked = ranking(trials, state.direction)
     full_training = recorded_full_training(folder, state, ranked) if state.trained else None
     store = os.environ.get("MLFLOW_TRACKING_URI", "")
@@ -182,6 +183,11 @@ def _folder(config: Config) -> ResultsFolder:
 def _address(store: str) -> str:
     """The address at which a browser finds the store, without a password; empty for one that is no server."""
     return without_login(store).rstrip("/") if store.startswith(("http://", "https://")) else ""
+
+
+def _recorded_adhoc(folder: ResultsFolder) -> SearchState:
+    text = read_configuration(folder)
+    return _adhoc(from_record(parse_yaml(text, str(folder.ledger)) or {})) if text else SearchState()
 
 
 def _adhoc(config: Config) -> SearchState:

@@ -1,6 +1,6 @@
 """The record of a search: the ledger in its results folder, exports of it, and the mirror in Optuna's storage."""
 
-from hivenas.storage.database import read_ledger, read_state
+from hivenas.storage.database import read_configuration, read_ledger, read_state
 from hivenas.storage.ledger import Ledger, MessageStatus
 from hivenas.storage.limits import Ending, Settled, Spent
 from hivenas.storage.opening import (
@@ -43,6 +43,7 @@ __all__ = [
     "open_adhoc",
     "open_folder",
     "open_search",
+    "read_configuration",
     "read_ledger",
     "read_state",
     "recorded",

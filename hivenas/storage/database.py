@@ -35,6 +35,12 @@ def read_state(folder: ResultsFolder) -> SearchState | None:
         return state_in(db, folder) if db else None
 
 
+def read_configuration(folder: ResultsFolder) -> str:
+    """The resolved configuration in a results folder, as YAML; empty without. Raises as `read_ledger` does."""
+    with _reading(folder) as db:
+        return (value_of(db, "config") or "") if db else ""
+
+
 @contextlib.contextmanager
 def _reading(folder: ResultsFolder) -> Iterator[sqlite3.Connection | None]:
     """The file for reading, if there is one; a transaction that a kill has torn is rolled back first."""

@@ -98,9 +98,15 @@ class Ledger:
                 self._put("config", config_yaml)
             self._export()
 
+    def note_configuration(self, config_yaml: str) -> None:
+        """Takes the resolved configuration of evaluations from Python, which have no state to write it with."""
+        if config_yaml != self.config_yaml:
+            with self.transaction():
+                self._put("config", config_yaml)
+
     @property
     def config_yaml(self) -> str:
-        """The configuration that the search in the file was started, or last resumed, with; empty for none."""
+        """The configuration of the search in the file, or of evaluations from Python, of the last start; or empty."""
         return value_of(self._db, "config") or ""
 
     @property

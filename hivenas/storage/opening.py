@@ -143,6 +143,7 @@ def open_adhoc(config: Config) -> Iterator[Ledger]:
                 f"(eval_config: name={config.name}-by-hand, say) or in another results.dir"
             )
         folder.sweep()
+        ledger.note_configuration(config.to_yaml())
         yield ledger
         ledger.export_table(force=True)
 

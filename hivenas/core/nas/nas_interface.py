@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -239,13 +240,18 @@ class NASInterface(ArchitectureObjective):
             As `evaluate`; epochs counts the further ones.
 
         Raises:
+            ConfigError: m_epochs is no whole number from 1 on.
             MissingResultsError: no such weights (a FileNotFoundError).
             ResultsExistError: the results folder holds a search, or another process is at work there.
         """
-        if m_epochs < 1:
-            raise ConfigError(f"m_epochs must be at least 1, got {m_epochs}; leave the candidate as it is instead")
+        try:
+            further = 0 if isinstance(m_epochs, bool) else operator.index(m_epochs)  # numpy's whole numbers are some
+        except TypeError:
+            further = 0
+        if further < 1:
+            raise ConfigError(f"m_epochs must be a whole number ≥ 1, got {m_epochs!r}; leave the candidate as it is")
         with ONE_AT_A_TIME:
-            return self._direct.momentum_eval(candidate, weights_filename, m_epochs).as_result()
+            return self._direct.momentum_eval(candidate, weights_filename, further).as_result()
 
     def fully_train_best_model(self, from_arch: bool = True) -> dict[str, Any]:
         """Fully trains the best recorded candidate and tests it once.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import random
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pytest
 
+import hivenas
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
+from hivenas.core.records import Direction
 from hivenas.core.seeds import arch_hash
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ArchitectureError, ConfigError
@@ -102,6 +106,60 @@ def test_evaluate_and_momentum_eval_give_the_five_results_and_are_recorded(tiny:
         ("evaluate", 3, 0, first["fitness"]),
         ("momentum", 3, 2, second["fitness"]),
     ]
+
+
+@pytest.mark.keras
+def test_a_call_leaves_the_generators_of_its_caller_as_they_were(tiny: dict[str, Any]) -> None:
+    """An outside driver draws from them: with the seeds of networks in them it would go round in a circle."""
+    interface = NASInterface(SPACE, tiny | {"epochs": 3}, tracker=NullTracker())
+
+    def draws(call: Callable[[], Any]) -> tuple[float, float]:
+        random.seed(5)
+        np.random.seed(5)
+        call()
+        return random.random(), float(np.random.rand())
+
+    own = draws(lambda: None)
+    assert draws(lambda: interface.evaluate(ARCH)) == own
+    first = interface.evaluate(ARCH)
+    assert draws(lambda: interface.momentum_eval(ARCH, first["filename"], 1)) == own
+    assert draws(lambda: interface.train_custom_arch(ARCH)) == own
+
+
+@pytest.mark.keras
+def test_whole_numbers_of_numpy_are_epochs_and_nothing_else_is(tiny: dict[str, Any]) -> None:
+    interface = NASInterface(SPACE, tiny | {"epochs": 3}, tracker=NullTracker())
+    first = interface.evaluate(ARCH)
+    for wrong in (1.5, "1", True, 0, np.float64(2), None):
+        with pytest.raises(ConfigError, match="m_epochs must be a whole number ≥ 1, got"):
+            interface.momentum_eval(ARCH, first["filename"], wrong)  # type: ignore[arg-type]
+    assert interface.momentum_eval(ARCH, first["filename"], np.int64(1))["epochs"] == 1  # type: ignore[arg-type]
+    _, trials = read_ledger(ResultsFolder(tiny["results"]["dir"], "tiny"))
+    assert [trial.momentum_epochs for trial in trials] == [0, 1]
+
+
+@pytest.mark.keras
+def test_another_interface_of_the_same_name_is_said_where_its_weights_go_on(
+    tiny: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    one = NASInterface(SPACE, tiny | {"epochs": 3}, tracker=NullTracker())
+    first = one.evaluate(ARCH)
+    one.momentum_eval(ARCH, first["filename"], 1)
+    assert "not as if it had not been interrupted" not in caplog.text
+    NASInterface(SPACE, tiny | {"epochs": 3, "seed": 9}, tracker=NullTracker()).evaluate(ARCH)
+    one.momentum_eval(ARCH, first["filename"], 1)
+    assert f"{first['filename']} was trained with another seed, other settings" in caplog.text
+
+
+@pytest.mark.keras
+def test_the_record_of_calls_is_read_with_the_side_on_which_better_figures_lie(tiny: dict[str, Any]) -> None:
+    interface = NASInterface(SPACE, tiny | {"fitness": "log_loss"}, tracker=NullTracker())
+    losses = [interface.evaluate(arch)["fitness"] for arch in (ARCH, "input|sep3x3_32|sep3x3_32|output")]
+    assert losses[0] != losses[1]
+    read = hivenas.load_results(Path(tiny["results"]["dir"]) / "tiny")
+    assert (read.direction, read.metric) == (Direction.MINIMIZE, "validation log loss")
+    assert read.best is not None
+    assert read.best.fitness == min(losses)
 
 
 @pytest.mark.keras

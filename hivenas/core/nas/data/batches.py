@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.core.files import disk_full_said
-from hivenas.core.nas.data.image_arrays import SPLITS, labels_as_array
+from hivenas.core.nas.data.image_arrays import SPLITS, labels_as_array, refuse_masked
 from hivenas.core.nas.data.memory import kept_bytes
 from hivenas.core.nas.data.placement import sweep_copies, written_to
 from hivenas.core.nas.data.stored_images import Images, all_of
@@ -112,6 +112,13 @@ class _Gathered:
         """
         if not isinstance(batch, tuple | list) or len(batch) < 2:
             raise DatasetError(f"{self.origin} must be pairs (x, y), got {type(batch).__name__}; give both")
+        if len(batch) > 2:
+            raise DatasetError(
+                f"{self.origin} must be pairs (x, y), got {len(batch)} parts; leave out weights of images, which are "
+                "not taken, and weigh classes by evaluation.class_weight"
+            )
+        for name, part in zip("xy", batch, strict=True):
+            refuse_masked(self.origin, name, part)
         x, y = np.array(batch[0]), labels_as_array(batch[1])  # copies: some give the same memory for every batch
         x = x.astype(x.dtype.newbyteorder("="), copy=False)
         if y.ndim == 0 or (in_rows and y.ndim == 1 and _is_image(x)):

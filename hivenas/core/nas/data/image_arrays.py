@@ -166,12 +166,21 @@ def labels_as_array(given: Any) -> NDArray[Any]:
     return objects
 
 
-def _array(origin: str, name: str, given: Any) -> NDArray[Any]:
+def refuse_masked(origin: str, name: str, given: Any) -> None:
+    """Refuses arrays of which some values are masked: what is under the mask is not meant.
+
+    Raises:
+        DatasetError: names how many.
+    """
     if np.ma.is_masked(given):
         raise DatasetError(
             f"{origin}: {name} must have a value everywhere, got an array with "
             f"{number_of(int(np.ma.getmaskarray(given).sum()), 'masked value')}; fill them in or leave those images out"
         )
+
+
+def _array(origin: str, name: str, given: Any) -> NDArray[Any]:
+    refuse_masked(origin, name, given)
     try:
         return labels_as_array(given) if isinstance(given, list) and name.startswith("y_") else np.asarray(given)
     except (TypeError, ValueError) as error:

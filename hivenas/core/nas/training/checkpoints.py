@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,8 @@ from hivenas.core.nas.training.stretches import Inside, PartialEpoch
 from hivenas.core.records import EpochFigures, plain
 from hivenas.errors import MissingResultsError
 
+logger = logging.getLogger("hivenas")
+
 _OPTIMIZER, _SLOTS = "hivenas.optimizer", "hivenas.optimizer_slots"  # attributes of h5 files: of whose state they are
 _SHARE = 25  # keeping a state inside an epoch takes no larger part of the time than this one's reciprocal
 
@@ -31,7 +34,8 @@ class Saved:
     """An h5 file's word on itself, beside weights and optimizer state.
 
     `history` is that of the weights, `costs` what was measured of the network after its first training, `partial` the
-    epoch after the history, where the weights are from the middle of one.
+    epoch after the history, where the weights are from the middle of one, `mark` the fingerprint of what all epochs
+    depend on, empty in files of earlier versions.
     """
 
     candidate: str
@@ -42,6 +46,7 @@ class Saved:
     inherited_epochs: int = 0
     costs: Mapping[str, float] = field(default_factory=dict)
     partial: PartialEpoch | None = None
+    mark: str = ""
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Self:
@@ -51,8 +56,8 @@ class Saved:
         return cls(**{**data, "history": history, "partial": partial and PartialEpoch(**partial)})
 
     def plain(self) -> dict[str, Any]:
-        """As plain nested data, without costs and an epoch's part where there are none."""
-        return {key: value for key, value in plain(self).items() if value or key not in ("costs", "partial")}
+        """As plain nested data, without costs, an epoch's part and a mark where there are none."""
+        return {key: value for key, value in plain(self).items() if value or key not in ("costs", "partial", "mark")}
 
 
 def save_state(network: keras.Model, path: Path, saved: Saved) -> None:
@@ -129,6 +134,16 @@ def read_saved(path: Path) -> Saved:
     """Read the description that an h5 file holds of itself."""
     with h5py.File(path, "r") as file:
         return Saved.of(json.loads(file.attrs["hivenas"]))
+
+
+def warn_of_another_mark(path: Path, saved: Saved, mark: str) -> None:
+    """Says that a training does not go on as if it had not been interrupted, where what it depends on has changed."""
+    if saved.mark not in ("", mark):
+        logger.warning(
+            "%s was trained with another seed, other settings, other data or another version of Keras than those with "
+            "which it goes on, so not as if it had not been interrupted",
+            path,
+        )
 
 
 class Checkpoint:

@@ -35,6 +35,7 @@ from hivenas.core.nas.training.checkpoints import (
     inherited,
     read_saved,
     save_state,
+    warn_of_another_mark,
 )
 from hivenas.core.nas.training.exclusive import exclusive
 from hivenas.core.nas.training.final_model import final_model, loaded
@@ -259,12 +260,13 @@ class NASEval:
 
     def _checkpoint(self, candidate: str, purpose: str, **start: Any) -> Checkpoint:
         """The place where a training keeps its state; `start` is what it starts from and all else that is its own."""
-
-        def mark() -> str:
-            own = {"seed": self._seed, "candidate": candidate, "purpose": purpose, "start": start}
-            return fingerprint({**deciding(self._config.of(candidate)), **own, "data": self.data.digest()})
-
+        mark = functools.partial(self._mark, candidate, purpose=purpose, start=start)
         return Checkpoint(self.results.checkpoint(candidate, purpose), mark, self._config.execution.checkpoint_s)
+
+    def _mark(self, candidate: str, **own: Any) -> str:
+        """The fingerprint of all that an epoch of a candidate depends on, and of what is a training's `own`."""
+        own |= {"seed": self._seed, "candidate": candidate, "data": self.data.digest()}
+        return fingerprint(deciding(self._config.of(candidate)) | own)
 
     def _first_training(
         self, candidate: str, *, inherits: str, thresholds: Sequence[StopThreshold], until: int, resume: bool
@@ -309,6 +311,7 @@ class NASEval:
         return evaluation
 
     def _continue(self, candidate: str, *, path: Path, saved: Saved, m_epochs: int, resume: bool) -> Evaluation:
+        warn_of_another_mark(path, saved, self._mark(candidate))
         alive = self.alive.take(path)
         network = alive.network if alive else self.instantiate_network(candidate)
         loop = alive or self._loop(network, candidate, "train", self._config.evaluation.epochs)
@@ -390,5 +393,5 @@ class NASEval:
     def _save(self, network: keras.Model, saved: Saved) -> str:
         """Saves a network under the name of its age; returns that."""
         filename = weights_name(saved.candidate, saved.history[-1].epoch)
-        save_state(network, self.results.weights / filename, saved)
+        save_state(network, self.results.weights / filename, replace(saved, mark=self._mark(saved.candidate)))
         return filename

@@ -1,0 +1,23 @@
+"""Values as Python has them, of what numpy and paths have in their places."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+
+def python_values(value: Any) -> Any:
+    """A value without numpy's numbers and arrays and without paths, in mappings and lists too.
+
+    Args:
+        value: anything; what is none of these stays as it is.
+    """
+    if isinstance(value, Mapping):
+        return {python_values(key): python_values(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(python_values, value)) if type(value) in (list, tuple) else value
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    # numpy's are told by what they can do: a configuration is read without numpy.
+    return value.tolist() if hasattr(value, "tolist") and hasattr(value, "dtype") else value

@@ -9,8 +9,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hivenas.api import export, forget, load_results, predict, search, train
-    from hivenas.config import Choice, Config, Log, load
+    from hivenas.api import export, forget, load, load_results, predict, search, train
+    from hivenas.config import Choice, Config, Log
     from hivenas.config.metrics import register_metric
     from hivenas.core.colony.canonical import ArtificialBeeColony
     from hivenas.core.nas.data.datasets import register_dataset
@@ -55,7 +55,7 @@ _HOMES = {
     "Trial": "hivenas.core.records",
     "export": "hivenas.api",
     "forget": "hivenas.api",
-    "load": "hivenas.config",
+    "load": "hivenas.api",
     "load_results": "hivenas.api",
     "predict": "hivenas.api",
     "register_cell": "hivenas.core.nas.space.operations",

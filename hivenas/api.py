@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hivenas.config import Config, from_mapping, load
+from hivenas.config import Config, from_mapping
+from hivenas.config import load as read_file
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.seeds import derive_seed, drawn_seed
 from hivenas.errors import ConfigError
@@ -50,6 +51,20 @@ Configuration = str | os.PathLike[str] | Mapping[str, Any] | Config
 OWN_OBJECTIVE = "custom"
 
 logger = logging.getLogger("hivenas")
+
+
+def load(config: str | os.PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()) -> Config:
+    """Reads a configuration; what it warns of is logged.
+
+    Args:
+        config: a YAML file, which needs only the keys that differ from their defaults, or a mapping with its keys.
+            Upper-case files of the ancestor, HiveNAS, load as they are.
+        overrides: `key=value` texts, the key dotted, the value in YAML; one text may hold several, separated by spaces.
+
+    Raises:
+        ConfigError: a file that is missing or not YAML, an unknown key, a wrong type or a value out of range.
+    """
+    return _resolved(config, [overrides] if isinstance(overrides, str) else overrides)
 
 
 def search(
@@ -90,7 +105,7 @@ def search(
     from hivenas.objectives.factory import make_objective
     from hivenas.objectives.weighing import refuse_objectives
     from hivenas.run.mirror_sync import open_mirror
-    from hivenas.run.options import SessionOptions, checked_callbacks, refuse_others
+    from hivenas.run.options import SessionOptions, checked_callbacks, refuse_other_side, refuse_others
     from hivenas.run.progress import shown_progress
     from hivenas.run.session import Session
     from hivenas.storage import open_search, read_state
@@ -109,6 +124,7 @@ def search(
     refuse_objectives(settings, info)
     mirror = open_mirror(settings, info)
     with open_search(settings, seed, resume=resume, overwrite=overwrite, mirror=mirror) as ledger:
+        refuse_other_side(ledger, info)
         seeded = settings.model_copy(update={"seed": ledger.state.seed})
         with shown_progress(progress) as views:
             options = SessionOptions(callbacks=[*hearing, *views], mirror=mirror, go_on=go_on)
@@ -382,7 +398,7 @@ def _resolved(config: Configuration, overrides: Sequence[str], objective: Object
     if others := [each for each in overrides if not isinstance(each, str)]:
         raise ConfigError(f"overrides must be texts such as 'evaluation.epochs=2', got {others[0]!r}; give each as one")
     if isinstance(config, str | os.PathLike):
-        read = load(config, overrides)
+        read = read_file(config, overrides)
     elif isinstance(config, Config):
         read = from_mapping(config.given(), overrides, source=config.source) if overrides else config
     elif isinstance(config, Mapping):

@@ -354,11 +354,107 @@ def test_what_is_no_objective_is_refused_before_anything_is_opened(objective: An
     assert not Path("results").exists()
 
 
-@pytest.mark.parametrize("callback", [print, hivenas.Callback])
-def test_what_is_no_callback_is_refused_before_anything_is_opened(callback: Any) -> None:
-    with pytest.raises(ConfigError, match=r"callbacks must be instances of .* hivenas\.Callback, got"):
-        hivenas.search({"name": "none", "tracking": "none", "objective": "sphere_min"}, callbacks=[callback])
+@pytest.mark.parametrize(
+    ("callbacks", "says"),
+    [
+        ([print], r"callbacks must be instances of .* hivenas\.Callback, got <built-in"),
+        ([hivenas.Callback], r"callbacks must be instances of .* hivenas\.Callback, got <class"),
+        (hivenas.Callback(), r"callbacks must be a list of them, got <.*; give callbacks=\[…\]"),
+        (5, "callbacks must be a list of them, got 5"),
+    ],
+)
+def test_what_is_no_callback_is_refused_before_anything_is_opened(callbacks: Any, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        hivenas.search({"name": "none", "tracking": "none", "objective": "sphere_min"}, callbacks=callbacks)
+    with pytest.raises(ConfigError, match=says):
+        hivenas.train({"name": "none", "tracking": "none"}, callbacks=callbacks)
+    with pytest.raises(ConfigError, match=says):
+        api.train_custom({"name": "none", "tracking": "none"}, "input|identity|output", callbacks=callbacks)
     assert not Path("results").exists()
+
+
+def test_callbacks_that_can_be_gone_through_once_are_all_called() -> None:
+    callback = StopsAt(-1.0)
+    hivenas.search(SPHERE, callbacks=(each for each in [callback]))  # type: ignore[arg-type]
+    assert callback.moments[0] == "start bowl 12 0"
+
+
+@pytest.mark.parametrize(
+    ("config", "overrides", "says"),
+    [
+        (None, (), "config must be a YAML file, a mapping with its keys or a Config, got None"),
+        ([1, 2], (), r"config must be a YAML file, .*, got \[1, 2\]"),
+        ({}, (["evaluation.epochs=2"],), r"overrides must be texts such as .*, got \['evaluation.epochs=2'\]"),
+        ({}, ({"epochs": 2},), "overrides must be texts"),
+    ],
+)
+def test_what_is_no_configuration_is_refused_in_a_line(config: Any, overrides: Any, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        hivenas.search(config, *overrides)
+
+
+def test_a_configuration_that_is_loaded_first_says_what_nothing_reads_too(caplog: pytest.LogCaptureFixture) -> None:
+    config = hivenas.load({"evaluation": {"act": {"beta": 0.5}}})
+    assert caplog.text.count("evaluation.act.beta=0.5 is not used") == 1
+    assert config.evaluation.act.beta == 0.5
+    assert hivenas.load({}, "evaluation.epochs=3 seed=5").evaluation.epochs == 3
+
+
+def test_what_numpy_and_paths_give_is_taken(tmp_path: Path) -> None:
+    rates = hivenas.Choice(list(np.logspace(-3, -2, 2)))
+    given = {
+        "evaluation": {"epochs": np.int64(3), "initial_lr": rates},
+        "space": {"depth": np.int32(2), "operations": np.array(["conv3x3_8", "identity"])},
+        "results": {"dir": tmp_path},
+    }
+    plain = {
+        "evaluation": {"epochs": 3, "initial_lr": hivenas.Choice([0.001, 0.01])},
+        "space": {"depth": 2, "operations": ["conv3x3_8", "identity"]},
+        "results": {"dir": str(tmp_path)},
+    }
+    assert hivenas.load(given).to_mapping() == hivenas.load(plain).to_mapping()
+    assert str(hivenas.Log(np.float64(0.001), np.float64(0.1), 3)) == "!Log [0.001, 0.1, 3]"
+
+
+class Points(Line):
+    """Points as arrays or lists of numpy's numbers, as functions of numpy make them."""
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.make = make
+
+    def sample(self) -> Any:
+        return self.make(self.rng.integers(-9, 9, 1))
+
+    def get_neighbor(self, orig_arch: tuple[float, ...]) -> Any:
+        return self.make(np.asarray(orig_arch) + self.rng.integers(-1, 2, 1))
+
+
+@pytest.mark.parametrize("kind", ["canonical", "random", "evolution"])
+@pytest.mark.parametrize("make", [np.asarray, list], ids=["arrays", "lists"])
+def test_points_may_be_arrays_and_lists(make: Callable[[Any], Any], kind: str) -> None:
+    result = hivenas.search(OWN | {"name": "own"}, f"colony.kind={kind}", objective=Points(make))
+    assert {type(each) for trial in result.trials for each in trial.candidate} == {int}
+    assert candidates(hivenas.load_results("results/own")) == candidates(result)
+
+
+def test_an_objective_that_answers_no_mapping_is_said_at_once() -> None:
+    class Bare(Line):
+        def evaluate(self, candidate: tuple[float, ...]) -> Any:
+            return abs(candidate[0])
+
+    with pytest.raises(ConfigError, match=r"evaluate of Bare must return a mapping with the key fitness, got \d"):
+        hivenas.search(OWN | {"name": "own"}, objective=Bare())
+
+
+def test_a_search_is_not_gone_on_with_by_an_objective_of_the_other_side() -> None:
+    choices = {"x": [1, 2, 3, 4, 5, 6]}
+    config = OWN | {"name": "own", "colony": {"size": 2, "iterations": 1}}
+    hivenas.search(config, objective=hivenas.FunctionObjective(lambda x: 1.0 * x, choices))
+    other = hivenas.FunctionObjective(lambda x: 1.0 * x, choices, minimize=True)
+    with pytest.raises(ConfigError, match="looks for a large fitness, got an objective that looks for a small one"):
+        hivenas.search(config, "colony.iterations=2", objective=other, resume=True)
+    assert hivenas.load_results("results/own").direction == hivenas.Direction.MAXIMIZE
 
 
 def test_further_iterations_that_patience_would_end_at_once_leave_a_finished_search_as_it_is(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 
 def encode_candidate(candidate: str | tuple[float, ...]) -> str:
@@ -23,8 +23,11 @@ def python_number(value: Any) -> Any:
 
 
 def plain_candidate(value: Any) -> str | tuple[float, ...]:
-    """A candidate as JSON gives it back: a list stands for a tuple."""
-    return tuple(value) if isinstance(value, list) else value
+    """A candidate as JSON gives it back, or an objective of anyone's: lists and arrays stand for tuples."""
+    given: Any = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(given, list | tuple):
+        given = tuple(each.item() if hasattr(each, "item") else each for each in given)
+    return cast(str | tuple[float, ...], given)
 
 
 def decode_candidate(text: str) -> str | tuple[float, ...]:

@@ -15,6 +15,7 @@ from hivenas.core.candidates import encode_candidate
 from hivenas.core.history import History
 from hivenas.core.parameters import Parameters
 from hivenas.core.records import Candidate, Direction, Evaluation, Proposal
+from hivenas.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +141,11 @@ class ObjectiveInterface(ABC):
             result = self.momentum_eval(proposal.candidate, proposal.weights_filename or "", proposal.momentum_epochs)
         else:
             result = self.evaluate(proposal.candidate)
+        if not isinstance(result, Mapping) or "fitness" not in result:
+            raise ConfigError(
+                f"evaluate of {type(self).__name__} must return a mapping with the key fitness, got {result!r}; return "
+                "{'fitness': …}"
+            )
         return Evaluation(
             proposal.candidate,
             "complete",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,13 +28,13 @@ class FunctionObjective(ArchitectureObjective):
     Args:
         function: gets the chosen values by their names, and returns the fitness, or a mapping with the key `fitness`
             and figures beside it.
-        choices: what each may be, by its name: at least one name, and two values of one of them.
+        choices: what each may be, by its name, in a list or an array: at least one name, and two values of one of them.
         minimize: whether a smaller fitness is better.
         metric: what fitness is, for people.
         seed: of samples and neighbours outside a search, which gives its own generator.
 
     Raises:
-        ConfigError: no choices, or values that read alike.
+        ConfigError: no choices, values that read alike, or what is no function of these names.
 
     Examples:
         >>> objective = FunctionObjective(lambda width, depth: width * depth, {"width": [8, 16], "depth": [1, 2, 3]})
@@ -46,7 +47,7 @@ class FunctionObjective(ArchitectureObjective):
     def __init__(
         self,
         function: Callable[..., float | Mapping[str, Any]],
-        choices: Mapping[str, Sequence[Any]],
+        choices: Mapping[str, Iterable[Any]],
         *,
         minimize: bool = False,
         metric: str = "fitness",
@@ -55,9 +56,30 @@ class FunctionObjective(ArchitectureObjective):
         self._function = function
         self._minimize = minimize
         self._metric = metric
-        self._values = {name: {str(value): value for value in values} for name, values in choices.items()}
+        given = {name: list(values) for name, values in choices.items()}  # arrays, too
+        self._values = {name: {str(value): value for value in values} for name, values in given.items()}
         self.rng = np.random.default_rng(seed)
-        self._check(choices)
+        self._check(given)
+        self._check_function()
+
+    def _check_function(self) -> None:
+        """Refuses what cannot be called with the names of the choices."""
+        if not callable(self._function):
+            raise ConfigError(f"function must be one, got {self._function!r}; give a function of {self._named()}")
+        try:
+            signature = inspect.signature(self._function)
+        except ValueError:  # of some built-in ones nobody knows the arguments
+            return
+        try:
+            signature.bind(**dict.fromkeys(self._values))
+        except TypeError as error:
+            raise ConfigError(
+                f"function must take the choices by their names, {self._named()}, got one of {signature} ({error}); "
+                "rename its arguments or the choices"
+            ) from None
+
+    def _named(self) -> str:
+        return ", ".join(self._values)
 
     def _check(self, choices: Mapping[str, Sequence[Any]]) -> None:
         for name, values in choices.items():

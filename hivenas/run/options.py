@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hivenas.core.objective import ObjectiveInterface
+from hivenas.core.objective import ObjectiveInfo, ObjectiveInterface
+from hivenas.core.records import Direction
 from hivenas.errors import ConfigError
 from hivenas.run.budget import Clock
 from hivenas.run.callbacks import Callback
-from hivenas.storage import Mirror
+from hivenas.storage import Ledger, Mirror
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,20 @@ def refuse_others(objective: object) -> None:
         raise ConfigError(
             f"objective must be an instance of hivenas.ObjectiveInterface, got {objective!r}; make one of a class, and "
             "of a function by hivenas.FunctionObjective(function, {name: [values]})"
+        )
+
+
+def refuse_other_side(ledger: Ledger, info: ObjectiveInfo) -> None:
+    """Refuses to go on with an objective whose better figures lie on the other side than those of the record.
+
+    Raises:
+        ConfigError: says which is which.
+    """
+    if ledger.trials and (recorded := ledger.state.direction) != info.direction:
+        sides = {Direction.MAXIMIZE: "large", Direction.MINIMIZE: "small"}
+        raise ConfigError(
+            f"the search in {ledger.folder.path} looks for a {sides[recorded]} fitness, got an objective that looks "
+            f"for a {sides[info.direction]} one; go on with the one that it was begun with, or start another search"
         )
 
 

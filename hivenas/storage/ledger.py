@@ -301,7 +301,7 @@ class Ledger:
     # -- rows ----------------------------------------------------------------------------------------------------
 
     def _insert(self, trial: Trial) -> None:
-        record = json.dumps(trial.to_json(), default=float)
+        record = json.dumps(trial.to_json(), default=python_number)
         self._db.execute("INSERT INTO trials VALUES (?, ?, ?)", (trial.index, trial.run_id, record))
 
     def _write_shown(self, keys: set[str]) -> None:

@@ -135,6 +135,20 @@ def test_choices_of_which_nothing_can_be_made_are_refused(choices: Mapping[str, 
         FunctionObjective(lambda **_: 0.0, choices)
 
 
+def test_what_is_no_function_of_the_choices_is_refused_when_it_is_made() -> None:
+    with pytest.raises(ConfigError, match="function must be one, got 5; give a function of a, b"):
+        FunctionObjective(5, {"a": [1, 2], "b": [1, 2]})  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"must take the choices by their names, a, b, got one of \(a, c\)"):
+        FunctionObjective(lambda a, c: 1.0, {"a": [1, 2], "b": [1, 2]})
+    assert FunctionObjective(lambda a, b=1: 1.0 * a, {"a": [1, 2]}).evaluate("a=2") == {"fitness": 2.0}
+
+
+def test_choices_may_be_an_array() -> None:
+    objective = FunctionObjective(lambda x: 2 * x, {"x": np.linspace(0, 1, 5)})
+    assert objective.entries() == (("0.0", "0.25", "0.5", "0.75", "1.0"),)
+    assert objective.evaluate("x=0.25") == {"fitness": 0.5}
+
+
 def test_a_value_may_have_an_equals_sign() -> None:
     objective = FunctionObjective(lambda query: 1.0 * len(query), {"query": ["a=1", "a=1&b=22"]})
     assert objective.evaluate("query=a=1&b=22") == {"fitness": 8.0}

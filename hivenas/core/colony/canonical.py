@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hivenas.config import ColonyConfig
+from hivenas.core.candidates import plain_candidate
 from hivenas.core.colony.bee_colony import BeeColony
 from hivenas.core.colony.food_source import FoodSource
 from hivenas.core.colony.selection import Selection, onlooker_probabilities, spread
@@ -70,7 +71,7 @@ class ArtificialBeeColony(BeeColony):
         selection: Selection | None = None,
     ) -> None:
         super().__init__(objective, config, rng, momentum_epochs=momentum_epochs)
-        self.sources = [FoodSource(objective.sample()) for _ in range(config.employees)]
+        self.sources = [FoodSource(plain_candidate(objective.sample())) for _ in range(config.employees)]
         numerical = not isinstance(self.sources[0].candidate, str)
         self._selection: Selection = selection or ("proportional" if numerical else "rank")
 
@@ -133,4 +134,4 @@ class ArtificialBeeColony(BeeColony):
         """Replaces abandoned sources; all of them, as their employees have nothing else to do."""
         for index, source in enumerate(self.sources):
             if source.trials >= self._config.abandonment_limit:
-                self.sources[index] = FoodSource(self._objective.sample())
+                self.sources[index] = FoodSource(plain_candidate(self._objective.sample()))

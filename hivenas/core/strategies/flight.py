@@ -73,11 +73,11 @@ def first_unknown(
         is_known: tells if evaluating it would repeat work.
         first: is tried before the first draw.
     """
-    candidate = draw() if first is None else first
+    candidate = plain_candidate(draw()) if first is None else first
     for _ in range(_REDRAWS):
         if not is_known(candidate):
             break
-        candidate = draw()
+        candidate = plain_candidate(draw())
     return candidate
 
 

@@ -507,6 +507,18 @@ def test_data_sets_of_tensorflow_and_keras_are_gone_through(registry: None, dige
         (lambda: iter([PIXELS]), r"must be pairs \(x, y\), got ndarray; give both"),
         (lambda: {"train": 5}, r"must be pairs \(x, y\), got int; give an iterator"),
         (
+            lambda: iter([(PIXELS, NAMES, np.ones(len(NAMES)))]),
+            r"must be pairs \(x, y\), got 3 parts; leave out weights of images",
+        ),
+        (
+            lambda: iter([(PIXELS, np.ma.masked_array(np.arange(len(PIXELS)), np.arange(len(PIXELS)) < 5))]),
+            "y must have a value everywhere, got an array with 5 masked values",
+        ),
+        (
+            lambda: iter([(np.ma.masked_less(PIXELS, 1), NAMES)]),
+            "x must have a value everywhere, got an array with .* masked values?",
+        ),
+        (
             lambda: iter([(PIXELS, NAMES), (PIXELS[:, :3], NAMES)]),
             r"of one shape and type, got \(3, 5, 3\) uint8",
         ),

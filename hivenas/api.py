@@ -4,7 +4,6 @@ tracker, ledger → search → model.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hivenas.config import Config, from_mapping
-from hivenas.config import load as read_file
+from hivenas.config import Config
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.seeds import derive_seed, drawn_seed
 from hivenas.errors import ConfigError
 from hivenas.run.callbacks import Callback
 from hivenas.run.data import describe_data
+from hivenas.run.given import Configuration, load, refuse_untrained, resolved
 from hivenas.run.plan import Plan, check, check_inputs, plan
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ __all__ = [
     "expected_time",
     "export",
     "forget",
+    "load",
     "load_results",
     "plan",
     "predict",
@@ -46,25 +46,6 @@ __all__ = [
     "train",
     "train_custom",
 ]
-
-Configuration = str | os.PathLike[str] | Mapping[str, Any] | Config
-OWN_OBJECTIVE = "custom"
-
-logger = logging.getLogger("hivenas")
-
-
-def load(config: str | os.PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()) -> Config:
-    """Reads a configuration; what it warns of is logged.
-
-    Args:
-        config: a YAML file, which needs only the keys that differ from their defaults, or a mapping with its keys.
-            Upper-case files of the ancestor, HiveNAS, load as they are.
-        overrides: `key=value` texts, the key dotted, the value in YAML; one text may hold several, separated by spaces.
-
-    Raises:
-        ConfigError: a file that is missing or not YAML, an unknown key, a wrong type or a value out of range.
-    """
-    return _resolved(config, [overrides] if isinstance(overrides, str) else overrides)
 
 
 def search(
@@ -112,7 +93,7 @@ def search(
 
     refuse_others(objective)
     hearing = checked_callbacks(callbacks)
-    settings = _resolved(config, overrides, objective)
+    settings = resolved(config, overrides, objective)
     check_inputs(settings)
     # A resumed search has its own seed, which an objective may follow too.
     before = read_state(ResultsFolder(settings.results.dir, settings.name)) if resume else None
@@ -184,8 +165,8 @@ def train(
 
     hearing = checked_callbacks(callbacks)
     bounds = None if at is None else parse_bounds(at)
-    settings = _resolved(config, overrides)
-    _refuse_untrained(settings)
+    settings = resolved(config, overrides)
+    refuse_untrained(settings)
     plan(settings)
     folder = ResultsFolder(settings.results.dir, settings.name)
     direction = Direction.of(settings.evaluation.metric.minimize)
@@ -218,8 +199,8 @@ def train_custom(config: Configuration, arch: str, *overrides: str, callbacks: S
     from hivenas.run.standalone import StandaloneTraining, train_alone
 
     hearing = checked_callbacks(callbacks)
-    settings = _resolved(config, overrides)
-    _refuse_untrained(settings)
+    settings = resolved(config, overrides)
+    refuse_untrained(settings)
     plan(settings)
     decode(arch, NASInterface.from_config(settings.of(arch), tracker=NullTracker()).search_space.reference)
     return train_alone(settings, StandaloneTraining(arch=arch), hearing)
@@ -322,7 +303,7 @@ def sync(
     """
     from hivenas.run.syncing import tell, tell_again, tell_mirror
 
-    settings = _resolved(config, overrides, objective)
+    settings = resolved(config, overrides, objective)
     taken, waiting = tell_again(settings, objective) if rehome else tell(settings)
     # MLflow has its records by now, whether or not Optuna's storage answers.
     return taken, waiting + tell_mirror(settings, objective)
@@ -357,7 +338,7 @@ def report(config: Configuration, *overrides: str) -> tuple[SearchResult, list[P
     from hivenas.reports import draw_plots
     from hivenas.run.report import report_recorded
 
-    settings = _resolved(config, overrides)
+    settings = resolved(config, overrides)
     result, page = report_recorded(settings)
     plots = ResultsFolder(settings.results.dir, settings.name).plots
     return result, [*filter(None, [page]), *draw_plots(result.trials, plots, result.direction, result.costs)]
@@ -387,32 +368,3 @@ def forget(search: str | os.PathLike[str], *, agree: Callable[[Forgotten], bool]
     named = Path(search)
     path = named.resolve() if len(named.parts) > 1 or named.is_absolute() else Path(ResultsConfig().dir, named)
     return forgetting.forget(ResultsFolder(path.parent, path.name), agree)
-
-
-def _resolved(config: Configuration, overrides: Sequence[str], objective: ObjectiveInterface | None = None) -> Config:
-    """A configuration, wherever it comes from; warnings that reading it gave are logged.
-
-    Raises:
-        ConfigError: it is wrong.
-    """
-    if others := [each for each in overrides if not isinstance(each, str)]:
-        raise ConfigError(f"overrides must be texts such as 'evaluation.epochs=2', got {others[0]!r}; give each as one")
-    if isinstance(config, str | os.PathLike):
-        read = read_file(config, overrides)
-    elif isinstance(config, Config):
-        read = from_mapping(config.given(), overrides, source=config.source) if overrides else config
-    elif isinstance(config, Mapping):
-        read = from_mapping(config, overrides)
-    else:
-        raise ConfigError(f"config must be a YAML file, a mapping with its keys or a Config, got {config!r}; give one")
-    for warning in read.warnings if read is not config else ():
-        logger.warning("%s", warning)
-    return read if objective is None else read.model_copy(update={"objective": OWN_OBJECTIVE})
-
-
-def _refuse_untrained(config: Config) -> None:
-    if config.objective != "nas":
-        raise ConfigError(
-            f"a full training needs objective: nas, got objective={config.objective}"
-            f"{f' ({config.source})' if config.source else ''}; there is no network to train"
-        )

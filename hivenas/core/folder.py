@@ -84,9 +84,13 @@ class ResultsFolder:
         for path in self.checkpoints.glob(f"{arch_hash(candidate)}-*{WEIGHTS_SUFFIX}"):
             path.unlink(missing_ok=True)
 
-    def clear_checkpoints(self) -> None:
-        """Removes what was kept of every training: for when nothing is left to do."""
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
+    def clear_checkpoints(self, *purposes: str) -> None:
+        """Removes what was kept of trainings of these purposes, by default of all: for when nothing is left to do."""
+        if not purposes:
+            shutil.rmtree(self.checkpoints, ignore_errors=True)
+        for purpose in purposes:
+            for path in self.checkpoints.glob(f"*-{purpose}{WEIGHTS_SUFFIX}"):
+                path.unlink(missing_ok=True)
 
     def files(self) -> list[Path]:
         """Every file that a search has left here, but for the ledger and what its workers print."""

@@ -239,13 +239,17 @@ class Limits:
         return iteration >= self._config.colony.iterations
 
     def is_early(self, best: Trial | None, iteration: int) -> bool:
-        """True where time has ended the search, and what was waited for then took so little that there is more of it.
+        """True where the search was ended too early, as what was waited for then has shown.
+
+        Of a budget of time it took so little that there is more; or, with an overlap, it is something better than what
+        patience had seen.
 
         Args:
             best: the best trial so far; None without one.
             iteration: the strategy's.
         """
-        return bool(self.ending and self.ending.key in times(self.limits) and not self.due(best, iteration, 0))
+        is_open = self.ending and (self.ending.key == "patience" or self.ending.key in times(self.limits))
+        return bool(is_open and not self.due(best, iteration, 0))
 
     def _ahead(self, key: str, spent: Spent, begun: int) -> float:
         """Seconds until another evaluation, beyond those that are being carried out, would have ended."""

@@ -123,6 +123,11 @@ class Search:
         key = next((key for key in ("wall", "cpu") if key in limits), None)
         return (getattr(self._limits.spent, key), limits[key]) if key else None
 
+    @property
+    def stopped(self) -> bool:
+        """True once a callback has stopped the search."""
+        return self._stopped
+
     def stop(self, reason: str = "") -> None:
         """Ends the search after the trial at hand; see `callbacks.RunningSearch`."""
         logger.info("the search is stopped%s", f": {reason}" if reason else "")
@@ -266,7 +271,8 @@ class Search:
     def _is_ending(self, pending: deque[_Pending], iteration: int) -> bool:
         """Decides whether the search ends now, but for what is being carried out; what is not begun is dropped then.
 
-        When that has ended the decision is taken back if it has left time for another evaluation.
+        When that has ended the decision is taken back if it has left time for another evaluation, or was better than
+        what patience had seen.
 
         Args:
             pending: what is not told yet.
@@ -280,7 +286,8 @@ class Search:
             is_told = self._told == before.after + 1 and not before.is_final
             if is_told and limits.is_early(self.best, iteration):
                 if not limits.is_last(iteration):
-                    logger.info("the search goes on: there is time for another evaluation after all")
+                    found = "something better" if before.key == "patience" else "time for another evaluation"
+                    logger.info("the search goes on: there is %s after all", found)
                 limits.ending = None
             return False
         begun = sum(each.trial is not None or bool(each.future and _has_begun(each.future)) for each in pending)

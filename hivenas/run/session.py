@@ -97,15 +97,15 @@ class Session:
             self.outbox = Outbox(self.ledger, self.tracker)
             self.sent: list[Sent] = []
             if self.ledger.state.stage != Stage.SEARCH and not self._has_run():
-                self.ledger.save(stage=Stage.SEARCH, **self.ledger.state.given_up(len(self.ledger.trials)))
+                # Written when the data were looked at and the search is open: who is refused has changed nothing.
+                self.ledger.state = self.ledger.state.going_on(len(self.ledger.trials))
             if self._is_done():
                 return self._nothing_left()
             if self.ledger.state.stage == Stage.FULL_TRAIN and (error := self._repeated_failure()):
                 self._tell_the_rest()
                 raise error
             self.messages = self.outbox.messages(refused=True)
-            self.outbox.drop_closings(finished=self.ledger.state.stage == Stage.SEARCH)
-            if not self.ledger.state.run_id:
+            if not self.ledger.state.run_id and (self.ledger.is_new or self.tracker.project_run_id):
                 if self.tracker.project_run_id:
                     self.tracker.prepare()  # which knows whose run that is
                 # How the parent run is found is written down before anything slow begins: a kill leaves it on record.
@@ -142,7 +142,7 @@ class Session:
         rest = left if refused else "nothing is left to do"
         logger.info("%s holds a finished search; %s", self.ledger.folder.path, rest)
         self._tell_the_rest(prunes=True)
-        self.ledger.folder.clear_checkpoints()
+        self.ledger.folder.clear_checkpoints("train", "momentum")  # a full one may be of another command
         return self._result(None)
 
     def _tell_the_rest(self, *, prunes: bool = False) -> None:
@@ -162,6 +162,9 @@ class Session:
     def _open(self) -> Mapping[str, Any]:
         """Looks at the data, then opens the parent run; returns what the data are."""
         card = self._card()
+        self.outbox.drop_closings(finished=self.ledger.state.stage == Stage.SEARCH)
+        if not self.ledger.is_new:
+            self.ledger.save()
         if self.ledger.state.has_begun:
             # A search that has begun goes on while the store is away.
             self.outbox.open_with(functools.partial(self._open_parent, card))
@@ -225,8 +228,8 @@ class Session:
     def _search_and_train(self, data: Mapping[str, Any]) -> Trained | None:
         weights = self._weights()
         if self.ledger.state.stage == Stage.SEARCH:
-            self._search(weights)
-            self.ledger.save(stage=Stage.FULL_TRAIN, settled=self._settled(), spent=self.meter.spent)
+            stopped = self.config.evaluations if self._search(weights) else 0
+            self.ledger.save(stage=Stage.FULL_TRAIN, settled=self._settled(), spent=self.meter.spent, stopped=stopped)
         elif not is_settled(self.config, self.ledger.state):
             self.ledger.save(settled=self._settled())
         message = self._train(data) if self._trains() else None
@@ -260,7 +263,8 @@ class Session:
         )
         return WeightsKeeper(self.ledger, self.objective, retention, self.tracker)
 
-    def _search(self, weights: WeightsKeeper) -> None:
+    def _search(self, weights: WeightsKeeper) -> bool:
+        """Runs what is left of the search; True where a callback has stopped it before its end."""
         trained = self.config.evaluation if self.info.trains else None
         costs = self.config.objectives.costs
         strategy = make_strategy(self.objective, self.config.colony, self.rng, trained, costs=costs)
@@ -272,7 +276,7 @@ class Session:
         limits.say()
         if trained:
             say_ladder(self.config)
-        Search(
+        search = Search(
             strategy,
             self.objective,
             executor=self.executor,
@@ -280,8 +284,10 @@ class Session:
             callbacks=[weights, tracking, *mirror, *self.callbacks],
             limits=limits,
             most_failures=self.config.execution.max_consecutive_failures,
-        ).run()
+        )
+        search.run()
         tracking.end()
+        return search.stopped
 
     def _limits(self) -> Limits:
         """A count of what the search has spent, that takes its trials from the first on."""

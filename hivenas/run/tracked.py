@@ -209,7 +209,7 @@ def send_all(ledger: Ledger, outbox: Outbox, tracker: Tracker, *, ask: bool = Fa
         ledger: the search's record.
         outbox: has what waits.
         tracker: takes it.
-        ask: ask for the search's parent run also where nothing waits.
+        ask: ask for the search's parent run also where nothing waits, and end it where a kill has left it running.
 
     Raises:
         LostRunError: the search's parent run is not in this store, or was deleted there.
@@ -218,6 +218,9 @@ def send_all(ledger: Ledger, outbox: Outbox, tracker: Tracker, *, ask: bool = Fa
     if run_id and (ask or outbox.waiting):
         outbox.open_with(functools.partial(_open, tracker, run_id, outbox))
     sent = outbox.send(force=True)
+    if run_id and ask and ledger.state.stage != Stage.DONE and not outbox.waiting:
+        with contextlib.suppress(TrackingError):  # a kill has left it running, or it has ended by itself
+            tracker.close_abandoned([run_id])
     _close_shown(ledger, outbox, tracker)
     if ledger.state.stage == Stage.DONE:
         outbox.forget_kept()

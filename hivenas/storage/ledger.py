@@ -57,7 +57,7 @@ class Ledger:
         self._db = db
         self._depth = 0
         self._replaced: SearchState | None = None  # what the first save deletes
-        self._is_new = False
+        self._is_new, self._clears = False, True
         self._old_files: list[Path] = []
         self._config_yaml = ""
         self._exported_config = ""
@@ -75,11 +75,18 @@ class Ledger:
         self.state = state or SearchState()
         return state
 
-    def begin(self, state: SearchState, *, replaces: SearchState | None = None) -> None:
-        """Takes a new search; whatever the file holds goes with the first `save`."""
+    def begin(self, state: SearchState, *, replaces: SearchState | None = None, clears: bool = True) -> None:
+        """Takes a new search; whatever the file holds goes with the first `save`.
+
+        Args:
+            state: of the new search.
+            replaces: of the search that is replaced; None for none.
+            clears: whether the files in the folder go, too; they stay where nothing is replaced: they are those of
+                trainings outside a search.
+        """
         self._old_files = self._old_but_attached() if replaces is None else self.folder.files()
         self.state, self.trials = state, []
-        self._replaced, self._is_new = replaces, True
+        self._replaced, self._is_new, self._clears = replaces, True, clears
 
     def take(self, state: SearchState, trials: Sequence[Trial]) -> None:
         """Takes a search, or what it lacks of one, from elsewhere."""
@@ -91,12 +98,8 @@ class Ledger:
         self.state, self.trials = state, list(trials)
 
     def configure(self, config_yaml: str) -> None:
-        """Takes the resolved configuration, which is written with the state."""
+        """Takes the resolved configuration, which is written with the state: a refusal before that changes nothing."""
         self._config_yaml = config_yaml
-        if not self._is_new:
-            with self.transaction():
-                self._put("config", config_yaml)
-            self._export()
 
     def note_configuration(self, config_yaml: str) -> None:
         """Takes the resolved configuration of evaluations from Python, which have no state to write it with."""
@@ -167,8 +170,10 @@ class Ledger:
             if self._is_new:
                 for table in ("trials", *(["messages"] if self._replaced else []), "search"):
                     self._db.execute(f"DELETE FROM {table}")
+                if self._clears:
+                    self._put("clearing", "1")
+            if self._config_yaml and self._config_yaml != self.config_yaml:
                 self._put("config", self._config_yaml)
-                self._put("clearing", "1")
             self._write_state(replace(self.state, **changes), only=set() if self._is_new else changes.keys())
         if self._is_new:
             self._is_new = False

@@ -300,7 +300,8 @@ def _begin(ledger: Ledger, before: SearchState | None, seed: int, overwrite: boo
         logger.warning("lost with the search that is replaced: %s never sent to MLflow", number_of(lost, "record"))
     abandoned = (*before.abandoned, *filter(None, [before.run_id or before.uid])) if before else ()
     state = SearchState(seed=seed, uid=uuid.uuid4().hex, abandoned=(*abandoned, *ledger.shown))
-    ledger.begin(state, replaces=before if is_recorded else None)
+    clears = overwrite or is_recorded or before is not None
+    ledger.begin(state, replaces=before if is_recorded else None, clears=clears)
 
 
 def _make(folder: ResultsFolder) -> None:

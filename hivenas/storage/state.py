@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from hivenas.config import Config
 from hivenas.core.full_training import Finalist
@@ -54,6 +54,7 @@ class SearchState:
         small: the candidate whose model was made beside the search's own, see `registry.small`; empty without.
         logged: keys of the candidates that MLflow was told to keep as models, see `results.logged_models`.
         remade: how often a full training was given up for another after so many trials: first these, then how often.
+        stopped: evaluations that were planned at the most when a callback has stopped the search; 0 where none has.
     """
 
     stage: Stage = Stage.SEARCH
@@ -81,6 +82,7 @@ class SearchState:
     small: str = ""
     logged: tuple[str, ...] = ()
     remade: tuple[int, int] = (0, 0)
+    stopped: int = 0
 
     def __post_init__(self) -> None:
         # JSON knows neither tuples nor enumerations.
@@ -109,6 +111,8 @@ class SearchState:
         """
         if self.strategy is None:
             return False
+        if self.stage == Stage.FULL_TRAIN and config.evaluations <= self.stopped:
+            return True
         if self.ending is not None and self.ending.holds(config.limits):
             return True
         # What a strategy has done at the end of a search counts for nothing where that goes on.
@@ -128,8 +132,8 @@ class SearchState:
         after, times = self.remade
         return f"{self.uid}:full-{trials}" + (f"-{times}" if times and after == trials else "")
 
-    def given_up(self, trials: int) -> dict[str, Any]:
-        """The fields with which the search goes on, after so many trials, and whatever was trained fully is no more.
+    def going_on(self, trials: int) -> Self:
+        """The state with which the search goes on, after so many trials, and whatever was trained fully is no more.
 
         What failed stays recorded, but where another attempt may succeed.
         """
@@ -137,8 +141,9 @@ class SearchState:
         failed = {
             name: each for name, each in self.trainings.items() if each.status == "failed" and each.cause != MACHINE
         }
-        left: dict[str, Any] = {"trained": False, "model": "", "failure": None, "settled": None, "small": ""}
-        return left | {"trainings": failed, "remade": (trials, times + 1 if after == trials else 1)}
+        remade = (trials, times + 1 if after == trials else 1)
+        left = replace(self, stage=Stage.SEARCH, trained=False, model="", failure=None, settled=None, small="")
+        return replace(left, trainings=failed, remade=remade)
 
     @property
     def reused(self) -> int:

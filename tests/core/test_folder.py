@@ -87,6 +87,18 @@ def test_the_checkpoints_of_one_candidate_are_dropped_and_those_of_others_stay(t
 
 
 @pytest.mark.process
+def test_checkpoints_are_cleared_by_purpose_or_all(tmp_path: Path) -> None:
+    folder = ResultsFolder(str(tmp_path), "probe")
+    files = {purpose: folder.checkpoint("a", purpose) for purpose in ("train", "momentum", "full", "refit")}
+    for file in files.values():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("x")
+    folder.clear_checkpoints("train", "momentum")
+    assert [purpose for purpose, file in files.items() if file.is_file()] == ["full", "refit"]
+    folder.clear_checkpoints()
+    assert not folder.checkpoints.exists()
+
+
 def test_a_sweep_removes_what_dead_processes_left_half_written_and_nothing_else(tmp_path: Path) -> None:
     folder = ResultsFolder(tmp_path, "search")
     folder.sweep()

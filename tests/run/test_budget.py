@@ -410,6 +410,35 @@ def test_patience_counts_iterations_of_which_all_was_told(tmp_path: Path, kind: 
 
 
 @pytest.mark.parametrize("threads", [1, 3])
+def test_what_patience_had_not_seen_is_looked_at_before_the_search_ends(tmp_path: Path, threads: int) -> None:
+    """With an overlap the last flights of the next phase are on their way when it is decided that all is over."""
+    ends = []
+    for better in (None, 6, 7, 8):
+
+        class Late(TinyObjective):
+            def run(self, proposal: Proposal, better: int | None = better) -> Evaluation:
+                fitness = 0.9 if proposal.index == better else 0.5 - 0.001 * proposal.index
+                return replace(super().run(proposal), fitness=fitness)
+
+        overrides = [
+            "colony.kind=random",
+            "colony.size=4",
+            "colony.iterations=12",
+            "colony.patience=1",
+            "colony.overlap=2",
+        ]
+        config = settings(tmp_path / f"{better}", *overrides, objective="custom")
+        with ThreadExecutor(threads) as executor:
+            ledger = search(config, make=Late, executor=executor)
+        assert ledger.state.ending
+        best = max(ledger.trials, key=lambda each: each.fitness)
+        last = ledger.trials[ledger.state.ending.after]
+        assert last.iteration > best.iteration, better
+        ends.append(len(ledger.trials))
+    assert ends[0] < max(ends)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
 def test_with_patience_all_that_was_begun_is_recorded(tmp_path: Path, threads: int) -> None:
     ran: list[int] = []
 

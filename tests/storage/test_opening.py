@@ -328,10 +328,10 @@ def test_what_trainings_outside_a_search_have_to_tell_waits_for_the_first_search
 def test_a_full_training_that_is_made_again_after_the_same_trials_is_another() -> None:
     state = SearchState(uid="me", stage=Stage.DONE, trained=True, model="models:/m/1")
     assert state.full_key(8) == "me:full-8"
-    again = replace(state, **state.given_up(8))
+    again = state.going_on(8)
     assert (again.trained, again.model, again.full_key(8), again.full_key(9)) == (False, "", "me:full-8-1", "me:full-9")
-    assert replace(again, **again.given_up(8)).full_key(8) == "me:full-8-2"
-    assert replace(again, **again.given_up(9)).full_key(9) == "me:full-9-1"
+    assert again.going_on(8).full_key(8) == "me:full-8-2"
+    assert again.going_on(9).full_key(9) == "me:full-9-1"
 
 
 def test_messages_of_a_search_that_may_come_back_are_neither_sent_nor_removed_by_the_next(tmp_path: Path) -> None:
@@ -418,6 +418,10 @@ def test_what_comes_after_may_change_and_is_written_down(tmp_path: Path, changed
     resumed = _config(tmp_path, **changed)
     with open_search(resumed, 7, resume=True) as ledger:
         assert ledger.trials == [_trial()]
+    # Who is refused after that has changed nothing.
+    assert load(tmp_path / "probe" / "probe.yaml").to_mapping() == _config(tmp_path).to_mapping()
+    with open_search(resumed, 7, resume=True) as ledger:
+        ledger.save()
     assert load(tmp_path / "probe" / "probe.yaml").to_mapping() == resumed.to_mapping()
 
 
@@ -494,3 +498,24 @@ def test_a_search_of_an_earlier_version_is_refused_in_one_line_and_untouched(
     with open_search(settings, 1, overwrite=True) as ledger:
         ledger.save(run_id="new")
         assert not folder.csv.exists()
+
+
+def test_what_trainings_outside_a_search_have_left_stays_when_a_search_begins_there(tmp_path: Path) -> None:
+    config, folder = _config(tmp_path), ResultsFolder(str(tmp_path), "probe")
+    kept = [
+        folder.weights / "trained.keras",
+        folder.weights / "abc-full.weights.h5",
+        folder.histories / "abc-full.json",
+    ]
+    with open_folder(config, make=True):  # as `hivenas arch` does
+        for file in kept:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("x")
+    _start(config)
+    assert all(file.is_file() for file in kept)
+    with open_search(config, 7, resume=True):
+        pass
+    assert all(file.is_file() for file in kept)
+    with open_search(config, 7, overwrite=True) as ledger:
+        ledger.record(_trial())
+    assert not any(file.is_file() for file in kept)

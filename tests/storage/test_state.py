@@ -12,4 +12,4 @@ A = "input|identity|output"
 def test_a_search_that_goes_on_tries_again_what_the_machine_has_failed() -> None:
     made = {cause: Finalist(candidate=A, status="failed", cause=cause) for cause in (DIVERGED, MACHINE, PROGRAM)}
     state = SearchState(trainings={**made, "good": Finalist(candidate=A, fitness=0.9)})
-    assert set(state.given_up(3)["trainings"]) == {DIVERGED, PROGRAM}
+    assert set(state.going_on(3).trainings) == {DIVERGED, PROGRAM}

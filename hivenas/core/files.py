@@ -27,11 +27,16 @@ def user_path(written: str | os.PathLike[str]) -> Path:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """Gives a file to write to beside a path, whose place it takes when all went well; else it is removed.
 
     Its name holds the process and the thread, so that two never write to one file, and ends like the path's, from
     which writers tell the format. The folder is made where it is missing.
+
+    Args:
+        path: the file.
+        sync: whether it is on the disk itself before whatever is written next: what is recorded depends on it. False
+            where a power failure may take it, as of what can be made again.
 
     Raises:
         DiskFullError: there is no space to write to.
@@ -41,10 +46,25 @@ def written_whole(path: Path) -> Iterator[Path]:
         with disk_full_said(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
+            if sync:
+                _sync(temporary)
             temporary.replace(path)
+            if sync:
+                _sync(path.parent)  # which holds its name
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _sync(path: Path) -> None:
+    try:
+        number = os.open(path, os.O_RDONLY)
+    except OSError:  # of a folder, some systems give none
+        return
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 @contextmanager

@@ -32,11 +32,8 @@ def write_atomically(path: Path, text: str, *, sync: bool = True) -> None:
     Raises:
         DiskFullError: there is no space for it.
     """
-    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
+    with written_whole(path, sync=sync) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 class ResultsFolder:

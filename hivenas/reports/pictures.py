@@ -45,7 +45,7 @@ def shown_name(name: str) -> str:
 
 def save(figure: Figure, file: Path) -> None:
     """Writes a picture whole or not at all."""
-    with written_whole(file) as temporary:
+    with written_whole(file, sync=False) as temporary:
         figure.savefig(temporary)
 
 
@@ -66,7 +66,7 @@ def all_made(answers: T, folder: Path, kinds: Mapping[str, Callable[[T, Path], P
 
 def write_table(file: Path, rows: Sequence[Sequence[object]]) -> Path:
     """Writes a table as CSV whole or not at all, and returns its file."""
-    with written_whole(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as table:
+    with written_whole(file, sync=False) as temporary, temporary.open("w", encoding="utf-8", newline="") as table:
         csv.writer(table, lineterminator="\n").writerows(rows)
     return file
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from hivenas.config import Config
 from hivenas.core.candidates import encode_candidate
 from hivenas.core.children import Child, RunContext, child_of, link_to, running_child
+from hivenas.core.interruption import defer_signals
 from hivenas.core.measured import marked
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.progress import Progress
@@ -187,7 +188,9 @@ def publisher(executor: TaskExecutor) -> Publisher:
         from hivenas.tracking.registry import publish
 
         try:
-            return executor.submit(tasks.publish(publish, model, run_id, stores)).result()
+            # What is begun is finished: given up here, the worker would go on with it beside whoever tries again.
+            with defer_signals():
+                return executor.submit(tasks.publish(publish, model, run_id, stores)).result()
         except WorkerDiedError as error:
             raise TrackingRefusedError(f"the model {model.file.name} could not be published: {error}") from error
         except HivenasError:

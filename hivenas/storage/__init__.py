@@ -8,17 +8,15 @@ from hivenas.storage.opening import (
     Mirror,
     best_recorded,
     condition_of,
-    difference,
-    fixed_keys,
     open_adhoc,
     open_folder,
     open_search,
     recorded,
     recorded_digest,
-    refuse_other_search,
 )
 from hivenas.storage.outbox import Message, Outbox, Sent
 from hivenas.storage.removal import Footprint, folder_to_remove, remove_folder
+from hivenas.storage.resumption import difference, fixed_keys, refuse_other_search
 from hivenas.storage.state import SearchState, Stage
 
 __all__ = [

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
-from hivenas.config import PLACES, Config, from_record
+from hivenas.config import Config, from_record
 from hivenas.config.tasks import CLASSIFY
 from hivenas.config.text import parse_yaml
 from hivenas.core.folder import ResultsFolder
@@ -19,6 +19,7 @@ from hivenas.core.records import Direction, Trial
 from hivenas.errors import ConfigError, MissingResultsError, ResultsExistError, RunError
 from hivenas.storage.database import read_ledger
 from hivenas.storage.ledger import Ledger, MessageStatus, open_ledger, remove_ledger
+from hivenas.storage.resumption import refuse_other_search
 from hivenas.storage.state import SearchState, Stage
 from hivenas.wording import number_of
 
@@ -26,13 +27,6 @@ logger = logging.getLogger("hivenas")
 
 Condition = Literal["finished", "running", "interrupted", "adhoc"]
 
-# What may differ between a search and its resumption: it decides what comes after, or where, not what was found.
-_FREE = (
-    *("full_train.", "registry.", "execution.", "results.", "optuna.", "tracking"),
-    *("budget.", "colony.iterations", "colony.patience"),
-    "objectives.fitness",  # which only says what is so anyway
-    *(f"dataset.{key}" for key in PLACES),
-)
 _NOTHING = "nothing to resume in {}; start the search without --resume"
 
 
@@ -101,9 +95,7 @@ def open_search(
         _refuse_older(folder)
         raise MissingResultsError(_NOTHING.format(folder.path))
     _make(folder)
-    if not resume and not overwrite:
-        _refuse_files_of_others(folder)
-    with held(folder), _opened(folder, overwrite) as ledger:
+    with held(folder), _opened(folder, overwrite, alone=not resume and not overwrite) as ledger:
         before = ledger.read()
         if resume:
             try:
@@ -245,30 +237,6 @@ def condition_of(folder: ResultsFolder, state: SearchState | None) -> Condition:
     return "running" if is_locked(folder.lock) else "interrupted"
 
 
-def fixed_keys(config: Config) -> dict[str, str]:
-    """Dotted keys and values, as text, in which a search and its resumption must agree."""
-    return {key: value for key, value in config.flat().items() if key != "name" and not key.startswith(_FREE)}
-
-
-def difference(before: Config, now: Config) -> str:
-    """The first key in which two configurations are not of the same search; empty where they are.
-
-    Args:
-        before: the configuration that the search was started with.
-        now: the one that it is to be resumed with.
-
-    Returns:
-        Such as `evaluation.epochs=5, got evaluation.epochs=6 (and 2 more)`.
-    """
-    old, new = fixed_keys(before), fixed_keys(now)
-    changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-    if not changed:
-        return ""
-    key = changed[0]
-    more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
-    return f"{key}={old.get(key)}, got {key}={new.get(key)}{more}"
-
-
 def _resume(config: Config, ledger: Ledger, state: SearchState | None, mirror: Mirror | None) -> None:
     """Makes the ledger ready to go on with its search, or with what the mirror has of it."""
     folder = ledger.folder
@@ -314,9 +282,11 @@ def _make(folder: ResultsFolder) -> None:
 
 
 @contextlib.contextmanager
-def _opened(folder: ResultsFolder, overwrite: bool) -> Iterator[Ledger]:
+def _opened(folder: ResultsFolder, overwrite: bool, *, alone: bool = False) -> Iterator[Ledger]:
     if not overwrite:
         _refuse_older(folder)
+    if alone:
+        _refuse_files_of_others(folder)
     try:
         ledger = open_ledger(folder)
         ledger.read()
@@ -331,7 +301,6 @@ def _opened(folder: ResultsFolder, overwrite: bool) -> Iterator[Ledger]:
 
 def _refuse_files_of_others(folder: ResultsFolder) -> None:
     """Refuses a folder without a search in which files lie where a search has its own: it would delete them."""
-    _refuse_older(folder)
     folder.sweep()  # what a killed process has left half written is nobody's
     if not folder.ledger.exists() and (found := folder.files()):
         raise ResultsExistError(
@@ -362,29 +331,13 @@ def _exists_message(folder: ResultsFolder, state: SearchState | None, trials: in
     )
 
 
-def refuse_other_search(config: Config, ledger: Ledger) -> None:
-    """Refuses to go on with the search in an opened folder by a configuration that is another search's.
-
-    Raises:
-        ConfigError: names the first key that differs.
-    """
-    text = ledger.config_yaml
-    if not text:
-        return
-    before = from_record(parse_yaml(text, str(ledger.folder.ledger)) or {})
-    if changed := difference(before, config):
-        raise ConfigError(
-            f"the search in {ledger.folder.path} was started with {changed}; resume with {ledger.folder.yaml}, or "
-            "start another search (--set name=…)"
-        )
-
-
 @contextlib.contextmanager
 def held(folder: ResultsFolder) -> Iterator[None]:
     """The right to write to a folder; the kernel frees it with the process that holds it, however that ends.
 
     Raises:
         ResultsExistError: another process has it.
+        ConfigError: nobody may write there.
     """
     try:
         lock = locked(folder.lock)
@@ -392,6 +345,11 @@ def held(folder: ResultsFolder) -> Iterator[None]:
     except BusyError:
         raise ResultsExistError(
             f"another process is at work in {folder.path}; wait for it, or choose another name (--set name=…)"
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"results.dir: {folder.path} must be a folder that can be written to, got {error.strerror or error}; "
+            "change its rights, or name another"
         ) from None
     try:
         yield

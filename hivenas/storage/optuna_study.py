@@ -28,7 +28,6 @@ from hivenas.core.recipe import package_version
 from hivenas.core.records import Direction, Trial
 from hivenas.errors import ConfigError, ResultsExistError, StorageDeniedError
 from hivenas.storage.export import REQUIRED, as_columns, from_columns
-from hivenas.storage.opening import difference, fixed_keys
 from hivenas.storage.optuna_storage import (
     claimed,
     joined_text,
@@ -37,6 +36,7 @@ from hivenas.storage.optuna_storage import (
     write_text,
 )
 from hivenas.storage.owner import Owner, OwnerCondition, condition_of
+from hivenas.storage.resumption import difference, fixed_keys
 from hivenas.wording import number_of
 
 _LATER = "the results folder has everything, and what is missing here is added once the storage works again"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from mlflow.entities import Metric, Run, RunTag
@@ -23,6 +24,8 @@ from hivenas.tracking.store import found_run, source_tags
 
 logger = logging.getLogger("hivenas")
 
+_TRIES = 3  # an error of a server may pass, or be all that it says of files that it may not delete
+
 
 class NestedRuns:
     """The runs of children, whose ids it has `known` remember.
@@ -37,7 +40,7 @@ class NestedRuns:
         self._connection = connection
         self._known = known
         self._command = command
-        self._drops = True  # until the store turns out to delete no files
+        self._undeleted = 0  # requests in a row to delete weights that the store has not carried out
 
     @functools.cached_property
     def _incomplete(self) -> ChildRuns:
@@ -51,16 +54,28 @@ class NestedRuns:
         status = "FAILED" if child.failed else "FINISHED"
         if run.run.info.status == status:  # its figures are those that are there
             child = replace(child, end_ms=run.completed_ms or child.end_ms)
-        self._incomplete.complete(child, run, params_of(child.params), tags)
-        if child.used:
-            client.log_inputs(run.run_id, datasets=dataset_inputs(child.used))
-        keep_files(child, run.run.info.artifact_uri)
+        with self._ended_without_key(child, run.run_id):
+            self._incomplete.complete(child, run, params_of(child.params), tags)
+            if child.used:
+                client.log_inputs(run.run_id, datasets=dataset_inputs(child.used))
+            keep_files(child, run.run.info.artifact_uri)
         client.set_terminated(run.run_id, status=status, end_time=child.end_ms)
         self.drop_weights(child.delete_weights)
         self._incomplete.forget(child)
         self._known.take({child.key: run.run_id})
         self._tell_parent(child, again=again)
         return run.run_id
+
+    @contextlib.contextmanager
+    def _ended_without_key(self, child: Child, run_id: str) -> Iterator[None]:
+        """Ends a run that the store takes in part, where nobody finds it again to tell the rest."""
+        try:
+            yield
+        except BaseException:
+            if not child.key:
+                with contextlib.suppress(Exception):
+                    self._connection.client.set_terminated(run_id, status="FAILED")
+            raise
 
     def show(self, children: Sequence[Child]) -> None:
         """Shows trainings that go on: a run each, a request for each that has new points, and who they are."""
@@ -77,12 +92,14 @@ class NestedRuns:
         self._incomplete.take_up(run, is_left=is_left)
 
     def drop_weights(self, keys: Iterable[str]) -> None:
-        """Deletes the weights of children, if the store can."""
+        """Deletes the weights of children, if the store can; one that has not done so a few times is asked no more."""
         for key in keys:
-            run_id = self._known.find(key) if self._drops else ""
+            run_id = self._known.find(key) if self._undeleted < _TRIES else ""
             run = found_run(self._connection.client, run_id) if run_id else None
-            if run and not drop_weights(run.info.artifact_uri):
-                self._drops = False
+            if not run:
+                continue
+            self._undeleted = 0 if drop_weights(run.info.artifact_uri) else self._undeleted + 1
+            if self._undeleted == 1:
                 logger.warning(
                     "the MLflow store deletes no files, so weights that results.keep_weights does not keep stay there"
                 )

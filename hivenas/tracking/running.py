@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -36,7 +37,7 @@ class ChildRun:
         run: as it was when it was made or found.
         tags: that it has, as far as is known.
         is_known: whether the store has no other points of it than `points`.
-        points: the steps of its curves by their names, of those of which they are known.
+        points: the latest values of its curves by their names and steps, of those of which they are known.
         is_running: whether it is RUNNING, as far as is known.
         is_left: whether it was ended before it was complete, so that it is to be taken up again.
     """
@@ -46,7 +47,7 @@ class ChildRun:
     is_known: bool
     is_running: bool = True
     is_left: bool = False
-    points: dict[str, set[int]] = field(default_factory=dict)
+    points: dict[str, dict[int, float]] = field(default_factory=dict)
 
     @property
     def run_id(self) -> str:
@@ -62,8 +63,9 @@ class ChildRun:
 class ChildRuns:
     """The runs of children until they are complete.
 
-    MLflow keeps every point that it is told of, also one that it has; so of a curve only what is missing is told, and
-    where a request has failed, which may have arrived nevertheless, the store is asked what it has.
+    MLflow keeps every point that it is told of, also one that it has; so of a curve only what is missing is told, or
+    has come out otherwise than in an attempt before. Where a request has failed, which may have arrived nevertheless,
+    the store is asked what it has.
 
     Args:
         client: of the store.
@@ -179,8 +181,10 @@ class ChildRuns:
         """The metrics that a run does not have; of what is no curve all, as those it has are the same."""
         for curve in {metric.key for metric in metrics if metric.step} - run.points.keys():
             history = [] if run.is_known else self._client.get_metric_history(run.run_id, curve)
-            run.points[curve] = {int(point.step) for point in history}
-        return [metric for metric in metrics if not metric.step or metric.step not in run.points[metric.key]]
+            run.points[curve] = {
+                int(point.step): point.value for point in sorted(history, key=lambda point: point.timestamp)
+            }
+        return [metric for metric in metrics if not metric.step or _is_other(metric, run.points[metric.key])]
 
     def _log(
         self, run: ChildRun, metrics: Sequence[Metric], params: Sequence[Param] = (), tags: Sequence[RunTag] = ()
@@ -191,5 +195,11 @@ class ChildRuns:
         for start in range(_LARGEST_BATCH, len(metrics), _LARGEST_BATCH):
             self._client.log_batch(run.run_id, metrics=metrics[start : start + _LARGEST_BATCH])
         for metric in metrics:
-            points.setdefault(metric.key, set()).add(metric.step)
+            points.setdefault(metric.key, {})[metric.step] = metric.value
         run.is_known, run.points = was_known, points
+
+
+def _is_other(metric: Metric, points: Mapping[int, float]) -> bool:
+    """True of a point that is not there, or with another value; of what is no number stores keep something else."""
+    known = points.get(metric.step)
+    return known is None or (math.isfinite(metric.value) and known != metric.value)

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
+import threading
+import time
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +19,11 @@ import hivenas
 from hivenas import api
 from hivenas.config import from_mapping
 from hivenas.core.folder import ResultsFolder
+from hivenas.core.publication import Published, ServableModel
 from hivenas.core.search_run import Closing
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import DatasetError
+from hivenas.run.tracked import publisher
 from hivenas.storage import (
     Message,
     MessageStatus,
@@ -135,3 +142,34 @@ def test_what_a_callback_has_stopped_is_trained_fully_after_a_kill_and_not_searc
     with open_search(from_mapping(bowl), 42, resume=True) as ledger:
         ledger.save(stage=Stage.FULL_TRAIN)
     assert len(hivenas.search(bowl, "colony.iterations=4", resume=True).trials) == 16
+
+
+class Publishing:
+    """An executor in which a model is published slowly; in the middle of it somebody presses Ctrl-C."""
+
+    def __init__(self) -> None:
+        self.published = False
+
+    def submit(self, task: Any) -> Future[Published]:
+        future: Future[Published] = Future()
+
+        def work() -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.3)
+            self.published = True
+            future.set_result(Published(uri="models:/tab/1"))
+
+        threading.Thread(target=work).start()
+        return future
+
+
+def test_a_model_that_is_being_published_is_waited_for_when_the_search_is_interrupted(tmp_path: Path) -> None:
+    executor = Publishing()
+    model = ServableModel(tmp_path / "m.keras", tmp_path / "m.npy", "tab", "champion", {}, "")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            publisher(executor)(model, "run", ("here", "here"))  # type: ignore[arg-type]
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert executor.published

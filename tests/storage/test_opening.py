@@ -32,6 +32,7 @@ from hivenas.storage import (
     read_ledger,
     read_state,
 )
+from tests.rights import ordinary_rights
 
 ARCH = "input|identity|dropout|output"
 
@@ -519,3 +520,33 @@ def test_what_trainings_outside_a_search_have_left_stays_when_a_search_begins_th
     with open_search(config, 7, overwrite=True) as ledger:
         ledger.record(_trial())
     assert not any(file.is_file() for file in kept)
+
+
+def test_a_start_that_is_refused_leaves_what_the_running_search_is_writing(tmp_path: Path) -> None:
+    """Of another machine's process nobody here can say whether it lives: the lock says it."""
+    config, folder = _config(tmp_path), ResultsFolder(str(tmp_path), "probe")
+    with open_search(config, 7) as ledger:
+        ledger.record(_trial())
+        folder.weights.mkdir(parents=True, exist_ok=True)
+        written = folder.weights / ".tmp-999999-1-x.weights.h5"
+        written.write_text("half")
+        with pytest.raises(ResultsExistError, match="another process is at work"), open_search(config, 8):
+            pass
+        assert written.exists()
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_that_nobody_may_write_to_is_said_in_a_line(tmp_path: Path, resume: bool) -> None:
+    config = _config(tmp_path)
+    _start(config)
+    (tmp_path / "probe" / ".lock").unlink(missing_ok=True)
+    (tmp_path / "probe").chmod(0o555)
+    try:
+        with (
+            ordinary_rights(),
+            pytest.raises(ConfigError, match=r"probe must be a folder that can be written to, got Permission denied"),
+            open_search(config, 7, resume=resume),
+        ):
+            pass
+    finally:
+        (tmp_path / "probe").chmod(0o755)

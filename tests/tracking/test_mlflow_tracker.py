@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -558,6 +559,53 @@ def test_a_store_that_forbids_to_delete_files_keeps_them_and_tracks_the_rest(
         assert ["deletes no files" in said for said in caplog.messages] == ([] if passes else [True])
     finally:
         del _artifact_repository_registry._registry["forbids"]
+
+
+def test_an_error_that_passes_does_not_end_the_deleting_of_weights(store: str, tmp_path: Path) -> None:
+    answers = iter([500, 200])
+
+    class Hiccups(LocalArtifactRepository):  # type: ignore[misc]
+        """A store whose server fails once."""
+
+        def delete_artifacts(self, artifact_path: str | None = None) -> None:
+            answer = requests.Response()
+            answer.status_code = next(answers)
+            if answer.status_code == 500:
+                raise requests.HTTPError("500 of a server", response=answer)
+            super().delete_artifacts(artifact_path)
+
+    _artifact_repository_registry.register("hiccups", lambda uri, **_: Hiccups(uri.replace("hiccups", "file")))
+    try:
+        mlflow.MlflowClient().create_experiment("hiccups", artifact_location=f"hiccups://{tmp_path}/kept")
+        tracker = MlflowTracker("hiccups")
+        tracker.open_search(card(tmp_path, "hiccups"))
+        runs = [
+            tracker.log_child(
+                replace(child(tmp_path, evaluation(tmp_path), number, key=f"uid:000{number}"), delete_weights=deleted)
+            )
+            for number, deleted in enumerate([(), ("uid:0000",), ("uid:0001",)])
+        ]
+        assert [kept(run_id) for run_id in runs] == [["weights/weights.h5"], [], ["weights/weights.h5"]]
+    finally:
+        del _artifact_repository_registry._registry["hiccups"]
+
+
+def test_a_run_that_is_taken_in_part_and_nobody_can_find_again_is_ended(store: str, tmp_path: Path) -> None:
+    class Full(LocalArtifactRepository):  # type: ignore[misc]
+        """A store without space for files."""
+
+        def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    _artifact_repository_registry.register("full", lambda uri, **_: Full(uri.replace("full", "file")))
+    try:
+        mlflow.MlflowClient().create_experiment("full", artifact_location=f"full://{tmp_path}/kept")
+        with pytest.raises(TrackingError):
+            MlflowTracker("full").log_child(child(tmp_path, evaluation(tmp_path), 0))
+        (run,) = mlflow.MlflowClient().search_runs([mlflow.get_experiment_by_name("full").experiment_id])
+        assert run.info.status == "FAILED"
+    finally:
+        del _artifact_repository_registry._registry["full"]
 
 
 @pytest.mark.parametrize("name", ["caf\udce9", "half \ud83d", "nul\0", "$a$ |`<b>\u202e😀\n\x07"])

@@ -160,6 +160,21 @@ def test_a_parent_names_no_training_after_its_end_though_a_killed_process_had_it
     assert (closed.info.status, closed.data.tags.get("hivenas.in_training")) == ("FINISHED", None)
 
 
+def test_points_that_come_out_otherwise_in_another_attempt_are_told_anew(uid: str) -> None:
+    """Of a training that failed, and is made again after its layer was mended; or that goes on on another machine."""
+    MlflowTracker("running").show_running([running(uid, 0, 3)])
+    tracker = MlflowTracker("running")
+    tracker.resume_from("", {})
+    other = tuple(replace(figures, val_accuracy=figures.val_accuracy + 0.5) for figures in HISTORY)
+    run_id = tracker.log_child(replace(complete(uid, 0), history=other), again=True)
+    client = mlflow.MlflowClient()
+    points = client.get_metric_history(run_id, "val_accuracy")
+    latest = {point.step: point.value for point in sorted(points, key=lambda point: point.timestamp)}
+    assert latest == {figures.epoch: figures.val_accuracy for figures in other}
+    assert client.get_run(run_id).data.metrics["val_accuracy"] == other[-1].val_accuracy
+    assert len(client.get_metric_history(run_id, "val_loss")) == 5  # these came out alike
+
+
 def test_a_run_that_had_failed_and_is_made_anew_tells_of_no_failure(uid: str) -> None:
     tracker, client = MlflowTracker("running"), mlflow.MlflowClient()
     tracker.open_search(card(uid))

@@ -54,7 +54,7 @@ def draw_plots(rows: Sequence[Trial], folder: Path, direction: Direction, costs:
 
 
 def _write(chart: Chart, roles: Mapping[str, str], file: Path) -> Path:
-    with written_whole(file) as temporary:
+    with written_whole(file, sync=False) as temporary:
         temporary.write_text(standalone(chart, roles), encoding="utf-8")
     return file
 

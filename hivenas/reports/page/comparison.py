@@ -126,7 +126,7 @@ def write_comparison(comparison: Comparison, file: Path) -> Path:
     Raises:
         DiskFullError: there is no space for it.
     """
-    with written_whole(file) as temporary:
+    with written_whole(file, sync=False) as temporary:
         temporary.write_text(comparison_page(comparison), encoding="utf-8")
     return file
 

@@ -193,9 +193,11 @@ class _SpooledImages:
     def finished(self) -> Images:
         """All of them, mapped."""
         with disk_full_said(self._folder):
+            self._stream.flush()
+            os.fsync(self._stream.fileno())  # it is taken for whole wherever it is found
             self._stream.close()
         target = self._folder / f"{self._digest.hexdigest()[:16]}.images"
-        if target.exists():
+        if target.exists() and target.stat().st_size == self._path.stat().st_size:
             self._path.unlink()
         else:
             self._path.replace(target)

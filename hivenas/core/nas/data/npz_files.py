@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-import os
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -176,6 +175,4 @@ def _unpack(file: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, target:
             while block := packed.read(2**22):
                 unpacked.write(block)
                 work.advance(len(block))
-            unpacked.flush()
-            os.fsync(unpacked.fileno())  # it is taken for whole wherever it is found
         work.size = info.file_size

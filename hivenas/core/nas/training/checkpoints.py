@@ -66,7 +66,7 @@ def save_state(network: keras.Model, path: Path, saved: Saved) -> None:
     Raises:
         DiskFullError: there is no space for them.
     """
-    _write(network, path, lambda file: saved.plain())
+    _write(network, path, lambda file: saved.plain(), sync=True)
 
 
 def start_from(network: keras.Model, path: Path) -> None:
@@ -251,14 +251,16 @@ class _Memory(io.BytesIO):
         return f"memory{WEIGHTS_SUFFIX}"
 
 
-def _write(network: keras.Model, path: Path, describe: Callable[[h5py.File], dict[str, Any]]) -> None:
+def _write(
+    network: keras.Model, path: Path, describe: Callable[[h5py.File], dict[str, Any]], *, sync: bool = False
+) -> None:
     memory = _Memory()
     network.save_weights(memory)
     with h5py.File(memory, "a") as file:
         file.attrs["hivenas"] = json.dumps(describe(file))
         file.attrs[_OPTIMIZER] = _kind_of(network.optimizer)
         file.attrs[_SLOTS] = _slots_of(network.optimizer)
-    with written_whole(path) as temporary:
+    with written_whole(path, sync=sync) as temporary:
         temporary.write_bytes(memory.getbuffer())
 
 

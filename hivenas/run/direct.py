@@ -64,7 +64,7 @@ class DirectCalls:
         self._config = config
         self._interface = interface
         self._given = tracker
-        self._made: tuple[str, Tracker] | None = None
+        self._made: tuple[tuple[str, tuple[str, str]], Tracker] | None = None  # for which run and stores
         self._thread = thread
         self._results = ResultsFolder(config.results.dir, config.name)
 
@@ -172,10 +172,12 @@ class DirectCalls:
             return self._given
         from hivenas.tracking import make_tracker
         from hivenas.tracking.active import active_run_of
+        from hivenas.tracking.store import current_stores
 
         home = active_run_of(self._thread)
-        if self._made is None or self._made[0] != home:
-            self._made = home, make_tracker(self._config, home=home)
+        place = home, current_stores()
+        if self._made is None or self._made[0] != place:
+            self._made = place, make_tracker(self._config, home=home)
         return self._made[1]
 
     def _check_place(self) -> None:

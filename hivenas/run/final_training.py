@@ -39,6 +39,8 @@ from hivenas.storage import Message, SearchState, Sent
 
 logger = logging.getLogger("hivenas")
 
+_FILES = ("model", "example", "answers")  # keys of what is recorded of a full training that are paths
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullTraining:
@@ -192,11 +194,17 @@ def recorded_full_training(folder: ResultsFolder, state: SearchState, ranked: Se
 
 
 def read_history(file: Path) -> Evaluation | None:
-    """An evaluation, as its history tells of it; None where that is not on this machine, or cannot be read."""
+    """An evaluation, as its history tells of it; None where that is not on this machine, or cannot be read.
+
+    Its files are those beside the history: the folder may have been moved or copied since.
+    """
     try:
-        return Evaluation.from_json(json.loads(file.read_text(encoding="utf-8")))
+        evaluation = Evaluation.from_json(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    weights = ResultsFolder(file.parents[2], file.parents[1].name).weights
+    here = {key: weights / Path(evaluation.extra[key]).name for key in _FILES if key in evaluation.extra}
+    return replace(evaluation, extra=dict(evaluation.extra) | {k: str(v) for k, v in here.items() if v.is_file()})
 
 
 def _page(config: Config, evaluation: Evaluation, training: FullTraining) -> Page:

@@ -87,6 +87,25 @@ def test_the_checkpoints_of_one_candidate_are_dropped_and_those_of_others_stay(t
 
 
 @pytest.mark.process
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="there is nothing that tells the file of a number")
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_the_name_before_anything_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[str, bool]] = []
+    real = os.fsync
+
+    def noting(number: int) -> None:
+        synced.append((Path(os.readlink(f"/proc/self/fd/{number}")).name[:5], (tmp_path / "a.txt").exists()))
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    for sync in (False, True):
+        with written_whole(tmp_path / "a.txt", sync=sync) as temporary:
+            temporary.write_text("x")
+        assert synced == ([(".tmp-", False), (tmp_path.name[:5], True)] if sync else [])
+        (tmp_path / "a.txt").unlink()
+
+
 def test_checkpoints_are_cleared_by_purpose_or_all(tmp_path: Path) -> None:
     folder = ResultsFolder(str(tmp_path), "probe")
     files = {purpose: folder.checkpoint("a", purpose) for purpose in ("train", "momentum", "full", "refit")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import threading
 import time
@@ -20,9 +21,11 @@ from hivenas import api
 from hivenas.config import from_mapping
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.publication import Published, ServableModel
+from hivenas.core.records import Evaluation
 from hivenas.core.search_run import Closing
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import DatasetError
+from hivenas.run.final_training import read_history
 from hivenas.run.tracked import publisher
 from hivenas.storage import (
     Message,
@@ -173,3 +176,21 @@ def test_a_model_that_is_being_published_is_waited_for_when_the_search_is_interr
     finally:
         signal.signal(signal.SIGINT, before)
     assert executor.published
+
+
+def test_the_files_of_a_full_training_are_found_in_a_folder_that_was_moved_or_copied(tmp_path: Path) -> None:
+    before, after = ResultsFolder(tmp_path / "before", "mine"), ResultsFolder(tmp_path / "after", "mine")
+    files = {"model": "trained.keras", "example": "trained.npy", "answers": "trained.npz"}
+    before.weights.mkdir(parents=True)
+    for name in files.values():
+        (before.weights / name).write_text("x")
+    kept = {key: str(before.weights / name) for key, name in files.items()}
+    before.write_history("best", Evaluation("input|identity|output", "complete", 0.5, extra=kept | {"test_loss": 1.0}))
+    shutil.copytree(before.path, after.path)
+    found = read_history(after.histories / "best.json")
+    assert found
+    assert found.extra == {key: str(after.weights / name) for key, name in files.items()} | {"test_loss": 1.0}
+    (after.weights / "trained.npz").unlink()  # what is gone has been where it was recorded
+    found = read_history(after.histories / "best.json")
+    assert found
+    assert found.extra["answers"] == kept["answers"]

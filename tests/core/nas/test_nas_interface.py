@@ -201,6 +201,24 @@ def test_what_is_no_architecture_is_refused_before_anything_is_written(tiny: dic
 
 @pytest.mark.keras
 @pytest.mark.slow
+def test_a_call_is_tracked_in_the_store_of_its_time(tiny: dict[str, Any], store: str, tmp_path: Path) -> None:
+    interface = NASInterface(SPACE, tiny)
+    interface.evaluate(ARCH)
+    other = f"sqlite:///{tmp_path}/other.db"
+    mlflow.set_tracking_uri(other)
+    try:
+        interface.evaluate("input|sep3x3_32|sep3x3_32|output")
+        for uri in (store, other):
+            client = mlflow.MlflowClient(tracking_uri=uri)
+            experiment = client.get_experiment_by_name("tiny")
+            assert experiment, uri
+            assert len(client.search_runs([experiment.experiment_id])) == 1, uri
+    finally:
+        mlflow.set_tracking_uri(store)
+
+
+@pytest.mark.keras
+@pytest.mark.slow
 def test_a_call_from_python_is_a_nested_run_under_the_active_one(tiny: dict[str, Any], store: str) -> None:
     interface = NASInterface(SPACE, tiny | {"epochs": 3})
     with mlflow.start_run() as parent:

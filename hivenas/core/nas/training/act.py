@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hivenas.errors import ConfigError
+
 
 @dataclass(frozen=True, slots=True)
 class TerminateOnThreshold:
@@ -17,11 +19,15 @@ class TerminateOnThreshold:
     the way from what guessing comes to, to 0, so that 1/n is 0.
 
     Args:
-        monitor: which of an epoch's figures is compared.
+        monitor: the name of the figure that `stops` is given, for people; it is no callback of Keras, which would look
+            for it.
         threshold_multiplier: β, from 0 to 1; 0 switches the cutoff off.
         diminishing_factor: ζ ≥ 0, how fast the threshold climbs.
         n_classes: n, the number of classes; of another metric, the number of answers among which guessing chooses.
         guessed: of a loss what guessing comes to; 0 of what is maximised.
+
+    Raises:
+        ConfigError: a value out of range.
 
     Source: HiveNAS, Adaptive Cutoff Threshold.
 
@@ -36,6 +42,17 @@ class TerminateOnThreshold:
     diminishing_factor: float = 0.25
     n_classes: float = 10
     guessed: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses values of which no threshold comes."""
+        for name, fits, rule in (
+            ("threshold_multiplier", 0 <= self.threshold_multiplier <= 1, "from 0 to 1"),
+            ("diminishing_factor", self.diminishing_factor >= 0, "≥ 0"),
+            ("n_classes", self.n_classes >= 1, "≥ 1"),
+            ("guessed", self.guessed >= 0, "≥ 0"),
+        ):
+            if not fits:
+                raise ConfigError(f"{name} must be {rule}, got {getattr(self, name)}; correct it")
 
     def threshold(self, epoch: int) -> float:
         """The accuracy that epoch ε (from 1) must reach; the loss that it must not be above."""

@@ -60,6 +60,16 @@ def test_what_killed_processes_left_half_written_goes_and_what_others_write_stay
     assert [file.name for file in cache.glob(".tmp-*")] == [others.name]
 
 
+def test_a_copy_that_a_power_failure_has_cut_is_made_anew(tmp_path: Path, registry: None) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 6000, 4, 1), np.uint8)
+    register_dataset("large", lambda path: zip(images, np.arange(40) % 2, strict=True))
+    config = DatasetConfig(name="large", cache=str(tmp_path), memory_mb=1, validation_split=0.5)
+    whole = load_dataset(config, seed=1).digest()
+    (copy,) = tmp_path.glob("*.images")
+    copy.write_bytes(copy.read_bytes()[:1000])
+    assert load_dataset(config, seed=1).digest() == whole
+
+
 def test_folders_within_are_swept_too(tmp_path: Path) -> None:
     dead = subprocess.Popen(["true"])
     dead.wait()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hivenas.core.nas.training.act import TerminateOnThreshold
+from hivenas.errors import ConfigError
 
 
 def test_the_published_thresholds() -> None:
@@ -75,3 +78,17 @@ def test_the_threshold_never_falls_and_stays_below_one(
 def test_the_threshold_rises_where_zeta_is_positive(beta: float, zeta: float, classes: int, epoch: int) -> None:
     cutoff = TerminateOnThreshold(threshold_multiplier=beta, diminishing_factor=zeta, n_classes=classes)
     assert cutoff.threshold(epoch) < cutoff.threshold(epoch + 1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"threshold_multiplier": 5.0}, "threshold_multiplier must be from 0 to 1, got 5.0"),
+        ({"diminishing_factor": -1.0}, "diminishing_factor must be ≥ 0, got -1.0"),
+        ({"n_classes": 0}, "n_classes must be ≥ 1, got 0"),
+        ({"guessed": -2.0}, "guessed must be ≥ 0, got -2.0"),
+    ],
+)
+def test_values_of_which_no_threshold_comes_are_refused(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        TerminateOnThreshold(**wrong)

@@ -268,6 +268,9 @@ def export(model: str, formats: str | Sequence[str], *, folder: str | os.PathLik
 def load_results(folder: str | os.PathLike[str]) -> SearchResult:
     """The result of a recorded search, in whatever condition: finished, running or interrupted.
 
+    What the folder does not hold is not known: `waiting` is 0, `registered` and `reason` are empty, also where records
+    wait, a model is registered or the search ended early. `store` is MLFLOW_TRACKING_URI of this process, or empty.
+
     Args:
         folder: its results folder, such as `results/digits`.
 

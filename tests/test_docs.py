@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import multiprocessing
 import os
 import re
@@ -20,11 +22,16 @@ import mlflow
 import pytest
 
 import hivenas
-from hivenas.config import Config, from_mapping, load
+from hivenas import errors
+from hivenas.config import Config, EvaluationConfig, from_mapping, load
+from hivenas.config.costs import RECORDED
 from hivenas.config.optimizers import OPTIMIZERS
 from hivenas.config.schedules import SCHEDULES
 from hivenas.config.scores import SCORES
-from hivenas.config.text import leaves, parse_yaml
+from hivenas.config.settings import SEARCHABLE
+from hivenas.config.text import as_text, leaves, parse_yaml
+from hivenas.storage import fixed_keys
+from hivenas.storage.export import CIRCUMSTANCES, COLUMNS
 
 ROOT = Path(__file__).parents[1]
 TUTORIAL = ROOT / "docs/tutorial.md"
@@ -259,10 +266,64 @@ def test_the_page_of_evaluation_has_every_optimizer_schedule_and_score() -> None
     assert all(re.search(rf"^\| `{name}(:K)?`", page, re.MULTILINE) for name in (*SCHEDULES, *SCORES))
 
 
-def test_the_page_of_python_has_every_public_name() -> None:
+def test_the_page_of_python_has_every_public_name_and_the_module_of_all_others() -> None:
     page = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
-    shown = {path.rpartition(".")[2] for path in re.findall(r"^::: (\S+)$", page, re.MULTILINE)}
+    shown = dict(path.rpartition(".")[::-2] for path in re.findall(r"^::: (\S+)$", page, re.MULTILINE))
     assert {name for name in hivenas.__all__ if name not in shown} == {"__version__"}
+    for name, module in shown.items():
+        assert hasattr(importlib.import_module(module), name)
+        assert name in hivenas.__all__ or f"`{module}`" in page
+
+
+def test_the_page_of_python_has_every_exception_with_its_bases() -> None:
+    page = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
+    known = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.HivenasError)]
+    bases = {each.__name__: ", ".join(f"`{base.__name__}`" for base in each.__bases__) for each in known}
+    assert dict(re.findall(r"^\| `(\w+Error)` \| (.+?) \|", page, re.MULTILINE)) == bases
+
+
+def test_the_page_of_the_table_has_every_column() -> None:
+    page = (ROOT / "docs/reference/table.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == [*COLUMNS, *RECORDED, "front"]
+    varying = set(re.findall(r"`(\w+)`", page.rpartition("\n\n")[2].partition(" differ between")[0]))
+    assert varying == CIRCUMSTANCES & {*COLUMNS, *RECORDED}
+
+
+def test_the_page_of_resuming_has_every_key_that_may_differ() -> None:
+    page = (ROOT / "docs/how-to/resume.md").read_text(encoding="utf-8")
+    table = page.partition("## What may differ\n")[2].partition("\nAll other keys")[0]
+    named = set(re.findall(r"`([\w.]+)`", " ".join(re.findall(r"^\| (.+?) \|", table, re.MULTILINE))))
+    config = Config()
+    found = {key for key in config.flat() if key in named or key.partition(".")[0] in named}
+    assert found == config.flat().keys() - fixed_keys(config).keys() - {"name"}
+
+
+def test_the_page_of_searched_settings_has_every_key_that_may_vary_and_every_other() -> None:
+    page = (ROOT / "docs/how-to/search-settings.md").read_text(encoding="utf-8")
+    found = re.search(r"^\| may \| must .*\n\| --- \| --- \|\n\| (.*) \| (.*) \|$", page, re.MULTILINE)
+    assert found
+    sections = {"act", "median", "ladder"}  # those of `stopping`
+    vary = {key.removesuffix(".") for key in SEARCHABLE}
+    for key in EvaluationConfig.model_fields.keys() - sections:
+        own, other = (0, 1) if key in vary else (1, 0)
+        assert re.search(rf"`{key}\b", found.groups()[own])
+        assert not re.search(rf"`{key}`", found.groups()[other])
+
+
+@pytest.mark.keras
+def test_the_page_of_spaces_has_every_argument_of_every_cell() -> None:
+    from hivenas.core.nas.training.cells import CELL_BUILDERS
+
+    page = (ROOT / "docs/spaces.md").read_text(encoding="utf-8")
+    arguments = set(re.findall(r"`(\w+)`", page.partition("| argument | |\n")[2].partition("\n\n")[0]))
+    for name, builder in CELL_BUILDERS.items():
+        own = [each for each in inspect.signature(builder).parameters.values() if each.kind is each.KEYWORD_ONLY]
+        needed = ", ".join(f"`{each.name}`" for each in own if each.default is each.empty)
+        optional = ", ".join(
+            f"`{each.name}: {as_text(each.default)}`" for each in own if each.default is not each.empty
+        )
+        assert f"| `{name}` | {needed} | {optional} |\n".replace("  ", " ") in page
+        assert {each.name for each in own} <= arguments
 
 
 @pytest.mark.keras

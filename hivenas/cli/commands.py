@@ -163,7 +163,11 @@ def train(
 @import_option
 @output_options
 def arch(architecture: str, config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], view: View) -> None:
-    """Train a given architecture fully, such as 'input|sep3x3_32|max_pool3x3|output'."""
+    """Train a given architecture fully, such as 'input|sep3x3_32|max_pool3x3|output', and test it.
+
+    Its model is logged in MLflow, not registered: mlflow.register_model("models:/m-…", NAME) does that, with the
+    address that is printed.
+    """
     given = _given(config_path, overrides, modules)
     hint = ResumeHint(given, f"arch {shlex.quote(architecture)}")
     with errors(hint, view):

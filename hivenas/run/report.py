@@ -28,6 +28,8 @@ _COMPARED = ("budget.", "colony.iterations", "colony.patience", "full_train.")
 def load_results(folder: ResultsFolder, adhoc: SearchState | None = None) -> SearchResult:
     """The record in a results folder, of a search in any condition or of evaluations from Python.
 
+    `SearchResult` says which of its fields are not known from there, and have their defaults.
+
     Args:
         folder: the results folder.
         adhoc: what is to be known of evaluations from Python, which have no state: where a better fitness lies, say;

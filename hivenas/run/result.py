@@ -43,6 +43,9 @@ class Trained:
 class SearchResult:
     """All that came of a search, finished or not.
 
+    `load_results` reads what the results folder holds: `waiting`, `registered` and `reason` are not known there, and
+    `store` is not recorded.
+
     Args:
         name: the search's name.
         folder: its results folder.
@@ -51,12 +54,16 @@ class SearchResult:
         metric: what fitness is, for people.
         summary: counts of the trials.
         run_id: of the search's run in MLflow; empty where it is not tracked.
-        store: URI of the MLflow store; empty where it is not tracked.
+        store: URI of the MLflow store; empty where it is not tracked. From `load_results` it is MLFLOW_TRACKING_URI of
+            this process, empty where that is not set.
         model_uri: where the fully trained best is loaded from; empty where there is none, or it is not published.
-        registered: whether it has become the champion, and why, in a line; empty where it is not registered.
-        full_training: what the full training came to; None without one.
-        reason: why the search ended early; empty otherwise.
-        waiting: records that MLflow, or Optuna's storage, has not taken yet.
+        registered: whether it has become the champion, and why, in a line; empty where it is not registered. Not known,
+            and empty, from `load_results` and where a search that was finished before is resumed; the tag
+            `hivenas.promotion` of the version says it.
+        full_training: what the full training came to; None without one, or where its history is not in the folder.
+        reason: why the search ended early, for its pages; empty in what `search` returns. Not known, and empty, from
+            `load_results`.
+        waiting: records that MLflow, or Optuna's storage, has not taken yet. Not known, and 0, from `load_results`.
         planned: evaluations at the most, continuations not counted.
         failure: a full training that failed and would fail again, see `SearchState`; None without one.
         finalists: the full trainings that were made, the best first, those that failed last.
@@ -200,8 +207,9 @@ class SearchResult:
         """The trials as a table with the columns of `<name>.csv`, and the proposed candidate as it was.
 
         Returns:
-            A pandas.DataFrame, a row a trial; pandas is imported only here. Where a cost is weighed against the
-            fitness, the column `front` says whose trial is on the front.
+            A pandas.DataFrame, a row a trial, so that a candidate that was continued has several; pandas is imported
+            only here. Where a cost is weighed against the fitness, the column `front` says whose trial is on the front.
+            `docs/reference/table.md` says what every column is.
         """
         import pandas
 

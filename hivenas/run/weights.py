@@ -22,16 +22,16 @@ logger = logging.getLogger("hivenas")
 class Retention:
     """Says of a search's trials, as they come, whose saved states are not to be kept any longer.
 
-    Nothing that the search may still start from is given up. Momentum evaluation may continue any candidate, and a
-    neighbour may inherit from any other, until the last iteration has been run: with either, every state is
-    kept until then. Without them nothing starts from a saved state, and what is not among the best is evicted at once.
-    Neither a resumption nor the full training of a search needs one: a killed training goes on from its checkpoint, the
-    full one starts from scratch; `hivenas train --from-weights` needs that of the best candidate.
+    Nothing that the search may still start from is given up. Momentum evaluation may continue any candidate, a ladder
+    any that is paused, and a neighbour may inherit from any other, until the last iteration has been run: with one of
+    them, every state is kept until then. Without them nothing starts from a saved state, and what is not among the best
+    is evicted at once. Neither a resumption nor the full training of a search needs one: a killed training goes on from
+    its checkpoint, the full one starts from scratch; `hivenas train --from-weights` needs that of the best candidate.
 
     Args:
         keep: of how many candidates, the best ones; None for all.
         direction: where a better fitness lies.
-        needed_later: whether the search may start from saved states, with momentum evaluation or inheritance.
+        needed_later: whether the search may start from saved states, with momentum evaluation, a ladder or inheritance.
         costs: what is weighed against the fitness: beside the best, the members of the front keep theirs, unless no
             candidate does.
     """

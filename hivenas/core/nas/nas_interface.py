@@ -254,7 +254,7 @@ class NASInterface(ArchitectureObjective):
             return self._direct.momentum_eval(candidate, weights_filename, further).as_result()
 
     def fully_train_best_model(self, from_arch: bool = True) -> dict[str, Any]:
-        """Fully trains the best recorded candidate and tests it once.
+        """Fully trains the best recorded candidate, in one training from the run's seed, and tests it once.
 
         Args:
             from_arch: from scratch; False continues from its h5 file.
@@ -262,7 +262,8 @@ class NASInterface(ArchitectureObjective):
         Returns:
             As `evaluate`, with test_accuracy and test_loss beside, of other tasks than classes test_loss and the test
             of what is looked for; epochs does not count earlier trainings. Fitness is that of the weights which
-            `full_train.keep` keeps.
+            `full_train.keep` keeps. `full_train.seeds`, `refit` and `ensemble` are for searches, `hivenas.train` and
+            `hivenas.api.train_custom`, and `finalists` for searches alone: none of them counts here.
 
         Raises:
             MissingResultsError: no results, or no h5 file where one is needed (a FileNotFoundError).
@@ -272,10 +273,10 @@ class NASInterface(ArchitectureObjective):
             return self._full_result(self._direct.fully_train_best(from_arch=from_arch))
 
     def train_custom_arch(self, arch_str: str) -> dict[str, Any]:
-        """Fully trains a given architecture, of any depth over the reference operations.
+        """Fully trains a given architecture, of any depth over the reference operations, and tests it once.
 
         Returns:
-            As `fully_train_best_model`.
+            As `fully_train_best_model`, of one training: `full_train.seeds`, `refit`, `ensemble` do not count here.
 
         Raises:
             ArchitectureError: malformed.

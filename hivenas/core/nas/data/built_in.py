@@ -122,7 +122,7 @@ BUILT_IN: Mapping[str, BuiltIn] = MappingProxyType(
                 *("airplane", "automobile", "bird", "cat", "deer"),
                 *("dog", "frog", "horse", "ship", "truck"),
             ),
-            stored_as="cifar-10-batches-py*",
+            stored_as="cifar-10-batches-py-target_archive",  # what Keras unpacks beside it is not looked for
         ),
     }
 )

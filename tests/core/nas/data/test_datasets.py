@@ -16,6 +16,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from hivenas.config import BUILT_IN_DATASETS, DatasetConfig
+from hivenas.config.tasks import CLASSIFY, TASKS
 from hivenas.core.nas.data.built_in import BUILT_IN
 from hivenas.core.nas.data.datasets import (
     describe_dataset,
@@ -23,6 +24,7 @@ from hivenas.core.nas.data.datasets import (
     load_dataset,
     register_dataset,
 )
+from hivenas.core.nas.data.sources import files_of
 from hivenas.core.nas.data.stored_images import Images, in_memory
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.seeds import derive_seed
@@ -404,6 +406,18 @@ def test_sizes_of_built_in_data_are_known_without_loading() -> None:
     digits = load_dataset(DatasetConfig(), seed=1)
     assert image_shape_and_classes(DatasetConfig(), 1) == (digits.shape, digits.classes)
     assert image_shape_and_classes(DatasetConfig(name="cifar10"), 1) == ((32, 32, 3), 10)
+
+
+def test_cifar10_is_here_where_keras_looks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    for folder in ("cifar-10-batches-py", "cifar-10-batches-py-target/cifar-10-batches-py"):
+        (tmp_path / "datasets" / folder).mkdir(parents=True)
+        (tmp_path / "datasets" / folder / "data_batch_1").write_bytes(b"images")
+    cifar10 = DatasetConfig(name="cifar10")
+    assert files_of(cifar10, TASKS[CLASSIFY], None)[1] == 0
+    archive = tmp_path / "datasets/cifar-10-batches-py-target_archive"
+    archive.write_bytes(b"all images")
+    assert files_of(cifar10, TASKS[CLASSIFY], None) == (f"in {archive}", 10)
 
 
 def test_sizes_of_other_data_come_from_the_data(tmp_path: Path) -> None:

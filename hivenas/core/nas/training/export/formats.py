@@ -162,7 +162,8 @@ class Exported:
         images: how many the test split has.
         agreement: share of them that it answers as the Keras model does: with the same class, or the same labels, or
             with a number that differs by a hundredth of the labels' deviation at the most.
-        p50_ms, p95_ms: how long one image takes, in milliseconds: the median, and what 95 % stay below.
+        p50_ms: how long one image takes, in milliseconds, the median.
+        p95_ms: likewise, what 95 % stay below.
     """
 
     format: str

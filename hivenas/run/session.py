@@ -149,7 +149,9 @@ class Session:
         """Tells others what they have not heard yet, where nothing is to be trained."""
         try:
             if prunes:
-                self._weights().prune()
+                weights = self._weights()
+                self.ledger.save(pruned=self.ledger.state.pruned or weights.gives_up)
+                weights.prune()
             send_all(self.ledger, self.outbox, self.tracker)
             self.tracker.point_to(self.ledger.state.run_id, self.tracker.project_run_id)
             self.tracker.close_abandoned(self.ledger.state.abandoned)

@@ -13,9 +13,7 @@ from hivenas.errors import ConfigError
 _EVERY_KEY = "default"
 # Keys that others decide where they are left out: of space.preset, of the optimizer and the schedule, and of the task.
 _FOLLOWING = {"space": OF_PRESET, "evaluation": ("initial_lr", "final_lr", "loss", "fitness")}
-_FOLLOW = (
-    "# Keys that are commented out follow from space.preset, the optimizer, the schedule or the task.\n"
-)
+_FOLLOW = "# Keys that are commented out follow from space.preset, the optimizer, the schedule or the task.\n"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}"
 
 

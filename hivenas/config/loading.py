@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from hivenas.config.budget import COUNTED_KINDS, BudgetConfig
 from hivenas.config.choices import Choice, Varied
@@ -19,6 +19,7 @@ from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.legacy import Translation, is_ancestral, translate
 from hivenas.config.messages import explain, in_old_words
 from hivenas.config.optimizers import OPTIMIZERS
+from hivenas.config.patterns import NAME
 from hivenas.config.promotion import thresholds_of
 from hivenas.config.registry import TRACKERS
 from hivenas.config.schema import (
@@ -45,10 +46,10 @@ from hivenas.errors import ConfigError
 class Config(Section):
     """A whole configuration; make one with `load` or `from_mapping`."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)] = "digits"
+    name: Annotated[str, Field(pattern=NAME.regex, max_length=200)] = "digits"
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = 42
     objective: Literal["nas", "sphere_min", "sphere_max", "rosenbrock", "table", "custom"] = "nas"
-    task: Annotated[str, AfterValidator(check_task), Field(json_schema_extra={"enum": [*TASKS]})] = CLASSIFY
+    task: Annotated[str, BeforeValidator(check_task), Field(json_schema_extra={"enum": [*TASKS]})] = CLASSIFY
     objectives: ObjectivesConfig = ObjectivesConfig()
     dataset: DatasetConfig = DatasetConfig()
     space: SpaceConfig = SpaceConfig()
@@ -69,9 +70,9 @@ class Config(Section):
     _old_keys: dict[str, str] = PrivateAttr(default_factory=dict)
     _choices: dict[str, Varied] = PrivateAttr(default_factory=dict)
 
-    @field_validator("tracking")
+    @field_validator("tracking", mode="before")
     @classmethod
-    def _known(cls, tracking: str) -> str:
+    def _known(cls, tracking: object) -> str:
         return one_of(tracking, (*TRACKER_KINDS, *TRACKERS), "registered")
 
     @model_validator(mode="after")
@@ -391,6 +392,6 @@ def _overridden(data: Mapping[str, Any], overrides: Sequence[str]) -> tuple[Mapp
                 f"--set {key} must stand before --set {lost[0]}, which is part of it, got it after that; give the "
                 "whole first, then its parts"
             )
-        put(changed, key.split("."), value, f"--set {key}={value}")
+        put(changed, key.split("."), value, f"--set {key}={as_text(value)}")
         origins[key] = f"--set {key}={as_text(value)}"
     return changed, origins

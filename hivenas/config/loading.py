@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -13,12 +13,11 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field
 from hivenas.config.budget import COUNTED_KINDS, BudgetConfig
 from hivenas.config.choices import Choice, Varied
 from hivenas.config.costs import ObjectivesConfig, unweighed
-from hivenas.config.earlier import EARLIER, completed
+from hivenas.config.earlier import ANCESTRAL, EARLIER, completed
 from hivenas.config.evaluation import EvaluationConfig
 from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.legacy import Translation, is_ancestral, translate
 from hivenas.config.messages import explain, in_old_words
-from hivenas.config.optimizers import OPTIMIZERS
 from hivenas.config.patterns import NAME
 from hivenas.config.promotion import thresholds_of
 from hivenas.config.registry import TRACKERS
@@ -39,7 +38,7 @@ from hivenas.config.settings import combinations, following, settings_of, with_v
 from hivenas.config.space import SpaceConfig, idle_keys
 from hivenas.config.tasks import CLASSIFY, TASKS, check_task
 from hivenas.config.text import as_text, dump_yaml, leaves, masked, one_of, put, read_mapping, split_overrides
-from hivenas.config.unused import unused_keys
+from hivenas.config.unused import steep_rate, unused_keys
 from hivenas.errors import ConfigError
 
 
@@ -308,7 +307,8 @@ def from_mapping(
     config._source = source
     config._old_keys = kept
     config._choices = choices
-    lines = [*unused_keys(config.flat(), Config().flat()), *_steep_rate(config.evaluation)]
+    usual = Config.model_validate(completed({}, ANCESTRAL)) if old_keys else Config()
+    lines = [*unused_keys(config.flat(), usual.flat(), config.given()), *steep_rate(config.evaluation)]
     lines += unweighed(config.objectives, config.colony.kind)
     lines += idle_keys(config.space) if config.objective == "nas" else ()
     config._warnings = tuple(in_old_words(line.replace(";", f"{place};", 1), kept) for line in lines)
@@ -348,17 +348,6 @@ def _leave_own_rate(data: Mapping[str, Any], evaluation: EvaluationConfig) -> No
     """Leaves out of dumped data the optimizer's `learning_rate` where it was not given."""
     if "learning_rate" not in evaluation.optimizer.model_fields_set:
         data.get("evaluation", {}).get("optimizer", {}).pop("learning_rate", None)
-
-
-def _steep_rate(evaluation: EvaluationConfig) -> Iterator[str]:
-    """A line for a rate that was written for the optimizer which was once the default."""
-    usual = OPTIMIZERS[evaluation.optimizer.op].initial_rate
-    if "optimizer" not in evaluation.model_fields_set and evaluation.initial_lr >= 5 * usual:
-        yield (
-            f"evaluation.initial_lr={evaluation.initial_lr:g} is much for the default optimizer "
-            f"{evaluation.optimizer.op}, which begins at {usual:g}; name the evaluation.optimizer that it is for, SGD "
-            "perhaps, or lower it"
-        )
 
 
 def from_record(data: Mapping[str, Any]) -> Config:

@@ -459,6 +459,14 @@ UNUSED = [
     ("optuna: {study: mine}", "optuna.study=mine", "optuna.storage other than null"),
     ("execution: {kind: serial, workers: 2}", "execution.workers=2", "execution.kind other than serial"),
     ("execution: {kind: serial, threads: 2}", "execution.threads=2", "execution.kind other than serial"),
+    ("objective: sphere_min\nevaluation: {epochs: 3}", "evaluation.epochs=3", "objective: nas or custom"),
+    ("objective: sphere_max\ndataset: {name: mnist}", "dataset.name=mnist", "objective: nas or custom"),
+    ("objective: rosenbrock\nspace: {depth: 3}", "space.depth=3", "objective: nas or custom"),
+    (
+        "objective: table\ntable: {path: t.csv}\nfull_train: {enabled: false, seeds: 2}",
+        "full_train.seeds=2",
+        "objective: nas or custom",
+    ),
 ]
 
 
@@ -475,7 +483,8 @@ def test_a_key_of_the_space_that_changes_nothing_is_named(tmp_path: Path, space:
     (warning,) = load(_write(tmp_path, f"space: {space}")).warnings
     before, way, after = says.partition(";")
     assert warning.startswith(f"{before} ({tmp_path / 'experiment.yaml'}){way}{after}" if way else before)
-    assert load(_write(tmp_path, f"objective: sphere_min\nspace: {space}")).warnings == ()
+    (other,) = load(_write(tmp_path, f"objective: sphere_min\nspace: {space}")).warnings
+    assert "not used with objective=sphere_min" in other
 
 
 @pytest.mark.parametrize("preset", [*PRESETS])
@@ -490,6 +499,24 @@ def test_a_key_that_nothing_reads_is_named_with_what_it_is_for(tmp_path: Path, t
     assert warning.startswith(f"{key} is not used with ")
     assert way in warning
     assert f"({tmp_path / 'experiment.yaml'}); it is for " in warning
+
+
+def test_keys_that_one_value_leaves_unread_are_named_in_one_line_without_what_follows_from_them(tmp_path: Path) -> None:
+    text = (
+        "objective: sphere_min\nevaluation: {optimizer: {op: SGD}, act: {beta: 0.5}, ema: 0.9}\nspace: {preset: mobile}"
+    )
+    (warning,) = load(_write(tmp_path, f"{text}\nfull_train: {{enabled: false, epochs: 9}}")).warnings
+    assert warning == (
+        "space.preset=mobile, evaluation.optimizer.op=SGD, evaluation.ema=0.9, evaluation.act.beta=0.5 and 1 more are "
+        f"not used with objective=sphere_min ({tmp_path / 'experiment.yaml'}); they are for objective: nas or custom"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["objective: custom\nevaluation: {epochs: 3}", "full_train: {enabled: false, epochs: 9}"]
+)
+def test_a_key_that_a_call_or_a_later_training_reads_is_not_named(tmp_path: Path, text: str) -> None:
+    assert load(_write(tmp_path, text)).warnings == ()
 
 
 @pytest.mark.parametrize("override", ["evaluation.stopping=act", "evaluation.act.beta=0.25"])
@@ -633,7 +660,8 @@ def test_every_file_under_conf_loads() -> None:
     files = sorted((Path(__file__).parents[2] / "conf").glob("*.yaml"))
     assert "default.yaml" in [file.name for file in files]
     for file in files:
-        assert load(file).source == str(file)
+        config = load(file, ["table.path=t.csv"] if file.name == "table.yaml" else [])
+        assert (config.source, config.warnings) == (str(file), ())
 
 
 def test_the_documented_defaults_are_the_defaults() -> None:

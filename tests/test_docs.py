@@ -256,6 +256,9 @@ def test_the_page_of_the_configuration_has_every_key_with_its_meaning() -> None:
         assert f"| `{name}` |" in sections[section or "The search"]
     assert "| `depth` | `6` | whole number ≥ 1, ≤ 100 | operations in an architecture" in sections["space"]
     assert "| `null` | whole number ≥ 10 or `null` |" in sections["dataset"]
+    assert "| `params` | `null` | `min` or `null` | " in sections["objectives"]
+    assert "| `preset` | `residual` | `layerwise`, `cells`, `residual`, `mobile`, `null` | " in sections["space"]
+    assert "| `name` | `digits` | `digits`, `mnist`, `fashion_mnist`, `cifar10`, `npz`, " in sections["dataset"]
 
 
 def test_the_page_of_evaluation_has_every_optimizer_schedule_and_score() -> None:

@@ -192,6 +192,12 @@ def test_transparent_images_are_laid_over_white_and_a_scale_may_be_given(stored:
     [
         (["none", "red.png"], "the model 'none' is not in the MLflow store sqlite"),
         (["models:/none/1", "red.png"], "the model 'models:/none/1' is not in the MLflow store sqlite"),
+        (["models:/none/1", "red.png"], ": no registered model 'none'; give models:/NAME@ALIAS"),
+        (["models:/none@champion", "red.png"], ": no registered model 'none'; give models:/NAME@ALIAS"),
+        (["none@champion", "red.png"], ": no registered model 'none'; give models:/NAME@ALIAS"),
+        (["bytes@other", "red.png"], ": no alias 'other' of the registered model 'bytes', which has "),
+        (["bytes/99", "red.png"], ": no version 99 of the registered model 'bytes'; give"),
+        (["models:/m-0", "red.png"], ": MLflow says: Logged model with ID 'm-0' not found; give"),
         (["models:/bytes@", "red.png"], "the model 'models:/bytes@' is not in the MLflow store"),
         (["models:/x/1/2", "red.png"], "not an address of a model; give models:/NAME@ALIAS"),
         (["results/s", "red.png"], "the model 'results/s' is not in the MLflow store"),

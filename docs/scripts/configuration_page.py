@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from hivenas.config import Config
+from hivenas.config.text import as_text
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -79,12 +80,12 @@ def resolved(field: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str
 def allowed(field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     """The values that a key may have, in words."""
     inner = resolved(field, schema)
-    if "anyOf" in inner:
-        return " or ".join(dict.fromkeys(allowed(each, schema) for each in inner["anyOf"]))
     for fixed in ("enum", "const"):
         if fixed in inner:
             values = inner[fixed] if isinstance(inner[fixed], list) else [inner[fixed]]
-            return ", ".join(f"`{value}`" for value in values)
+            return ", ".join(f"`{as_text(value)}`" for value in values)
+    if "anyOf" in inner:
+        return " or ".join(dict.fromkeys(allowed(each, schema) for each in inner["anyOf"]))
     kinds = {"integer": "whole number", "number": "number", "string": "text", "boolean": "`true`, `false`"}
     kinds |= {"array": "list", "object": "mapping", "null": "`null`"}
     return kinds.get(inner.get("type", ""), "mapping") + bounds(inner)

@@ -134,13 +134,15 @@ def check_operation(key: str, arguments: Mapping[str, Any]) -> None:
 
 
 def check_size(value: object) -> object:
-    """Refuses a list of any other length than two; numbers are left to their type.
+    """Refuses one number, and a list of any other length than two; numbers in it are left to their type.
 
     Raises:
         ValueError: the rule and the value.
     """
     if isinstance(value, list | tuple) and len(value) != 2:
         raise ValueError(f"must be [height, width], got {shown(value)}")
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError(f"must be [height, width], got {shown(value)}; [{shown(value)}, {shown(value)}], say")
     return value
 
 
@@ -155,7 +157,7 @@ def check_colour(value: object) -> object:
         return value
     if value is None:
         raise ValueError("must be a colour, got null; a # begins a comment, so write '#rrggbb' in quotes")
-    is_byte = [isinstance(part, int) and 0 <= part <= 255 for part in value] if isinstance(value, list | tuple) else []
+    is_byte = [type(part) is int and 0 <= part <= 255 for part in value] if isinstance(value, list | tuple) else []
     if is_byte != [True] * 3:
         raise ValueError(f"must be the name of a colour, '#rrggbb' or [red, green, blue] of 0…255, got {shown(value)}")
     assert isinstance(value, list | tuple)

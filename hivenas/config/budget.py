@@ -17,6 +17,8 @@ _MINUTE, _HOUR = 60.0, 3600.0
 class BudgetConfig(Section):
     """`budget`: whatever of it is spent first ends the search; nothing by default."""
 
+    principal = ("hours",)
+
     hours: Amount | None = None
     minutes: Amount | None = None
     cpu_hours: Amount | None = None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, ValidationInfo, model_validator
 
 from hivenas.config.registry import STRATEGIES
 from hivenas.config.schema import Section
 from hivenas.config.strategies import STRATEGY_KINDS
+from hivenas.config.text import shown
 
 FITNESS = "fitness"
 Side = Literal["max", "min"]
@@ -76,14 +77,27 @@ VARYING: frozenset[str] = frozenset(key for cost in COSTS.values() if cost.varie
 MOST = 3  # costs that are weighed at a time: the cells into which a front divides them grow by a power of their number
 
 
+def _check_side(side: object, info: ValidationInfo) -> object:
+    if side not in (None, "min"):
+        given = side if isinstance(side, str) else shown(side)
+        raise ValueError(f"must be min, as it is a cost, got {given}; set {info.field_name}: min")
+    return side
+
+
+Least = Annotated[Literal["min"] | None, BeforeValidator(_check_side)]
+
+
 class ObjectivesConfig(Section):
     """`objectives`: the fitness, and the costs that are weighed against it, three at the most."""
 
+    principal = ("params",)
+    meant: ClassVar[Mapping[str, str]] = {key: f"write {{{key}: min}}" for key in COSTS}
+
     fitness: Side | None = None
-    params: Side | None = None
-    macs: Side | None = None
-    latency_ms: Side | None = None
-    memory_mb: Side | None = None
+    params: Least = None
+    macs: Least = None
+    latency_ms: Least = None
+    memory_mb: Least = None
 
     @property
     def costs(self) -> tuple[Cost, ...]:
@@ -103,9 +117,6 @@ class ObjectivesConfig(Section):
             raise ValueError(
                 f"objectives must name at most {MOST} costs beside fitness, got {named}; leave out {len(given) - MOST}"
             )
-        for key in given:
-            if getattr(self, key) == "max":
-                raise ValueError(f"objectives.{key} must be min, as it is a cost, got max; set {key}: min")
         return self
 
 

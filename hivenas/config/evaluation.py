@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from operator import attrgetter
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -24,8 +24,16 @@ PAUSING = ("ladder",)
 LADDER_PAYS_FROM = 20  # epochs, by measurement: docs/evaluation.md, "What pays"
 
 
+def _chosen(rule: str) -> dict[str, str]:
+    """The ways to write what is meant by a stopping rule's section that is true or false."""
+    return {"true": f"set evaluation.stopping: {rule}", "false": "set evaluation.stopping: none"}
+
+
 class ActConfig(Section):
     """`evaluation.act`: the adaptive cutoff threshold; beta 0 switches it off."""
+
+    principal = ("beta",)
+    meant: ClassVar[Mapping[str, str]] = _chosen("act")
 
     beta: Fraction = 0.25
     zeta: Annotated[float, Field(ge=0.0)] = 0.25
@@ -33,6 +41,12 @@ class ActConfig(Section):
 
 class AugmentationConfig(Section):
     """`evaluation.augmentation`: what is done to training batches."""
+
+    principal = ("flip",)
+    meant: ClassVar[Mapping[str, str]] = {
+        "true": "write {flip: true}, say",
+        "false": "write {shift: 0}, which alone is on by default",
+    }
 
     affine: bool = False
     flip: bool = False
@@ -64,12 +78,18 @@ class AugmentationConfig(Section):
 class MedianConfig(Section):
     """`evaluation.median`: the median rule, where `evaluation.stopping` chooses it."""
 
+    principal = ("from_epoch",)
+    meant: ClassVar[Mapping[str, str]] = _chosen("median")
+
     from_epoch: Epochs = 3
     candidates: Count = 5
 
 
 class LadderConfig(Section):
     """`evaluation.ladder`: the ladder, where `evaluation.stopping` chooses it."""
+
+    principal = ("share",)
+    meant: ClassVar[Mapping[str, str]] = _chosen("ladder")
 
     share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.35
     hold: Fraction = 0.6
@@ -79,22 +99,26 @@ class LadderConfig(Section):
 class EvaluationConfig(Section):
     """`evaluation`: how a candidate is trained and scored."""
 
+    principal = ("epochs",)
+
     epochs: Epochs = 8
     batch_size: Count = 64
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     optimizer: OptimizerConfig = Field(default_factory=lambda: OptimizerConfig.model_validate(DEFAULT_OPTIMIZER))
-    schedule: Annotated[str, AfterValidator(check_schedule), Field(json_schema_extra={"enum": [*SCHEDULES]})] = "cosine"
+    schedule: Annotated[str, BeforeValidator(check_schedule), Field(json_schema_extra={"enum": [*SCHEDULES]})] = (
+        "cosine"
+    )
     warmup_epochs: Annotated[float, Field(ge=0.0, le=100_000)] = 0.5
     initial_lr: Annotated[float, Field(ge=0.0)] = 0.003
     final_lr: Annotated[float, Field(ge=0.0)] = 0.00003
-    loss: Annotated[str, AfterValidator(check_loss), Field(json_schema_extra={"enum": [*LOSSES]})] = "cross_entropy"
+    loss: Annotated[str, BeforeValidator(check_loss), Field(json_schema_extra={"enum": [*LOSSES]})] = "cross_entropy"
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     class_weight: Annotated[Literal["balanced"] | dict[str, float] | None, BeforeValidator(check_class_weight)] = None
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    fitness: Annotated[str, AfterValidator(check_metric), Field(json_schema_extra={"enum": [*BUILT_IN_METRICS]})] = (
+    fitness: Annotated[str, BeforeValidator(check_metric), Field(json_schema_extra={"enum": [*BUILT_IN_METRICS]})] = (
         "accuracy"
     )
-    score: Annotated[str, AfterValidator(check_score)] = "last"
+    score: Annotated[str, BeforeValidator(check_score)] = "last"
     momentum_epochs: Annotated[int, Field(ge=0, le=100_000)] = 0
     stopping: Literal["act", "ladder", "median", "none"] = "none"
     act: ActConfig = ActConfig()

@@ -14,6 +14,8 @@ Few = Annotated[int, Field(ge=1, le=1_000)]
 class FullTrainConfig(Section):
     """`full_train`: the training of the best candidates, and the model that comes of it."""
 
+    principal = ("enabled", "epochs")
+
     enabled: bool = True
     epochs: Epochs = 50
     finalists: Few = 3

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from hivenas.config.budget import COUNTED_KINDS, BudgetConfig
 from hivenas.config.choices import Choice, Varied
 from hivenas.config.costs import ObjectivesConfig, unweighed
-from hivenas.config.earlier import EARLIER, completed
+from hivenas.config.earlier import ANCESTRAL, EARLIER, completed
 from hivenas.config.evaluation import EvaluationConfig
 from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.legacy import Translation, is_ancestral, translate
 from hivenas.config.messages import explain, in_old_words
-from hivenas.config.optimizers import OPTIMIZERS
+from hivenas.config.patterns import NAME
 from hivenas.config.plain import python_values
 from hivenas.config.promotion import thresholds_of
 from hivenas.config.registry import TRACKERS
@@ -39,17 +39,17 @@ from hivenas.config.settings import combinations, following, settings_of, with_v
 from hivenas.config.space import SpaceConfig, idle_keys
 from hivenas.config.tasks import CLASSIFY, TASKS, check_task
 from hivenas.config.text import as_text, dump_yaml, leaves, masked, one_of, put, read_mapping, split_overrides
-from hivenas.config.unused import unused_keys
+from hivenas.config.unused import steep_rate, unused_keys
 from hivenas.errors import ConfigError
 
 
 class Config(Section):
     """A whole configuration; make one with `load` or `from_mapping`."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=200)] = "digits"
+    name: Annotated[str, Field(pattern=NAME.regex, max_length=200)] = "digits"
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = 42
     objective: Literal["nas", "sphere_min", "sphere_max", "rosenbrock", "table", "custom"] = "nas"
-    task: Annotated[str, AfterValidator(check_task), Field(json_schema_extra={"enum": [*TASKS]})] = CLASSIFY
+    task: Annotated[str, BeforeValidator(check_task), Field(json_schema_extra={"enum": [*TASKS]})] = CLASSIFY
     objectives: ObjectivesConfig = ObjectivesConfig()
     dataset: DatasetConfig = DatasetConfig()
     space: SpaceConfig = SpaceConfig()
@@ -70,9 +70,9 @@ class Config(Section):
     _old_keys: dict[str, str] = PrivateAttr(default_factory=dict)
     _choices: dict[str, Varied] = PrivateAttr(default_factory=dict)
 
-    @field_validator("tracking")
+    @field_validator("tracking", mode="before")
     @classmethod
-    def _known(cls, tracking: str) -> str:
+    def _known(cls, tracking: object) -> str:
         return one_of(tracking, (*TRACKER_KINDS, *TRACKERS), "registered")
 
     @model_validator(mode="after")
@@ -308,7 +308,8 @@ def from_mapping(
     config._source = source
     config._old_keys = kept
     config._choices = choices
-    lines = [*unused_keys(config.flat(), Config().flat()), *_steep_rate(config.evaluation)]
+    usual = Config.model_validate(completed({}, ANCESTRAL)) if old_keys else Config()
+    lines = [*unused_keys(config.flat(), usual.flat(), config.given()), *steep_rate(config.evaluation)]
     lines += unweighed(config.objectives, config.colony.kind)
     lines += idle_keys(config.space) if config.objective == "nas" else ()
     config._warnings = tuple(in_old_words(line.replace(";", f"{place};", 1), kept) for line in lines)
@@ -350,17 +351,6 @@ def _leave_own_rate(data: Mapping[str, Any], evaluation: EvaluationConfig) -> No
         data.get("evaluation", {}).get("optimizer", {}).pop("learning_rate", None)
 
 
-def _steep_rate(evaluation: EvaluationConfig) -> Iterator[str]:
-    """A line for a rate that was written for the optimizer which was once the default."""
-    usual = OPTIMIZERS[evaluation.optimizer.op].initial_rate
-    if "optimizer" not in evaluation.model_fields_set and evaluation.initial_lr >= 5 * usual:
-        yield (
-            f"evaluation.initial_lr={evaluation.initial_lr:g} is much for the default optimizer "
-            f"{evaluation.optimizer.op}, which begins at {usual:g}; name the evaluation.optimizer that it is for, SGD "
-            "perhaps, or lower it"
-        )
-
-
 def from_record(data: Mapping[str, Any]) -> Config:
     """A configuration as hivenas has written it down for itself, in an earlier version perhaps.
 
@@ -392,6 +382,6 @@ def _overridden(data: Mapping[str, Any], overrides: Sequence[str]) -> tuple[Mapp
                 f"--set {key} must stand before --set {lost[0]}, which is part of it, got it after that; give the "
                 "whole first, then its parts"
             )
-        put(changed, key.split("."), value, f"--set {key}={value}")
+        put(changed, key.split("."), value, f"--set {key}={as_text(value)}")
         origins[key] = f"--set {key}={as_text(value)}"
     return changed, origins

@@ -49,7 +49,7 @@ LOSSES: Mapping[str, Loss] = {
 }
 
 
-def check_loss(name: str) -> str:
+def check_loss(name: object) -> str:
     """Refuses what is no loss.
 
     Raises:

@@ -181,7 +181,7 @@ def label_of(name: str) -> str:
     return known.label if known else name
 
 
-def check_metric(name: str) -> str:
+def check_metric(name: object) -> str:
     """Refuses what is no metric.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from hivenas.config.arguments import check_value, is_finite
 from hivenas.config.text import nearest, one_of, shown
@@ -80,7 +80,7 @@ OPTIMIZERS: Mapping[str, OptimizerKind] = {
 }
 
 
-def check_kind(op: str) -> str:
+def check_kind(op: object) -> str:
     """Refuses a name that is no optimizer's.
 
     Raises:
@@ -98,8 +98,9 @@ def check_optimizer(op: str, arguments: Mapping[str, Any]) -> None:
     kind = OPTIMIZERS[op]
     for key, value in arguments.items():
         if key not in kind.arguments:
+            near = nearest(key, (*kind.arguments, "op"))
             raise ValueError(
-                f"evaluation.optimizer has no argument {key!r} for {op}{nearest(key, kind.arguments)}; "
+                f"evaluation.optimizer has no argument {key!r} for {op}{near}; "
                 f"choose among {', '.join(kind.arguments)}, or name another optimizer with op"
             )
         if not is_finite(value):
@@ -112,9 +113,10 @@ def check_optimizer(op: str, arguments: Mapping[str, Any]) -> None:
                 "out for none of it"
             )
     if arguments.get("nesterov") and not arguments.get("momentum", kind.own["momentum"]):
+        given = shown(arguments["momentum"]) if "momentum" in arguments else "none, which is no momentum"
         raise ValueError(
             "evaluation.optimizer.momentum must be greater than 0 with nesterov: true, which changes nothing without, "
-            f"got {shown(arguments.get('momentum'))}; give a momentum, or set nesterov: false"
+            f"got {given}; give a momentum, such as 0.9, or set nesterov: false"
         )
     if len(clipping := [key for key in _CLIPPING if key in arguments]) > 1:
         raise ValueError(
@@ -131,7 +133,7 @@ class OptimizerConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    op: Annotated[str, AfterValidator(check_kind), Field(strict=True, json_schema_extra={"enum": [*OPTIMIZERS]})] = (
+    op: Annotated[str, BeforeValidator(check_kind), Field(strict=True, json_schema_extra={"enum": [*OPTIMIZERS]})] = (
         DEFAULT_OPTIMIZER["op"]
     )
 
@@ -139,8 +141,10 @@ class OptimizerConfig(BaseModel):
     @classmethod
     def _default_unless_named(cls, data: Any) -> Any:
         """Arguments without a name are those in which the default differs, as everywhere in a configuration."""
-        if isinstance(data, str):
-            raise ValueError(f"must be a mapping with its op, got {data!r}; write {{op: {data}}}")
+        if not isinstance(data, Mapping | BaseModel):
+            named = {name.lower(): name for name in OPTIMIZERS}
+            op = named.get(data.lower(), "…") if isinstance(data, str) else "…"
+            raise ValueError(f"must be a mapping with its op, got {shown(data)}; write {{op: {op}}}")
         return {**DEFAULT_OPTIMIZER, **data} if isinstance(data, Mapping) and "op" not in data else data
 
     @model_validator(mode="after")

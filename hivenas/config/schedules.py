@@ -55,7 +55,7 @@ SCHEDULES: Mapping[str, Schedule] = {
 }
 
 
-def check_schedule(name: str) -> str:
+def check_schedule(name: object) -> str:
     """Refuses a name that is no schedule's.
 
     Raises:

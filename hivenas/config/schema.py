@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from hivenas.config.arguments import (
@@ -19,10 +29,11 @@ from hivenas.config.arguments import (
     check_time_limit,
     rgb_of,
 )
+from hivenas.config.patterns import ALIAS, MODEL
 from hivenas.config.promotion import check_promotion
 from hivenas.config.registry import DATASETS, EXECUTORS, STRATEGIES
 from hivenas.config.strategies import STRATEGY_KINDS
-from hivenas.config.text import one_of
+from hivenas.config.text import in_flow, nearest, one_of, shown
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 # Upper bounds are far above any sensible value: what lies beyond is a slip that would hang or exhaust the machine.
@@ -48,29 +59,77 @@ PLACES = ("cache", "memory_mb")  # keys of `dataset` that decide where images ar
 
 
 class Section(BaseModel):
-    """Base of every section: frozen, strict about types, closed to unknown keys."""
+    """Base of every section: frozen, strict about types, closed to unknown keys.
+
+    Attributes:
+        principal: the keys for one of which a value is meant that is given in place of the section, likeliest first.
+        meant: what is meant by some such values, as text: the way out.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    principal: ClassVar[tuple[str, ...]] = ()
+    meant: ClassVar[Mapping[str, str]] = {}
 
     @model_validator(mode="before")
     @classmethod
-    def _without_empty_parts(cls, data: Any) -> Any:
-        """A part whose keys are all commented out reads as null in YAML: it is left out."""
-        if not isinstance(data, Mapping):
-            return data
-        fields = cls.model_fields
-        empty = [key for key, value in data.items() if value is None and key in fields and _has_keys(fields[key])]
-        return {key: value for key, value in data.items() if key not in empty}
+    def _as_written(cls, data: Any) -> Any:
+        """Leaves out parts whose keys are all commented out, null in YAML, and has 1e6 for a whole number be one."""
+        if isinstance(data, Mapping):
+            fields, whole = cls.model_fields, whole_keys(cls)
+            empty = [key for key, value in data.items() if value is None and key in fields and _has_keys(fields[key])]
+            return {key: as_whole(value) if key in whole else value for key, value in data.items() if key not in empty}
+        if cls.principal and not isinstance(data, BaseModel):
+            raise ValueError(f"must be a mapping of keys, got {shown(data)}; {cls._way_of(data)}")
+        return data
+
+    @classmethod
+    def _way_of(cls, value: object) -> str:
+        """The way to write what is meant by a value that is given in place of the section."""
+        if way := cls.meant.get(value if isinstance(value, str) else shown(value)):
+            return way
+        for key in cls.principal:
+            try:
+                cls.model_validate({key: value})
+            except ValidationError:
+                continue
+            return f"write {{{key}: {in_flow(value)}}}"
+        return f"write {{{cls.principal[0]}: …}}"
 
 
 def _has_keys(field: FieldInfo) -> bool:
     return isinstance(field.get_default(call_default_factory=True), BaseModel | Mapping)
 
 
+@functools.cache
+def whole_keys(section: type[BaseModel]) -> frozenset[str]:
+    """The keys of a section whose values are whole numbers, or null, and nothing else."""
+    kinds = {key: set(_kinds(field.annotation)) for key, field in section.model_fields.items()}
+    return frozenset(key for key, types in kinds.items() if int in types and types <= {int, type(None)})
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """The types of an annotation: of each part of a union, without what else it says of them."""
+    parts = get_args(annotation)
+    if hasattr(annotation, "__metadata__"):
+        yield from _kinds(parts[0])
+    elif parts and type(None) in parts:
+        for part in parts:
+            yield from _kinds(part)
+    else:
+        yield annotation
+
+
+def as_whole(value: Any) -> Any:
+    """A number that is whole, such as 1e6 in YAML, as a whole number; anything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= _MOST else value
+
+
 class DatasetConfig(Section):
     """`dataset`: which images, and how much of them."""
 
-    name: str = "digits"
+    principal = ("name",)
+
+    name: Annotated[str, Field(json_schema_extra={"enum": [*BUILT_IN_DATASETS, *FILE_DATASETS]})] = "digits"
     path: str | None = None
     image_size: Annotated[tuple[Pixels, Pixels], Field(strict=False), BeforeValidator(check_size)] | None = None
     background: Annotated[str | tuple[int, int, int], BeforeValidator(check_colour)] = "white"
@@ -93,9 +152,9 @@ class DatasetConfig(Section):
             return 255, 255, 255
         return rgb_of(self.background) if isinstance(self.background, str) else self.background
 
-    @field_validator("name")
+    @field_validator("name", mode="before")
     @classmethod
-    def _known(cls, name: str) -> str:
+    def _known(cls, name: object) -> str:
         return one_of(name, (*BUILT_IN_DATASETS, *FILE_DATASETS, *DATASETS), "registered")
 
     @model_validator(mode="after")
@@ -130,6 +189,8 @@ class DatasetConfig(Section):
 class ColonyConfig(Section):
     """`colony`: the strategy, by default an Artificial Bee Colony, and how long it goes on."""
 
+    principal = ("kind", "size")
+
     kind: Annotated[str, Field(json_schema_extra={"enum": [*STRATEGY_KINDS]})] = "guided"
     size: Annotated[int, Field(ge=1, le=100_000)] = 7
     employee_ratio: Fraction = 0.44
@@ -138,9 +199,9 @@ class ColonyConfig(Section):
     patience: Count | None = None
     overlap: Annotated[int, Field(ge=0, le=100)] = 0
 
-    @field_validator("kind")
+    @field_validator("kind", mode="before")
     @classmethod
-    def _known(cls, kind: str) -> str:
+    def _known(cls, kind: object) -> str:
         return one_of(kind, (*STRATEGY_KINDS, *STRATEGIES), "registered")
 
     @model_validator(mode="after")
@@ -164,14 +225,16 @@ class ColonyConfig(Section):
         return self.size - self.employees
 
 
-Alias = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+Alias = Annotated[str, Field(pattern=ALIAS.regex)]
 
 
 class RegistryConfig(Section):
     """`registry`: where the fully trained model is registered."""
 
+    principal = ("register", "model")
+
     register_model: bool = Field(default=True, alias="register")
-    model: Annotated[str, Field(pattern=r"^[^/:\s]([^/:]*[^/:\s])?$")] | None = None
+    model: Annotated[str, Field(pattern=MODEL.regex)] | None = None
     alias: Alias = "champion"
     promote: Literal["better", "always", "never"] = "better"
     promote_if: Annotated[dict[str, Any], BeforeValidator(check_promotion)] = {}
@@ -200,16 +263,20 @@ class RegistryConfig(Section):
 class ResultsConfig(Section):
     """`results`: the folder that holds the results folders, and what stays of the weights."""
 
+    principal = ("dir",)
+
     dir: Annotated[str, Field(min_length=1), AfterValidator(os.path.expanduser)] = "results"
     keep_weights: str = "all"
     logged_models: Annotated[int, Field(ge=0, le=1000)] = 0
 
-    @field_validator("keep_weights")
+    @field_validator("keep_weights", mode="before")
     @classmethod
-    def _readable(cls, keep: str) -> str:
-        if not re.fullmatch(r"all|none|best:[1-9][0-9]{0,8}", keep):
-            raise ValueError(f"must be all, none or best:N with a whole number N ≥ 1, got {keep!r}; best:10, say")
-        return keep
+    def _readable(cls, keep: object) -> str:
+        if isinstance(keep, str) and re.fullmatch(r"all|none|best:[1-9][0-9]{0,8}", keep):
+            return keep
+        few = keep if isinstance(keep, int) and not isinstance(keep, bool) and 0 < keep < 10**9 else 10
+        way = nearest(keep, ("all", "none")) or f"; best:{few}, say"
+        raise ValueError(f"must be all, none or best:N with a whole number N ≥ 1, got {shown(keep)}{way}")
 
     @property
     def kept(self) -> int | None:
@@ -221,6 +288,8 @@ class ResultsConfig(Section):
 
 class TableConfig(Section):
     """`table`: a recorded table to search instead of training; for `objective: table`."""
+
+    principal = ("path",)
 
     path: Annotated[str, Field(min_length=1)] | None = None
     noise: bool = False
@@ -235,12 +304,16 @@ def _at_home(address: str) -> str:
 class OptunaConfig(Section):
     """`optuna`: a second record of the search in Optuna's storage."""
 
+    principal = ("storage",)
+
     storage: Annotated[str, Field(min_length=1), AfterValidator(_at_home)] | None = None
     study: Annotated[str, Field(min_length=1, max_length=500)] | None = None
 
 
 class ExecutionConfig(Section):
     """`execution`: where candidates are trained."""
+
+    principal = ("kind", "workers")
 
     kind: Annotated[str, Field(json_schema_extra={"enum": [*EXECUTOR_KINDS]})] = "process"
     workers: Processors = 1
@@ -263,9 +336,9 @@ class ExecutionConfig(Section):
         kind = "serial" if self.kind == "serial" else "process"
         return self.model_copy(update={"kind": kind, "workers": 1, "address": None, "gpus": None})
 
-    @field_validator("kind")
+    @field_validator("kind", mode="before")
     @classmethod
-    def _known(cls, kind: str) -> str:
+    def _known(cls, kind: object) -> str:
         return one_of(kind, (*EXECUTOR_KINDS, *EXECUTORS), "registered")
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from hivenas.config.text import nearest
+from hivenas.config.text import nearest, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +59,19 @@ def epochs_of(score: str) -> int:
     return int(score.partition(":")[2] or 1)
 
 
-def check_score(score: str) -> str:
+def check_score(score: object) -> str:
     """Refuses what is no score.
 
     Raises:
         ValueError: the rule, the value and the nearest.
     """
     written = [f"{each.name}:K" if each.counts else each.name for each in SCORES.values()]
-    name, colon, epochs = score.partition(":")
+    name, colon, epochs = (score if isinstance(score, str) else "").partition(":")
     known = SCORES.get(name)
     if known is None or bool(colon) is not known.counts or (colon and not re.fullmatch(r"[1-9][0-9]{0,5}", epochs)):
         hint = "" if known else nearest(name, written)
         raise ValueError(
-            f"must be {', '.join(written[:-1])} or {written[-1]} with a whole number K ≥ 1 of epochs, got {score!r}"
-            f"{hint or '; mean:3, say'}"
+            f"must be {', '.join(written[:-1])} or {written[-1]} with a whole number K ≥ 1 of epochs, got "
+            f"{shown(score)}{hint or '; mean:3, say'}"
         )
-    return score
+    return str(score)

@@ -15,6 +15,7 @@ from typing import Any
 
 from hivenas.config.choices import Choice, Log, Scalar, Varied, written
 from hivenas.config.evaluation import EvaluationConfig
+from hivenas.config.schema import as_whole, whole_keys
 from hivenas.config.text import parse_yaml, put, shown
 from hivenas.errors import ArchitectureError, ConfigError
 
@@ -59,8 +60,8 @@ def without_choices(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
             value = parse_yaml(value, key)
         if isinstance(value, Choice | Log):
             _check_key(key, value)
-            found[key] = value
-            return value.values[0]
+            found[key] = varied = _in_whole_numbers(key, value)
+            return varied.values[0]
         if isinstance(value, list | tuple) and any(isinstance(each, Choice | Log) for each in value):
             raise ConfigError(f"{key} must be plain values, got {shown(value)}; {_WHAT_VARIES}")
         return value
@@ -86,6 +87,15 @@ def _check_key(key: str, value: Varied) -> None:
         return  # an unknown key, which is said of its value
     if not key.startswith(SECTION) or not may_vary(key.removeprefix(SECTION)):
         raise ConfigError(f"{key} must be one value for all candidates, got {value}; {_WHAT_VARIES}")
+
+
+def _in_whole_numbers(key: str, varied: Varied) -> Varied:
+    """The same, with the numbers of a key whose values are whole ones, such as 1e2 in YAML, as such."""
+    if key.removeprefix(SECTION) not in whole_keys(EvaluationConfig):
+        return varied
+    if isinstance(varied, Log):
+        return Log(as_whole(varied.low), as_whole(varied.high), varied.n)
+    return Choice([as_whole(value) for value in varied.values])
 
 
 def with_values(data: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

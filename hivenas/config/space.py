@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from hivenas.config.arguments import check_operation
 from hivenas.config.presets import DEFAULT_PRESET, OF_PRESET, PLAIN, PRESETS, WIDTH
 from hivenas.config.schema import Fraction, Positive, Section
-from hivenas.config.text import one_of
+from hivenas.config.text import one_of, shown
 
 Stem = Annotated[tuple[str, ...], Field(strict=False)]
 Names = Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(strict=False, min_length=1)]
@@ -19,6 +19,8 @@ Names = Annotated[tuple[Annotated[str, Field(strict=True)], ...], Field(strict=F
 
 class SpaceConfig(Section):
     """`space`: which architectures there are."""
+
+    principal = ("preset", "operations", "depth")
 
     preset: Annotated[str | None, Field(json_schema_extra={"enum": [*PRESETS, None]})] = DEFAULT_PRESET
     depth: Annotated[int, Field(ge=1, le=100)] = PRESETS[DEFAULT_PRESET].depth
@@ -39,6 +41,21 @@ class SpaceConfig(Section):
         """True where architectures are limited to those that build, and to a size."""
         return self.max_params is not None or self.max_macs is not None
 
+    @field_validator("reference", mode="before")
+    @classmethod
+    def _of_operations(cls, reference: object) -> object:
+        if not isinstance(reference, Mapping):
+            raise ValueError(
+                f"must be a mapping of keys, got {shown(reference)}; write {{mine: {{op: Conv2D, filters: 32}}}}, say"
+            )
+        for key, given in reference.items():
+            if not isinstance(given, Mapping):
+                op = given if isinstance(given, str) and given.isidentifier() else "…"
+                raise ValueError(
+                    f"space.reference.{key} must be a mapping of keys, got {shown(given)}; write {{op: {op}}}"
+                )
+        return reference
+
     @field_validator("operations")
     @classmethod
     def _distinct(cls, operations: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -58,9 +75,9 @@ class SpaceConfig(Section):
             check_operation(key, arguments)
         return reference
 
-    @field_validator("preset")
+    @field_validator("preset", mode="before")
     @classmethod
-    def _known_preset(cls, preset: str | None) -> str | None:
+    def _known_preset(cls, preset: object) -> str | None:
         return None if preset is None else one_of(preset, PRESETS, "null")
 
     @model_validator(mode="after")

@@ -191,7 +191,7 @@ TASKS: Mapping[str, LearningTask] = {
 }
 
 
-def check_task(name: str) -> str:
+def check_task(name: object) -> str:
     """Refuses what is no task.
 
     Raises:

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from hivenas.config.choices import Choice, Log
+from hivenas.config.other_names import meant
 from hivenas.errors import ConfigError
 
 MAX_CHARACTERS = 1_000_000
@@ -109,7 +110,7 @@ def _construct_mapping(loader: yaml.SafeLoader, node: yaml.Node, deep: bool = Tr
         if type(key) is int and key_node.value == str(key):  # a class, which would be another one as 007 or 0x7
             numbers[key], key = key_node.value, key_node.value
         if not isinstance(key, str) or not key.isprintable():
-            raise _refusal(f"a key must be printable text, got {key!r}; put it in quotes", key_node.start_mark)
+            raise _refusal(f"a key must be printable text, got {shown(key)}; put it in quotes", key_node.start_mark)
         if key in seen:
             raise _refusal(f"the key {key!r} stands twice", key_node.start_mark)
         seen.add(key)
@@ -245,8 +246,8 @@ def dump_yaml(data: dict[str, Any]) -> str:
 
 
 def split_overrides(overrides: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """Every key and value; a text that starts no new `key=` belongs to the value before it."""
-    for text in overrides:
+    """Every key and value, of one text or of several; what starts no new `key=` belongs to the value before it."""
+    for text in [overrides] if isinstance(overrides, str) else overrides:
         for part in re.split(r"\s+(?=[A-Za-z_][\w.]*=)", text.strip()):
             if not part:
                 continue
@@ -289,14 +290,25 @@ def as_text(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Mapping):
+        return shown(value)
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
+def in_flow(value: Any) -> str:
+    """A value as a person would write it between brackets in YAML: text in quotes only where it needs them."""
+    return value if isinstance(value, str) and re.fullmatch(r"[\w./:~-]+", value) else shown(value)
+
+
 def nearest(word: object, known: Iterable[str]) -> str:
-    """`; did you mean …?` for a misspelt word, in whatever case; empty where nothing is near."""
+    """`; did you mean …?` for what is called so elsewhere, or misspelt, in whatever case; empty where nothing is near.
+
+    Where something has several names here, all of them are named.
+    """
     names = {name.lower(): name for name in known}
-    found = difflib.get_close_matches(str(word).lower(), names, n=1)
-    return f"; did you mean {names[found[0]]!r}?" if found else ""
+    text = word.lower() if isinstance(word, str) else shown(word)
+    found = meant(text, names) or difflib.get_close_matches(text, names, n=1)
+    return f"; did you mean {' or '.join(repr(names[name]) for name in found)}?" if found else ""
 
 
 def choose_among(word: object, known: Collection[str], rest: str) -> str:
@@ -315,8 +327,8 @@ def choose_among(word: object, known: Collection[str], rest: str) -> str:
     return f"{hint}{near}; {rest}"
 
 
-def one_of(name: str, names: Collection[str], beside: str = "") -> str:
-    """Refuses a name that is none of those that there are.
+def one_of(name: object, names: Collection[str], beside: str = "") -> str:
+    """Refuses what is none of the names that there are.
 
     Args:
         name: as it was given.
@@ -324,22 +336,38 @@ def one_of(name: str, names: Collection[str], beside: str = "") -> str:
         beside: what else may be given, in words; `registered` where users add names.
 
     Raises:
-        ValueError: the names that there are, and the nearest, or how a name of one's own is made known.
+        ValueError: the names that there are, and the nearest, and how a name of one's own is made known.
     """
-    if name not in names:
-        also = f" or {beside}" if beside else ""
-        hint = nearest(name, names) or (f"; {IMPORT_IT}" if beside == "registered" else "")
-        raise ValueError(f"must be one of {', '.join(names)}{also}, got {name!r}{hint}")
-    return name
+    if isinstance(name, str) and name in names:
+        return name
+    also, hint = f" or {beside}" if beside else "", nearest(name, names)
+    if beside == "registered" and isinstance(name, str):
+        hint = f"{hint} If not, {IMPORT_IT}" if hint else f"; {IMPORT_IT}"
+    raise ValueError(f"must be one of {', '.join(names)}{also}, got {shown(name)}{hint}")
 
 
 def shown(value: object) -> str:
-    """A value as errors show it: on one line, cut where it is long."""
+    """A value as errors show it: as YAML has it, text in quotes, on one line, cut where it is long."""
     try:
-        text = repr(value)
+        return cut(_in_yaml(value))
     except ValueError:  # Python writes no number of more than 4300 digits
         return "a number of thousands of digits"
-    return cut(text)
+
+
+def _in_yaml(value: object, inside: tuple[int, ...] = ()) -> str:
+    if isinstance(value, bool | None):
+        return as_text(value)
+    if isinstance(value, float):
+        return re.sub("inf|nan", r".\g<0>", repr(value))
+    if not isinstance(value, list | tuple | Mapping):
+        return repr(value)
+    if id(value) in inside:  # it holds itself
+        return "…"
+    inside = (*inside, id(value))
+    if isinstance(value, Mapping):
+        named = ((str(key) if str(key).isidentifier() else repr(key), each) for key, each in value.items())
+        return f"{{{', '.join(f'{name}: {_in_yaml(each, inside)}' for name, each in named)}}}"
+    return f"[{', '.join(_in_yaml(each, inside) for each in value)}]"
 
 
 def cut(text: str) -> str:

@@ -1,13 +1,16 @@
-"""Keys that a configuration gives and nothing reads, since another key chose otherwise."""
+"""Keys that a configuration gives and nothing reads, since another key chose otherwise, or for another optimizer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from hivenas.config.evaluation import PAUSING
+from hivenas.config.evaluation import PAUSING, EvaluationConfig
+from hivenas.config.full_training import FullTrainConfig
+from hivenas.config.optimizers import OPTIMIZERS
 from hivenas.config.strategies import STRATEGY_KINDS
 from hivenas.config.tasks import TASKS
+from hivenas.config.text import leaves, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,10 @@ class Reader:
         """True where the keys are read with this value of the chooser."""
         return (value in self.values) is not self.otherwise
 
+    def names(self, key: str) -> bool:
+        """True of one of the keys."""
+        return any(key == each or (each.endswith(".") and key.startswith(each)) for each in self.keys)
+
     def way(self) -> str:
         """The values of the chooser with which the keys are read, in words."""
         return f"{self.chooser}{' other than' if self.otherwise else ':'} {' or '.join(self.values)}"
@@ -41,7 +48,13 @@ _PUBLISHED = (
     *("registry.model", "registry.alias", "registry.promote", "registry.small", "registry.small_within"),
     *_PROMOTED,
 )
+# Of networks and their training, which functions and tables have none of.
+_TRAINING = (
+    *("evaluation.", "dataset.", "space."),
+    *(f"full_train.{key}" for key in FullTrainConfig.model_fields if key != "enabled"),  # off is what it is there
+)
 READERS: tuple[Reader, ...] = (
+    Reader(_TRAINING, "objective", ("nas", "custom")),
     Reader(("evaluation.act.",), "evaluation.stopping", ("act",)),
     Reader(("evaluation.median.",), "evaluation.stopping", ("median",)),
     Reader(("evaluation.ladder.",), "evaluation.stopping", ("ladder",)),
@@ -69,18 +82,35 @@ READERS: tuple[Reader, ...] = (
 )
 
 
-def unused_keys(resolved: Mapping[str, str], defaults: Mapping[str, str]) -> Iterator[str]:
-    """A line for every key with a value of its own that nothing reads.
+def unused_keys(resolved: Mapping[str, str], defaults: Mapping[str, str], given: Mapping[str, object]) -> Iterator[str]:
+    """A line for what was given a value of its own and nothing reads, one for all keys that one value leaves unread.
 
     Args:
         resolved: dotted keys and values of a configuration, as text.
-        defaults: those of the one in which everything is default; a key that has its default's value is not given.
+        defaults: those of the one in which everything is default; a key that has its default's value changes nothing.
+        given: the keys that were given, nested; of the others values follow from these.
     """
+    written = {key for key, _ in leaves(dict(given))}
+    told: set[str] = set()
     for reader in READERS:
         chosen = resolved.get(reader.chooser, "null")
         if reader.reads(chosen):
             continue
-        for key, value in resolved.items():
-            named = any(key == each or (each.endswith(".") and key.startswith(each)) for each in reader.keys)
-            if named and value != defaults.get(key) and key != reader.chooser:
-                yield f"{key}={value} is not used with {reader.chooser}={chosen}; it is for {reader.way()}"
+        unread = [key for key in resolved if key in written and key != reader.chooser and reader.names(key)]
+        unread = [key for key in unread if resolved[key] != defaults.get(key) and key not in told]
+        told.update(unread)
+        if unread:
+            verb, they = ("is", "it is") if len(unread) == 1 else ("are", "they are")
+            named = listed([f"{key}={resolved[key]}" for key in unread], most=4)
+            yield f"{named} {verb} not used with {reader.chooser}={chosen}; {they} for {reader.way()}"
+
+
+def steep_rate(evaluation: EvaluationConfig) -> Iterator[str]:
+    """A line for a rate that was written for the optimizer which was once the default."""
+    usual = OPTIMIZERS[evaluation.optimizer.op].initial_rate
+    if "optimizer" not in evaluation.model_fields_set and evaluation.initial_lr >= 5 * usual:
+        yield (
+            f"evaluation.initial_lr={evaluation.initial_lr:g} is much for the default optimizer "
+            f"{evaluation.optimizer.op}, which begins at {usual:g}; name the evaluation.optimizer that it is for, SGD "
+            "perhaps, or lower it"
+        )

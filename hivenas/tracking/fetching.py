@@ -12,7 +12,7 @@ from hivenas.core.files import written_whole
 from hivenas.core.recipe import RECIPE_FILE
 from hivenas.core.records import Phase
 from hivenas.errors import MissingResultsError, TrackingRefusedError
-from hivenas.tracking.store import translate_mlflow_errors
+from hivenas.tracking.store import shown_store, translate_mlflow_errors
 
 
 class TrackedRun:
@@ -33,8 +33,8 @@ class TrackedRun:
                 self._run = self._client.get_run(run_id)
         except TrackingRefusedError:
             raise MissingResultsError(
-                f"there is no run {run_id!r} in the MLflow store; copy the id from the run's page, and set "
-                "MLFLOW_TRACKING_URI to its store"
+                f"there is no run {run_id!r} in the MLflow store {shown_store()}; copy the id from the run's page, and "
+                "set MLFLOW_TRACKING_URI to its store"
             ) from None
 
     def recipe(self) -> str:

@@ -7,8 +7,8 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import mlflow
 import numpy as np
@@ -17,6 +17,7 @@ from mlflow.exceptions import MlflowException
 from numpy.typing import NDArray
 
 from hivenas.config.tasks import task_of
+from hivenas.config.text import listed
 from hivenas.core.full_training import SMALL_STEM
 from hivenas.core.nas.training.exclusive import ONE_AT_A_TIME
 from hivenas.errors import MissingResultsError, TrackingError, TrackingRefusedError, first_line
@@ -25,9 +26,12 @@ from hivenas.tracking.entities import KEY
 from hivenas.tracking.registry import MODEL
 from hivenas.tracking.store import ABSENT, found_run, shown_store, translate_mlflow_errors
 
+T = TypeVar("T")
+
 _BATCH = 256
 _STDERR = 2
 _CHAMPION = "champion"
+_SAYS = re.compile(r"^MLflow refuses it: (\w+: )?")  # before what MLflow itself says
 _NO_KIND = "Could not find a registered artifact repository"  # as MLflow says of an address
 _IS_EXTERNAL = "mlflow.model.isExternal"  # as MLflow marks those that have no files
 
@@ -56,12 +60,15 @@ class TrackedModel:
     """
 
     def __init__(self, reference: str) -> None:
+        self.uri = reference
         try:
             with translate_mlflow_errors():
                 self.uri = _uri(reference)
                 info = mlflow.models.get_model_info(self.uri)
         except TrackingRefusedError as error:
-            raise _missing(reference, first_line(error)) from None
+            with translate_mlflow_errors():
+                lacking = _lacking(self.uri)
+            raise _missing(reference, lacking or f"MLflow says: {_SAYS.sub('', str(error)).rstrip('.')}") from None
         except TrackingError as error:
             if _NO_KIND in str(error.__cause__):
                 raise _missing(reference, "no kind of address that MLflow knows") from None
@@ -167,12 +174,9 @@ def _uri(reference: str) -> str:
         return _uri_of_run(reference)
     if re.fullmatch(r"[^/@]+(@[^/@]+|/\d+)", reference):
         return f"models:/{reference}"
-    try:
-        aliases = mlflow.MlflowClient().get_registered_model(reference).aliases
-    except MlflowException as error:
-        if error.error_code != ABSENT:
-            raise
-        raise _missing(reference, f"no registered model {reference!r}") from None
+    aliases = _aliases(reference)
+    if aliases is None:
+        raise _missing(reference, f"no registered model {reference!r}")
     if _CHAMPION not in aliases:
         others = ", ".join(f"{reference}@{alias}" for alias in sorted(aliases)) or f"{reference}/1"
         raise MissingResultsError(
@@ -180,6 +184,39 @@ def _uri(reference: str) -> str:
             f"give an alias or a version, such as {others}"
         )
     return f"models:/{reference}@{_CHAMPION}"
+
+
+def _aliases(name: str) -> Mapping[str, str] | None:
+    """The aliases of a registered model, with their versions; None where there is no such model."""
+    model = _unless_absent(lambda: mlflow.MlflowClient().get_registered_model(name))
+    return None if model is None else model.aliases
+
+
+def _unless_absent(ask: Callable[[], T]) -> T | None:
+    """The store's answer; None where it has nothing of the kind."""
+    try:
+        return ask()
+    except MlflowException as error:
+        if error.error_code != ABSENT:
+            raise
+        return None
+
+
+def _lacking(uri: str) -> str:
+    """The part of a model's address that the registry lacks, in words; empty where it lacks none, or is not asked."""
+    address = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/([^/@]+))", uri)
+    if address is None:
+        return ""
+    name, alias, version = address.groups()
+    aliases = _aliases(name)
+    if aliases is None:
+        return f"no registered model {name!r}"
+    if alias and alias not in aliases:
+        return f"no alias {alias!r} of the registered model {name!r}, which has {listed(sorted(aliases)) or 'none'}"
+    number = version if version and version.isdigit() else ""
+    if number and _unless_absent(lambda: mlflow.MlflowClient().get_model_version(name, number)) is None:
+        return f"no version {number} of the registered model {name!r}"
+    return ""
 
 
 def _uri_of_run(run_id: str) -> str:

@@ -31,20 +31,20 @@ def _refusal(folder: Path, text: str, overrides: Sequence[str] = ()) -> str:
 # Text of a file, key that the message must name, and what else it must say: what was given, what is allowed.
 WRONG_VALUES = [
     ("evaluation: {epochs: '5'}", "evaluation.epochs", "must be a whole number, got '5'"),
-    ("evaluation: {epochs: 5.0}", "evaluation.epochs", "must be a whole number, got 5.0"),
+    ("evaluation: {epochs: 5.5}", "evaluation.epochs", "must be a whole number, got 5.5"),
     ("evaluation: {epochs: 0}", "evaluation.epochs", "must be at least 1, got 0"),
     ("results: {keep_weights: best:0}", "results.keep_weights", "best:N with a whole number N ≥ 1, got 'best:0'"),
     ("results: {keep_weights: best}", "results.keep_weights", "must be all, none or best:N"),
     ("evaluation: {initial_lr: fast}", "evaluation.initial_lr", "must be a number, got 'fast'"),
-    ("evaluation: {initial_lr: .nan}", "evaluation.initial_lr", "must be a finite number, got nan"),
-    ("evaluation: {initial_lr: .inf}", "evaluation.initial_lr", "must be a finite number, got inf"),
+    ("evaluation: {initial_lr: .nan}", "evaluation.initial_lr", "must be a finite number, got .nan"),
+    ("evaluation: {initial_lr: .inf}", "evaluation.initial_lr", "must be a finite number, got .inf"),
     ("evaluation: {act: {beta: 1.1}}", "evaluation.act.beta", "must be at most 1.0, got 1.1"),
     ("evaluation: {optimizer: {learning_rate: 0}}", "evaluation.optimizer.learning_rate", "greater than 0, got 0 ("),
     ("evaluation: {optimizer: {op: Adam, clipnorm: -1}}", "evaluation.optimizer.clipnorm", "greater than 0, got -1 ("),
     (
         "evaluation: {optimizer: {op: SGD, nesterov: true}}",
         "evaluation.optimizer.momentum",
-        "must be greater than 0 with nesterov: true, which changes nothing without, got None (",
+        "must be greater than 0 with nesterov: true, which changes nothing without, got none, which is no momentum (",
     ),
     (
         "evaluation: {optimizer: {clipnorm: 1.0, clipvalue: 0.5}}",
@@ -108,7 +108,7 @@ WRONG_VALUES = [
     ("evaluation: {epochs: 3, first_look: 3}", "evaluation.first_look", "evaluation.epochs=3, got 3"),
     ("evaluation: {epochs: 5, inherit: true, first_look: 3}", "evaluation.first_look", "epochs − inherit_epochs=3"),
     ("evaluation: {epochs: 2, inherit: true}", "evaluation.inherit_epochs", "evaluation.epochs=2, got 2"),
-    ("seed: true", "seed", "must be a whole number, got True"),
+    ("seed: true", "seed", "must be a whole number, got true"),
     ("seed: -1", "seed", "must be at least 0, got -1"),
     ("seed: 4294967296", "seed", "must be less than 4294967296, got 4294967296"),
     ("name: 'a b'", "name", "got 'a b'"),
@@ -125,7 +125,11 @@ WRONG_VALUES = [
         "dataset.image_size",
         "must be [height, width], got [28, 28, 3]",
     ),
-    ("dataset: {name: image_folder, path: x, image_size: 28}", "dataset.image_size", "must be a list, got 28"),
+    (
+        "dataset: {name: image_folder, path: x, image_size: 28}",
+        "dataset.image_size",
+        "must be [height, width], got 28 (",
+    ),
     ("space: {depth: 0}", "space.depth", "must be at least 1, got 0"),
     ("space: {skip_rate: 1.5}", "space.skip_rate", "must be at most 1.0, got 1.5"),
     ("space: {operations: identity}", "space.operations", "must be a list, got 'identity'"),
@@ -138,7 +142,7 @@ WRONG_VALUES = [
     ("space: {reference: {'a|b': {op: Conv2D}}}", "space.reference", "got 'a|b'"),
     ("space: {reference: {mine: Conv2D}}", "space.reference.mine", "must be a mapping of keys, got 'Conv2D'"),
     ("colony: {size: 0}", "colony.size", "must be at least 1, got 0"),
-    ("colony: {kind: 3}", "colony.kind", "must be text, got 3"),
+    ("colony: {kind: 3}", "colony.kind", "must be one of guided, canonical, random, evolution or registered, got 3"),
     (
         "colony: {kind: evolutoin}",
         "colony.kind",
@@ -302,7 +306,7 @@ BAD_OVERRIDES = [
     ("=3", "--set takes key=value, got '=3'"),
     ("a-b=1", "--set takes key=value, got 'a-b=1'"),
     (".epochs=1", "--set takes key=value, got '.epochs=1'"),
-    ("evaluation.epochs=", "evaluation.epochs must be a whole number, got None (--set evaluation.epochs=null)"),
+    ("evaluation.epochs=", "evaluation.epochs must be a whole number, got null (--set evaluation.epochs=null)"),
     ("evaluation.epochs=few", "evaluation.epochs must be a whole number, got 'few' (--set evaluation.epochs=few)"),
     ("evaluation.epoch=2", "unknown key evaluation.epoch (--set evaluation.epoch=2); did you mean evaluation.epochs?"),
     ("evaluation=3", "evaluation must be a mapping of keys, got 3 (--set evaluation=3)"),
@@ -455,6 +459,14 @@ UNUSED = [
     ("optuna: {study: mine}", "optuna.study=mine", "optuna.storage other than null"),
     ("execution: {kind: serial, workers: 2}", "execution.workers=2", "execution.kind other than serial"),
     ("execution: {kind: serial, threads: 2}", "execution.threads=2", "execution.kind other than serial"),
+    ("objective: sphere_min\nevaluation: {epochs: 3}", "evaluation.epochs=3", "objective: nas or custom"),
+    ("objective: sphere_max\ndataset: {name: mnist}", "dataset.name=mnist", "objective: nas or custom"),
+    ("objective: rosenbrock\nspace: {depth: 3}", "space.depth=3", "objective: nas or custom"),
+    (
+        "objective: table\ntable: {path: t.csv}\nfull_train: {enabled: false, seeds: 2}",
+        "full_train.seeds=2",
+        "objective: nas or custom",
+    ),
 ]
 
 
@@ -471,7 +483,8 @@ def test_a_key_of_the_space_that_changes_nothing_is_named(tmp_path: Path, space:
     (warning,) = load(_write(tmp_path, f"space: {space}")).warnings
     before, way, after = says.partition(";")
     assert warning.startswith(f"{before} ({tmp_path / 'experiment.yaml'}){way}{after}" if way else before)
-    assert load(_write(tmp_path, f"objective: sphere_min\nspace: {space}")).warnings == ()
+    (other,) = load(_write(tmp_path, f"objective: sphere_min\nspace: {space}")).warnings
+    assert "not used with objective=sphere_min" in other
 
 
 @pytest.mark.parametrize("preset", [*PRESETS])
@@ -486,6 +499,24 @@ def test_a_key_that_nothing_reads_is_named_with_what_it_is_for(tmp_path: Path, t
     assert warning.startswith(f"{key} is not used with ")
     assert way in warning
     assert f"({tmp_path / 'experiment.yaml'}); it is for " in warning
+
+
+def test_keys_that_one_value_leaves_unread_are_named_in_one_line_without_what_follows_from_them(tmp_path: Path) -> None:
+    text = (
+        "objective: sphere_min\nevaluation: {optimizer: {op: SGD}, act: {beta: 0.5}, ema: 0.9}\nspace: {preset: mobile}"
+    )
+    (warning,) = load(_write(tmp_path, f"{text}\nfull_train: {{enabled: false, epochs: 9}}")).warnings
+    assert warning == (
+        "space.preset=mobile, evaluation.optimizer.op=SGD, evaluation.ema=0.9, evaluation.act.beta=0.5 and 1 more are "
+        f"not used with objective=sphere_min ({tmp_path / 'experiment.yaml'}); they are for objective: nas or custom"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["objective: custom\nevaluation: {epochs: 3}", "full_train: {enabled: false, epochs: 9}"]
+)
+def test_a_key_that_a_call_or_a_later_training_reads_is_not_named(tmp_path: Path, text: str) -> None:
+    assert load(_write(tmp_path, text)).warnings == ()
 
 
 @pytest.mark.parametrize("override", ["evaluation.stopping=act", "evaluation.act.beta=0.25"])
@@ -629,7 +660,8 @@ def test_every_file_under_conf_loads() -> None:
     files = sorted((Path(__file__).parents[2] / "conf").glob("*.yaml"))
     assert "default.yaml" in [file.name for file in files]
     for file in files:
-        assert load(file).source == str(file)
+        config = load(file, ["table.path=t.csv"] if file.name == "table.yaml" else [])
+        assert (config.source, config.warnings) == (str(file), ())
 
 
 def test_the_documented_defaults_are_the_defaults() -> None:

@@ -22,14 +22,14 @@ def cost(labels: Any, scores: Any) -> float:
     [
         ({"fitness": "f1"}, "evaluation.fitness must be one of accuracy, balanced_accuracy, f1_macro, auc, log_loss"),
         ({"fitness": "balanced_acuracy"}, "did you mean 'balanced_accuracy'?"),
-        ({"fitness": 3}, "evaluation.fitness must be text, got 3"),
+        ({"fitness": 3}, "or registered, got 3"),
         ({"loss": "fokal"}, "mean_squared_error, got 'fokal'; did you mean 'focal'"),
         ({"class_weight": "even"}, "evaluation.class_weight must be null, balanced or weights by class, got 'even'"),
         ({"class_weight": {}}, "must be null, balanced or weights by class, got {}"),
         ({"class_weight": {"cat": 0}}, "must give weights that are numbers greater than 0, got cat: 0"),
         ({"class_weight": {"cat": -1.5}}, "greater than 0, got cat: -1.5"),
-        ({"class_weight": {"cat": True}}, "greater than 0, got cat: True"),
-        ({"class_weight": {"cat": float("inf")}}, "greater than 0, got cat: inf"),
+        ({"class_weight": {"cat": True}}, "greater than 0, got cat: true"),
+        ({"class_weight": {"cat": float("inf")}}, "greater than 0, got cat: .inf"),
         ({"class_weight": {"cat": "much"}}, "greater than 0, got cat: 'much'"),
     ],
 )

@@ -21,8 +21,8 @@ SPLIT = {"name": "npz", "path": "x.npz"}
         ({"rmse": 0.9}, "got 'rmse'; choose among accuracy, balanced_accuracy"),
         ({"accuracy": 90}, "promote_if.accuracy must be between 0 and 1, as accuracy is a share, got 90; 0.9, say"),
         ({"accuracy": "0.9"}, "must have a number for accuracy, got '0.9'"),
-        ({"accuracy": True}, "must have a number for accuracy, got True"),
-        ({"accuracy": float("nan")}, "must have a number for accuracy, got nan"),
+        ({"accuracy": True}, "must have a number for accuracy, got true"),
+        ({"accuracy": float("nan")}, "must have a number for accuracy, got .nan"),
         ({"accuracy": {}}, "must say what accuracy is to reach, got {}"),
         (
             {"accuracy": {"least": 0.9}},

@@ -117,8 +117,8 @@ def test_what_makes_no_sense_is_refused_before_anything_is_evaluated(
         ),
         ({"params": "min", "macs": "max"}, "objectives.macs must be min, as it is a cost, got max; set macs: min"),
         ({"params": "min", "flops": "min"}, "objectives.flops"),
-        ({"params": "min", "macs": 3}, "objectives.macs must be one of 'max' or 'min', got 3"),
-        ({"params": "least"}, "objectives.params must be one of 'max' or 'min', got 'least'"),
+        ({"params": "min", "macs": 3}, "objectives.macs must be min, as it is a cost, got 3; set macs: min"),
+        ({"params": "least"}, "objectives.params must be min, as it is a cost, got least; set params: min"),
         (["params", "macs"], "objectives must be a mapping"),
     ],
 )

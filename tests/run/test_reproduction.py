@@ -164,7 +164,7 @@ def test_what_cannot_be_reproduced_is_said_in_a_line(
     parent = mlflow.MlflowClient().create_run("0").info.run_id
     with pytest.raises(MissingResultsError, match=r"has no recipe\.json; give the run of a candidate"):
         api.reproduce(parent)
-    with pytest.raises(MissingResultsError, match="there is no run 'unknown'"):
+    with pytest.raises(MissingResultsError, match="there is no run 'unknown' in the MLflow store sqlite:"):
         api.reproduce("unknown")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     mlflow.set_tracking_uri("http://127.0.0.1:9")

@@ -1,0 +1,39 @@
+"""The patterns of names that a configuration gives, and what they say in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A form that names must have, as a record that describes itself.
+
+    Args:
+        regex: that it matches.
+        rule: the same in words, what follows the key.
+        others: a regular expression of what may stand nowhere in it.
+    """
+
+    regex: str
+    rule: str
+    others: str
+
+    def made_of(self, text: str) -> str:
+        """A name like a text that is none, with _ for what may not stand in it; empty where that makes none."""
+        name = re.sub(self.others, "_", text.strip()).strip("_-.")
+        return name if re.fullmatch(self.regex, name) else ""
+
+
+NAME = Pattern(
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+    "must have letters, digits, _ . and - only, a letter or a digit first",
+    r"[^A-Za-z0-9_.-]+",
+)
+ALIAS = Pattern(
+    r"^[A-Za-z][A-Za-z0-9_-]*$", "must have letters, digits, _ and - only, a letter first", r"[^A-Za-z0-9_-]+"
+)
+MODEL = Pattern(r"^[^/:\s]([^/:]*[^/:\s])?$", "must have neither / nor : and no space at its ends", r"[/:]+")
+PATTERNS: Mapping[str, Pattern] = {pattern.regex: pattern for pattern in (NAME, ALIAS, MODEL)}

@@ -11,12 +11,19 @@ def python_values(value: Any) -> Any:
     """A value without numpy's numbers and arrays and without paths, in mappings and lists too.
 
     Args:
-        value: anything; what is none of these stays as it is.
+        value: anything; what is none of these stays as it is, as does what holds itself.
     """
+    return _python(value, frozenset())
+
+
+def _python(value: Any, around: frozenset[int]) -> Any:
+    within = around | {id(value)}
+    if id(value) in around:
+        return value
     if isinstance(value, Mapping):
-        return {python_values(key): python_values(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(map(python_values, value)) if type(value) in (list, tuple) else value
+        return {_python(key, within): _python(each, within) for key, each in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_python(each, within) for each in value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     # numpy's are told by what they can do: a configuration is read without numpy.

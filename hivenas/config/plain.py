@@ -11,19 +11,19 @@ def python_values(value: Any) -> Any:
     """A value without numpy's numbers and arrays and without paths, in mappings and lists too.
 
     Args:
-        value: anything; what is none of these stays as it is, as does what holds itself.
+        value: anything; what is none of these stays as it is, as does all of what holds itself.
     """
-    return _python(value, frozenset())
-
-
-def _python(value: Any, around: frozenset[int]) -> Any:
-    within = around | {id(value)}
-    if id(value) in around:
+    try:
+        return _python(value)
+    except RecursionError:
         return value
+
+
+def _python(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {_python(key, within): _python(each, within) for key, each in value.items()}
+        return {_python(key): _python(each) for key, each in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(_python(each, within) for each in value)
+        return type(value)(_python(each) for each in value)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     # numpy's are told by what they can do: a configuration is read without numpy.

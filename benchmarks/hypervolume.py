@@ -107,7 +107,7 @@ class _Untold(TableObjective):
     Args:
         table: the table.
         costs: which of its costs.
-        rng: generator of samples and neighbours.
+        rng: generator of samples and neighbours; the noise follows from its seed, and from none of its draws.
         noise: standard deviation of the logarithm of what is told.
     """
 
@@ -115,6 +115,7 @@ class _Untold(TableObjective):
         super().__init__(table, rng=rng)
         self._untold = tuple(cost.key for cost in costs)
         self._deviation = noise
+        self._noise_seed = int(rng.spawn(1)[0].integers(2**31))
 
     def describe(self) -> ObjectiveInfo:
         info = super().describe()
@@ -125,7 +126,7 @@ class _Untold(TableObjective):
 
     def run(self, proposal: Proposal) -> Evaluation:
         evaluation = super().run(proposal)
-        rng = np.random.default_rng(derive_seed(proposal.index, "noise"))
+        rng = np.random.default_rng(derive_seed(self._noise_seed, "noise", proposal.index))
         wrong = {key: math.exp(self._deviation * rng.normal()) for key in self._untold}
         told: dict[str, Any] = {key: round(getattr(evaluation, key) * factor) for key, factor in wrong.items()}
         return replace(evaluation, **told)

@@ -481,6 +481,29 @@ class PhasedContract(StrategyContract):
             assert evaluations_of(fly(again, restored)) == [trial.evaluation for trial in told[count:]]
             assert json.dumps(restored.state()) == end
 
+    @pytest.mark.parametrize("stopped_after", [0, 13])
+    def test_with_a_ladder_only_figures_that_were_measured_are_told(self, stopped_after: int) -> None:
+        config = ColonyConfig(size=7, iterations=6)
+        objective, strategy = self.climbing(lambda rng: CurvedObjective(rng, 20, fails=True), config)
+        told: list[Trial] = []
+        while asked := strategy.ask():
+            told.append(Trial(asked[0], objective.run(asked[0])))
+            strategy.tell([told[-1].evaluation])
+            if len(told) == stopped_after:
+                state = json.dumps(strategy.state())
+                objective, strategy = self.climbing(lambda rng: CurvedObjective(rng, 20, fails=True), config, seed=9)
+                restore(strategy, state, [from_columns(as_columns(trial)).evaluation for trial in told])
+        continued = [trial for trial in told if trial.phase == "momentum"]
+        assert len(continued) > 10
+        for place, trial in enumerate(told):
+            source = str(trial.candidate) if trial.phase == "momentum" else trial.parent
+            before = [each for each in told[:place] if each.candidate == source and not each.failed]
+            if trial.phase == "momentum":
+                assert trial.center_fitness == before[-1].fitness
+            elif before:  # made from one that has not failed
+                latest = [each for each in before if each.index < trial.proposal.known][-1]
+                assert trial.center_fitness == (latest.fitness if latest.status == "complete" else None)
+
     @pytest.mark.parametrize("told_before", [1, 10, 17, 24])
     def test_a_search_that_ends_early_has_its_best_climb_to_the_end(self, told_before: int) -> None:
         def make(rng: np.random.Generator) -> CurvedObjective:

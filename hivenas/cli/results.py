@@ -133,7 +133,7 @@ def of_sync(taken: int, waiting: int) -> Outcome:
 
 def of_export(export: Export) -> Outcome:
     """The files of an exported model, with what each is worth."""
-    from hivenas.config.metrics import label_of
+    from hivenas.config.metrics import figure_told, label_of
 
     found = [
         asdict(each)
@@ -141,7 +141,7 @@ def of_export(export: Export) -> Outcome:
         | {"path": str(each.path), "model_uri": export.logged.get(each.format, "")}
         for each in export.exported
     ]
-    told = ", ".join(f"{each.format} {each.figures[each.metric]:.4f}" for each in export.exported)
+    told = ", ".join(f"{each.format} {figure_told(each.figures[each.metric], each.metric)}" for each in export.exported)
     label = label_of(export.exported[0].metric)
     fields = {"model": export.model, "folder": str(export.folder), "exported": found}
     return Outcome(f"{export.model} in {export.folder}: test {label} {told}", fields)
@@ -181,14 +181,16 @@ def _model_line(evaluation: Evaluation, uri: str) -> str:
     from hivenas.core.measured import FinalFigure
 
     tested = FinalFigure.of(evaluation)
-    figures = [f"test {tested.label} {tested.value:.4f}"] if tested and not tested.is_accuracy else []
+    figures = [f"test {tested.label} {tested.told}"] if tested and not tested.is_accuracy else []
     return ", ".join([*figures, *_accuracy(evaluation), *([uri] if uri else [])])
 
 
 def _accuracy(evaluation: Evaluation) -> list[str]:
     """The test accuracy in words; nothing of another task than classes."""
+    from hivenas.config.metrics import figure_told
+
     accuracy = evaluation.extra.get("test_accuracy")
-    return [] if accuracy is None else [f"test accuracy {accuracy:.4f}"]
+    return [] if accuracy is None else [f"test accuracy {figure_told(accuracy)}"]
 
 
 def print_search(given: Invocation, result: SearchResult) -> None:
@@ -299,7 +301,7 @@ def print_predictions(predictions: Sequence[Answer], *, as_json: bool) -> None:
 
 def print_export(export: Export) -> None:
     """Prints a table of the formats that a model was written in, and where they are."""
-    from hivenas.config.metrics import label_of
+    from hivenas.config.metrics import figure_told, label_of
     from hivenas.config.tasks import TASKS
     from hivenas.reports import as_text
 
@@ -310,7 +312,7 @@ def print_export(export: Export) -> None:
     lines = [
         [
             each.format,
-            *(f"{value:.4f}" for value in each.figures.values()),
+            *(figure_told(value, name) for name, value in each.figures.items()),
             f"{each.agreement:.2%}",
             f"{each.size / 1000:,.1f} kB",
             f"{each.p50_ms:.3f} ms",
@@ -348,6 +350,7 @@ def _print_trainings(trainings: Sequence[Finalist], metric: str) -> None:
 
 
 def _print_model(evaluation: Evaluation, uri: str, verdict: str) -> None:
+    from hivenas.config.metrics import figure_told
     from hivenas.config.tasks import task_of
     from hivenas.core.measured import FinalFigure
 
@@ -355,8 +358,9 @@ def _print_model(evaluation: Evaluation, uri: str, verdict: str) -> None:
     assert tested
     others = "" if tested.is_accuracy else "".join(f"{accuracy}, " for accuracy in _accuracy(evaluation))
     click.echo(
-        f"\nfully trained: test {tested.label} {tested.value:.4f} (95 %: {tested.low:.4f} … {tested.high:.4f}, "
-        f"{number_of(figures['test_images'], 'image')}), {others}validation {tested.label} {evaluation.fitness:.4f}"
+        f"\nfully trained: test {tested.label} {tested.told} (95 %: {tested.interval}, "
+        f"{number_of(figures['test_images'], 'image')}), {others}validation {tested.label} "
+        f"{figure_told(evaluation.fitness, tested.metric)}"
     )
     if verdict:
         click.echo(f"registered: {verdict}")

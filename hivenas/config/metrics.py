@@ -150,6 +150,12 @@ BUILT_IN_METRICS: Mapping[str, Metric] = {
 }
 
 
+# By name, and by what people read.
+_SHARES = frozenset(
+    each for metric in BUILT_IN_METRICS.values() if metric.is_share for each in (metric.name, metric.label)
+)
+
+
 def metrics_of(task: str) -> tuple[Metric, ...]:
     """The metrics of hivenas' own that measure the answers of a task."""
     return tuple(metric for metric in BUILT_IN_METRICS.values() if metric.task == task)
@@ -179,6 +185,29 @@ def label_of(name: str) -> str:
     """A metric's name for people, also where this process does not know it."""
     known = BUILT_IN_METRICS.get(name)
     return known.label if known else name
+
+
+def figure_told(value: float, metric: str = ACCURACY) -> str:
+    """A metric's value for people: of a share four places, of any other six digits.
+
+    What lies outside of 0 to 1 is no share, and of one too small for four places six digits are told too.
+
+    Args:
+        value: of the metric.
+        metric: its name, or that for people.
+    """
+    places = f"{value:.4f}"
+    return places if metric in _SHARES and (value == 0 or 0 < float(places) <= 1) else f"{value:.6g}"
+
+
+def figure_recorded(value: float, metric: str = ACCURACY) -> str:
+    """A metric's value as tags have it, which are read again: of a share six places, of any other ten digits.
+
+    Args:
+        value: of the metric.
+        metric: its name.
+    """
+    return f"{value:.6f}" if metric in _SHARES else f"{value:.10g}"
 
 
 def check_metric(name: object) -> str:

@@ -12,14 +12,23 @@ from hivenas.config.costs import COSTS, FITNESS, Cost
 from hivenas.core.front import cost_of
 from hivenas.core.history import ranking
 from hivenas.core.records import Direction, Trial
+from hivenas.core.rounding import reaches
 from hivenas.errors import ConfigError
 
+_Relation = Callable[[float, float], bool]
 # The longer ones first, as they are looked for in this order.
-_RELATIONS: Mapping[str, Callable[[float, float], bool]] = {
+_RELATIONS: Mapping[str, _Relation] = {
     "<=": operator.le,
     ">=": operator.ge,
     "<": operator.lt,
     ">": operator.gt,
+}
+# Of a fitness, which is rounded; costs are not.
+_OF_FITNESS: Mapping[str, _Relation] = {
+    "<=": lambda value, limit: reaches(limit, value),
+    ">=": reaches,
+    "<": lambda value, limit: not reaches(value, limit),
+    ">": lambda value, limit: not reaches(limit, value),
 }
 _BOUND = re.compile(rf"\s*(\w+)\s*({'|'.join(_RELATIONS)})\s*([^<>=]+?)\s*")
 
@@ -39,11 +48,12 @@ class Bound:
     limit: float
 
     def holds(self, trial: Trial) -> bool:
-        """True where the figure of a trial is within the bound."""
-        value = trial.fitness if self.figure == FITNESS else cost_of(trial, COSTS[self.figure])
+        """True where the figure of a trial is within the bound, a fitness up to rounding."""
+        if self.figure == FITNESS:
+            return _OF_FITNESS[self.relation](trial.fitness, self.limit)
+        value = cost_of(trial, COSTS[self.figure])
         # A cost that is not on record is infinite, and within no bound.
-        recorded = self.figure == FITNESS or math.isfinite(value)
-        return recorded and _RELATIONS[self.relation](value, self.limit)
+        return math.isfinite(value) and _RELATIONS[self.relation](value, self.limit)
 
     def __str__(self) -> str:
         """The bound as `parse_bounds` reads it."""
@@ -91,8 +101,8 @@ def _bound(part: str) -> Bound:
 def best_within(trials: Iterable[Trial], bounds: Sequence[Bound], direction: Direction, *costs: Cost) -> Trial | None:
     """The complete candidate with the best fitness that is within all bounds; None where there is none.
 
-    Where the fitness alone is bounded it is the one with the smallest cost instead, of several the smallest first
-    one, of equals the smallest second one; the best of those that are equal in all.
+    Of equals it is the one with the smallest cost; of several costs the first decides, the second among equals. Where
+    the fitness alone is bounded the costs come before it, and the best of those that are equal in all is taken.
 
     Args:
         trials: of a search, in their order.
@@ -102,6 +112,7 @@ def best_within(trials: Iterable[Trial], bounds: Sequence[Bound], direction: Dir
     """
     complete = [trial for trial in ranking(trials, direction) if trial.status == "complete"]
     within = [trial for trial in complete if all(bound.holds(trial) for bound in bounds)]
+    cheapest = sorted(within, key=lambda trial: [cost_of(trial, cost) for cost in costs])
     if all(bound.figure == FITNESS for bound in bounds):
-        return min(within, key=lambda trial: [cost_of(trial, cost) for cost in costs], default=None)
-    return next(iter(within), None)
+        return next(iter(cheapest), None)
+    return next(iter(ranking(cheapest, direction)), None)

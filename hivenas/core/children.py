@@ -15,7 +15,7 @@ from hivenas.config.text import listed
 from hivenas.core.clock import now_ms
 from hivenas.core.measured import METRIC, tracked_metrics
 from hivenas.core.recipe import RECIPE_FILE
-from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal
+from hivenas.core.records import EpochFigures, Evaluation, Phase, Proposal, Trial
 from hivenas.core.seeds import arch_hash
 
 DIAGRAM_FILE = "architecture.svg"
@@ -234,7 +234,7 @@ def _machine_of(evaluation: Evaluation) -> str:
 def _metrics(proposal: Proposal | None, evaluation: Evaluation, phase: Phase) -> dict[str, float]:
     metrics: dict[str, float] = {
         "fitness": evaluation.fitness,
-        "epochs": float(evaluation.epochs),
+        "epochs": float(Trial(proposal, evaluation).trained if proposal else evaluation.epochs),
         "param_count": float(evaluation.params),
         "macs": float(evaluation.macs),
         "momentum": evaluation.momentum,

@@ -91,16 +91,20 @@ def standing(trial: Trial, direction: Direction) -> tuple[bool, int, float]:
     return not paused, trial.evaluation.age if paused else 0, -math.inf if math.isnan(score) else score
 
 
+def settled(trials: Iterable[Trial]) -> list[Trial]:
+    """The trials that are not paused, or all where every one is: paused ones have figures of another age."""
+    given = list(trials)
+    return [trial for trial in given if trial.status != "paused"] or given
+
+
 def improvements(trials: Iterable[Trial], direction: Direction) -> list[Trial]:
     """The trials that were better than all before them, in their order: the course of the best so far.
 
     Trials that failed, or whose fitness is not finite, are never the best, and those that are paused only while there
     is no other.
     """
-    usable = [trial for trial in trials if not trial.failed and math.isfinite(trial.fitness)]
-    ended = [trial for trial in usable if trial.status != "paused"]
     course: list[Trial] = []
-    for trial in ended or usable:
+    for trial in settled(trial for trial in trials if not trial.failed and math.isfinite(trial.fitness)):
         if direction.is_better(trial.fitness, course[-1].fitness if course else None):
             course.append(trial)
     return course

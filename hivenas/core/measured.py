@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from hivenas.config.costs import Cost
-from hivenas.config.metrics import ACCURACY, Metric, label_of
+from hivenas.config.metrics import ACCURACY, Metric, figure_told, label_of
 from hivenas.config.tasks import TASKS, task_of
 from hivenas.core.records import Evaluation
 
@@ -57,6 +57,27 @@ class FinalFigure:
     def label(self) -> str:
         """The metric for people."""
         return label_of(self.metric)
+
+    @property
+    def told(self) -> str:
+        """The figure for people."""
+        return figure_told(self.value, self.metric)
+
+    @property
+    def interval(self) -> str:
+        """The interval for people."""
+        return interval_told(self.low, self.high, self.metric)
+
+
+def interval_told(low: float, high: float, metric: str = ACCURACY) -> str:
+    """The interval of a metric's value for people.
+
+    Args:
+        low: its end.
+        high: its other end.
+        metric: name of the metric.
+    """
+    return f"{figure_told(low, metric)} … {figure_told(high, metric)}"
 
 
 def recorded_cost(evaluation: Evaluation, cost: Cost) -> float:

@@ -65,7 +65,8 @@ class Proposal:
         role: what the strategy proposes it as, such as `employee`, `sample` or `child`.
         role_id: number of the proposal within its role and phase, from 0.
         candidate: encoded architecture, or the coordinates of a numerical point.
-        center_fitness: fitness of what the candidate is made from; None where it is from nothing.
+        center_fitness: fitness of what the candidate is made from, or is continued from; None where it is from nothing,
+            or made from one whose training is paused: what is expected of that, nobody has measured.
         momentum_epochs: epochs by which a recorded candidate is continued; 0 for a new evaluation.
         weights_filename: the saved state that a continuation starts from.
         parent: the architecture of which the candidate is a neighbour; empty for new sources and numerical points.
@@ -274,7 +275,7 @@ class Trial:
 
     @property
     def center_fitness(self) -> float | None:
-        """Fitness of the candidate from which it was proposed; None for a new one."""
+        """Fitness of the candidate from which it was proposed; None for a new one, or where that is paused."""
         return self.proposal.center_fitness
 
     @property
@@ -321,6 +322,14 @@ class Trial:
     def momentum_epochs(self) -> int:
         """Epochs added by momentum evaluation so far."""
         return self.evaluation.momentum_epochs
+
+    @property
+    def trained(self) -> int:
+        """Epochs that this evaluation itself has trained, without those of the training that it continues."""
+        if self.phase == "evaluate":
+            return self.epochs
+        # Where there are no curves, only what was asked for is known; one that failed has trained nothing.
+        return len(self.evaluation.history) or min(self.proposal.momentum_epochs, self.momentum_epochs)
 
     @property
     def params(self) -> int:

@@ -9,11 +9,12 @@ from typing import Any, Self
 
 from hivenas.config import Config
 from hivenas.config.costs import COSTS
+from hivenas.config.metrics import figure_told
 from hivenas.config.settings import split_candidate
 from hivenas.config.tasks import TASKS, task_of
 from hivenas.config.text import listed
 from hivenas.core.children import Page
-from hivenas.core.measured import FinalFigure
+from hivenas.core.measured import FinalFigure, metric_of
 from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.core.nas.space.frame import Frame
 from hivenas.core.nas.space.operations import reference_space
@@ -114,10 +115,10 @@ def _outcome(evaluation: Evaluation, figure: str) -> str:
         seen = "; the artifact `traceback.txt` says where" if evaluation.traceback else ""
         return f"**Failed**: {as_code(evaluation.reason)}{seen}."
     test = FinalFigure.of(evaluation)
-    text = f"**{evaluation.fitness:.4f}** {figure}"
+    text = f"**{_told(evaluation, evaluation.fitness)}** {figure}"
     if not math.isfinite(evaluation.fitness) and evaluation.history:  # all images were trained on
-        text = f"**{evaluation.history[-1].accuracy:.4f}** training {task_of(evaluation.extra).share_label}"
-    text = f"**{test.value:.4f}** test {test.label}, {text}" if test else text
+        text = f"**{figure_told(evaluation.history[-1].accuracy)}** training {task_of(evaluation.extra).share_label}"
+    text = f"**{test.told}** test {test.label}, {text}" if test else text
     if evaluation.age:
         text += f" after {number_of(evaluation.age, 'epoch')}"
     if evaluation.params:
@@ -137,20 +138,34 @@ def _whence(proposal: Proposal | None, evaluation: Evaluation, origin: str) -> s
         return origin or "Trained fully, and tested once on images that the search never saw."
     if proposal.momentum_epochs:
         more = number_of(proposal.momentum_epochs, "epoch")
-        before = f" (there {proposal.center_fitness:.4f})" if proposal.center_fitness is not None else ""
+        known = proposal.center_fitness
+        before = "" if known is None else f" (there {_told(evaluation, known)})"
         return f"Trained on for {more}, from the weights of {origin}{before}."
     if not proposal.parent:
         return "A new food source." if proposal.role == "scout" else f"A new food source of an {proposal.role}."
     text = f"A neighbour of {origin}" if origin else "A neighbour of a food source"
-    if evaluation.status != "failed" and proposal.center_fitness is not None and math.isfinite(proposal.center_fitness):
-        gain = f"{evaluation.fitness - proposal.center_fitness:+.4f}".replace("-", "−")
-        text += f" (there {proposal.center_fitness:.4f}, so {gain})"
+    text += _compared(proposal, evaluation)
     if evaluation.inherited:
         text += (
             f"; {evaluation.inherited:.0%} of its weights were inherited, as they were after "
             f"{number_of(evaluation.inherited_epochs, 'epoch')}"
         )
     return f"{text}, visited by an {proposal.role}." if proposal.role != "scout" else f"{text}, visited by a scout."
+
+
+def _compared(proposal: Proposal, evaluation: Evaluation) -> str:
+    """The fitness of the parent, and the gain on it; no gain of a training that is not over, whose age is another."""
+    there = proposal.center_fitness
+    if evaluation.status == "failed" or there is None or not math.isfinite(there):
+        return ""
+    gain = evaluation.fitness - there
+    said = f", so {'−' if gain < 0 else '+'}{_told(evaluation, abs(gain))}" if evaluation.status != "paused" else ""
+    return f" (there {_told(evaluation, there)}{said})"
+
+
+def _told(evaluation: Evaluation, value: float) -> str:
+    """A value of the metric that is looked for, for people."""
+    return figure_told(value, metric_of(evaluation.extra))
 
 
 def as_code(text: str) -> str:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from hivenas.config.metrics import ACCURACY, label_of
 from hivenas.core.candidates import point_of
-from hivenas.core.history import improvements, ranking
+from hivenas.core.history import improvements, ranking, settled
 from hivenas.core.measured import METRIC
 from hivenas.core.records import Direction, Trial
 
@@ -56,7 +56,7 @@ class Role:
         failed: how many of these failed.
         improvements: how often one raised the best fitness.
         gain: by how much in sum; what the first evaluation brought is no gain.
-        best: fitness of the best of those that did not fail; nan without any.
+        best: fitness of the best candidate that it found, see `found_figures`; nan without any.
         quartiles: of these the lowest, the first quartile, the median, the third quartile, the highest; empty without.
     """
 
@@ -89,6 +89,11 @@ class Lane:
 def succeeded(rows: Sequence[Trial]) -> list[Trial]:
     """The records that did not fail and have a finite fitness, oldest first."""
     return [row for row in rows if row.status != "failed" and math.isfinite(row.fitness)]
+
+
+def found_figures(rows: Sequence[Trial], direction: Direction) -> list[Trial]:
+    """The latest record of every candidate, best first; those of trainings that are over, where there are any."""
+    return settled(succeeded(ranking(rows, direction)))
 
 
 def drawn(rows: Sequence[Trial], direction: Direction) -> list[Trial]:
@@ -126,9 +131,9 @@ def operations_of(candidate: str) -> list[str]:
 
 
 def operation_map(rows: Sequence[Trial], direction: Direction) -> HeatMap:
-    """Mean fitness by operation and layer, of every candidate's latest evaluation."""
+    """Mean fitness by operation and layer, of every candidate's latest evaluation, see `found_figures`."""
     seen: dict[tuple[str, int], list[float]] = {}
-    for row in succeeded(ranking(rows, direction)):
+    for row in found_figures(rows, direction):
         for layer, operation in enumerate(operations_of(row.encoded)):
             seen.setdefault((operation, layer), []).append(row.fitness)
     operations = tuple(sorted({operation for operation, _ in seen}))
@@ -154,18 +159,20 @@ def roles(rows: Sequence[Trial], direction: Direction) -> list[Role]:
     steps = improvements(rows, direction)
     gains = {row.index: abs(row.fitness - before.fitness) for before, row in pairwise(steps)}
     gains |= {row.index: 0.0 for row in steps[:1]}
+    finders = {row.encoded: row.role for row in reversed(rows)}  # not those who had them trained on
+    latest = found_figures(rows, direction)
     found = []
     for bee in dict.fromkeys((*BEES, *(row.role for row in rows))):
         own = [row for row in rows if row.role == bee]
         if not own:
             continue
-        fitness = sorted(row.fitness for row in succeeded(own))
+        fitness = sorted(row.fitness for row in latest if finders[row.encoded] == bee)
         raised = [gains[row.index] for row in own if row.index in gains]
         found.append(
             Role(
                 bee=bee,
                 evaluations=len(own),
-                failed=len(own) - len(fitness),
+                failed=len(own) - len(succeeded(own)),
                 improvements=len(raised),
                 gain=sum(raised),
                 best=max(fitness, key=direction.score, default=math.nan),

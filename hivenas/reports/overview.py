@@ -5,8 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 
+from hivenas.config.metrics import figure_told
 from hivenas.config.text import listed
 from hivenas.core.history import ranking
+from hivenas.core.measured import interval_told
 from hivenas.core.records import Trial
 from hivenas.reports.candidate import as_code
 from hivenas.reports.findings import busy_seconds, common_reasons
@@ -94,11 +96,11 @@ def _standing(data: ReportData) -> str:
 def _tested(data: ReportData) -> str:
     """The test figure that was looked for with its interval, and the accuracy where that is another."""
     found, low_high = data.tested, data.test_interval
-    accuracy = "" if data.test_accuracy is None else f"**{data.test_accuracy:.4f}** test accuracy"
+    accuracy = "" if data.test_accuracy is None else f"**{figure_told(data.test_accuracy)}** test accuracy"
     if found and not found.is_accuracy:
-        between = f" (95 % confidence: {found.low:.4f} … {found.high:.4f})"
-        return f"**{found.value:.4f}** test {found.label}{between}" + (f", {accuracy}" if accuracy else "")
-    return accuracy + (f" (95 % confidence: {low_high[0]:.4f} … {low_high[1]:.4f})" if low_high else "")
+        between = f" (95 % confidence: {found.interval})"
+        return f"**{found.told}** test {found.label}{between}" + (f", {accuracy}" if accuracy else "")
+    return accuracy + (f" (95 % confidence: {interval_told(*low_high)})" if low_high else "")
 
 
 def _found(data: ReportData, name_of: Callable[[Trial], str]) -> str:

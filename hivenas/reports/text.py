@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hivenas.config.metrics import figure_told
 from hivenas.config.settings import split_candidate
 from hivenas.core.candidates import point_of
 from hivenas.core.history import ranking
-from hivenas.core.measured import CPU_SECONDS, PEAK_RSS_MB, total_spent
+from hivenas.core.measured import CPU_SECONDS, PEAK_RSS_MB, metric_of, total_spent
 from hivenas.core.records import Direction, Trial
 from hivenas.core.unicode import shown_text
 
@@ -38,12 +39,7 @@ class Summary:
     @classmethod
     def of(cls, rows: Sequence[Trial], *, reused: int, seconds: float) -> Summary:
         """Counts the records; momentum epochs count once, where they were trained."""
-        epochs = 0
-        trained: dict[str, int] = {}
-        for row in (row for row in rows if row.status != "failed"):
-            total = row.epochs + row.momentum_epochs
-            epochs += total - (trained.get(row.encoded, 0) if row.phase == "momentum" else 0)
-            trained[row.encoded] = total
+        epochs = sum(row.trained for row in rows if row.status != "failed")
         failed = sum(row.status == "failed" for row in rows)
         spent = total_spent(row.evaluation.extra for row in rows)
         return cls(evaluations=len(rows), reused=reused, failed=failed, epochs=epochs, seconds=seconds, spent=spent)
@@ -90,8 +86,8 @@ def best_table(
 
 
 def figure(row: Trial) -> str:
-    """A fitness for people: an accuracy to four places, the value of a numerical objective to six digits."""
-    return f"{row.fitness:.6g}" if row.is_point else f"{row.fitness:.4f}"
+    """A fitness for people: a share, such as the accuracy, to four places, any other to six digits."""
+    return figure_told(row.fitness, "" if row.is_point else metric_of(row.evaluation.extra))
 
 
 def short(candidate: str, width: int = 0) -> str:

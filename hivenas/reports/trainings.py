@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hivenas.config.metrics import figure_told
 from hivenas.core.full_training import Finalist
 from hivenas.reports.text import short
 
@@ -22,7 +23,7 @@ def as_table(trainings: Sequence[Finalist], metric: str = "validation accuracy")
     """
     lines = [["", metric, "epoch", "what", "architecture"]]
     for each in trainings:
-        figure = "–" if each.fitness is None else f"{each.fitness:.4f}"
+        figure = "–" if each.fitness is None else figure_told(each.fitness, metric.removeprefix("validation "))
         epoch = f"{each.kept_epoch} of {each.epochs}" if each.status != "failed" else "–"
         what = f"{each.label}: failed, {each.reason}" if each.status == "failed" else each.label
         lines.append(["chosen" if each.chosen else "", figure, epoch, what, short(each.candidate)])

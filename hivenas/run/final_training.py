@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hivenas.config import Config
-from hivenas.config.metrics import ACCURACY
+from hivenas.config.metrics import ACCURACY, figure_recorded
 from hivenas.config.promotion import thresholds_of
 from hivenas.config.tasks import TASKS, task_of
 from hivenas.config.text import listed
@@ -20,7 +20,7 @@ from hivenas.core.children import Child, Page, RunContext, child_of, running_chi
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.full_training import MEMBERS
 from hivenas.core.git import git_tags
-from hivenas.core.measured import TEST_METRICS, FinalFigure, marked
+from hivenas.core.measured import TEST_METRICS, FinalFigure, interval_told, marked
 from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.operations import reference_space
 from hivenas.core.nas.space.parameters import run_parameters
@@ -236,8 +236,8 @@ def _accuracy(figures: Mapping[str, Any]) -> dict[str, str]:
     """The accuracy of the test with its interval; of another task than classes its name."""
     if "test_accuracy" not in figures:
         return {f"hivenas.{key}": value for key, value in task_of(figures).marks.items()}
-    between = f"{figures['test_accuracy_low']:.4f} … {figures['test_accuracy_high']:.4f}"
-    return {"hivenas.test_accuracy": f"{figures['test_accuracy']:.6f}", "hivenas.test_accuracy_95": between}
+    between = interval_told(figures["test_accuracy_low"], figures["test_accuracy_high"])
+    return {"hivenas.test_accuracy": figure_recorded(figures["test_accuracy"]), "hivenas.test_accuracy_95": between}
 
 
 def _measured(evaluation: Evaluation) -> dict[str, str]:
@@ -245,12 +245,12 @@ def _measured(evaluation: Evaluation) -> dict[str, str]:
     tested = FinalFigure.of(evaluation)
     assert tested  # else there is no model
     others = evaluation.extra.get(TEST_METRICS, {}).items()
-    tags = {f"hivenas.test_{name}": f"{value:.6f}" for name, value in others if name != ACCURACY}
-    tags[f"hivenas.validation_{tested.metric}"] = f"{evaluation.fitness:.6f}"
+    tags = {f"hivenas.test_{name}": figure_recorded(value, name) for name, value in others if name != ACCURACY}
+    tags[f"hivenas.validation_{tested.metric}"] = figure_recorded(evaluation.fitness, tested.metric)
     if tested.is_accuracy:
         return tags
     name = f"hivenas.test_{tested.metric}"
-    own = {name: f"{tested.value:.6f}", f"{name}_95": f"{tested.low:.4f} … {tested.high:.4f}"}
+    own = {name: figure_recorded(tested.value, tested.metric), f"{name}_95": tested.interval}
     return {"hivenas.fitness": tested.metric, **tags, **own}
 
 

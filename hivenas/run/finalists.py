@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 from hivenas.config import Config
+from hivenas.config.metrics import figure_told
 from hivenas.core.full_training import TrainingSpec, kept_epoch
 from hivenas.core.nas.training.failures import CAUSE, MACHINE
 from hivenas.core.progress import Progress
@@ -180,10 +181,10 @@ class Finalists:
             logger.info(said, spec.refit_epochs, seed, short(spec.candidate))
         elif planned > 1:
             logger.info(
-                "trained fully%s: validation %s %.4f in epoch %d of %d: %s",
+                "trained fully%s: validation %s %s in epoch %d of %d: %s",
                 seed,
                 self._metric.label,
-                evaluation.fitness,
+                figure_told(evaluation.fitness, self._metric.name),
                 kept_epoch(evaluation),
                 evaluation.epochs,
                 short(spec.candidate),

@@ -10,6 +10,7 @@ from hivenas.config import Config
 from hivenas.core.front import cost_of, front
 from hivenas.core.full_training import SMALL_STEM, Finalist
 from hivenas.core.records import Direction, Evaluation, Trial
+from hivenas.core.rounding import reaches
 from hivenas.errors import TrainingError
 from hivenas.execution import TaskExecutor
 from hivenas.reports import short
@@ -19,8 +20,6 @@ from hivenas.run.finalists import Finalists
 from hivenas.run.full_plan import alone
 from hivenas.run.training_book import SearchBook
 from hivenas.storage import Ledger, Message, Outbox, Sent
-
-_ROUNDING = 1e-9  # 0.9 − 0.88 is more than 0.02 in binary figures
 
 logger = logging.getLogger("hivenas")
 
@@ -40,8 +39,8 @@ def small_candidate(config: Config, trials: Sequence[Trial], direction: Directio
         return ""
     members = front(trials, direction, *costs)
     best = max((direction.score(each.fitness) for each in members), default=0.0)
-    least = best - config.registry.small_within - _ROUNDING
-    good = [each for each in members if direction.score(each.fitness) >= least]
+    within = config.registry.small_within
+    good = [each for each in members if reaches(direction.score(each.fitness), -within, over=best)]
     return min(good, key=lambda each: [cost_of(each, cost) for cost in costs]).encoded if good else ""
 
 

@@ -5,20 +5,22 @@ It must also reach what `registry.promote_if` asks for, as by the thresholds of 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
 
-from hivenas.config.metrics import label_of
+from hivenas.config.metrics import figure_recorded, figure_told, label_of
 from hivenas.config.promotion import PromotionThreshold
 from hivenas.core.publication import Published, ServableModel
 from hivenas.core.records import Direction
+from hivenas.core.rounding import reaches
 
 PREVIOUS = "previous"
 PROMOTED = "hivenas.promoted"
 _VERDICT = "hivenas.promotion"
-_ROUNDING = 1e-9  # 0.91 − 0.9 is less than 0.01 in binary figures
+_SIX_PLACES = re.compile(r"-?\d+\.\d{6}")
 _FIGURE, _TEST_DATA = "hivenas.test_{}", "hivenas.test_data"
 
 
@@ -109,9 +111,10 @@ def _verdict(model: ServableModel, challenger: ModelVersion, champion: ModelVers
     unlike = _not_comparable(challenger, champion, key)
     if unlike:
         return _Verdict(False, f"{unlike}, so the two cannot be compared; registry.promote=always promotes anyway")
-    mine, its = (float(each.tags[key]) for each in (challenger, champion))
+    mine, its = _figures(challenger, champion, key)
     label = label_of(model.metric)
-    figures = f"the test {label} {_told(mine, its)} is {{}} the {_told(its, mine)} of version {champion.version}"
+    shown, other = _told(mine, its, model.metric), _told(its, mine, model.metric)
+    figures = f"the test {label} {shown} is {{}} the {other} of version {champion.version}"
     worse = "above" if model.minimize else "below"
     if Direction.of(model.minimize).is_better(its, mine):
         return _Verdict(False, f"{figures.format(worse)} on the same test images")
@@ -134,6 +137,17 @@ def _not_comparable(challenger: ModelVersion, champion: ModelVersion, figure: st
     return ""
 
 
+def _figures(challenger: ModelVersion, champion: ModelVersion, key: str) -> tuple[float, float]:
+    """The figures of two versions under a tag; to six places where one of them has so many.
+
+    So the tags of shares are written, and those of all figures were once: what was cut off decides nothing.
+    """
+    told = [each.tags[key] for each in (challenger, champion)]
+    is_cut = any(map(_SIX_PLACES.fullmatch, told))
+    mine, its = (round(float(each), 6) if is_cut else float(each) for each in told)
+    return mine, its
+
+
 def _missed(wanted: PromotionThreshold, challenger: ModelVersion, champion: ModelVersion | None) -> str:
     """The way in which a version misses a threshold of `registry.promote_if`; empty where it does not."""
     key, label = _FIGURE.format(wanted.metric), f"the test {wanted.label or wanted.metric}"
@@ -141,22 +155,25 @@ def _missed(wanted: PromotionThreshold, challenger: ModelVersion, champion: Mode
         return f"{label}, which registry.promote_if asks for, was not measured"
     figure = float(challenger.tags[key])
     direction, worse = Direction.of(wanted.minimize), "above" if wanted.minimize else "below"
-    if wanted.threshold is not None and direction.is_better(wanted.threshold, figure):
-        return f"{label} {_told(figure, wanted.threshold)} is {worse} the {wanted.threshold:g} of registry.promote_if"
+    if wanted.threshold is not None and not reaches(direction.score(figure), direction.score(wanted.threshold)):
+        shown = _told(figure, wanted.threshold, wanted.metric)
+        return f"{label} {shown} is {worse} the {wanted.threshold:g} of registry.promote_if"
     if wanted.min_improvement is None or champion is None:
         return ""
     if unlike := _not_comparable(challenger, champion, key):
         return f"{unlike}, so its improvement on it cannot be told"
-    before = float(champion.tags[key])
-    gain = direction.score(figure) - direction.score(before)
-    if gain >= wanted.min_improvement - _ROUNDING:
+    figure, before = _figures(challenger, champion, key)
+    if reaches(direction.score(figure), wanted.min_improvement, over=direction.score(before)):
         return ""
+    shown, its = _told(figure, before, wanted.metric), _told(before, figure, wanted.metric)
     return (
-        f"{label} {_told(figure, before)} is not better by {wanted.min_improvement:g} (registry.promote_if) than the "
-        f"{_told(before, figure)} of version {champion.version}"
+        f"{label} {shown} is not better by {wanted.min_improvement:g} (registry.promote_if) than the {its} of version "
+        f"{champion.version}"
     )
 
 
-def _told(figure: float, other: float) -> str:
-    """A figure with as many places as it takes to tell it from another."""
-    return f"{figure:.{6 if figure != other and f'{figure:.4f}' == f'{other:.4f}' else 4}f}"
+def _told(figure: float, other: float, metric: str) -> str:
+    """A metric's value with as many places as it takes to tell it from another."""
+    shown = figure_told(figure, metric)
+    is_clear = figure == other or shown != figure_told(other, metric)
+    return shown if is_clear else figure_recorded(figure, metric)

@@ -8,8 +8,11 @@ import hypervolume
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypervolume import ALGORITHMS, Job, run
+from hypervolume import ALGORITHMS, Job, _Untold, run
 
+from hivenas.config.costs import COSTS
+from hivenas.core.records import Proposal
+from hivenas.objectives.table_file import Table
 from tests.colonies import write_table
 
 pytestmark = pytest.mark.slow
@@ -39,6 +42,20 @@ def test_two_costs_are_weighed_together(tmp_path: Path) -> None:
     shares = {name: run(Job(str(both), "params,macs", name, 1, (15, 40))) for name in ("guided", "NSGA-II", "random")}
     assert all(0 < low <= high <= 1 for low, high in shares.values())
     assert shares["guided"][1] > shares["random"][1]
+
+
+def test_what_is_measured_is_off_otherwise_in_every_search_and_alike_in_one_of_the_same_seed(file: str) -> None:
+    table = Table.read(file)
+
+    def told(seed: int, draws: int = 0) -> list[int]:
+        rng = np.random.default_rng(seed)
+        objective = _Untold(table, [COSTS["params"]], rng=rng, noise=0.5)
+        rng.random(draws)  # as a search does meanwhile
+        return [objective.run(Proposal(index, 0, "scout", 0, table.architectures[-1])).params for index in range(9)]
+
+    assert told(1) == told(1, draws=5)
+    assert told(1) != told(2)
+    assert len(set(told(1))) > 1
 
 
 def test_it_prints_a_line_a_table_cost_and_algorithm(file: str) -> None:

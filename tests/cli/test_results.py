@@ -116,8 +116,8 @@ def test_a_full_training_says_what_was_looked_for_and_the_accuracy(capsys: pytes
     trained = Trained(model, "", Published(), others, Direction.MINIMIZE)
     print_trained(trained)
     shown = capsys.readouterr().out
-    assert "test log loss 0.3100 (95 %: 0.2500 … 0.3750, 360 images), test accuracy 0.9000, validation log " in shown
-    assert shown.index("validation log loss") < shown.index("0.2875") < shown.index("0.5000")
+    assert "test log loss 0.31 (95 %: 0.25 … 0.375, 360 images), test accuracy 0.9000, validation log " in shown
+    assert shown.index("validation log loss") < shown.index("0.2875") < shown.index("0.5 ")
     outcome = of_training(trained)
-    assert outcome.line == f"{LONG}: test log loss 0.3100, test accuracy 0.9000"
+    assert outcome.line == f"{LONG}: test log loss 0.31, test accuracy 0.9000"
     assert outcome.fields["test_metrics"] == {"log_loss": 0.31}

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from hivenas.config import from_mapping, registry
-from hivenas.config.metrics import BUILT_IN_METRICS, label_of, metric_named, register_metric
+from hivenas.config.metrics import (
+    BUILT_IN_METRICS,
+    figure_recorded,
+    figure_told,
+    label_of,
+    metric_named,
+    register_metric,
+)
 from hivenas.config.registry import main_entries, register_entries
 from hivenas.errors import ConfigError
 
@@ -114,3 +121,26 @@ def test_one_that_this_process_does_not_know_is_named() -> None:
     with pytest.raises(ConfigError, match="the metric 'gone' must be registered in every process"):
         metric_named("gone")
     assert label_of("gone") == "gone"
+
+
+@pytest.mark.parametrize(
+    ("value", "metric", "told", "recorded"),
+    [
+        (0.9, "accuracy", "0.9000", "0.900000"),
+        (1.0, "accuracy", "1.0000", "1.000000"),
+        (0.0, "f1_labels", "0.0000", "0.000000"),
+        (4e-5, "hamming", "4e-05", "0.000040"),
+        (1234.5, "accuracy", "1234.5", "1234.500000"),
+        (1.23456789e-7, "rmse", "1.23457e-07", "1.23456789e-07"),
+        (12345.6789, "mae", "12345.7", "12345.6789"),
+        (-0.25, "r2", "-0.25", "-0.25"),
+        (float("inf"), "log_loss", "inf", "inf"),
+        (-3.5, "own_metric", "-3.5", "-3.5"),
+    ],
+)
+def test_a_share_has_so_many_places_and_any_other_figure_so_many_digits(
+    value: float, metric: str, told: str, recorded: str
+) -> None:
+    assert figure_told(value, metric) == figure_told(value, label_of(metric)) == told
+    assert figure_recorded(value, metric) == recorded
+    assert float(recorded) == value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from hivenas.config.costs import COSTS
@@ -86,6 +87,40 @@ def test_what_was_not_measured_is_within_no_bound(text: str, index: int | None) 
     told = replace(TRIALS[1], evaluation=replace(TRIALS[1].evaluation, extra={"latency_ms": 1.25}))
     found = best_within([TRIALS[0], told, *TRIALS[2:]], parse_bounds(text), Direction.MAXIMIZE, COSTS["latency_ms"])
     assert (found and found.index) == index
+
+
+@pytest.mark.parametrize(("direction", "sign"), [(Direction.MAXIMIZE, 1), (Direction.MINIMIZE, -1)])
+def test_of_equal_fitness_the_one_that_costs_less_is_taken(direction: Direction, sign: int) -> None:
+    figures = [(0.8, 5, 5), (0.9, 30, 9), (0.9, 20, 9), (0.9, 20, 7)]
+    trials = [trial(i, sign * f, f"input|{i}|output", params=p, macs=m) for i, (f, p, m) in enumerate(figures)]
+    for costs, index in (("params",), 2), (("macs",), 3), (("params", "macs"), 3):
+        found = best_within(trials, parse_bounds("params<=100"), direction, *(COSTS[key] for key in costs))
+        assert found == trials[index]
+
+
+# As shares of right answers are computed: a sum by the reciprocal of their number, in float32.
+TOO_LOW, TOO_HIGH = (float(np.float32(hits) * (np.float32(1) / np.float32(n))) for hits, n in ((90, 100), (6, 10)))
+
+
+@pytest.mark.parametrize(
+    ("fitness", "text", "holds"),
+    [
+        (TOO_LOW, "fitness>=.9", True),
+        (TOO_LOW, "fitness<.9", False),
+        (TOO_LOW, "fitness>=.90001", False),
+        (TOO_HIGH, "fitness<=.6", True),
+        (TOO_HIGH, "fitness>.6", False),
+        (TOO_HIGH, "fitness>.59999", True),
+        (1.2e-7, "fitness<=1.1e-7", False),
+        (-1.5, "fitness>=-1.5", True),
+        (float("inf"), "fitness<=1e9", False),
+    ],
+)
+def test_a_fitness_is_compared_up_to_the_rounding_of_float32(fitness: float, text: str, holds: bool) -> None:
+    assert TOO_LOW < 0.9
+    assert TOO_HIGH > 0.6
+    (bound,) = parse_bounds(text)
+    assert bound.holds(trial(0, fitness, "input|a|output")) == holds
 
 
 def test_where_less_is_better_the_best_within_is_the_lowest() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hivenas.core.history import Curves, History, improvements, ranking
+from hivenas.core.history import Curves, History, improvements, ranking, settled
 from hivenas.core.records import Direction, Trial
 from tests.trials import trial
 
@@ -30,6 +30,14 @@ def test_they_only_get_better_and_end_at_the_best(values: list[float], direction
     finite = [direction.score(value) for value in values if abs(value) < float("inf")]
     assert scores == sorted(set(scores))
     assert scores[-1:] == ([max(finite)] if finite else [])
+
+
+def test_trainings_that_are_paused_count_while_there_are_no_others() -> None:
+    looks = [trial(0, 0.9, status="paused"), trial(1, 0.8, status="paused")]
+    ended = [trial(2, 0.5), trial(3, 0.6, status="stopped")]
+    assert settled(looks) == looks
+    assert settled([looks[0], ended[0], looks[1], ended[1]]) == ended
+    assert settled([]) == []
 
 
 A, B, C = (f"input|{key}|output" for key in ("identity", "dropout", "batch_norm"))

@@ -48,6 +48,12 @@ def test_a_neighbour_says_what_it_changed_and_links_to_where_it_comes_from() -> 
             replace(TRAINED, extra={"test_accuracy": 0.97, "metric": "f1_macro", "test_f1_macro": 0.81}),
             "**0.8100** test macro F1, **0.9500** validation",
         ),
+        (
+            replace(NEIGHBOUR, center_fitness=4.4e-7),
+            replace(TRAINED, fitness=1.2e-7, extra={"metric": "rmse"}),
+            "(there 4.4e-07, so −3.2e-07), visited",
+        ),
+        (NEIGHBOUR, replace(TRAINED, status="paused"), "[0004-employee](run:uid:0004) (there 0.9000), visited by an"),
         (None, replace(TRAINED, extra={"never_named": ["torn", "dirty"]}), ". It never answers `torn, dirty`."),
     ],
 )

@@ -72,8 +72,38 @@ def test_what_roles_have_contributed() -> None:
     assert employee.gain == pytest.approx(0.1)
     assert onlooker.gain == pytest.approx(0.2)
     assert onlooker.quartiles == (0.7,) * 5
-    assert employee.quartiles == (0.8,) * 5
-    assert (scout.improvements, scout.gain, scout.best) == (1, 0.0, 0.5)
+    assert employee.quartiles == ()  # it has trained on what a scout has found
+    assert math.isnan(employee.best)
+    assert (scout.quartiles[0], scout.quartiles[-1]) == (0.4, 0.8)
+    assert (scout.improvements, scout.gain, scout.best) == (1, 0.0, 0.8)
+
+
+# A scout's candidate and an onlooker's are complete; the best first looks, of all three roles, are not over.
+CLIMBED = [
+    row(0, 0.50, "input|a|b|output", status="paused"),
+    row(1, 0.93, "input|c|c|output", status="paused"),
+    row(2, 0.91, "input|c|a|output", "employee", status="paused"),
+    row(3, 0.55, "input|a|a|output", "onlooker", status="paused"),
+    row(4, 0.92, "input|c|b|output", "onlooker", status="paused"),
+    row(5, 0.90, "input|a|b|output", "employee", phase="momentum", params=30),
+    row(6, 0.80, "input|a|a|output", "employee", phase="momentum", params=30),
+]
+
+
+def test_trainings_that_are_paused_are_not_averaged_with_those_that_are_over() -> None:
+    found = operation_map(CLIMBED, Direction.MAXIMIZE)
+    assert (found.operations, found.counts) == (("a", "b"), ((2, 1), (0, 1)))
+    assert found.means[0] == pytest.approx((0.85, 0.8))
+    looked_at = operation_map(CLIMBED[:5], Direction.MAXIMIZE)
+    assert looked_at.operations == ("a", "b", "c")
+
+
+def test_roles_are_compared_by_the_trainings_that_are_over_of_what_they_have_found() -> None:
+    employee, onlooker, scout = roles(CLIMBED, Direction.MAXIMIZE)
+    assert (scout.quartiles, onlooker.quartiles, employee.quartiles) == ((0.9,) * 5, (0.8,) * 5, ())
+    assert (employee.evaluations, employee.failed) == (3, 0)
+    employee, onlooker, scout = roles(CLIMBED[:5], Direction.MAXIMIZE)
+    assert (scout.best, onlooker.best, employee.best) == (0.93, 0.92, 0.91)
 
 
 def test_a_learning_curve_goes_on_where_momentum_has_trained_on() -> None:

@@ -40,9 +40,15 @@ def row(index: int, fitness: float, *, candidate: str = ARCH, epochs: int = 5, m
 
 def test_epochs_count_once_where_they_were_trained() -> None:
     failed = changed(row(3, 0.0, epochs=0), status="failed", phase="momentum")
-    rows = [row(0, 0.5), row(1, 0.6, momentum_epochs=2), row(2, 0.7, momentum_epochs=3), failed]
-    summary = Summary.of(rows, reused=4, seconds=1.0)
-    assert summary.metrics() == {"evaluations": 4.0, "reused": 4.0, "failed": 1.0, "epochs": 8.0}
+    first, second = row(0, 0.5), changed(row(1, 0.6, momentum_epochs=2), curve={6: 0.5, 7: 0.6})
+    third = changed(row(2, 0.7, momentum_epochs=5), curve={8: 0.6, 9: 0.6, 10: 0.7})
+    summary = Summary.of([first, second, third, failed], reused=4, seconds=1.0)
+    assert summary.metrics() == {"evaluations": 4.0, "reused": 4.0, "failed": 1.0, "epochs": 10.0}
+
+
+def test_epochs_that_were_trained_twice_from_one_file_count_twice() -> None:
+    twice = [changed(row(1, 0.6, momentum_epochs=2), curve={6: 0.5, 7: 0.6}), row(2, 0.7, momentum_epochs=3)]
+    assert Summary.of([row(0, 0.5), *twice], reused=0, seconds=1.0).epochs == 10
 
 
 def test_what_evaluations_took_is_added_up_and_of_memory_the_most_counts() -> None:
@@ -60,6 +66,11 @@ def test_what_evaluations_took_is_added_up_and_of_memory_the_most_counts() -> No
 )
 def test_figures_are_shown_to_the_places_that_matter(candidate: str, fitness: float, shown: str) -> None:
     assert figure(row(0, fitness, candidate=candidate)) == shown
+
+
+@pytest.mark.parametrize(("metric", "shown"), [("auc", "0.0123"), ("rmse", "0.0123457"), ("own_metric", "0.0123457")])
+def test_a_fitness_has_the_digits_of_its_metric(metric: str, shown: str) -> None:
+    assert figure(changed(row(0, 0.012345678), extra={"metric": metric})) == shown
 
 
 def test_the_table_has_the_best_first_and_renders_as_text_and_markdown() -> None:

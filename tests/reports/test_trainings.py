@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hivenas.core.full_training import Finalist
-from hivenas.reports.trainings import model_told
+from hivenas.reports.trainings import as_table, model_told
 
 A, B = "input|identity|output", "input|dropout|output"
 
@@ -29,3 +29,11 @@ def pair(candidate: str, number: int = 0, *, chosen: bool = True) -> list[Finali
 )
 def test_a_refit_does_not_count_as_another_network(trainings: list[Finalist], said: str) -> None:
     assert model_told(trainings, [A, B]) == said
+
+
+@pytest.mark.parametrize(
+    ("metric", "told"), [("validation accuracy", "0.0123"), ("validation RMSE", "0.0123457"), ("own", "0.0123457")]
+)
+def test_validation_figures_have_the_digits_of_their_metric(metric: str, told: str) -> None:
+    (_, line) = as_table([Finalist(candidate=A, fitness=0.012345678, epochs=3, kept_epoch=3)], metric)
+    assert line[1] == told

@@ -74,7 +74,7 @@ def test_all_is_told_from_the_folder_alone(tmp_path: Path, monkeypatch: pytest.M
     assert file == tmp_path / "bees/report.html"
     assert "secret" not in page
     assert 'href="https://host/mlflow/#/runs/run2"' in page
-    assert "0.8750 0.8100 – 0.9300 (95 %), tested once" in read(page).one("section", id="found").text
+    assert "0.8750 0.8100 … 0.9300 (95 %), tested once" in read(page).one("section", id="found").text
 
 
 UNTESTED = Evaluation(ARCHS[-1], "complete", 0.9, extra={"test_accuracy": None})

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pytest
 
 import hivenas
@@ -30,6 +31,19 @@ TRIALS = [
 def test_it_is_the_smallest_that_is_about_as_good_as_the_best(within: float, letter: str) -> None:
     config = from_mapping(SMALL, [f"registry.small_within={within}"])
     assert small_candidate(config, TRIALS, Direction.MAXIMIZE) == f"input|{letter}|output"
+
+
+@pytest.mark.parametrize("images", [50, 100, 300])
+def test_shares_that_are_exactly_so_far_apart_are_within_it_as_they_are_computed(images: int) -> None:
+    config = from_mapping(SMALL, ["registry.small_within=0.02"])
+    shares = [float(np.float32(hits) * (np.float32(1) / np.float32(images))) for hits in range(images + 1)]
+    apart = images // 50
+    for less, more, letter in [
+        *((share, shares[hits + apart], "a") for hits, share in enumerate(shares[:-apart])),
+        *((share, shares[hits + apart + 1], "b") for hits, share in enumerate(shares[: -apart - 1])),
+    ]:
+        trials = [trial(0, less, "input|a|output", params=10), trial(1, more, "input|b|output", params=20)]
+        assert small_candidate(config, trials, Direction.MAXIMIZE) == f"input|{letter}|output"
 
 
 def test_of_several_costs_the_first_decides_what_is_smallest() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from hivenas.config.metrics import figure_recorded
 from hivenas.config.promotion import PromotionThreshold
 from hivenas.core.publication import Published, ServableModel
 from hivenas.tracking.promotion import promote
@@ -198,9 +199,9 @@ def test_of_two_that_are_promoted_at_the_same_time_the_better_one_is_the_champio
 @pytest.mark.parametrize(
     ("figure", "promoted", "reason"),
     [
-        ("0.310000", True, "the champion: the test log loss 0.3100 is not above the 0.3500 of version 1 on the same"),
-        ("0.350000", True, "the champion: the test log loss 0.3500 is not above the 0.3500 of version 1 on the same"),
-        ("0.400000", False, "not the champion: the test log loss 0.4000 is above the 0.3500 of version 1 on the same"),
+        ("0.310000", True, "the champion: the test log loss 0.31 is not above the 0.35 of version 1 on the same"),
+        ("0.350000", True, "the champion: the test log loss 0.35 is not above the 0.35 of version 1 on the same"),
+        ("0.400000", False, "not the champion: the test log loss 0.4 is above the 0.35 of version 1 on the same"),
     ],
 )
 def test_where_less_is_better_a_version_must_not_have_more(
@@ -212,6 +213,49 @@ def test_where_less_is_better_a_version_must_not_have_more(
     assert tags(name, number)[0] == str(promoted).lower()
     assert tags(name, number)[1].startswith(reason)
     assert aliases(name)["champion"] == ("2" if promoted else "1")
+
+
+@pytest.mark.parametrize(
+    ("champion", "challenger", "promoted", "told"),
+    [
+        (1.2e-7, 4.4e-7, False, "4.4e-07 is above the 1.2e-07"),
+        (4.4e-7, 1.2e-7, True, "1.2e-07 is not above the 4.4e-07"),
+        (0.12345678, 0.12345679, False, "0.12345679 is above the 0.12345678"),
+    ],
+)
+def test_figures_in_a_small_unit_are_compared_as_they_are(
+    name: str, register: Register, champion: float, challenger: float, promoted: bool, told: str
+) -> None:
+    looks = replace(model(name), metric="rmse", minimize=True)
+    promote(looks, register(figure_recorded(champion, "rmse"), metric="rmse"))
+    promote(looks, number := register(figure_recorded(challenger, "rmse"), metric="rmse"))
+    assert (tags(name, number)[0], told in tags(name, number)[1]) == (str(promoted).lower(), True)
+
+
+@pytest.mark.parametrize(
+    ("champion", "challenger", "promoted"),
+    [
+        ("0.310000", 0.3100004, True),
+        ("0.310000", 0.3100006, False),
+        ("0.000000", 1.2e-7, True),
+        ("0.000000", 1.2e-6, False),
+    ],
+)
+def test_a_champion_whose_figure_was_cut_at_six_places_is_compared_at_so_many(
+    name: str, register: Register, champion: str, challenger: float, promoted: bool
+) -> None:
+    looks = replace(model(name), metric="rmse", minimize=True)
+    promote(looks, register(champion, metric="rmse"))
+    promote(looks, number := register(figure_recorded(challenger, "rmse"), metric="rmse"))
+    assert tags(name, number)[0] == str(promoted).lower()
+
+
+def test_what_is_asked_for_in_a_small_unit_is_compared_up_to_rounding(name: str, register: Register) -> None:
+    rmse = PromotionThreshold("rmse", threshold=2e-7, min_improvement=1e-8, minimize=True, label="RMSE")
+    asked = replace(model(name, "always"), promote_if=(rmse,))
+    for figure, promoted in ((2.00000001e-7, True), (1.95e-7, False), (1.9e-7, True), (3e-7, False)):
+        promote(asked, number := register(figure_recorded(figure, "rmse"), metric="rmse"))
+        assert tags(name, number)[0] == str(promoted).lower()
 
 
 def test_a_champion_without_the_figure_that_is_looked_for_cannot_be_compared(name: str, register: Register) -> None:

@@ -49,7 +49,8 @@ class BeeColony(PhasedStrategy):
 
     def _own_state(self) -> dict[str, Any]:
         # The best is written as a food source too.
-        best = FoodSource(self._best.candidate, self._best.fitness).to_json() if self._best else None
+        found = self._memory.best
+        best = FoodSource(found.candidate, found.fitness).to_json() if found else None
         return {"best": best, "sources": [source.to_json() for source in self.sources]}
 
     def _take_state(self, state: Mapping[str, Any]) -> None:

@@ -257,7 +257,7 @@ class GuidedBeeColony(BeeColony):
 
     def _reuse(self, before: Sequence[Flight]) -> Flight:
         """A flight to the best record, where nothing unvisited is left to fly to; in the first phase after another."""
-        known = self._ranking.best(1)[0] if self._memory else str(before[0].candidate)
+        known = self._memory.ranking.best(1)[0] if self._memory else str(before[0].candidate)
         return Flight("scout", -1, known, None)
 
     # -- what the hive knows -----------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ class GuidedBeeColony(BeeColony):
 
     def _ranked(self, count: int | None = None) -> list[Evaluation]:
         """The records to stay near, so many or all: the best, or the front; the earlier of two equals first."""
-        return [self._memory[candidate] for candidate in self._aim.ranked(self._ranking, count)]
+        return [self._memory[candidate] for candidate in self._aim.ranked(self._memory.ranking, count)]
 
     def _acquisition(self, ranked: Sequence[Evaluation], names: Sequence[str]) -> Acquisition:
         """The expectation of unvisited architectures."""
@@ -281,7 +281,7 @@ class GuidedBeeColony(BeeColony):
 
     def _surrogate(self, studied: Sequence[Evaluation]) -> Surrogate:
         """The model of some records."""
-        scores = normal_scores([self._ranking.goodness(e) for e in studied])
+        scores = normal_scores([self._memory.ranking.goodness(e) for e in studied])
         names = [str(evaluation.candidate) for evaluation in studied]
         return Surrogate(self._encoding, self._encode(names), scores, sizes=self._sizes(names), guesses=self._guesses)
 
@@ -292,7 +292,7 @@ class GuidedBeeColony(BeeColony):
         best = {str(e.candidate): e for e in ranked[: STUDIED // 2]}
         others = (e for e in reversed(self._memory.values()) if e.candidate not in best)
         latest = list(itertools.islice(others, STUDIED // 2))
-        return [*(best[name] for name in sorted(best, key=self._ranking.number)), *reversed(latest)]
+        return [*(best[name] for name in sorted(best, key=self._memory.ranking.number)), *reversed(latest)]
 
     def _choose_sources(self, ranked: Sequence[Evaluation], count: int) -> list[FoodSource]:
         """The best records that are not abandoned and have an unvisited neighbour, so many at the most."""
@@ -349,8 +349,8 @@ class GuidedBeeColony(BeeColony):
         if flight.source < 0 or flight.proposal is None:
             return
         # By its name: the employees may have other sources since, where a phase was planned before this flight landed.
-        name = flight.proposal.parent
-        if evaluation.status != "failed" and self._aim.is_bettered(self._memory[name], evaluation, self._ranking):
+        name, ranking = flight.proposal.parent, self._memory.ranking
+        if evaluation.status != "failed" and self._aim.is_bettered(self._memory[name], evaluation, ranking):
             self._trials.pop(name, None)
         else:
             self._trials[name] = self._trials.get(name, 0) + 1
@@ -361,7 +361,7 @@ class GuidedBeeColony(BeeColony):
         self._scouting = sum(self._trials.get(str(source.candidate), 0) >= limit for source in self.sources)
         if len(self._trials) > REMEMBERED:
             # The others can be no sources: better records have come, and stay.
-            best = self._aim.ranked(self._ranking, REMEMBERED)
+            best = self._aim.ranked(self._memory.ranking, REMEMBERED)
             self._trials = {name: self._trials[name] for name in best if name in self._trials}
 
 

@@ -30,7 +30,7 @@ def onlooker_probabilities(fitness: Sequence[float], minimize: bool, selection: 
         selection: `proportional`: weight 0.9 · fit / max fit + 0.1 with Karaboga's fitness, the rule of the
             published ABC code; or by `rank`: the worst of n sources has weight 1, the best n, equals share their
             mean. Proportional selection hardly presses where values lie close together (accuracies .85, .90, .95
-            give .327, .333, .340); by rank the same three give .167, .333, .500.
+            give .325, .333, .341); by rank the same three give .167, .333, .500.
 
     Returns:
         Probabilities that sum to 1, in the order of the sources.

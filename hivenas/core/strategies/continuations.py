@@ -52,6 +52,10 @@ class Continuations:
         """Takes the next evaluation, in the order of the proposals; returns it as the strategy is to see it."""
         return evaluation
 
+    def measured(self, evaluation: Evaluation) -> float:
+        """The fitness on record of a candidate, of whose latest evaluation the strategy may see another."""
+        return evaluation.fitness
+
     def revised(self) -> Iterable[tuple[str, float]]:
         """Candidates with the fitness that is expected of them now, which may be another than when it was taken."""
         return ()

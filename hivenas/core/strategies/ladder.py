@@ -124,6 +124,7 @@ class Ladder(Continuations):
         # Figures by epoch, by candidate, the earlier candidate first; all here have the sign with which more is better.
         self._curves: dict[str, list[float]] = {}
         self._finals: dict[str, float] = {}  # of complete trainings
+        self._measured: dict[str, float] = {}  # the fitness on record, by candidate
         self._lost: set[str] = set()  # whose continuation failed
         self._gains: list[float] | None = None
 
@@ -156,6 +157,7 @@ class Ladder(Continuations):
         if evaluation.status == "failed":
             self._lost.add(name)
             return evaluation
+        self._measured[name] = evaluation.fitness
         curve = self._curves.setdefault(name, [])
         curve += [self._direction.score(figures.figure) for figures in evaluation.history]
         if len(curve) != evaluation.age:
@@ -169,6 +171,10 @@ class Ladder(Continuations):
             self._finals[name] = self._direction.score(evaluation.fitness)
             return evaluation
         return replace(evaluation, fitness=self.predicted(name))
+
+    def measured(self, evaluation: Evaluation) -> float:
+        """The fitness on record of a candidate's latest evaluation that did not fail."""
+        return self._measured[str(evaluation.candidate)]
 
     def revised(self) -> Iterable[tuple[str, float]]:
         """The figures that incomplete candidates will probably end with, by what climbs have shown since.

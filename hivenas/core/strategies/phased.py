@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,9 +14,9 @@ from hivenas.config import ColonyConfig
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Candidate, Direction, Evaluation, Proposal, Role
 from hivenas.core.strategies.continuations import Continuations
-from hivenas.core.strategies.flight import Flight, Found, best_of, first_unknown, refuse_others
+from hivenas.core.strategies.flight import Flight, Found, first_unknown, refuse_others
+from hivenas.core.strategies.memory import Memory
 from hivenas.core.strategies.momentum import Momentum
-from hivenas.core.strategies.ranking import Ranking
 from hivenas.core.strategies.saved_state import STATE_VERSION, check_state
 from hivenas.core.strategies.unfinished import Unfinished
 
@@ -70,9 +69,7 @@ class PhasedStrategy(ABC):
         self.reused = 0
         self._overlap = config.overlap if self.overlaps else 0
         self._continuations = Momentum(momentum_epochs, rng) if momentum_epochs else Continuations()
-        self._best: Found | None = None
-        self._memory: dict[str, Evaluation] = {}
-        self._ranking = Ranking(Direction.of(objective.is_minimize))
+        self._memory = Memory(self._direction)
         self._learned = 0  # evaluations
         self._in_flight: list[Flight] = []  # in order
         self._told: list[Evaluation] = []  # of the first of them
@@ -124,13 +121,7 @@ class PhasedStrategy(ABC):
     @property
     def best(self) -> Found | None:
         """The best candidate that was told, None before the first; a paused one is none yet."""
-        if not self._told:
-            return self._best
-        # History, but not learned from yet; a continuation takes the place of its candidate's record.
-        late = {str(e.candidate): e for e in self._told if e.status != "failed" or str(e.candidate) not in self._memory}
-        ended = (e for name in self._ranking if name not in late and (e := self._memory[name]).status != "paused")
-        points = None if self._memory else self._best  # which are not remembered
-        return best_of((*itertools.islice(ended, 1), *late.values()), self._direction, points)
+        return self._memory.best_with(self._told)
 
     def ask(self) -> list[Proposal]:
         """The proposals that are not told yet, in order: the same until more is told, none once the search is done.
@@ -191,7 +182,7 @@ class PhasedStrategy(ABC):
             "phase": self._phase,
             "evaluations": self._learned,
             "reused": self.reused,
-            "best": self._best.to_json() if self._best else None,
+            "best": self._memory.best.to_json() if self._memory.best else None,
             "flights": [flight.to_json() for flight in self._in_flight],
             "late": self._late,
             "rng": self._rng.bit_generator.state,
@@ -221,16 +212,14 @@ class PhasedStrategy(ABC):
         self._learned = state["evaluations"]
         self.reused = state["reused"]
         self._phase = state["phase"]
-        self._best = Found.from_json(state["best"]) if state["best"] else None
         self._in_flight = [Flight.from_json(flight) for flight in state["flights"]]
         self._told = []
         self._late = state["late"]
         self._rng.bit_generator.state = state["rng"]
-        self._memory = {}
-        self._ranking = Ranking(Direction.of(self._objective.is_minimize))
+        self._memory = Memory(self._direction, Found.from_json(state["best"]) if state["best"] else None)
         self._continuations.reset()
         for evaluation in evaluations:
-            self._remember(self._continuations.take(evaluation))
+            self._memory.put(self._continuations.take(evaluation))
         self._revise()
         if left:  # the search is not over after all
             self._unfinished = None
@@ -284,6 +273,8 @@ class PhasedStrategy(ABC):
     ) -> Proposal:
         """The proposal of a candidate after the flights of the phase so far."""
         index = self._learned + sum(flight.proposal is not None for flight in (*self._in_flight, *before))
+        # What is expected of a paused one is a fitness that nobody has measured.
+        center = None if self._memory.is_paused(parent) else center
         return Proposal(
             index,
             self.iteration,
@@ -303,7 +294,7 @@ class PhasedStrategy(ABC):
     def _recorded(self, candidate: Candidate, before: Iterable[Flight]) -> Candidate:
         """The candidate, or the best record where it would have none by the time that it is learned from."""
         there_in_time = candidate in self._memory or any(flight.candidate == candidate for flight in before)
-        return candidate if there_in_time else self._ranking.best(1)[0]
+        return candidate if there_in_time else self._memory.ranking.best(1)[0]
 
     def _plan_continuations(self) -> list[Flight]:
         over = self.iteration + 1 >= self._iterations
@@ -311,7 +302,7 @@ class PhasedStrategy(ABC):
         flights: list[Flight] = []
         for name, epochs in self._continuations.chosen(self._phase, self._memory, away, over=over):
             of = self._memory[name]
-            proposal = self._propose(flights, self.continues_as, of.candidate, of.fitness)
+            proposal = self._propose(flights, self.continues_as, of.candidate, self._continuations.measured(of))
             proposal = replace(proposal, momentum_epochs=epochs, weights_filename=of.filename, until=0)
             flights.append(Flight(self.continues_as, -1, of.candidate, proposal))
         return flights
@@ -350,42 +341,26 @@ class PhasedStrategy(ABC):
         else:
             self._learned += 1
             evaluation = self._continuations.take(evaluation)
-            self._remember(evaluation)
+            self._memory.put(evaluation)
         if flight.proposal and flight.proposal.momentum_epochs:
             if evaluation.status != "failed":
                 self._refresh(evaluation)
                 self._revise()
             return
         self._learn(flight, evaluation)
-        self._keep_best(evaluation)
+        self._memory.keep_best(evaluation)
 
     def _revise(self) -> None:
         """Brings what is expected of candidates up to what continuations have shown since."""
         for name, fitness in self._continuations.revised():
             known = self._memory[name]
             if known.fitness != fitness:
-                self._remember(replace(known, fitness=fitness))
+                self._memory.put(replace(known, fitness=fitness))
                 self._refresh(self._memory[name])
 
     def _refresh(self, evaluation: Evaluation) -> None:
         """Updates the fitness of a continued candidate wherever it is held."""
-        if self._best and self._best.candidate == evaluation.candidate:
-            latest = Found(evaluation.candidate, evaluation.fitness)
-            # It may have become worse than another record.
-            self._best = best_of(self._memory.values(), self._direction, latest)
-        else:
-            self._keep_best(evaluation)
-
-    def _keep_best(self, evaluation: Evaluation) -> None:
-        self._best = best_of((evaluation,), self._direction, self._best)
-
-    def _remember(self, evaluation: Evaluation) -> None:
-        if not isinstance(evaluation.candidate, str):
-            return
-        known = self._memory.get(evaluation.candidate)
-        if known is None or evaluation.status != "failed":
-            self._memory[evaluation.candidate] = evaluation
-            self._ranking.put(evaluation.candidate, evaluation)
+        self._memory.refresh_best(evaluation)
 
     def _advance(self) -> None:
         """Goes on to the next phase, that of continuations where it is on, or to the next iteration."""

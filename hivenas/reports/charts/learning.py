@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from hivenas.config.metrics import figure_told
+from hivenas.core.measured import metric_of
 from hivenas.core.records import Direction, Trial
 from hivenas.reports.charts.chart import NARROW, Chart, plane
 from hivenas.reports.charts.drawing import Panel
@@ -22,9 +24,10 @@ def learning(rows: Sequence[Trial], direction: Direction) -> Chart | None:
         return None
     epochs = sorted({epoch for curve in curves for epoch in curve.epochs})
     best, figure = curves[0], figure_label(rows)
+    told = figure_told(best.accuracies[-1], metric_of(best.row.evaluation.extra))
     label = (
         f"{figure[0].upper()}{figure[1:]} by epoch of the {number_of(len(curves), 'best candidate')}; the best ends at "
-        f"{best.accuracies[-1]:.4f} after epoch {best.epochs[-1]}"
+        f"{told} after epoch {best.epochs[-1]}"
     )
     (left, right), ys = plane(NARROW)
     panel = Panel(

@@ -9,7 +9,7 @@ from hivenas.core.records import Direction, Trial
 from hivenas.reports.charts.chart import RIGHT, Chart, beyond_note, fitness_scale
 from hivenas.reports.charts.drawing import Drawing, symbol_of
 from hivenas.reports.charts.scales import Scale, brief
-from hivenas.reports.findings import Role, roles, succeeded
+from hivenas.reports.findings import Role, found_figures, roles
 from hivenas.wording import plural
 
 _WIDTHS = {"wide": 1080.0, "narrow": 480.0}
@@ -22,7 +22,7 @@ _BAR, _BOX = 6.0, 13.0
 def contributions(rows: Sequence[Trial], direction: Direction) -> Chart | None:
     """A line a role: evaluations, improvements, gain, and the fitness found; None where none has succeeded."""
     found = roles(rows, direction)
-    fitness = [row.fitness for row in succeeded(rows)]
+    fitness = [row.fitness for row in found_figures(rows, direction)]
     if not fitness:
         return None
     label = "; ".join(f"{plural(r.bee)} have raised the best {r.improvements} × in {r.evaluations:,}" for r in found)
@@ -31,7 +31,8 @@ def contributions(rows: Sequence[Trial], direction: Direction) -> Chart | None:
     scales = {kind: fitness_scale(fitness, direction, _box_ends(kind), always=inner) for kind in _WIDTHS}
     drawings = tuple(_drawing(found, scale, label=label, kind=kind) for kind, scale in scales.items())
     note = "An improvement raises the best fitness so far, by its gain; where the search began is no gain. A box holds "
-    note += "the middle half of what a role has found, its line the median; the thin line goes from worst to best."
+    note += "the middle half of the candidates that a role has found, as they were last trained, and its line the "
+    note += "median; the thin line goes from worst to best. Where trainings are paused those that are over count."
     return Chart(
         key="roles",
         title="What each role has contributed",

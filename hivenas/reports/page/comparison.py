@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hivenas.config.metrics import figure_told
 from hivenas.core.files import written_whole
 from hivenas.core.records import Trial
 from hivenas.reports.charts import Chart, Runner, races
@@ -149,14 +150,18 @@ def _charts(comparison: Comparison) -> list[Chart]:
 
 
 def _until(data: ReportData, other: ReportData) -> tuple[str, str]:
-    """After how many evaluations, and which time, a search was as good as another one's best."""
+    """After how many evaluations, and which time, a search was as good as another one's best.
+
+    A training that is paused is not compared with one that is over.
+    """
     ranked = other.ranked
     if not ranked:
         return _NONE, _NONE
     score = data.direction.score
     goal, spent = score(ranked[0].fitness), spent_until(data.rows)
+    passed_over = {"failed", "paused"} - {ranked[0].status}
     for number, row in enumerate(data.rows, start=1):
-        if row.status != "failed" and score(row.fitness) >= goal:
+        if row.status not in passed_over and score(row.fitness) >= goal:
             return str(number), duration(spent[row.index])
     return "never", _NONE
 
@@ -171,9 +176,9 @@ _FIGURES: dict[str, Callable[[ReportData], str]] = {
     "best fitness": lambda data: figure(best) if (best := _best(data)) else _NONE,
     "parameters of the best": lambda data: f"{best.params:,}" if (best := _best(data)) and best.params else _NONE,
     "test figure that is looked for": lambda data: (
-        _NONE if not data.tested or data.tested.is_accuracy else f"{data.tested.label} {data.tested.value:.4f}"
+        _NONE if not data.tested or data.tested.is_accuracy else f"{data.tested.label} {data.tested.told}"
     ),
-    "test accuracy": lambda data: _NONE if data.test_accuracy is None else f"{data.test_accuracy:.4f}",
+    "test accuracy": lambda data: _NONE if data.test_accuracy is None else figure_told(data.test_accuracy),
     "evaluations": lambda data: f"{data.summary.evaluations:,}",
     "failed": lambda data: str(data.summary.failed),
     "epochs": lambda data: f"{data.summary.epochs:,}" if data.summary.epochs else _NONE,

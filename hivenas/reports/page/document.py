@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hivenas.config.metrics import figure_told
 from hivenas.config.text import listed
 from hivenas.core.folder import write_atomically
 from hivenas.core.history import ranking
+from hivenas.core.measured import interval_told
 from hivenas.core.unicode import shown_text
 from hivenas.reports.charts import charts, role_names, style, symbols
 from hivenas.reports.findings import MOST_DRAWN
@@ -76,6 +78,7 @@ def report_page(data: ReportData) -> str:
         front_charts=of_front,
         charts=[chart for chart in pictures if chart not in of_front],
         lines=table,
+        by_fitness=all(row.status != "paused" for row in data.rows),
         columns=columns(data),
         kinds={letter for line in table for letter in line.kind.split()},
         roles=role_names(data.rows),
@@ -108,7 +111,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"duration": duration, "moment": _moment, "figure": figure, "quoted": shlex.quote, "listed": listed}
-    made.filters["number_of"] = number_of
+    made.filters |= {"number_of": number_of, "told": figure_told}
+    made.globals["interval"] = interval_told
     return made
 
 

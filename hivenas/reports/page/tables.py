@@ -9,6 +9,7 @@ from hivenas.config.costs import Cost
 from hivenas.config.settings import split_candidate
 from hivenas.core.candidates import point_of
 from hivenas.core.front import cost_of
+from hivenas.core.history import standing
 from hivenas.core.records import Trial
 from hivenas.reports.charts import bee_class, symbol_of
 from hivenas.reports.findings import drawn, succeeded
@@ -97,11 +98,12 @@ def front_lines(data: ReportData) -> list[FrontLine]:
 def lines(data: ReportData) -> list[Line]:
     """The evaluations of the table, best first, those that failed last; of very many as many as a page can hold."""
     rows = drawn(data.rows, data.direction)
-    good = sorted(succeeded(rows), key=lambda row: data.direction.score(row.fitness), reverse=True)
+    good = sorted(succeeded(rows), key=lambda row: standing(row, data.direction), reverse=True)
     known = {row.index for row in good}
     listed = [*good, *(row for row in rows if row.index not in known)]
     costs = _further_costs(data)
-    worst, best = (good[-1].fitness, good[0].fitness) if good else (0.0, 0.0)
+    by_fitness = sorted((row.fitness for row in good), key=data.direction.score)
+    worst, best = (by_fitness[0], by_fitness[-1]) if good else (0.0, 0.0)
     return [
         _line(
             row,

@@ -40,6 +40,16 @@ def test_it_says_when_each_was_as_good_as_the_other() -> None:
     }
 
 
+def test_a_training_that_is_paused_is_not_taken_for_as_good_as_one_that_is_over() -> None:
+    looks = tuple(row(i, 0.7 + i / 100, status="paused") for i in range(3))
+    climbed = (*looks, row(3, 0.6, looks[0].encoded, phase="momentum"))
+    comparison = Comparison(side("slow"), side("climbed", climbed))
+    assert figures(comparison)["evaluations until the other's best"] == ["4", "4"]
+    assert figures(Comparison(side("slow"), side("looks", looks)))["evaluations until the other's best"][1] == "never"
+    both = Comparison(side("looks", looks), side("fewer", looks[:2]))
+    assert figures(both)["evaluations until the other's best"] == ["2", "never"]
+
+
 def test_less_is_better_where_it_is_minimized() -> None:
     less: dict[str, Any] = {"direction": Direction.MINIMIZE, "objective": "sphere_min"}
     one, other = side("a", SLOW, **less), side("b", FAST, **less)

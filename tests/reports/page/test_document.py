@@ -62,6 +62,22 @@ def test_every_evaluation_has_a_line_best_first_and_failures_last() -> None:
     assert [h.text for h in page.all("th") if h.attributes.get("aria-sort") == "descending"] == ["fitness"]
 
 
+def test_paused_trainings_stand_below_those_that_are_over_the_longer_ones_first() -> None:
+    rows = (
+        row(0, 0.5, status="paused"),
+        row(1, 0.93, status="paused"),
+        row(2, 0.4, status="paused"),
+        row(3, 0.6, row(2).encoded, phase="momentum", momentum_epochs=2, status="paused"),
+        row(4, 0.9, row(0).encoded, phase="momentum", momentum_epochs=9),
+        row(5, 0.0, status="failed"),
+    )
+    page = read(report_page(data(rows)))
+    assert [line[0] for line in table(page)] == ["4", "3", "1", "0", "2", "5"]
+    assert not [h for h in page.all("th") if "aria-sort" in h.attributes]
+    shares = [line.children[1].attributes["style"] for line in page.one("table", id="table").one("tbody").children]
+    assert shares == ["--w:94%", "--w:38%", "--w:100%", "--w:19%", "--w:0%", "--w:0%"]
+
+
 def test_every_picture_is_there_and_every_mark_has_its_line() -> None:
     page = read(report_page(data()))
     sections = {section.attributes.get("id") for section in page.all("section")}
@@ -156,7 +172,7 @@ def test_the_figure_that_was_looked_for_and_searched_settings_are_told() -> None
     tested = FinalFigure("log_loss", 0.31, 0.25, 0.375)
     page = read(report_page(data((best,), test_accuracy=0.91, tested=tested)))
     found = page.one("section", id="found").text
-    assert "test log loss 0.3100 0.2500 – 0.3750 (95 %) test accuracy 0.9100" in found
+    assert "test log loss 0.31 0.25 … 0.375 (95 %) test accuracy 0.9100" in found
     assert "Trained with batch_size 64, initial_lr 0.003" in found
     assert [li.text for li in page.one("ol", class_="chain").children] == ["input", "conv0", "output"]
 

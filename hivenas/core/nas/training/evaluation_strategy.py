@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hivenas.config import Config
+from hivenas.config.metrics import figure_told
 from hivenas.config.scores import score_of
 from hivenas.core.folder import WEIGHTS_SUFFIX, ResultsFolder, weights_name
 from hivenas.core.full_training import MODEL_STEM, TrainingSpec
@@ -305,7 +306,8 @@ class NASEval:
         evaluation = self._evaluation(loop, so_far(history), len(history))
         if stopped:
             below = rule.stop_reason(history[-1].epoch, history[-1].figure)
-            reason = f"validation {config.metric.label} {history[-1].figure:.4f} {below}"
+            figure = figure_told(history[-1].figure, config.metric.name)
+            reason = f"validation {config.metric.label} {figure} {below}"
             evaluation = replace(evaluation, status="stopped", reason=reason)
         self.results.write_history(evaluation.filename.removesuffix(WEIGHTS_SUFFIX), evaluation)
         return evaluation

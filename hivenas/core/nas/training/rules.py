@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hivenas.config import EvaluationConfig
+from hivenas.config.metrics import ACCURACY, figure_told
 from hivenas.core.history import Curves
 from hivenas.core.nas.training.act import TerminateOnThreshold
 from hivenas.core.records import Direction, StopThreshold, Trial
@@ -20,19 +21,22 @@ class StoppingRule:
         cutoff: the adaptive cutoff threshold, where it is in force.
         thresholds: what the search's records ask of the candidate.
         direction: where a better figure lies.
+        metric: its name.
     """
 
     cutoff: TerminateOnThreshold | None = None
     thresholds: Sequence[StopThreshold] = ()
     direction: Direction = Direction.MAXIMIZE
+    metric: str = ACCURACY
 
     def stop_reason(self, epoch: int, figure: float) -> str:
         """The reason to stop after this epoch (from 1) with this validation figure; empty where training goes on."""
         if self.cutoff and self.cutoff.stops(epoch, figure):
-            return f"{self._worse} the threshold {self.cutoff.threshold(epoch):.4f} after epoch {epoch}"
+            threshold = figure_told(self.cutoff.threshold(epoch), self.metric)
+            return f"{self._worse} the threshold {threshold} after epoch {epoch}"
         for bar in self.thresholds:
             if bar.epoch == epoch and self.direction.is_better(bar.accuracy, figure):
-                return f"{self._worse} {bar.origin}, {bar.accuracy:.4f}, after epoch {epoch}"
+                return f"{self._worse} {bar.origin}, {figure_told(bar.accuracy, self.metric)}, after epoch {epoch}"
         return ""
 
     @property
@@ -56,7 +60,7 @@ def stopping_rule(config: EvaluationConfig, thresholds: Sequence[StopThreshold],
         guessed=guessed(classes) if guessed else 0.0,
     )
     direction = Direction.of(config.metric.minimize)
-    return StoppingRule(cutoff if config.stopping == "act" else None, thresholds, direction)
+    return StoppingRule(cutoff if config.stopping == "act" else None, thresholds, direction, config.metric.name)
 
 
 def judged_epochs(config: EvaluationConfig) -> range:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from hivenas.config.metrics import BUILT_IN_METRICS, Metric
+from hivenas.config.metrics import BUILT_IN_METRICS, Metric, figure_told
 from hivenas.config.tasks import TASKS, LearningTask
 from hivenas.core.files import written_whole
 from hivenas.core.nas.data.datasets import Dataset
@@ -123,8 +123,8 @@ def _compare(model: Path, data: Dataset, probabilities: NDArray[np.float32], met
     task = TASKS[metric.task]
     if not same_answers(expected, found, relative=task.piece("agreement").relative):
         figure = BUILT_IN_METRICS[task.fitness]
-        was, now = (figure(labels, each) for each in (expected, found))
+        was, now = (figure_told(figure(labels, each), figure.name) for each in (expected, found))
         raise UnfaithfulModelError(
             f"the saved model must answer as the network that was tested, got an {figure.label} of "
-            f"{now:.4f} instead of {was:.4f} on {number_of(len(images), 'test image')}; {ADVICE}"
+            f"{now} instead of {was} on {number_of(len(images), 'test image')}; {ADVICE}"
         )

@@ -232,7 +232,7 @@ def test_a_bar_that_is_not_reached_ends_the_training_and_the_reason_names_it(tin
     thresholds = (StopThreshold(1, 0.0, "nothing"), StopThreshold(2, 1.1, "its food source at that age"))
     evaluation = strategy(tiny, epochs=4).evaluate(ARCH, thresholds=thresholds)
     assert (evaluation.status, evaluation.epochs) == ("stopped", 2)
-    assert "below its food source at that age, 1.1000, after epoch 2" in evaluation.reason
+    assert "below its food source at that age, 1.1, after epoch 2" in evaluation.reason
 
 
 PARENT = "input|sc_2|sep3x3_32|dropout|avg_pool3x3|output"

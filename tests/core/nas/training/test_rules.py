@@ -197,7 +197,7 @@ def test_where_less_is_better_a_candidate_ends_above_its_bar(figure: float, stop
     rule = stopping_rule(settings(fitness="log_loss"), bars, classes=10)
     assert rule.direction is Direction.MINIMIZE
     said = rule.stop_reason(2, figure)
-    assert said == ("above the median of 5 earlier candidates, 0.5000, after epoch 2" if stops else "")
+    assert said == ("above the median of 5 earlier candidates, 0.5, after epoch 2" if stops else "")
     assert (StoppingRule(None, bars).stop_reason(2, 1 - figure) != "") is stops
 
 
@@ -230,7 +230,7 @@ def test_of_a_loss_the_threshold_falls_from_what_guessing_comes_to(monkeypatch: 
         bar = math.log(10) * (1 - shares.threshold(epoch))
         assert rule.cutoff.threshold(epoch) == pytest.approx(bar)
         assert rule.stop_reason(epoch, bar - 0.01) == ""
-        assert rule.stop_reason(epoch, bar + 0.01) == f"above the threshold {bar:.4f} after epoch {epoch}"
+        assert rule.stop_reason(epoch, bar + 0.01) == f"above the threshold {bar:.6g} after epoch {epoch}"
     register_metric("own", lambda labels, scores: 0.0)
     with pytest.raises(ConfigError, match=r"must not be act with fitness: own, as .* not known of it"):
         settings(stopping="act", fitness="own")

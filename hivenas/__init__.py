@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hivenas.api import export, forget, load, load_results, predict, search, train
+    from hivenas.api import export, forget, load_results, predict, search, train
     from hivenas.config import Choice, Config, Log
     from hivenas.config.metrics import register_metric
     from hivenas.core.colony.canonical import ArtificialBeeColony
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hivenas.execution import TaskExecutor, register_executor
     from hivenas.objectives.choices import FunctionObjective
     from hivenas.run.callbacks import Callback
+    from hivenas.run.given import load
     from hivenas.run.result import SearchResult
     from hivenas.tracking import register_tracker
 
@@ -55,7 +56,7 @@ _HOMES = {
     "Trial": "hivenas.core.records",
     "export": "hivenas.api",
     "forget": "hivenas.api",
-    "load": "hivenas.api",
+    "load": "hivenas.run.given",
     "load_results": "hivenas.api",
     "predict": "hivenas.api",
     "register_cell": "hivenas.core.nas.space.operations",

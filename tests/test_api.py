@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlflow
 import numpy as np
@@ -438,13 +438,36 @@ def test_points_may_be_arrays_and_lists(make: Callable[[Any], Any], kind: str) -
     assert candidates(hivenas.load_results("results/own")) == candidates(result)
 
 
-def test_an_objective_that_answers_no_mapping_is_said_at_once() -> None:
-    class Bare(Line):
+def test_an_answer_without_fitness_is_a_failed_candidate_that_says_so() -> None:
+    class Sometimes(Line):
         def evaluate(self, candidate: tuple[float, ...]) -> Any:
-            return abs(candidate[0])
+            return None if round(candidate[0] * 10) % 4 == 0 else super().evaluate(candidate)
 
-    with pytest.raises(ConfigError, match=r"evaluate of Bare must return a mapping with the key fitness, got \d"):
-        hivenas.search(OWN | {"name": "own"}, objective=Bare())
+    result = hivenas.search(OWN | {"name": "own"}, objective=Sometimes())
+    reason = "TypeError: evaluate of Sometimes must return {'fitness': a number}, got None"
+    assert {trial.reason for trial in result.failed} == {reason}
+    assert result.best
+
+
+class Point(NamedTuple):
+    """A point of one's own class, whose evaluation asks for its coordinate by name."""
+
+    x: float
+
+
+def test_points_of_ones_own_class_stay_so_and_records_of_unknown_parts_are_read() -> None:
+    class Named(Line):
+        def sample(self) -> Point:
+            return Point(float(self.rng.uniform(-9, 9)))
+
+        def get_neighbor(self, orig_arch: Any) -> Point:
+            return Point(orig_arch.x + float(self.rng.normal()))
+
+        def evaluate(self, candidate: Any) -> dict[str, Any]:
+            return {"fitness": abs(candidate.x)}
+
+    result = hivenas.search(OWN | {"name": "own"}, objective=Named())
+    assert not result.failed
 
 
 def test_a_search_is_not_gone_on_with_by_an_objective_of_the_other_side() -> None:

@@ -27,4 +27,5 @@ def _python(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     # numpy's are told by what they can do: a configuration is read without numpy.
-    return value.tolist() if hasattr(value, "tolist") and hasattr(value, "dtype") else value
+    is_numpys = hasattr(value, "tolist") and hasattr(value, "dtype") and not isinstance(value, type)
+    return value.tolist() if is_numpys else value

@@ -25,7 +25,8 @@ def python_number(value: Any) -> Any:
 def plain_candidate(value: Any) -> str | tuple[float, ...]:
     """A candidate as JSON gives it back, or an objective of anyone's: lists and arrays stand for tuples."""
     given: Any = value.tolist() if hasattr(value, "tolist") else value
-    if isinstance(given, list | tuple):
+    # A tuple of one's own class stays one.
+    if isinstance(given, list) or (isinstance(given, tuple) and any(hasattr(each, "item") for each in given)):
         given = tuple(each.item() if hasattr(each, "item") else each for each in given)
     return cast(str | tuple[float, ...], given)
 

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hivenas.errors import DiskFullError, first_line
@@ -47,20 +47,18 @@ def written_whole(path: Path, *, sync: bool = True) -> Iterator[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
             if sync:
-                _sync(temporary)
+                _sync(temporary, os.O_RDWR)
             temporary.replace(path)
             if sync:
-                _sync(path.parent)  # which holds its name
+                with suppress(OSError):  # a folder, which holds the name: not every file system can
+                    _sync(path.parent, os.O_RDONLY)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def _sync(path: Path) -> None:
-    try:
-        number = os.open(path, os.O_RDONLY)
-    except OSError:  # of a folder, some systems give none
-        return
+def _sync(path: Path, flags: int) -> None:
+    number = os.open(path, flags)
     try:
         os.fsync(number)
     finally:

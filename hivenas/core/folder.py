@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -88,6 +89,8 @@ class ResultsFolder:
         for purpose in purposes:
             for path in self.checkpoints.glob(f"*-{purpose}{WEIGHTS_SUFFIX}"):
                 path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there are others
+            self.checkpoints.rmdir()
 
     def files(self) -> list[Path]:
         """Every file that a search has left here, but for the ledger and what its workers print."""

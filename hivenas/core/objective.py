@@ -15,7 +15,6 @@ from hivenas.core.candidates import encode_candidate
 from hivenas.core.history import History
 from hivenas.core.parameters import Parameters
 from hivenas.core.records import Candidate, Direction, Evaluation, Proposal
-from hivenas.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,15 +140,15 @@ class ObjectiveInterface(ABC):
             result = self.momentum_eval(proposal.candidate, proposal.weights_filename or "", proposal.momentum_epochs)
         else:
             result = self.evaluate(proposal.candidate)
-        if not isinstance(result, Mapping) or "fitness" not in result:
-            raise ConfigError(
-                f"evaluate of {type(self).__name__} must return a mapping with the key fitness, got {result!r}; return "
-                "{'fitness': …}"
-            )
+        try:
+            fitness = float(result["fitness"])
+        except (KeyError, TypeError):
+            name = type(self).__name__
+            raise TypeError(f"evaluate of {name} must return {{'fitness': a number}}, got {result!r}") from None
         return Evaluation(
             proposal.candidate,
             "complete",
-            float(result["fitness"]),
+            fitness,
             epochs=int(result.get("epochs", 0)),
             momentum=float(result.get("momentum", 0.0)),
             momentum_epochs=proposal.momentum_epochs,

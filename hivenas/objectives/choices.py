@@ -67,7 +67,7 @@ class FunctionObjective(ArchitectureObjective):
         if not callable(self._function):
             raise ConfigError(f"function must be one, got {self._function!r}; give a function of {self._named()}")
         try:
-            signature = inspect.signature(self._function)
+            signature = inspect.signature(self._function, follow_wrapped=False)  # a decorator may add arguments
         except ValueError:  # of some built-in ones nobody knows the arguments
             return
         try:

@@ -172,10 +172,14 @@ class DirectCalls:
             return self._given
         from hivenas.tracking import make_tracker
         from hivenas.tracking.active import active_run_of
-        from hivenas.tracking.store import current_stores
 
+        stores = ("", "")
+        if self._config.tracking == "mlflow":  # others do without it
+            from hivenas.tracking.store import current_stores
+
+            stores = current_stores()
         home = active_run_of(self._thread)
-        place = home, current_stores()
+        place = home, stores
         if self._made is None or self._made[0] != place:
             self._made = place, make_tracker(self._config, home=home)
         return self._made[1]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hivenas.config import Config, from_mapping
 from hivenas.config import load as read_file
-from hivenas.core.objective import ObjectiveInterface
 from hivenas.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hivenas.core.objective import ObjectiveInterface
 
 Configuration = str | os.PathLike[str] | Mapping[str, Any] | Config
 _OWN_OBJECTIVE = "custom"

@@ -144,7 +144,7 @@ class Search:
             self._ledger.save(**self._spent())  # its budget is a smaller one now
         while not self._stopped and (proposals := self._proposals()):
             if fresh := proposals[len(pending) :]:
-                if self._is_at_its_patience(pending):
+                if self._is_at_its_patience(pending, proposals):
                     continue
                 pending += self._submit(fresh)
             self._announce()
@@ -300,16 +300,20 @@ class Search:
         self._end(key, after, is_final=before is not None)
         return True
 
-    def _is_at_its_patience(self, pending: deque[_Pending]) -> bool:
+    def _is_at_its_patience(self, pending: deque[_Pending], proposals: Sequence[Proposal]) -> bool:
         """Decides whether the search ends where the strategy, by being asked, has begun an iteration.
 
         That a phase chooses nobody is known only then; a resumption asks at the same place.
+
+        Args:
+            pending: what this process has begun of that which is not told yet.
+            proposals: all of that; an earlier process may have begun some.
         """
         limits = self._limits
         if limits.ending or "patience" not in limits.limits:
             return False
         state = self._strategy.state()
-        if not limits.has_waited(self.best, _reached(state, [each.proposal for each in pending])):
+        if not limits.has_waited(self.best, _reached(state, proposals)):
             return False
         self._end("patience", pending[-1].proposal.index if pending else self._told - 1)
         self._ledger.save(strategy=state, **self._spent())

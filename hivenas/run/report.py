@@ -189,7 +189,10 @@ def _address(store: str) -> str:
 
 def _recorded_adhoc(folder: ResultsFolder) -> SearchState:
     text = read_configuration(folder)
-    return _adhoc(from_record(parse_yaml(text, str(folder.ledger)) or {})) if text else SearchState()
+    try:
+        return _adhoc(from_record(parse_yaml(text, str(folder.ledger)) or {})) if text else SearchState()
+    except ConfigError:  # of parts that nobody has registered in this process
+        return SearchState()
 
 
 def _adhoc(config: Config) -> SearchState:

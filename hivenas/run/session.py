@@ -46,7 +46,7 @@ from hivenas.run.small import say_small, small_candidate, train_small
 from hivenas.run.tracked import Tracking, open_tracker, send_all
 from hivenas.run.training_book import SearchBook
 from hivenas.run.used_data import contexts_of, place_of
-from hivenas.run.weights import Retention, WeightsKeeper
+from hivenas.run.weights import Retention, WeightsKeeper, clear_checkpoints
 from hivenas.storage import Ending, Ledger, Message, Outbox, Sent, Settled, Stage
 
 logger = logging.getLogger("hivenas")
@@ -142,7 +142,7 @@ class Session:
         rest = left if refused else "nothing is left to do"
         logger.info("%s holds a finished search; %s", self.ledger.folder.path, rest)
         self._tell_the_rest(prunes=True)
-        self.ledger.folder.clear_checkpoints("train", "momentum")  # a full one may be of another command
+        clear_checkpoints(self.ledger)
         return self._result(None)
 
     def _tell_the_rest(self, *, prunes: bool = False) -> None:
@@ -164,9 +164,9 @@ class Session:
     def _open(self) -> Mapping[str, Any]:
         """Looks at the data, then opens the parent run; returns what the data are."""
         card = self._card()
-        self.outbox.drop_closings(finished=self.ledger.state.stage == Stage.SEARCH)
         if not self.ledger.is_new:
             self.ledger.save()
+        self.outbox.drop_closings(finished=self.ledger.state.stage == Stage.SEARCH)
         if self.ledger.state.has_begun:
             # A search that has begun goes on while the store is away.
             self.outbox.open_with(functools.partial(self._open_parent, card))
@@ -248,7 +248,7 @@ class Session:
         weights.prune()
         self.sent += self.outbox.send(force=True)
         self.outbox.forget_kept()
-        self.ledger.folder.clear_checkpoints()
+        clear_checkpoints(self.ledger)
         self.ledger.folder.sweep()  # workers may have died while they wrote
         return trained_of(self._final, message, self.sent) if message else None
 

@@ -164,3 +164,10 @@ class WeightsKeeper(Callback):
             f"{name} is not on this machine, and MLflow was never told of evaluation {trial.index}, which it belongs "
             "to; run hivenas sync on the machine that trained it, then go on (--resume)"
         )
+
+
+def clear_checkpoints(ledger: Ledger) -> None:
+    """Removes what was kept of a finished search's trainings; there may be some of trainings outside it, which stay."""
+    ledger.folder.clear_checkpoints("train", "momentum")
+    for finalist in ledger.state.trainings.values():
+        ledger.folder.drop_checkpoints(finalist.candidate)

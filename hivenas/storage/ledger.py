@@ -222,9 +222,14 @@ class Ledger:
         """Names an evaluation of this search wherever it is tracked."""
         return f"{self.state.uid}:{index:04d}"
 
+    @property
+    def is_clearing(self) -> bool:
+        """True where a search was replaced whose files are still to be removed."""
+        return value_of(self._db, "clearing") is not None
+
     def clear_old(self, files: Sequence[Path] | None = None) -> None:
         """Removes the files of a search that was replaced, all of them where a kill has come in between."""
-        if value_of(self._db, "clearing") is None:
+        if not self.is_clearing:
             return
         for path in self._old_but_attached() if files is None else files:
             path.unlink(missing_ok=True)
@@ -306,7 +311,7 @@ class Ledger:
     # -- rows ----------------------------------------------------------------------------------------------------
 
     def _insert(self, trial: Trial) -> None:
-        record = json.dumps(trial.to_json(), default=python_number)
+        record = json.dumps(trial.to_json(), default=_number)
         self._db.execute("INSERT INTO trials VALUES (?, ?, ?)", (trial.index, trial.run_id, record))
 
     def _write_shown(self, keys: set[str]) -> None:
@@ -353,3 +358,11 @@ def remove_ledger(folder: ResultsFolder) -> None:
     for file in (folder.ledger, folder.ledger.with_name(f"{folder.ledger.name}-journal")):
         file.unlink(missing_ok=True)
     shutil.rmtree(folder.attachments, ignore_errors=True)
+
+
+def _number(value: Any) -> Any:
+    """A number of anyone's for JSON: numpy's as what it is, what is none of these as a decimal one."""
+    try:
+        return python_number(value)
+    except TypeError:
+        return float(value)

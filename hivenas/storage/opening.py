@@ -245,6 +245,8 @@ def _resume(config: Config, ledger: Ledger, state: SearchState | None, mirror: M
     recovered = mirror.catch_up(folder, state, ledger.trials) if mirror else None
     if recovered:
         ledger.take(*recovered)
+        if not ledger.config_yaml:
+            ledger.note_configuration(config.to_yaml())
         state = recovered[0]
     if state is None:
         raise MissingResultsError(_NOTHING.format(folder.path))
@@ -268,7 +270,7 @@ def _begin(ledger: Ledger, before: SearchState | None, seed: int, overwrite: boo
         logger.warning("lost with the search that is replaced: %s never sent to MLflow", number_of(lost, "record"))
     abandoned = (*before.abandoned, *filter(None, [before.run_id or before.uid])) if before else ()
     state = SearchState(seed=seed, uid=uuid.uuid4().hex, abandoned=(*abandoned, *ledger.shown))
-    clears = overwrite or is_recorded or before is not None
+    clears = overwrite or is_recorded or ledger.is_clearing
     ledger.begin(state, replaces=before if is_recorded else None, clears=clears)
 
 

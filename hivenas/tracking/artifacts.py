@@ -31,11 +31,11 @@ def keep_files(child: Child, artifact_uri: str) -> None:
             kept.log_artifact(str(written))
 
 
-def drop_weights(artifact_uri: str) -> bool:
+def drop_weights(artifact_uri: str) -> bool | None:
     """Deletes the weights that are kept with a run, if there are any.
 
     Returns:
-        False where this kind of store cannot delete files.
+        False where this kind of store cannot delete files; None where it did not, which may pass.
     """
     kept = get_artifact_repository(artifact_uri, tracking_uri=mlflow.get_tracking_uri())
     if type(kept).delete_artifacts is ArtifactRepository.delete_artifacts:
@@ -46,9 +46,11 @@ def drop_weights(artifact_uri: str) -> bool:
     except (NotImplementedError, TrackingDeniedError, TrackingRefusedError):
         return False
     except TrackingError as error:
-        # A server says nothing else of files that it may not delete, or cannot.
         answer = error.__cause__.response if isinstance(error.__cause__, HTTPError) else None
-        if answer is None or answer.status_code not in (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.NOT_IMPLEMENTED):
+        if answer is not None and answer.status_code == HTTPStatus.NOT_IMPLEMENTED:
+            return False
+        # A server says nothing else of files that it may not delete, either.
+        if answer is None or answer.status_code != HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
-        return False
+        return None
     return True

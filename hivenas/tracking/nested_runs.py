@@ -13,6 +13,7 @@ from mlflow.entities import Metric, Run, RunTag
 
 from hivenas.core.children import Child
 from hivenas.core.recipe import package_version
+from hivenas.errors import TrackingDeniedError, TrackingRefusedError
 from hivenas.tracking.artifacts import drop_weights, keep_files
 from hivenas.tracking.connection import Connection
 from hivenas.tracking.data_sets import dataset_inputs
@@ -20,7 +21,7 @@ from hivenas.tracking.entities import KEY, LONGEST_TAG, NOTE, params_of
 from hivenas.tracking.inherited import PARENT
 from hivenas.tracking.known_runs import KnownRuns
 from hivenas.tracking.running import ChildRuns
-from hivenas.tracking.store import found_run, source_tags
+from hivenas.tracking.store import found_run, source_tags, translate_mlflow_errors
 
 logger = logging.getLogger("hivenas")
 
@@ -40,7 +41,7 @@ class NestedRuns:
         self._connection = connection
         self._known = known
         self._command = command
-        self._undeleted = 0  # requests in a row to delete weights that the store has not carried out
+        self._undeleted = 0  # requests in a row to delete weights that the store has failed to carry out
 
     @functools.cached_property
     def _incomplete(self) -> ChildRuns:
@@ -70,8 +71,9 @@ class NestedRuns:
     def _ended_without_key(self, child: Child, run_id: str) -> Iterator[None]:
         """Ends a run that the store takes in part, where nobody finds it again to tell the rest."""
         try:
-            yield
-        except BaseException:
+            with translate_mlflow_errors():
+                yield
+        except (TrackingDeniedError, TrackingRefusedError, OSError):  # else the store is away, and hears nothing of it
             if not child.key:
                 with contextlib.suppress(Exception):
                     self._connection.client.set_terminated(run_id, status="FAILED")
@@ -98,8 +100,9 @@ class NestedRuns:
             run = found_run(self._connection.client, run_id) if run_id else None
             if not run:
                 continue
-            self._undeleted = 0 if drop_weights(run.info.artifact_uri) else self._undeleted + 1
-            if self._undeleted == 1:
+            done = drop_weights(run.info.artifact_uri)
+            self._undeleted = 0 if done else _TRIES if done is False else self._undeleted + 1
+            if self._undeleted == _TRIES:
                 logger.warning(
                     "the MLflow store deletes no files, so weights that results.keep_weights does not keep stay there"
                 )

@@ -86,7 +86,6 @@ def test_the_checkpoints_of_one_candidate_are_dropped_and_those_of_others_stay(t
     assert not folder.checkpoints.exists()
 
 
-@pytest.mark.process
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="there is nothing that tells the file of a number")
 def test_a_file_is_on_the_disk_before_it_has_its_name_and_the_name_before_anything_is_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -118,6 +117,7 @@ def test_checkpoints_are_cleared_by_purpose_or_all(tmp_path: Path) -> None:
     assert not folder.checkpoints.exists()
 
 
+@pytest.mark.process
 def test_a_sweep_removes_what_dead_processes_left_half_written_and_nothing_else(tmp_path: Path) -> None:
     folder = ResultsFolder(tmp_path, "search")
     folder.sweep()

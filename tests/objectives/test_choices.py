@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import pickle
 from collections.abc import Mapping, Sequence
@@ -141,6 +142,17 @@ def test_what_is_no_function_of_the_choices_is_refused_when_it_is_made() -> None
     with pytest.raises(ConfigError, match=r"must take the choices by their names, a, b, got one of \(a, c\)"):
         FunctionObjective(lambda a, c: 1.0, {"a": [1, 2], "b": [1, 2]})
     assert FunctionObjective(lambda a, b=1: 1.0 * a, {"a": [1, 2]}).evaluate("a=2") == {"fitness": 2.0}
+
+
+def test_a_decorator_may_give_a_function_further_arguments() -> None:
+    def fit(data: float, width: int) -> float:
+        return data * width
+
+    @functools.wraps(fit)
+    def with_data(**chosen: Any) -> float:
+        return fit(0.5, **chosen)
+
+    assert FunctionObjective(with_data, {"width": [1, 2]}).evaluate("width=2") == {"fitness": 1.0}
 
 
 def test_choices_may_be_an_array() -> None:

@@ -438,6 +438,34 @@ def test_what_patience_had_not_seen_is_looked_at_before_the_search_ends(tmp_path
     assert ends[0] < max(ends)
 
 
+@pytest.mark.parametrize("kind", ["random", "guided", "evolution"])
+@pytest.mark.parametrize(("size", "overlap"), [(4, 3), (3, 1)])
+def test_with_patience_and_an_overlap_a_search_goes_on_alike_wherever_it_was_killed(
+    tmp_path: Path, kind: str, size: int, overlap: int
+) -> None:
+    """Whoever goes on has begun nothing of what is not told yet, and looks at patience no earlier for that."""
+
+    class Dies(Callback):
+        def __init__(self, count: int) -> None:
+            self.count = count
+
+        def on_trial(self, trial: Trial) -> None:
+            if trial.index == self.count - 1:
+                raise Killed
+
+    overrides = [f"colony.kind={kind}", f"colony.size={size}", f"colony.overlap={overlap}", "colony.patience=1"]
+    whole = search(
+        settings(tmp_path / "whole", *overrides, "colony.iterations=8", objective="custom"), make=TinyObjective
+    )
+    for count in range(1, len(whole.trials)):
+        config = settings(tmp_path / f"{count}", *overrides, "colony.iterations=8", objective="custom")
+        with pytest.raises(Killed):
+            search(config, make=TinyObjective, callbacks=(Dies(count),))
+        resumed = search(config, make=TinyObjective, resume=True)
+        assert figures(resumed.trials) == figures(whole.trials), count
+        assert resumed.state.ending == whole.state.ending, count
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_with_patience_all_that_was_begun_is_recorded(tmp_path: Path, threads: int) -> None:
     ran: list[int] = []

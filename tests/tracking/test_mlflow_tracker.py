@@ -533,7 +533,10 @@ class Forbids(LocalArtifactRepository):  # type: ignore[misc]
         raise requests.HTTPError(f"{self.status} of a server", response=answer)
 
 
-@pytest.mark.parametrize(("status", "passes"), [(403, False), (405, False), (500, False), (502, True), (503, True)])
+@pytest.mark.parametrize(
+    ("status", "passes", "tries"),
+    [(403, False, 1), (405, False, 1), (500, False, 3), (501, False, 1), (502, True, 1), (503, True, 1)],
+)
 def test_a_store_that_forbids_to_delete_files_keeps_them_and_tracks_the_rest(
     store: str,
     tmp_path: Path,
@@ -541,6 +544,7 @@ def test_a_store_that_forbids_to_delete_files_keeps_them_and_tracks_the_rest(
     monkeypatch: pytest.MonkeyPatch,
     status: int,
     passes: bool,
+    tries: int,
 ) -> None:
     monkeypatch.setattr(Forbids, "status", status)
     _artifact_repository_registry.register("forbids", lambda uri, **_: Forbids(uri.replace("forbids", "file")))
@@ -550,7 +554,7 @@ def test_a_store_that_forbids_to_delete_files_keeps_them_and_tracks_the_rest(
         tracker = MlflowTracker(name)
         tracker.open_search(card(tmp_path, name))
         first = tracker.log_child(child(tmp_path, evaluation(tmp_path), 0, key="uid:0000"))
-        later = replace(child(tmp_path, evaluation(tmp_path), 1, key="uid:0001"), delete_weights=("uid:0000",))
+        later = replace(child(tmp_path, evaluation(tmp_path), 1, key="uid:0001"), delete_weights=("uid:0000",) * tries)
         with pytest.raises(TrackingError) if passes else contextlib.nullcontext():  # it may answer otherwise later
             tracker.log_child(later)
         assert kept(first) == ["weights/weights.h5"]
@@ -561,7 +565,9 @@ def test_a_store_that_forbids_to_delete_files_keeps_them_and_tracks_the_rest(
         del _artifact_repository_registry._registry["forbids"]
 
 
-def test_an_error_that_passes_does_not_end_the_deleting_of_weights(store: str, tmp_path: Path) -> None:
+def test_an_error_that_passes_does_not_end_the_deleting_of_weights(
+    store: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     answers = iter([500, 200])
 
     class Hiccups(LocalArtifactRepository):  # type: ignore[misc]
@@ -586,6 +592,7 @@ def test_an_error_that_passes_does_not_end_the_deleting_of_weights(store: str, t
             for number, deleted in enumerate([(), ("uid:0000",), ("uid:0001",)])
         ]
         assert [kept(run_id) for run_id in runs] == [["weights/weights.h5"], [], ["weights/weights.h5"]]
+        assert not caplog.messages
     finally:
         del _artifact_repository_registry._registry["hiccups"]
 

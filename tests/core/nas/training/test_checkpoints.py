@@ -501,8 +501,8 @@ def test_states_are_kept_when_it_is_time_and_never_after_the_last_epoch(
     seen: list[int] = []
     write = checkpoints._write
 
-    def watched(network: keras.Model, path: Path, describe: Callable[[h5py.File], dict[str, Any]]) -> None:
-        write(network, path, describe)
+    def watched(network: keras.Model, path: Path, describe: Callable[..., dict[str, Any]], **how: Any) -> None:
+        write(network, path, describe, **how)
         if path.parent == evaluator.results.checkpoints:
             seen.append(len(content(path)["hivenas"]["history"]))
 

@@ -22,6 +22,7 @@ from hivenas.core.seeds import arch_hash
 from hivenas.errors import ConfigError, MissingResultsError, ResultsExistError, TrackingDeniedError
 from hivenas.objectives import factory
 from hivenas.run.callbacks import RunningSearch
+from hivenas.run.given import resolved
 from hivenas.storage import read_state
 from tests.processes import ROOT
 from tests.rights import ordinary_rights
@@ -397,6 +398,10 @@ def test_a_configuration_that_is_loaded_first_says_what_nothing_reads_too(caplog
     config = hivenas.load({"evaluation": {"act": {"beta": 0.5}}})
     assert caplog.text.count("evaluation.act.beta=0.5 is not used") == 1
     assert config.evaluation.act.beta == 0.5
+    assert resolved(config, ["seed=5"]).seed == 5  # as a search with overrides has it
+    assert caplog.text.count("evaluation.act.beta=0.5") == 1
+    resolved(config, ["evaluation.median.candidates=7"])
+    assert caplog.text.count("evaluation.median.candidates=7 is not used") == 1
     assert hivenas.load({}, "evaluation.epochs=3 seed=5").evaluation.epochs == 3
 
 

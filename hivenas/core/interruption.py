@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import threading
 from collections.abc import Iterable, Iterator
 from types import FrameType
+
+logger = logging.getLogger("hivenas")
 
 
 def _known(*names: str) -> tuple[signal.Signals, ...]:
@@ -21,7 +24,7 @@ ANNOUNCED = _known("SIGHUP", "SIGBREAK", "SIGXCPU", "SIGUSR1", "SIGUSR2")
 
 
 @contextlib.contextmanager
-def defer_signals() -> Iterator[None]:
+def defer_signals(waits_for: str = "") -> Iterator[None]:
     """Holds the signals that end work back until the work within is over, then lets what came take effect.
 
     A handler that raises does so wherever Python is. In the middle of a database transaction, the exception's frames
@@ -29,6 +32,9 @@ def defer_signals() -> Iterator[None]:
 
     A second SIGINT or SIGTERM ends the process at once. Handlers that are not Python's (the default, ignored) are left
     alone, and so is every thread but the main one, in which no handler runs. It may be nested.
+
+    Args:
+        waits_for: what an interruption waits for, for people, where that may take a while; empty to say nothing.
 
     Raises:
         KeyboardInterrupt: or whatever else the handler of a signal that came raises, after the work.
@@ -40,6 +46,8 @@ def defer_signals() -> Iterator[None]:
     noted: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
+        if waits_for and not noted:
+            logger.warning("%s has come and waits for %s", signal.Signals(number).name, waits_for)
         noted.append(number)
         await_end(handlers)
 

@@ -50,8 +50,10 @@ def resolved(config: Configuration, overrides: Sequence[str], objective: Objecti
         read = from_mapping(config, overrides)
     else:
         raise ConfigError(f"config must be a YAML file, a mapping with its keys or a Config, got {config!r}; give one")
-    for warning in read.warnings if read is not config else ():
-        logger.warning("%s", warning)
+    said = config.warnings if isinstance(config, Config) else ()  # when that was read
+    for warning in read.warnings:
+        if warning not in said:
+            logger.warning("%s", warning)
     return read if objective is None else read.model_copy(update={"objective": _OWN_OBJECTIVE})
 
 

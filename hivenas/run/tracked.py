@@ -189,7 +189,7 @@ def publisher(executor: TaskExecutor) -> Publisher:
 
         try:
             # What is begun is finished: given up here, the worker would go on with it beside whoever tries again.
-            with defer_signals():
+            with defer_signals("the model that is being published; once more ends at once"):
                 return executor.submit(tasks.publish(publish, model, run_id, stores)).result()
         except WorkerDiedError as error:
             raise TrackingRefusedError(f"the model {model.file.name} could not be published: {error}") from error

@@ -166,7 +166,9 @@ class Publishing:
         return future
 
 
-def test_a_model_that_is_being_published_is_waited_for_when_the_search_is_interrupted(tmp_path: Path) -> None:
+def test_a_model_that_is_being_published_is_waited_for_when_the_search_is_interrupted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     executor = Publishing()
     model = ServableModel(tmp_path / "m.keras", tmp_path / "m.npy", "tab", "champion", {}, "")
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -176,6 +178,7 @@ def test_a_model_that_is_being_published_is_waited_for_when_the_search_is_interr
     finally:
         signal.signal(signal.SIGINT, before)
     assert executor.published
+    assert "SIGINT has come and waits for the model that is being published; once more ends at once" in caplog.text
 
 
 def test_the_files_of_a_full_training_are_found_in_a_folder_that_was_moved_or_copied(tmp_path: Path) -> None:

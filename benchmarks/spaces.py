@@ -1,7 +1,7 @@
 """Random networks of each preset, what they reach and cost: Fashion-MNIST, 6,000 images, the same recipe for all.
 
-python benchmarks/spaces.py train --out /tmp/spaces.jsonl                  # hours; goes on where it was
-python benchmarks/spaces.py table /tmp/spaces.jsonl --picture docs/images/spaces.png
+python benchmarks/spaces.py train --out benchmarks/tables/spaces.jsonl     # hours; goes on where it was
+python benchmarks/spaces.py table benchmarks/tables/spaces.jsonl --picture docs/images/spaces.png
 """
 
 from __future__ import annotations
@@ -115,6 +115,8 @@ def _draw(by_preset: dict[str, list[dict[str, Any]]], picture: Path) -> None:
         cpu, accuracy = ([line[key] for line in found] for key in ("cpu", "accuracy"))
         axes.scatter(cpu, accuracy, marker=marker, s=28, alpha=0.75, label=f"{preset} ({len(found)})")
     axes.set(xscale="log", xlabel="CPU seconds of the training", ylabel="validation accuracy")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
     axes.set_title("Random networks of each preset: Fashion-MNIST, 6,000 images", fontsize=11)
     axes.grid(alpha=0.3)
     axes.legend()

@@ -86,7 +86,7 @@ def search(
     from hivenas.objectives.factory import make_objective
     from hivenas.objectives.weighing import refuse_objectives
     from hivenas.run.mirror_sync import open_mirror
-    from hivenas.run.options import SessionOptions, checked_callbacks, refuse_other_side, refuse_others
+    from hivenas.run.options import SessionOptions, checked_callbacks, refuse_other_objective, refuse_others
     from hivenas.run.progress import shown_progress
     from hivenas.run.session import Session
     from hivenas.storage import open_search, read_state
@@ -105,7 +105,7 @@ def search(
     refuse_objectives(settings, info)
     mirror = open_mirror(settings, info)
     with open_search(settings, seed, resume=resume, overwrite=overwrite, mirror=mirror) as ledger:
-        refuse_other_side(ledger, info)
+        refuse_other_objective(ledger, info)
         seeded = settings.model_copy(update={"seed": ledger.state.seed})
         with shown_progress(progress) as views:
             options = SessionOptions(callbacks=[*hearing, *views], mirror=mirror, go_on=go_on)

@@ -485,6 +485,22 @@ def test_a_search_is_not_gone_on_with_by_an_objective_of_the_other_side() -> Non
     assert hivenas.load_results("results/own").direction == hivenas.Direction.MAXIMIZE
 
 
+@pytest.mark.parametrize(
+    "choices", [{"x": [7, 8, 9]}, {"y": [1, 2, 3, 4, 5, 6]}, {"x": [1, 2, 3, 4, 5, 6], "y": [1, 2]}]
+)
+def test_a_search_is_not_gone_on_with_by_an_objective_of_other_candidates(choices: dict[str, list[int]]) -> None:
+    config = OWN | {"name": "own", "colony": {"size": 2, "iterations": 1}}
+    begun = hivenas.FunctionObjective(lambda x: 1.0 * x, {"x": [1, 2, 3, 4, 5, 6]})
+    first = hivenas.search(config, objective=begun)
+    other = hivenas.FunctionObjective(lambda **chosen: 1.0, choices)
+    before = Path("results/own/ledger.db").read_bytes()
+    with pytest.raises(ConfigError, match=r"has the candidate 'x=\d', which is none of the objective that"):
+        hivenas.search(config, "colony.iterations=2", objective=other, resume=True)
+    assert Path("results/own/ledger.db").read_bytes() == before
+    again = hivenas.search(config, "colony.iterations=2", objective=begun, resume=True)
+    assert candidates(again)[: len(first.trials)] == candidates(first)
+
+
 def test_further_iterations_that_patience_would_end_at_once_leave_a_finished_search_as_it_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

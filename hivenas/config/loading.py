@@ -18,7 +18,7 @@ from hivenas.config.evaluation import EvaluationConfig
 from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.legacy import Translation, is_ancestral, translate
 from hivenas.config.messages import explain, in_old_words
-from hivenas.config.patterns import NAME
+from hivenas.config.patterns import LONGEST_NAME, NAME
 from hivenas.config.plain import python_values
 from hivenas.config.promotion import thresholds_of
 from hivenas.config.registry import TRACKERS
@@ -39,14 +39,14 @@ from hivenas.config.settings import combinations, following, settings_of, with_v
 from hivenas.config.space import SpaceConfig, idle_keys
 from hivenas.config.tasks import CLASSIFY, TASKS, check_task
 from hivenas.config.text import as_text, dump_yaml, leaves, masked, one_of, put, read_mapping, split_overrides
-from hivenas.config.unused import steep_rate, unused_keys
+from hivenas.config.unused import steep_rate, told_password, unused_keys
 from hivenas.errors import ConfigError
 
 
 class Config(Section):
     """A whole configuration; make one with `load` or `from_mapping`."""
 
-    name: Annotated[str, Field(pattern=NAME.regex, max_length=200)] = "digits"
+    name: Annotated[str, Field(pattern=NAME.regex, max_length=LONGEST_NAME)] = "digits"
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = 42
     objective: Literal["nas", "sphere_min", "sphere_max", "rosenbrock", "table", "custom"] = "nas"
     task: Annotated[str, BeforeValidator(check_task), Field(json_schema_extra={"enum": [*TASKS]})] = CLASSIFY
@@ -311,6 +311,7 @@ def from_mapping(
     usual = Config.model_validate(completed({}, ANCESTRAL)) if old_keys else Config()
     lines = [*unused_keys(config.flat(), usual.flat(), config.given()), *steep_rate(config.evaluation)]
     lines += unweighed(config.objectives, config.colony.kind)
+    lines += told_password(config.dataset)
     lines += idle_keys(config.space) if config.objective == "nas" else ()
     config._warnings = tuple(in_old_words(line.replace(";", f"{place};", 1), kept) for line in lines)
     return config

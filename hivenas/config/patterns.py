@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+LONGEST_NAME = 200  # characters of a search's
+
 
 @dataclass(frozen=True, slots=True)
 class Pattern:

@@ -6,6 +6,7 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
+from hivenas.config.patterns import LONGEST_NAME, NAME
 from hivenas.config.presets import OF_PRESET
 from hivenas.config.text import dump_yaml
 from hivenas.errors import ConfigError
@@ -14,7 +15,6 @@ _EVERY_KEY = "default"
 # Keys that others decide where they are left out: of space.preset, of the optimizer and the schedule, and of the task.
 _FOLLOWING = {"space": OF_PRESET, "evaluation": ("initial_lr", "final_lr", "loss", "fitness")}
 _FOLLOW = "# Keys that are commented out follow from space.preset, the optimizer, the schedule or the task.\n"
-_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}"
 
 
 def shipped() -> dict[str, str]:
@@ -39,7 +39,7 @@ def start(name: str, folder: Path = Path()) -> Path:
         ConfigError: not a name, a file that is there already, or a folder that cannot be written to.
     """
     name = re.sub(r"\.ya?ml$", "", name)
-    if not re.fullmatch(_NAME, name):
+    if not re.fullmatch(NAME.regex, name) or len(name) > LONGEST_NAME:
         raise ConfigError(
             f"a search's name must have letters, digits, _ . and - only, got {name!r}; choose another, or one of "
             f"{', '.join(shipped())}"

@@ -1,16 +1,20 @@
-"""Keys that a configuration gives and nothing reads, since another key chose otherwise, or for another optimizer."""
+"""Keys whose values are of no use, or of another one than is meant: a line each, which hinders nothing."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hivenas.config.evaluation import PAUSING, EvaluationConfig
 from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.optimizers import OPTIMIZERS
+from hivenas.config.schema import DatasetConfig
 from hivenas.config.strategies import STRATEGY_KINDS
 from hivenas.config.tasks import TASKS
-from hivenas.config.text import leaves, listed
+from hivenas.config.text import leaves, listed, masked
+
+_WITH_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/@:]*:[^/@]+@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +117,13 @@ def steep_rate(evaluation: EvaluationConfig) -> Iterator[str]:
             f"evaluation.initial_lr={evaluation.initial_lr:g} is much for the default optimizer "
             f"{evaluation.optimizer.op}, which begins at {usual:g}; name the evaluation.optimizer that it is for, SGD "
             "perhaps, or lower it"
+        )
+
+
+def told_password(dataset: DatasetConfig) -> Iterator[str]:
+    """A line for a password in the path of data, which every record of a search repeats: resuming needs it."""
+    if dataset.path is not None and _WITH_PASSWORD.match(dataset.path):
+        yield (
+            f"dataset.path={masked(dataset.path)} has a password, which is recorded and shown with the search; let "
+            "what loads the data read it from the environment"
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
+from hivenas.config.plain import python_values
+
 
 def encode_candidate(candidate: str | tuple[float, ...]) -> str:
     """A candidate as text: architectures as they are, numerical points as a JSON list."""
@@ -12,23 +14,18 @@ def encode_candidate(candidate: str | tuple[float, ...]) -> str:
 
 
 def python_number(value: Any) -> Any:
-    """A number of numpy as one of Python's, for JSON.
+    """A number of anyone's as one of Python's, for JSON: numpy's as what it is, any other as a decimal one.
 
     Raises:
         TypeError: it is none.
     """
-    if not hasattr(value, "item"):
-        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
-    return value.item()
+    return value.item() if hasattr(value, "item") else float(value)
 
 
 def plain_candidate(value: Any) -> str | tuple[float, ...]:
     """A candidate as JSON gives it back, or an objective of anyone's: lists and arrays stand for tuples."""
-    given: Any = value.tolist() if hasattr(value, "tolist") else value
-    # A tuple of one's own class stays one.
-    if isinstance(given, list) or (isinstance(given, tuple) and any(hasattr(each, "item") for each in given)):
-        given = tuple(each.item() if hasattr(each, "item") else each for each in given)
-    return cast(str | tuple[float, ...], given)
+    given = python_values(value)
+    return cast(str | tuple[float, ...], tuple(given) if isinstance(given, list) else given)
 
 
 def decode_candidate(text: str) -> str | tuple[float, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -83,9 +82,7 @@ class ResultsFolder:
             path.unlink(missing_ok=True)
 
     def clear_checkpoints(self, *purposes: str) -> None:
-        """Removes what was kept of trainings of these purposes, by default of all: for when nothing is left to do."""
-        if not purposes:
-            shutil.rmtree(self.checkpoints, ignore_errors=True)
+        """Removes what was kept of trainings of these purposes: for when nothing of them is left to do."""
         for purpose in purposes:
             for path in self.checkpoints.glob(f"*-{purpose}{WEIGHTS_SUFFIX}"):
                 path.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hivenas.config.choices import Choice, Log
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInfo
 from hivenas.core.parameters import Parameters
 from hivenas.core.records import Candidate, Direction
@@ -28,7 +29,8 @@ class FunctionObjective(ArchitectureObjective):
     Args:
         function: gets the chosen values by their names, and returns the fitness, or a mapping with the key `fitness`
             and figures beside it.
-        choices: what each may be, by its name, in a list or an array: at least one name, and two values of one of them.
+        choices: what each may be, by its name, in a list, an array, a `Choice` or a `Log`: at least one name, and two
+            values of one of them.
         minimize: whether a smaller fitness is better.
         metric: what fitness is, for people.
         seed: of samples and neighbours outside a search, which gives its own generator.
@@ -47,7 +49,7 @@ class FunctionObjective(ArchitectureObjective):
     def __init__(
         self,
         function: Callable[..., float | Mapping[str, Any]],
-        choices: Mapping[str, Iterable[Any]],
+        choices: Mapping[str, Iterable[Any] | Choice | Log],
         *,
         minimize: bool = False,
         metric: str = "fitness",
@@ -56,7 +58,7 @@ class FunctionObjective(ArchitectureObjective):
         self._function = function
         self._minimize = minimize
         self._metric = metric
-        given = {name: list(values) for name, values in choices.items()}  # arrays, too
+        given = _listed(choices)
         self._values = {name: {str(value): value for value in values} for name, values in given.items()}
         self.rng = np.random.default_rng(seed)
         self._check(given)
@@ -189,3 +191,20 @@ class FunctionObjective(ArchitectureObjective):
                 f"such as {example!r}"
             )
         return texts
+
+
+def _listed(choices: Mapping[str, Iterable[Any] | Choice | Log]) -> dict[str, list[Any]]:
+    """The values of each name.
+
+    Raises:
+        ConfigError: what has none.
+    """
+    if not isinstance(choices, Mapping):
+        raise ConfigError(f"choices must be values by their names, got {choices!r}; give {{name: [values]}}")
+    listed = {}
+    for name, given in choices.items():
+        values = given.values if isinstance(given, Choice | Log) else given
+        if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+            raise ConfigError(f"choices must be lists of values by their names, got {name}: {given!r}; give lists")
+        listed[name] = list(values)
+    return listed

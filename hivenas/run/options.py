@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from hivenas.core.candidates import encode_candidate
 from hivenas.core.objective import ObjectiveInfo, ObjectiveInterface
 from hivenas.core.records import Direction
 from hivenas.errors import ConfigError
@@ -48,11 +49,11 @@ def refuse_others(objective: object) -> None:
         )
 
 
-def refuse_other_side(ledger: Ledger, info: ObjectiveInfo) -> None:
-    """Refuses to go on with an objective whose better figures lie on the other side than those of the record.
+def refuse_other_objective(ledger: Ledger, info: ObjectiveInfo) -> None:
+    """Refuses to go on with an objective that is not the one of the record, as far as that shows.
 
     Raises:
-        ConfigError: says which is which.
+        ConfigError: better figures lie on the other side, or a recorded candidate is none of the objective's.
     """
     if ledger.trials and (recorded := ledger.state.direction) != info.direction:
         sides = {Direction.MAXIMIZE: "large", Direction.MINIMIZE: "small"}
@@ -60,6 +61,17 @@ def refuse_other_side(ledger: Ledger, info: ObjectiveInfo) -> None:
             f"the search in {ledger.folder.path} looks for a {sides[recorded]} fitness, got an objective that looks "
             f"for a {sides[info.direction]} one; go on with the one that it was begun with, or start another search"
         )
+    if info.parameters is None:
+        return
+    for trial in ledger.trials:
+        candidate = encode_candidate(trial.candidate)
+        try:
+            info.parameters.values(candidate)
+        except ValueError:  # also where a point has other coordinates
+            raise ConfigError(
+                f"the search in {ledger.folder.path} has the candidate {candidate!r}, which is none of the objective "
+                "that is given; go on with the one that it was begun with, or start another search"
+            ) from None
 
 
 def checked_callbacks(callbacks: Iterable[Callback]) -> tuple[Callback, ...]:

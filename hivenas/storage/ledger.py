@@ -57,8 +57,8 @@ class Ledger:
         self._db = db
         self._depth = 0
         self._replaced: SearchState | None = None  # what the first save deletes
-        self._is_new, self._clears = False, True
-        self._old_files: list[Path] = []
+        self._is_new = False
+        self._old_files: list[Path] | None = []  # which go with the first save; None where none do
         self._config_yaml = ""
         self._exported_config = ""
         self._table, self._state, self._config = TableExport(folder.csv), Export(folder.state), Export(folder.yaml)
@@ -84,9 +84,11 @@ class Ledger:
             clears: whether the files in the folder go, too; they stay where nothing is replaced: they are those of
                 trainings outside a search.
         """
-        self._old_files = self._old_but_attached() if replaces is None else self.folder.files()
+        self._old_files = None
+        if clears:
+            self._old_files = self._old_but_attached() if replaces is None else self.folder.files()
         self.state, self.trials = state, []
-        self._replaced, self._is_new, self._clears = replaces, True, clears
+        self._replaced, self._is_new = replaces, True
 
     def take(self, state: SearchState, trials: Sequence[Trial]) -> None:
         """Takes a search, or what it lacks of one, from elsewhere."""
@@ -170,7 +172,7 @@ class Ledger:
             if self._is_new:
                 for table in ("trials", *(["messages"] if self._replaced else []), "search"):
                     self._db.execute(f"DELETE FROM {table}")
-                if self._clears:
+                if self._old_files is not None:
                     self._put("clearing", "1")
             if self._config_yaml and self._config_yaml != self.config_yaml:
                 self._put("config", self._config_yaml)
@@ -311,7 +313,7 @@ class Ledger:
     # -- rows ----------------------------------------------------------------------------------------------------
 
     def _insert(self, trial: Trial) -> None:
-        record = json.dumps(trial.to_json(), default=_number)
+        record = json.dumps(trial.to_json(), default=python_number)
         self._db.execute("INSERT INTO trials VALUES (?, ?, ?)", (trial.index, trial.run_id, record))
 
     def _write_shown(self, keys: set[str]) -> None:
@@ -358,11 +360,3 @@ def remove_ledger(folder: ResultsFolder) -> None:
     for file in (folder.ledger, folder.ledger.with_name(f"{folder.ledger.name}-journal")):
         file.unlink(missing_ok=True)
     shutil.rmtree(folder.attachments, ignore_errors=True)
-
-
-def _number(value: Any) -> Any:
-    """A number of anyone's for JSON: numpy's as what it is, what is none of these as a decimal one."""
-    try:
-        return python_number(value)
-    except TypeError:
-        return float(value)

@@ -430,6 +430,25 @@ def test_a_rate_for_another_optimizer_than_the_default_is_told(tmp_path: Path, t
     assert any("is much for the default optimizer AdamW" in line for line in config.warnings) is warns
 
 
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("postgresql://me:secret@host/images", "postgresql://me:***@host/images"),
+        ("ftp://me:se:cret@host/a.npz?token=secret", "ftp://me:***@host/a.npz"),
+        ("s3://bucket/a:b/c@d.npz", None),
+        ("https://host:8443/a.npz", None),
+        ("images/me:secret@home.npz", None),
+        ("C:/a@b.npz", None),
+    ],
+)
+def test_a_password_in_the_path_of_data_is_told_without_it(path: str, shown: str | None) -> None:
+    warnings = from_mapping({"dataset": {"name": "npz", "path": path}}).warnings
+    assert len(warnings) == (shown is not None)
+    for line in warnings:
+        assert line.startswith(f"dataset.path={shown} has a password")
+        assert "cret" not in line
+
+
 def test_what_follows_from_what_was_given_is_no_hindrance_to_an_override() -> None:
     config = from_mapping({"evaluation": {"optimizer": {"op": "Adam"}, "initial_lr": 0}})
     later = from_mapping(config.given(), ["evaluation.initial_lr=0.004"]).evaluation

@@ -81,9 +81,6 @@ def test_the_checkpoints_of_one_candidate_are_dropped_and_those_of_others_stay(t
     assert len(list(folder.checkpoints.iterdir())) == 1 + len(PURPOSES)
     folder.drop_checkpoints(ARCH)
     assert list(folder.checkpoints.iterdir()) == [other]
-    folder.clear_checkpoints()
-    folder.clear_checkpoints()
-    assert not folder.checkpoints.exists()
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="there is nothing that tells the file of a number")
@@ -105,7 +102,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name_and_the_name_before_anythi
         (tmp_path / "a.txt").unlink()
 
 
-def test_checkpoints_are_cleared_by_purpose_or_all(tmp_path: Path) -> None:
+def test_checkpoints_are_cleared_by_purpose_and_their_folder_with_the_last(tmp_path: Path) -> None:
     folder = ResultsFolder(str(tmp_path), "probe")
     files = {purpose: folder.checkpoint("a", purpose) for purpose in ("train", "momentum", "full", "refit")}
     for file in files.values():
@@ -113,7 +110,8 @@ def test_checkpoints_are_cleared_by_purpose_or_all(tmp_path: Path) -> None:
         file.write_text("x")
     folder.clear_checkpoints("train", "momentum")
     assert [purpose for purpose, file in files.items() if file.is_file()] == ["full", "refit"]
-    folder.clear_checkpoints()
+    folder.clear_checkpoints("full", "refit")
+    folder.clear_checkpoints("full", "refit")
     assert not folder.checkpoints.exists()
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import hivenas
+from hivenas.config import Choice, Log
 from hivenas.core.records import Direction, Proposal
 from hivenas.errors import ArchitectureError, ConfigError
 from hivenas.objectives.choices import FunctionObjective
@@ -127,6 +128,9 @@ def test_it_travels_to_other_processes_with_a_function_that_has_no_name() -> Non
         ({"a|b": [1, 2]}, r"without '\|'"),
         ({"a=b": [1, 2]}, "names without '='"),
         ({"caf\udce9": [1, 2]}, r"must be Unicode without NUL, got 'caf\\udce9': \[1, 2\]"),
+        ([("a", [1, 2])], r"choices must be values by their names, got \[\('a', "),
+        ({"a": 5}, "must be lists of values by their names, got a: 5; give lists"),
+        ({"a": [1, 2], "b": "relu"}, "must be lists of values by their names, got b: 'relu'"),
         ({"a": ["half \ud83d", 2]}, "must be Unicode without NUL"),
         ({"a": [1, "nul\0"]}, "must be Unicode without NUL"),
     ],
@@ -159,6 +163,11 @@ def test_choices_may_be_an_array() -> None:
     objective = FunctionObjective(lambda x: 2 * x, {"x": np.linspace(0, 1, 5)})
     assert objective.entries() == (("0.0", "0.25", "0.5", "0.75", "1.0"),)
     assert objective.evaluate("x=0.25") == {"fitness": 0.5}
+
+
+def test_choices_may_be_those_of_a_configuration() -> None:
+    objective = FunctionObjective(lambda **chosen: len(chosen), {"rate": Log(0.001, 0.1, 3), "units": Choice([32, 64])})
+    assert objective.entries() == (("0.001", "0.01", "0.1"), ("32", "64"))
 
 
 def test_a_value_may_have_an_equals_sign() -> None:

@@ -375,7 +375,7 @@ def test_a_training_that_starts_from_something_else_is_another_one(tiny: dict[st
         (lambda: evaluator.fully_train(LIGHT, resume=True), lambda: longer.fully_train(LIGHT, resume=True)),
     ]
     for one, other in pairs:
-        evaluator.results.clear_checkpoints()
+        evaluator.results.clear_checkpoints("train", "momentum", "full")
         assert [epochs_behind(training) for training in (one, one, other, other, one)] == [0, 1, 0, 1, 0]
 
 

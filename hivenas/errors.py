@@ -21,6 +21,7 @@ HivenasError
     │       └── StorageConfigError  what optuna.storage names is no storage of Optuna's (also a ConfigError)
     ├── SearchFailedError        so many candidates failed in a row that the search was ended
     ├── WorkerDiedError          worker processes ended in the middle of a candidate
+    ├── WorkerStartError         no worker process can be started on this machine
     ├── ClusterError             the dask cluster cannot be reached, or went away
     └── DiskFullError            results cannot be written for lack of space
 """
@@ -155,6 +156,10 @@ class WorkerDiedError(RunError):
         return str(self.args[0])
 
 
+class WorkerStartError(RunError):
+    """No worker process can be started on this machine; the search can be resumed."""
+
+
 class ClusterError(RunError):
     """The dask cluster cannot be reached or used, or its scheduler went away; no candidate is to blame."""
 
@@ -163,9 +168,25 @@ class DiskFullError(RunError):
     """Results could not be written because there is no space left; no candidate is to blame."""
 
 
+class RemoteError(Exception):
+    """The place at which a task failed, as its worker saw it: the cause of what is raised in the driver.
+
+    Args:
+        text: the traceback.
+        began: what `innermost` says of the exception there, whose causes do not travel.
+    """
+
+    def __init__(self, text: str, began: str) -> None:
+        super().__init__(text, began)
+        self.began = began
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
 def first_line(error: BaseException) -> str:
     """The type of an exception and the first line of what it says."""
-    return _line(type(error).__name__, str(error))
+    return _line(type(error).__name__, _said(error))
 
 
 def innermost(error: BaseException) -> str:
@@ -177,6 +198,8 @@ def innermost(error: BaseException) -> str:
     kind, text = type(error).__name__, _said(error)
     seen = {id(error)}
     while (origin := _origin(error, text)) is not None and id(origin) not in seen:
+        if isinstance(origin, RemoteError):
+            return origin.began
         error, seen = origin, seen | {id(origin)}
         kind, text = type(error).__name__, _said(error)
     return _line(*_unwrapped(kind, text))
@@ -192,9 +215,12 @@ _PLACES = re.compile(r"\{\{function_node [^}]*\}\}\s*|\s*\[Op:[^\]]*\]( name:)?\
 
 
 def _said(error: BaseException) -> str:
-    # A KeyError shows its text as a literal, in which lines do not end.
-    whole = isinstance(error, KeyError) and len(error.args) == 1 and "\n" in str(error.args[0])
-    return str(error.args[0] if whole else error)
+    try:
+        # A KeyError shows its text as a literal, in which lines do not end.
+        whole = isinstance(error, KeyError) and len(error.args) == 1 and "\n" in str(error.args[0])
+        return str(error.args[0] if whole else error)
+    except Exception:  # of anyone's own, whose text cannot be made
+        return ""
 
 
 def _origin(error: BaseException, text: str) -> BaseException | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import sys
 from abc import ABC, abstractmethod
@@ -14,6 +15,7 @@ from hivenas.config.costs import COSTS
 from hivenas.core.candidates import decode_candidate, encode_candidate
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
 from hivenas.core.records import Candidate, Direction, Proposal
+from hivenas.errors import innermost
 from hivenas.execution import TaskExecutor
 from tests.executors import task
 
@@ -232,6 +234,30 @@ def refuse(value: int) -> int:
     raise ValueError(f"cannot take {value}")
 
 
+def cancel() -> None:
+    """A call that ends as an awaited request does that was given up."""
+    raise asyncio.CancelledError("of a request")
+
+
+class UnlikeAnyError(Exception):
+    """Cannot be made again from what it is pickled as."""
+
+    def __init__(self, *, how: str) -> None:
+        super().__init__(how)
+
+
+def fail(how: str) -> None:
+    """A call that fails, at once or as a library does that raises another exception for its own."""
+    if how == "unlike any":
+        raise UnlikeAnyError(how=how)
+    try:
+        raise LookupError("nothing of it\nin two lines")
+    except LookupError as error:
+        if how == "at once":
+            raise
+        raise ValueError("cannot do it") from error
+
+
 class ExecutorContract:
     """The duties of every executor; subclasses give the fixture `executor`."""
 
@@ -244,6 +270,24 @@ class ExecutorContract:
         with pytest.raises(RuntimeError, match="SystemExit: 0"):
             leaving.result()
         assert working.result() == 9
+
+    def test_what_is_no_exception_is_a_failure_too(self, executor: TaskExecutor) -> None:
+        with pytest.raises(RuntimeError, match=r"^CancelledError: of a request$"):
+            executor.submit(task(cancel)).result()
+        assert executor.submit(task(square, 3)).result() == 9
+
+    @pytest.mark.parametrize(
+        ("how", "began"),
+        [
+            ("at once", "LookupError: nothing of it"),
+            ("from another", "LookupError: nothing of it"),
+            ("unlike any", "UnlikeAnyError: unlike any"),
+        ],
+    )
+    def test_a_failure_is_told_alike_wherever_it_was(self, how: str, began: str, executor: TaskExecutor) -> None:
+        with pytest.raises(Exception, match=r"it|any") as caught:
+            executor.submit(task(fail, how)).result()
+        assert innermost(caught.value) == began
 
     def test_an_exception_reaches_the_caller_and_no_other_call(self, executor: TaskExecutor) -> None:
         failing, working = executor.submit(task(refuse, 3)), executor.submit(task(square, 3))

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import itertools
 import logging
+import signal
 import sys
+import threading
 import uuid
 from collections import OrderedDict
 from concurrent.futures import CancelledError, Future
@@ -20,6 +23,7 @@ from distributed.utils import silence_logging_cmgr
 
 from hivenas.config import ExecutionConfig
 from hivenas.core.folder import ResultsFolder
+from hivenas.core.interruption import ANNOUNCED, ASKED
 from hivenas.errors import ClusterError, HivenasError, WorkerDiedError, first_line
 from hivenas.execution.base import TaskExecutor
 from hivenas.execution.dask_worker import SearchPlugin, content, run_at
@@ -58,7 +62,9 @@ class DaskExecutor(TaskExecutor):
         self._host: Worker | None = None  # of a cluster on this machine
         self._client: Client | None = None
         self._contents: OrderedDict[str, DaskFuture[bytes]] = OrderedDict()
-        self._waiting: set[DaskFuture[Any]] = set()
+        self._waiting: dict[DaskFuture[Any], Future[Any]] = {}  # in the order in which the cluster takes them
+        self._threads = 1  # of the cluster, when something was last sent
+        self._lock = threading.Lock()
         self._stopped = False
         self._is_lost = False  # the scheduler has gone away, so that leave is taken of nobody
 
@@ -80,12 +86,24 @@ class DaskExecutor(TaskExecutor):
             values = [self._sent(client, data) for data in packed.values.values()]
             names = tuple(there), tuple(packed.values)
             remote = client.submit(run_at, self._name, replace(packed, values={}), *names, *states, *values, pure=False)
+            self._threads = max(1, sum(client.nthreads().values()))
         except Exception as error:
             raise self._lost(first_line(error)) from error
         future: Future[T] = Future()
-        self._waiting.add(remote)
+        with self._lock:
+            self._waiting[remote] = future
+        self._mark_begun()
+        future.add_done_callback(functools.partial(_give_up, remote))
         remote.add_done_callback(functools.partial(self._arrived, future))
         return future
+
+    def _mark_begun(self) -> None:
+        """Has as many of the first as the cluster has threads be running: they are waited for, and not cancelled."""
+        with self._lock:
+            first = list(itertools.islice(self._waiting.values(), self._threads))
+            begun = [each for each in first if not (each.running() or each.done())]
+            for each in begun:
+                each.set_running_or_notify_cancel()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Leaves the cluster, and ends one of this machine; with `cancel_futures` in the middle of what it does."""
@@ -145,10 +163,14 @@ class DaskExecutor(TaskExecutor):
         return state
 
     def _arrived(self, future: Future[Any], remote: DaskFuture[Any]) -> None:
-        self._waiting.discard(remote)
+        with self._lock:
+            self._waiting.pop(remote, None)
+        self._mark_begun()
         if self._stopped:
-            future.cancel()
-        if not future.set_running_or_notify_cancel():
+            if not future.cancel():
+                future.set_exception(CancelledError())
+            return
+        if not (future.running() or future.set_running_or_notify_cancel()):
             return
         try:
             future.set_result(remote.result().unpack(self._folder))
@@ -171,11 +193,19 @@ class DaskExecutor(TaskExecutor):
         )
 
 
+def _give_up(remote: DaskFuture[Any], future: Future[Any]) -> None:
+    """Takes a task that was cancelled here from those that the cluster still has to begin."""
+    if future.cancelled() and not remote.done():
+        remote.cancel()
+
+
 _clusters: list[LocalCluster] = []  # of this process
 
 
 def begin_cluster(workers: int) -> str:
     """Starts a cluster in the process that this is called in, and returns its address."""
+    for number in (*ASKED, *ANNOUNCED):  # so they are in its workers, too: the driver decides what ends
+        signal.signal(number, signal.SIG_IGN)
     with dask.config.set(_LOCAL):
         cluster = LocalCluster(
             n_workers=workers,

@@ -19,9 +19,10 @@ from typing import Any, TypeVar
 
 from hivenas.config import ExecutionConfig
 from hivenas.core.progress import Progress
-from hivenas.errors import ConfigError, WorkerDiedError
+from hivenas.errors import WorkerDiedError, WorkerStartError, first_line
 from hivenas.execution.assignment import Assignment
 from hivenas.execution.base import Hears, TaskExecutor, ignored
+from hivenas.execution.descendants import descendants, kill
 from hivenas.execution.gpus import worker_gpus
 from hivenas.execution.tasks import Task
 from hivenas.execution.time_limit import TimeLimit
@@ -30,6 +31,7 @@ from hivenas.execution.worker import BEGUN, PROGRAM, Setup
 
 T = TypeVar("T")
 RESUBMISSIONS = 2  # of a task whose worker died; what kills every worker that it meets is then given up
+_PAUSES_S = (1.0, 4.0)  # before a process that could not be started is tried again
 _LEAVING_S = 10.0  # that a process may take to leave once its last answer is here
 _LAST_WORDS = 20_000  # bytes of a log that are kept with a failure
 _THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
@@ -80,7 +82,11 @@ class WorkerExecutor(TaskExecutor):
             self._assignment.cancel()
             for worker in self._workers:
                 worker.kill()
-        self._threads.shutdown(wait=wait)
+        try:
+            self._threads.shutdown(wait=wait)
+        except BaseException:  # interrupted: nobody waits for what they do
+            self.shutdown(wait=False, cancel_futures=True)
+            raise
         for worker in self._workers:
             worker.retire()
 
@@ -218,15 +224,29 @@ class Worker:
 
     def _start(self) -> None:
         gpus = worker_gpus(self._config)
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        self._process = _Process(self._log, self._config.threads)
+        self._process = self._new_process()
         if self._stopped:
             self.kill()
         try:
             self._process.set_up(Setup(tuple(sys.argv), gpus[self._number] if gpus else None, self._known))
-        except ConfigError:
+        except BaseException:
             self.retire()  # it knows too little for any task
             raise
+
+    def _new_process(self) -> _Process:
+        """Starts one, after a while where the machine has no process or memory left for it."""
+        for pause_s in (*_PAUSES_S, None):
+            try:
+                self._log.parent.mkdir(parents=True, exist_ok=True)
+                return _Process(self._log, self._config.threads)
+            except OSError as error:
+                if pause_s is None or self._stopped:
+                    raise WorkerStartError(
+                        f"a worker process must be started, got {first_line(error)}; free processes, files or memory, "
+                        "or lower execution.workers, and go on (--resume)"
+                    ) from error
+                time.sleep(pause_s)
+        raise AssertionError("the last pause is none")
 
 
 class _DiedError(Exception):
@@ -314,17 +334,16 @@ class _Process:
         try:
             yield
         except _DiedError:
-            self.kill()
+            self._popen.kill()
             self.end()
             raise
         except (EOFError, OSError, ValueError) as error:
-            self.kill()
+            self._popen.kill()
             self.end()
             raise _DiedError from error
 
     def end(self) -> None:
         """Takes leave, and waits until it is gone; of one that is dead nothing is left."""
-        self.cpu_s = 0.0  # once it is waited for, this process has it among its children
         with contextlib.suppress(OSError, ValueError):
             send(self._requests, b"")
         for stream in (self._requests, self._answers):
@@ -335,9 +354,13 @@ class _Process:
         except subprocess.TimeoutExpired:  # it waits for threads or processes that a task has left behind
             self.kill()
             self._popen.wait()
+        self.cpu_s = 0.0  # this process has it among its children now
 
     def kill(self) -> None:
+        """Ends it at once, with all that its task has started."""
+        started = list(descendants(self.pid)) if self._popen.poll() is None else ()
         self._popen.kill()
+        kill(started)
 
 
 def _outcome(answer: bytes) -> Outcome:

@@ -32,6 +32,7 @@ class SerialExecutor(TaskExecutor):
         self._log = crash_log
         self._crashed, _, self._last_words = _read_crash(crash_log)
         self._file: IO[str] | None = None
+        self._was_enabled = False
 
     def submit(self, task: Task[T]) -> Future[T]:
         """Carries the task out and returns a future that is already done."""
@@ -54,6 +55,8 @@ class SerialExecutor(TaskExecutor):
         """Ends the watch for crashes."""
         if self._file:
             faulthandler.disable()
+            if self._was_enabled:  # before, on the standard error
+                faulthandler.enable()
             self._file.close()
             self._file = None
 
@@ -64,6 +67,7 @@ class SerialExecutor(TaskExecutor):
         if self._file is None:
             log.parent.mkdir(parents=True, exist_ok=True)
             self._file = log.open("w", encoding="utf-8")
+            self._was_enabled = faulthandler.is_enabled()
             faulthandler.enable(self._file)
         self._file.seek(0)
         self._file.truncate()

@@ -23,6 +23,7 @@ from hivenas.core.nas.space.feasibility import Feasibility
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Evaluation, Proposal
 from hivenas.core.seeds import drawn_seed
+from hivenas.errors import first_line
 
 T = TypeVar("T")
 
@@ -72,16 +73,23 @@ class ByValue(Generic[T]):
 
 
 @contextlib.contextmanager
-def exit_as_failure() -> Iterator[None]:
+def exit_as_failure(*, of_anyone: bool = False) -> Iterator[None]:
     """Has a wish to exit be a failure of the task that raises it, not what its caller is to do.
 
+    Args:
+        of_anyone: whether an interruption is the task's own too: a worker is not interrupted.
+
     Raises:
-        RuntimeError: in its place.
+        RuntimeError: in its place, and in that of all that is no Exception, such as asyncio's CancelledError.
     """
     try:
         yield
-    except SystemExit as error:
-        raise RuntimeError(f"SystemExit: {error}") from error
+    except Exception:
+        raise
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and not of_anyone:
+            raise
+        raise RuntimeError(first_line(error)) from None
 
 
 def evaluate(objective: ObjectiveInterface, proposal: Proposal) -> Task[Evaluation]:

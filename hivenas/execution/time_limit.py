@@ -11,6 +11,8 @@ import threading
 import time
 from typing import Self
 
+from hivenas.execution.descendants import descendants, kill
+
 _TICK_S = 0.25
 _SUSPENDED_S = 1.0  # between two ticks: then this process slept, with its container or its machine
 _LAST_WORDS_S = 5.0
@@ -19,7 +21,7 @@ FAREWELL = getattr(signal, "SIGVTALRM", None)
 
 
 class TimeLimit(contextlib.AbstractContextManager["TimeLimit"]):
-    """Ends a worker process in which a task takes too long, while it is entered.
+    """Ends a worker process in which a task takes too long, and what it has started, while it is entered.
 
     No clock of the system stands still while a process is stopped, as by `kill -STOP`, Ctrl-Z or `docker pause`, and
     at the next moment too much time would have gone. So this counts its own ticks: a gap between two of them, and the
@@ -57,10 +59,12 @@ class TimeLimit(contextlib.AbstractContextManager["TimeLimit"]):
             if not self._worker_is_stopped():
                 self.spent += gap if gap < _SUSPENDED_S else _TICK_S
         self.is_over = True
+        started = list(descendants(self._process.pid))
         if FAREWELL is not None:
             self._process.send_signal(FAREWELL)
             self._done.wait(_LAST_WORDS_S)
         self._process.kill()
+        kill(started)
 
     def _worker_is_stopped(self) -> bool:
         """True while the worker alone is stopped, where the system tells; its end is left for others to hear."""

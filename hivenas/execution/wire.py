@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 import pickle
 import struct
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,19 +24,12 @@ import cloudpickle
 from hivenas.config import Config, ResultsConfig
 from hivenas.config.registry import MAIN_MODULES, main_entries, register_entries, registered_modules
 from hivenas.core.progress import Progress
-from hivenas.errors import ConfigError, HivenasError, first_line
+from hivenas.errors import ConfigError, HivenasError, RemoteError, first_line, innermost
 from hivenas.execution.tasks import ByValue, Task, exit_as_failure
 
 T = TypeVar("T")
 _LENGTH = struct.Struct("<Q")
 _PROGRESS = b"\x00"  # begins what a task tells on its way; no pickle begins so
-
-
-class RemoteError(Exception):
-    """The place at which a task failed, as the worker saw it: the cause of what is raised in the driver."""
-
-    def __str__(self) -> str:
-        return f"\n{self.args[0]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +142,7 @@ class Outcome:
     """The outcome of a task: its result, or what it raised and where.
 
     Args:
+        began: the exception with which a failure began, in a line.
         cpu_s: seconds that its process has used of processors.
         alive: names of the saved states whose trainings the process now has alive; None where it does not say.
     """
@@ -156,6 +150,7 @@ class Outcome:
     result: Any = None
     error: BaseException | None = None
     traceback: str = ""
+    began: str = ""
     cpu_s: float = 0.0
     alive: Sequence[str] | None = None
 
@@ -163,10 +158,10 @@ class Outcome:
     def of(cls, call: Callable[[], Any]) -> Outcome:
         """Calls, and keeps whatever comes of it."""
         try:
-            with exit_as_failure():
-                return cls(call(), cpu_s=time.process_time())
+            with exit_as_failure(of_anyone=True):
+                return cls(call(), cpu_s=_cpu_s())
         except BaseException as error:
-            return cls(error=error, traceback=traceback.format_exc(), cpu_s=time.process_time())
+            return cls(error=error, traceback=traceback.format_exc(), began=innermost(error), cpu_s=_cpu_s())
 
     def to_bytes(self) -> bytes:
         """Itself as bytes; what cannot be pickled is told in words."""
@@ -175,9 +170,9 @@ class Outcome:
             if self.error is not None:
                 pickle.loads(data)  # many an exception pickles that cannot be made again
         except Exception as refusal:
-            error = self.error or refusal
+            began = self.began or innermost(refusal)
             said = self.traceback or traceback.format_exc()
-            return _dumps(Outcome(error=RuntimeError(f"{type(error).__name__}: {error}"), traceback=said))
+            return _dumps(Outcome(error=RuntimeError(began), traceback=said, began=began, cpu_s=self.cpu_s))
         return data
 
     def get(self) -> Any:
@@ -188,7 +183,8 @@ class Outcome:
         """
         if self.error is None:
             return self.result
-        self.error.__cause__ = RemoteError(self.traceback)
+        if self.traceback:  # what cannot be read here has none
+            self.error.__cause__ = RemoteError(self.traceback, self.began)
         raise self.error
 
 
@@ -237,6 +233,11 @@ class Registrations:
             from hivenas.core.nas.training.network import register_layers
 
             register_layers(layers)
+
+
+def _cpu_s() -> float:
+    """Processor time of this process, and of children that have ended, in seconds."""
+    return sum(os.times()[:4])
 
 
 def _main_layers() -> dict[str, type]:

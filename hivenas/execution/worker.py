@@ -15,9 +15,9 @@ import os
 import pickle
 import queue
 import select
+import signal
 import sys
 import threading
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
@@ -25,6 +25,7 @@ from hivenas.config.registry import import_modules
 from hivenas.core.onednn import choose_onednn
 from hivenas.core.output import lasting_output
 from hivenas.core.progress import Progress, telling
+from hivenas.execution.descendants import descendants, kill
 from hivenas.execution.gpus import limit_gpus
 from hivenas.execution.tasks import Task, load_data, networks_alive
 from hivenas.execution.time_limit import FAREWELL
@@ -32,12 +33,15 @@ from hivenas.execution.wire import Outcome, PackedTask, Registrations, Unpacker,
 
 BEGUN = b""  # comes before the outcome of a task
 # Is given to the interpreter, with the driver's sys.path as JSON. Signals that end work may reach the whole group, and
-# the driver decides what ends; see core/interruption.py, whose import would take too long here.
+# the driver decides what ends; see core/interruption.py, whose import would take too long here. They are heard and not
+# ignored: what is ignored stays so in every program that a task starts, which nothing but SIGKILL would end.
 PROGRAM = """
 import json, signal, sys
 for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK", "SIGUSR1", "SIGUSR2"):
     if hasattr(signal, name):
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
+        signal.signal(getattr(signal, name), lambda number, frame: None)
+        if hasattr(signal, "siginterrupt"):
+            signal.siginterrupt(getattr(signal, name), False)
 sys.path[:] = json.loads(sys.argv.pop())
 from hivenas.execution.worker import main
 main()
@@ -78,11 +82,13 @@ def main() -> None:
 def _take_streams() -> tuple[IO[bytes], IO[bytes]]:
     """The ends of the pipes, out of the way of what a task reads and prints and of children that it starts.
 
-    A child that is forked, not started anew, must not keep them open: their end tells that the worker is dead.
+    A child that is forked, not started anew, must not keep them open: their end tells that the worker is dead. Signals
+    end it as they end any process.
     """
-    ends = os.dup(0), os.dup(1)
+    ends = [os.dup(0), os.dup(1)]
+    own = [each for each in signal.valid_signals() if callable(signal.getsignal(each))]
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=functools.partial(_close, ends))
+        os.register_at_fork(after_in_child=functools.partial(_become_a_child, ends.copy(), own))
     requests, answers = os.fdopen(ends[0], "rb"), os.fdopen(ends[1], "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -91,9 +97,13 @@ def _take_streams() -> tuple[IO[bytes], IO[bytes]]:
     return requests, answers
 
 
-def _close(descriptors: Iterable[int]) -> None:
-    for each in descriptors:
-        os.close(each)
+def _become_a_child(descriptors: list[int], signals: list[signal.Signals]) -> None:
+    """Leaves to the worker what is its own; children of this child are forked with other files of these numbers."""
+    while descriptors:
+        os.close(descriptors.pop())
+    if threading.current_thread() is threading.main_thread():
+        while signals:
+            signal.signal(signals.pop(), signal.SIG_DFL)
 
 
 def _read(requests: IO[bytes], messages: queue.SimpleQueue[bytes]) -> None:
@@ -103,6 +113,7 @@ def _read(requests: IO[bytes], messages: queue.SimpleQueue[bytes]) -> None:
         try:
             message = receive(requests)
         except (EOFError, OSError):
+            kill(descendants(os.getpid()))
             os._exit(1)
         messages.put(message)
 

@@ -24,6 +24,7 @@ from hivenas.errors import (
     MissingResultsError,
     SearchFailedError,
     WorkerDiedError,
+    WorkerStartError,
     innermost,
 )
 from hivenas.execution import TaskExecutor, tasks
@@ -351,7 +352,7 @@ class Search:
             if not proposal.momentum_epochs:
                 raise
             return Evaluation.failure(proposal.candidate, str(error), worst=worst)
-        except (InputError, DiskFullError, ClusterError):
+        except (InputError, DiskFullError, ClusterError, WorkerStartError):
             raise
         except Exception as error:
             said, trace = innermost(error), traceback.format_exc()

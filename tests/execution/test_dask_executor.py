@@ -143,6 +143,16 @@ def test_a_call_whose_dask_worker_dies_is_run_again_and_three_times_at_the_most(
     assert len(always.read_text()) == RESUBMISSIONS + 1
 
 
+def test_what_the_workers_are_at_is_not_cancelled_and_what_waits_for_them_is_not_carried_out(
+    workers: TaskExecutor,
+) -> None:
+    futures = [workers.submit(task(nap, seconds)) for seconds in (2.0, 2.0, 600.0, 600.0, 600.0)]
+    assert [each.running() for each in futures] == [True, True, False, False, False]
+    assert [each.cancel() for each in futures] == [False, False, True, True, True]
+    after = workers.submit(task(nap, 0.0))
+    assert [futures[0].result(), futures[1].result(), after.result()] == [2.0, 2.0, 0.0]
+
+
 def test_an_error_inside_the_block_ends_calls_at_once(tmp_path: Path) -> None:
     pids = []
 

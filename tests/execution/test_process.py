@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import signal
@@ -7,14 +8,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from hivenas.config import ExecutionConfig
 from hivenas.core.onednn import chosen_onednn
-from hivenas.errors import WorkerDiedError
+from hivenas.errors import WorkerDiedError, WorkerStartError
 from hivenas.execution import Task, TaskExecutor, WorkerExecutor, process
 from hivenas.execution.process import RESUBMISSIONS
 from tests.contracts import ExecutorContract
@@ -128,6 +129,104 @@ def test_a_call_over_its_time_ends_with_its_worker(tmp_path: Path) -> None:
     assert "sleep_long" in log.read_text()
     assert begun.read_text() == "x"  # what takes too long once is not tried again
     assert heard == [0, 2]  # by then
+
+
+def end_a_program() -> int:
+    """Starts a program and asks it to end; returns the signal that it ended by."""
+    program = subprocess.Popen(["sleep", "600"])
+    program.terminate()
+    return -program.wait(60)
+
+
+def end_a_fork() -> int:
+    """Forks a child and asks it to end; returns the signal that it ended by."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writing, b"x")
+        time.sleep(600)
+        os._exit(0)
+    os.read(reading, 1)
+    os.kill(child, signal.SIGTERM)
+    return os.waitpid(child, 0)[1]
+
+
+@pytest.mark.parametrize("end", [end_a_program, end_a_fork])
+def test_what_a_task_starts_can_be_ended_by_a_signal_and_its_worker_cannot(
+    end: Callable[[], int], tmp_path: Path
+) -> None:
+    with WorkerExecutor(ExecutionConfig(timeout_s=120.0), tmp_path / "worker.log") as executor:
+        assert executor.submit(timed(end)).result() == signal.SIGTERM
+        worker = executor.submit(task(os.getpid)).result()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+            os.kill(worker, number)
+        assert executor.submit(task(os.getpid)).result() == worker
+
+
+def fork_twice() -> int:
+    """Opens files in a forked child, forks again there, and returns how many the grandchild can write to."""
+    reading, writing = os.pipe()
+    if not os.fork():
+        files = [os.open(os.devnull, os.O_WRONLY) for _ in range(4)]
+        if not os.fork():
+            usable = 0
+            for file in files:
+                with contextlib.suppress(OSError):
+                    usable += os.write(file, b"x")
+            os.write(writing, bytes([usable]))
+        os._exit(0)
+    return os.read(reading, 1)[0]
+
+
+def test_a_child_of_a_child_keeps_the_files_of_its_parent(tmp_path: Path) -> None:
+    with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
+        assert executor.submit(task(fork_twice)).result() == 4
+
+
+def start_and_wait(started: Path) -> None:
+    """Waits for a program that it starts, by a shell."""
+    subprocess.run(["sh", "-c", f"echo $$ > {started}; sleep 600; true"], check=True)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the system does not tell what a process has started")
+def test_what_a_task_has_started_ends_with_it_when_it_takes_too_long_or_is_ended(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+
+    def end_in_the_middle() -> None:
+        with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
+            executor.submit(task(start_and_wait, started))
+            while not started.exists() or not started.read_text():
+                time.sleep(0.01)
+            raise KeyError
+
+    limited = WorkerExecutor(ExecutionConfig(timeout_s=2.0), tmp_path / "worker.log")
+    with limited as executor, pytest.raises(WorkerDiedError, match="longer than"):
+        executor.submit(timed(start_and_wait, started)).result()
+    assert not _is_running(int(started.read_text()))
+    started.unlink()
+    with pytest.raises(KeyError):
+        end_in_the_middle()
+    assert not _is_running(int(started.read_text()))
+
+
+def test_a_worker_that_cannot_be_started_is_no_failure_of_its_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_PAUSES_S", (0.0,))
+    (tmp_path / "file").touch()
+    said = r"must be started, got (NotADirectory|FileExists)Error: .*--resume"
+    workers = WorkerExecutor(ExecutionConfig(), tmp_path / "file" / "worker.log")
+    with workers as executor, pytest.raises(WorkerStartError, match=said):
+        executor.submit(task(os.getpid)).result()
+
+
+def test_a_worker_whose_preparation_fails_takes_no_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
+        with monkeypatch.context() as broken:
+            broken.setattr(process, "Setup", lambda *given: given)  # nothing that a worker could read
+            with pytest.raises(AttributeError):
+                executor.submit(task(os.getpid)).result()
+        assert executor.submit(task(os.getpid)).result() > 0
 
 
 SUSPENDED = """

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import faulthandler
 import signal
 import subprocess
 import sys
@@ -27,6 +28,19 @@ def test_what_a_task_tells_is_heard_under_its_name_before_it_has_ended() -> None
         executor.follow(lambda name, progress: heard.append((name, progress.epoch)))
         executor.submit(Task("test", trained, (3,), name="0001-scout"))
     assert heard == [("0001-scout", 0), ("0001-scout", 3)]
+
+
+def test_whoever_watched_for_crashes_before_does_so_after(tmp_path: Path) -> None:
+    was = faulthandler.is_enabled()
+    try:
+        for enabled in (True, False):
+            faulthandler.enable() if enabled else faulthandler.disable()
+            with SerialExecutor(tmp_path / "crash.log") as executor:
+                executor.submit(Task("test", trained, (1,), name="0001-scout"))
+                assert faulthandler.is_enabled()
+            assert faulthandler.is_enabled() is enabled
+    finally:
+        faulthandler.enable() if was else faulthandler.disable()
 
 
 SERIAL = """

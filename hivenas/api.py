@@ -14,7 +14,6 @@ import numpy as np
 from hivenas.config import Config
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.seeds import derive_seed, drawn_seed
-from hivenas.errors import ConfigError
 from hivenas.run.callbacks import Callback
 from hivenas.run.data import describe_data
 from hivenas.run.given import Configuration, load, refuse_untrained, resolved
@@ -224,16 +223,17 @@ def predict(
         `LabelsPrediction`, by one of numbers a `NumberPrediction`.
 
     Raises:
+        ConfigError: a scale that is none: of numbers that are not finite, say.
         DatasetError: a file that cannot be read, or images that the model cannot take.
         MissingResultsError: no such model, or one that cannot be loaded here.
         TrackingError: the MLflow store does not answer.
     """
-    from hivenas.run.prediction import answer_images
+    from hivenas.run.prediction import answer_images, check_scale
     from hivenas.tracking.models import TrackedModel
     from hivenas.tracking.store import fail_fast
 
-    if scale and not scale[0] < scale[1]:
-        raise ConfigError(f"scale must be the values of the bytes 0 and 255, the lower first, got {scale}; turn them")
+    if scale:
+        check_scale(scale)
     fail_fast()
     named = [files] if isinstance(files, str | os.PathLike) else list(files)
     return answer_images(TrackedModel(model), [os.fspath(file) for file in named], scale)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from hivenas.core.nas.data.image_files import read_images
 from hivenas.core.nas.data.npz_files import read_unlabelled
 from hivenas.core.nas.data.stored_images import in_memory
 from hivenas.core.nas.data.values import BYTES, Scale, is_whole
-from hivenas.errors import DatasetError
+from hivenas.errors import ConfigError, DatasetError
 from hivenas.wording import number_of
 
 if TYPE_CHECKING:
@@ -116,6 +117,27 @@ def place_of(file: str, index: int | None) -> str:
     return file if index is None else f"{file}[{index}]"
 
 
+def check_scale(scale: Scale) -> None:
+    """Refuses what cannot be the values of the bytes 0 and 255.
+
+    Args:
+        scale: as it was given.
+
+    Raises:
+        ConfigError: they are not two finite numbers, the lower first.
+    """
+    low, high = scale
+    if not all(map(math.isfinite, scale)):
+        way_out = "give finite ones"
+    elif low < high:
+        return
+    else:
+        way_out = "turn them" if high < low else "give two that differ"
+    raise ConfigError(
+        f"scale must be the values of the bytes 0 and 255, the lower first, got {low:g} and {high:g}; {way_out}"
+    )
+
+
 def answer_images(model: TrackedModel, files: Sequence[str], scale: Scale | None = None) -> list[Answer]:
     """Has a model answer the images of files, in their order: classifies them, by the usual task.
 
@@ -183,9 +205,21 @@ def _pictures(model: TrackedModel, files: Sequence[Path], scale: Scale | None) -
     low, high = _known_scale(model, files[0], scale)
     if (low, high) == BYTES:
         return _bytes(model, files, pixels)
+    _refuse_beyond(model, files[0], low, high)
     values = f"{low:g}…{high:g}"
     logger.warning("pixels of 0…255 were taken as %s, the values of the images that the model was trained on", values)
     return _scaled(pixels, low, high, model.dtype)
+
+
+def _refuse_beyond(model: TrackedModel, file: Path, low: float, high: float) -> None:
+    """Refuses values that the model's type cannot hold: whole numbers would wrap around, others be infinite."""
+    limits = np.iinfo(model.dtype) if model.dtype.kind in "ui" else np.finfo(model.dtype)
+    lowest, highest = float(limits.min), float(limits.max)
+    if not lowest <= low <= high <= highest:
+        raise DatasetError(
+            f"{file}: the values of the bytes 0 and 255 must be within {lowest:g}…{highest:g}, as the model takes "
+            f"{model.dtype}, got {low:g}…{high:g}; give others with --scale LOW HIGH"
+        )
 
 
 def _scaled(pixels: NDArray[np.uint8], low: float, high: float, dtype: np.dtype[Any]) -> NDArray[Any]:

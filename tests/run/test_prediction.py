@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from hivenas.api import predict
 from hivenas.config.tasks import TASKS, LearningTask
-from hivenas.errors import DatasetError
+from hivenas.errors import ConfigError, DatasetError
 from hivenas.run.prediction import answer_images
 from hivenas.tracking.models import TrackedModel, _scale
 
@@ -95,6 +97,36 @@ def test_pixels_far_beyond_those_of_the_training_are_said(tmp_path: Path, caplog
 def test_bytes_that_a_type_cannot_hold_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="pixels must be at most 127, as the model takes int8, got 255"):
         Remembered(np.dtype("int8"), (0, 255)).asked([picture(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale", "says"),
+    [
+        ("uint8", (0, 1000), r"within 0…255, as the model takes uint8, got 0…1000; give others with --scale LOW HIGH"),
+        ("uint8", (-10, 10), r"within 0…255, as the model takes uint8, got -10…10"),
+        ("int16", (0, 65535), r"within -32768…32767, as the model takes int16, got 0…65535"),
+        ("float16", (0, 1e5), r"within -65504…65504, as the model takes float16, got 0…100000"),
+    ],
+)
+def test_values_that_a_type_cannot_hold_are_refused(tmp_path: Path, dtype: str, scale: Scale, says: str) -> None:
+    for recorded, given in ((None, scale), (scale, None)):
+        with pytest.raises(DatasetError, match=f"picture.png: the values of the bytes 0 and 255 must be {says}"):
+            Remembered(np.dtype(dtype), recorded).asked([picture(tmp_path)], given)
+
+
+@pytest.mark.parametrize(
+    ("scale", "way_out"),
+    [
+        ((1, 0), "got 1 and 0; turn them"),
+        ((2, 2), "got 2 and 2; give two that differ"),
+        ((0, math.inf), "got 0 and inf; give finite ones"),
+        ((math.nan, 1), "got nan and 1; give finite ones"),
+        ((1, -math.inf), "got 1 and -inf; give finite ones"),
+    ],
+)
+def test_what_is_no_scale_is_refused_with_a_way_out(tmp_path: Path, scale: Scale, way_out: str) -> None:
+    with pytest.raises(ConfigError, match=way_out):
+        predict("models:/mine/1", picture(tmp_path), scale=scale)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -15,9 +15,6 @@ from hivenas.cli.invocation import Invocation, import_named, work_in
 from hivenas.cli.views import View, output_options
 from hivenas.core.nas.training.export.formats import FORMATS
 from hivenas.core.output import lasting_output
-
-if TYPE_CHECKING:
-    pass
 
 config_option = click.option(
     "--config", "config_path", required=True, type=click.Path(), metavar="FILE", help="The experiment's YAML file."
@@ -41,7 +38,10 @@ import_option = click.option(
 
 
 def switch(name: str, help_text: str) -> Callable[[Any], Any]:
-    """A flag that also takes true or false, as `mlflow run -P name=true` gives it."""
+    """A flag that also takes true or false, as `mlflow run -P name=true` gives it.
+
+    For commands without arguments alone: what comes after it would be taken as its value.
+    """
     return click.option(name, type=bool, is_flag=False, flag_value="true", default="false", metavar="", help=help_text)
 
 
@@ -183,7 +183,11 @@ def arch(architecture: str, config_path: str, overrides: tuple[str, ...], module
 @config_option
 @set_option
 @import_option
-@switch("--measure", "Train a few candidates on some of the images to say the time of a search, and a worker's memory.")
+@click.option(
+    "--measure",
+    is_flag=True,
+    help="Train a few candidates on some of the images to say the time of a search, and a worker's memory.",
+)
 @output_options
 def check(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], measure: bool, view: View) -> None:
     """Check a configuration; print it with its defaults, and what a search would do."""
@@ -222,7 +226,11 @@ def reproduce(run_id: str, modules: tuple[str, ...], view: View) -> None:
 @config_option
 @set_option
 @import_option
-@switch("--rehome", "Tell everything again that the store lacks, in a new run where the search's is gone.")
+@click.option(
+    "--rehome",
+    is_flag=True,
+    help="Tell everything again that the store lacks, in a new run where the search's is gone.",
+)
 @output_options
 def sync(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...], rehome: bool, view: View) -> None:
     """Tell MLflow what a search could not tell it, once the store answers again."""
@@ -342,7 +350,7 @@ def compare(one: str, other: str, out: str | None, modules: tuple[str, ...]) -> 
 
 @main.command()
 @click.argument("name", metavar="NAME")
-@switch("--yes", "Delete without a question.")
+@click.option("--yes", is_flag=True, help="Delete without a question.")
 @output_options
 def forget(name: str, yes: bool, view: View) -> None:
     """Delete a search: its runs, its models without an alias, its results folder.

@@ -205,7 +205,7 @@ def test_the_command_asks_and_prints_what_is_left_to_do() -> None:
 def test_a_search_that_was_not_tracked_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     search(tracking="none")
-    done = hivenas_forget("numbers", "--yes", "--json")
+    done = hivenas_forget("--yes", "numbers", "--json")
     assert done.exit_code == 0, done.output
     (told,) = (json.loads(line) for line in done.stdout.splitlines())
     assert (told["event"], told["command"], told["done"]) == ("finished", "forget", True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hivenas.config import Config, ExecutionConfig, from_record
-from hivenas.core.files import written_whole
+from hivenas.core.files import disk_full_said, written_whole
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.data.placement import with_copies_of
 from hivenas.core.nas.nas_interface import interface_of
@@ -76,7 +76,8 @@ def export(reference: str, formats: Sequence[str], folder: Path | None = None) -
         config = from_record({**recipe.config, "results": {"dir": temporary}}).settled_on(recipe.candidate)
         config = with_copies_of(config, from_record(recipe.config))
         place = (folder or Path("export") / config.name).absolute()
-        _make(place)
+        for form in chosen:
+            _make(place / form.name)
         exported, logged = [], {}
         with make_executor(_alone(config.execution), ResultsFolder(temporary, config.name)) as executor:
             for form in chosen:  # each to its end: should the next be refused, this one is there
@@ -91,11 +92,16 @@ def export(reference: str, formats: Sequence[str], folder: Path | None = None) -
 
 
 def _make(folder: Path) -> None:
+    """Makes the folder of a format, before anything is converted; refuses one that cannot be made or written to."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        with disk_full_said(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
     except OSError as error:
         raise ConfigError(
-            f"--out must be a folder that can be made, got {folder} ({error.strerror}); give another one"
+            f"--out must be a folder in which {folder.name}/ can be made and written, got {folder.parent} "
+            f"({error.strerror}); give another one"
         ) from error
 
 

@@ -14,6 +14,7 @@ from hivenas.cli.commands import main
 from hivenas.errors import ConfigError
 from hivenas.run.exporting import _make
 from hivenas.tracking.models import TrackedModel
+from tests.rights import ordinary_rights
 
 pytestmark = [pytest.mark.keras, pytest.mark.slow]
 
@@ -70,6 +71,12 @@ def test_a_trained_model_is_exported_and_told_to_mlflow_once(store: str, tmp_pat
     assert client.get_run(run).data.metrics["test_accuracy"] == before
     assert TrackedModel(run).uri == trained.published.uri
 
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "litert").touch()
+    refused = command(run, "--to", "litert", "--out", "taken")
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("hivenas: --out must be a folder in which litert/ can be made and written, got ")
+
 
 def test_what_cannot_be_exported_is_one_line(store: str) -> None:
     unknown = command("none", "--to", "litert")
@@ -80,5 +87,21 @@ def test_what_cannot_be_exported_is_one_line(store: str) -> None:
 
 def test_a_file_is_no_place_for_exports(tmp_path: Path) -> None:
     (tmp_path / "README.md").touch()
-    with pytest.raises(ConfigError, match=r"--out must be a folder that can be made, got .*README.md \(File exists\)"):
-        _make(tmp_path / "README.md")
+    with pytest.raises(
+        ConfigError, match=r"--out must be a folder .*, got .*README.md \(Not a directory\); give another"
+    ):
+        _make(tmp_path / "README.md" / "keras")
+    (tmp_path / "litert").touch()
+    with pytest.raises(ConfigError, match=r"in which litert/ can be made and written, got .* \(File exists\); give"):
+        _make(tmp_path / "litert")
+
+
+@pytest.mark.parametrize("closed", ["out", "out/keras"])
+def test_a_folder_that_may_not_be_written_is_no_place_for_exports(tmp_path: Path, closed: str) -> None:
+    folder = tmp_path / "out" / "keras"
+    folder.mkdir(parents=True)
+    if closed == "out":
+        folder.rmdir()
+    (tmp_path / closed).chmod(0o500)
+    with ordinary_rights(), pytest.raises(ConfigError, match=r"in which keras/ can .*/out \(Permission denied\); give"):
+        _make(folder)

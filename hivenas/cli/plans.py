@@ -96,14 +96,14 @@ def _of_a_ladder(config: Config) -> str:
     return f"; {chosen} would train {evaluation.ladder.share:g} of all epochs"
 
 
-def _limits(config: Config) -> Iterator[str]:
+def _limits(config: Config, plan: Plan) -> Iterator[str]:
     """The budget and the patience, as far as they are known before anything is trained."""
     from hivenas.storage.limits import limit_told
 
     told = [limit_told(key, limit) for key, limit in config.budget.limits.items()]
     planned = config.colony.size * config.colony.iterations
     if told:
-        count = "" if config.evaluations < planned else f" or {number_of(planned, 'evaluation')}"
+        count = "" if config.evaluations < planned else f" or {number_of(plan.evaluations, 'evaluation')}"
         trained = config.objective == "nas" and config.full_train.enabled
         then = ", of which at most half is kept for the full training" if trained else ""
         yield f"budget:       {' or '.join(told)}{count}, whichever ends first{then}"
@@ -175,7 +175,7 @@ def print_plan(
     for line in _looked_for(config):
         click.echo(f"# {line}")
     click.echo(f"# evaluations:  {plan.evaluations:,} at the most")
-    for line in _limits(config):
+    for line in _limits(config, plan):
         click.echo(f"# {line}")
     for line in _trainings(config, plan, time):
         click.echo(f"# {line}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hivenas.config import Config
+from hivenas.config import STRATEGY_KINDS, Config
 from hivenas.core.bfloat16 import has_bfloat16
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.data.class_weights import check_classes, needs_classes
@@ -22,7 +22,7 @@ from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.space.feasibility import Feasibility, own_operations
 from hivenas.core.nas.training.predictions import same_answers
 from hivenas.core.nas.training.rules import judged_epochs
-from hivenas.core.objective import ObjectiveInterface
+from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
 from hivenas.core.seeds import drawn_seed
 from hivenas.core.strategies.ladder import rungs_of
 from hivenas.core.tracker import NullTracker
@@ -73,10 +73,10 @@ def plan(config: Config, objective: ObjectiveInterface | None = None) -> Plan:
             cannot.
     """
     colony = config.colony
-    evaluations = config.evaluations
     check_inputs(config)
     made = objective or make_objective(config, np.random.default_rng(0))
     info = made.describe()
+    evaluations = most_evaluations(config, made)
     refuse_objectives(config, info)
     if not info.trains:
         return Plan(
@@ -88,9 +88,8 @@ def plan(config: Config, objective: ObjectiveInterface | None = None) -> Plan:
     if rungs:
         epochs = rungs.epochs(evaluations)
     else:
-        epochs = evaluations * config.evaluation.epochs + config.evaluation.momentum_epochs * -(
-            -evaluations // colony.size
-        )
+        iterations = -(-config.evaluations // colony.size)  # candidates are continued also where all are known
+        epochs = evaluations * config.evaluation.epochs + config.evaluation.momentum_epochs * iterations
     return Plan(
         space_size=info.size,
         evaluations=evaluations,
@@ -101,6 +100,22 @@ def plan(config: Config, objective: ObjectiveInterface | None = None) -> Plan:
         judged=judged_epochs(config.evaluation),
         rungs=rungs.ages if rungs else (),
     )
+
+
+def most_evaluations(config: Config, objective: ObjectiveInterface) -> int:
+    """Evaluations at the most, without continuations: of encoded candidates no more than there are.
+
+    hivenas' own strategies evaluate none of these twice. They may do so with points, and a strategy of one's own with
+    anything.
+
+    Args:
+        config: the configuration.
+        objective: what is searched.
+    """
+    size = objective.describe().size
+    if size and isinstance(objective, ArchitectureObjective) and config.colony.kind in STRATEGY_KINDS:
+        return min(config.evaluations, size)
+    return config.evaluations
 
 
 def check(config: Config) -> Plan:

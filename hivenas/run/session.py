@@ -39,7 +39,7 @@ from hivenas.run.loop import Search
 from hivenas.run.mirror_sync import MirrorSync
 from hivenas.run.options import SessionOptions
 from hivenas.run.pages import SearchPages
-from hivenas.run.plan import say_ladder
+from hivenas.run.plan import most_evaluations, say_ladder
 from hivenas.run.repeated_failure import repeated_failure
 from hivenas.run.result import SearchResult, Trained
 from hivenas.run.small import say_small, small_candidate, train_small
@@ -84,7 +84,7 @@ class Session:
         self.is_open = False
         about: dict[str, Any] = {"direction": self.info.direction, "metric": self.info.metric}
         about["cost"] = ",".join(cost.key for cost in config.objectives.costs)
-        ledger.state = replace(ledger.state, planned=config.evaluations, limits=config.limits, **about)
+        ledger.state = replace(ledger.state, planned=most_evaluations(config, objective), limits=config.limits, **about)
 
     def finish(self) -> SearchResult:
         """Searches on, trains the best candidate fully, closes the parent run."""

@@ -13,9 +13,11 @@ import tensorflow as tf
 import yaml
 from click.testing import CliRunner, Result
 
+from hivenas import FunctionObjective, api, register_strategy
 from hivenas.cli.commands import main
-from hivenas.config import from_mapping, registry
+from hivenas.config import STRATEGY_KINDS, from_mapping, registry
 from hivenas.core.nas.space.operations import register_operation
+from hivenas.core.strategies.random_search import RandomSearch
 from hivenas.run import plan
 
 pytestmark = pytest.mark.keras
@@ -75,6 +77,39 @@ def test_check_says_the_share_of_the_space_that_builds() -> None:
     bounded = invoke("check", HALVES | {"max_params": 10**7})
     assert "# builds" not in bounded.output
     assert "fit together" not in bounded.output
+
+
+def test_check_promises_no_more_evaluations_than_there_are_candidates() -> None:
+    many = {"colony": {"size": 3, "iterations": 7}, "budget": {"minutes": 1}}
+    checked = invoke("check", UNIT, **many, evaluation={"epochs": 3, "momentum_epochs": 2, "stopping": "none"})
+    assert "# evaluations:  2 at the most\n" in checked.output
+    assert "# budget:       1 min or 2 evaluations, whichever ends first" in checked.output
+    # 2 candidates of 3 epochs, and in each of 7 iterations 2 epochs of those that are known.
+    assert "# epochs:       20 at the most\n" in checked.output
+
+
+class Twice(RandomSearch):
+    """A strategy of somebody's own."""
+
+
+@pytest.mark.parametrize("kind", [*STRATEGY_KINDS, "twice"])
+def test_a_search_plans_no_more_evaluations_than_there_are_candidates(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry.STRATEGIES, "_entries", {})
+    register_strategy("twice", Twice)
+    objective = FunctionObjective(lambda a, b: a * b, {"a": [1, 2], "b": [1, 2, 3]})
+    colony = {"kind": kind, "size": 4, "iterations": 5}
+    config = from_mapping(BASE | {"colony": colony})
+    promised = 20 if kind == "twice" else 6  # what others evaluate twice is not known
+    assert plan.plan(config, objective).evaluations == promised
+    result = api.search(config, objective=objective)
+    assert result.planned == promised
+    assert sum(trial.phase == "evaluate" for trial in result.trials) <= 6
+    points = from_mapping(
+        {"name": "p", "objective": "sphere_min", "colony": {"kind": kind, "size": 4, "iterations": 5}}
+    )
+    assert plan.plan(points).evaluations == 20
 
 
 @pytest.mark.parametrize("storage", ["books.db", "journal:"])

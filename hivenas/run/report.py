@@ -96,7 +96,7 @@ def compare(one: str, other: str, file: str | None = None) -> tuple[Comparison, 
 
     Raises:
         ConfigError: a configuration that cannot be read.
-        MissingResultsError: one of them has no records.
+        MissingResultsError: one of them is not there, or has no records.
     """
     configs = [_recorded_config(Path(text)) for text in (one, other)]
     names = [config.name for config in configs]
@@ -114,6 +114,11 @@ def compare(one: str, other: str, file: str | None = None) -> tuple[Comparison, 
 
 def _recorded_config(path: Path) -> Config:
     """The configuration of a search that is named by its results folder, wherever that was moved, or by a file."""
+    if not path.exists():
+        raise MissingResultsError(
+            f"a search is named by its results folder or its configuration file, got {path}, where there is nothing; "
+            "give a folder such as results/digits, or an existing YAML file"
+        )
     folder = path if path.is_dir() else path.parent
     if folder.name != folder.resolve().name:  # a link, or where one stands
         folder = folder.resolve()

@@ -201,8 +201,10 @@ def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
     good = str(tmp_path / "bees")
     with pytest.raises(MissingResultsError, match=r"got .* without .*\.yaml; give the folder of one search"):
         compare(good, str(tmp_path))
-    with pytest.raises(ConfigError, match="cannot read the configuration"):
-        compare(good, str(tmp_path / "none.yaml"))
+    nowhere = r"got .*none.*, where there is nothing; give a folder such as results/digits, or an existing YAML file"
+    for name in ("none", "none.yaml"):
+        with pytest.raises(MissingResultsError, match=nowhere):
+            compare(good, str(tmp_path / name))
     (tmp_path / "new.yaml").write_text("name: new\n")
     with pytest.raises(MissingResultsError, match="no results at"):
         compare(good, str(tmp_path / "new.yaml"))

@@ -317,14 +317,12 @@ def report(config_path: str, overrides: tuple[str, ...], modules: tuple[str, ...
     """Write the report of a recorded search, finished or not: one HTML page, pictures, and the best as a table."""
     with errors():
         from hivenas import api
-        from hivenas.reports import as_text, best_table
 
         given = _given(config_path, overrides, modules)
-        result, files = api.report(given.load())
-        click.echo(as_text(best_table(result.trials, result.direction)))
-        results.print_front(given, result)
-        for file in files:
-            click.echo(f"wrote {file}")
+        config = given.load()
+        with View():
+            result, files = api.report(config)
+        results.print_report(given, result, files)
         if not any(file.suffix == ".html" for file in files):
             sys.exit(FAILED)
 
@@ -343,9 +341,9 @@ def compare(one: str, other: str, out: str | None, modules: tuple[str, ...]) -> 
         from hivenas.run.report import compare as compare_searches
 
         import_named(modules)
-        comparison, page = compare_searches(one, other, out)
-        click.echo(comparison.as_text())
-        click.echo(f"\nwrote {page}")
+        with View():
+            comparison, page = compare_searches(one, other, out)
+        results.print_comparison(comparison, page)
 
 
 @main.command()
@@ -362,7 +360,8 @@ def forget(name: str, yes: bool, view: View) -> None:
         from hivenas import api
         from hivenas.cli import forgetting
 
-        forgotten = api.forget(name, agree=None if yes else forgetting.agreed)
+        with View():
+            forgotten = api.forget(name, agree=None if yes else forgetting.agreed)
         view.conclude(forgetting.of_forgotten(forgotten), lambda: forgetting.print_forgotten(forgotten))
         if not forgotten.done:
             sys.exit(FAILED)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import os
 import shlex
-import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hivenas.cli.errors import printable
+from hivenas.cli.tables import answers_fitted, shown, side_by_side
 from hivenas.wording import number_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hivenas.cli.invocation import Invocation
     from hivenas.config.costs import Cost
     from hivenas.core.full_training import Finalist
     from hivenas.core.records import Evaluation, Trial
+    from hivenas.reports.page import Comparison
     from hivenas.run.exporting import Export
     from hivenas.run.prediction import Answer
     from hivenas.run.reproduction import Reproduction
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
 
 _SHOWN_DIFFERENCES = 10
-_LEAST_SHOWN = 24  # characters of an architecture, before other columns give way
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,7 @@ def print_search(given: Invocation, result: SearchResult) -> None:
         f"\n{number_of(summary.evaluations, 'evaluation')}, {number_of(summary.epochs, 'epoch')}, "
         f"{summary.failed} failed, {paused}{summary.reused} reused, {summary.seconds:.0f} s of evaluation\n"
     )
-    click.echo(as_text(_shown(table)))
+    click.echo(as_text(shown(table)))
     print_front(given, result)
     for line in filter(None, [result.budget and f"budget: {result.budget}", result.ended]):
         click.echo(f"\n{line}")
@@ -230,27 +231,24 @@ def print_front(given: Invocation, result: SearchResult) -> None:
     told = spread(members)
     count = f"{len(told)} of the {len(members)} on the front" if len(told) < len(members) else "the front"
     click.echo(f"\n{count}, no candidate is better in {compared(costs)}:\n")
-    click.echo(as_text(_shown(front_table(told, costs))))
+    click.echo(as_text(shown(front_table(told, costs))))
     click.echo(f"\n  train one of them  {given.command('train', option(an_example(members), costs))}")
 
 
-def _shown(table: list[list[str]]) -> list[list[str]]:
-    """A table as wide as the window, where there is one."""
-    return fitted(table, shutil.get_terminal_size().columns) if sys.stdout.isatty() else table
+def print_report(given: Invocation, result: SearchResult, files: Sequence[Path]) -> None:
+    """Prints the best of a recorded search, its front, and where its report is."""
+    from hivenas.reports import as_text, best_table
+
+    click.echo(as_text(shown(best_table(result.trials, result.direction))))
+    print_front(given, result)
+    for file in files:
+        click.echo(f"wrote {file}")
 
 
-def fitted(table: list[list[str]], width: int) -> list[list[str]]:
-    """A table cut to a window: of its columns those between the second and the last give way, from the right."""
-    wanted = min(_LEAST_SHOWN, max(len(line[-1]) for line in table))
-    while (room := _room(table, width)) < wanted and len(table[0]) > 3:
-        table = [[*line[:-2], line[-1]] for line in table]
-    room = max(4, room)
-    return [[*line[:-1], line[-1] if len(line[-1]) <= room else f"{line[-1][: room - 1]}…"] for line in table]
-
-
-def _room(table: list[list[str]], width: int) -> int:
-    """The space that is left of a window for the last column of a table."""
-    return width - sum(max(map(len, column)) + 2 for column in list(zip(*table, strict=True))[:-1])
+def print_comparison(comparison: Comparison, page: Path) -> None:
+    """Prints two searches side by side, and where their page is."""
+    click.echo(comparison.as_text(lambda table: shown(table, side_by_side)))
+    click.echo(f"\nwrote {page}")
 
 
 def _ui_command(store: str) -> str:
@@ -278,10 +276,11 @@ def print_reproduction(reproduction: Reproduction) -> None:
     else:
         click.echo(f"\n{_differing(reproduction)}, such as\n")
         lines = [[d.what, d.before, d.now] for d in reproduction.figures[:_SHOWN_DIFFERENCES]]
-        click.echo(as_text([["", "then", "now"], *lines]))
-    if reproduction.environment:
+        click.echo(as_text(shown([["", "then", "now"], *lines], side_by_side)))
+    if environment := reproduction.environment:
         click.echo("\nnot as it was then:\n")
-        click.echo(as_text([["", "then", "now"], *([d.what, d.before, d.now] for d in reproduction.environment)]))
+        lines = [[d.what, d.before, d.now] for d in environment]
+        click.echo(as_text(shown([["", "then", "now"], *lines], side_by_side)))
     elif reproduction.figures:
         click.echo("\nversions, threads, processor and data are those of then")
 
@@ -293,10 +292,10 @@ def print_predictions(predictions: Sequence[Answer], *, as_json: bool) -> None:
     if as_json:
         for prediction in predictions:
             click.echo(prediction.to_json())
-    else:
-        head = list(predictions[0].head) if predictions else []
+    elif predictions:
+        head = list(predictions[0].head)
         lines = [[" ".join(printable(cell).splitlines()) for cell in each.cells()] for each in predictions]
-        click.echo(as_text([head, *lines]))
+        click.echo(as_text(shown([head, *lines], answers_fitted)))
 
 
 def print_export(export: Export) -> None:
@@ -321,7 +320,7 @@ def print_export(export: Export) -> None:
         ]
         for each in export.exported
     ]
-    click.echo(as_text([head, *lines]))
+    click.echo(as_text(shown([head, *lines])))
     images = number_of(first.images, "test image")
     click.echo(f"\n{images}; same {task.same}: {task.same_as}; p50 and p95: of one image, on one thread")
     for name, uri in export.logged.items():
@@ -346,7 +345,7 @@ def _print_trainings(trainings: Sequence[Finalist], metric: str) -> None:
 
     if is_told(trainings):
         table = as_table(trainings, metric)
-        click.echo(f"\nfull trainings:\n\n{as_text(_shown(table))}")
+        click.echo(f"\nfull trainings:\n\n{as_text(shown(table))}")
 
 
 def _print_model(evaluation: Evaluation, uri: str, verdict: str) -> None:

@@ -7,7 +7,6 @@ import pytest
 
 from hivenas.cli.invocation import Invocation
 from hivenas.cli.results import (
-    fitted,
     of_search,
     of_training,
     print_front,
@@ -15,6 +14,7 @@ from hivenas.cli.results import (
     print_search,
     print_trained,
 )
+from hivenas.cli.tables import answers_fitted, fitted, side_by_side
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.full_training import Finalist
 from hivenas.core.publication import Published
@@ -36,6 +36,34 @@ def test_a_table_fits_the_window_and_keeps_what_matters(width: int) -> None:
     assert shown[1].startswith("1  0.9877 ")
     assert ("12,345" in shown[1]) is (width >= 60)
     assert (short(LONG) in shown[1]) is (width == 200)
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_two_searches_have_columns_of_one_width(width: int) -> None:
+    table = [["what differs", "bees", "wasps"], ["space.operations", "a, b, " * 8, "c, d, " * 8]]
+    shown = as_text(side_by_side(table, width)).splitlines()
+    assert max(map(len, shown)) <= width
+    assert shown[1].count("…") == (0 if width == 200 else 2)
+    assert shown[1].startswith("space.operations  a, b, a, b, ")
+
+
+@pytest.mark.parametrize(
+    ("width", "head", "file"),
+    [
+        (44, ["image", "class", "probability"], "…and/in/it/picture-1.png"),
+        (80, ["image", "class", "probability", "next best", "probability"], "…ore/folders/and/in/it/picture-1.png"),
+        (200, ["image", "class", "probability", "next best", "probability"], "folders/and/more/"),
+    ],
+)
+def test_answers_that_are_cut_keep_the_class_and_the_end_of_the_files_name(
+    width: int, head: list[str], file: str
+) -> None:
+    answer = Prediction(f"{'folders/and/more/' * 4}folders/and/in/it/picture-1.png", None, "cat", 0.75, "dog", 0.25)
+    table = answers_fitted([list(answer.head), answer.cells()], width)
+    assert table[0] == head
+    assert table[1][0].startswith(file)
+    assert table[1][1:3] == ["cat", "0.7500"]
+    assert max(map(len, as_text(table).splitlines())) <= width
 
 
 @pytest.mark.parametrize(

@@ -206,6 +206,29 @@ def run_into(output: TextIO, monkeypatch: pytest.MonkeyPatch, *arguments: str) -
 
 
 @pytest.mark.process
+def test_tables_of_reports_and_comparisons_fit_the_window(bowl: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    invoke("search", "--config", bowl, "--set", "tracking=none")
+    monkeypatch.setenv("COLUMNS", "50")
+    for arguments in (["report", "--config", bowl], ["compare", "results/bowl", bowl]):
+        ours, theirs = pty.openpty()
+        assert run_into(os.fdopen(theirs, "w"), monkeypatch, *arguments) == 0
+        table = os.read(ours, 2**16).decode().replace("\r\n", "\n").partition("wrote")[0]
+        os.close(ours)
+        assert max(map(len, table.splitlines())) <= 50
+        assert "fitness" in table
+
+
+@pytest.mark.process
+def test_a_warning_of_a_report_is_hivenas_own(bowl: str) -> None:
+    invoke("search", "--config", bowl, "--set", "tracking=none")
+    Path("results/bowl/report.html").unlink()
+    Path("results/bowl/report.html/in the way").mkdir(parents=True)
+    done = invoke("report", "--config", bowl)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("hivenas: results/bowl/report.html could not be made (")
+
+
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("opened", "mode"),
     [(unread_pipe, ()), (full_disk, ()), (unread_pipe, ("--json",)), (full_disk, ("--quiet",))],

@@ -110,12 +110,12 @@ class Comparison:
             lines.append(["time of evaluation until then", *(seconds for _, seconds in until)])
         return lines
 
-    def as_text(self) -> str:
-        """All of it for a terminal."""
-        parts = [as_text(self.table())]
+    def as_text(self, fit: Callable[[list[list[str]]], list[list[str]]] = lambda table: table) -> str:
+        """All of it for a terminal; `fit` cuts tables to its window."""
+        parts = [as_text(fit(self.table()))]
         differing = [[key, *(short(value, _LONGEST_VALUE) for value in pair)] for key, *pair in self.differing()]
         if differing:
-            parts.append(as_text([["what differs", self.one.label, self.other.label], *differing]))
+            parts.append(as_text(fit([["what differs", self.one.label, self.other.label], *differing])))
         else:
             parts.append("Every key that decides what is found is the same.")
         return "\n\n".join([*self.warnings(), *parts])

@@ -55,9 +55,7 @@ class Scale:
         return [(value, brief(value)) for value in values if self.low <= value * (1 + 1e-9) and value <= self.high]
 
 
-def scale_of(
-    values: Iterable[float], start: float, end: float, *, log: bool = False, margin: float = 0.05, zero: bool = False
-) -> Scale:
+def scale_of(values: Iterable[float], start: float, end: float, *, log: bool = False, margin: float = 0.05) -> Scale:
     """A scale on which all values have room.
 
     Args:
@@ -66,18 +64,15 @@ def scale_of(
         end: the place of its upper end.
         log: logarithmic, where every value is above 0.
         margin: room beyond the outermost values, as a share.
-        zero: whether 0 is on it.
     """
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     # Clipped, so that there is room beyond the largest that a float can be.
     low, high = (max(min(value, _MOST / 1.07), -_MOST / 1.07) for value in (min(finite), max(finite)))
-    if zero:
-        low, high = min(low, 0.0), max(high, 0.0)
     if log and low > 0:
         room = max((high / low) ** margin, 1.05)
         return Scale(max(low / room, 5e-324), min(high * room, _MOST), start, end, log=True)
     room = max((high - low) * margin, abs(high) * 1e-6, 1e-12) if high > low else max(abs(high) * 0.1, 0.1)
-    return Scale(low if zero and low == 0 else max(low - room, -_MOST), min(high + room, _MOST), start, end)
+    return Scale(max(low - room, -_MOST), min(high + room, _MOST), start, end)
 
 
 def spreads(values: Iterable[float]) -> bool:

@@ -34,20 +34,16 @@ class Line:
 
     Args:
         row: the record.
-        rank: its place among those that are listed, from 1.
         fitness: for people; a dash where it failed.
         share: of the way from the worst fitness listed to the best, in percent.
         components: the architecture's, without its ends; of a point its first coordinates.
-        title: the evaluation in one line.
         costs: what is weighed beside the parameters, for people, one a cost; a dash where it is not known.
     """
 
     row: Trial
-    rank: int
     fitness: str
     share: int
     components: tuple[str, ...]
-    title: str
     costs: tuple[str, ...] = ()
 
     @property
@@ -107,11 +103,10 @@ def lines(data: ReportData) -> list[Line]:
     return [
         _line(
             row,
-            rank,
             _percent(row.fitness / 2 - worst / 2, best / 2 - worst / 2) if row.index in known else 0,
             tuple(cost_figure(row, cost) if 0 < cost_of(row, cost) < math.inf else "–" for cost in costs),
         )
-        for rank, row in enumerate(listed, start=1)
+        for row in listed
     ]
 
 
@@ -149,11 +144,10 @@ def settings_of(candidate: str) -> str:
     return ", ".join(f"{key} {value}" for key, value in split_candidate(candidate)[1])
 
 
-def _line(row: Trial, rank: int, share: int, costs: tuple[str, ...]) -> Line:
+def _line(row: Trial, share: int, costs: tuple[str, ...]) -> Line:
     fitness = "–" if row.status == "failed" else figure(row)
-    title = f"evaluation {row.index}, {row.role}{', continued' if row.phase == 'momentum' else ''}"
     components = components_of(row.encoded)
-    return Line(row=row, rank=rank, fitness=fitness, share=share, components=components, title=title, costs=costs)
+    return Line(row=row, fitness=fitness, share=share, components=components, costs=costs)
 
 
 def _percent(part: float, whole: float) -> int:

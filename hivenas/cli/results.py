@@ -253,13 +253,11 @@ def print_comparison(comparison: Comparison, page: Path) -> None:
 
 def _ui_command(store: str) -> str:
     from hivenas.config.text import without_login
+    from hivenas.run.report import ui_command
 
     if store.startswith(("http:", "https:")):
         return f"open {without_login(store)} and choose Model training"
-    at_home = store == "sqlite:///mlflow.db" or store == f"sqlite:///{os.getcwd()}/mlflow.db"
-    # A store elsewhere may have a password in its URI, which does not belong on a screen.
-    command = "mlflow ui" if at_home else 'mlflow ui --backend-store-uri "$MLFLOW_TRACKING_URI"'
-    return f"{command}    (then open http://127.0.0.1:5000 and choose Model training)"
+    return f"{ui_command(store)}    (then open http://127.0.0.1:5000 and choose Model training)"
 
 
 def print_reproduction(reproduction: Reproduction) -> None:

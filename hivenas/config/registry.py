@@ -10,6 +10,7 @@ import importlib
 import inspect
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -182,6 +183,11 @@ _TRAVELLING = (OPERATIONS, CELLS, DATASETS, METRICS)
 
 # In the order in which they were asked for: one may use what an earlier one registers.
 _imported: dict[str, None] = {}
+
+
+def import_options() -> str:
+    """The options with which another command imports what this process was asked to import first; empty for nothing."""
+    return "".join(f" --import {shlex.quote(name)}" for name in _imported)
 
 
 def registered_modules() -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 
 from hivenas.config.metrics import figure_told
@@ -125,8 +124,7 @@ def _front(data: ReportData, name_of: Callable[[Trial], str]) -> str:
     more = f"No candidate is better in {what}{count}; {pictures} among the artifacts {verb} all candidates."
     # The option of each would leave no room for its architecture, and says nothing that its costs do not.
     table = as_markdown(_roomy(_shown(front_table(told, data.costs, name_of=name_of, has_options=False))))
-    file = shlex.quote(f"{data.folder}/{data.name}.yaml")
-    train = f"hivenas train --config {file} {option(an_example(told), data.costs)}"
+    train = data.command("train", option(an_example(told), data.costs))
     return f"{heading}\n\n{table}\n\n{more} Train one of them fully, and register it:\n\n```sh\n{train}\n```"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,6 +43,8 @@ class ReportData:
         place: the host and the folder where that is to be given; empty likewise.
         written: the moment of writing, in seconds since 1970.
         store: address of the MLflow server, http or https; empty where there is none to link to.
+        ui: the command that shows a store which is no server.
+        imports: the options with which commands import what is the user's own; empty without.
         run_id: the search's run there.
         metric: what fitness is, for people.
         tested: the test figure that is looked for, of the fully trained best; None without.
@@ -73,6 +76,8 @@ class ReportData:
     place: str = ""
     written: float = 0.0
     store: str = ""
+    ui: str = "mlflow ui"
+    imports: str = ""
     run_id: str = ""
     metric: str = "validation accuracy"
     tested: FinalFigure | None = None
@@ -86,6 +91,11 @@ class ReportData:
     ended: str = ""
     budget: str = ""
     costs: tuple[Cost, ...] = ()
+
+    def command(self, name: str, *options: str) -> str:
+        """A command of hivenas on the configuration that the results folder has."""
+        file = shlex.quote(f"{self.folder}/{self.name}.yaml")
+        return " ".join([f"hivenas {name} --config {file}{self.imports}", *options])
 
     @property
     def front(self) -> list[Trial]:

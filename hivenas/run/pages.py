@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from hivenas.config import Config
+from hivenas.config.registry import import_options
 from hivenas.core.children import Page, link_to
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.publication import Published
@@ -47,7 +48,7 @@ class SearchPages:
         self._objective = objective
         self._ledger = ledger
         file = shlex.quote(config.source or str(ledger.folder.yaml))
-        self._resume = resume or f"hivenas search --config {file} --resume"
+        self._resume = resume or f"hivenas search --config {file}{import_options()} --resume"
         self._candidates: CandidatePages | None = candidate_pages(config, objective, {})
         self.data: Mapping[str, Any] = {}
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
+from dataclasses import replace
 from pathlib import Path
+from urllib.request import pathname2url
 
 from hivenas.config import Config, from_record, load
+from hivenas.config.registry import import_options
 from hivenas.config.tasks import TASKS
 from hivenas.config.text import parse_yaml, without_login
 from hivenas.core.folder import LEDGER, ResultsFolder
@@ -151,8 +153,7 @@ def report_data(config: Config, result: SearchResult, condition: Condition, dige
         digest: of its data; empty without.
     """
     failure = failure_told(config, result.failure)
-    command = f"hivenas search --config {shlex.quote(str(_folder(config).yaml))} --resume"
-    return ReportData(
+    data = ReportData(
         name=config.name,
         objective=config.objective,
         condition=condition,
@@ -174,13 +175,29 @@ def report_data(config: Config, result: SearchResult, condition: Condition, dige
         never_named=result.never_named,
         model_uri=result.model_uri,
         use=TASKS[config.task].use,
-        resume=failure.way_on(command) if failure else "",
         obstacle=str(failure or ""),
         finalists=result.finalists,
         ended=result.ended,
         budget=result.budget,
         costs=result.costs,
+        imports=import_options(),
+        ui=ui_command(result.store),
     )
+    return replace(data, resume=failure.way_on(data.command("search", "--resume"))) if failure else data
+
+
+def ui_command(store: str) -> str:
+    """The command that shows a store which is no server.
+
+    Args:
+        store: its URI; empty for the one that MLflow uses here.
+    """
+    # MLflow writes the folder where one stands as addresses have it, a space as %20; a person writes it as it is.
+    here = {f"sqlite:///{folder}/mlflow.db" for folder in (os.getcwd(), pathname2url(os.getcwd()))}
+    if store in {"", "sqlite:///mlflow.db", *here}:
+        return "mlflow ui"
+    # A store elsewhere may have a password in its URI, which belongs neither on a screen nor on a page.
+    return 'mlflow ui --backend-store-uri "$MLFLOW_TRACKING_URI"'
 
 
 def _folder(config: Config) -> ResultsFolder:

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 import hivenas
-from hivenas.config import Config, from_mapping
+from hivenas.config import Config, from_mapping, registry
+from hivenas.config.costs import COSTS
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.records import Evaluation
 from hivenas.core.seeds import arch_hash
 from hivenas.errors import ConfigError, MissingResultsError
-from hivenas.reports import Condition, ReportData
-from hivenas.run.report import compare, load_results, report_data_of, report_recorded, write_report_of
+from hivenas.reports import Condition, ReportData, search_note
+from hivenas.run.report import compare, load_results, report_data_of, report_recorded, ui_command, write_report_of
 from hivenas.run.result import SearchResult
 from hivenas.storage import Stage, open_adhoc, open_search
 from tests.reports.page.markup import read
@@ -96,6 +97,55 @@ def test_a_store_that_is_no_server_is_not_linked_to(tmp_path: Path, monkeypatch:
     _, file = report_recorded(config)
     assert file
     assert "secret" not in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("store", "command"),
+    [
+        ("", "mlflow ui"),
+        ("sqlite:///mlflow.db", "mlflow ui"),
+        ("sqlite:///HERE/mlflow.db", "mlflow ui"),
+        ("sqlite:///QUOTED/mlflow.db", "mlflow ui"),
+        ("sqlite:////elsewhere/mlflow.db", 'mlflow ui --backend-store-uri "$MLFLOW_TRACKING_URI"'),
+        ("postgresql://me:secret@host/mlflow", 'mlflow ui --backend-store-uri "$MLFLOW_TRACKING_URI"'),
+    ],
+)
+def test_the_page_names_the_command_that_shows_the_store_of_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: str, command: str
+) -> None:
+    (tmp_path / "a place").mkdir()
+    monkeypatch.chdir(tmp_path / "a place")
+    place = str(tmp_path / "a place")
+    uri = store.replace("HERE", place).replace("QUOTED", place.replace(" ", "%20"))
+    config = recorded(tmp_path)
+    file = write_report_of(config, replace(result_of(config), store=uri), "finished", "")
+    (shown,) = [
+        pre.text for pre in read(file.read_text()).one("section", id="next").all("pre") if "mlflow ui" in pre.text
+    ]
+    assert shown == command
+    assert ui_command(uri) == command
+
+
+def test_commands_on_the_page_import_what_the_search_was_begun_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my ops.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_imported", {})
+    registry.import_modules(["my ops", "json"])
+    config = recorded(tmp_path / "results", stage=Stage.SEARCH, objectives={"params": "min"})
+    imports = f"--config {tmp_path}/results/bees/bees.yaml --import 'my ops' --import json"
+    result = replace(result_of(config), costs=(COSTS["params"],))
+    ways: dict[Condition, str] = {"interrupted": f"search {imports} --resume", "running": f"report {imports}"}
+    for condition, command in ways.items():
+        file = write_report_of(config, result, condition, "")
+        page = read(file.read_text(encoding="utf-8"))
+        said = page.one("section", id="next").text
+        assert f"hivenas {command}" in said
+        assert f"hivenas train {imports}" in said
+        assert "hivenas reproduce run2 --import 'my ops' --import json" in said
+        assert f"hivenas train {imports} --at 'params<=10'" in page.one("section", id="front").text
+    assert f"hivenas train {imports} --at 'params<=10'" in search_note(report_data_of(config, result))
 
 
 @pytest.mark.parametrize(

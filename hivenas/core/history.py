@@ -87,8 +87,8 @@ def ranking(trials: Iterable[Trial], direction: Direction) -> list[Trial]:
 def standing(trial: Trial, direction: Direction) -> tuple[bool, int, float]:
     """The place of a trial that did not fail among others, the larger the better."""
     paused, score = trial.status == "paused", direction.score(trial.fitness)
-    # Earlier versions have recorded what is no number.
-    return not paused, trial.evaluation.age if paused else 0, -math.inf if math.isnan(score) else score
+    # Earlier versions have recorded what is no finite number.
+    return not paused, trial.evaluation.age if paused else 0, score if math.isfinite(score) else -math.inf
 
 
 def settled(trials: Iterable[Trial]) -> list[Trial]:

@@ -253,8 +253,8 @@ class Search:
         future = first.future or self._begin(first.proposal)
         self._waiting.until(future)
         evaluation = self._result(first.proposal, future)
-        if evaluation.status != "failed" and math.isnan(evaluation.fitness):
-            reason = "the fitness must be a number, got nan"
+        if evaluation.status != "failed" and not math.isfinite(evaluation.fitness):
+            reason = f"the fitness must be a finite number, got {evaluation.fitness}"
             evaluation = Evaluation.failure(first.proposal.candidate, reason, worst=self._worst)
         trial = first.trial = Trial(first.proposal, evaluation)
         self._strategy.tell([evaluation])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -30,6 +31,8 @@ from tests.limited import Time, figures, ledger_folder, search, settings
 from tests.toy_objectives import TinyObjective
 from tests.trials import trial
 
+INFINITE = (float("nan"), math.inf, -math.inf)
+
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[object, ...]]:
@@ -38,9 +41,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("kind", ["guided", "canonical", "evolution", "random"])
-def test_a_fitness_that_is_no_number_is_a_failure_and_points_may_be_numpys(tmp_path: Path, kind: str) -> None:
+def test_a_fitness_that_is_no_finite_number_is_a_failure_and_points_may_be_numpys(tmp_path: Path, kind: str) -> None:
     class Whole(Sphere):
-        """Whole numbers of numpy, every third of which has no fitness."""
+        """Whole numbers of numpy, every third of which has no finite fitness."""
 
         def sample(self) -> Any:
             return tuple(np.int64(10 * x) for x in super().sample())
@@ -53,21 +56,23 @@ def test_a_fitness_that_is_no_number_is_a_failure_and_points_may_be_numpys(tmp_p
 
         def evaluate(self, candidate: Any) -> Any:
             found = super().evaluate(candidate)
-            return {**found, "fitness": float("nan")} if sum(candidate) % 3 == 0 else found
+            return found if sum(candidate) % 3 else {**found, "fitness": INFINITE[int(sum(candidate)) // 3 % 3]}
 
     config = settings(tmp_path, f"colony.kind={kind}")
     trials = search(config, make=lambda rng: Whole(3, rng=rng)).trials
     assert len(trials) == 30
     failed = [each for each in trials if each.failed]
     assert 0 < len(failed) < 30
-    assert {each.reason for each in failed} == {"the fitness must be a number, got nan"}
+    assert {each.reason for each in failed} == {f"the fitness must be a finite number, got {x}" for x in INFINITE}
+    assert {each.fitness for each in failed} == {math.inf}
     assert ranking(trials, Direction.MINIMIZE)[0].fitness == min(each.fitness for each in trials if not each.failed)
     _, recorded = read_ledger(ledger_folder(config))
     assert figures(recorded) == figures(trials)
 
 
-def test_what_earlier_versions_have_recorded_without_a_number_is_never_the_best() -> None:
-    trials = [trial(0, float("nan"), "a"), trial(1, 0.9, "b"), trial(2, 0.5, "c"), trial(3, 0.95, "d")]
+@pytest.mark.parametrize("fitness", INFINITE)
+def test_what_earlier_versions_have_recorded_without_a_number_is_never_the_best(fitness: float) -> None:
+    trials = [trial(0, fitness, "a"), trial(1, 0.9, "b"), trial(2, 0.5, "c"), trial(3, 0.95, "d")]
     order = [each.encoded for each in ranking(trials, Direction.MAXIMIZE)]
     assert order == ["d", "b", "c", "a"]
     assert [each.encoded for each in ranking(trials, Direction.MINIMIZE)] == ["c", "b", "d", "a"]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from hivenas.config.metrics import ACCURACY
 from hivenas.core.records import EpochFigures
 
 _EVERY_S = 1.0  # between two messages of a training at the least
@@ -24,6 +25,7 @@ class Progress:
             earlier attempt kept.
         at: the time of the message, in seconds since 1970.
         share: of the steps of the epoch after that which are done, from 0 to 1; 1 while it is validated.
+        metric: the name of what is looked for, whose values the figures tell.
     """
 
     epoch: int
@@ -31,6 +33,7 @@ class Progress:
     figures: tuple[EpochFigures, ...] = ()
     at: float = 0.0
     share: float = 0.0
+    metric: str = ACCURACY
 
 
 # Gives a message away; False where nobody takes it now, so that the next one repeats what it said.
@@ -64,11 +67,12 @@ class Teller:
         before: the epoch after which the training begins.
         epochs: the last one that there may be.
         done: figures of epochs that an earlier attempt kept.
+        metric: the name of what is looked for.
     """
 
-    def __init__(self, before: int, epochs: int, done: Sequence[EpochFigures] = ()) -> None:
+    def __init__(self, before: int, epochs: int, done: Sequence[EpochFigures] = (), *, metric: str = ACCURACY) -> None:
         self._tell = _TELL.get()
-        self._before, self._epochs = before, epochs
+        self._before, self._epochs, self._metric = before, epochs, metric
         self._told = 0  # of the figures
         self._not_before = 0.0
         self._since = time.monotonic()  # the end of an epoch
@@ -99,6 +103,7 @@ class Teller:
         if self._tell is None:
             return
         epoch = history[-1].epoch if history else self._before
-        if self._tell(Progress(epoch, self._epochs, tuple(history[self._told :]), time.time(), share)):
+        figures = tuple(history[self._told :])
+        if self._tell(Progress(epoch, self._epochs, figures, time.time(), share, self._metric)):
             self._told = len(history)
         self._not_before = time.monotonic() + _EVERY_S

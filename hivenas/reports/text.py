@@ -86,7 +86,10 @@ def best_table(
 
 
 def figure(row: Trial) -> str:
-    """A fitness for people: a share, such as the accuracy, to four places, any other to six digits."""
+    """A fitness for people: a share, such as the accuracy, to four places, any other to six digits.
+
+    Earlier versions have recorded no metric of functions: those of points are known to be none.
+    """
     return figure_told(row.fitness, "" if row.is_point else metric_of(row.evaluation.extra))
 
 

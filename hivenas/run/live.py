@@ -70,7 +70,7 @@ class _Point:
         self._epoch = f"epoch {progress.epoch + begun} of {progress.epochs}"
         self._epoch += f" ({100 * progress.share:.0f} %)" if begun else ""
         if progress.figures and math.isfinite(figure := progress.figures[-1].figure):
-            self._figure = f"  {figure_told(figure)}"
+            self._figure = f"  {figure_told(figure, progress.metric)}"
 
     def __str__(self) -> str:
         return f"{self._epoch}{self._figure}"

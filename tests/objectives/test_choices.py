@@ -6,6 +6,8 @@ import functools
 import itertools
 import pickle
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -14,9 +16,13 @@ import pytest
 
 import hivenas
 from hivenas.config import Choice, Log
+from hivenas.core.folder import ResultsFolder
+from hivenas.core.objective import ObjectiveInfo
 from hivenas.core.records import Direction, Proposal
 from hivenas.errors import ArchitectureError, ConfigError
 from hivenas.objectives.choices import FunctionObjective
+from hivenas.reports import figure
+from hivenas.run.report import load_results
 from tests.contracts import ArchitectureObjectiveContract
 
 CHOICES: dict[str, Sequence[Any]] = {"width": [8, 16], "rate": (0.1, 0.01, 1e-3), "norm": [None, "batch", True]}
@@ -94,6 +100,25 @@ def test_figures_beside_the_fitness_are_kept() -> None:
     evaluation = objective.run(Proposal(0, 0, "scout", 0, "width=2"))
     assert (evaluation.fitness, evaluation.params, evaluation.epochs) == (0.5, 20, 3)
     assert type(evaluation.fitness) is float
+
+
+def test_a_fitness_that_is_no_share_is_told_to_six_digits_and_a_share_to_four_places(tmp_path: Path) -> None:
+    class Share(FunctionObjective):
+        def describe(self) -> ObjectiveInfo:
+            return replace(super().describe(), is_share=True)
+
+    seconds = {"a": 0.00124512, "b": 0.00124634, "c": 0.0000511, "d": 0.5}
+    told: dict[type, set[str]] = {}
+    for kind in (FunctionObjective, Share):
+        objective = kind(lambda key: seconds[key], {"key": list(seconds)}, minimize=True, metric="seconds")
+        config = {"name": kind.__name__, "tracking": "none", "results": {"dir": str(tmp_path)}}
+        hivenas.search(config, "execution.kind=serial", objective=objective, progress=False)
+        recorded = load_results(ResultsFolder(str(tmp_path), kind.__name__))
+        told[kind] = {figure(trial) for trial in recorded.trials}
+    assert told == {
+        FunctionObjective: {"0.00124512", "0.00124634", "5.11e-05", "0.5"},
+        Share: {"0.0012", "0.0001", "0.5000"},
+    }
 
 
 def test_it_says_what_a_search_needs_to_know() -> None:

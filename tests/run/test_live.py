@@ -94,6 +94,15 @@ def test_the_epoch_and_the_latest_figure_of_every_training_are_shown() -> None:
     assert len(frame(view, console)) == 2
 
 
+@pytest.mark.parametrize(("metric", "shown"), [("auc", "0.0123"), ("log_loss", "0.0123457")])
+def test_the_latest_figure_has_the_digits_of_its_metric(metric: str, shown: str) -> None:
+    console = console_of(140)
+    view = busy_view(console)
+    figures = EpochFigures(3, 1.0, 0.5, 1.0, 0.875, 0.012345678)
+    view.on_progress(Proposal(42, 1, "onlooker", 42, LONG), Progress(3, 8, (figures,), metric=metric))
+    assert frame(view, console)[2].startswith(f"now  iteration 2, onlooker (+1)  epoch 3 of 8  {shown}  sep3x3_64|")
+
+
 @pytest.mark.parametrize("width", [20, 100])
 def test_the_preparation_of_data_is_drawn_as_a_bar_and_no_lines_come_of_it(
     width: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -14,6 +14,7 @@ import hivenas
 from hivenas.config import from_mapping
 from hivenas.config.metrics import metrics_of, register_metric
 from hivenas.core.nas.nas_interface import NASInterface
+from hivenas.core.progress import Progress, telling
 from hivenas.core.records import Direction
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError
@@ -101,7 +102,10 @@ def test_one_of_ones_own_ranks_candidates_and_fails_those_without_a_value(tmp_pa
     register_metric("misses", lambda labels, scores: math.nan, "minimize")
     interface = NASInterface.from_config(from_mapping(given), tracker=NullTracker())
     assert (interface.is_minimize, interface.describe().metric) == (True, "validation misses")
-    failed = interface.eval_strategy.evaluate(str(result.trials[0].candidate))
+    told: list[Progress] = []
+    with telling(lambda each: not told.append(each)):  # type: ignore[func-returns-value]
+        failed = interface.eval_strategy.evaluate(str(result.trials[0].candidate))
+    assert {each.metric for each in told} == {"misses"}
     assert (failed.status, failed.fitness) == ("failed", math.inf)
     assert failed.reason == "MetricError: the metric 'misses' must give a finite number, got nan"
 

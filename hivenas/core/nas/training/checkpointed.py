@@ -44,7 +44,7 @@ def run_checkpointed(
         MetricError: a metric of one's own raises, or gives no finite number.
         DiskFullError: there is no space for the state.
     """
-    tell = Teller(before, last, done)
+    tell = Teller(before, last, done, metric=loop.metric)
 
     def then(own: Sequence[EpochFigures]) -> None:
         if after is not None:

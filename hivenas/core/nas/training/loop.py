@@ -164,6 +164,11 @@ class TrainingLoop:
             self._train = tf.function(self._trained).get_concrete_function(number, number, rates, *sums, *given)
             self._validate = tf.function(self._validated).get_concrete_function(*sums, *validated)
 
+    @property
+    def metric(self) -> str:
+        """The name of the metric that is looked for."""
+        return self._config.metric.name
+
     def run(
         self,
         first: int,

@@ -279,6 +279,7 @@ class OneEpoch(TrainingLoop):
 
     def __init__(self, network: keras.Model, arrays: Any, config: Any, **_: Any) -> None:
         self.network = network
+        self._config = config
         optimizer = make_optimizer(config.optimizer)
         optimizer.build(network.trainable_variables)
         network.compile(optimizer=optimizer)

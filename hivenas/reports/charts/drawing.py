@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 
 from hivenas.core.records import Trial
-from hivenas.reports.charts.scales import Scale
+from hivenas.reports.charts.scales import LETTER, Scale
 from hivenas.wording import plural
 
 # Of roles; `x` is that of a failure. Others, of strategies of somebody's own, share the scout's.
@@ -130,9 +130,14 @@ class Panel(Drawing):
         for value, label in self.y.ticks(5):
             place = self.y(value)
             self.add("line", x1=left, x2=right, y1=place, y2=place, class_="grid")
-            self.text(left - 7, place + 4, label, class_="tick", anchor="end")
+            # A label with more digits than there is room for would be cut off at the picture's edge.
+            fitted = {"textLength": short_number(left - 8), "lengthAdjust": "spacingAndGlyphs"}
+            more = fitted if LETTER * len(label) > left - 8 else {}
+            self.add("text", label, x=left - 7, y=place + 4, class_="tick", text_anchor="end", **more)
         self.add("line", x1=left, x2=right, y1=bottom, y2=bottom, class_="axis")
-        for value, label in self.x.ticks(7 if right - left > 600 else 5) if x_ticks is None else x_ticks:
+        if x_ticks is None:
+            x_ticks = self.x.beside(self.x.ticks(7 if right - left > 600 else 5))
+        for value, label in x_ticks:
             place = self.x(value)
             self.add("line", x1=place, x2=place, y1=bottom, y2=bottom + 4, class_="axis")
             self.text(place, bottom + 18, label, class_="tick", anchor="middle")

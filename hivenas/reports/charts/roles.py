@@ -115,7 +115,7 @@ def _bar_column(
 def _box_column(drawing: Drawing, found: Sequence[Role], x: Scale, *, top: float) -> None:
     bottom = top + _HEAD + _LINE * len(found)
     drawing.text(x.start, top + 14, "fitness found", class_="title")
-    for value, text in x.ticks(4):
+    for value, text in x.beside(x.ticks(4)):
         drawing.add("line", x1=x(value), x2=x(value), y1=top + _HEAD - 4, y2=bottom, class_="grid")
         drawing.text(x(value), bottom + 16, text, class_="tick", anchor="middle")
     for line, role in enumerate(found):

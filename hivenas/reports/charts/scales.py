@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 _MOST_DECADES = 7
 _MOST = 1.7e308
+_FEWEST, _MOST_DIGITS = 3, 15  # more would show how floats are rounded
+LETTER = 7.0  # the width of a digit of a label
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,18 @@ class Scale:
             return [(self.low, brief(self.low)), (self.high, brief(self.high))]
         step = _round_step(span / count)
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        places = max(0, -math.floor(math.log10(step) + 1e-9))
-        return [(number * step, _label(number * step, places)) for number in range(first, last + 1)]
+        place = math.floor(math.log10(step) + 1e-9)
+        largest = math.floor(math.log10(max(abs(self.low), abs(self.high))))
+        digits = min(max(_FEWEST, largest - place + 1), _MOST_DIGITS)  # with fewer, two labels might read alike
+        values = [number * step for number in range(first, last + 1)]
+        return [(value, _label(value, max(0, -place), digits)) for value in values]
+
+    def beside(self, ticks: Sequence[tuple[float, str]]) -> Sequence[tuple[float, str]]:
+        """As many of its ticks, evenly chosen, as have room for their labels side by side."""
+        places = [self(value) for value, _ in ticks]
+        nearest = min((abs(other - one) for one, other in pairwise(places)), default=math.inf)
+        widest = LETTER * (max((len(label) for _, label in ticks), default=0) + 1)
+        return ticks[:: max(1, math.ceil(widest / max(nearest, 1e-3)))]
 
     def _decades(self) -> list[tuple[float, str]]:
         first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
@@ -81,13 +94,13 @@ def spreads(values: Iterable[float]) -> bool:
     return bool(finite) and min(finite) > 0 and max(finite) / min(finite) > 100
 
 
-def brief(value: float) -> str:
+def brief(value: float, digits: int = _FEWEST) -> str:
     """A figure in few characters: 950, 12k, 3.4M, 1e-07."""
-    size = abs(value)
+    size = abs(float(f"{value:.{digits}g}"))
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if limit <= size < 1e12:
-            return f"{value / limit:.3g}{letter}"
-    return f"{value:.3g}"
+            return f"{value / limit:.{digits}g}{letter}"
+    return f"{value:.{digits}g}"
 
 
 def _round_step(step: float) -> float:
@@ -95,8 +108,8 @@ def _round_step(step: float) -> float:
     return min((factor * power for factor in (1, 2, 5, 10)), key=lambda near: abs(math.log(near / step)))
 
 
-def _label(value: float, places: int) -> str:
+def _label(value: float, places: int, digits: int) -> str:
     if abs(value) >= 10_000:
-        return brief(value)
-    text = f"{value:.{places}f}" if places <= 4 else f"{value:.3g}"
+        return brief(value, digits)
+    text = f"{value:.{places}f}" if places <= 4 else f"{value:.{digits}g}"
     return "0" if float(text) == 0 else text

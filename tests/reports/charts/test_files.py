@@ -234,6 +234,19 @@ def test_any_fitness_has_a_place(fitness: float, direction: Direction) -> None:
         assert not [each for each in coordinates if "nan" in each or "inf" in each]
 
 
+def test_labels_of_the_axis_of_fitness_stay_within_the_picture() -> None:
+    for low, step, are_long in ((0.7, 0.01, False), (123_456.01, 0.01, True)):
+        rows = [changed(row, fitness=low + step * (row.index % 5)) for row in search()]
+        labels = [
+            text for text in drawn(rows)["convergence"].iter(f"{SVG}text") if text.attrib.get("text-anchor") == "end"
+        ]
+        assert len({text.text for text in labels}) == len(labels) > 3
+        assert [text.text for text in labels if "textLength" in text.attrib] == [
+            text.text for text in labels if text.text and len(text.text) > 7
+        ]
+        assert any("textLength" in text.attrib for text in labels) == are_long
+
+
 def test_roles_of_other_strategies_are_named_and_counted() -> None:
     roles = ("sample", "child")
     rows = [

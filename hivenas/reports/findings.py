@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 from hivenas.config.metrics import ACCURACY, label_of
 from hivenas.core.candidates import point_of
 from hivenas.core.history import improvements, ranking, settled
 from hivenas.core.measured import METRIC
 from hivenas.core.records import Direction, Trial
+
+T = TypeVar("T")
 
 BEES = ("employee", "onlooker", "scout")
 MOST_DRAWN = 2000  # evaluations in one page: a browser draws so many at once
@@ -222,15 +225,15 @@ def busy_seconds(rows: Sequence[Trial]) -> float:
 
 def common_reasons(rows: Sequence[Trial], status: str, count: int = 3) -> list[tuple[str, int]]:
     """The reasons of failures or stops: an example of each reason and how often it was met, most common first."""
-    groups = alike([row.reason for row in rows if row.status == status])
-    return [(found[0], len(found)) for found in groups[:count]]
+    groups = alike([row for row in rows if row.status == status], lambda row: row.reason)
+    return [(found[0].reason, len(found)) for found in groups[:count]]
 
 
-def alike(reasons: Sequence[str]) -> list[list[str]]:
-    """Reasons in groups, the largest first: figures differ from candidate to candidate where the reason does not."""
-    groups: dict[str, list[str]] = {}
-    for reason in reasons:
-        groups.setdefault(re.sub(r"\d+(\.\d+)?", "#", reason), []).append(reason)
+def alike(failures: Sequence[T], reason_of: Callable[[T], str]) -> list[list[T]]:
+    """Failures by reason, the most frequent first: figures differ from candidate to candidate where it does not."""
+    groups: dict[str, list[T]] = {}
+    for failure in failures:
+        groups.setdefault(re.sub(r"\d+(\.\d+)?", "#", reason_of(failure)), []).append(failure)
     return sorted(groups.values(), key=len, reverse=True)
 
 

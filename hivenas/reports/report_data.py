@@ -14,7 +14,7 @@ from hivenas.core.full_training import Finalist
 from hivenas.core.history import ranking
 from hivenas.core.measured import FinalFigure
 from hivenas.core.records import Direction, Trial
-from hivenas.reports.findings import succeeded
+from hivenas.reports.findings import alike, succeeded
 from hivenas.reports.text import Summary
 from hivenas.reports.trainings import as_table, is_told, model_told
 
@@ -131,9 +131,6 @@ class ReportData:
 
     @property
     def failures(self) -> list[tuple[str, list[Trial]]]:
-        """The reasons of failures and the evaluations that had them, the most frequent first."""
-        found: dict[str, list[Trial]] = {}
-        for row in self.rows:
-            if row.status == "failed":
-                found.setdefault(row.reason or "no reason was recorded", []).append(row)
-        return sorted(found.items(), key=lambda each: len(each[1]), reverse=True)
+        """An example of each reason of failures and the evaluations that had it, the most frequent first."""
+        found = alike([row for row in self.rows if row.status == "failed"], lambda row: row.reason)
+        return [(rows[0].reason or "no reason was recorded", rows) for rows in found]

@@ -371,7 +371,7 @@ class Search:
         if self._most_failures is None or len(self._failures) < self._most_failures:
             return
         self._announce()
-        common = alike(self._failures)[0]
+        common = alike(self._failures, str)[0]
         raise SearchFailedError(
             f"{' '.join(common[0].split())}: so ended {len(common)} of {len(self._failures)} candidates "
             "that failed in a row, and with them the search "

@@ -27,6 +27,7 @@ from hivenas.wording import number_of
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+_MOST_REASONS = 50  # of failures, in a page
 CONDITIONS = {
     "finished": ("✓", "finished"),
     "running": ("●", "running"),
@@ -83,6 +84,7 @@ def report_page(data: ReportData) -> str:
         kinds={letter for line in table for letter in line.kind.split()},
         roles=role_names(data.rows),
         most_shown=MOST_DRAWN,
+        most_reasons=_MOST_REASONS,
         condition=CONDITIONS[data.condition],
     )
 

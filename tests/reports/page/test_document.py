@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -241,6 +242,15 @@ def test_a_search_of_failures_alone_says_why() -> None:
     page = read(report_page(data((row(0, 0.0, status="failed", reason="boom"),), condition="interrupted")))
     assert "No candidate was evaluated without failing." in page.one("main").text
     assert "1 × boom" in page.one("section", id="failed").text
+
+
+def test_reasons_that_differ_in_figures_alone_are_one_and_what_is_left_out_is_counted() -> None:
+    words = ["".join(letters) for letters in itertools.product("abcdefgh", repeat=2)][:53]
+    reasons = [*(f"loss {number}.5 in layer {number}" for number in range(3)), *words]
+    rows = tuple(row(index, 0.0, status="failed", reason=reason) for index, reason in enumerate(reasons))
+    lines = [item.text for item in read(report_page(data(rows))).one("section", id="failed").all("li")]
+    assert lines[:2] == ["3 ×, such as loss 0.5 in layer 0 evaluations 0, 1, 2", "1 × aa evaluation 3"]
+    assert lines[49:] == ["1 × ga evaluation 51", "… and 4 more reasons"]
 
 
 @pytest.mark.parametrize("fitness", [float("nan"), float("inf"), -1e308, 1e308])

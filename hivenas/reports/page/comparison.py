@@ -85,7 +85,11 @@ class Comparison:
                 return [
                     f"The objectives differ, {one.objective} and {other.objective}: the figures are not comparable."
                 ]
-            return [f"What is looked for differs, {one.metric} and {other.metric}: the figures are not comparable."]
+            sought = [each.metric for each in self.report_data]
+            if one.metric == other.metric:  # then it is the direction that differs
+                sizes = ("a small" if each.direction.minimize else "a large" for each in self.report_data)
+                sought = [f"{size} {one.metric}" for size in sizes]
+            return [f"What is looked for differs, {' and '.join(sought)}: the figures are not comparable."]
         if not self.shares_data:
             return ["The data differ: the figures are not comparable."]
         if not self.shares_validation:

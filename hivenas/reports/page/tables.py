@@ -62,6 +62,11 @@ class Line:
         own, more = self.row.epochs, self.row.momentum_epochs
         return f"{own}+{more}" if more else str(own) if own else "–"
 
+    @property
+    def seconds(self) -> str:
+        """What it took: of seconds one place, of less than ten three digits."""
+        return f"{self.row.seconds:,.1f}" if self.row.seconds >= 10 else f"{self.row.seconds:.3g}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontLine:

@@ -80,6 +80,12 @@ def test_less_is_better_where_it_is_minimized() -> None:
             "What is looked for differs, validation accuracy and validation log loss",
             False,
         ),
+        (
+            side("a", metric="fitness"),
+            side("b", metric="fitness", direction=Direction.MINIMIZE),
+            "What is looked for differs, a large fitness and a small fitness: the figures are not comparable.",
+            False,
+        ),
     ],
 )
 def test_what_is_not_comparable_is_said(

@@ -63,6 +63,12 @@ def test_every_evaluation_has_a_line_best_first_and_failures_last() -> None:
     assert [h.text for h in page.all("th") if h.attributes.get("aria-sort") == "descending"] == ["fitness"]
 
 
+@pytest.mark.parametrize(("seconds", "shown"), [(0.01234, "0.0123"), (7.0, "7"), (83.21, "83.2"), (1234.5, "1,234.5")])
+def test_seconds_are_shown_as_people_write_them(seconds: float, shown: str) -> None:
+    (line,) = table(read(report_page(data((row(0, seconds=seconds),)))))
+    assert line[-2:] == [shown, "1"]
+
+
 def test_paused_trainings_stand_below_those_that_are_over_the_longer_ones_first() -> None:
     rows = (
         row(0, 0.5, status="paused"),

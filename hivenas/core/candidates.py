@@ -34,6 +34,11 @@ def decode_candidate(text: str) -> str | tuple[float, ...]:
     return text if point is None else point
 
 
+def is_network(text: str) -> bool:
+    """Tell if a candidate's text is the architecture of a network, with its ends, and not a point or anything else."""
+    return text.startswith("input|")
+
+
 def point_of(text: str) -> tuple[float, ...] | None:
     """The numerical point that a candidate's text stands for; None for any other text, whatever it begins with."""
     try:

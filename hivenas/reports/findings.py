@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from hivenas.config.metrics import ACCURACY, label_of
-from hivenas.core.candidates import point_of
+from hivenas.core.candidates import is_network, point_of
 from hivenas.core.history import improvements, ranking, settled
 from hivenas.core.measured import METRIC
 from hivenas.core.records import Direction, Trial
@@ -133,12 +133,22 @@ def operations_of(candidate: str) -> list[str]:
     return [word for word in inner if not word.startswith("sc_")]
 
 
+def are_named(parts: Sequence[str]) -> bool:
+    """Tell if the parts of a candidate are choices with their names, as those of a function."""
+    return all("=" in part for part in parts)
+
+
 def operation_map(rows: Sequence[Trial], direction: Direction) -> HeatMap:
-    """Mean fitness by operation and layer, of every candidate's latest evaluation, see `found_figures`."""
+    """Mean fitness by operation and layer, of every candidate's latest evaluation, see `found_figures`.
+
+    Named choices are all in one layer, as each has its place by its name.
+    """
     seen: dict[tuple[str, int], list[float]] = {}
     for row in found_figures(rows, direction):
-        for layer, operation in enumerate(operations_of(row.encoded)):
-            seen.setdefault((operation, layer), []).append(row.fitness)
+        parts = operations_of(row.encoded)
+        has_layers = is_network(row.encoded) or not are_named(parts)
+        for layer, operation in enumerate(parts):
+            seen.setdefault((operation, layer * has_layers), []).append(row.fitness)
     operations = tuple(sorted({operation for operation, _ in seen}))
     layers = max((layer + 1 for _, layer in seen), default=0)
     cells = [[seen.get((operation, layer), []) for layer in range(layers)] for operation in operations]

@@ -9,7 +9,7 @@ from hivenas.config.costs import Cost, in_words
 from hivenas.core.bounds import at_most
 from hivenas.core.front import cost_of
 from hivenas.core.records import Trial
-from hivenas.reports.text import figure, short
+from hivenas.reports.text import figure, kind_of, short
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ def front_table(
         has_options: whether there is room for the options.
     """
     options = ["hivenas train …"] if has_options else []
-    table = [["fitness", *(cost.key for cost in costs), *options, "evaluation", "architecture"]]
+    table = [["fitness", *(cost.key for cost in costs), *options, "evaluation", kind_of(front)]]
     for row in front:
         figures = (cost_figure(row, cost) for cost in costs)
         options = [option(row, costs)] if has_options else []

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hivenas.config.metrics import figure_told
 from hivenas.config.settings import split_candidate
-from hivenas.core.candidates import point_of
+from hivenas.core.candidates import is_network, point_of
 from hivenas.core.history import ranking
 from hivenas.core.measured import CPU_SECONDS, PEAK_RSS_MB, metric_of, total_spent
 from hivenas.core.records import Direction, Trial
@@ -62,7 +62,7 @@ def best_table(
     count: int = 5,
     name_of: Callable[[Trial], str] = lambda row: row.label,
 ) -> list[list[str]]:
-    """A header and the best candidates: rank, fitness, parameters, epochs, evaluation, architecture.
+    """A header and the best candidates: rank, fitness, parameters, epochs, evaluation, architecture; a dash for none.
 
     Where candidates were trained on, their momentum stands beside the epochs, such as 5+2; where they have inherited
     weights, the share of these.
@@ -77,11 +77,12 @@ def best_table(
     momentum = any(row.momentum_epochs for row in rows)
     inherited = any(row.inherited for row in best)
     further = ["momentum"] * momentum + ["inherited"] * inherited
-    table = [["", "fitness", "parameters", "epochs", *further, "evaluation", "architecture"]]
+    table = [["", "fitness", "parameters", "epochs", *further, "evaluation", kind_of(best)]]
     for rank, row in enumerate(best, start=1):
-        epochs = str(row.epochs) + (f"+{row.momentum_epochs}" if row.momentum_epochs else "")
+        epochs = f"{row.epochs}+{row.momentum_epochs}" if row.momentum_epochs else str(row.epochs or "–")
+        params = f"{row.params:,}" if row.params else "–"
         more = [f"{row.momentum:.3f}"] * momentum + [f"{row.inherited:.0%}"] * inherited
-        table.append([str(rank), figure(row), f"{row.params:,}", epochs, *more, name_of(row), short(row.encoded)])
+        table.append([str(rank), figure(row), params, epochs, *more, name_of(row), short(row.encoded)])
     return table
 
 
@@ -91,6 +92,11 @@ def figure(row: Trial) -> str:
     Earlier versions have recorded no metric of functions: those of points are known to be none.
     """
     return figure_told(row.fitness, "" if row.is_point else metric_of(row.evaluation.extra))
+
+
+def kind_of(rows: Iterable[Trial]) -> str:
+    """The word for the candidates: architecture, where they are networks."""
+    return "architecture" if all(is_network(row.encoded) for row in rows) else "candidate"
 
 
 def short(candidate: str, width: int = 0) -> str:

@@ -59,6 +59,13 @@ def test_an_operation_that_no_candidate_has_in_a_layer_has_no_mean() -> None:
     assert found.counts == ((1, 0), (0, 1))
 
 
+def test_named_choices_have_no_layers_and_other_texts_have() -> None:
+    found = operation_map([row(0, 0.5, "w=1|d=1"), row(1, 0.7, "w=1|d=2")], Direction.MAXIMIZE)
+    assert (found.operations, found.layers) == (("d=1", "d=2", "w=1"), 1)
+    assert found.counts == ((1,), (1,), (2,))
+    assert operation_map([row(0, 0.5, "up|up=1")], Direction.MAXIMIZE).layers == 2
+
+
 def test_the_pareto_front_has_no_candidate_that_another_one_beats() -> None:
     front = pareto_front(SEARCH, Direction.MAXIMIZE)
     assert [(each.params, each.fitness) for each in front] == [(20, 0.4), (25, 0.7), (30, 0.8)]

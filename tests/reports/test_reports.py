@@ -82,6 +82,13 @@ def test_the_table_has_the_best_first_and_renders_as_text_and_markdown() -> None
     assert "| 2 | 0.5000 | 1,234 | 5 | 0000-employee | sep3x3_32 → dropout |" in as_markdown(table)
 
 
+def test_the_table_of_a_function_has_candidates_and_dashes_for_what_they_lack() -> None:
+    choices = changed(row(0, 0.5, candidate="w=1|d=2", epochs=0), params=0)
+    table = best_table([choices], Direction.MAXIMIZE)
+    assert table[0] == ["", "fitness", "parameters", "epochs", "evaluation", "candidate"]
+    assert table[1] == ["1", "0.5000", "–", "–", "0000-employee", "w=1|d=2"]
+
+
 def test_architectures_are_cut_to_a_width() -> None:
     assert short("input|sep3x3_32|dropout|output", 12) == "sep3x3_32|d…"
     assert short(ARCH) == "sep3x3_32|dropout"

@@ -14,7 +14,7 @@ from hivenas.reports.findings import spent_until
 from hivenas.reports.page.document import CONDITIONS, render
 from hivenas.reports.page.tables import components_of
 from hivenas.reports.report_data import ReportData
-from hivenas.reports.text import as_text, duration, figure, short
+from hivenas.reports.text import as_text, duration, figure, kind_of, short
 
 _LONGEST_VALUE = 48  # of a key's value in the terminal
 _NONE = "–"
@@ -145,6 +145,7 @@ def comparison_page(comparison: Comparison) -> str:
         searches=searches,
         charts=_charts(comparison) if comparison.shares_axis else [],
         parts_of=components_of,
+        kind_of=kind_of,
     )
 
 

@@ -19,9 +19,9 @@ from hivenas.core.unicode import shown_text
 from hivenas.reports.charts import charts, role_names, style, symbols
 from hivenas.reports.findings import MOST_DRAWN
 from hivenas.reports.front import an_example, weighed
-from hivenas.reports.page.tables import chain_of, columns, components_of, front_lines, lines, settings_of
+from hivenas.reports.page.tables import chain_of, columns, components_of, front_lines, lines, named, settings_of
 from hivenas.reports.report_data import ReportData
-from hivenas.reports.text import duration, figure, spent_said
+from hivenas.reports.text import duration, figure, kind_of, spent_said
 from hivenas.wording import number_of
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def report_page(data: ReportData) -> str:
         data=data,
         parts_of=components_of,
         best=ranked[0] if ranked else None,
+        kind=kind_of(data.rows),
+        named=named(ranked[0].encoded) if ranked else "",
         chain=chain_of(ranked[0].encoded) if ranked else [],
         settings=settings_of(ranked[0].encoded) if ranked else "",
         summary=data.summary,

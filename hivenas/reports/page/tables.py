@@ -12,20 +12,14 @@ from hivenas.core.front import cost_of
 from hivenas.core.history import standing
 from hivenas.core.records import Trial
 from hivenas.reports.charts import bee_class, symbol_of
-from hivenas.reports.findings import drawn, succeeded
+from hivenas.reports.findings import are_named, drawn, succeeded
 from hivenas.reports.front import cost_figure, option
 from hivenas.reports.report_data import ReportData
-from hivenas.reports.text import figure, short
+from hivenas.reports.text import figure, kind_of, short
 
 _MOST_COORDINATES = 4
-_COLUMNS = (
-    ("evaluation", "n", ""),
-    ("fitness", "n", ""),
-    ("architecture", "t", ""),
-    ("role", "t", ""),
-    ("status", "t", ""),
-    ("parameters", "n", "parameters"),
-)
+_FIRST_COLUMNS = (("evaluation", "n", ""), ("fitness", "n", ""))
+_COLUMNS = (("role", "t", ""), ("status", "t", ""), ("parameters", "n", "parameters"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +30,7 @@ class Line:
         row: the record.
         fitness: for people; a dash where it failed.
         share: of the way from the worst fitness listed to the best, in percent.
-        components: the architecture's, without its ends; of a point its first coordinates.
+        components: the architecture's, without its ends; a point is one.
         costs: what is weighed beside the parameters, for people, one a cost; a dash where it is not known.
     """
 
@@ -64,7 +58,7 @@ class Line:
 
     @property
     def seconds(self) -> str:
-        """What it took: of seconds one place, of less than ten three digits."""
+        """Its seconds for people: one place, of less than ten three digits."""
         return f"{self.row.seconds:,.1f}" if self.row.seconds >= 10 else f"{self.row.seconds:.3g}"
 
 
@@ -118,7 +112,16 @@ def lines(data: ReportData) -> list[Line]:
 def columns(data: ReportData) -> list[tuple[str, str, str]]:
     """The columns of that table: name, `n` of numbers or `t` of texts, the unit of what a mark's figures tell of it."""
     costs = [(cost.key, "n", cost.key) for cost in _further_costs(data)]
-    return [*_COLUMNS, *costs, ("epochs", "n", "epochs"), ("seconds", "n", "s"), ("iteration", "n", "")]
+    candidate = (kind_of(data.rows), "t", "")
+    return [
+        *_FIRST_COLUMNS,
+        candidate,
+        *_COLUMNS,
+        *costs,
+        ("epochs", "n", "epochs"),
+        ("seconds", "n", "s"),
+        ("iteration", "n", ""),
+    ]
 
 
 def _further_costs(data: ReportData) -> tuple[Cost, ...]:
@@ -127,13 +130,13 @@ def _further_costs(data: ReportData) -> tuple[Cost, ...]:
 
 
 def components_of(candidate: str) -> tuple[str, ...]:
-    """The components of an architecture without its ends, then its settings; the first coordinates of a point."""
+    """The components of an architecture without its ends, then its settings; a point in one, by its first numbers."""
     point = point_of(candidate)
     if point is None:
         architecture, settings = split_candidate(candidate)
         return (*short(architecture).split("|"), *(f"{key}={value}" for key, value in settings))
-    head = tuple(f"{x:.4g}" for x in point[:_MOST_COORDINATES])
-    return (*head, f"… {len(point)} in all") if len(point) > _MOST_COORDINATES else head
+    head = ", ".join(f"{x:.4g}" for x in point[:_MOST_COORDINATES])
+    return (f"({head}, … {len(point)} in all)" if len(point) > _MOST_COORDINATES else f"({head})",)
 
 
 def chain_of(candidate: str) -> list[tuple[str, str]]:
@@ -142,6 +145,14 @@ def chain_of(candidate: str) -> list[tuple[str, str]]:
         ("skip", f"skip over {part.removeprefix('sc_')}") if part.startswith("sc_") else ("op", part)
         for part in components_of(split_candidate(candidate)[0])
     ]
+
+
+def named(candidate: str) -> str:
+    """A candidate that is no network, in a line: a point by its first numbers, choices by their names and values."""
+    parts = components_of(candidate)
+    if point_of(candidate) is not None:
+        return f"x = {parts[0]}"
+    return ", ".join(part.replace("=", " = ", 1) for part in parts) if are_named(parts) else short(candidate)
 
 
 def settings_of(candidate: str) -> str:

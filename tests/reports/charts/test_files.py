@@ -183,6 +183,17 @@ def test_the_map_of_operations_has_a_cell_a_layer_the_best_the_strongest() -> No
         assert tips[0].startswith(strongest)
 
 
+def test_the_map_of_choices_has_a_line_a_choice_with_the_digits_that_tell_them_apart() -> None:
+    fitness = {"w=1|d=1": 0.00124, "w=1|d=2": 0.00126, "w=2|d=2": 123_456.0}
+    rows = [trial(number, value, choices) for number, (choices, value) in enumerate(fitness.items())]
+    picture = drawn(rows[:2], Direction.MINIMIZE)["operations"]
+    assert texts(picture, "name") == ["d=1", "d=2", "w=1"]
+    assert texts(picture, "mean") == ["0.00124", "0.00126", "0.00125"]
+    assert texts(picture, "tick") == ["choice"]
+    assert "d=1: mean fitness 0.00124 of 1 candidate" in [each.text for each in picture.iter(f"{SVG}title")]
+    assert texts(drawn(rows[2:])["operations"], "mean") == ["123.46k", "123.46k"]
+
+
 def test_roles_have_bars_by_their_shares_and_a_box() -> None:
     rows = search()
     picture = drawn(rows)["roles"]

@@ -239,9 +239,27 @@ def test_points_have_neither_layers_nor_sizes() -> None:
     page = read(report_page(data(rows, objective="sphere_min", direction=Direction.MINIMIZE)))
     sections = {section.attributes.get("id") for section in page.all("section")}
     assert not sections & {"operations", "parameters", "learning_curves", "timeline"}
-    assert page.one("p", class_="point").text == "x = (4.25, -1.5, 2, 3, … 6 in all)"
+    assert "Best candidate x = (4.25, -1.5, 2, 3, … 6 in all) best fitness" in page.one("section", id="found").text
+    assert [line[2] for line in table(page)][-1] == "(0.25, -1.5, 2, 3, … 6 in all)"
     assert [line[1] for line in table(page)] == ["0.0001", "0.001", "0.01", "0.1", "1"]
     assert [h.text for h in page.all("th") if h.attributes.get("aria-sort") == "ascending"] == ["fitness"]
+
+
+@pytest.mark.parametrize(
+    ("candidates", "best", "title"),
+    [
+        (["w=1|d=a=b", "w=2|d=c"], "w = 1, d = a=b", "Choices"),
+        (["up|down", "up|up"], "up|down", "Choices by place"),
+    ],
+)
+def test_what_is_no_network_has_neither_ends_nor_layers(candidates: list[str], best: str, title: str) -> None:
+    rows = tuple(row(i, 0.5 - 0.1 * i, each, params=0, epochs=0) for i, each in enumerate(candidates))
+    page = read(report_page(data(rows, objective="custom")))
+    assert f"Best candidate {best} best fitness" in page.one("section", id="found").text
+    assert page.one("section", id="operations").one("h3").text == title
+    assert [line[2] for line in table(page)] == candidates
+    text = page.one("main").text
+    assert not [word for word in ("architecture", "layer", "operation", "input", "output") if word in text]
 
 
 def test_a_search_of_failures_alone_says_why() -> None:

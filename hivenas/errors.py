@@ -185,8 +185,8 @@ class RemoteError(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """The type of an exception and the first line of what it says."""
-    return _line(type(error).__name__, _said(error))
+    """The type of an exception and the first line of what it says, but for when SQLAlchemy came to write."""
+    return _line(type(error).__name__, _WRITTEN.sub("", _said(error)))
 
 
 def innermost(error: BaseException) -> str:
@@ -205,6 +205,8 @@ def innermost(error: BaseException) -> str:
     return _line(*_unwrapped(kind, text))
 
 
+# The line that SQLAlchemy puts before what the database says, where a query had it write what waited.
+_WRITTEN = re.compile(r"\(raised as a result of [^\n]*\)\n")
 # The texts that Keras and AutoGraph make of another exception.
 _CALLING = re.compile(r"Exception encountered when calling [^\n]*\n\s*\x1b\[1m(.*?)\x1b\[0m", re.DOTALL)
 _LOADING = re.compile(r"\n\s*Exception encountered: (.*)", re.DOTALL)

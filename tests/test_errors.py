@@ -25,6 +25,10 @@ from hivenas.errors import (
         (KeyError("name"), "KeyError: 'name'"),
         (ValueError(" \n"), "ValueError"),
         (SystemExit(3), "SystemExit: 3"),
+        (
+            RuntimeError("(raised as a result of Query-invoked autoflush; …)\n(psycopg.Error) too long\n[SQL: …"),
+            "RuntimeError: (psycopg.Error) too long",
+        ),
     ],
 )
 def test_an_error_is_told_by_its_first_line(error: BaseException, line: str) -> None:

@@ -14,6 +14,8 @@ from hivenas.core.measured import CPU_SECONDS, PEAK_RSS_MB, metric_of, total_spe
 from hivenas.core.records import Direction, Trial
 from hivenas.core.unicode import shown_text
 
+_NAMES = frozenset({"hivenas.classes", "hivenas.labels"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
@@ -125,8 +127,11 @@ def as_markdown(table: Sequence[Sequence[str]]) -> str:
 
 
 def model_note(origin: Mapping[str, str], config_yaml: str, returns: str) -> str:
-    """The registered version's description: what it returns, search run, architecture, figures and configuration."""
-    shown = {key.removeprefix("hivenas."): value for key, value in origin.items()}
+    """The registered version's description: what it returns, search run, architecture, figures and configuration.
+
+    The names of its classes or labels, of which there may be hundreds, are in its tags and its metadata alone.
+    """
+    shown = {key.removeprefix("hivenas."): value for key, value in origin.items() if key not in _NAMES}
     shown |= {key: value.replace("|", " → ") for key, value in shown.items() if key == "architecture"}
     lines = "".join(f"\n| {key} | {as_cell(value)} |" for key, value in shown.items())
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", config_yaml)), default=0))

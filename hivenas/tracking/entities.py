@@ -16,6 +16,7 @@ from hivenas.core.children import Child
 NOTE = "mlflow.note.content"
 KEY, UID = "hivenas.key", "hivenas.uid"  # tags by which the runs of children and of searches are found
 LONGEST_TAG, LONGEST_PARAM = 8000, 6000  # characters that MLflow keeps
+LONGEST_DESCRIPTION = 5000  # likewise of a version; Postgres and MySQL refuse a longer one, sqlite does not
 _LONGEST_KEY = 250
 _NO_KEY = re.compile(r"[^\w.\- :/]")
 
@@ -35,7 +36,15 @@ def linked(note: str, runs: Mapping[str, str], experiment: str) -> str:
         return f"[{text}](#/experiments/{experiment}/runs/{run_id})" if run_id else text
 
     whole = re.sub(r"\[([^\[\]]*)\]\(run:([^()\s]*)\)", fill, note)
-    return whole if len(whole) <= LONGEST_TAG else whole[: LONGEST_TAG - 1] + "…"
+    return shortened(whole, LONGEST_TAG)
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of several lines that is too long without its last lines, with … in their place; one line is cut."""
+    if len(text) <= most:
+        return text
+    lines, newline, _ = text[: most - 1].rpartition("\n")
+    return f"{lines}{newline}…" if lines else f"{text[: most - 1]}…"
 
 
 def key_of(name: str) -> str:

@@ -27,7 +27,7 @@ from hivenas.tracking.candidates import (
     model_tags,
 )
 from hivenas.tracking.data_sets import data_of
-from hivenas.tracking.entities import LONGEST_PARAM, LONGEST_TAG
+from hivenas.tracking.entities import LONGEST_DESCRIPTION, LONGEST_PARAM, LONGEST_TAG, shortened
 from hivenas.tracking.promotion import promote, published
 from hivenas.tracking.store import translate_mlflow_errors, use_stores
 from hivenas.wording import number_of
@@ -78,7 +78,7 @@ def _publish(model: ServableModel, run_id: str) -> Published:
         number = str(mlflow.register_model(uri, model.name).version)
     assert model.name
     client = mlflow.MlflowClient()
-    client.update_model_version(model.name, number, description=model.description)
+    client.update_model_version(model.name, number, description=shortened(model.description, LONGEST_DESCRIPTION))
     for key, value in model.origin.items():
         client.set_model_version_tag(model.name, number, key, value[:LONGEST_TAG])
     return promote(model, number)

@@ -192,10 +192,12 @@ def test_no_text_is_markup_in_a_table(text: str, cell: str) -> None:
 
 
 def test_a_configuration_stays_within_its_block_whatever_is_in_it() -> None:
-    note = model_note({"hivenas.architecture": "input|a|output"}, "name: x  # ``` and ````\n", "a number")
+    origin = {"hivenas.architecture": "input|a|output", "hivenas.classes": '["cat"]', "hivenas.labels": '["cat"]'}
+    note = model_note(origin, "name: x  # ``` and ````\n", "a number")
     assert note.endswith("`````yaml\nname: x  # ``` and ````\n`````\n")
     assert "| architecture | input → a → output |" in note
     assert "standardisation is inside. Returns a number.\n" in note
+    assert "cat" not in note
 
 
 @pytest.mark.parametrize(("channels", "colours"), [(1, False), (2, False), (3, True)])

@@ -329,6 +329,14 @@ def test_the_page_of_spaces_has_every_argument_of_every_cell() -> None:
         assert {each.name for each in own} <= arguments
 
 
+# Figures that other machines, tasks and settings have.
+OTHERWISE = {
+    *("gpu_peak_mb", "latency_ms", "latency_batch_ms", "memory_mb"),
+    *("exact_match", "val_exact_match", "explained", "val_explained"),
+    *("inherited", "momentum_epochs", "fitness_before"),
+}
+
+
 @pytest.mark.keras
 @pytest.mark.process
 @pytest.mark.slow
@@ -340,7 +348,7 @@ def test_the_page_of_mlflow_names_all_that_a_search_leaves(reader: Reader) -> No
     (experiment,) = [e for e in client.search_experiments() if e.name == "digits"]
     runs = client.search_runs([experiment.experiment_id])
     assert {run.data.tags["hivenas.phase"] for run in runs} == {"search", "evaluate", "full_train"}
-    unnamed = set()
+    unnamed, measured = set(), {search: set[str](), nested: set[str]()}
     for run in runs:
         of_search = run.data.tags["hivenas.phase"] == "search"
         part = search if of_search else nested
@@ -351,9 +359,15 @@ def test_the_page_of_mlflow_names_all_that_a_search_leaves(reader: Reader) -> No
             for file in artifacts(client, run.info.run_id)
         }
         metrics = {re.sub("/.*", "/CLASS", name) for name in run.data.metrics}
+        measured[part] |= metrics
         unnamed |= {name for name in {*tags, *params, *files, *metrics} if f"`{name}`" not in part}
     version = client.get_model_version_by_alias("digits", "champion")
     assert unnamed | {tag for tag in version.tags if f"`{tag}`" not in model} == set()
+    for part, found in measured.items():
+        rows = re.search(r"^\| metrics \|.*\n(?:\| \|.*\n)*", part, re.MULTILINE)
+        assert rows
+        named = {name for row in rows[0].splitlines() for name in re.findall(r"`(\w+)`", row.split(" | ")[1])}
+        assert named - found - OTHERWISE == set()
 
 
 def artifacts(client: mlflow.MlflowClient, run_id: str, folder: str | None = None) -> Iterator[str]:

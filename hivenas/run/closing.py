@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from hivenas.config import Config
+from hivenas.config.metrics import ACCURACY
 from hivenas.core.clock import now_ms
 from hivenas.core.publication import Published
 from hivenas.core.records import Trial
@@ -57,14 +59,11 @@ class Closings:
             model_uri=ledger.state.model if is_trained else "",
             reason=reason,
         )
-        accuracy = {} if result.test_accuracy is None else {"test_accuracy": result.test_accuracy}
-        if tested := result.tested:
-            accuracy[f"test_{tested.metric}"] = tested.value
         model = Published(MODEL_URI, MODEL_VERDICT) if is_trained else None
         return Closing(
             run_id=run_id,
             status=status,
-            metrics=result.summary.metrics() | accuracy,
+            metrics=result.summary.metrics() | _test_figures(result),
             note=self._pages.of_search(result, status, model),
             reason=reason,
             artifacts=closing_files(self._config, ledger, result, status),
@@ -79,6 +78,16 @@ class Closings:
     def _pointer(self, run_id: str) -> str:
         """The run that `mlflow run` has made for a resumption."""
         return self._tracker.project_run_id if self._tracker.project_run_id != run_id else ""
+
+
+def _test_figures(result: SearchResult) -> dict[str, float]:
+    """The accuracy of the test and the figure that is looked for, each with its 95 % confidence interval."""
+    if result.full_training is None or result.tested is None:
+        return {}
+    extra = result.full_training.extra
+    names = [f"test_{metric}{end}" for metric in (ACCURACY, result.tested.metric) for end in ("", "_low", "_high")]
+    found = {name: float(extra[name]) for name in names if extra.get(name) is not None}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def closing_files(config: Config, ledger: Ledger, result: SearchResult, status: str) -> tuple[tuple[Path, str], ...]:

@@ -18,7 +18,7 @@ from hivenas.config.evaluation import EvaluationConfig
 from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.legacy import Translation, is_ancestral, translate
 from hivenas.config.messages import explain, in_old_words
-from hivenas.config.patterns import LONGEST_NAME, NAME
+from hivenas.config.patterns import LONGEST_MODEL, LONGEST_NAME, MODEL, NAME
 from hivenas.config.plain import python_values
 from hivenas.config.promotion import thresholds_of
 from hivenas.config.registry import TRACKERS
@@ -355,8 +355,8 @@ def _leave_own_rate(data: Mapping[str, Any], evaluation: EvaluationConfig) -> No
 def from_record(data: Mapping[str, Any]) -> Config:
     """A configuration as hivenas has written it down for itself, in an earlier version perhaps.
 
-    Earlier versions wrote down an optimizer's `learning_rate` beside the decay that took its place, and not the keys
-    that there were not.
+    Earlier versions wrote down an optimizer's `learning_rate` beside the decay that took its place, names of registered
+    models that no model can have or be loaded by, and not the keys that there were not.
 
     Raises:
         ConfigError: this version does not take it.
@@ -369,6 +369,10 @@ def from_record(data: Mapping[str, Any]) -> Config:
         optimizer = evaluation.get("optimizer")
         if isinstance(optimizer, dict) and optimizer.get("learning_rate") != initial:
             optimizer.pop("learning_rate", None)
+    registry = recorded.get("registry")
+    name = registry.get("model") if isinstance(registry, dict) else None
+    if isinstance(name, str) and (len(name) > LONGEST_MODEL or not MODEL.fits(name)):
+        registry["model"] = None
     return from_mapping(recorded)
 
 

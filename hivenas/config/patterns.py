@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 LONGEST_NAME = 200  # characters of a search's
+LONGEST_MODEL, LONGEST_ALIAS = 256, 255  # that MLflow's registry takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +24,14 @@ class Pattern:
     rule: str
     others: str
 
+    def fits(self, text: str) -> bool:
+        """Tell if a text has the form."""
+        return bool(re.fullmatch(self.regex, text))
+
     def made_of(self, text: str) -> str:
         """A name like a text that is none, with _ for what may not stand in it; empty where that makes none."""
         name = re.sub(self.others, "_", text.strip()).strip("_-.")
-        return name if re.fullmatch(self.regex, name) else ""
+        return name if self.fits(name) else ""
 
 
 NAME = Pattern(
@@ -37,5 +42,10 @@ NAME = Pattern(
 ALIAS = Pattern(
     r"^[A-Za-z][A-Za-z0-9_-]*$", "must have letters, digits, _ and - only, a letter first", r"[^A-Za-z0-9_-]+"
 )
-MODEL = Pattern(r"^[^/:\s]([^/:]*[^/:\s])?$", "must have neither / nor : and no space at its ends", r"[/:]+")
+# In an address such as models:/NAME@ALIAS the other signs end the name, and a path begins with a dot.
+MODEL = Pattern(
+    r"^[^/:?#@\s.]([^/:?#@]*[^/:?#@\s])?$",
+    "must have none of / : ? # @, no space at its ends and no . first",
+    r"[/:?#@]+",
+)
 PATTERNS: Mapping[str, Pattern] = {pattern.regex: pattern for pattern in (NAME, ALIAS, MODEL)}

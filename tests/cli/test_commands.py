@@ -61,7 +61,7 @@ WRONG = [
     ("registry: {alias: V2}", "registry.alias must not be latest or v1"),
     ("registry: {alias: previous}", "registry.alias must not be previous, which the version before it gets"),
     ("registry: {promote: sometimes}", "registry.promote must be one of 'better', 'always' or 'never', got"),
-    ("registry: {model: a/b}", "registry.model must have neither / nor :"),
+    ("registry: {model: a/b}", "registry.model must have none of / : ? # @"),
     ("evaluation: {epochs: [", "not valid YAML"),
     (
         "dataset: {name: image_folder, path: x, image_size: [28]}",

@@ -553,6 +553,15 @@ def test_a_record_of_an_earlier_version_means_what_it_meant() -> None:
     assert record["evaluation"]["optimizer"]["learning_rate"] == 0.5
 
 
+@pytest.mark.parametrize("name", ["a?b", "a@b", "x" * 257])
+def test_a_record_with_the_name_of_a_model_that_none_can_have_is_read(name: str) -> None:
+    record = Config().to_mapping()
+    record["registry"]["model"] = name
+    assert from_record(record) == Config()
+    record["registry"]["model"] = "a model"
+    assert from_record(record).registry.model == "a model"
+
+
 @pytest.mark.parametrize(("mixed", "precision"), [(False, "float32"), (True, "float16")])
 def test_mixed_precision_is_the_earlier_name_of_precision(tmp_path: Path, mixed: bool, precision: str) -> None:
     record = Config().to_mapping()

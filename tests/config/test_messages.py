@@ -25,6 +25,7 @@ def _refusal(text: str, *overrides: str) -> str:
     return str(caught.value)
 
 
+MODEL = "must have none of / : ? # @, no space at its ends and no . first"
 IMPORT = "If not, import the module that registers it (--import MODULE)"
 # What is called so elsewhere, and the end of the message.
 OTHERWISE = [
@@ -116,7 +117,12 @@ MEANT = [
     ("name: ", "name must be text, got null (FILE); leave it out for its default"),
     ("evaluation: {epochs: null}", "must be a whole number, got null (FILE); leave it out for its default"),
     ("registry: {alias: 2nd}", "must have letters, digits, _ and - only, a letter first, got '2nd' (FILE)"),
-    ("registry: {model: a/b}", "must have neither / nor : and no space at its ends, got 'a/b' (FILE); a_b, say"),
+    ("registry: {model: a/b}", f"{MODEL}, got 'a/b' (FILE); a_b, say"),
+    ("registry: {model: 'a?b@c'}", f"{MODEL}, got 'a?b@c' (FILE); a_b_c, say"),
+    ("registry: {model: 'a#b'}", f"{MODEL}, got 'a#b' (FILE); a_b, say"),
+    ("registry: {model: ..}", f"{MODEL}, got '..' (FILE)"),
+    (f"registry: {{model: {'x' * 257}}}", "registry.model must have at most 256 characters, got 'xxx"),
+    (f"registry: {{alias: {'x' * 256}}}", "registry.alias must have at most 255 characters, got 'xxx"),
     ("dataset: {background: [1, 2, true]}", "[red, green, blue] of 0…255, got [1, 2, true] (FILE)"),
 ]
 

@@ -36,6 +36,7 @@ class Child:
         key: names it among all children, so that it is tracked once however often that is tried; may be empty.
         links: tags whose values are ids of other runs, each given as such an id or as the key of that child.
         progress: points that the parent's curves get, at `step`.
+        progress_ms: their time, in milliseconds since 1970, not before that of earlier points; 0 for the child's end.
         step: number of the evaluation within the search.
         end_ms: when it ended, in milliseconds since 1970; every figure carries this time, so that tracking it again
             adds nothing.
@@ -62,6 +63,7 @@ class Child:
     progress: Mapping[str, float] = field(default_factory=dict)
     step: int = 0
     end_ms: int = 0
+    progress_ms: int = 0
     note: str = ""
     overview: str = ""
     delete_weights: tuple[str, ...] = ()
@@ -171,7 +173,8 @@ def child_of(proposal: Proposal | None, evaluation: Evaluation, context: RunCont
         links={tag: run for tag, run in links if run},
         progress=context.progress,
         step=proposal.index if proposal else 0,
-        end_ms=now_ms(),
+        start_ms=int(1000 * evaluation.started),
+        end_ms=ended_ms(evaluation) or now_ms(),
         note=page.note,
         overview=context.overview,
         delete_weights=context.delete_weights,
@@ -179,6 +182,11 @@ def child_of(proposal: Proposal | None, evaluation: Evaluation, context: RunCont
         share=task_of(evaluation.extra).share,
         used=context.used,
     )
+
+
+def ended_ms(evaluation: Evaluation) -> int:
+    """The time of an evaluation's end, in milliseconds since 1970; 0 where that is not known."""
+    return int(1000 * (evaluation.started + evaluation.seconds)) if evaluation.started else 0
 
 
 def running_child(

@@ -155,8 +155,8 @@ class Evaluation:
         filename: name of the h5 file with weights and optimizer state; empty where nothing was saved.
         seconds: wall time spent, in seconds.
         epoch_s: wall time of one epoch, the median, in seconds; 0 where none was trained, or that is not known.
-        started: when it began, in seconds since 1970; 0 where nothing was trained.
-        worker: `host-pid` of the process that trained it; empty where none did.
+        started: when it began, in seconds since 1970; 0 where that is not known, as of what was only looked up.
+        worker: `host-pid` of the process that carried it out; empty likewise.
         reason: why it stopped or failed; empty otherwise.
         traceback: the formatted exception of a failure; empty otherwise.
         history: figures of every epoch of this evaluation, first epoch first.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,8 @@ from hivenas.core.nas.space.feasibility import Feasibility
 from hivenas.core.objective import ObjectiveInterface
 from hivenas.core.records import Evaluation, Proposal
 from hivenas.core.seeds import drawn_seed
-from hivenas.errors import first_line
+from hivenas.core.stopwatch import Stopwatch
+from hivenas.errors import HivenasError, first_line, innermost
 
 T = TypeVar("T")
 
@@ -229,7 +231,18 @@ def _evaluation(
 
 
 def _evaluate_with(objective: ByValue[ObjectiveInterface], proposal: Proposal) -> Evaluation:
-    return objective.value.run(proposal)
+    """Has an objective carry out a proposal; of work for workers that says no times the times are added."""
+    info, watch = objective.value.describe(), Stopwatch()
+    try:
+        with exit_as_failure():
+            evaluation = objective.value.run(proposal)
+    except HivenasError:
+        raise  # whose fault it is, the driver knows
+    except Exception as error:
+        said, trace = innermost(error), traceback.format_exc()
+        evaluation = Evaluation.failure(proposal.candidate, said, traceback=trace, worst=info.worst)
+    is_told = evaluation.started or evaluation.seconds
+    return watch.note(evaluation) if info.in_workers and not is_told else evaluation
 
 
 def _digest_data(config: Config) -> str:

@@ -27,8 +27,9 @@ class FunctionObjective(ArchitectureObjective):
     is of the main module, else by its name.
 
     Args:
-        function: gets the chosen values by their names, and returns the fitness, or a mapping with the key `fitness`
-            and figures beside it.
+        function: gets the chosen values by their names, and returns the fitness, or a mapping with the key `fitness`.
+            Of what is beside it `params`, `macs`, `epochs`, `momentum`, `latency_ms`, `latency_batch_ms` and
+            `memory_mb` are recorded, and nothing else.
         choices: what each may be, by its name, in a list, an array, a `Choice` or a `Log`: at least one name, and two
             values of one of them.
         minimize: whether a smaller fitness is better.

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from hivenas.config import Config
 from hivenas.core.candidates import encode_candidate
-from hivenas.core.children import Child, RunContext, child_of, link_to, running_child
+from hivenas.core.children import Child, RunContext, child_of, ended_ms, link_to, running_child
 from hivenas.core.interruption import defer_signals
 from hivenas.core.measured import marked
 from hivenas.core.objective import ObjectiveInterface
@@ -71,6 +71,7 @@ class Tracking(Callback):
         self._search: RunningSearch | None = None
         self._latest: dict[str, str] = {}  # by candidate: the key of its latest evaluation, and of its first training
         self._trained: dict[str, str] = {}
+        self._latest_ms = 0
         self._overview = ""
         self._overview_at = time.monotonic()
         self._running: RunningTrainings[int] = RunningTrainings(config.tracking_live_s, outbox)
@@ -80,6 +81,7 @@ class Tracking(Callback):
         self._search = search
         for trial in search.trials:
             self._note_key(trial)
+            self._latest_ms = max(self._latest_ms, ended_ms(trial.evaluation))
 
     def on_progress(self, proposal: Proposal, progress: Progress) -> None:
         """Shows the trainings that go on, now and then."""
@@ -112,8 +114,7 @@ class Tracking(Callback):
         """
         child = self._child(trial, best, ())
         self._note_key(trial)
-        ended = int(1000 * (trial.started + trial.seconds)) if trial.started else child.end_ms
-        return Message(trial=trial.index, child=replace(child, end_ms=ended))
+        return Message(trial=trial.index, child=child)
 
     def _child(self, trial: Trial, best: Trial | None, evicted: Sequence[Trial]) -> Child:
         proposal = trial.proposal
@@ -129,7 +130,10 @@ class Tracking(Callback):
             page=self._pages.of_candidate(trial, self._link(known.continues or known.parent)),
             delete_weights=tuple(self._ledger.key(each.index) for each in evicted if each.index != trial.index),
         )
-        return child_of(proposal, trial.evaluation, context)
+        child = child_of(proposal, trial.evaluation, context)
+        # With several workers an earlier trial may end later, and the best so far comes in the order of the trials.
+        self._latest_ms = max(self._latest_ms, ended_ms(trial.evaluation))
+        return replace(child, progress_ms=self._latest_ms)
 
     def _begun(self, proposal: Proposal) -> Child:
         """The nested run of a proposal whose training has begun."""

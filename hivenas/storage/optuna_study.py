@@ -248,15 +248,15 @@ class MirrorStudy:
         values = [trial.fitness, *(cost_of(trial, cost) for cost in self._costs)]
         # Optuna takes no NaN for a value, and few databases an infinite one.
         state = _STATES[trial.status] if all(map(math.isfinite, values)) else TrialState.FAIL
-        now = datetime.now()
+        ended = datetime.fromtimestamp(trial.started + trial.seconds) if trial.started else datetime.now()
         return FrozenTrial(
             number=-1,
             trial_id=-1,
             state=state,
             value=None,
             values=None if state is TrialState.FAIL else values,
-            datetime_start=now - timedelta(seconds=trial.seconds),
-            datetime_complete=now,
+            datetime_start=ended - timedelta(seconds=trial.seconds),
+            datetime_complete=ended,
             params=dict(self._parameters.values(trial.encoded)),
             distributions=dict(self._distributions),
             user_attrs={name: _plain(value) for name, value in as_columns(trial).items()},

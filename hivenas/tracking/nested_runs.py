@@ -112,7 +112,8 @@ class NestedRuns:
         parent = self._known.parent
         if not parent:
             return
-        points = [Metric(k, v, child.end_ms, child.step) for k, v in child.progress.items() if math.isfinite(v)]
+        at_ms = child.progress_ms or child.end_ms
+        points = [Metric(k, v, at_ms, child.step) for k, v in child.progress.items() if math.isfinite(v)]
         # Of what is tracked again others may have told since.
         tags = [RunTag(NOTE, self._known.linked(child.overview, parent))] if child.overview and not again else []
         if points or tags:

@@ -46,21 +46,25 @@ def test_whoever_watched_for_crashes_before_does_so_after(tmp_path: Path) -> Non
 SERIAL = """
 import faulthandler, os, signal, sys
 from pathlib import Path
-from hivenas.core.records import Proposal
+from hivenas.core.objective import ObjectiveInfo
+from hivenas.core.records import Direction, Evaluation, Proposal
 from hivenas.execution import SerialExecutor, evaluate_with
 
 class Objective:
+    def describe(self):
+        return ObjectiveInfo(direction=Direction.of(False))
+
     def run(self, proposal):
         if proposal.candidate == "input|crash|output" and "crash" in sys.argv:
             faulthandler._sigsegv()
         if proposal.candidate == "input|crash|output" and "kill" in sys.argv:
             os.kill(os.getpid(), signal.SIGKILL)
-        return proposal.candidate
+        return Evaluation(proposal.candidate, "complete", 1.0)
 
 executor = SerialExecutor(Path(sys.argv[1]))
 for index, candidate in enumerate(["input|a|output", "input|crash|output", "input|b|output"]):
     future = executor.submit(evaluate_with(Objective(), Proposal(index, 0, "scout", 0, candidate)))
-    print(future.exception() or future.result(), flush=True)
+    print(future.exception() or future.result().candidate, flush=True)
     if future.exception():
         print(" in run" in future.exception().last_words, flush=True)
 executor.shutdown()

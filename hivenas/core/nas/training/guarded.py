@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +12,7 @@ from hivenas.core.nas.training.loop import cause_of
 from hivenas.core.nas.training.serving import UnfaithfulModelError
 from hivenas.core.nas.training.spending import Spending
 from hivenas.core.records import Evaluation
+from hivenas.core.stopwatch import Stopwatch
 from hivenas.errors import DatasetError, DiskFullError, MissingResultsError, innermost
 
 
@@ -34,7 +32,7 @@ def guarded(candidate: str, train: Callable[[], Evaluation], *, worst: float) ->
         MissingResultsError: a file that it needs is gone.
         DiskFullError: no space for its files.
     """
-    began, started, spending = time.time(), time.monotonic(), Spending()
+    watch, spending = Stopwatch(), Spending()
     try:
         evaluation = train()
     except (DatasetError, MissingResultsError, DiskFullError):
@@ -43,6 +41,4 @@ def guarded(candidate: str, train: Callable[[], Evaluation], *, worst: float) ->
         reason = str(error) if isinstance(error, UnfaithfulModelError) else innermost(error)
         failed = Evaluation.failure(candidate, reason, traceback=traceback.format_exc(), worst=worst)
         evaluation = replace(failed, extra={CAUSE: cause_of(error)})
-    seconds, worker = time.monotonic() - started, f"{socket.gethostname()}-{os.getpid()}"
-    extra = {**evaluation.extra, SPENT: spending.figures()}
-    return replace(evaluation, seconds=seconds, started=began, worker=worker, extra=extra)
+    return watch.note(replace(evaluation, extra={**evaluation.extra, SPENT: spending.figures()}))

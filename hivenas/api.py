@@ -357,7 +357,7 @@ def forget(search: str | os.PathLike[str], *, agree: Callable[[Forgotten], bool]
         agree: is given what would be deleted, and nothing is where it returns False; None to ask nobody.
 
     Returns:
-        What was deleted, what stays, and the `mlflow gc` command that frees the store's space.
+        What was deleted, what stays, and the `mlflow gc` commands that free the store's space, a line each.
 
     Raises:
         MissingResultsError: no such search, or its run is not in this store.

@@ -334,6 +334,7 @@ OTHERWISE = {
     *("gpu_peak_mb", "latency_ms", "latency_batch_ms", "memory_mb"),
     *("exact_match", "val_exact_match", "explained", "val_explained"),
     *("inherited", "momentum_epochs", "fitness_before"),
+    *("accuracy_score", "roc_auc", "r2_score"),
 }
 
 

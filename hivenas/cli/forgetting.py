@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from hivenas.run.forgetting import Forgotten
 
 _SHOWN = 10  # versions in a line
-_LONGEST_COMMAND = 4000  # characters: a shell's line, and a screen
 
 
 def agreed(plan: Forgotten) -> bool:
@@ -62,11 +62,11 @@ def print_forgotten(forgotten: Forgotten) -> None:
     if not forgotten.gc:
         return
     click.echo("\nMLflow keeps what is deleted until it is told to let go; for good, with its files:")
-    if len(forgotten.gc) <= _LONGEST_COMMAND:
-        click.echo(f"  {forgotten.gc}")
-    else:
-        click.echo(f"  {forgotten.gc.partition(' --run-ids ')[0]}")
-        click.echo("that takes all else too that was deleted in this store; with --json the command names these runs")
+    commands = forgotten.gc.splitlines()
+    for command in commands:
+        click.echo(f"  {command}")
+    if not all("--logged-model-ids" in command for command in commands):
+        click.echo("without --logged-model-ids it takes all logged models, too, that were deleted in this store")
 
 
 def _goes(plan: Forgotten) -> str:
@@ -76,11 +76,12 @@ def _goes(plan: Forgotten) -> str:
     return f"{runs}, {models}, {named} and {plan.folder}"
 
 
+def _reason(aliases: Sequence[str]) -> str:
+    return f"for its alias {', '.join(aliases)}" if aliases else "as a version of another registered model"
+
+
 def _stays(plan: Forgotten) -> list[str]:
-    stays = [
-        f"  stays: {each.version} with its run {each.run_id}, for its alias {', '.join(each.aliases)}"
-        for each in plan.kept
-    ]
+    stays = [f"  stays: {each.version} with its run {each.run_id}, {_reason(each.aliases)}" for each in plan.kept]
     if plan.left:
         stays.append(f"  stays: {', '.join(map(str, plan.left))}, not of hivenas")
     if plan.study:

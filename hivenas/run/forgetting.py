@@ -27,12 +27,13 @@ class Forgotten:
         runs: ids of the runs that are deleted.
         models: ids of the logged models that are deleted.
         versions: registered versions that are deleted, such as `digits/1`.
-        kept: registered versions that have an alias: they stay, with their runs and what is logged there.
+        kept: registered versions that have an alias, or are of another registered model: they stay, with their runs
+            and what is logged there.
         unsent: records that MLflow was never told, which are lost with the folder.
         study: whether a record of the search stays in Optuna's storage.
         tracker: one that others have registered, which still has the search; empty for none.
         left: files of others in the results folder, which stay.
-        gc: the command that deletes for good what MLflow still keeps; empty where there is nothing.
+        gc: the commands that delete for good what MLflow still keeps, a line each; empty where there is nothing.
         done: whether it was done; False where that was not agreed to.
     """
 
@@ -86,7 +87,8 @@ def _found(footprint: Footprint) -> TrackedSearch | None:
         return None
     from hivenas.tracking.forgetting import find_search
 
-    return find_search(footprint.run_id, footprint.uid, footprint.experiment, footprint.run_ids)
+    home = footprint.experiment
+    return find_search(footprint.run_id, footprint.uid, home, footprint.run_ids, model=footprint.model)
 
 
 def _planned(footprint: Footprint, found: TrackedSearch | None) -> Forgotten:

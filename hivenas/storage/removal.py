@@ -28,6 +28,7 @@ class Footprint:
         uid: names the search in MLflow; empty for evaluations that were asked for from Python.
         run_ids: of its evaluations.
         experiment: in which the parent is looked for by `uid`.
+        model: the registered model that its versions are of.
         unsent: messages that MLflow was never told.
         study: whether the search has a record in Optuna's storage.
     """
@@ -38,6 +39,7 @@ class Footprint:
     uid: str = ""
     run_ids: tuple[str, ...] = ()
     experiment: str = ""
+    model: str = ""
     unsent: int = 0
     study: bool = False
 
@@ -75,13 +77,15 @@ def _read(folder: ResultsFolder) -> Footprint:
         config = parse_yaml(ledger.config_yaml, str(folder.ledger)) or {}
         run_ids = tuple(trial.run_id for trial in ledger.trials if trial.run_id)
         unsent = len(ledger.messages(MessageStatus.PENDING, MessageStatus.REFUSED))
+    name = str(config.get("name", folder.name))
     return Footprint(
         folder,
         tracker=str(config.get("tracking", _MLFLOW)) if config or run_ids else "",
         run_id=state.run_id if state else "",
         uid=state.uid if state else "",
         run_ids=run_ids,
-        experiment=str(config.get("name", folder.name)),
+        experiment=name,
+        model=str((config.get("registry") or {}).get("model") or name),
         unsent=unsent,
         study=bool((config.get("optuna") or {}).get("storage")),
     )

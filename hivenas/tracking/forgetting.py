@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,16 +31,17 @@ from hivenas.tracking.store import (
 
 _OURS = "hivenas.phase"  # a tag of every run of a search, which others' nested runs do not have
 _PAGE = 1000
+_IDS = 100  # in a command: with more a shell's line, and a screen, are too short
 _MODELS_PAGE = 50  # as many as MLflow gives at once
 
 
 @dataclass(frozen=True, slots=True)
 class KeptVersion:
-    """A registered version that has an alias, so that it stays.
+    """A registered version that has an alias, or is of another registered model than the search's: it stays.
 
     Args:
         version: such as `digits/3`.
-        aliases: that it has.
+        aliases: that it has; none where it is of another model.
         run_id: of its full training, which stays with it.
     """
 
@@ -69,9 +72,10 @@ class TrackedSearch:
 
     @property
     def gc(self) -> str:
-        """The command that frees the store's space of all this, once it is deleted; empty where there is nothing.
+        """The commands that free the store's space of all this, once it is deleted, a line each; empty for none.
 
-        `mlflow gc` takes every model of the store that was deleted where it is given none, so both lists are in it.
+        `mlflow gc` takes every run, or model, of the store that was deleted where it is given none. So runs are in each
+        command, and models as far as there are enough.
         """
         runs, models = (*self.gone_runs, *self.runs), (*self.gone_models, *self.models)
         if not runs:
@@ -80,11 +84,21 @@ class TrackedSearch:
         address = shlex.quote(uri) if without_secrets(uri) == uri else '"$MLFLOW_TRACKING_URI"'
         # What a server keeps its records in only whoever has started it knows.
         backend = '"$MLFLOW_BACKEND_STORE_URI"' if uri.startswith(("http:", "https:")) else address
-        named = f"--run-ids {','.join(runs)}" + (f" --logged-model-ids {','.join(models)}" if models else "")
-        return f"mlflow gc --backend-store-uri {backend} --tracking-uri {address} {named}"
+        command = f"mlflow gc --backend-store-uri {backend} --tracking-uri {address} --run-ids "
+        count = min(math.ceil((len(runs) + len(models)) / _IDS), len(runs))
+        return "\n".join(
+            command + ",".join(some) + (f" --logged-model-ids {','.join(beside)}" if beside else "")
+            for some, beside in zip(_shares(runs, count), _shares(models, count), strict=True)
+        )
 
 
-def find_search(run_id: str, uid: str, experiment: str, run_ids: Iterable[str]) -> TrackedSearch:
+def _shares(ids: Sequence[str], count: int) -> list[Sequence[str]]:
+    """So many parts of a list, in its order, of about the same length."""
+    ends = [number * len(ids) // count for number in range(count + 1)]
+    return [ids[begin:end] for begin, end in itertools.pairwise(ends)]
+
+
+def find_search(run_id: str, uid: str, experiment: str, run_ids: Iterable[str], *, model: str) -> TrackedSearch:
     """All that the current store has of a search; nothing is changed.
 
     Args:
@@ -92,6 +106,8 @@ def find_search(run_id: str, uid: str, experiment: str, run_ids: Iterable[str]) 
         uid: by which the parent is looked for then.
         experiment: name of the one in which it would be.
         run_ids: of runs that may stand outside it.
+        model: the registered model of which its versions are; those of others, into which somebody has copied or
+            registered what it has logged, stay.
 
     Raises:
         LostRunError: the parent run is not in this store.
@@ -110,10 +126,9 @@ def find_search(run_id: str, uid: str, experiment: str, run_ids: Iterable[str]) 
             )
         runs = {run.info.run_id: run for run in _family(client, parent, run_ids)}
         versions = _versions(client, runs.values())
+        stays = [each for each in versions if each.aliases or each.name != model]
         kept = tuple(
-            KeptVersion(f"{each.name}/{each.version}", tuple(sorted(each.aliases)), each.run_id)
-            for each in versions
-            if each.aliases
+            KeptVersion(f"{each.name}/{each.version}", tuple(sorted(each.aliases)), each.run_id) for each in stays
         )
         stay = {each.run_id for each in kept}
         going = {key: run for key, run in runs.items() if key not in stay}
@@ -122,7 +137,7 @@ def find_search(run_id: str, uid: str, experiment: str, run_ids: Iterable[str]) 
     return TrackedSearch(
         runs=tuple(key for key, run in going.items() if run.info.lifecycle_stage == "active"),
         models=tuple(sorted(active)),
-        versions=tuple(f"{each.name}/{each.version}" for each in versions if not each.aliases),
+        versions=tuple(f"{each.name}/{each.version}" for each in versions if each not in stays),
         kept=kept,
         gone_runs=tuple(key for key, run in going.items() if run.info.lifecycle_stage != "active"),
         gone_models=tuple(sorted(linked - active)),

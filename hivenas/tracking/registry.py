@@ -90,7 +90,8 @@ def published_on(run_id: str) -> Published:
     versions = [v for v in client.search_model_versions(f"run_id = '{run_id}'") if v.status == "READY"]
     ours = [v for v in versions if _OURS in v.tags] or versions  # somebody may have registered an export of it
     if ours:
-        return published(client, ours[0].name, str(ours[0].version))
+        first = min(ours, key=lambda version: version.creation_timestamp)  # a copy in another model is a later one
+        return published(client, first.name, str(first.version))
     return Published(_logged_before(run_id, MODEL)[0])
 
 

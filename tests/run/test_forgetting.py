@@ -19,6 +19,7 @@ from hivenas.core import lock
 from hivenas.errors import MissingResultsError, ResultsExistError, TrackingError
 from hivenas.run.forgetting import Forgotten
 from hivenas.run.result import SearchResult
+from hivenas.tracking.forgetting import TrackedSearch
 
 FOLDER = Path("results/numbers")
 
@@ -29,7 +30,7 @@ def search(name: str = "numbers", **more: Any) -> SearchResult:
     return api.search(given, progress=False)
 
 
-def full_training(parent: str, alias: str = "") -> tuple[str, str, str]:
+def full_training(parent: str, alias: str = "", name: str = "numbers") -> tuple[str, str, str]:
     """A run as a full training leaves it, with a registered version of its model; returns their ids."""
     client = mlflow.MlflowClient()
     experiment = client.get_run(parent).info.experiment_id
@@ -38,7 +39,6 @@ def full_training(parent: str, alias: str = "") -> tuple[str, str, str]:
     model = client.create_logged_model(experiment, "model", run_id)
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     client.finalize_logged_model(model.model_id, "READY")
-    name = f"numbers-{parent[:8]}"
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
     version = client.create_model_version(name, model.model_uri, run_id, model_id=model.model_id)
@@ -102,6 +102,43 @@ def test_a_search_goes_with_all_but_what_has_an_alias_and_gc_takes_the_rest(tmp_
     assert {run.info.run_id for run in runs_of("numbers", ViewType.ALL)} == {champion, foreign}
     with pytest.raises(MissingResultsError, match="results folder to be forgotten"):
         hivenas.forget("numbers")
+
+
+@pytest.mark.usefixtures("alone")
+def test_what_somebody_has_copied_into_another_registered_model_stays() -> None:
+    result = search()
+    run_id, model, version = full_training(result.run_id)
+    client = mlflow.MlflowClient()
+    client.copy_model_version(f"models:/{version}", "production")
+    refused = hivenas_forget("numbers", answer="n\n")
+    stays = f"stays: production/1 with its run {run_id}, as a version of another registered model\n"
+    assert f"1 registered version ({version})" in refused.output
+    assert stays in refused.output
+
+    forgotten = hivenas.forget("numbers")
+    assert [(each.version, each.aliases, each.run_id) for each in forgotten.kept] == [("production/1", (), run_id)]
+    assert (forgotten.versions, forgotten.models) == ((version,), ())
+    assert [run.info.run_id for run in runs_of("numbers")] == [run_id]
+    assert client.get_model_version("production", "1").run_id == run_id
+    assert client.get_logged_model(model).status == "READY"
+
+
+@pytest.mark.parametrize(
+    ("runs", "models", "commands"), [(1, 0, 1), (99, 1, 1), (250, 2, 3), (250, 50, 3), (1, 150, 1)]
+)
+@pytest.mark.usefixtures("store")
+def test_what_mlflow_is_told_to_let_go_is_named_in_every_command(runs: int, models: int, commands: int) -> None:
+    found = TrackedSearch(runs=tuple(f"r{number}" for number in range(runs)), models=tuple(map(str, range(models))))
+    lines = found.gc.splitlines()
+    assert len(lines) == commands
+    named: dict[str, list[str]] = {"--run-ids": [], "--logged-model-ids": []}
+    for line in lines:
+        words = shlex.split(line)
+        assert words[:2] == ["mlflow", "gc"]
+        assert "--run-ids" in words
+        for option, ids in named.items():
+            ids.extend(words[words.index(option) + 1].split(",") if option in words else [])
+    assert named == {"--run-ids": list(found.runs), "--logged-model-ids": list(found.models)}
 
 
 @pytest.mark.usefixtures("alone")
@@ -182,17 +219,19 @@ def test_whoever_is_ended_on_the_way_goes_on_with_the_same_call(
     assert everything <= set(forgotten.gc.split(" --run-ids ")[1].split()[0].split(","))
     assert model in forgotten.gc
     assert not FOLDER.exists()
-    assert mlflow.MlflowClient().search_model_versions(f"name = '{version.partition('/')[0]}'") == []
+    left = mlflow.MlflowClient().search_model_versions("name = 'numbers'")
+    assert version not in {f"{each.name}/{each.version}" for each in left}
 
 
 @pytest.mark.usefixtures("store")
 def test_the_command_asks_and_prints_what_is_left_to_do() -> None:
     result = search("asked", results={"dir": "elsewhere"})
-    full_training(result.run_id, alias="champion")
+    full_training(result.run_id, alias="champion", name="asked")
     refused = hivenas_forget("elsewhere/asked", answer="n\n")
     assert refused.exit_code == 1
     assert "5 runs, 0 logged models, 0 registered versions" in refused.output
-    assert "stays: numbers-" in refused.output
+    assert "stays: asked/1 with its run " in refused.output
+    assert ", for its alias champion\n" in refused.output
     assert hivenas_forget("elsewhere/asked").exit_code == 1  # nobody to ask
     assert len(runs_of("asked")) == 6
     done = hivenas_forget("elsewhere/asked", answer="y\n")

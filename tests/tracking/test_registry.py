@@ -7,9 +7,9 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from hivenas.core.publication import ServableModel
+from hivenas.core.publication import Published, ServableModel
 from hivenas.tracking.entities import shortened
-from hivenas.tracking.registry import publish
+from hivenas.tracking.registry import publish, published_on
 from hivenas.tracking.store import current_stores
 
 
@@ -36,6 +36,15 @@ def test_a_description_is_no_longer_than_every_database_takes(registered: tuple[
     assert 4900 < len(kept) <= 5000
     *whole, last = kept.split("\n")
     assert (whole, last) == (lines[: len(whole)], "…")
+
+
+def test_a_copy_in_another_registered_model_is_not_taken_for_what_was_published(registered: tuple[str, str]) -> None:
+    name, run_id = registered
+    expected = publish(servable(name), run_id, current_stores())
+    client = mlflow.MlflowClient()
+    client.copy_model_version(f"models:/{name}/1", "a-copy")  # before in the alphabet
+    assert len(client.search_model_versions(f"run_id = '{run_id}'")) == 2
+    assert published_on(run_id) == expected == Published(f"models:/{name}@champion", expected.verdict)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ It must also reach what `registry.promote_if` asks for, as by the thresholds of 
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from hivenas.config.metrics import figure_recorded, figure_told, label_of
 from hivenas.config.promotion import PromotionThreshold
+from hivenas.config.text import shown
 from hivenas.core.publication import Published, ServableModel
 from hivenas.core.records import Direction
 from hivenas.core.rounding import reaches
@@ -113,8 +115,8 @@ def _verdict(model: ServableModel, challenger: ModelVersion, champion: ModelVers
         return _Verdict(False, f"{unlike}, so the two cannot be compared; registry.promote=always promotes anyway")
     mine, its = _figures(challenger, champion, key)
     label = label_of(model.metric)
-    shown, other = _told(mine, its, model.metric), _told(its, mine, model.metric)
-    figures = f"the test {label} {shown} is {{}} the {other} of version {champion.version}"
+    own, other = _told(mine, its, model.metric), _told(its, mine, model.metric)
+    figures = f"the test {label} {own} is {{}} the {other} of version {champion.version}"
     worse = "above" if model.minimize else "below"
     if Direction.of(model.minimize).is_better(its, mine):
         return _Verdict(False, f"{figures.format(worse)} on the same test images")
@@ -132,9 +134,18 @@ def _not_comparable(challenger: ModelVersion, champion: ModelVersion, figure: st
     missing = [key for key in (figure, _TEST_DATA) if key not in champion.tags]
     if missing:
         return f"version {champion.version}, which is, has no tag {' and no tag '.join(missing)}"
+    if not _is_number(champion.tags[figure]):
+        return f"version {champion.version}, which is, has the tag {figure} {shown(champion.tags[figure])}, no number"
     if champion.tags[_TEST_DATA] != challenger.tags[_TEST_DATA]:
         return f"version {champion.version}, which is, was tested on other images"
     return ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _figures(challenger: ModelVersion, champion: ModelVersion, key: str) -> tuple[float, float]:
@@ -156,8 +167,8 @@ def _missed(wanted: PromotionThreshold, challenger: ModelVersion, champion: Mode
     figure = float(challenger.tags[key])
     direction, worse = Direction.of(wanted.minimize), "above" if wanted.minimize else "below"
     if wanted.threshold is not None and not reaches(direction.score(figure), direction.score(wanted.threshold)):
-        shown = _told(figure, wanted.threshold, wanted.metric)
-        return f"{label} {shown} is {worse} the {wanted.threshold:g} of registry.promote_if"
+        told = _told(figure, wanted.threshold, wanted.metric)
+        return f"{label} {told} is {worse} the {wanted.threshold:g} of registry.promote_if"
     if wanted.min_improvement is None or champion is None:
         return ""
     if unlike := _not_comparable(challenger, champion, key):
@@ -165,15 +176,15 @@ def _missed(wanted: PromotionThreshold, challenger: ModelVersion, champion: Mode
     figure, before = _figures(challenger, champion, key)
     if reaches(direction.score(figure), wanted.min_improvement, over=direction.score(before)):
         return ""
-    shown, its = _told(figure, before, wanted.metric), _told(before, figure, wanted.metric)
+    own, its = _told(figure, before, wanted.metric), _told(before, figure, wanted.metric)
     return (
-        f"{label} {shown} is not better by {wanted.min_improvement:g} (registry.promote_if) than the {its} of version "
+        f"{label} {own} is not better by {wanted.min_improvement:g} (registry.promote_if) than the {its} of version "
         f"{champion.version}"
     )
 
 
 def _told(figure: float, other: float, metric: str) -> str:
     """A metric's value with as many places as it takes to tell it from another."""
-    shown = figure_told(figure, metric)
-    is_clear = figure == other or shown != figure_told(other, metric)
-    return shown if is_clear else figure_recorded(figure, metric)
+    told = figure_told(figure, metric)
+    is_clear = figure == other or told != figure_told(other, metric)
+    return told if is_clear else figure_recorded(figure, metric)

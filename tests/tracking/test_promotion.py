@@ -121,6 +121,20 @@ def test_a_champion_that_does_not_say_what_it_was_tested_on_is_kept(
     assert promote(model(name, "always"), register("0.990000")).uri == f"models:/{name}@champion"
 
 
+@pytest.mark.parametrize("figure", ["95 %", "nan", "good"])
+def test_a_champion_whose_figure_a_person_has_written_otherwise_is_kept(
+    name: str, register: Register, figure: str
+) -> None:
+    mlflow.MlflowClient().set_registered_model_alias(name, "champion", register(figure))
+    said = f"version 1, which is, has the tag hivenas.test_accuracy '{figure}', no number, so "
+    better = PromotionThreshold("accuracy", None, 0.01, False, "accuracy")
+    for challenger in (model(name), replace(model(name), promote="always", promote_if=(better,))):
+        verdict = promote(challenger, register("0.990000")).verdict
+        assert said in verdict
+    assert aliases(name) == {"champion": "1"}
+    assert promote(model(name, "always"), register("0.990000")).uri == f"models:/{name}@champion"
+
+
 def test_without_a_champion_never_means_never(name: str, register: Register) -> None:
     assert promote(model(name, "never"), register("0.9")).uri == f"models:/{name}/1"
     assert aliases(name) == {}

@@ -370,9 +370,8 @@ def from_record(data: Mapping[str, Any]) -> Config:
         if isinstance(optimizer, dict) and optimizer.get("learning_rate") != initial:
             optimizer.pop("learning_rate", None)
     registry = recorded.get("registry")
-    name = registry.get("model") if isinstance(registry, dict) else None
-    if isinstance(name, str) and (len(name) > LONGEST_MODEL or not MODEL.fits(name)):
-        registry["model"] = None
+    if isinstance(registry, dict) and isinstance(name := registry.get("model"), str):
+        registry["model"] = name if MODEL.fits(name) and len(name) <= LONGEST_MODEL else None
     return from_mapping(recorded)
 
 

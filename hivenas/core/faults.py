@@ -58,13 +58,17 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """Errors of one sort, told by any of what they bear; the first rule that holds counts."""
+    """Errors of one sort, told by any of what they bear; the first rule that holds counts.
+
+    The `reason` takes the place of what was said, where that is longer than a line.
+    """
 
     kind: Kind
     way_out: str
     words: str = "(?!)"
     statuses: frozenset[int] = frozenset()
     errnos: frozenset[int] = frozenset()
+    reason: str = ""
 
     def holds(self, facts: _Facts) -> bool:
         return bool(
@@ -145,9 +149,16 @@ _RULES: tuple[_Rule, ...] = (
     ),
     _Rule(
         "misconfigured",
+        "name a database in {setting}, such as sqlite:///mlflow.db, into which mlflow migrate-filestore takes what is "
+        "in a folder, or set MLFLOW_ALLOW_FILE_STORE=true",
+        "maintenance mode",
+        reason="a folder is a store that MLflow takes only where that is set",
+    ),
+    _Rule(
+        "misconfigured",
         "correct {setting}",
         r"unsupported uri|supported uri schemes|invalid url|no connection adapters|no scheme supplied|failed to parse"
-        r"|maintenance mode|could not parse sqlalchemy url|can't load plugin|label (empty or )?too long",
+        r"|could not parse sqlalchemy url|can't load plugin|label (empty or )?too long",
     ),
     _Rule(
         "misconfigured",
@@ -172,7 +183,8 @@ def fault_of(error: BaseException, store: Store) -> Fault:
     facts = _facts_of(error)
     rule = next((rule for rule in _RULES if rule.holds(facts)), _AWAY)
     way_out = rule.way_out.format(setting=store.setting, start=store.start, login=store.login, upgrade=store.upgrade)
-    reason = cut(without_secrets(_cause(error), store.address))  # in this order: half a URL is not known as one
+    said = rule.reason or _cause(error)
+    reason = cut(without_secrets(said, store.address))  # in this order: half a URL is not known as one
     said = _SAYS.get(rule.kind, store.away).format(reason)
     return Fault(rule.kind, f"{store.name} {said}; {way_out}")
 

@@ -72,7 +72,7 @@ def keys_of(names: Iterable[str]) -> list[str]:
 
 def metrics_of(child: Child) -> list[Metric]:
     """The figures of a child, those of its epochs at their numbers; what is not finite is left out."""
-    keys, values = keys_of(child.metrics), child.metrics.values()
+    keys, values = keys_of(map(_in_one_folder, child.metrics)), child.metrics.values()
     metrics = [Metric(key, float(value), child.end_ms, 0) for key, value in zip(keys, values, strict=True)]
     for figures in child.history:
         for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
@@ -81,6 +81,15 @@ def metrics_of(child: Child) -> list[Metric]:
         if child.metric not in ("", child.share) and figures.metric is not None:
             metrics.append(Metric(key_of(f"val_{child.metric}"), figures.metric, child.end_ms, figures.epoch))
     return [metric for metric in metrics if math.isfinite(metric.value)]
+
+
+def _in_one_folder(name: str) -> str:
+    """The name of a metric, such as `test_recall/CLASS`, without a further / in that of a class.
+
+    A store of files keeps `test_recall/a` in a file and `test_recall/a/b` in a folder of that name.
+    """
+    group, slash, rest = name.partition("/")
+    return f"{group}{slash}{rest.replace('/', '_')}"
 
 
 def make_experiment(client: MlflowClient, name: str) -> str:

@@ -88,14 +88,14 @@ def test_candidates_are_forgotten_with_their_search_but_for_those_that_have_an_a
     client.create_registered_model(f"kept-{run_id}")
     version = client.create_model_version(f"kept-{run_id}", model.model_uri, run_id, model_id=model.model_id).version
     client.set_registered_model_alias(f"kept-{run_id}", "champion", version)
-    found = find_search(parent, "", "", [])
+    found = find_search(parent, "", "", [], model=f"kept-{run_id}")
     assert (found.runs, found.models, [each.run_id for each in found.kept]) == ((parent,), (), [run_id])
     client.delete_registered_model_alias(f"kept-{run_id}", "champion")
-    found = find_search(parent, "", "", [])
+    found = find_search(parent, "", "", [], model=f"kept-{run_id}")
     assert (set(found.runs), found.models) == ({run_id, parent}, (model.model_id,))
     assert found.versions == (f"kept-{run_id}/{version}",)
     delete_search(found)
-    gone = find_search(parent, "", "", [])
+    gone = find_search(parent, "", "", [], model=f"kept-{run_id}")
     assert (gone.runs, gone.models, gone.gone_models) == ((), (), (model.model_id,))
 
 

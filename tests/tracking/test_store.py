@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -95,6 +96,22 @@ def test_what_is_no_store_is_refused_at_once(use: Use, tmp_path: Path, uri: str)
     assert "\n" not in str(caught.value)
     assert not any(word in str(caught.value) for word in ("p@ss", "w/r", "p/w", "secret"))
     assert (tmp_path / "text.txt").read_text() == "years of work " * 100
+
+
+def test_a_folder_is_refused_with_all_that_helps(use: Use, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow.cli import cli
+
+    use(f"{tmp_path}/mlruns")
+    with pytest.raises(TrackingConfigError) as caught:
+        prepare_store()
+    said = str(caught.value)
+    assert "/mlruns cannot be used: a folder is a store that MLflow takes only where that is set; name a" in said
+    assert "…" not in said
+    assert "MLFLOW_TRACKING_URI, such as sqlite:///mlflow.db, into which mlflow migrate-filestore" in said
+    assert "migrate-filestore" in cli.commands
+    (way_out,) = re.findall(r"or set (\w+)=true$", said)
+    monkeypatch.setenv(way_out, "true")
+    prepare_store()
 
 
 @pytest.mark.parametrize(("scheme", "module"), [("postgresql", "psycopg"), ("mysql+pymysql", "pymysql")])

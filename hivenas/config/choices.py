@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hivenas.config.plain import python_values
 from hivenas.errors import ConfigError
+from hivenas.plain import python_values
 
 Scalar = bool | int | float | str
 

@@ -19,7 +19,6 @@ from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.legacy import Translation, is_ancestral, translate
 from hivenas.config.messages import explain, in_old_words
 from hivenas.config.patterns import LONGEST_MODEL, LONGEST_NAME, MODEL, NAME
-from hivenas.config.plain import python_values
 from hivenas.config.promotion import thresholds_of
 from hivenas.config.registry import TRACKERS
 from hivenas.config.schema import (
@@ -41,6 +40,7 @@ from hivenas.config.tasks import CLASSIFY, TASKS, check_task
 from hivenas.config.text import as_text, dump_yaml, leaves, masked, one_of, put, read_mapping, split_overrides
 from hivenas.config.unused import steep_rate, told_password, unused_keys
 from hivenas.errors import ConfigError
+from hivenas.plain import python_values
 
 
 class Config(Section):

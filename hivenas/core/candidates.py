@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from hivenas.config.plain import python_values
+from hivenas.plain import python_values
 
 
 def encode_candidate(candidate: str | tuple[float, ...]) -> str:

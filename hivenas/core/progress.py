@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from hivenas.config.metrics import ACCURACY
 from hivenas.core.records import EpochFigures
 
 _EVERY_S = 1.0  # between two messages of a training at the least
@@ -25,7 +24,7 @@ class Progress:
             earlier attempt kept.
         at: the time of the message, in seconds since 1970.
         share: of the steps of the epoch after that which are done, from 0 to 1; 1 while it is validated.
-        metric: the name of what is looked for, whose values the figures tell.
+        metric: the name of what is looked for, whose values the figures tell; empty for the accuracy.
     """
 
     epoch: int
@@ -33,7 +32,7 @@ class Progress:
     figures: tuple[EpochFigures, ...] = ()
     at: float = 0.0
     share: float = 0.0
-    metric: str = ACCURACY
+    metric: str = ""
 
 
 # Gives a message away; False where nobody takes it now, so that the next one repeats what it said.
@@ -67,10 +66,10 @@ class Teller:
         before: the epoch after which the training begins.
         epochs: the last one that there may be.
         done: figures of epochs that an earlier attempt kept.
-        metric: the name of what is looked for.
+        metric: the name of what is looked for; empty for the accuracy.
     """
 
-    def __init__(self, before: int, epochs: int, done: Sequence[EpochFigures] = (), *, metric: str = ACCURACY) -> None:
+    def __init__(self, before: int, epochs: int, done: Sequence[EpochFigures] = (), *, metric: str = "") -> None:
         self._tell = _TELL.get()
         self._before, self._epochs, self._metric = before, epochs, metric
         self._told = 0  # of the figures

@@ -16,7 +16,7 @@ from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
-from hivenas.config.metrics import figure_told
+from hivenas.config.metrics import ACCURACY, figure_told
 from hivenas.core.preparation import Preparation, shown_by
 from hivenas.core.progress import Progress
 from hivenas.core.records import Candidate
@@ -70,7 +70,7 @@ class _Point:
         self._epoch = f"epoch {progress.epoch + begun} of {progress.epochs}"
         self._epoch += f" ({100 * progress.share:.0f} %)" if begun else ""
         if progress.figures and math.isfinite(figure := progress.figures[-1].figure):
-            self._figure = f"  {figure_told(figure, progress.metric)}"
+            self._figure = f"  {figure_told(figure, progress.metric or ACCURACY)}"
 
     def __str__(self) -> str:
         return f"{self._epoch}{self._figure}"

@@ -13,7 +13,6 @@ from hivenas.config.costs import RECORDED
 from hivenas.config.metrics import worst_value
 from hivenas.core.candidates import encode_candidate
 from hivenas.core.history import History
-from hivenas.core.measured import METRIC
 from hivenas.core.parameters import Parameters
 from hivenas.core.records import Candidate, Direction, Evaluation, Proposal
 
@@ -146,8 +145,6 @@ class ObjectiveInterface(ABC):
         except (KeyError, TypeError):
             name = type(self).__name__
             raise TypeError(f"evaluate of {name} must return {{'fitness': a number}}, got {result!r}") from None
-        info = self.describe()
-        looked_for = {} if info.is_share else {METRIC: info.metric}  # without it, a fitness is read as an accuracy
         return Evaluation(
             proposal.candidate,
             "complete",
@@ -158,7 +155,7 @@ class ObjectiveInterface(ABC):
             params=int(result.get("params", 0)),
             macs=int(result.get("macs", 0)),
             filename=str(result.get("filename", "")),
-            extra={key: float(result[key]) for key in RECORDED if key in result} | looked_for,
+            extra={key: float(result[key]) for key in RECORDED if key in result},
         )
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import itertools
 import logging
 import signal
 import sys
-import threading
 import uuid
 from collections import OrderedDict
 from concurrent.futures import CancelledError, Future
@@ -62,9 +60,8 @@ class DaskExecutor(TaskExecutor):
         self._host: Worker | None = None  # of a cluster on this machine
         self._client: Client | None = None
         self._contents: OrderedDict[str, DaskFuture[bytes]] = OrderedDict()
-        self._waiting: dict[DaskFuture[Any], Future[Any]] = {}  # in the order in which the cluster takes them
-        self._threads = 1  # of the cluster, when something was last sent
-        self._lock = threading.Lock()
+        self._waiting: dict[str, DaskFuture[Any]] = {}  # by key
+        self._futures: dict[str, Future[Any]] = {}  # what stands for them here
         self._stopped = False
         self._is_lost = False  # the scheduler has gone away, so that leave is taken of nobody
 
@@ -81,29 +78,28 @@ class DaskExecutor(TaskExecutor):
         client = self._client = self._client or self._connected()
         files = {name: self._folder.weights / name for name in task.needs}
         there = {name: file for name, file in files.items() if file.is_file()}
+        future: Future[T] = Future()
+        key = f"hivenas-task-{uuid.uuid4().hex}"
+        self._futures[key] = future
         try:
             states = [self._sent(client, file.read_bytes()) for file in there.values()]
             values = [self._sent(client, data) for data in packed.values.values()]
             names = tuple(there), tuple(packed.values)
-            remote = client.submit(run_at, self._name, replace(packed, values={}), *names, *states, *values, pure=False)
-            self._threads = max(1, sum(client.nthreads().values()))
+            given = (self._name, replace(packed, values={}), *names, *states, *values)
+            remote = client.submit(run_at, *given, key=key, pure=False)
         except Exception as error:
+            del self._futures[key]
             raise self._lost(first_line(error)) from error
-        future: Future[T] = Future()
-        with self._lock:
-            self._waiting[remote] = future
-        self._mark_begun()
-        future.add_done_callback(functools.partial(_give_up, remote))
+        self._waiting[key] = remote
+        future.add_done_callback(functools.partial(self._give_up, key))
         remote.add_done_callback(functools.partial(self._arrived, future))
         return future
 
-    def _mark_begun(self) -> None:
-        """Has as many of the first as the cluster has threads be running: they are waited for, and not cancelled."""
-        with self._lock:
-            first = list(itertools.islice(self._waiting.values(), self._threads))
-            begun = [each for each in first if not (each.running() or each.done())]
-            for each in begun:
-                each.set_running_or_notify_cancel()
+    def _begun(self, event: tuple[float, str]) -> None:
+        """Has a task be running that a worker begins, as it tells by its key: it is waited for, and not cancelled."""
+        future = self._futures.get(event[1])
+        if future is not None and not (future.running() or future.done()):
+            future.set_running_or_notify_cancel()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Leaves the cluster, and ends one of this machine; with `cancel_futures` in the middle of what it does."""
@@ -122,7 +118,7 @@ class DaskExecutor(TaskExecutor):
         if not self._is_lost:
             with contextlib.suppress(Exception):  # it may go away just now
                 if self._stopped:
-                    client.cancel(list(self._waiting), force=True)
+                    client.cancel(list(self._waiting.values()), force=True)
                 client.unregister_worker_plugin(self._name)
         # A client that gives up a lost scheduler logs tracebacks, after the one line that says it.
         with silence_logging_cmgr(logging.CRITICAL) if self._is_lost else contextlib.nullcontext():
@@ -137,6 +133,7 @@ class DaskExecutor(TaskExecutor):
         try:
             plugin = SearchPlugin(self._config, Registrations.of_this_process(), is_ours=address is None)
             client.register_plugin(plugin, name=self._name)
+            client.subscribe_topic(self._name, self._begun)
         except Exception as error:
             client.close()
             raise ClusterError(
@@ -162,15 +159,18 @@ class DaskExecutor(TaskExecutor):
             self._contents.popitem(last=False)
         return state
 
+    def _give_up(self, key: str, future: Future[Any]) -> None:
+        """Takes a task that was cancelled here from those that the cluster still has to begin."""
+        remote = self._waiting.get(key)
+        if future.cancelled() and remote is not None and not remote.done():
+            remote.cancel()
+
     def _arrived(self, future: Future[Any], remote: DaskFuture[Any]) -> None:
-        with self._lock:
-            self._waiting.pop(remote, None)
-        self._mark_begun()
-        if self._stopped:
-            if not future.cancel():
-                future.set_exception(CancelledError())
-            return
-        if not (future.running() or future.set_running_or_notify_cancel()):
+        self._waiting.pop(str(remote.key), None)
+        self._futures.pop(str(remote.key), None)
+        if self._stopped and not future.cancel():
+            future.set_exception(CancelledError())
+        if future.done() or not (future.running() or future.set_running_or_notify_cancel()):
             return
         try:
             future.set_result(remote.result().unpack(self._folder))
@@ -191,12 +191,6 @@ class DaskExecutor(TaskExecutor):
             f"the dask scheduler {where} must be reachable while a search goes on, got {reason}; start it again, or "
             "give another one (execution.address)"
         )
-
-
-def _give_up(remote: DaskFuture[Any], future: Future[Any]) -> None:
-    """Takes a task that was cancelled here from those that the cluster still has to begin."""
-    if future.cancelled() and not remote.done():
-        remote.cancel()
 
 
 _clusters: list[LocalCluster] = []  # of this process

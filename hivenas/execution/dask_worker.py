@@ -16,7 +16,7 @@ from distributed import Worker as DaskWorker
 from distributed import WorkerPlugin, get_worker
 
 from hivenas.config import ExecutionConfig
-from hivenas.errors import ConfigError, DatasetError, WorkerDiedError
+from hivenas.errors import ConfigError, DatasetError, WorkerDiedError, WorkerStartError
 from hivenas.execution.process import Worker
 from hivenas.execution.task_results import TaskResult, carry_out
 from hivenas.execution.wire import PackedTask, Registrations
@@ -68,12 +68,13 @@ class SearchPlugin(WorkerPlugin):
 
         Raises:
             WorkerDiedError: its processes died, or it took too long.
+            WorkerStartError: none can be started here.
             InputError: data or modules that this machine does not have.
         """
         process, folder = slot = self._take()
         try:
             return carry_out(process.run, task, states, folder)
-        except (ConfigError, DatasetError, WorkerDiedError) as error:
+        except (ConfigError, DatasetError, WorkerDiedError, WorkerStartError) as error:
             error.args = (f"{error.args[0]} (on the dask worker {self._address})", *error.args[1:])
             raise
         finally:
@@ -107,7 +108,7 @@ class SearchPlugin(WorkerPlugin):
 def run_at(
     name: str, task: PackedTask[Any], states: tuple[str, ...], values: tuple[str, ...], *contents: bytes
 ) -> TaskResult:
-    """Carries out a task in the dask worker that this is called in.
+    """Carries out a task in the dask worker that this is called in, and tells the driver that it begins.
 
     Args:
         name: of the search's SearchPlugin.
@@ -116,7 +117,9 @@ def run_at(
         values: digests of the values that it shares with others.
         contents: what is in the files, then the values.
     """
-    plugin = get_worker().plugins[name]
+    worker = get_worker()
+    worker.log_event(name, worker.get_current_task())
+    plugin = worker.plugins[name]
     assert isinstance(plugin, SearchPlugin)
     whole = replace(task, values=dict(zip(values, contents[len(states) :], strict=True)))
     return plugin.run(whole, dict(zip(states, contents[: len(states)], strict=True)))

@@ -5,22 +5,25 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 _PROCESSES = Path("/proc")  # of Linux
 
 
-def descendants(pid: int) -> Iterator[int]:
+def descendants(pid: int) -> list[int]:
     """The ids of the children of a process, of theirs, and so on; none where the system does not tell them.
 
     Once the process is gone they are another's children, and nobody knows any more whose they were.
     """
-    for file in _PROCESSES.glob(f"{pid}/task/*/children"):
-        with contextlib.suppress(OSError):  # it ends just now
-            for child in map(int, file.read_text().split()):
-                yield child
-                yield from descendants(child)
+    found: list[int] = []
+    with contextlib.suppress(OSError):  # it, or a thread of it, ends just now
+        for thread in os.listdir(_PROCESSES / str(pid) / "task"):
+            with contextlib.suppress(OSError):
+                text = (_PROCESSES / str(pid) / "task" / thread / "children").read_text()
+                for child in map(int, text.split()):
+                    found += [child, *descendants(child)]
+    return found
 
 
 def kill(pids: Iterable[int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import json
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hivenas.config import ExecutionConfig
+from hivenas.core.files import disk_full_said
 from hivenas.core.progress import Progress
 from hivenas.errors import WorkerDiedError, WorkerStartError, first_line
 from hivenas.execution.assignment import Assignment
@@ -31,6 +33,7 @@ from hivenas.execution.worker import BEGUN, PROGRAM, Setup
 
 T = TypeVar("T")
 RESUBMISSIONS = 2  # of a task whose worker died; what kills every worker that it meets is then given up
+_SHORT = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)  # of processes, memory or files, for now perhaps
 _PAUSES_S = (1.0, 4.0)  # before a process that could not be started is tried again
 _LEAVING_S = 10.0  # that a process may take to leave once its last answer is here
 _LAST_WORDS = 20_000  # bytes of a log that are kept with a failure
@@ -237,13 +240,15 @@ class Worker:
         """Starts one, after a while where the machine has no process or memory left for it."""
         for pause_s in (*_PAUSES_S, None):
             try:
-                self._log.parent.mkdir(parents=True, exist_ok=True)
-                return _Process(self._log, self._config.threads)
+                with disk_full_said(self._log.parent):
+                    self._log.parent.mkdir(parents=True, exist_ok=True)
+                    return _Process(self._log, self._config.threads)
             except OSError as error:
-                if pause_s is None or self._stopped:
+                is_short = error.errno in _SHORT
+                if pause_s is None or self._stopped or not is_short:
+                    way_out = "free some, or lower execution.workers," if is_short else "put that right"
                     raise WorkerStartError(
-                        f"a worker process must be started, got {first_line(error)}; free processes, files or memory, "
-                        "or lower execution.workers, and go on (--resume)"
+                        f"a worker process must be started, got {first_line(error)}; {way_out} and go on (--resume)"
                     ) from error
                 time.sleep(pause_s)
         raise AssertionError("the last pause is none")
@@ -358,7 +363,7 @@ class _Process:
 
     def kill(self) -> None:
         """Ends it at once, with all that its task has started."""
-        started = list(descendants(self.pid)) if self._popen.poll() is None else ()
+        started = descendants(self.pid) if self._popen.poll() is None else []
         self._popen.kill()
         kill(started)
 

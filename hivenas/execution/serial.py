@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
+import sys
 from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, TypeVar
@@ -55,10 +57,11 @@ class SerialExecutor(TaskExecutor):
         """Ends the watch for crashes."""
         if self._file:
             faulthandler.disable()
-            if self._was_enabled:  # before, on the standard error
-                faulthandler.enable()
             self._file.close()
             self._file = None
+            if self._was_enabled:  # where is not known; the standard error may be none, or no file, by now
+                with contextlib.suppress(AttributeError, OSError, RuntimeError, ValueError):
+                    faulthandler.enable(sys.__stderr__ or sys.stderr)
 
     def _watch(self, log: Path, name: str) -> None:
         if name == self._crashed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import traceback
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from hivenas.config import Config
 from hivenas.core.candidates import encode_candidate
 from hivenas.core.full_training import TrainingSpec
+from hivenas.core.measured import METRIC
 from hivenas.core.nas.data.datasets import load_dataset
 from hivenas.core.nas.data.image_size import image_of
 from hivenas.core.nas.data.placement import placed
@@ -79,19 +81,19 @@ def exit_as_failure(*, of_anyone: bool = False) -> Iterator[None]:
     """Has a wish to exit be a failure of the task that raises it, not what its caller is to do.
 
     Args:
-        of_anyone: whether an interruption is the task's own too: a worker is not interrupted.
+        of_anyone: whether all that is no Exception is the task's own: nobody interrupts a worker.
 
     Raises:
-        RuntimeError: in its place, and in that of all that is no Exception, such as asyncio's CancelledError.
+        RuntimeError: in its place, and in that of an awaited call that was cancelled.
     """
     try:
         yield
     except Exception:
         raise
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) and not of_anyone:
-            raise
-        raise RuntimeError(first_line(error)) from None
+        if of_anyone or isinstance(error, SystemExit | asyncio.CancelledError):
+            raise RuntimeError(first_line(error)) from None
+        raise
 
 
 def evaluate(objective: ObjectiveInterface, proposal: Proposal) -> Task[Evaluation]:
@@ -116,7 +118,9 @@ def evaluate_with(objective: ObjectiveInterface, proposal: Proposal, timed: bool
         proposal: is carried out.
         timed: whether `execution.timeout_s` applies.
     """
-    return _evaluation(_evaluate_with, (ByValue(objective), proposal), proposal, timed)
+    info = objective.describe()
+    known = _Known(info.worst, "" if info.is_share else info.metric, info.in_workers)
+    return _evaluation(_evaluate_with, (ByValue(objective), known, proposal), proposal, timed)
 
 
 def digest_data(config: Config) -> Task[str]:
@@ -230,9 +234,24 @@ def _evaluation(
     )
 
 
-def _evaluate_with(objective: ByValue[ObjectiveInterface], proposal: Proposal) -> Evaluation:
-    """Has an objective carry out a proposal; of work for workers that says no times the times are added."""
-    info, watch = objective.value.describe(), Stopwatch()
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The facts that the driver knows of an objective, which may not be able to tell them in a worker.
+
+    Args:
+        worst: the fitness of a failure.
+        metric: the name of a fitness that is no share; empty for a share.
+        is_work: whether its evaluations take time.
+    """
+
+    worst: float
+    metric: str
+    is_work: bool
+
+
+def _evaluate_with(objective: ByValue[ObjectiveInterface], known: _Known, proposal: Proposal) -> Evaluation:
+    """Has an objective carry out a proposal, and adds what an evaluation of anyone's does not say."""
+    watch = Stopwatch()
     try:
         with exit_as_failure():
             evaluation = objective.value.run(proposal)
@@ -240,9 +259,11 @@ def _evaluate_with(objective: ByValue[ObjectiveInterface], proposal: Proposal) -
         raise  # whose fault it is, the driver knows
     except Exception as error:
         said, trace = innermost(error), traceback.format_exc()
-        evaluation = Evaluation.failure(proposal.candidate, said, traceback=trace, worst=info.worst)
+        evaluation = Evaluation.failure(proposal.candidate, said, traceback=trace, worst=known.worst)
+    if known.metric:  # without it, a fitness is read as an accuracy
+        evaluation = replace(evaluation, extra={METRIC: known.metric, **evaluation.extra})
     is_told = evaluation.started or evaluation.seconds
-    return watch.note(evaluation) if info.in_workers and not is_told else evaluation
+    return watch.note(evaluation) if known.is_work and not is_told else evaluation
 
 
 def _digest_data(config: Config) -> str:

@@ -59,7 +59,7 @@ class TimeLimit(contextlib.AbstractContextManager["TimeLimit"]):
             if not self._worker_is_stopped():
                 self.spent += gap if gap < _SUSPENDED_S else _TICK_S
         self.is_over = True
-        started = list(descendants(self._process.pid))
+        started = descendants(self._process.pid)
         if FAREWELL is not None:
             self._process.send_signal(FAREWELL)
             self._done.wait(_LAST_WORDS_S)

@@ -34,14 +34,16 @@ from hivenas.execution.wire import Outcome, PackedTask, Registrations, Unpacker,
 BEGUN = b""  # comes before the outcome of a task
 # Is given to the interpreter, with the driver's sys.path as JSON. Signals that end work may reach the whole group, and
 # the driver decides what ends; see core/interruption.py, whose import would take too long here. They are heard and not
-# ignored: what is ignored stays so in every program that a task starts, which nothing but SIGKILL would end.
+# ignored: what is ignored stays so in every program that a task starts, which nothing but SIGKILL would end. Those that
+# the driver ignores, as under nohup, are ignored in programs, too.
 PROGRAM = """
 import json, signal, sys
 for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK", "SIGUSR1", "SIGUSR2"):
-    if hasattr(signal, name):
-        signal.signal(getattr(signal, name), lambda number, frame: None)
+    number = getattr(signal, name, None)
+    if number and (name in ("SIGINT", "SIGTERM") or signal.getsignal(number) != signal.SIG_IGN):
+        signal.signal(number, lambda number, frame: None)
         if hasattr(signal, "siginterrupt"):
-            signal.siginterrupt(getattr(signal, name), False)
+            signal.siginterrupt(number, False)
 sys.path[:] = json.loads(sys.argv.pop())
 from hivenas.execution.worker import main
 main()

@@ -79,7 +79,7 @@ def best_table(
     momentum = any(row.momentum_epochs for row in rows)
     inherited = any(row.inherited for row in best)
     further = ["momentum"] * momentum + ["inherited"] * inherited
-    table = [["", "fitness", "parameters", "epochs", *further, "evaluation", kind_of(best)]]
+    table = [["", "fitness", "parameters", "epochs", *further, "evaluation", kind_of(rows)]]
     for rank, row in enumerate(best, start=1):
         epochs = f"{row.epochs}+{row.momentum_epochs}" if row.momentum_epochs else str(row.epochs or "–")
         params = f"{row.params:,}" if row.params else "–"

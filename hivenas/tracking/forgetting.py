@@ -74,8 +74,8 @@ class TrackedSearch:
     def gc(self) -> str:
         """The commands that free the store's space of all this, once it is deleted, a line each; empty for none.
 
-        `mlflow gc` takes every run, or model, of the store that was deleted where it is given none. So runs are in each
-        command, and models as far as there are enough.
+        `mlflow gc` takes every run, or model, of the store that was deleted where it is given none. So each command has
+        runs and, where there are any, models.
         """
         runs, models = (*self.gone_runs, *self.runs), (*self.gone_models, *self.models)
         if not runs:
@@ -85,7 +85,7 @@ class TrackedSearch:
         # What a server keeps its records in only whoever has started it knows.
         backend = '"$MLFLOW_BACKEND_STORE_URI"' if uri.startswith(("http:", "https:")) else address
         command = f"mlflow gc --backend-store-uri {backend} --tracking-uri {address} --run-ids "
-        count = min(math.ceil((len(runs) + len(models)) / _IDS), len(runs))
+        count = min(math.ceil((len(runs) + len(models)) / _IDS), len(runs), len(models) or len(runs))
         return "\n".join(
             command + ",".join(some) + (f" --logged-model-ids {','.join(beside)}" if beside else "")
             for some, beside in zip(_shares(runs, count), _shares(models, count), strict=True)

@@ -19,6 +19,7 @@ from hivenas.core.folder import ResultsFolder
 from hivenas.core.records import Proposal
 from hivenas.errors import ClusterError, ConfigError, WorkerDiedError
 from hivenas.execution import Task, TaskExecutor, evaluate_with, make_executor
+from hivenas.execution.dask_executor import DaskExecutor
 from hivenas.execution.process import RESUBMISSIONS
 from tests.clusters import Cluster
 from tests.contracts import ExecutorContract
@@ -111,7 +112,7 @@ def test_an_objective_and_what_a_task_is_made_of_travel_by_value(workers: TaskEx
     objective = TinyObjective(np.random.default_rng(1))
     proposals = [Proposal(index, 0, "scout", 0, objective.sample()) for index in range(4)]
     futures = [workers.submit(evaluate_with(objective, proposal)) for proposal in proposals]
-    found = [replace(future.result(), seconds=0.0, started=0.0, worker="") for future in futures]
+    found = [replace(future.result(), seconds=0.0, started=0.0, worker="", extra={}) for future in futures]
     assert found == [objective.run(proposal) for proposal in proposals]
     assert workers.submit(task(lambda value: value + len(proposals), 1)).result() == 5
 
@@ -145,14 +146,38 @@ def test_a_call_whose_dask_worker_dies_is_run_again_and_three_times_at_the_most(
     assert len(always.read_text()) == RESUBMISSIONS + 1
 
 
+def tasks_there(executor: DaskExecutor) -> set[str]:
+    """The keys of the tasks that dask's workers have, begun or not."""
+    assert executor._client is not None
+    found: dict[str, list[str]] = executor._client.run(lambda dask_worker: list(dask_worker.state.tasks))
+    return {key for keys in found.values() for key in keys}
+
+
+def wait_there(folder: Path, number: int) -> int:
+    """Says that it is carried out, and waits until it may end."""
+    (folder / str(number)).touch()
+    while not (folder / "go").exists():
+        time.sleep(0.01)
+    return number
+
+
 def test_what_the_workers_are_at_is_not_cancelled_and_what_waits_for_them_is_not_carried_out(
-    workers: TaskExecutor,
+    workers: TaskExecutor, tmp_path: Path
 ) -> None:
-    futures = [workers.submit(task(nap, seconds)) for seconds in (2.0, 2.0, 600.0, 600.0, 600.0)]
-    assert [each.running() for each in futures] == [True, True, False, False, False]
-    assert [each.cancel() for each in futures] == [False, False, True, True, True]
-    after = workers.submit(task(nap, 0.0))
-    assert [futures[0].result(), futures[1].result(), after.result()] == [2.0, 2.0, 0.0]
+    assert isinstance(workers, DaskExecutor)
+    futures = [workers.submit(task(wait_there, tmp_path, number)) for number in range(5)]
+    own = set(workers._waiting)
+    while sum(each.running() for each in futures) < 2:
+        time.sleep(0.01)
+    begun = [number for number, each in enumerate(futures) if not each.cancel()]
+    while len(own & tasks_there(workers)) > len(begun):  # until the workers have heard of it
+        time.sleep(0.01)
+    (tmp_path / "go").touch()
+    after = workers.submit(task(wait_there, tmp_path, 5))
+    assert [futures[number].result() for number in begun] == begun
+    assert after.result() == 5
+    assert {file.name for file in tmp_path.iterdir()} == {"go", "5", *map(str, begun)}
+    assert len(begun) == 2
 
 
 def test_an_error_inside_the_block_ends_calls_at_once(tmp_path: Path) -> None:

@@ -151,6 +151,23 @@ def end_a_fork() -> int:
     return os.waitpid(child, 0)[1]
 
 
+def own_signals() -> list[bool]:
+    """Tells of SIGHUP and SIGTERM whether a program that a task starts ignores them."""
+    code = "import signal as s; print(*(int(s.getsignal(n) == s.SIG_IGN) for n in (s.SIGHUP, s.SIGTERM)))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    return [each == "1" for each in told.split()]
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_programs_ignore_the_end_of_the_terminal_where_the_driver_does(ignored: bool, tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)  # as nohup does
+    try:
+        with WorkerExecutor(ExecutionConfig(), tmp_path / "worker.log") as executor:
+            assert executor.submit(task(own_signals)).result() == [ignored, False]
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("end", [end_a_program, end_a_fork])
 def test_what_a_task_starts_can_be_ended_by_a_signal_and_its_worker_cannot(
     end: Callable[[], int], tmp_path: Path
@@ -199,14 +216,14 @@ def test_what_a_task_has_started_ends_with_it_when_it_takes_too_long_or_is_ended
                 time.sleep(0.01)
             raise KeyError
 
-    limited = WorkerExecutor(ExecutionConfig(timeout_s=2.0), tmp_path / "worker.log")
+    limited = WorkerExecutor(ExecutionConfig(timeout_s=5.0), tmp_path / "worker.log")
     with limited as executor, pytest.raises(WorkerDiedError, match="longer than"):
         executor.submit(timed(start_and_wait, started)).result()
-    assert not _is_running(int(started.read_text()))
+    _await_end(int(started.read_text()))
     started.unlink()
     with pytest.raises(KeyError):
         end_in_the_middle()
-    assert not _is_running(int(started.read_text()))
+    _await_end(int(started.read_text()))
 
 
 def test_a_worker_that_cannot_be_started_is_no_failure_of_its_task(
@@ -214,7 +231,7 @@ def test_a_worker_that_cannot_be_started_is_no_failure_of_its_task(
 ) -> None:
     monkeypatch.setattr(process, "_PAUSES_S", (0.0,))
     (tmp_path / "file").touch()
-    said = r"must be started, got (NotADirectory|FileExists)Error: .*--resume"
+    said = r"must be started, got (NotADirectory|FileExists)Error: .*; put that right and go on \(--resume\)"
     workers = WorkerExecutor(ExecutionConfig(), tmp_path / "file" / "worker.log")
     with workers as executor, pytest.raises(WorkerStartError, match=said):
         executor.submit(task(os.getpid)).result()
@@ -351,17 +368,21 @@ def test_a_driver_that_is_killed_leaves_no_worker_behind(tmp_path: Path) -> None
         [sys.executable, str(file), str(tmp_path / "log")], capture_output=True, text=True, check=False
     )
     assert done.returncode == -signal.SIGKILL
-    worker = int(done.stdout)
+    _await_end(int(done.stdout))
+
+
+def _await_end(pid: int) -> None:
+    """Asserts that a process that is no child of this one ends within a minute."""
     for _ in range(600):
-        if not _is_running(worker):
+        if not _is_running(pid):
             break
         time.sleep(0.1)
-    assert not _is_running(worker)
+    assert not _is_running(pid)
 
 
 def _is_running(pid: int) -> bool:
     """True where a process runs; one that has ended and was not waited for does not."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False

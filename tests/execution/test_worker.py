@@ -226,7 +226,7 @@ def test_an_objective_is_packed_beside_its_tasks() -> None:
     assert isinstance(pickle.loads(content), TinyObjective)
     tasks = [unpacker.unpack(one), unpacker.unpack(two)]
     assert tasks[0].arguments[0] is tasks[1].arguments[0]
-    assert [each.arguments[1] for each in tasks] == proposals
+    assert [each.arguments[-1] for each in tasks] == proposals
     assert [each.timed for each in (one, two)] == [True, True]
 
 

@@ -124,7 +124,7 @@ def test_what_somebody_has_copied_into_another_registered_model_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("runs", "models", "commands"), [(1, 0, 1), (99, 1, 1), (250, 2, 3), (250, 50, 3), (1, 150, 1)]
+    ("runs", "models", "commands"), [(1, 0, 1), (99, 1, 1), (150, 1, 1), (250, 2, 2), (250, 50, 3), (1, 150, 1)]
 )
 @pytest.mark.usefixtures("store")
 def test_what_mlflow_is_told_to_let_go_is_named_in_every_command(runs: int, models: int, commands: int) -> None:

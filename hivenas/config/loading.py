@@ -18,7 +18,7 @@ from hivenas.config.evaluation import EvaluationConfig
 from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.legacy import Translation, is_ancestral, translate
 from hivenas.config.messages import explain, in_old_words
-from hivenas.config.patterns import LONGEST_MODEL, LONGEST_NAME, MODEL, NAME
+from hivenas.config.patterns import MODEL, NAME
 from hivenas.config.promotion import thresholds_of
 from hivenas.config.registry import TRACKERS
 from hivenas.config.schema import (
@@ -46,7 +46,7 @@ from hivenas.plain import python_values
 class Config(Section):
     """A whole configuration; make one with `load` or `from_mapping`."""
 
-    name: Annotated[str, Field(pattern=NAME.regex, max_length=LONGEST_NAME)] = "digits"
+    name: Annotated[str, Field(pattern=NAME.regex, max_length=NAME.most)] = "digits"
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = 42
     objective: Literal["nas", "sphere_min", "sphere_max", "rosenbrock", "table", "custom"] = "nas"
     task: Annotated[str, BeforeValidator(check_task), Field(json_schema_extra={"enum": [*TASKS]})] = CLASSIFY
@@ -371,7 +371,7 @@ def from_record(data: Mapping[str, Any]) -> Config:
             optimizer.pop("learning_rate", None)
     registry = recorded.get("registry")
     if isinstance(registry, dict) and isinstance(name := registry.get("model"), str):
-        registry["model"] = name if MODEL.fits(name) and len(name) <= LONGEST_MODEL else None
+        registry["model"] = name if MODEL.fits(name) else None
     return from_mapping(recorded)
 
 

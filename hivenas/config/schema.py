@@ -29,7 +29,7 @@ from hivenas.config.arguments import (
     check_time_limit,
     rgb_of,
 )
-from hivenas.config.patterns import ALIAS, LONGEST_ALIAS, LONGEST_MODEL, MODEL
+from hivenas.config.patterns import ALIAS, MODEL
 from hivenas.config.promotion import check_promotion
 from hivenas.config.registry import DATASETS, EXECUTORS, STRATEGIES
 from hivenas.config.strategies import STRATEGY_KINDS
@@ -225,7 +225,7 @@ class ColonyConfig(Section):
         return self.size - self.employees
 
 
-Alias = Annotated[str, Field(pattern=ALIAS.regex, max_length=LONGEST_ALIAS)]
+Alias = Annotated[str, Field(pattern=ALIAS.regex, max_length=ALIAS.most)]
 
 
 class RegistryConfig(Section):
@@ -234,7 +234,7 @@ class RegistryConfig(Section):
     principal = ("register", "model")
 
     register_model: bool = Field(default=True, alias="register")
-    model: Annotated[str, Field(pattern=MODEL.regex, max_length=LONGEST_MODEL)] | None = None
+    model: Annotated[str, Field(pattern=MODEL.regex, max_length=MODEL.most)] | None = None
     alias: Alias = "champion"
     promote: Literal["better", "always", "never"] = "better"
     promote_if: Annotated[dict[str, Any], BeforeValidator(check_promotion)] = {}

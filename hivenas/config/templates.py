@@ -6,7 +6,7 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
-from hivenas.config.patterns import LONGEST_NAME, NAME
+from hivenas.config.patterns import NAME
 from hivenas.config.presets import OF_PRESET
 from hivenas.config.text import dump_yaml
 from hivenas.errors import ConfigError
@@ -39,9 +39,9 @@ def start(name: str, folder: Path = Path()) -> Path:
         ConfigError: not a name, a file that is there already, or a folder that cannot be written to.
     """
     name = re.sub(r"\.ya?ml$", "", name)
-    if not re.fullmatch(NAME.regex, name) or len(name) > LONGEST_NAME:
+    if not NAME.fits(name):
         raise ConfigError(
-            f"a search's name must have letters, digits, _ . and - only, got {name!r}; choose another, or one of "
+            f"a search's name {NAME.rule}, at most {NAME.most} in all, got {name!r}; choose another, or one of "
             f"{', '.join(shipped())}"
         )
     known = shipped()

@@ -28,6 +28,6 @@ def descendants(pid: int) -> list[int]:
 
 def kill(pids: Iterable[int]) -> None:
     """Ends processes at once; those that have ended by themselves are none any more."""
-    for pid in list(pids):
+    for pid in pids:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)

@@ -22,7 +22,7 @@ from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.space.feasibility import Feasibility, own_operations
 from hivenas.core.nas.training.predictions import same_answers
 from hivenas.core.nas.training.rules import judged_epochs
-from hivenas.core.objective import ArchitectureObjective, ObjectiveInterface
+from hivenas.core.objective import ArchitectureObjective, ObjectiveInfo, ObjectiveInterface
 from hivenas.core.seeds import drawn_seed
 from hivenas.core.strategies.ladder import rungs_of
 from hivenas.core.tracker import NullTracker
@@ -76,7 +76,7 @@ def plan(config: Config, objective: ObjectiveInterface | None = None) -> Plan:
     check_inputs(config)
     made = objective or make_objective(config, np.random.default_rng(0))
     info = made.describe()
-    evaluations = most_evaluations(config, made)
+    evaluations = most_evaluations(config, made, info)
     refuse_objectives(config, info)
     if not info.trains:
         return Plan(
@@ -102,7 +102,7 @@ def plan(config: Config, objective: ObjectiveInterface | None = None) -> Plan:
     )
 
 
-def most_evaluations(config: Config, objective: ObjectiveInterface) -> int:
+def most_evaluations(config: Config, objective: ObjectiveInterface, info: ObjectiveInfo) -> int:
     """Evaluations at the most, without continuations: of encoded candidates no more than there are.
 
     hivenas' own strategies evaluate none of these twice. They may do so with points, and a strategy of one's own with
@@ -111,10 +111,10 @@ def most_evaluations(config: Config, objective: ObjectiveInterface) -> int:
     Args:
         config: the configuration.
         objective: what is searched.
+        info: what it says of itself.
     """
-    size = objective.describe().size
-    if size and isinstance(objective, ArchitectureObjective) and config.colony.kind in STRATEGY_KINDS:
-        return min(config.evaluations, size)
+    if info.size and isinstance(objective, ArchitectureObjective) and config.colony.kind in STRATEGY_KINDS:
+        return min(config.evaluations, info.size)
     return config.evaluations
 
 

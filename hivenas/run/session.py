@@ -75,16 +75,16 @@ class Session:
         self.objective = objective
         self.rng = rng
         self.ledger = ledger
-        self.info = objective.describe()
+        self.info = info = objective.describe()
         self.mirror = options.mirror
         self.pages = SearchPages(config, objective, ledger, options.go_on)
         self.callbacks = options.callbacks
         self.listeners = CallbackList(options.callbacks)
         self.clock = options.clock
         self.is_open = False
-        about: dict[str, Any] = {"direction": self.info.direction, "metric": self.info.metric}
+        about: dict[str, Any] = {"direction": info.direction, "metric": info.metric, "limits": config.limits}
         about["cost"] = ",".join(cost.key for cost in config.objectives.costs)
-        ledger.state = replace(ledger.state, planned=most_evaluations(config, objective), limits=config.limits, **about)
+        ledger.state = replace(ledger.state, planned=most_evaluations(config, objective, info), **about)
 
     def finish(self) -> SearchResult:
         """Searches on, trains the best candidate fully, closes the parent run."""

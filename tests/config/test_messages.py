@@ -240,7 +240,8 @@ def test_one_override_may_be_given_without_a_list() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "name"), [("my search", "my_search"), (" -x/y ", "x_y"), ("éé", ""), ("a.b-c", "a.b-c")]
+    ("text", "name"),
+    [("my search", "my_search"), (" -x/y ", "x_y"), ("éé", ""), ("a.b-c", "a.b-c"), ("x " * 150, "x" + "_x" * 99)],
 )
 def test_a_name_is_made_of_a_text_that_is_none(text: str, name: str) -> None:
     assert next(iter(PATTERNS.values())).made_of(text) == name

@@ -21,9 +21,10 @@ HivenasError
     │       └── StorageConfigError  what optuna.storage names is no storage of Optuna's (also a ConfigError)
     ├── SearchFailedError        so many candidates failed in a row that the search was ended
     ├── WorkerDiedError          worker processes ended in the middle of a candidate
-    ├── WorkerStartError         no worker process can be started on this machine
-    ├── ClusterError             the dask cluster cannot be reached, or went away
-    └── DiskFullError            results cannot be written for lack of space
+    └── InfrastructureError      what candidates are trained with failed; no candidate is to blame
+        ├── WorkerStartError     no worker process can be started on this machine
+        ├── ClusterError         the dask cluster cannot be reached, or went away
+        └── DiskFullError        results cannot be written for lack of space
 """
 
 from __future__ import annotations
@@ -156,16 +157,20 @@ class WorkerDiedError(RunError):
         return str(self.args[0])
 
 
-class WorkerStartError(RunError):
-    """No worker process can be started on this machine; the search can be resumed."""
+class InfrastructureError(RunError):
+    """What candidates are trained with failed; no candidate is to blame, and the search can be resumed."""
 
 
-class ClusterError(RunError):
-    """The dask cluster cannot be reached or used, or its scheduler went away; no candidate is to blame."""
+class WorkerStartError(InfrastructureError):
+    """No worker process can be started on this machine."""
 
 
-class DiskFullError(RunError):
-    """Results could not be written because there is no space left; no candidate is to blame."""
+class ClusterError(InfrastructureError):
+    """The dask cluster cannot be reached or used, or its scheduler went away."""
+
+
+class DiskFullError(InfrastructureError):
+    """Results could not be written because there is no space left."""
 
 
 class RemoteError(Exception):

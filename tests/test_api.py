@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -232,6 +234,47 @@ def test_a_callback_stops_a_search_at_a_target() -> None:
     assert callback.moments[0] == "start bowl 12 0"
     assert callback.moments[-1] == f"end {count}"
     assert candidates(hivenas.search(SPHERE, resume=True)) == candidates(whole)
+
+
+class StopsWhileTwoTrain(hivenas.Callback):
+    """Stops a search once two evaluations of `marked` have begun, which then go on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_start(self, search: RunningSearch) -> None:
+        self.search = search
+
+    def on_wait(self) -> None:
+        if len(list(self.folder.glob("begun-*"))) >= 2:
+            self.search.stop()
+            (self.folder / "stopped").touch()
+
+
+def marked(folder: Path) -> hivenas.FunctionObjective:
+    """A function that notes every evaluation in the folder, and waits for the file `stopped` there."""
+
+    def evaluated(x: int) -> float:
+        (folder / f"begun-{uuid.uuid4()}").touch()
+        if (folder / "stopped").exists():
+            time.sleep(0.5)  # the driver has time to drop those that are not begun
+        deadline = time.monotonic() + 120
+        while not (folder / "stopped").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return float(x)
+
+    return hivenas.FunctionObjective(evaluated, {"x": range(50)})
+
+
+@pytest.mark.process
+def test_what_other_workers_are_at_is_recorded_when_a_callback_stops_a_search(tmp_path: Path) -> None:
+    given = {"name": "own", "tracking": "none", "execution": {"workers": 2}, "colony": {"size": 12, "iterations": 1}}
+    stopped = hivenas.search(given, objective=marked(tmp_path), callbacks=[StopsWhileTwoTrain(tmp_path)])
+    begun = len(list(tmp_path.glob("begun-*")))
+    assert len(stopped.trials) == begun < 12
+    resumed = hivenas.search(given, objective=marked(tmp_path), resume=True)
+    assert candidates(resumed)[:begun] == candidates(stopped)
+    assert len(resumed.trials) == len(list(tmp_path.glob("begun-*"))) == 12
 
 
 # -- objectives of one's own -----------------------------------------------------------------------------------

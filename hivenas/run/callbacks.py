@@ -46,7 +46,9 @@ class RunningSearch(Protocol):
         ...
 
     def stop(self, reason: str = "") -> None:
-        """Ends the search after the trial at hand; the best candidate is trained fully, as at the planned end.
+        """Ends the search: no further candidate is begun, and the best one is trained fully, as at the planned end.
+
+        Candidates that other workers are training by then are trained to their end, and recorded like all others.
 
         Args:
             reason: said in the log.

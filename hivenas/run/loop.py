@@ -18,13 +18,11 @@ from hivenas.core.records import Direction, Evaluation, Proposal, Trial
 from hivenas.core.strategy import Concluding, Strategy
 from hivenas.errors import (
     ArchitectureError,
-    ClusterError,
-    DiskFullError,
+    InfrastructureError,
     InputError,
     MissingResultsError,
     SearchFailedError,
     WorkerDiedError,
-    WorkerStartError,
     innermost,
 )
 from hivenas.execution import TaskExecutor, tasks
@@ -130,8 +128,9 @@ class Search:
         return self._stopped
 
     def stop(self, reason: str = "") -> None:
-        """Ends the search after the trial at hand; see `callbacks.RunningSearch`."""
-        logger.info("the search is stopped%s", f": {reason}" if reason else "")
+        """Ends the search after what is in training; see `callbacks.RunningSearch`."""
+        if not self._stopped:
+            logger.info("the search is stopped%s", f": {reason}" if reason else "")
         self._stopped = True
 
     def run(self) -> None:
@@ -152,8 +151,11 @@ class Search:
             if not self._stopped:
                 self._collect(pending)
         self._announce()
-        self._waiting.end()
         _drop(pending)
+        while self._stopped and pending:
+            self._collect(pending)
+            self._announce()
+        self._waiting.end()
         self._ledger.save(strategy=self._before_end or self._strategy.state(), **self._spent())
 
     def _first(self) -> list[Proposal]:
@@ -352,7 +354,7 @@ class Search:
             if not proposal.momentum_epochs:
                 raise
             return Evaluation.failure(proposal.candidate, str(error), worst=worst)
-        except (InputError, DiskFullError, ClusterError, WorkerStartError):
+        except (InputError, InfrastructureError):
             raise
         except Exception as error:
             said, trace = innermost(error), traceback.format_exc()

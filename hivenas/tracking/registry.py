@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import mlflow
 import numpy as np
 from mlflow.entities import Metric, Run
 from mlflow.models import Model, infer_signature
+from mlflow.utils.logging_utils import MLFLOW_LOGGING_STREAM
 
 from hivenas.core.nas.training.exclusive import exclusive
 from hivenas.core.publication import Published, ServableModel
@@ -75,13 +78,25 @@ def _publish(model: ServableModel, run_id: str) -> Published:
         uri = uri or _log(model, run_id, torn)
         if model.name is None:
             return Published(uri)
-        number = str(mlflow.register_model(uri, model.name).version)
+        with _without_lines():
+            number = str(mlflow.register_model(uri, model.name).version)
     assert model.name
     client = mlflow.MlflowClient()
     client.update_model_version(model.name, number, description=shortened(model.description, LONGEST_DESCRIPTION))
     for key, value in model.origin.items():
         client.set_model_version_tag(model.name, number, key, value[:LONGEST_TAG])
     return promote(model, number)
+
+
+@contextlib.contextmanager
+def _without_lines() -> Iterator[None]:
+    """Nothing of what MLflow prints by itself; the search says what has become of a model, and --quiet nothing else."""
+    before = MLFLOW_LOGGING_STREAM.enabled
+    MLFLOW_LOGGING_STREAM.enabled = False
+    try:
+        yield
+    finally:
+        MLFLOW_LOGGING_STREAM.enabled = before
 
 
 def published_on(run_id: str) -> Published:

@@ -56,6 +56,7 @@ class TrainingBook:
     """
 
     stem = ALONE_STEM  # the name of the model's files
+    outlasts_a_kill = False  # where nothing is recorded for another process, the kept states stay until all has ended
 
     def __init__(self, config: Config, ledger: Ledger, outbox: Outbox, told: FullTraining) -> None:
         self._config = config
@@ -120,7 +121,8 @@ class TrainingBook:
         self._outcomes[spec] = evaluation
         self.running.drop(spec.stem)
         self._write(message, made, spec.stem if is_model else "")
-        self._ledger.folder.checkpoint(spec.candidate, spec.purpose).unlink(missing_ok=True)
+        if evaluation.status == "failed" or self.outlasts_a_kill:
+            self._ledger.folder.checkpoint(spec.candidate, spec.purpose).unlink(missing_ok=True)
         if not is_model:
             self.sent += self._outbox.send(force=evaluation.status == "failed")
 
@@ -211,6 +213,7 @@ class SearchBook(TrainingBook):
     """Keeps with a search's state which full trainings were made, in the transactions that post their messages."""
 
     stem = MODEL_STEM
+    outlasts_a_kill = True
 
     @property
     def trainings(self) -> Mapping[str, Finalist]:

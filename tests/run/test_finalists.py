@@ -451,6 +451,30 @@ def test_one_candidate_is_trained_alone_with_several_seeds_and_averaged(
     assert "test_accuracy" in done.evaluation.extra
 
 
+def test_of_a_candidate_that_is_trained_alone_no_seed_begins_anew_after_a_kill(
+    go_on: Callable[..., Any], trained: list[int], tmp_path: Path
+) -> None:
+    class Dies(Callback):
+        def on_full_progress(self, done: int, planned: int) -> None:
+            if done:
+                raise Killed
+
+    def train(place: str, *callbacks: Callback) -> Any:
+        result = go_on(place=place)
+        config = {**SEARCH, "results": {"dir": str(tmp_path / place)}}
+        plan = ("full_train.seeds=2", "full_train.epochs=3")
+        found = api.train_custom(config, result.best.encoded, *plan, callbacks=callbacks).evaluation
+        assert not list((tmp_path / place).glob("finals/checkpoints/*"))
+        return found.history, found.fitness, found.extra["test_accuracy"], found.extra["members"]
+
+    expected = train("whole")
+    assert trained == [1, 2, 3] * 2
+    with pytest.raises(Killed):
+        train("killed", Dies())
+    assert train("killed") == expected
+    assert trained[6:] == [1, 2, 3, 3, 1, 2, 3]  # the state is kept after every epoch but the last
+
+
 def test_every_training_has_a_run_of_its_own_and_can_be_reproduced(
     store: str, go_on: Callable[..., Any], tmp_path: Path
 ) -> None:

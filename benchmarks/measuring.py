@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,14 @@ def in_processes(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]],
         processes: at work at the same time; each is replaced after ten tasks, which gives back the memory that
             TensorFlow keeps.
     """
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin, max_tasks_per_child=10)
-    with pool as at_work:
-        for future in as_completed([at_work.submit(function, *task) for task in tasks]):
-            yield future.result()
+    # A ProcessPoolExecutor of Python 3.11 hangs at the first replacement (https://github.com/python/cpython/issues/115634).
+    with get_context("spawn").Pool(processes, _begin, maxtasksperchild=10) as at_work:
+        yield from at_work.imap_unordered(_call, [(function, task) for task in tasks])
+
+
+def _call(work: tuple[Callable[..., Any], tuple[Any, ...]]) -> Any:
+    function, task = work
+    return function(*task)
 
 
 def read_lines(*files: Path) -> list[dict[str, Any]]:

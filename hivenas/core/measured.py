@@ -77,6 +77,8 @@ def interval_told(low: float, high: float, metric: str = ACCURACY) -> str:
         high: its other end.
         metric: name of the metric.
     """
+    if math.isnan(low):
+        return "not known"
     return f"{figure_told(low, metric)} … {figure_told(high, metric)}"
 
 

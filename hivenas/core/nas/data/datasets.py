@@ -188,7 +188,8 @@ def load_dataset(config: DatasetConfig, seed: int, task: str = CLASSIFY) -> Data
     train, val, test = _held(parts, memory_budget(config))
     refuse_alike(origin, train[0], str(config.background) if read.transparent else "")
     if config.scale:
-        check_scale(origin, train[0], config.scale)
+        for name, (images, _) in {"training": train, "validation": val, "test": test}.items():
+            check_scale(f"{origin}: the {name} images", images, config.scale)
     data = Dataset(
         config.name,
         *train,

@@ -12,6 +12,7 @@ from hivenas.core.nas.data.labels import LabelReader
 from hivenas.errors import DatasetError
 
 NUMBER = "number"  # the name of the one output
+_STEPS = 100  # to which labels are rounded, that their deviation is at least: rounding is below half a percent of it
 
 
 def plain_numbers(origin: str, name: str, given: NDArray[Any], images: int) -> NDArray[Any]:
@@ -57,13 +58,20 @@ def encoded_numbers(origin: str, given: Mapping[str, NDArray[Any]]) -> tuple[dic
         given: plain labels by split.
 
     Raises:
-        DatasetError: all training images have the same number.
+        DatasetError: all training images have the same number, or numbers whose differences 32 bits do not keep.
     """
     train = given["train"]
     if train.size and (train == train[0]).all():
         raise DatasetError(
             f"{origin}: y_train must hold two numbers or more, got {train[0, 0]:g} for all images; look at what was "
             "saved in it"
+        )
+    largest, deviation = float(np.abs(train).max(initial=0.0)), float(np.std(train, dtype=np.float64))
+    if train.size and deviation < _STEPS * (step := float(np.spacing(np.float32(largest)))):
+        raise DatasetError(
+            f"{origin}: y_train must hold numbers that differ by more than 32 bits round them, got "
+            f"numbers up to {largest:g} with a standard deviation of {deviation:g}, rounded to steps of {step:g}; "
+            "subtract a base, such as the smallest"
         )
     return dict(given), (NUMBER,)
 

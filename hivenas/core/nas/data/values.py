@@ -47,8 +47,13 @@ def is_whole(images: Images) -> bool:
     return all(bool((np.floor(block) == block).all()) for block in _blocks(images))
 
 
-def check_scale(origin: str, images: Images, scale: Scale) -> None:
+def check_scale(whose: str, images: Images, scale: Scale) -> None:
     """Refuses a `dataset.scale` beyond which there are values.
+
+    Args:
+        whose: says which images.
+        images: a split.
+        scale: the values that stand for the bytes 0 and 255.
 
     Raises:
         DatasetError: names the values.
@@ -56,8 +61,8 @@ def check_scale(origin: str, images: Images, scale: Scale) -> None:
     lowest, highest = float(images.min()), float(images.max())
     if not scale[0] <= lowest <= highest <= scale[1]:
         raise DatasetError(
-            f"{origin}: the images must have values within dataset.scale={[*scale]}, got {lowest:g}…{highest:g}; give "
-            "the values that stand for the bytes 0 and 255"
+            f"{whose} must have values within dataset.scale={[*scale]}, got {lowest:g}…{highest:g}; give the values "
+            "that stand for the bytes 0 and 255, and bring all splits to one scale"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from hivenas.core.seeds import derive_seed
 from hivenas.wording import number_of
 
 WORST = 25  # images that are kept to be looked at
-_RESAMPLES = 1_000
+_RESAMPLES, _LEAST_RESAMPLES, _MOST_DRAWS = 1_000, 100, 20_000
 _TWO_SIDED_95 = 1.959963984540054  # quantile 0.975 of the normal distribution
 # Far above what the order of additions changes, far below what a person would call another answer.
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-5
@@ -73,27 +74,38 @@ def wilson_interval(right: int, count: int) -> tuple[float, float]:
 def bootstrap_interval(metric: Metric, labels: NDArray[Any], scores: Scores) -> tuple[float, float]:
     """The 95 % confidence interval of a metric of answers: that of a thousand resamples, the middle 95 %.
 
-    The draws depend on the number of images alone, so that models are compared on the same resamples. Those in which
-    the metric has no value, as for lack of a class, are left out.
+    The draws depend on the labels alone, so that models are compared on the same resamples. Those that lack a class, or
+    a label, which the images have are left out, as metrics of classes would be the mean of fewer there; so are those in
+    which the metric has no value.
 
     Args:
         metric: of the answers.
-        labels: the classes of the images (images,).
-        scores: the probability of every class for each (images, classes).
+        labels: the classes of the images (images,), their labels as zeros and ones (images, labels), or numbers.
+        scores: the answers, such as the probability of every class for each (images, classes).
 
     Returns:
-        Its lower and upper end; NaN where no resample has a value.
+        Its lower and upper end; NaN where fewer than a hundred resamples are left.
 
     Source: B. Efron, Bootstrap methods: another look at the jackknife, The Annals of Statistics 7 (1979), percentiles.
     """
     rng = np.random.default_rng(derive_seed(0, "bootstrap", len(labels)))
     values = []
-    for _ in range(_RESAMPLES):
-        drawn = rng.integers(len(labels), size=len(labels))
+    draws = (rng.integers(len(labels), size=len(labels)) for _ in range(_MOST_DRAWS))
+    kinds = _kinds(labels)
+    whole = (drawn for drawn in draws if kinds is None or (_kinds(labels[drawn]) == kinds))
+    for drawn in itertools.islice(whole, _RESAMPLES):
         with contextlib.suppress(MetricError):
             values.append(value_of(metric, labels[drawn], scores[drawn]))
-    low, high = np.quantile(values, (0.025, 0.975)) if values else (math.nan, math.nan)
+    enough = len(values) >= _LEAST_RESAMPLES
+    low, high = np.quantile(values, (0.025, 0.975)) if enough else (math.nan, math.nan)
     return float(low), float(high)
+
+
+def _kinds(labels: NDArray[Any]) -> int | None:
+    """The number of different classes, or of labels that some image has; None of numbers."""
+    if labels.dtype.kind in "ui":
+        return int(np.count_nonzero(np.bincount(labels)))
+    return int(labels.any(axis=0).sum()) if labels.ndim == 2 else None
 
 
 def refuse_no_numbers(answers: NDArray[np.float32]) -> None:

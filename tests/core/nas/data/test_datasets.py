@@ -32,6 +32,20 @@ from hivenas.core.tracker import NullTracker
 from hivenas.errors import ConfigError, DatasetError
 
 
+@pytest.mark.parametrize(("split", "name"), [("train", "training"), ("val", "validation"), ("test", "test")])
+def test_no_split_has_values_beyond_the_scale(tmp_path: Path, split: str, name: str) -> None:
+    rng = np.random.default_rng(0)
+    arrays: dict[str, Any] = {f"x_{part}": rng.random((20, 2, 2, 1)) for part in ("train", "val", "test")}
+    labels: dict[str, Any] = {f"y_{part}": np.arange(20) % 2 for part in ("train", "val", "test")}
+    config = DatasetConfig(name="npz", path=str(tmp_path / "x.npz"), scale=(0.0, 1.0))
+    np.savez(tmp_path / "x.npz", **arrays, **labels)
+    assert load_dataset(config, 1).classes == 2
+    arrays[f"x_{split}"] *= 255
+    np.savez(tmp_path / "x.npz", **arrays, **labels)
+    with pytest.raises(DatasetError, match=f"the {name} images must have values within dataset.scale"):
+        load_dataset(config, 1)
+
+
 def test_digits_are_split_without_overlap_and_stratified() -> None:
     data = load_dataset(DatasetConfig(), seed=1)
     parts = (data.x_train, data.x_val, data.x_test)

@@ -112,6 +112,13 @@ def test_splits_are_a_seeds_and_the_test_split_everybodys(tmp_path: Path, task: 
         assert sorted(together.ravel().tolist()) == labels.tolist()
 
 
+def test_numbers_that_rounding_moves_by_much_of_their_deviation_are_refused(tmp_path: Path) -> None:
+    labels = np.arange(0.0, 1000.0, 10.0)
+    assert load(tmp_path, "regress", labels + 1e6).classes == 1
+    with pytest.raises(DatasetError, match=r"y_train must hold numbers .* rounded to steps of 128; subtract a base"):
+        load(tmp_path, "regress", labels + 1.7e9)
+
+
 @pytest.mark.parametrize(("size", "count"), [(80, 100), (20, 100), (1, 2), (2, 3), (7, 7)])
 def test_numbers_of_every_size_are_on_both_sides(size: int, count: int) -> None:
     numbers = np.random.default_rng(3).permutation(count).astype(np.float32)[:, None]

@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import binomtest
 
 from hivenas.config.metrics import BUILT_IN_METRICS, Metric, metrics_of
+from hivenas.core.measured import interval_told
 from hivenas.core.nas.training.failures import NotFiniteError
 from hivenas.core.nas.training.predictions import TestPredictions as Predictions
 from hivenas.core.nas.training.predictions import bootstrap_interval, same_answers, wilson_interval
@@ -62,6 +63,27 @@ def test_resamples_without_a_value_are_left_out() -> None:
     assert bootstrap_interval(both, labels, scores) == (0.5, 0.5)
     never = Metric("never", "never", "", lambda labels, scores: np.nan)
     assert np.isnan(bootstrap_interval(never, labels, scores)).all()
+
+
+@pytest.mark.parametrize("name", ["auc", "balanced_accuracy", "f1_macro"])
+def test_resamples_that_lack_a_rare_class_are_none_of_the_split(name: str) -> None:
+    labels = np.array([0] * 150 + [1] * 147 + [2] * 3, np.int32)
+    right = np.eye(3, dtype=np.float32)[labels]
+    assert bootstrap_interval(BUILT_IN_METRICS[name], labels, right) == (1.0, 1.0)
+    never_named = np.where(labels[:, None] == 2, np.eye(3, dtype=np.float32)[0], right)
+    assert bootstrap_interval(BUILT_IN_METRICS[name], labels, never_named)[1] < 0.9
+    each_once = np.arange(40, dtype=np.int32)
+    low, high = bootstrap_interval(BUILT_IN_METRICS[name], each_once, np.eye(40, dtype=np.float32))
+    assert interval_told(low, high, name) == "not known"
+
+
+def test_resamples_that_lack_a_rare_label_are_none_of_the_split() -> None:
+    labels = np.zeros((200, 2), np.float32)
+    labels[:100, 0] = labels[:2, 1] = 1
+    assert bootstrap_interval(metrics_of("multilabel")[0], labels, labels) == (1.0, 1.0)
+    numbers = np.linspace(0, 1, 50, dtype=np.float32)
+    low, high = bootstrap_interval(metrics_of("regress")[0], numbers, numbers[:, None] * 1.1)
+    assert 0 < low < high
 
 
 def test_all_metrics_are_measured_and_the_one_that_is_looked_for_with_its_interval(answers: Predictions) -> None:

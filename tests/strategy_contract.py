@@ -393,6 +393,18 @@ class PhasedContract(StrategyContract):
         assert strategy.best is not None
         assert strategy.best.fitness == max(e.fitness for e in told)
 
+    @pytest.mark.parametrize("climbs", [False, True])
+    def test_a_space_in_which_all_is_known_is_not_searched_on(self, climbs: bool) -> None:
+        open_pair = self.climbing if climbs else self.pair
+        objective, strategy = open_pair(
+            lambda rng: CurvedObjective(rng, 20, space=NINE), ColonyConfig(size=5, iterations=3_000)
+        )
+        told = evaluations_of(fly(objective, strategy))
+        assert (strategy.is_done, strategy.iteration) == (True, 3_000)
+        assert strategy.reused < 5 * 300
+        assert strategy.best
+        assert max(e.age for e in told) == 20
+
     @pytest.mark.parametrize("overlap", [0, 2])
     @pytest.mark.parametrize("minimize", [False, True])
     @pytest.mark.parametrize("seed", range(4))

@@ -135,10 +135,13 @@ class CurvedObjective(TinyObjective):
         rng: generator of samples and neighbours.
         epochs: of a complete training.
         fails: whether some trainings and some continuations fail.
+        space: of the architectures.
     """
 
-    def __init__(self, rng: np.random.Generator, epochs: int, *, fails: bool = False) -> None:
-        super().__init__(rng)
+    def __init__(
+        self, rng: np.random.Generator, epochs: int, *, fails: bool = False, space: SpaceConfig = SMALL_SPACE
+    ) -> None:
+        super().__init__(rng, space)
         self.epochs = epochs
         self._fails = fails
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from hivenas.core.unicode import storable
 from hivenas.errors import ArchitectureError, ConfigError
 
 _SEPARATOR = "|"
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # as Python shows functions, and objects that do not say how they read
 
 
 class FunctionObjective(ArchitectureObjective):
@@ -90,6 +92,11 @@ class FunctionObjective(ArchitectureObjective):
             if not values or len(known) < len(values):
                 raise ConfigError(
                     f"a choice needs values that read differently, got {name}: {list(values)}; name each value once"
+                )
+            if lasting := [text for text in known if _ADDRESS.search(text)]:
+                raise ConfigError(
+                    f"values of choices must read alike in every process, got {name}: {lasting[0]}, which names a "
+                    "place in memory; give names, and look up in the function what they stand for"
                 )
             if any(_SEPARATOR in text for text in (name, *known)) or "=" in name:
                 raise ConfigError(

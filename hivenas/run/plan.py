@@ -86,9 +86,10 @@ def plan(config: Config, objective: ObjectiveInterface | None = None) -> Plan:
     share = space.share_within(_GUARD_DRAWS, np.random.default_rng(0)) if space.bounded else None
     rungs = rungs_of(config.evaluation)
     if rungs:
-        epochs = rungs.epochs(evaluations)
+        epochs = rungs.most_epochs(evaluations)
     else:
-        iterations = -(-config.evaluations // colony.size)  # candidates are continued also where all are known
+        # Candidates are continued also where all are known, and then no number of evaluations ends that.
+        iterations = colony.iterations if evaluations < config.evaluations else -(-config.evaluations // colony.size)
         epochs = evaluations * config.evaluation.epochs + config.evaluation.momentum_epochs * iterations
     return Plan(
         space_size=info.size,

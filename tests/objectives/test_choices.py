@@ -158,6 +158,11 @@ def test_it_travels_to_other_processes_with_a_function_that_has_no_name() -> Non
         ({"a": [1, 2], "b": "relu"}, "must be lists of values by their names, got b: 'relu'"),
         ({"a": ["half \ud83d", 2]}, "must be Unicode without NUL"),
         ({"a": [1, "nul\0"]}, "must be Unicode without NUL"),
+        (
+            {"a": [1, 2], "b": [score, len]},
+            "must read alike in every process, got b: <function score at 0x.*; give names",
+        ),
+        ({"a": [object(), 2]}, "must read alike in every process, got a: <object object at 0x"),
     ],
 )
 def test_choices_of_which_nothing_can_be_made_are_refused(choices: Mapping[str, Sequence[Any]], message: str) -> None:

@@ -86,6 +86,9 @@ def test_check_promises_no_more_evaluations_than_there_are_candidates() -> None:
     assert "# budget:       1 min or 2 evaluations, whichever ends first" in checked.output
     # 2 candidates of 3 epochs, and in each of 7 iterations 2 epochs of those that are known.
     assert "# epochs:       20 at the most\n" in checked.output
+    many["budget"] = {"evaluations": 5}  # which 2 candidates never reach
+    checked = invoke("check", UNIT, **many, evaluation={"epochs": 3, "momentum_epochs": 2, "stopping": "none"})
+    assert "# epochs:       20 at the most\n" in checked.output
 
 
 class Twice(RandomSearch):

@@ -76,6 +76,11 @@ class Rungs:
         least = candidates * self.first + self.last - self.first
         return max(math.ceil(self.budget(candidates, over=True)), least)
 
+    def most_epochs(self, candidates: int) -> int:
+        """The same at the most: in the end one candidate climbs every rung, whatever the budget has left for it."""
+        spent = max(math.ceil(self.budget(candidates, over=True)), candidates * self.first)
+        return spent + self.last - self.first
+
 
 def rungs_of(config: EvaluationConfig) -> Rungs | None:
     """The rungs of a configuration; None where its stopping rule pauses nobody."""

@@ -20,6 +20,9 @@ from hivenas.core.strategies.momentum import Momentum
 from hivenas.core.strategies.saved_state import STATE_VERSION, check_state
 from hivenas.core.strategies.unfinished import Unfinished
 
+# Iterations without a proposal after which it is taken that there is none left; one alone may have had unlucky draws.
+_MOST_IDLE = 100
+
 
 class PhasedStrategy(ABC):
     """A `Strategy` that proposes a phase at a time; subclasses say what a phase proposes.
@@ -126,9 +129,13 @@ class PhasedStrategy(ABC):
     def ask(self) -> list[Proposal]:
         """The proposals that are not told yet, in order: the same until more is told, none once the search is done.
 
-        Beside those of the current phase they are the ones of the phase before for which it did not wait.
+        Beside those of the current phase they are the ones of the phase before for which it did not wait. After a
+        hundred iterations in which there was nothing to evaluate the last one is next: all that there is is known.
         """
+        begun = self.iteration
         while self._is_due() and self.iteration < self._iterations:
+            if self.iteration - begun >= _MOST_IDLE:
+                self.iteration = self._iterations - 1
             flights = self._plan() if self._phase in self.phases else self._plan_continuations()
             proposed = sum(flight.proposal is not None for flight in flights)
             if not proposed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -104,28 +105,47 @@ def ages_by_the_book(curves: Curves, phases: list[int], epochs: int, share: floa
     return ages
 
 
+def climbed_by(rule: Ladder, curves: Curves, phases: Sequence[int]) -> dict[str, Evaluation]:
+    """The latest evaluations of candidates that climb, an iteration for each number of new ones."""
+    names, known = iter(curves), dict[str, Evaluation]()
+    for number, size in enumerate(phases):
+        for _ in range(size):
+            name = next(names)
+            known[name] = rule.take(trained(curves, name, rule.until, 0, rule.until))
+        for phase in rule.phases:
+            for name, more in rule.chosen(phase, known, (), over=number == len(phases) - 1):
+                age = known[name].age
+                known[name] = rule.take(trained(curves, name, rule.until, age, age + more))
+    return known
+
+
 @pytest.mark.parametrize("epochs", [5, 10, 20, 50])
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(("share", "hold"), [(0.35, 0.6), (0.5, 1.0), (0.3, 0.0), (0.05, 0.6)])
 def test_it_is_the_rule_that_was_measured(epochs: int, seed: int, share: float, hold: float) -> None:
     curves, phases = drawn(seed, 42, epochs), [7] * 6
     climbed = ladder(epochs, share=share, hold=hold)
-    names, known = iter(curves), dict[str, Evaluation]()
-    for number, size in enumerate(phases):
-        for _ in range(size):
-            name = next(names)
-            known[name] = climbed.take(trained(curves, name, climbed.until, 0, climbed.until))
-        for phase in climbed.phases:
-            for name, more in climbed.chosen(phase, known, (), over=number == len(phases) - 1):
-                age = known[name].age
-                known[name] = climbed.take(trained(curves, name, climbed.until, age, age + more))
+    known = climbed_by(climbed, curves, phases)
     assert {name: e.age for name, e in known.items()} == ages_by_the_book(curves, phases, epochs, share, hold)
     assert any(e.status == "complete" for e in known.values())
     assert sum(e.age for e in known.values()) <= climbed.rungs.epochs(len(curves))
 
 
+@pytest.mark.parametrize(
+    ("epochs", "share", "hold"), [(100, 0.25, 0.6), (100, 0.2, 1.0), (20, 0.35, 0.6), (10, 0.35, 0.6)]
+)
+@pytest.mark.parametrize("phases", [[3], [5], [5] * 3, [1] * 4])
+def test_of_few_candidates_no_more_epochs_are_trained_than_the_plan_says(
+    epochs: int, share: float, hold: float, phases: list[int]
+) -> None:
+    curves = drawn(0, sum(phases), epochs)
+    known = climbed_by(ladder(epochs, share=share, hold=hold), curves, phases)
+    assert sum(e.age for e in known.values()) <= ladder(epochs, share=share, hold=hold).rungs.most_epochs(len(curves))
+
+
 def test_the_epochs_of_a_search_are_its_share_or_first_looks_and_one_training() -> None:
     assert Rungs.of(config(20)).epochs(42) == 294
+    assert Rungs.of(config(20)).most_epochs(42) == 294 + 17
     assert Rungs.of(config(5)).epochs(42) == 42 * 2 + 3  # the share would be 74
 
 

@@ -21,7 +21,7 @@ HivenasError
     │       └── StorageConfigError  what optuna.storage names is no storage of Optuna's (also a ConfigError)
     ├── SearchFailedError        so many candidates failed in a row that the search was ended
     ├── WorkerDiedError          worker processes ended in the middle of a candidate
-    └── InfrastructureError      what candidates are trained with failed; no candidate is to blame
+    └── InfrastructureError      workers, a cluster or the disk failed; no candidate is to blame
         ├── WorkerStartError     no worker process can be started on this machine
         ├── ClusterError         the dask cluster cannot be reached, or went away
         └── DiskFullError        results cannot be written for lack of space
@@ -158,7 +158,7 @@ class WorkerDiedError(RunError):
 
 
 class InfrastructureError(RunError):
-    """What candidates are trained with failed; no candidate is to blame, and the search can be resumed."""
+    """Workers, a cluster or the disk failed; no candidate is to blame, and the search can be resumed."""
 
 
 class WorkerStartError(InfrastructureError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,10 +12,12 @@ import numpy as np
 
 from hivenas.config.costs import RECORDED
 from hivenas.config.metrics import worst_value
+from hivenas.config.text import listed
 from hivenas.core.candidates import encode_candidate
 from hivenas.core.history import History
 from hivenas.core.parameters import Parameters
 from hivenas.core.records import Candidate, Direction, Evaluation, Proposal
+from hivenas.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,11 +143,16 @@ class ObjectiveInterface(ABC):
             result = self.momentum_eval(proposal.candidate, proposal.weights_filename or "", proposal.momentum_epochs)
         else:
             result = self.evaluate(proposal.candidate)
+        name = type(self).__name__
         try:
             fitness = float(result["fitness"])
         except (KeyError, TypeError):
-            name = type(self).__name__
             raise TypeError(f"evaluate of {name} must return {{'fitness': a number}}, got {result!r}") from None
+        if missing := [key for key in self.describe().measures if key not in result]:
+            raise ConfigError(
+                f"evaluate of {name} must return {listed(missing)}, which describe() has in measures, got "
+                f"{listed([*result])}; return it, or leave it out there"
+            )
         return Evaluation(
             proposal.candidate,
             "complete",
@@ -152,8 +160,8 @@ class ObjectiveInterface(ABC):
             epochs=int(result.get("epochs", 0)),
             momentum=float(result.get("momentum", 0.0)),
             momentum_epochs=proposal.momentum_epochs,
-            params=int(result.get("params", 0)),
-            macs=int(result.get("macs", 0)),
+            params=_whole(f"evaluate of {name}", "params", result.get("params", 0)),
+            macs=_whole(f"evaluate of {name}", "macs", result.get("macs", 0)),
             filename=str(result.get("filename", "")),
             extra={key: float(result[key]) for key in RECORDED if key in result},
         )
@@ -214,11 +222,15 @@ class ArchitectureObjective(ObjectiveInterface):
         """The candidate of these components, the inverse of `components`; None where the space has none."""
 
     def run(self, proposal: Proposal) -> Evaluation:
-        """Carries out a proposal; costs that are known beforehand need not be in the result."""
+        """Carries out a proposal; costs that are known beforehand need not be in the result.
+
+        Raises:
+            ConfigError: such a cost is no whole number.
+        """
+        known, owner = self.costs(str(proposal.candidate)), f"costs of {type(self).__name__}"
+        whole = {name: _whole(owner, name, known[name]) for name in self.describe().costs if name in known}
         evaluation = super().run(proposal)
-        known = self.costs(str(proposal.candidate))
-        names = [name for name in self.describe().costs if name in known and not getattr(evaluation, name)]
-        missing: dict[str, Any] = {name: round(known[name]) for name in names}
+        missing: dict[str, Any] = {name: cost for name, cost in whole.items() if not getattr(evaluation, name)}
         return replace(evaluation, **missing) if missing else evaluation
 
     def costs(self, arch: str) -> Mapping[str, float]:
@@ -240,3 +252,17 @@ class ArchitectureObjective(ObjectiveInterface):
             which is the default.
         """
         return ()
+
+
+def _whole(owner: str, name: str, value: Any) -> int:
+    """A cost that is recorded as a whole number.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    number = float(value)
+    if not (math.isfinite(number) and number >= 0 and number == int(number)):
+        raise ConfigError(
+            f"{owner} must give {name} as a whole number from 0 on, got {value!r}; count it in a smaller unit"
+        )
+    return int(number)

@@ -185,6 +185,37 @@ def test_costs_that_are_known_beforehand_are_recorded_whatever_an_evaluation_tel
     assert (evaluation.params, evaluation.macs) == (7, 4 * len(arch))
 
 
+@pytest.mark.parametrize("cost", [0.3, -1, float("inf"), float("nan")])
+@pytest.mark.parametrize("told_by", ["costs", "evaluate"])
+def test_costs_that_are_no_whole_numbers_end_a_search_with_what_to_change(cost: float, told_by: str) -> None:
+    class Halved(Measured):
+        def costs(self, arch: str) -> dict[str, float]:
+            return {"params": 10.0} | ({"params": cost} if told_by == "costs" else {})
+
+        def evaluate(self, candidate: str) -> dict[str, Any]:
+            return {"fitness": 0.5} | ({"params": cost} if told_by == "evaluate" else {})
+
+    with pytest.raises(
+        ConfigError, match=f"{told_by} of Halved must give params as a whole number from 0 on, got {cost}"
+    ):
+        hivenas.search({"tracking": "none"}, objective=Halved(np.random.default_rng(0)), progress=False)
+
+
+def test_an_evaluation_without_a_cost_that_is_promised_ends_a_search() -> None:
+    class Silent(Measured):
+        def describe(self) -> ObjectiveInfo:
+            return replace(super().describe(), measures=("latency_ms",))
+
+        def evaluate(self, candidate: str) -> dict[str, Any]:
+            return {"fitness": 0.5}
+
+    given = {"tracking": "none", "objectives": {"latency_ms": "min"}}
+    with pytest.raises(
+        ConfigError, match=r"evaluate of Silent must return latency_ms, which describe\(\) has in measures"
+    ):
+        hivenas.search(given, objective=Silent(np.random.default_rng(0)), progress=False)
+
+
 def test_a_cost_that_evaluations_tell_and_one_of_a_table_are_weighed() -> None:
     class Telling(TinyObjective):
         def describe(self) -> ObjectiveInfo:

@@ -14,6 +14,7 @@ from hivenas.config.text import nearest
 from hivenas.core.folder import LEDGER
 from hivenas.core.nas.data.decoding import EXTENSIONS, sniffed_format
 from hivenas.core.nas.data.labelled_files import LEAVE_OUT, Listing
+from hivenas.core.nas.data.placement import COPIES
 from hivenas.errors import DatasetError
 
 SPLIT_FOLDERS: Mapping[str, str] = MappingProxyType(
@@ -60,7 +61,7 @@ def list_images(root: Path, *, leave_out: bool = False) -> Listing:
     if root not in splits.values():
         survey.look_beside(root)
     if survey.unread and not leave_out:
-        raise _refusal(survey.unread)
+        raise unread_refusal(survey.unread)
     if survey.empty:
         folder, others = survey.empty[0]
         raise DatasetError(
@@ -88,7 +89,7 @@ def counted(kinds: Mapping[str, int]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Unread:
+class Unread:
     """A file that looks like an image and would not be read.
 
     Args:
@@ -114,7 +115,7 @@ class _Survey:
         empty: class folders without an image that is read, and what is in them instead.
     """
 
-    unread: list[_Unread] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
     empty: list[tuple[Path, Mapping[str, int]]] = field(default_factory=list)
 
@@ -132,9 +133,8 @@ class _Survey:
             if not is_users(entry):
                 self.ignored[_named(entry)] += 1
             elif not entry.is_dir():
-                gathered, readable = (extension(entry) in names for names in ((*ARCHIVES, *_ARRAYS), EXTENSIONS))
-                kind = "" if gathered or readable else _kind_of_unread(entry)
-                self._note(_Unread(entry, _BESIDE if readable or kind not in ("", _BROKEN) else kind))
+                kind = _BESIDE if extension(entry) in EXTENSIONS else kind_of_unread(entry, beside=True)
+                self._note(Unread(entry, kind if kind in ("", _BROKEN) else _BESIDE))
 
     def _image_files(self, folder: Path, *, alone: bool) -> list[Path]:
         before, files = self.ignored.copy(), []
@@ -143,25 +143,29 @@ class _Survey:
                 self.ignored[_named(entry)] += 1
             elif entry.is_dir():
                 for file in files_below(entry):
-                    is_image = extension(file) in EXTENSIONS or _kind_of_unread(file)
-                    self._note(_Unread(file, _NESTED if is_image else "", folder, alone))
+                    is_image = extension(file) in EXTENSIONS or kind_of_unread(file)
+                    self._note(Unread(file, _NESTED if is_image else "", folder, alone))
             elif extension(entry) in EXTENSIONS:
                 files.append(entry)
             else:
-                self._note(_Unread(entry, _kind_of_unread(entry)))
+                self._note(Unread(entry, kind_of_unread(entry)))
         if not files:
             self.empty.append((folder, self.ignored - before))
         return files
 
-    def _note(self, each: _Unread) -> None:
+    def _note(self, each: Unread) -> None:
         if each.kind:
             self.unread.append(each)
         else:
             self.ignored[_named(each.file)] += 1
 
 
-def _refusal(unread: list[_Unread]) -> DatasetError:
-    """The images that would not be read, in one line."""
+def unread_refusal(unread: Sequence[Unread]) -> DatasetError:
+    """The refusal of images that would not be read, in one line.
+
+    Args:
+        unread: one of them at least.
+    """
     first = unread[0]
     kinds = counted(Counter(each.kind for each in unread))
     way_out = f"or leave out what is not read ({kinds}) with {LEAVE_OUT}"
@@ -196,14 +200,26 @@ def _without_classes(folder: Path) -> DatasetError:
     return DatasetError(f"{folder}: there must be class folders in it, got none{found}; {way_out}")
 
 
-def _kind_of_unread(file: Path) -> str:
-    """The kind of image data in a file that is not read for its name; empty for other files."""
-    if extension(file) in (*_OTHER_EXTENSIONS, *ARCHIVES, *_ARRAYS):
+def kind_of_unread(file: Path, *, beside: bool = False) -> str:
+    """The kind of image data in a file that is not read for its name; empty for other files.
+
+    Args:
+        file: where it is.
+        beside: whether it lies beside the folders of images, where archives and arrays are what these came from.
+
+    Raises:
+        DatasetError: a file that may not be read.
+    """
+    if extension(file) in (*ARCHIVES, *_ARRAYS):
+        return "" if beside else _shown_suffix(file)
+    if extension(file) in _OTHER_EXTENSIONS:
         return _shown_suffix(file)
     if not file.is_file():
         return _BROKEN if file.is_symlink() else ""
     try:
         found = sniffed_format(file)
+    except FileNotFoundError:  # of a search that is at work
+        return ""
     except OSError as error:
         raise DatasetError(
             f"{file}: every file in the folder must be readable, got {error.strerror}; allow it or move it away"
@@ -247,15 +263,29 @@ def _is_of_runs(folder: Path) -> bool:
 
 
 def _holds_runs(folder: Path) -> bool:
-    """True for a folder without images whose folders are all of runs; or hidden, as that of copies before a search."""
+    """True for a folder without images whose folders are all of runs, or that holds prepared copies alone."""
+    folders: list[Path] = []
+    files: list[Path] = []
+    has_copies = False
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        folders = []
         for entry in entries:
             if extension(Path(entry.name)) in EXTENSIONS:  # of a class, which may have very many
                 return False
-            if entry.is_dir():
-                folders.append(Path(entry.path))
-        return bool(folders) and all(_is_of_runs(each) for each in folders if is_users(each))
+            if is_users(Path(entry.name)):
+                (folders if entry.is_dir() else files).append(Path(entry.path))
+            else:
+                has_copies |= entry.name == COPIES and entry.is_dir()
+    if not folders:  # a class that lost its images must not vanish for a hidden folder in it
+        return has_copies and not files
+    return all(map(_is_of_runs, folders)) and not any(map(_is_image, files))
+
+
+def _is_image(file: Path) -> bool:
+    """True for a file that looks like an image by its name or its content."""
+    if extension(file) in _OTHER_EXTENSIONS:
+        return True
+    with contextlib.suppress(OSError):
+        return file.is_file() and bool(sniffed_format(file))
     return False
 
 

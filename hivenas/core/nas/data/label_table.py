@@ -12,11 +12,14 @@ from pathlib import Path, PurePosixPath
 from hivenas.config.text import nearest
 from hivenas.core.nas.data.class_folders import (
     SPLIT_FOLDERS,
+    Unread,
     are_splits_alone,
     extension,
     files_below,
     is_users,
+    kind_of_unread,
     subfolders,
+    unread_refusal,
 )
 from hivenas.core.nas.data.decoding import EXTENSIONS
 from hivenas.core.nas.data.image_arrays import SPLITS
@@ -57,7 +60,7 @@ def listed(root: Path, of_row: OfRow, *, required: bool, leave_out: bool = False
         of_row: makes the label of a row; what is wrong with it is a ValueError.
         required: whether there must be a table. Else folders in the folder are classes, and the table counts only where
             there are none, or where they are train and test with images in them.
-        leave_out: whether images without a row are counted and left out instead of refused.
+        leave_out: whether images without a row, of whatever format, are counted and left out instead of refused.
 
     Returns:
         None where there is no table, and none is required.
@@ -84,12 +87,9 @@ def listed(root: Path, of_row: OfRow, *, required: bool, leave_out: bool = False
         )
     without = _images_without(root, {row.file for row in rows})
     if without and not leave_out:
-        raise DatasetError(
-            f"{table}: every image of the folder must have a row, got {len(without)} without, such as {without[0]}; "
-            f"add it, move it away, or leave such out with {LEAVE_OUT}"
-        )
+        raise _without_refusal(table, without)
     files = {split: [(root / row.file, row.label) for row in rows if row.split == split] for split in splits}
-    return Listing(str(root), files, Counter({_WITHOUT_ROW: len(without)}) if without else {})
+    return Listing(str(root), files, Counter(each.kind for each in without))
 
 
 def _rows(table: Path, of_row: OfRow) -> Iterator[_Row]:
@@ -171,8 +171,23 @@ def _refuse_missing(root: Path, rows: Sequence[_Row]) -> None:
         )
 
 
-def _images_without(root: Path, known: set[PurePosixPath]) -> list[PurePosixPath]:
-    """Images in the folder, or in folders in it, that are the user's and have no row."""
-    images = (file for file in files_below(root) if is_users(file) and extension(file) in EXTENSIONS)
-    names = (PurePosixPath(file.relative_to(root).as_posix()) for file in images)
-    return [name for name in names if name not in known]
+def _images_without(root: Path, known: set[PurePosixPath]) -> list[Unread]:
+    """Images in the folder, or in folders in it, that are the user's and have no row, also such as are not read."""
+    found = []
+    for file in files_below(root):
+        if is_users(file) and PurePosixPath(file.relative_to(root).as_posix()) not in known:
+            is_read = extension(file) in EXTENSIONS
+            kind = _WITHOUT_ROW if is_read else kind_of_unread(file, beside=file.parent == root)
+            found += [Unread(file, kind)] if kind else []
+    return found
+
+
+def _without_refusal(table: Path, without: Sequence[Unread]) -> DatasetError:
+    """The images without a row, in one line; of those that are not read, what they are."""
+    first = next((each for each in without if each.kind == _WITHOUT_ROW), None)
+    if first is None:
+        return unread_refusal(without)
+    return DatasetError(
+        f"{table}: every image of the folder must have a row, got {len(without)} without, such as "
+        f"{first.file.relative_to(table.parent)}; add it, move it away, or leave such out with {LEAVE_OUT}"
+    )

@@ -11,6 +11,7 @@ from hivenas.config import Config, DatasetConfig
 from hivenas.core.files import sweep_temporaries, user_path
 from hivenas.errors import DatasetError
 
+COPIES = ".cache"  # the folder of prepared copies below that of results
 _SHARE = 0.25  # of the machine's memory
 _UNKNOWN = 8 * 2**30  # bytes, where the system does not say what it has
 _MIB = 2**20
@@ -28,7 +29,7 @@ def placed(config: Config) -> DatasetConfig:
     Args:
         config: the whole configuration.
     """
-    cache = config.dataset.cache or str(Path(config.results.dir) / ".cache")
+    cache = config.dataset.cache or str(Path(config.results.dir) / COPIES)
     memory = config.dataset.memory_mb or max(1, int(machine_memory() * _SHARE) // config.execution.at_a_time // _MIB)
     return config.dataset.model_copy(update={"cache": cache, "memory_mb": memory})
 

@@ -116,6 +116,21 @@ def test_a_folder_with_nothing_else_counts_nothing(root: Path) -> None:
     assert [label for _, label in found.files["train"]] == ["a"] * 3 + ["b"] * 2 + ["linked"] * 3
 
 
+@pytest.mark.parametrize("inner", [".ipynb_checkpoints/1.png", "__MACOSX/1.png", "mlruns/1/meta.yaml"])
+def test_a_class_of_images_without_an_extension_does_not_vanish_for_a_folder_in_it(root: Path, inner: str) -> None:
+    image(root / "c/3f2a0001")
+    text(root / "c" / inner)
+    with pytest.raises(DatasetError, match=r"c/3f2a0001: images must be png, .* got PNG data without an extension"):
+        list_images(root)
+
+
+def test_a_split_whose_folder_holds_hidden_folders_alone_is_refused(root: Path) -> None:
+    root.rename(root.parent / "train")
+    text(root.parent / "test/.ipynb_checkpoints/1.txt")
+    with pytest.raises(DatasetError, match="test: there must be class folders in it, got none but 1 hidden"):
+        list_images(root.parent)
+
+
 def test_images_beside_the_folders_of_splits_are_refused(root: Path) -> None:
     root.rename(root.parent / "train")
     image(root.parent / "test/a/1.png")
@@ -138,6 +153,12 @@ def test_images_beside_the_folders_of_splits_are_refused(root: Path) -> None:
         (["a/.keep", "b/1.png"], "mine/a: a class folder must hold images .* got none but 1 hidden"),
         (["data/a/1.png", "data/b/1.png"], "move its images up, set dataset.path to .*mine/data, name the folders"),
         (["a/old/notes.txt", "b/1.png"], "mine/a: a class folder must hold images .* got none but 1 .txt"),
+        (["a/.ipynb_checkpoints/1.png", "b/1.png"], "mine/a: a class folder must hold images .* none but 1 hidden"),
+        (["a/__MACOSX/1.png", "b/1.png"], "mine/a: a class folder must hold images .* none but 1 of the operating"),
+        (["a/.git/x", "a/1.heic", "b/1.png"], "a/1.heic: images must be png, .* got .heic"),
+        (["a/.cache/x", "a/1.heic", "b/1.png"], "a/1.heic: images must be png, .* got .heic"),
+        (["a/.cache/x", "a/1.txt", "b/1.png"], "mine/a: a class folder must hold images .* got none but 1 .txt, 1 hid"),
+        (["a/mlruns/1.txt", "a/1.heic", "b/1.png"], "a/1.heic: images must be png, .* got .heic"),
     ],
 )
 def test_folders_without_class_folders_say_what_is_in_them(tmp_path: Path, names: list[str], message: str) -> None:

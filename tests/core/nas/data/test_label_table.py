@@ -117,6 +117,38 @@ def test_what_has_no_row_is_left_out_on_purpose_alone(folder: Path) -> None:
     assert load(folder, "regress", unread_images="leave_out").left_out == {"without a row": 1}
 
 
+@pytest.mark.parametrize(
+    ("other", "content", "kind"),
+    [
+        ("x.heic", b"", ".heic"),
+        ("more/x.AVIF", b"", ".AVIF"),
+        ("x", b"\x89PNG\r\n\x1a\n", "PNG data without an extension"),
+        ("more/x.bak", b"\xff\xd8\xff\xe0", "JPEG data named .bak"),
+        ("more/x.zip", b"", ".zip"),
+        ("more/x.npy", b"", ".npy"),
+    ],
+)
+def test_images_of_other_formats_without_a_row_are_left_out_on_purpose_alone(
+    folder: Path, other: str, content: bytes, kind: str
+) -> None:
+    written(folder, "file,weight", lambda n: n)
+    (folder / other).write_bytes(content)
+    with pytest.raises(DatasetError, match=f"{other}: images must be png, .*, got {kind}; .*unread_images: leave_out"):
+        load(folder, "regress")
+    assert load(folder, "regress", unread_images="leave_out").left_out == {kind: 1}
+
+
+def test_what_images_came_from_and_what_is_known_of_them_needs_no_row(folder: Path) -> None:
+    written(folder, "file,weight", lambda n: n)
+    for other in ("images.zip", "boxes.npy", "notes.txt", ".hidden.heic", "more/boxes.json"):
+        (folder / other).write_bytes(b"PK\3\4")
+    assert load(folder, "regress").left_out == {}
+    (folder / "more/11.png").rename(folder / "eleven")  # without an extension, and with a row
+    table = (folder / "labels.csv").read_text(encoding="utf-8")
+    (folder / "labels.csv").write_text(table.replace("more/11.png", "eleven"), encoding="utf-8")
+    assert load(folder, "regress").left_out == {}
+
+
 @pytest.mark.parametrize("task", ["classify", "regress"])
 def test_folders_of_operating_systems_are_neither_classes_nor_without_a_row(tmp_path: Path, task: str) -> None:
     for folder in (tmp_path, tmp_path / "@eaDir", tmp_path / "__MACOSX"):
@@ -172,6 +204,7 @@ def test_a_table_that_does_not_say_it_is_refused_in_a_line(folder: Path, text: s
     ("task", "header", "label", "said"),
     [
         ("multilabel", "file,a,b", lambda n: "1,2", "must have 0 or 1 in the column b, got '2'"),
+        ("multilabel", "file,a,Split", lambda n: "x;y,test", "must have 0 or 1 in the column a, got 'x;y'"),
         ("classify", "file,a,b", lambda n: "x,y", "must have one column of labels, got a, b"),
         ("classify", "file,a", lambda n: "", "must name a class in the column a, got nothing"),
     ],

@@ -19,6 +19,7 @@ from hivenas.core.nas.data.memory import kept_bytes
 from hivenas.core.nas.data.placement import sweep_copies, written_to
 from hivenas.core.nas.data.stored_images import Images, all_of
 from hivenas.errors import DatasetError
+from hivenas.wording import number_of
 
 _OF_BATCHES = ("as_numpy_iterator", "num_batches")  # of a tf.data.Dataset, and of a keras.utils.PyDataset
 _ENDLESS = -1  # as tf.data says it
@@ -123,6 +124,12 @@ class _Gathered:
         x = x.astype(x.dtype.newbyteorder("="), copy=False)
         if y.ndim == 0 or (in_rows and y.ndim == 1 and _is_image(x)):
             x, y = x[np.newaxis], _one_row(y) if y.ndim else y[np.newaxis]
+        images, labels = (len(part) if part.ndim else 0 for part in (x, y))
+        if images != labels:  # totals may agree all the same, with labels of other images
+            raise DatasetError(
+                f"{self.origin} must have as many labels as images, got {number_of(images, 'image')} and "
+                f"{number_of(labels, 'label')} in batch {len(self._y) + 1}; give both of the same images"
+            )
         kind = self._kind = self._kind or (x.shape[1:], x.dtype)
         if (x.shape[1:], x.dtype) != kind:
             raise DatasetError(

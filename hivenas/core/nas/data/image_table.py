@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import hashlib
 import io
 import os
@@ -22,6 +23,7 @@ from hivenas.errors import DatasetError, first_line
 
 COLUMNS = ("path", "label")
 SPLIT = "split"
+_NEAR = 0.8  # of a misspelt `split`; `slide` and `site` are columns of their own
 _ELSEWHERE = "://"
 _OF_EXTRA = ("s3", "s3a", "gs", "gcs", "http", "https")  # for which the extra `remote` brings what fsspec needs
 Column = Sequence[Any]
@@ -74,8 +76,8 @@ def list_table(path: str, downloads: Path, kind: LabelKind) -> Listing:
         kind: of the labels.
 
     Raises:
-        DatasetError: a table that cannot be read or is empty, a missing column, a row without a label or of another
-            split.
+        DatasetError: a table that cannot be read or is empty, a missing column, one that is called almost as that of
+            splits, a row without a label or of another split.
     """
     content = fetched(path) if is_elsewhere(path) else _read(user_path(path))
     columns = _columns(path, content)
@@ -183,13 +185,27 @@ def _columns(path: str, content: bytes) -> Mapping[str, Column]:
                 f"{path}: the table must have the columns path and label, got {', '.join(names) or 'none'} without "
                 f"{' and '.join(missing)}{nearest(missing[0], names)}; name them in its head"
             )
-        return read([*COLUMNS, SPLIT] if SPLIT in names else COLUMNS)
+        if SPLIT in names:
+            return read([*COLUMNS, SPLIT])
+        _refuse_near_split(path, names)
+        return read(COLUMNS)
     except DatasetError:
         raise
     except Exception as error:  # what a reader raises depends on what the file is instead
         raise DatasetError(
             f"{path}: the table must be readable, got one that is not ({first_line(error)}); write it anew"
         ) from error
+
+
+def _refuse_near_split(path: str, names: Sequence[str]) -> None:
+    """Refuses a column that is called almost as that of splits: left out, its test images would be trained on."""
+    plain = {name.strip().casefold(): name for name in names}
+    near = difflib.get_close_matches(SPLIT, plain, n=1, cutoff=_NEAR)
+    if near:
+        raise DatasetError(
+            f"{path}: the column that says train, val or test must be called {SPLIT}, got {plain[near[0]]!r}; name it "
+            f"{SPLIT}, or call it something else where it says another thing"
+        )
 
 
 Read = Callable[[Sequence[str]], Mapping[str, Column]]

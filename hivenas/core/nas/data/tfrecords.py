@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hivenas.core.nas.data.class_folders import SPLIT_FOLDERS, is_users
+from hivenas.core.nas.data.class_folders import SPLIT_FOLDERS, files_below, is_users
 from hivenas.core.nas.data.decoding import AnyFile
 from hivenas.core.nas.data.label_kinds import LabelKind, Recorded
 from hivenas.core.nas.data.labelled_files import Label, Listing
@@ -26,6 +26,7 @@ from hivenas.errors import DatasetError
 IMAGE, LABEL, TEXT = "image/encoded", "image/class/label", "image/class/text"
 _NAMED = re.compile(r"\.tfrecords?($|[-.])|-of-\d+$")
 _INDICES = (".idx", ".index")  # which others write beside such files
+_CHECKPOINT = ".data-"  # of TensorFlow, which numbers its files as those of records
 _SPLITS: Mapping[str, str] = {**SPLIT_FOLDERS, "training": "train", "valid": "val", "testing": "test"}
 _SPLIT = re.compile(rf"(?:^|[^a-z])({'|'.join(_SPLITS)})(?![a-z])")
 _GZIP = b"\x1f\x8b\x08"  # its last byte, the method, keeps it from being the length of a record of 35 kB
@@ -74,7 +75,8 @@ def list_records(path: Path, kind: LabelKind) -> Listing:
         kind: of the labels.
 
     Raises:
-        DatasetError: no such files, one that is none or is cut off, a record without an image or a label.
+        DatasetError: no such files, or some in folders below; a name of two splits; a file that is none or is cut off,
+            a record without an image or a label.
     """
     found = [(split, *record) for split, file in _files(path) for record in _records(file, kind)]
     files: dict[str, list[tuple[AnyFile, Label]]] = {"train": []}
@@ -93,17 +95,38 @@ def _files(path: Path) -> list[tuple[str, Path]]:
     if path.is_file():
         return [("train", path)]
     found = sorted(file for file in path.iterdir() if is_users(file) and file.is_file() and _is_of_records(file))
+    _refuse_below(path)
     if not found:
         raise DatasetError(f"{path}: there must be .tfrecord files in the folder, got none; correct dataset.path")
-    splits = [_SPLIT.search(file.name.lower()) for file in found]
+    splits = [_split_of(file) for file in found]
     if not any(splits):
         return [("train", file) for file in found]
     if not all(splits):
         raise DatasetError(
             f"{path}: the names of all files must say train, val or test where some do, got "
-            f"{found[splits.index(None)].name}; rename it or move it away"
+            f"{found[splits.index('')].name}; rename it or move it away"
         )
-    return [(_SPLITS[split[1]], file) for split, file in zip(splits, found, strict=True) if split]
+    return list(zip(splits, found, strict=True))
+
+
+def _split_of(file: Path) -> str:
+    """The split that a file's name says; empty where it says none."""
+    said = {_SPLITS[word]: word for word in _SPLIT.findall(file.name.lower())}
+    if len(said) > 1:
+        raise DatasetError(
+            f"{file}: the name of a file must say one split, got {' and '.join(said.values())}; rename it"
+        )
+    return next(iter(said), "")
+
+
+def _refuse_below(path: Path) -> None:
+    """Refuses files of records in folders below, which are not read."""
+    for file in files_below(path):
+        if file.parent != path and is_users(file) and _is_of_records(file) and _CHECKPOINT not in file.name.lower():
+            raise DatasetError(
+                f"{path}: .tfrecord files must be in the folder itself, got {file.relative_to(path)}; move it up, with "
+                f"its split in its name, move it away, or set dataset.path to {file.parent}"
+            )
 
 
 def _is_of_records(file: Path) -> bool:

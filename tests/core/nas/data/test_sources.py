@@ -90,6 +90,16 @@ def test_a_table_of_image_files_is_a_data_set(
         assert np.array_equal(x, wanted)
 
 
+@pytest.mark.parametrize("name", ["slide", "site", "title", "Split "])
+def test_other_columns_of_a_table_are_ignored(name: str, tmp_path: Path, digest: str) -> None:
+    columns: dict[str, Any] = {"path": write_images(tmp_path), "label": NAMES, name: ["test"] * COUNT}
+    if name == "Split ":
+        columns["split"] = ["train"] * COUNT  # which is the one that counts
+    file = tmp_path / "images.parquet"
+    file.write_bytes(as_parquet(columns))
+    assert load_dataset(table(file), seed=1).digest() == digest
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -106,6 +116,12 @@ def test_a_table_of_image_files_is_a_data_set(
         (b"path,label,label\na.png,a,b\n", "the column label stands in the head more than once"),
         (b"path,label\n\xff,a\n", "the table must be readable, got one that is not .*decode"),
         (b"PAR1 and no more", "the table must be readable, got one that is not"),
+        *(
+            (write({"path": ["a"], "label": ["a"], name: ["test"]}), f"val or test must be called split, got '{name}'")
+            for name in ("Split", "SPLIT", "splits", "spilt")
+            for write in (as_csv, as_parquet)
+        ),
+        (as_parquet({"path": ["a"], "label": ["a"], " split": ["test"]}), "called split, got ' split'; name it split"),
         (as_csv({"path": ["a"], "label": ["a"], "split": ["trian"]}), "split must be train, .* got 'trian' in row 1"),
         (as_csv({"path": ["a"], "label": ["a"], "split": ["val"]}), "rows of the split train, got none"),
         (as_csv({"path": ["gone.png"], "label": ["a"]}), r"gone\.png: the image cannot be read"),
@@ -357,6 +373,38 @@ def test_folders_of_tfrecord_files_must_say_their_splits_in_all_names_or_none(tm
         load_dataset(tfrecord(tmp_path), seed=1)
 
 
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            ["signs_train-test.tfrecord-00000-of-00001", "signs_train-train.tfrecord-00000-of-00001"],
+            r"train-test\..*: the name of a file must say one split, got train and test; rename it",
+        ),
+        (["val.tfrecord", "training-valid.tfrecord"], "must say one split, got training and valid; rename it"),
+        (
+            ["train.tfrecord", "test/a.tfrecord"],
+            "must be in the folder itself, got test/a.tfrecord; move it up, .*/test",
+        ),
+        (["a/b/train-00000-of-00001"], "must be in the folder itself, got a/b/train-00000-of-00001; .* to .*/a/b$"),
+    ],
+)
+def test_splits_of_tfrecord_files_are_not_guessed(names: list[str], message: str, tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(framed(*map(record, range(COUNT))))
+    with pytest.raises(DatasetError, match=message):
+        load_dataset(tfrecord(tmp_path), seed=1)
+
+
+def test_tfrecord_files_may_say_their_split_twice_and_have_other_folders_beside_them(tmp_path: Path) -> None:
+    for name in ("train_signs-training.tfrecord", "signs-test.tfrecord"):
+        (tmp_path / name).write_bytes(framed(*map(record, range(COUNT))))
+    for name in ("results/a/ledger.db", "results/a/x.tfrecord", ".old/x.tfrecord", "net/variables.data-00000-of-00001"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert len(load_dataset(tfrecord(tmp_path), seed=1).x_test) == COUNT
+
+
 # -- labels of other tasks than classes ------------------------------------------------------------------------------
 
 SETS = [sorted({"owl", "bee"} - set(("bee", "owl")[: index % 3])) for index in range(COUNT)]  # both, one or none
@@ -522,6 +570,11 @@ def test_data_sets_of_tensorflow_and_keras_are_gone_through(registry: None, dige
             lambda: iter([(PIXELS, NAMES), (PIXELS[:, :3], NAMES)]),
             r"of one shape and type, got \(3, 5, 3\) uint8",
         ),
+        (
+            lambda: iter([(PIXELS[:9], NAMES[:9]), (PIXELS[9:20], NAMES[9:19]), (PIXELS[20:30], NAMES[19:30])]),
+            "must have as many labels as images, got 11 images and 10 labels in batch 2; give both",
+        ),
+        (lambda: iter([(5, NAMES)]), "as many labels as images, got 0 images and 40 labels in batch 1"),
     ],
 )
 def test_what_is_wrong_with_batches_names_the_data_set(given: Callable[[], Any], message: str, registry: None) -> None:

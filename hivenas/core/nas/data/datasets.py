@@ -127,8 +127,10 @@ class Dataset:
         if self.name in BUILT_IN:
             return []
         train, val = LabelledSplit(self.x_train, self.y_train), LabelledSplit(self.x_val, self.y_val)
-        names = self.class_names if TASKS[self.task].piece("labels").are_classes else ()
-        return remarks(train, val, LabelledSplit(self.x_test, self.y_test), names)
+        kind: LabelKind = TASKS[self.task].piece("labels")
+        names = self.class_names if kind.are_classes else ()
+        labels = self.class_names if kind.may_be_none else ()
+        return remarks(train, val, LabelledSplit(self.x_test, self.y_test), names, labels)
 
 
 @overload

@@ -10,7 +10,7 @@ from typing import Any
 
 from hivenas.core.nas.data.draws import by_order, by_permutation
 from hivenas.core.nas.data.label_numbers import NUMBERS as NUMBER_READER
-from hivenas.core.nas.data.label_sets import LABEL_SETS, SEPARATOR
+from hivenas.core.nas.data.label_sets import LABEL_SETS, NO_ROWS, SEPARATOR, row_as_names
 from hivenas.core.nas.data.labelled_files import Label
 from hivenas.core.nas.data.labels import CLASS_LABELS, LabelReader
 from hivenas.core.nas.data.splits import Draw, by_class
@@ -120,6 +120,8 @@ def joined_names(given: Sequence[Any]) -> Sequence[Label]:
             raise ValueError(f"must have names without {SEPARATOR}, got {name!r}; rename it or leave it out")
     if any(isinstance(label, float) and math.isnan(label) for label in given):
         raise ValueError("must have names, an empty text for none, got nan; write one of them")
+    if row := row_as_names(given):
+        raise ValueError(NO_ROWS.format(row))
     return [SEPARATOR.join(map(str, label)) if isinstance(label, list) else str(label) for label in given]
 
 

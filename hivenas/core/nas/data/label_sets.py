@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from hivenas.core.unicode import storable
 from hivenas.errors import DatasetError
 
 SEPARATOR = ";"  # between the names of an image, where they are one text
+_BETWEEN = re.compile(r"[\s;,()\[\]]+")  # the values of a row that is written as text
+_OF_ROWS = frozenset(("0", "1", "0.", "1.", "0.0", "1.0", "false", "true"))
+NO_ROWS = "must have names of labels, got 0 or 1 for each label, such as {!r}; name those of an image, as in 'cat;dog'"
 _WAY_OUT = (
     "give rows of 0 and 1 (images, labels), lists of names, or text with the names separated by ';'; of one class "
     "an image set task: classify"
@@ -43,6 +47,8 @@ def plain_sets(origin: str, name: str, given: NDArray[Any], images: int) -> NDAr
     if given.dtype.kind == "S":
         given = np.strings.decode(given, "utf-8", "backslashreplace")
     if given.dtype.kind in "UTO" and given.ndim in (1, 2):
+        if row := row_as_names(given.tolist()):
+            raise DatasetError(f"{origin}: {name} {NO_ROWS.format(row)}")
         found = np.empty(len(given), dtype=object)
         for place, each in enumerate(given.tolist()):
             found[place] = _names_of(origin, name, each)
@@ -51,6 +57,23 @@ def plain_sets(origin: str, name: str, given: NDArray[Any], images: int) -> NDAr
         f"{origin}: {name} must hold the labels of every image, got dtype {given.dtype} of shape {given.shape}; "
         f"{_WAY_OUT}"
     )
+
+
+def row_as_names(given: Iterable[Any]) -> str:
+    """The first of the labels as text where all are rows of 0 and 1 that would be taken for names; else empty.
+
+    Rows have one length, and one of them has a value twice, as no set of names has.
+
+    Args:
+        given: texts or lists.
+    """
+    rows = []
+    for label in given:
+        parts = label if isinstance(label, list | tuple) else _BETWEEN.split(str(_text(label)))
+        rows.append([text for part in parts if (text := str(_text(part)).strip().lower())])
+        if len(rows[-1]) < 2 or len(rows[-1]) != len(rows[0]) or not _OF_ROWS.issuperset(rows[-1]):
+            return ""
+    return SEPARATOR.join(rows[0]) if any(len(set(row)) < len(row) for row in rows) else ""
 
 
 def _names_of(origin: str, name: str, given: Any) -> tuple[str, ...]:

@@ -1,5 +1,5 @@
-"""Remarks on data that can be trained on and will mislead: one class that drowns the others, images in two splits or
-images that are all one picture.
+"""Remarks on data that can be trained on and will mislead: one class that drowns the others, labels that a split lacks,
+images in two splits or images that are all one picture.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ class LabelledSplit:
     y: Labels
 
 
-def remarks(train: LabelledSplit, val: LabelledSplit, test: LabelledSplit, names: Sequence[str]) -> list[str]:
+def remarks(
+    train: LabelledSplit, val: LabelledSplit, test: LabelledSplit, names: Sequence[str], labels: Sequence[str] = ()
+) -> list[str]:
     """Everything that is worth a line before data are trained on.
 
     Args:
@@ -36,9 +38,11 @@ def remarks(train: LabelledSplit, val: LabelledSplit, test: LabelledSplit, names
         val: the validation split.
         test: the test split.
         names: of the classes; none where labels are no classes.
+        labels: names of the labels of which an image may have several; none in other tasks.
     """
     return [
         *(_imbalance(train.y, test.y, names) if names else ()),
+        *(_lacking({"training": train.y, "validation": val.y, "test": test.y}, labels) if labels else ()),
         *_shared(train.x, val.x, test.x),
         *_one_picture(train, {"validation": val.x, "test": test.x}, names),
     ]
@@ -61,11 +65,26 @@ def _imbalance(train: Labels, test: Labels, names: Sequence[str]) -> list[str]:
     ]
 
 
+def _lacking(splits: Mapping[str, Labels], names: Sequence[str]) -> list[str]:
+    """Labels of which a split has no image: it is drawn whatever they are, so that rare ones may all be elsewhere."""
+    found = []
+    for split, y in splits.items():
+        lacked = [repr(names[column]) for column in np.flatnonzero(~y.any(axis=0)).tolist()]
+        more = f" and {len(lacked) - _SHOWN} more" if len(lacked) > _SHOWN else ""
+        found += [f"{', '.join(lacked[:_SHOWN])}{more} in the {split} split"] if lacked else []
+    if not found:
+        return []
+    return [
+        f"labels without an image are {', '.join(found)}: figures of such a split say nothing of them, and f1_labels "
+        "counts each as 0; add images of them, or give splits that have some"
+    ]
+
+
 def _shared(train: Images, val: Images, test: Images) -> list[str]:
     """Images of one split that are in another, pixel by pixel: they are remembered, not recognised."""
     known = _fingerprints(train)
     validation, tested = _fingerprints(val), _fingerprints(test)
-    in_val = int(np.isin(validation, known).sum())
+    in_val = int(np.isin(validation, np.concatenate([known, tested])).sum())
     in_test = int(np.isin(tested, np.concatenate([known, validation])).sum())
     if not in_val and not in_test:
         return []

@@ -91,6 +91,65 @@ def test_labels_of_another_split_are_those_of_the_training() -> None:
         LabelledImages.checked("mine", {**arrays, "y_val": ROWS[:1]}, LABELS.reader)
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array(["0;1;1", "1;0;0", "0;0;0", "0;1;0"]),
+        np.array(["0;1", "1;0", "0;0", "1;1"]),
+        np.array(["0 1 1", "1 0 0", "0 0 0", "0 1 0"]),
+        np.array(["[0, 1, 1]", "[1, 0, 0]", "[0, 0, 0]", "[0, 1, 0]"]),
+        np.array([b"0.0,1.0,1.0", b"1.0,0.0,0.0", b"0.0,0.0,0.0", b"0.0,1.0,0.0"]),
+        ROWS.astype(str),
+        objects(["0", "1", "1"], ["1", "0", "0"], ["0", "0", "0"], ("0", b"1", "0")),
+    ],
+)
+def test_rows_of_0_and_1_that_are_text_are_not_taken_for_names(labels: Any) -> None:
+    message = r"mine: y_train must have names of labels, got 0 or 1 for each label, such as '0.*'; name those of an im"
+    with pytest.raises(DatasetError, match=message):
+        LabelledImages.checked("mine", {"x_train": X, "y_train": labels}, LABELS.reader)
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["0;1", "1;0", "0;1", "1;0"], ("0", "1")),  # sets, as none has a name twice
+        (["0;1;1", "1;0", "0", "0;1;0"], ("0", "1")),
+        (["0;1;2", "1;0;0", "0;0;0", "0;1;0"], ("0", "1", "2")),
+        (["0", "1", "1", "0"], ("0", "1")),
+    ],
+)
+def test_numbers_that_are_no_rows_of_0_and_1_are_names(labels: list[str], names: tuple[str, ...]) -> None:
+    given = LabelledImages.checked("mine", {"x_train": X, "y_train": np.array(labels)}, LABELS.reader)
+    assert given.class_names == names
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [[0, 1, 1], [1, 0, 0]],
+        [[0.0, 1.0], [1.0, 1.0]],
+        [[False, True, True], [True, False, False]],
+        ["0;1;1", "1;0;0"],
+        ["[0, 1, 1]", "[1, 0, 0]"],
+    ],
+)
+def test_rows_of_0_and_1_in_a_table_or_in_records_are_refused_as_names(given: list[Any]) -> None:
+    message = r"must have names of labels, got 0 or 1 for each label, such as '(0|false)"
+    with pytest.raises(ValueError, match=message):
+        LABELS.of_column(given)
+    if isinstance(given[0], list):
+        with pytest.raises(ValueError, match=message):
+            LABELS.of_records([(numbers, []) for numbers in given])
+
+
+def test_labels_that_a_split_lacks_are_said_of_this_task_alone(tmp_path: Path) -> None:
+    rows = np.zeros((100, 2), int)
+    rows[::2, 0] = rows[0, 1] = 1
+    (remark,) = load(tmp_path, "multilabel", rows).describe()["remarks"]
+    assert remark.startswith("labels without an image are '1' in the ")
+    assert load(tmp_path, "regress", rows[:, 1]).describe()["remarks"] == []
+
+
 def load(folder: Path, task: str, labels: Any, seed: int = 1, **more: Any) -> Dataset:
     images = np.random.default_rng(0).integers(0, 255, (len(labels), 2, 2, 1)).astype(np.uint8)
     np.savez(folder / "x.npz", x_train=images, y_train=labels, **more)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -49,15 +50,40 @@ def test_of_many_classes_the_rarest_are_named() -> None:
 @pytest.mark.parametrize(
     ("val", "test", "said"),
     [
-        (100, 99, "4 of 4 test images and 0 of 4 validation images"),  # of train one, of val three
+        (100, 99, "4 of 4 test images and 3 of 4 validation images"),  # of train one, of the other three
         (98, 200, "0 of 4 test images and 2 of 4 validation images"),
-        (100, 102, "2 of 4 test images and 0 of 4 validation images"),
+        (100, 102, "2 of 4 test images and 2 of 4 validation images"),
+        (100, 100, "4 of 4 test images and 4 of 4 validation images"),
         (0, 0, "4 of 4 test images and 4 of 4 validation images"),
     ],
 )
 def test_images_in_two_splits_are_counted(val: int, test: int, said: str) -> None:
     (remark,) = remarks(split(50, 50), split(2, 2, first=val), split(2, 2, first=test), NAMES[:2])
     assert remark.startswith(f"{said} are, pixel by pixel, also among those of another split")
+
+
+def labelled(*columns: int, count: int = 4, first: int) -> LabelledSplit:
+    """So many images, the first of which have the labels of the columns that are named."""
+    rows = np.zeros((count, 8), np.float32)
+    rows[0, list(columns)] = 1
+    return LabelledSplit(split(count, first=first).x, rows)
+
+
+@pytest.mark.parametrize(
+    ("val", "test", "said"),
+    [
+        (range(8), range(7), "'l7' in the test split"),
+        ((0, 1, 2, 3, 4, 5), range(1, 8), "'l6', 'l7' in the validation split, 'l0' in the test split"),
+        ((7,), range(8), "'l0', 'l1', 'l2', 'l3', 'l4' and 2 more in the validation split"),
+    ],
+)
+def test_labels_that_a_split_lacks_are_named(val: Sequence[int], test: Sequence[int], said: str) -> None:
+    names = [f"l{number}" for number in range(8)]
+    train, others = labelled(*range(8), first=0), (labelled(*val, first=100), labelled(*test, first=200))
+    (remark,) = remarks(train, *others, (), names)
+    assert remark.startswith(f"labels without an image are {said}: figures of such a split say nothing of them")
+    whole = labelled(*range(8), first=100), labelled(*range(8), first=200)
+    assert remarks(train, *whole, (), names) == []
 
 
 def test_the_memory_of_a_worker_follows_from_counts_shape_and_type() -> None:

@@ -9,7 +9,7 @@ import contextlib
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -29,15 +29,26 @@ from hivenas.core.nas.training.arrays import Arrays
 from hivenas.core.nas.training.checkpoints import Saved, save_state
 from hivenas.core.nas.training.failures import NotFiniteError
 from hivenas.core.nas.training.heads import softmax
-from hivenas.core.nas.training.loop import TrainingLoop, make_optimizer
+from hivenas.core.nas.training.loop import TrainingLoop, accelerators, make_optimizer
 from hivenas.core.nas.training.network import apply_operation
 from hivenas.core.nas.training.precision import Precision
 from hivenas.core.nas.training.predictions import same_answers
 from hivenas.core.nas.training.serving import ADVICE
 from hivenas.errors import ConfigError, DiskFullError, innermost
 
-_IMAGES, _CLASSES, _EPOCHS = 8, 2, 2
+T = TypeVar("T")
+
+_IMAGES, _CLASSES, _EPOCHS = 8, 2, 2  # after which a training is saved, and goes on for one more
+# Of the way of all weights in an epoch, what may be rounding: on GPUs sums are not rounded alike twice.
+_ROUNDED, _ROUNDED_ON_GPUS = 0.001, 0.01
 _RATE = 1e-3  # of learning: the configured one may be far too high for random images
+# Of an operation of the user's own: what is asked, what was found, and the way out.
+_EXACTLY = (
+    "draw from a keras.random.SeedGenerator of its own, so that a training goes on exactly from what is saved",
+    "other weights from its copy after one more epoch",
+    "set self.generator = keras.random.SeedGenerator() and draw with seed=self.generator; make all else that changes "
+    "in training by self.add_weight",
+)
 # Values in place of one that may be to blame, first none: most arguments take one of them.
 _SUBSTITUTES: tuple[tuple[Any, ...], ...] = ((), (1,), (0.5,), ("relu",))
 
@@ -155,36 +166,45 @@ def _culprits(spec: OpSpec, shape: Shape, config: EvaluationConfig, cause: str) 
 
 
 def _probe_own(key: str, spec: OpSpec, network: keras.Model, config: EvaluationConfig) -> None:
-    """Trains a network with an operation of the user's, saves it in both ways and compares what the copies answer."""
-    images = _images(network.input_shape[1:])
+    """Trains a network with an operation of the user's, and compares what copies of the saved one answer and come to."""
     named = _own_layers(network) or spec.op
 
     def refuse(what: str, got: str, way_out: str) -> ConfigError:
         return ConfigError(f"space.reference.{key}: {named} must {what}, got {got}; {way_out}")
 
-    try:
-        _train(network, images, config)
-        answers = network(images, training=False).numpy()
-        again = network(images, training=False).numpy()
-    except Exception as error:
-        raise refused(key, spec, innermost(error), images.shape[1:]) from error
-    if not same_answers(answers, again):
-        way_out = "draw at random, or change state, in training alone (`call(self, x, training=False)`)"
-        raise refuse("answer the same image alike at every call", "two answers of one network that differ", way_out)
-    for copied, what, way_out in _copies(spec, network, config):
-        if isinstance(copied, str):
-            raise refuse(what, copied, way_out)
-        if not same_answers(answers, copied):
-            raise refuse(what, "other answers from its copy", way_out)
+    with tempfile.TemporaryDirectory(prefix="hivenas-") as name:
+        begun = Path(name, "begun.weights.h5")
+        try:
+            loop = _loop(network, config)
+            _train(loop, 1, _EPOCHS)
+            _tried(lambda: _save(network, begun))  # what stands against that is said of the copies below
+            # At once: copies are built from other seeds, which ends what draws without a generator of its own.
+            _train(loop, _EPOCHS + 1, _EPOCHS + 1)
+            answers, again = _answers(network), _answers(network)
+        except DiskFullError:
+            raise
+        except Exception as error:  # layers may raise anything
+            raise refused(key, spec, innermost(error), network.input_shape[1:]) from error
+        if not same_answers(answers, again):
+            way_out = "draw at random, or change state, in training alone (`call(self, x, training=False)`)"
+            raise refuse("answer the same image alike at every call", "two answers of one network that differ", way_out)
+        for copied, what, way_out in _copies(spec, network, config, Path(name)):
+            if isinstance(copied, str):
+                raise refuse(what, copied, way_out)
+            if not same_answers(answers, copied):
+                raise refuse(what, "other answers from its copy", way_out)
+        if not _goes_on_alike(spec, network, config, begun):
+            raise refuse(*_EXACTLY)
 
 
-def _train(network: keras.Model, images: NDArray[np.float32], config: EvaluationConfig) -> None:
-    """A few steps of the very loop that trains candidates."""
+def _loop(network: keras.Model, config: EvaluationConfig) -> TrainingLoop:
+    """The very loop that trains candidates, on a few images."""
     plain = config.model_copy(update={"initial_lr": _RATE, "final_lr": _RATE, "batch_size": _IMAGES // 2})
     plain = plain.model_copy(update={"augmentation": AugmentationConfig.only(), "warmup_epochs": 0.0, "ema": 0.0})
     # A metric of one's own is for other classes than these, another task's loss for no classes.
     loss = plain.loss if plain.task.name == CLASSIFY else TASKS[CLASSIFY].losses[0]
     plain = plain.model_copy(update={"fitness": ACCURACY, "loss": loss})
+    images = _images(network.input_shape[1:])
     labels = (np.arange(_IMAGES) % _CLASSES).astype(np.int32)
     data = Dataset(
         "probe",
@@ -197,44 +217,81 @@ def _train(network: keras.Model, images: NDArray[np.float32], config: Evaluation
         classes=_CLASSES,
         class_names=("0", "1"),
     )
-    loop = TrainingLoop(network, Arrays.of(data), plain, planned_epochs=_EPOCHS, seed=1)
+    return TrainingLoop(network, Arrays.of(data), plain, planned_epochs=_EPOCHS + 1, seed=1)
+
+
+def _train(loop: TrainingLoop, first: int, last: int) -> None:
     with contextlib.suppress(NotFiniteError):  # random images may be too much for it
-        loop.run(1, _EPOCHS)
+        loop.run(first, last)
+
+
+def _goes_on_alike(spec: OpSpec, network: keras.Model, config: EvaluationConfig, begun: Path) -> bool:
+    """True where a copy comes to the network's weights, up to rounding, by the last of its epochs.
+
+    Args:
+        spec: the operation.
+        network: after that epoch.
+        config: how candidates are trained.
+        begun: the h5 file of the network before it.
+    """
+    other = _network(spec, network.input_shape[1:], config, seed=2)
+    loop = _loop(other, config)
+    other.load_weights(begun)
+    before = _weights(other)
+    _train(loop, _EPOCHS + 1, _EPOCHS + 1)
+    rounded = _ROUNDED_ON_GPUS if accelerators() else _ROUNDED
+    for old, one, two in zip(before, _weights(network), _weights(other), strict=True):
+        moved, apart = np.linalg.norm(one - old), np.linalg.norm(one - two)
+        if np.isfinite(moved) and not apart <= rounded * moved:
+            return False
+    return True
+
+
+def _weights(network: keras.Model) -> list[NDArray[np.float64]]:
+    """What is trained in a line, and what is not in another, which may be far larger; states of draws in neither."""
+    kinds = network.trainable_weights, network.non_trainable_weights
+    return [np.concatenate([np.empty(0), *(w.numpy().ravel().astype(np.float64) for w in kind)]) for kind in kinds]
 
 
 def _copies(
-    spec: OpSpec, network: keras.Model, config: EvaluationConfig
+    spec: OpSpec, network: keras.Model, config: EvaluationConfig, folder: Path
 ) -> Iterator[tuple[NDArray[Any] | str, str, str]]:
     """The answers of the network found again, or what stands against that; what is asked of it, and the way out."""
-    with tempfile.TemporaryDirectory(prefix="hivenas-") as folder:
-        weights, model = Path(folder, "probe.weights.h5"), Path(folder, "probe.keras")
-        yield (
-            _tried(lambda: _reloaded(spec, network, config, weights)),
-            "keep all that decides its answers among its weights, or make it of its arguments",
-            "make variables by self.add_weight, and sublayers as attributes of the layer; draw no constants at random",
-        )
-        yield _tried(lambda: _loaded(network, model)), "be found again in a saved model", ADVICE
+    yield (
+        _tried(lambda: _answers(_reloaded(spec, network, config, folder / "probe.weights.h5"))),
+        "keep all that decides its answers among its weights, or make it of its arguments",
+        "make variables by self.add_weight, and sublayers as attributes of the layer; draw no constants at random",
+    )
+    yield _tried(lambda: _answers(_loaded(network, folder / "probe.keras"))), "be found again in a saved model", ADVICE
 
 
-def _tried(copy: Callable[[], keras.Model]) -> NDArray[Any] | str:
+def _tried(work: Callable[[], T]) -> T | str:
+    """What comes of it, or what stands against that."""
     try:
-        found = copy()
-        answers: NDArray[Any] = found(_images(found.input_shape[1:]), training=False).numpy()
-        return answers
+        return work()
     except DiskFullError:
         raise
     except Exception as error:
         return cut(innermost(error))
 
 
+def _answers(network: keras.Model) -> NDArray[Any]:
+    answers: NDArray[Any] = network(_images(network.input_shape[1:]), training=False).numpy()
+    return answers
+
+
 def _reloaded(spec: OpSpec, network: keras.Model, config: EvaluationConfig, file: Path) -> keras.Model:
     """Another network, of another seed, with the saved weights and optimizer: as continued trainings find them."""
-    save_state(network, file, Saved("probe", _EPOCHS, 0, ()))
+    _save(network, file)
     other = _network(spec, network.input_shape[1:], config, seed=2)
     other.compile(optimizer=Precision.of(config).optimizer(make_optimizer(config.optimizer)))
     other.optimizer.build(other.trainable_variables)
     other.load_weights(file)
     return other
+
+
+def _save(network: keras.Model, file: Path) -> None:
+    save_state(network, file, Saved("probe", _EPOCHS, 0, ()))
 
 
 def _loaded(network: keras.Model, file: Path) -> keras.Model:

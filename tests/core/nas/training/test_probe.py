@@ -175,6 +175,44 @@ class Noisy(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
         return {**super().get_config(), "always": self.always}
 
 
+@known
+class Draws(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """It draws in training alone, from what is saved nowhere."""
+
+    def __init__(self, source: str = "keras", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+        self.box = _Box()
+        self.box.generator = keras.random.SeedGenerator(7)  # type: ignore[attr-defined]
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        if not training:
+            return x
+        draw = {
+            "keras": lambda: 0.1 * keras.random.normal(keras.ops.shape(x)),
+            "tensorflow": lambda: 0.1 * tf.random.normal(tf.shape(x)),
+            "numpy": lambda: np.random.normal(size=x.shape[-1]).astype("float32"),
+            "hidden": lambda: 0.1 * keras.random.normal(keras.ops.shape(x), seed=self.box.generator),  # type: ignore[attr-defined]
+        }
+        return x + draw[self.source]()
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "source": self.source}
+
+
+@known
+class Warms(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """Its strength in training grows by a count that is saved nowhere."""
+
+    def build(self, shape: Any) -> None:
+        self.steps = tf.Variable(1.0, trainable=False)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        if training:
+            self.steps.assign_add(1.0)
+        return x + self.steps * tf.roll(x, 1, axis=1) if training else x
+
+
 class Unregistered(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     def call(self, x: Any) -> Any:
         return 2 * x
@@ -218,8 +256,20 @@ def noisy_cell(x: Any, name: str) -> Any:
     return Noisy(name=f"{name}_noise")(keras.layers.ReLU(name=f"{name}_relu")(x))
 
 
+def turned(name: str) -> keras.layers.Layer:
+    return keras.layers.RandomRotation(0.2, name=name)
+
+
+def blurred(x: Any, name: str) -> Any:
+    """Of Keras' layers that draw, and that keep a state which grows in training."""
+    x = keras.layers.SpectralNormalization(keras.layers.Conv2D(4, 1), name=f"{name}_conv")(x)
+    x = keras.layers.BatchNormalization(name=f"{name}_norm")(x)
+    return keras.layers.GaussianNoise(0.3, name=f"{name}_noise")(keras.layers.Dropout(0.5, name=f"{name}_drop")(x))
+
+
 ALIKE = "must answer the same image alike at every call"
 KEEPS = "must keep all that decides its answers among its weights"
+EXACT = "must draw from a keras.random.SeedGenerator of its own, so that a training goes on exactly"
 FOUND = "must be found again in a saved model"
 UNFAITHFUL = [
     ("TfVariable", {}, f"the layer TfVariable {KEEPS}"),
@@ -233,7 +283,12 @@ UNFAITHFUL = [
     ("own_activation", {}, f"own_activation {FOUND}, got TypeError: Could not locate function 'twice'"),
     ("Noisy", {}, f"the layer Noisy {ALIKE}"),
     ("noisy_cell", {}, f"the layer Noisy {ALIKE}"),
+    *(("Draws", {"source": each}, f"the layer Draws {EXACT}") for each in ("keras", "tensorflow", "numpy", "hidden")),
+    ("Warms", {}, f"the layer Warms {EXACT}"),
 ]
+
+
+DRAWING: list[dict[str, Any]] = [{"op": "blurred"}, {"op": "turned"}]
 
 
 @pytest.fixture
@@ -247,18 +302,21 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
         Hidden,
         Forgets,
         Noisy,
+        Draws,
+        Warms,
         Unregistered,
         Sound,
         closure,
         altered,
+        turned,
     ):
         register_operation(layer.__name__, layer)
-    for cell in (own_activation, noisy_cell):
+    for cell in (own_activation, noisy_cell, blurred):
         register_cell(cell.__name__, cell)
 
 
 @pytest.mark.usefixtures("_registered")
-@pytest.mark.parametrize(("op", "arguments", "says"), UNFAITHFUL, ids=[each[0] for each in UNFAITHFUL])
+@pytest.mark.parametrize(("op", "arguments", "says"), UNFAITHFUL, ids=[str(each[:2]) for each in UNFAITHFUL])
 def test_a_layer_that_is_not_what_is_saved_is_refused_with_its_name(
     op: str, arguments: dict[str, Any], says: str
 ) -> None:
@@ -270,7 +328,9 @@ def test_a_layer_that_is_not_what_is_saved_is_refused_with_its_name(
 
 
 @pytest.mark.usefixtures("_registered")
-@pytest.mark.parametrize("op", [{"op": "Sound"}, {"op": "Noisy", "always": False}, {"op": "Forgets", "factor": 1.0}])
+@pytest.mark.parametrize(
+    "op", [{"op": "Sound"}, {"op": "Noisy", "always": False}, {"op": "Forgets", "factor": 1.0}, *DRAWING]
+)
 def test_a_layer_that_is_what_is_saved_is_accepted(op: dict[str, Any]) -> None:
     assert checked(op, precision="float16" if op["op"] == "Sound" else "float32").share == 1
 

@@ -370,7 +370,8 @@ class TrainingLoop:
     def _score(self, x: Any, y: Any, training: bool) -> tuple[Any, Any, Any]:
         """Mean loss with the regularisation terms, the sum of the shares of right answers, and the answers.
 
-        Validation's loss is the head's, of labels as they are, whatever is trained on. Labels are numbers of classes
+        Validation's loss is the head's, of labels as they are, whatever is trained on, and these terms, as of
+        `model.evaluate`; the metric log_loss and the loss of tests are without. Labels are numbers of classes
         (n,), or shares of them (n, classes), of which the largest is the right answer; of other tasks a row an image.
         """
         answers = self.network(x, training=training)

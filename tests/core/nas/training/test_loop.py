@@ -90,6 +90,20 @@ def test_an_epoch_is_that_of_fit_whatever_losses_layers_add(tiny: dict[str, Any]
         np.testing.assert_allclose(mine, other, atol=1e-6)
 
 
+@pytest.mark.parametrize("settings", [{}, {"loss": "focal", "label_smoothing": 0.1}], ids=str)
+def test_the_loss_of_validation_is_the_log_loss_and_what_regularisation_adds(
+    tiny: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    own = evaluator(tiny, CONV | {"kernel_regularizer": "l2"}, **settings)
+    evaluation = own.evaluate(ARCH)
+    network = own.instantiate_network(ARCH)
+    network.load_weights(own.weights_path(evaluation.filename))
+    (penalty,) = (float(each) for each in network.losses)
+    assert penalty > 0.01
+    log_loss = evaluation.extra["metrics"]["log_loss"]
+    assert evaluation.history[-1].val_loss - log_loss == pytest.approx(penalty, rel=1e-4)
+
+
 # `model.fit` refuses these, as it stacks what it adds up; their sum in float32 is what it would come to.
 NOT_TAKEN_BY_FIT: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"op": "Adds", "kinds": "half, double, bfloat"}, {}),

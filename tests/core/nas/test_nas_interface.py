@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import random
 import threading
 from collections.abc import Callable, Sequence
@@ -8,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import h5py
 import mlflow
 import numpy as np
 import pytest
@@ -149,6 +151,32 @@ def test_another_interface_of_the_same_name_is_said_where_its_weights_go_on(
     NASInterface(SPACE, tiny | {"epochs": 3, "seed": 9}, tracker=NullTracker()).evaluate(ARCH)
     one.momentum_eval(ARCH, first["filename"], 1)
     assert f"{first['filename']} was trained with another seed, other settings" in caplog.text
+
+
+# Keys that change no weight of a continuation, all but the last.
+OTHERS: list[tuple[dict[str, Any], bool]] = [
+    ({"score": "best", "momentum_epochs": 3, "inherit": True, "inherit_epochs": 1}, False),
+    ({"stopping": "act", "first_look": 2, "act": {"beta": 0.9}, "median": {"candidates": 2}, "ladder": {"share": 0.5}}, False),
+    ({}, False),
+    ({"batch_size": 7}, True),
+]
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize(("changes", "is_said"), OTHERS, ids=str)
+@pytest.mark.parametrize("is_earlier", [False, True])
+def test_weights_that_go_on_alike_whatever_has_changed_are_not_told_of(
+    tiny: dict[str, Any], caplog: pytest.LogCaptureFixture, changes: dict[str, Any], is_said: bool, is_earlier: bool
+) -> None:
+    one = NASInterface(SPACE, tiny | {"epochs": 3}, tracker=NullTracker())
+    first = one.evaluate(ARCH)
+    if is_earlier:  # its mark was of all keys
+        with h5py.File(one.eval_strategy.weights_path(first["filename"]), "a") as file:
+            saved = json.loads(file.attrs["hivenas"])
+            file.attrs["hivenas"] = json.dumps(saved | {"mark": one.eval_strategy._mark(ARCH)})
+        is_said = bool(changes)
+    NASInterface(SPACE, tiny | {"epochs": 3} | changes, tracker=NullTracker()).momentum_eval(ARCH, first["filename"], 1)
+    assert ("not as if it had not been interrupted" in caplog.text) is is_said
 
 
 @pytest.mark.keras

@@ -29,6 +29,11 @@ _OPTIMIZER, _SLOTS = "hivenas.optimizer", "hivenas.optimizer_slots"  # attribute
 _SHARE = 25  # keeping a state inside an epoch takes no larger part of the time than this one's reciprocal
 
 
+# Keys of `evaluation` that no weight of a continuation depends on.
+_OF_FIRST = frozenset(("act", "first_look", "inherit", "inherit_epochs", "ladder", "median", "momentum_epochs"))
+_OF_FIRST |= {"score", "stopping"}
+
+
 @dataclass(frozen=True, slots=True)
 class Saved:
     """An h5 file's word on itself, beside weights and optimizer state.
@@ -136,9 +141,15 @@ def read_saved(path: Path) -> Saved:
         return Saved.of(json.loads(file.attrs["hivenas"]))
 
 
-def warn_of_another_mark(path: Path, saved: Saved, mark: str) -> None:
-    """Says that a training does not go on as if it had not been interrupted, where what it depends on has changed."""
-    if saved.mark not in ("", mark):
+def warn_of_another_mark(path: Path, saved: Saved, *marks: str) -> None:
+    """Says that a training does not go on as if it had not been interrupted, where what it depends on has changed.
+
+    Args:
+        path: the h5 file that it goes on from.
+        saved: what that says of itself.
+        marks: that it may have: of all that further epochs depend on, and as earlier versions made them.
+    """
+    if saved.mark not in ("", *marks):
         logger.warning(
             "%s was trained with another seed, other settings, other data or another version of Keras than those with "
             "which it goes on, so not as if it had not been interrupted",
@@ -290,6 +301,15 @@ def deciding(config: Config) -> dict[str, Any]:
         "evaluation": config.evaluation.model_dump(mode="json"),
         "space": config.space.model_dump(mode="json", exclude=searched),
     }
+
+
+def continuing(config: Config) -> dict[str, Any]:
+    """The part of `deciding` on which the epochs of a continuation depend.
+
+    It is without what may end or pause a first training, what that began from, and what is made of its figures.
+    """
+    parts = deciding(config)
+    return parts | {"evaluation": {key: each for key, each in parts["evaluation"].items() if key not in _OF_FIRST}}
 
 
 def fingerprint(parts: Mapping[str, Any]) -> str:

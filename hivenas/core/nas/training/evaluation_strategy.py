@@ -30,6 +30,7 @@ from hivenas.core.nas.training.checkpointed import run_checkpointed
 from hivenas.core.nas.training.checkpoints import (
     Checkpoint,
     Saved,
+    continuing,
     deciding,
     find_saved,
     fingerprint,
@@ -264,10 +265,10 @@ class NASEval:
         mark = functools.partial(self._mark, candidate, purpose=purpose, start=start)
         return Checkpoint(self.results.checkpoint(candidate, purpose), mark, self._config.execution.checkpoint_s)
 
-    def _mark(self, candidate: str, **own: Any) -> str:
+    def _mark(self, candidate: str, part: Callable[[Config], dict[str, Any]] = deciding, **own: Any) -> str:
         """The fingerprint of all that an epoch of a candidate depends on, and of what is a training's `own`."""
         own |= {"seed": self._seed, "candidate": candidate, "data": self.data.digest()}
-        return fingerprint(deciding(self._config.of(candidate)) | own)
+        return fingerprint(part(self._config.of(candidate)) | own)
 
     def _first_training(
         self, candidate: str, *, inherits: str, thresholds: Sequence[StopThreshold], until: int, resume: bool
@@ -313,7 +314,7 @@ class NASEval:
         return evaluation
 
     def _continue(self, candidate: str, *, path: Path, saved: Saved, m_epochs: int, resume: bool) -> Evaluation:
-        warn_of_another_mark(path, saved, self._mark(candidate))
+        warn_of_another_mark(path, saved, self._mark(candidate, continuing), self._mark(candidate))
         alive = self.alive.take(path)
         network = alive.network if alive else self.instantiate_network(candidate)
         loop = alive or self._loop(network, candidate, "train", self._config.evaluation.epochs)
@@ -394,6 +395,6 @@ class NASEval:
 
     def _save(self, network: keras.Model, saved: Saved) -> str:
         """Saves a network under the name of its age; returns that."""
-        filename = weights_name(saved.candidate, saved.history[-1].epoch)
-        save_state(network, self.results.weights / filename, replace(saved, mark=self._mark(saved.candidate)))
+        filename, mark = weights_name(saved.candidate, saved.history[-1].epoch), self._mark(saved.candidate, continuing)
+        save_state(network, self.results.weights / filename, replace(saved, mark=mark))
         return filename

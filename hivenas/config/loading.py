@@ -38,7 +38,7 @@ from hivenas.config.settings import combinations, following, settings_of, with_v
 from hivenas.config.space import SpaceConfig, idle_keys
 from hivenas.config.tasks import CLASSIFY, TASKS, check_task
 from hivenas.config.text import as_text, dump_yaml, leaves, masked, one_of, put, read_mapping, split_overrides
-from hivenas.config.unused import steep_rate, told_password, unused_keys
+from hivenas.config.unused import of_training, told_password, unused_keys
 from hivenas.errors import ConfigError
 from hivenas.plain import python_values
 
@@ -309,7 +309,9 @@ def from_mapping(
     config._old_keys = kept
     config._choices = choices
     usual = Config.model_validate(completed({}, ANCESTRAL)) if old_keys else Config()
-    lines = [*unused_keys(config.flat(), usual.flat(), config.given()), *steep_rate(config.evaluation)]
+    lines = [*unused_keys(config.flat(), usual.flat(), config.given())]
+    given = {} if old_keys else data.get("evaluation") or {}  # in the ancestor's files 0 is off whatever the other is
+    lines += of_training(config.objective, config.evaluation, given, choices)
     lines += unweighed(config.objectives, config.colony.kind)
     lines += told_password(config.dataset)
     lines += idle_keys(config.space) if config.objective == "nas" else ()

@@ -101,3 +101,11 @@ DEFAULT_PRESET = "residual"
 WIDTH = 32
 # The preset of operations of one's own, where none is named and where none is wanted.
 PLAIN = "layerwise"
+# Built-in operations without a factor of L2 regularisation.
+WITHOUT_L2 = frozenset(
+    (
+        *("conv5x5_16", "conv5x5_8", "conv3x3_16", "conv3x3_8"),
+        *("sep5x5_128", "sep5x5_64", "sep5x5_32", "sep3x3_128", "sep3x3_64", "sep3x3_32"),
+        *("max_pool3x3", "avg_pool3x3", "global_avg_pool", "batch_norm", "bn_relu", "dropout", "identity"),
+    )
+)

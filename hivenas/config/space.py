@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from hivenas.config.arguments import check_operation
-from hivenas.config.presets import DEFAULT_PRESET, OF_PRESET, PLAIN, PRESETS, WIDTH
+from hivenas.config.presets import DEFAULT_PRESET, OF_PRESET, PLAIN, PRESETS, WIDTH, WITHOUT_L2
 from hivenas.config.schema import Fraction, Positive, Section
 from hivenas.config.text import one_of, shown
 
@@ -124,6 +124,17 @@ def idle_keys(space: SpaceConfig) -> Iterator[str]:
             f"space.stages={space.stages} is not used with space.depth={space.depth}, which gives {space.depth} of one "
             "operation each; raise depth or lower stages"
         )
-    everywhere = {*space.choices, *space.input_stem, *space.output_stem, *space.stage_stem}
+    between = space.stage_stem if min(space.stages, space.depth) > 1 else ()
+    everywhere = {*space.choices, *space.input_stem, *space.output_stem, *between}
     if space.width != WIDTH and "stem" not in everywhere:
         yield f"space.width={space.width} is not used without the operation stem, whose filters it is; name that"
+    elif space.width != WIDTH and "stem" in space.reference:
+        yield (
+            f"space.width={space.width} is not used with space.reference.stem, which is in place of the stem whose "
+            "filters it is; give that its filters, or another name"
+        )
+    if space.l2 is not None and everywhere <= WITHOUT_L2 | space.reference.keys():
+        yield (
+            f"space.l2={space.l2:g} is not used without a built-in cell, of whose kernels it is; give operations of "
+            "your own a kernel_regularizer"
+        )

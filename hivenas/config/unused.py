@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from hivenas.config.evaluation import PAUSING, EvaluationConfig
 from hivenas.config.full_training import FullTrainConfig
 from hivenas.config.optimizers import OPTIMIZERS
+from hivenas.config.schedules import SCHEDULES
 from hivenas.config.schema import DatasetConfig
 from hivenas.config.strategies import STRATEGY_KINDS
 from hivenas.config.tasks import TASKS
-from hivenas.config.text import leaves, listed, masked
+from hivenas.config.text import as_text, leaves, listed, masked
 
 _WITH_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/@:]*:[^/@]+@")
 
@@ -109,7 +110,25 @@ def unused_keys(resolved: Mapping[str, str], defaults: Mapping[str, str], given:
             yield f"{named} {verb} not used with {reader.chooser}={chosen}; {they} for {reader.way()}"
 
 
-def steep_rate(evaluation: EvaluationConfig) -> Iterator[str]:
+def of_training(
+    objective: str, evaluation: EvaluationConfig, given: Mapping[str, object], choices: Mapping[str, object]
+) -> Iterator[str]:
+    """The lines on how candidates are trained, beside those of `unused_keys`.
+
+    Args:
+        objective: with some nothing is trained.
+        evaluation: the section.
+        given: it as it was given, with the first values of keys that vary: some of its rates are resolved to others.
+        choices: what varies, by its dotted key.
+    """
+    yield from _steep_rate(evaluation)
+    if objective in ("nas", "custom"):
+        yield from _unused_rates(given, choices, evaluation.optimizer.arguments.get("learning_rate"))
+    if objective == "nas":
+        yield from _never_judged(evaluation)
+
+
+def _steep_rate(evaluation: EvaluationConfig) -> Iterator[str]:
     """A line for a rate that was written for the optimizer which was once the default."""
     usual = OPTIMIZERS[evaluation.optimizer.op].initial_rate
     if "optimizer" not in evaluation.model_fields_set and evaluation.initial_lr >= 5 * usual:
@@ -117,6 +136,49 @@ def steep_rate(evaluation: EvaluationConfig) -> Iterator[str]:
             f"evaluation.initial_lr={evaluation.initial_lr:g} is much for the default optimizer "
             f"{evaluation.optimizer.op}, which begins at {usual:g}; name the evaluation.optimizer that it is for, SGD "
             "perhaps, or lower it"
+        )
+
+
+def _unused_rates(given: Mapping[str, object], choices: Mapping[str, object], own: float | None) -> Iterator[str]:
+    """A line for what was given about the learning rate and is not used, as one end of it is 0 and the other is not.
+
+    Args:
+        given: the keys of `evaluation` that were given, with the first values of those that vary.
+        choices: what varies, by its dotted key.
+        own: the rate of every epoch then, the optimizer's.
+    """
+    ends = ("initial_lr", "final_lr")
+    off = [key for key in ends if key in given and not given[key] and f"evaluation.{key}" not in choices]
+    if len(off) != 1 or own is None:
+        return
+    (zero,) = off
+    schedule = SCHEDULES.get(str(given.get("schedule", "")))
+    lost = [key for key in ends if key in given and key != zero]
+    lost += ["schedule"] if schedule and schedule.changes else []
+    if lost:
+        told = {key: choices.get(f"evaluation.{key}", as_text(given[key])) for key in lost}
+        verb = "is" if len(lost) == 1 else "are"
+        way = "leave it out" if zero == "initial_lr" else "write final_lr: 1e-8 for one that falls to almost nothing"
+        yield (
+            f"{' and '.join(f'evaluation.{key}={value}' for key, value in told.items())} {verb} not used with "
+            f"evaluation.{zero}=0, with which the rate is the optimizer's, {own:g}, in every epoch; {way}"
+        )
+
+
+def _never_judged(evaluation: EvaluationConfig) -> Iterator[str]:
+    """A line for a stopping rule that was given and ends no training, as there is no epoch that it would judge."""
+    stopping, epochs = evaluation.stopping, evaluation.epochs
+    if "stopping" not in evaluation.model_fields_set:
+        return
+    if stopping == "act" and epochs == 1:
+        yield (
+            "evaluation.stopping=act is not used with evaluation.epochs=1, as the last epoch is never judged; raise "
+            "epochs"
+        )
+    if stopping == "median" and evaluation.median.from_epoch >= epochs:
+        yield (
+            f"evaluation.stopping=median is not used with evaluation.median.from_epoch={evaluation.median.from_epoch} "
+            f"and evaluation.epochs={epochs}, as the last epoch is never judged; raise epochs or lower from_epoch"
         )
 
 

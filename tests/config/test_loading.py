@@ -493,6 +493,22 @@ IDLE = [
     ("{preset: layerwise, stage_stem: [halve]}", "space.stage_stem=halve is not used with space.stages=1; it is for"),
     ("{preset: layerwise, stages: 3}", "space.stages=3 is not used without space.stage_stem; it is what stands"),
     ("{preset: residual, depth: 2, stages: 5}", "space.stages=5 is not used with space.depth=2, which gives 2 of"),
+    (
+        "{width: 64, reference: {stem: {op: Conv2D, filters: 8, kernel_size: 3}}}",
+        "space.width=64 is not used with space.reference.stem, which is in place of the stem whose filters it is;",
+    ),
+    (
+        "{preset: layerwise, depth: 1, stages: 1, stage_stem: [], width: 64, input_stem: [conv3x3_8]}",
+        "space.width=64 is not used without the operation stem, whose filters it is;",
+    ),
+    (
+        "{operations: [sep3x3_32, max_pool3x3], input_stem: [], l2: 0.01}",
+        "space.l2=0.01 is not used without a built-in",
+    ),
+    (
+        "{operations: [mine, res3x3], input_stem: [], l2: 0, reference: {mine: {op: BnReLU}, res3x3: {op: BnReLU}}}",
+        "space.l2=0 is not used without a built-in cell, of whose kernels it is;",
+    ),
     ("{preset: layerwise, width: 64}", "space.width=64 is not used without the operation stem, whose filters it is;"),
 ]
 
@@ -504,6 +520,75 @@ def test_a_key_of_the_space_that_changes_nothing_is_named(tmp_path: Path, space:
     assert warning.startswith(f"{before} ({tmp_path / 'experiment.yaml'}){way}{after}" if way else before)
     (other,) = load(_write(tmp_path, f"objective: sphere_min\nspace: {space}")).warnings
     assert "not used with objective=sphere_min" in other
+
+
+@pytest.mark.parametrize(
+    "space", [{"l2": 0.01}, {"preset": "layerwise", "l2": 0.01}, {"preset": "mobile", "l2": 0, "width": 64}]
+)
+def test_a_key_of_the_space_that_one_operation_has_is_not_named(space: dict[str, Any]) -> None:
+    assert from_mapping({"space": space}).warnings == ()
+
+
+SWITCHED_OFF = [
+    ({"initial_lr": 0.01, "final_lr": 0}, "evaluation.initial_lr=0.01 is not used with evaluation.final_lr=0, with"),
+    ({"initial_lr": 0, "final_lr": 0.01}, "evaluation.final_lr=0.01 is not used with evaluation.initial_lr=0, with"),
+    (
+        {"initial_lr": 0, "schedule": "exponential"},
+        "evaluation.schedule=exponential is not used with evaluation.initial",
+    ),
+    (
+        {"initial_lr": 0.1, "final_lr": 0, "schedule": "cosine", "optimizer": {"op": "SGD"}},
+        "evaluation.initial_lr=0.1 and evaluation.schedule=cosine are not used with evaluation.final_lr=0, with which "
+        "the rate is the optimizer's, 0.01, in every epoch; write final_lr: 1e-8 for one that falls to almost nothing",
+    ),
+    (
+        {"initial_lr": "!Log [0.001, 0.1, 3]", "final_lr": 0.0},
+        "evaluation.initial_lr=!Log [0.001, 0.1, 3] is not used with evaluation.final_lr=0, with",
+    ),
+]
+
+
+@pytest.mark.parametrize(("evaluation", "says"), SWITCHED_OFF, ids=[str(each) for each, _ in SWITCHED_OFF])
+def test_what_a_rate_of_0_switches_off_is_named(evaluation: dict[str, Any], says: str) -> None:
+    (line,) = from_mapping({"evaluation": evaluation}).warnings
+    assert line.startswith(says)
+    assert from_mapping({"evaluation": evaluation, "objective": "custom"}).warnings == (line,)
+
+
+@pytest.mark.parametrize(
+    "evaluation",
+    [
+        {"initial_lr": 0},
+        {"final_lr": 0},
+        {"initial_lr": 0, "final_lr": 0, "schedule": "cosine"},
+        {"initial_lr": 0, "schedule": "constant"},
+        {"initial_lr": 0.01, "final_lr": "!Choice [0.001, 0]"},
+        {"initial_lr": 0.01, "final_lr": 1e-8},
+    ],
+    ids=str,
+)
+def test_a_rate_of_0_that_switches_nothing_off_is_not_named(evaluation: dict[str, Any]) -> None:
+    config = from_mapping({"evaluation": evaluation})
+    assert config.warnings == from_mapping(config.to_mapping()).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("stopping: act, epochs: 1", "evaluation.stopping=act is not used with evaluation.epochs=1, as the last epoch"),
+        (
+            "stopping: median, epochs: 3",
+            "evaluation.stopping=median is not used with evaluation.median.from_epoch=3 and evaluation.epochs=3",
+        ),
+        ("stopping: median, epochs: 4, median: {from_epoch: 9}", "evaluation.stopping=median is not used with"),
+        ("stopping: median, epochs: 4", None),
+        ("stopping: act, epochs: 2", None),
+    ],
+)
+def test_a_stopping_rule_that_judges_no_epoch_is_named(tmp_path: Path, text: str, says: str | None) -> None:
+    more = ", warmup_epochs: 0}\nfull_train: {epochs: 5"
+    warnings = load(_write(tmp_path, f"evaluation: {{{text}{more}}}")).warnings
+    assert [line[: len(says or "")] for line in warnings] == ([says] if says else [])
 
 
 @pytest.mark.parametrize("preset", [*PRESETS])

@@ -166,7 +166,7 @@ def _culprits(spec: OpSpec, shape: Shape, config: EvaluationConfig, cause: str) 
 
 
 def _probe_own(key: str, spec: OpSpec, network: keras.Model, config: EvaluationConfig) -> None:
-    """Trains a network with an operation of the user's, and compares what copies of the saved one answer and come to."""
+    """Trains a network with an operation of the user's, saves it and compares what its copies answer and come to."""
     named = _own_layers(network) or spec.op
 
     def refuse(what: str, got: str, way_out: str) -> ConfigError:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hivenas.config.presets import PRESETS, Preset
+from hivenas.config.presets import PRESETS, WITHOUT_L2, Preset
 from hivenas.config.text import nearest
 from hivenas.core.nas.space.architecture import decode
 from hivenas.core.nas.space.cells import CELLS
@@ -262,3 +262,8 @@ def test_an_unknown_name_among_many_is_refused_with_those_near_it(refused: Calla
     with pytest.raises(InputError) as caught:
         refused()
     assert str(caught.value) == says
+
+
+def test_the_operations_without_a_factor_of_regularisation_are_those_that_it_does_not_change() -> None:
+    changed = reference_space({}, l2=0.5)
+    assert {key for key, spec in REFERENCE_SPACE.items() if changed[key] == spec} == WITHOUT_L2

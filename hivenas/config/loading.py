@@ -174,7 +174,7 @@ class Config(Section):
             ArchitectureError: settings that cannot be read, or of keys that cannot vary.
             ConfigError: a value that its key cannot have.
         """
-        values = settings_of(candidate)
+        values = settings_of(candidate, self._choices)
         if not values and not self._choices:
             return self
         kept = {"task", "dataset", "evaluation", "full_train"}

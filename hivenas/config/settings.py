@@ -49,7 +49,7 @@ def without_choices(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
         data: nested data; what varies is a Choice, a Log or, under `evaluation`, either as text.
 
     Raises:
-        ConfigError: a key that cannot vary.
+        ConfigError: a key that cannot vary, or not so.
     """
     found: dict[str, Varied] = {}
 
@@ -60,13 +60,14 @@ def without_choices(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
             value = parse_yaml(value, key)
         if isinstance(value, Choice | Log):
             _check_key(key, value)
-            found[key] = varied = _in_whole_numbers(key, value)
+            found[key] = varied = _as_candidates_have_it(key, value)
             return varied.values[0]
         if isinstance(value, list | tuple) and any(isinstance(each, Choice | Log) for each in value):
             raise ConfigError(f"{key} must be plain values, got {shown(value)}; {_WHAT_VARIES}")
         return value
 
     made = {name: plain(value, str(name)) for name, value in data.items()}
+    _check_first_rates(made, found)
     return made, dict(sorted(found.items()))
 
 
@@ -89,13 +90,27 @@ def _check_key(key: str, value: Varied) -> None:
         raise ConfigError(f"{key} must be one value for all candidates, got {value}; {_WHAT_VARIES}")
 
 
-def _in_whole_numbers(key: str, varied: Varied) -> Varied:
-    """The same, with the numbers of a key whose values are whole ones, such as 1e2 in YAML, as such."""
-    if key.removeprefix(SECTION) not in whole_keys(EvaluationConfig):
-        return varied
-    if isinstance(varied, Log):
-        return Log(as_whole(varied.low), as_whole(varied.high), varied.n)
-    return Choice([as_whole(value) for value in varied.values])
+def _check_first_rates(data: Mapping[str, Any], choices: Mapping[str, Varied]) -> None:
+    """Refuses an end of the learning rate whose first value is 0 where the other, given, would be off for all then."""
+    evaluation = data.get("evaluation")
+    ends = ("initial_lr", "final_lr")
+    for key, other in (ends, ends[::-1]):
+        varied, given = choices.get(SECTION + key), isinstance(evaluation, Mapping) and evaluation.get(other)
+        if varied is None or SECTION + other in choices or not given:
+            continue
+        if varied.values[0] == 0 and len(varied.values) > 1:
+            raise ConfigError(
+                f"{SECTION}{key} must not have 0 as its first value, which switches {SECTION}{other}={given} off for "
+                f"all candidates, got {varied}; put it last"
+            )
+
+
+def _as_candidates_have_it(key: str, varied: Varied) -> Varied:
+    """The same, with the numbers of a key whose values are whole ones, such as 1e2 in YAML, as such, and no −0."""
+    is_whole = key.removeprefix(SECTION) in whole_keys(EvaluationConfig)
+    if isinstance(varied, Choice):
+        return Choice([as_whole(value) if is_whole else _unsigned(value) for value in varied.values])
+    return Log(as_whole(varied.low), as_whole(varied.high), varied.n) if is_whole else varied
 
 
 def with_values(data: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,23 +185,49 @@ def joined(architecture: str, settings: Sequence[tuple[str, str]]) -> str:
     return ";".join([architecture, *(f"{key}={value}" for key, value in settings)])
 
 
-def settings_of(candidate: str) -> dict[str, Scalar]:
+def settings_of(candidate: str, choices: Mapping[str, Varied] | None = None) -> dict[str, Scalar]:
     """The settings of a candidate's string as values, by dotted keys.
 
+    Args:
+        candidate: an architecture, with or without settings.
+        choices: what a search varies, by its dotted key: values that are among those are written as these are.
+
     Raises:
-        ArchitectureError: a key that cannot vary, or a value that is written otherwise than candidates have it.
+        ArchitectureError: a key that cannot vary, keys that are not in alphabetical order, or a value that is written
+            otherwise than candidates have it.
     """
     found: dict[str, Scalar] = {}
-    for key, text in split_candidate(candidate)[1]:
+    _, settings = split_candidate(candidate)
+    if settings != (in_order := tuple(sorted(settings))):
+        raise ArchitectureError(
+            f"the settings of a candidate must stand in alphabetical order, got {candidate!r}; write "
+            f"{joined('', in_order)}"
+        )
+    for key, text in settings:
         if not may_vary(key):
             raise ArchitectureError(
                 f"a setting of a candidate must be one that may vary, got {key} in {candidate!r}; {_WHAT_VARIES}"
             )
         value = parse_yaml(text, candidate)
-        if not isinstance(value, bool | int | float | str) or written(value) != text:
+        right = _as_written(key, value, choices or {}) if isinstance(value, bool | int | float | str) else "…"
+        if right != text:
             raise ArchitectureError(
                 f"a setting must be a number, a word, true or false as Python writes it, got {key}={text} in "
-                f"{candidate!r}; write {key}={written(value) if isinstance(value, bool | int | float) else '…'}"
+                f"{candidate!r}; write {key}={right}"
             )
         found[f"{SECTION}{key}"] = value
     return found
+
+
+def _as_written(key: str, value: Scalar, choices: Mapping[str, Varied]) -> str:
+    """A value as candidates have it: as it is among what varies, or else whole numbers without a point, 0 unsigned."""
+    varied = choices.get(f"{SECTION}{key}")
+    for each in varied.values if varied else ():
+        if each == value:
+            return written(each)
+    return written(_unsigned(as_whole(value) if key in whole_keys(EvaluationConfig) else value))
+
+
+def _unsigned(value: Scalar) -> Scalar:
+    """The same, and 0 for −0, which trains alike."""
+    return 0.0 if isinstance(value, float) and value == 0 else value

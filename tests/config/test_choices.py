@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import hivenas
 from hivenas.config import Choice, Config, Log, from_mapping, from_record, load
 from hivenas.config.choices import written
+from hivenas.config.schema import as_whole
 from hivenas.config.settings import MOST_COMBINATIONS, combinations, joined, settings_of, split_candidate
 from hivenas.config.text import parse_yaml
 from hivenas.errors import ArchitectureError, ConfigError
@@ -151,6 +152,12 @@ def test_a_rate_that_was_left_out_follows_what_a_candidate_has_and_does_so_when_
         assert alone.of(f"{ARCH};{chosen}").evaluation == from_record(found.to_mapping()).evaluation
 
 
+def test_a_candidate_with_a_rate_of_0_is_settled_on() -> None:
+    config = from_mapping({"evaluation": {"initial_lr": 0.01, "final_lr": "!Choice [0.001, 0]"}})
+    settled = config.settled_on(f"{ARCH};final_lr=0")
+    assert settled.of(f"{ARCH};final_lr=0").evaluation == config.of(f"{ARCH};final_lr=0").evaluation
+
+
 def test_a_candidate_without_settings_is_trained_as_ever() -> None:
     config = Config()
     assert config.of(ARCH) is config
@@ -160,7 +167,7 @@ def test_a_candidate_without_settings_is_trained_as_ever() -> None:
 
 
 def test_any_legal_setting_may_be_trained_whatever_is_searched() -> None:
-    found = Config().of(f"{ARCH};optimizer.op=SGD;optimizer.momentum=0.9;ema=0.5").evaluation
+    found = Config().of(f"{ARCH};ema=0.5;optimizer.momentum=0.9;optimizer.op=SGD").evaluation
     assert (found.optimizer.op, found.optimizer.arguments["momentum"], found.ema) == ("SGD", 0.9, 0.5)
 
 
@@ -197,6 +204,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"optimizer": "!Choice [SGD, AdamW]"}, "evaluation.optimizer must be one value"),
     ({"augmentation": {"mixup": "!Choice [0, 0.01]"}}, "evaluation.augmentation.mixup must be 0 or at least 0.05"),
     ({"initial_lr": "!Log [0.001, 0.1, 3]", "schedule": "!Choice [cosine, constant]", "final_lr": 0.001}, "final_lr"),
+    ({"initial_lr": "!Choice [0, 0.01]", "final_lr": 0.001}, "which switches evaluation.final_lr=0.001 off for all"),
+    ({"initial_lr": 0.01, "final_lr": "!Choice [0.0, 0.001]"}, "got !Choice [0.0, 0.001] (a.yaml); put it last"),
     ({"inherit": True, "batch_size": "!Choice [32, 64]"}, "evaluation.inherit must be false where settings vary"),
     ({"batchsize": "!Choice [32, 64]"}, "unknown key evaluation.batchsize"),
     *(
@@ -255,12 +264,29 @@ SETTINGS = st.dictionaries(
 
 @given(settings=SETTINGS)
 def test_settings_are_read_from_a_string_as_they_were_written(settings: dict[str, Any]) -> None:
+    settings = {key: as_whole(value) if key == "batch_size" else value for key, value in sorted(settings.items())}
     texts = tuple((key, written(value)) for key, value in settings.items())
     candidate = joined(ARCH, texts)
     assert split_candidate(candidate) == (ARCH, texts)
     found = settings_of(candidate)
     assert {key.removeprefix("evaluation."): value for key, value in found.items()} == settings
     assert [type(value) for value in found.values()] == [type(value) for value in settings.values()]
+
+
+@pytest.mark.parametrize(
+    ("varied", "taken", "refused"),
+    [
+        ("!Choice [0, 0.5]", "0", "0.0"),
+        ("!Choice [0.0, 0.5]", "0.0", "0"),
+        ("!Choice [-0.0, 0.5]", "0.0", "-0.0"),
+        ("!Choice [0, 0.5]", "0.25", "2.5e-1"),
+    ],
+)
+def test_a_value_has_one_string_which_is_that_of_what_varies(varied: str, taken: str, refused: str) -> None:
+    config = from_mapping({"evaluation": {"ema": varied}})
+    assert config.of(f"{ARCH};ema={taken}").evaluation.ema == float(taken)
+    with pytest.raises(ArchitectureError, match=f"got ema={refused} in .*; write ema={taken}$"):
+        config.of(f"{ARCH};ema={refused}")
 
 
 @pytest.mark.parametrize(
@@ -275,6 +301,11 @@ def test_settings_are_read_from_a_string_as_they_were_written(settings: dict[str
         (";ema=1e-1", "write ema=0.1"),
         (";ema=0.10", "write ema=0.1"),
         (";optimizer.nesterov=True", "write optimizer.nesterov=true"),
+        (";ema=-0.0", "write ema=0.0"),
+        (";batch_size=64.0", "write batch_size=64"),
+        (";batch_size=1e2", "write batch_size=100"),
+        (";ema=0.5;batch_size=64", "must stand in alphabetical order"),
+        (";optimizer.op=SGD;ema=0.5;batch_size=64", "write ;batch_size=64;ema=0.5;optimizer.op=SGD"),
         (";epochs=3", "must be one that may vary, got epochs"),
         (";optimizer.=3", "must read ;key=value"),
         (";augmentation=1", "must be one that may vary"),

@@ -248,7 +248,7 @@ def _goes_on_alike(spec: OpSpec, network: keras.Model, config: EvaluationConfig,
 
 
 def _weights(network: keras.Model) -> list[NDArray[np.float64]]:
-    """What is trained in a line, and what is not in another, which may be far larger; states of draws in neither."""
+    """All weights that are trained in a line, and all others, which may be far larger, in one; no states of draws."""
     kinds = network.trainable_weights, network.non_trainable_weights
     return [np.concatenate([np.empty(0), *(w.numpy().ravel().astype(np.float64) for w in kind)]) for kind in kinds]
 
@@ -266,7 +266,7 @@ def _copies(
 
 
 def _tried(work: Callable[[], T]) -> T | str:
-    """What comes of it, or what stands against that."""
+    """The result, or what stands against there being one."""
     try:
         return work()
     except DiskFullError:

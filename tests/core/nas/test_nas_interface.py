@@ -156,7 +156,16 @@ def test_another_interface_of_the_same_name_is_said_where_its_weights_go_on(
 # Keys that change no weight of a continuation, all but the last.
 OTHERS: list[tuple[dict[str, Any], bool]] = [
     ({"score": "best", "momentum_epochs": 3, "inherit": True, "inherit_epochs": 1}, False),
-    ({"stopping": "act", "first_look": 2, "act": {"beta": 0.9}, "median": {"candidates": 2}, "ladder": {"share": 0.5}}, False),
+    (
+        {
+            "stopping": "act",
+            "first_look": 2,
+            "act": {"beta": 0.9},
+            "median": {"candidates": 2},
+            "ladder": {"share": 0.5},
+        },
+        False,
+    ),
     ({}, False),
     ({"batch_size": 7}, True),
 ]

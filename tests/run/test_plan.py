@@ -53,7 +53,7 @@ class Late(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
     def call(self, x: Any, training: bool = False) -> Any:
         if training:
             self.steps.assign_add(1.0)
-        return x * tf.maximum(1.0, self.steps - 4.0) - tf.maximum(0.0, self.steps - 4.0)
+        return x * tf.maximum(1.0, self.steps - 6.0) - tf.maximum(0.0, self.steps - 6.0)
 
 
 @pytest.fixture(autouse=True)

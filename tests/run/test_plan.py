@@ -191,7 +191,7 @@ UNFAITHFUL = [
 def test_a_model_that_is_not_the_tested_one_ends_a_search_with_what_to_change(finalists: int, says: str) -> None:
     space = UNIT | {"input_stem": ["mine"], "reference": {"mine": {"op": "Late"}}}
     evaluation = BASE["evaluation"] | {"batch_size": 8}
-    full = BASE["full_train"] | {"finalists": finalists}
+    full = BASE["full_train"] | {"finalists": finalists, "epochs": 2}
     failed = invoke("search", space, evaluation=evaluation, full_train=full)
     assert failed.exit_code == 1
     assert f"failed: {says}" in failed.output

@@ -145,6 +145,13 @@ class EvaluationConfig(Section):
         return self.stopping in PAUSING
 
     @property
+    def judged_epochs(self) -> range:
+        """The epochs after which a rule may end a training; never the last, where nothing is left to stop."""
+        if self.stopping == "median":
+            return range(self.median.from_epoch, self.epochs)
+        return range(1, self.epochs) if self.stopping == "act" and self.act.beta else range(0)
+
+    @property
     def continues(self) -> bool:
         """True where candidates on record may be trained further."""
         return self.momentum_epochs > 0 or self.pauses

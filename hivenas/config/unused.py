@@ -168,14 +168,14 @@ def _unused_rates(given: Mapping[str, object], choices: Mapping[str, object], ow
 def _never_judged(evaluation: EvaluationConfig) -> Iterator[str]:
     """A line for a stopping rule that was given and ends no training, as there is no epoch that it would judge."""
     stopping, epochs = evaluation.stopping, evaluation.epochs
-    if "stopping" not in evaluation.model_fields_set:
+    if "stopping" not in evaluation.model_fields_set or evaluation.judged_epochs:
         return
-    if stopping == "act" and epochs == 1:
+    if stopping == "act" and evaluation.act.beta:
         yield (
-            "evaluation.stopping=act is not used with evaluation.epochs=1, as the last epoch is never judged; raise "
-            "epochs"
+            f"evaluation.stopping=act is not used with evaluation.epochs={epochs}, as the last epoch is never judged; "
+            "raise epochs"
         )
-    if stopping == "median" and evaluation.median.from_epoch >= epochs:
+    if stopping == "median":
         yield (
             f"evaluation.stopping=median is not used with evaluation.median.from_epoch={evaluation.median.from_epoch} "
             f"and evaluation.epochs={epochs}, as the last epoch is never judged; raise epochs or lower from_epoch"

@@ -21,7 +21,6 @@ from hivenas.core.nas.data.sources import check_path
 from hivenas.core.nas.nas_interface import NASInterface
 from hivenas.core.nas.space.feasibility import Feasibility, own_operations
 from hivenas.core.nas.training.predictions import same_answers
-from hivenas.core.nas.training.rules import judged_epochs
 from hivenas.core.objective import ArchitectureObjective, ObjectiveInfo, ObjectiveInterface
 from hivenas.core.seeds import drawn_seed
 from hivenas.core.strategies.ladder import rungs_of
@@ -98,7 +97,7 @@ def plan(config: Config, objective: ObjectiveInterface | None = None) -> Plan:
         employees=colony.employees,
         onlookers=colony.onlookers,
         share_within=share,
-        judged=judged_epochs(config.evaluation),
+        judged=config.evaluation.judged_epochs,
         rungs=rungs.ages if rungs else (),
     )
 

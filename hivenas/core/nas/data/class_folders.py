@@ -282,10 +282,8 @@ def _holds_runs(folder: Path) -> bool:
 
 def _is_image(file: Path) -> bool:
     """True for a file that looks like an image by its name or its content."""
-    if extension(file) in _OTHER_EXTENSIONS:
-        return True
-    with contextlib.suppress(OSError):
-        return file.is_file() and bool(sniffed_format(file))
+    with contextlib.suppress(OSError, DatasetError):
+        return kind_of_unread(file, beside=True) not in ("", _BROKEN)
     return False
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hivenas.config.text import listed
 from hivenas.core.nas.data.image_arrays import Labels
 from hivenas.core.nas.data.stored_images import Images
 from hivenas.core.nas.data.values import are_alike, classes_alike
@@ -55,10 +56,9 @@ def _imbalance(train: Labels, test: Labels, names: Sequence[str]) -> list[str]:
     if share <= _COMMON:
         return []
     others = [int(code) for code in np.argsort(counts, kind="stable") if code != common]
-    shown = ", ".join(f"{names[code]!r} ({number_of(counts[code], 'image')})" for code in others[:_SHOWN])
-    more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+    rare = listed([f"{names[code]!r} ({number_of(counts[code], 'image')})" for code in others], _SHOWN)
     return [
-        f"{100 * share:.1f} % of the training images are of class {names[common]!r}, rare are {shown}{more}: always "
+        f"{100 * share:.1f} % of the training images are of class {names[common]!r}, rare are {rare}: always "
         f"answering {names[common]!r} has a test accuracy of {(test == common).mean():.4f}, so look for another figure "
         "(evaluation.fitness: balanced_accuracy, evaluation.class_weight: balanced), judge networks by the confusion "
         "matrix too, or add images of the rare classes"
@@ -70,8 +70,7 @@ def _lacking(splits: Mapping[str, Labels], names: Sequence[str]) -> list[str]:
     found = []
     for split, y in splits.items():
         lacked = [repr(names[column]) for column in np.flatnonzero(~y.any(axis=0)).tolist()]
-        more = f" and {len(lacked) - _SHOWN} more" if len(lacked) > _SHOWN else ""
-        found += [f"{', '.join(lacked[:_SHOWN])}{more} in the {split} split"] if lacked else []
+        found += [f"{listed(lacked, _SHOWN)} in the {split} split"] if lacked else []
     if not found:
         return []
     return [
@@ -106,5 +105,4 @@ def _one_picture(train: LabelledSplit, others: Mapping[str, Images], names: Sequ
     found = splits + [f"class {names[code]!r}" for code in (classes_alike(train.x, train.y) if names else ())]
     if not found:
         return []
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return [f"all images of {', '.join(found[:_SHOWN])}{more} are the same picture; look at what was saved in them"]
+    return [f"all images of {listed(found, _SHOWN)} are the same picture; look at what was saved in them"]

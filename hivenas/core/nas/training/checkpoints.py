@@ -30,8 +30,9 @@ _SHARE = 25  # keeping a state inside an epoch takes no larger part of the time 
 
 
 # Keys of `evaluation` that no weight of a continuation depends on.
-_OF_FIRST = frozenset(("act", "first_look", "inherit", "inherit_epochs", "ladder", "median", "momentum_epochs"))
-_OF_FIRST |= {"score", "stopping"}
+_OF_FIRST = frozenset(
+    ("act", "first_look", "inherit", "inherit_epochs", "ladder", "median", "momentum_epochs", "score", "stopping")
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def bootstrap_interval(metric: Metric, labels: NDArray[Any], scores: Scores) -> 
     values = []
     draws = (rng.integers(len(labels), size=len(labels)) for _ in range(_MOST_DRAWS))
     kinds = _kinds(labels)
-    whole = (drawn for drawn in draws if kinds is None or (_kinds(labels[drawn]) == kinds))
+    whole = (drawn for drawn in draws if kinds is None or _kinds(labels[drawn]) == kinds)
     for drawn in itertools.islice(whole, _RESAMPLES):
         with contextlib.suppress(MetricError):
             values.append(value_of(metric, labels[drawn], scores[drawn]))

@@ -63,13 +63,6 @@ def stopping_rule(config: EvaluationConfig, thresholds: Sequence[StopThreshold],
     return StoppingRule(cutoff if config.stopping == "act" else None, thresholds, direction, config.metric.name)
 
 
-def judged_epochs(config: EvaluationConfig) -> range:
-    """The epochs after which the configured rule may end a training; never the last, where nothing is left to stop."""
-    if config.stopping == "median":
-        return range(config.median.from_epoch, config.epochs)
-    return range(1, config.epochs) if config.stopping == "act" and config.act.beta else range(0)
-
-
 def median_thresholds(curves: Curves, config: EvaluationConfig) -> list[StopThreshold]:
     """The median rule: worse than the median of what earlier candidates had at that epoch, a training ends.
 
@@ -81,7 +74,7 @@ def median_thresholds(curves: Curves, config: EvaluationConfig) -> list[StopThre
     optimization", with medians of the figure at an epoch instead of averages up to it.
     """
     thresholds = []
-    for epoch in judged_epochs(config):
+    for epoch in config.judged_epochs:
         seen = curves.at(epoch)
         if len(seen) >= config.median.candidates:
             middle = len(seen) // 2

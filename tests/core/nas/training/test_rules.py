@@ -19,7 +19,6 @@ from hivenas.core.nas.training.inheritance import inherited_state
 from hivenas.core.nas.training.rules import (
     StoppingRule,
     first_look_thresholds,
-    judged_epochs,
     median_thresholds,
     stopping_rule,
 )
@@ -81,7 +80,7 @@ def test_the_median_rule_judges_by_what_earlier_candidates_had_at_that_epoch(
     ],
 )
 def test_every_epoch_but_the_last_may_be_judged(changes: dict[str, Any], epochs: list[int]) -> None:
-    assert list(judged_epochs(settings(**changes))) == epochs
+    assert list(settings(**changes).judged_epochs) == epochs
 
 
 def test_at_most_half_of_equal_candidates_lie_below_the_median() -> None:

@@ -82,7 +82,7 @@ def shares_of_training(candidates: int, repeats: int, images: int) -> None:
 
     interface = NASInterface({"depth": 5}, {"results": {"dir": tempfile.mkdtemp()}, "seed": 1}, tracker=NullTracker())
     strategy = interface.eval_strategy
-    strategy.data = images_of_clothes(images)
+    strategy.training_data.whole = images_of_clothes(images)
     arrays = Arrays.of(strategy.data)
     configs = [EvaluationConfig(augmentation=AugmentationConfig.only(**on)) for on in ({}, ALL)]
     shares = []

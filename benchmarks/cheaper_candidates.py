@@ -110,7 +110,7 @@ class Trainer:
         network = strategy.instantiate_network(arch)
         seed = derive_seed(strategy._seed, arch, "train", planned)
         config = strategy._config.evaluation
-        return network, TrainingLoop(network, strategy._arrays, config, planned_epochs=planned, seed=seed)
+        return network, TrainingLoop(network, strategy.training_data.arrays, config, planned_epochs=planned, seed=seed)
 
     def _run(self, loop: Any, first: int, last: int) -> dict[str, Any]:
         history, _ = loop.run(first, last)

@@ -187,7 +187,7 @@ def _start(config: Config, folder: Path) -> tuple[float, float]:
 def _prepared(config: Config) -> float:
     strategy = interface_of(config).eval_strategy
     strategy.data.digest()  # is compared with the search's before anything is trained
-    _ = strategy._arrays
+    _ = strategy.training_data.arrays
     return time.process_time()
 
 

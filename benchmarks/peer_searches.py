@@ -152,7 +152,7 @@ class Networks:
     @property
     def fitting(self) -> dict[str, Any]:
         """Arguments of `fit` without its callbacks."""
-        arrays, evaluation = self._interface.eval_strategy._arrays, self._given.config.evaluation
+        arrays, evaluation = self._interface.eval_strategy.training_data.arrays, self._given.config.evaluation
         return {
             "x": arrays.x_train.numpy(),
             "y": arrays.y_train.numpy(),

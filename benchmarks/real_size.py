@@ -75,13 +75,12 @@ class Terms:
 
     def hivenas(self, *settings: str) -> dict[str, str]:
         """The environment of contenders/with_hivenas.sh."""
-        own = (f"seed={self.seed}", *settings, *self.settings)
+        own = (f"seed={self.seed}", f"evaluation.train_limit={self.part}", *settings, *self.settings)
         limit = (f"dataset.train_limit={self.images}",) if self.images < ALL_IMAGES else ()
         store = "sqlite:///mlflow.db"
         return {
             "CONFIG": str(CONFIG),
             "SETTINGS": " ".join((*own, *limit)),
-            "PART": str(self.part),
             "PATH": f"{Path(self.python).parent}{os.pathsep}{os.environ.get('PATH', '')}",
             "MLFLOW_TRACKING_URI": store,
             "MLFLOW_REGISTRY_URI": store,

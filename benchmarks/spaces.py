@@ -6,6 +6,7 @@ python benchmarks/spaces.py table benchmarks/tables/spaces.jsonl --picture docs/
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,17 @@ def networks_of(preset: str, count: int) -> list[str]:
 
     space = NASSearchSpace(SpaceConfig(preset=preset), np.random.default_rng(2026))
     return [space.sample() for _ in range(count)]
+
+
+def macs_of(preset: str, arch: str) -> int:
+    """Multiply-adds of a network for one image of Fashion-MNIST."""
+    from hivenas.config import SpaceConfig
+    from hivenas.core.nas.space.search_space import NASSearchSpace
+    from hivenas.core.nas.space.sizes import NetworkSizes
+
+    space = NASSearchSpace(SpaceConfig(preset=preset), np.random.default_rng(0))
+    sizes = NetworkSizes(space.reference, shape=(28, 28, 1), classes=10, frame=space.frame)
+    return sizes.of(space.parse(arch)).macs
 
 
 def measure(preset: str, arch: str, settings: Sequence[str]) -> dict[str, Any]:
@@ -63,14 +75,16 @@ def main() -> None:
 @click.option("--presets", default="layerwise,cells,residual,mobile", show_default=True)
 @click.option("--networks", default=40, show_default=True, help="Of each preset.")
 @click.option("--processes", default=2, show_default=True)
+@click.option("--most-macs", default=math.inf, help="Leave out networks of more multiply-adds.")
 @click.option("--set", "settings", multiple=True, help="A key of the configuration, as for hivenas search.")
-def train(out: Path, presets: str, networks: int, processes: int, settings: tuple[str, ...]) -> None:
+def train(out: Path, presets: str, networks: int, processes: int, most_macs: float, settings: tuple[str, ...]) -> None:
     """Trains the networks; a line of JSON each is added to a file."""
     done = {(line["preset"], line["arch"]) for line in read_lines(out)}
     every = {preset: networks_of(preset, networks) for preset in presets.split(",")}
     # Preset by preset in turn, so that what there is after a while is comparable.
     order = [(preset, archs[i]) for i in range(networks) for preset, archs in every.items()]
-    tasks = [(preset, arch, settings) for preset, arch in order if (preset, arch) not in done]
+    left = [each for each in order if each not in done and (most_macs == math.inf or macs_of(*each) <= most_macs)]
+    tasks = [(preset, arch, settings) for preset, arch in left]
     for result in in_processes(measure, tasks, processes):
         add_line(out, result)
         print(f"{result['preset']:10} {result['accuracy']:.4f} {result['cpu']:6.1f} s  {result['arch']}", flush=True)
@@ -109,14 +123,16 @@ def _draw(by_preset: dict[str, list[dict[str, Any]]], picture: Path) -> None:
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     figure, axes = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
     for marker, (preset, found) in zip("osD^vP", by_preset.items(), strict=False):
         cpu, accuracy = ([line[key] for line in found] for key in ("cpu", "accuracy"))
         axes.scatter(cpu, accuracy, marker=marker, s=28, alpha=0.75, label=f"{preset} ({len(found)})")
     axes.set(xscale="log", xlabel="CPU seconds of the training", ylabel="validation accuracy")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # more would touch each other
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_title("Random networks of each preset: Fashion-MNIST, 6,000 images", fontsize=11)
     axes.grid(alpha=0.3)
     axes.legend()

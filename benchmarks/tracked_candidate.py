@@ -180,7 +180,7 @@ def bare_fit(config: Config, candidate: str) -> float:
     from hivenas.core.nas.training.loop import make_optimizer
 
     strategy = interface_of(config).eval_strategy
-    arrays = strategy._arrays
+    arrays = strategy.training_data.arrays
     train = arrays.x_train.numpy(), arrays.y_train.numpy()
     validation = arrays.x_val.numpy(), arrays.y_val.numpy()
     recipe = config.evaluation
@@ -211,14 +211,14 @@ def with_augmentation(config: Config, candidate: str) -> tuple[float, float]:
         evaluation = {**data["evaluation"], "augmentation": augmentation}
         changed = from_mapping({**data, "name": name, "evaluation": evaluation})
         strategy = interface_of(changed).eval_strategy
-        _ = strategy._arrays
+        _ = strategy.training_data.arrays
         proposal = Proposal(0, 0, "employee", 0, candidate)
         seconds.append(_timed(evaluate_network(changed, proposal).run))
     return seconds[0], seconds[1]
 
 
 def _prepare(config: Config) -> float:
-    _ = interface_of(config).eval_strategy._arrays
+    _ = interface_of(config).eval_strategy.training_data.arrays
     return time.process_time()
 
 

@@ -76,7 +76,7 @@ def _fit(interface: object, candidate: str) -> None:
     assert isinstance(interface, NASInterface)
     strategy = interface.eval_strategy
     network = strategy.instantiate_network(candidate)
-    arrays = strategy._arrays
+    arrays = strategy.training_data.arrays
     network.compile(
         keras.optimizers.SGD(0.08, momentum=0.9, nesterov=True),
         "sparse_categorical_crossentropy",

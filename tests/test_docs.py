@@ -332,7 +332,7 @@ def test_the_page_of_spaces_has_every_argument_of_every_cell() -> None:
 # Figures that other machines, tasks and settings have.
 OTHERWISE = {
     *("gpu_peak_mb", "latency_ms", "latency_batch_ms", "memory_mb"),
-    *("exact_match", "val_exact_match", "explained", "val_explained"),
+    *("exact_match", "val_exact_match", "explained", "val_explained", "image_share"),
     *("inherited", "momentum_epochs", "fitness_before"),
     *("accuracy_score", "roc_auc", "r2_score"),
 }

@@ -14,7 +14,7 @@ from hivenas.config.losses import LOSSES, check_class_weight, check_loss
 from hivenas.config.metrics import BUILT_IN_METRICS, Metric, check_metric, known_of, metric_named
 from hivenas.config.optimizers import DEFAULT_OPTIMIZER, OptimizerConfig
 from hivenas.config.schedules import SCHEDULES, GivenRates, check_schedule
-from hivenas.config.schema import Count, Epochs, Fraction, Section
+from hivenas.config.schema import Count, Epochs, Fraction, Images, Section
 from hivenas.config.scores import check_score, epochs_of
 from hivenas.config.tasks import TASKS, LearningTask
 from hivenas.config.text import as_text, nearest, shown
@@ -102,6 +102,7 @@ class EvaluationConfig(Section):
     principal = ("epochs",)
 
     epochs: Epochs = 8
+    train_limit: Images | None = None
     batch_size: Count = 64
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     optimizer: OptimizerConfig = Field(default_factory=lambda: OptimizerConfig.model_validate(DEFAULT_OPTIMIZER))

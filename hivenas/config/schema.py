@@ -39,6 +39,7 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 # Upper bounds are far above any sensible value: what lies beyond is a slip that would hang or exhaust the machine.
 _MOST = 2**63 - 1
 Positive = Annotated[int, Field(ge=1, le=_MOST)]
+Images = Annotated[int, Field(ge=10, le=_MOST)]  # so many of them
 Pixels = Annotated[int, Field(ge=1, le=4096)]
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -136,7 +137,7 @@ class DatasetConfig(Section):
     unread_images: Literal["refuse", "leave_out"] = "refuse"
     scale: Annotated[tuple[float, float], Field(strict=False), BeforeValidator(check_scale)] | None = None
     validation_split: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
-    train_limit: Annotated[int, Field(ge=10, le=_MOST)] | None = None
+    train_limit: Images | None = None
     cache: Annotated[str, Field(min_length=1)] | None = None
     memory_mb: Annotated[int, Field(ge=1, le=2**40)] | None = None
 

@@ -16,6 +16,7 @@ from hivenas.core.records import Evaluation
 # last epoch, by name; recall, precision and F1 of every class then; both of the test.
 METRIC, METRICS, PER_CLASS = "metric", "metrics", "per_class"
 TEST_METRICS, TEST_PER_CLASS = "test_metrics", "test_per_class"
+IMAGE_SHARE = "image_share"  # of the training images a candidate has seen so many, where that is not all
 # What it took, which differs from run to run as its seconds do: processor time, peaks of memory in MiB.
 SPENT = "spent"
 CPU_SECONDS, PEAK_RSS_MB, GPU_PEAK_MB = SPENT_NAMES = ("cpu_seconds", "peak_rss_mb", "gpu_peak_mb")

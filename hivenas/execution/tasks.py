@@ -210,7 +210,7 @@ def networks_alive(task: Task[Any]) -> Sequence[str] | None:
 def load_data(task: Task[Any]) -> None:
     """Loads what a candidate is trained on, before its time begins: that is its process's, which keeps it."""
     if config := _trained_by(task):
-        _ = interface_of(config).eval_strategy.data
+        _ = interface_of(config).eval_strategy.training_data.part
 
 
 def _trained_by(task: Task[Any]) -> Config | None:
@@ -273,17 +273,17 @@ def _digest_data(config: Config) -> str:
 
 def _on_data(digest: str, call: Callable[..., T], *arguments: Any) -> T:
     config = next(each for each in arguments if isinstance(each, Config))
-    interface_of(config).eval_strategy.refuse_other_data(digest)
+    interface_of(config).eval_strategy.training_data.refuse_others(digest)
     return call(*arguments)
 
 
 def _survey(config: Config, arch: str) -> tuple[dict[str, Any], Feasibility]:
     interface = interface_anew(config)
-    return interface.eval_strategy.data.describe(), interface.check_space(arch)
+    return interface.eval_strategy.training_data.describe(), interface.check_space(arch)
 
 
 def _split_sizes(config: Config) -> tuple[int, int]:
-    data = interface_of(config).eval_strategy.data
+    data = interface_of(config).eval_strategy.training_data.part
     return len(data.x_train), len(data.x_val)
 
 

@@ -12,6 +12,7 @@ from hivenas.config.registry import DATASETS
 from hivenas.config.tasks import TASKS
 from hivenas.core.folder import ResultsFolder
 from hivenas.core.nas.data.datasets import describe_dataset
+from hivenas.core.nas.data.part import part_sizes, part_told
 from hivenas.core.nas.data.placement import placed
 from hivenas.core.nas.data.sameness import other_data
 from hivenas.core.nas.data.sources import copy_of
@@ -42,7 +43,9 @@ def describe_data(config: Config) -> dict[str, Any]:
     """
     if config.objective != "nas":
         return {}
-    return describe_dataset(placed(config), drawn_seed(config.seed), config.task)
+    data, limit = describe_dataset(placed(config), drawn_seed(config.seed), config.task), config.evaluation.train_limit
+    sizes = data["train"], data["validation"]
+    return data | (part_told(*part_sizes(limit, *sizes)) if limit and limit < sum(sizes) else {})
 
 
 def first_digest(config: Config, executor: TaskExecutor, folder: ResultsFolder) -> str:

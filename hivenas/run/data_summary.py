@@ -19,8 +19,11 @@ def summary(data: Mapping[str, Any]) -> str:
     Args:
         data: what `describe_data` says.
     """
+    seen = data.get("candidates")
+    of_candidates = f" (candidates: {seen['train']:,} and {seen['validation']:,})" if seen else ""
     parts = [
-        f"{number_of(data['train'], 'image')} to train, {data['validation']:,} to validate, {data['test']:,} to test"
+        f"{number_of(data['train'], 'image')} to train, {data['validation']:,} to validate{of_candidates}, "
+        f"{data['test']:,} to test"
     ]
     parts.append(f"{'×'.join(map(str, data['shape']))} (height × width × channels)")
     parts.append(task_of(data).outputs(data["classes"]))

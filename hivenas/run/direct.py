@@ -113,7 +113,7 @@ class DirectCalls:
         self._check_place()
         with open_folder(self._config, make=True) as ledger:
             if digest := recorded_digest(ledger, self._config):
-                self._interface.eval_strategy.refuse_other_data(digest)
+                self._interface.eval_strategy.training_data.refuse_others(digest)
             evaluation = train()
             self._track(self._child(None, evaluation))
             ledger.folder.drop_checkpoints(str(evaluation.candidate))

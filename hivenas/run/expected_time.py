@@ -11,7 +11,7 @@ from hivenas.config import Config
 from hivenas.config.loading import from_record
 from hivenas.config.text import parse_yaml
 from hivenas.core.folder import ResultsFolder
-from hivenas.core.measured import PEAK_RSS_MB, total_spent
+from hivenas.core.measured import IMAGE_SHARE, PEAK_RSS_MB, total_spent
 from hivenas.core.nas.data.placement import placed
 from hivenas.core.nas.data.preparing import MEASURED, Preparing
 from hivenas.core.nas.nas_interface import NASInterface
@@ -94,6 +94,8 @@ def measured_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> Expect
     if not plan.epochs:
         return None
     used = data["train"] + data["validation"]
+    seen = data.get("candidates", data)
+    share = seen["train"] / data["train"]
     limit = min(used, max(_BATCHES * config.evaluation.batch_size, _IMAGES_A_CLASS * data["classes"], 10))
     seed = drawn_seed(config.seed)
     interface = NASInterface.from_config(config.model_copy(update={"seed": seed}), tracker=NullTracker())
@@ -105,7 +107,7 @@ def measured_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> Expect
                 "seed": seed,
                 "dataset": placed(config).model_copy(update={"train_limit": limit}),
                 "evaluation": config.evaluation.model_copy(
-                    update={"stopping": "none", "epochs": max(_EPOCHS, config.evaluation.epochs)}
+                    update={"stopping": "none", "epochs": max(_EPOCHS, config.evaluation.epochs), "train_limit": None}
                 ),
                 "results": config.results.model_copy(update={"dir": folder}),
             }
@@ -114,9 +116,10 @@ def measured_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> Expect
         for index in range(_TRIED):
             proposal = Proposal(index, 0, "scout", index, interface.sample(), until=_EPOCHS)
             evaluation = executor.submit(tasks.evaluate_network(tried, proposal)).result()
-            epoch = evaluation.epoch_s * work_ratio((data["train"], data["validation"]), sizes)
+            epoch = evaluation.epoch_s * work_ratio((seen["train"], seen["validation"]), sizes)
             seconds = evaluation.seconds + len(evaluation.history) * (epoch - evaluation.epoch_s)
-            trials.append(Trial(proposal, replace(evaluation, epoch_s=epoch, seconds=seconds)))
+            measured = replace(evaluation, epoch_s=epoch, seconds=seconds)
+            trials.append(Trial(proposal, replace(measured, extra={**evaluation.extra, IMAGE_SHARE: share})))
             progress.advance(1)
     found = expected_time(config, plan, trials, f"tried on {number_of(sum(sizes), 'image')}")
     peak = total_spent(trial.evaluation.extra for trial in trials).get(PEAK_RSS_MB)
@@ -151,13 +154,13 @@ def expected_time(config: Config, plan: Plan, trials: Sequence[Trial], how: str)
     if not timings or not plan.epochs:
         return None
     candidates = max(1, sum(trial.phase == "evaluate" for trial, _ in trained))
-    epoch = statistics.fmean(timing.epoch for timing in timings)
+    epoch, seen = (statistics.fmean(getattr(timing, key) for timing in timings) for key in ("epoch", "share"))
     start = sum(timing.start for timing in timings) / candidates  # those of its continuations, too
     workers = config.execution.at_a_time
     expected = ExpectedTime(
         epoch=epoch,
         search=(plan.evaluations * start + plan.epochs * epoch) / workers,
-        full_training=full_seconds(config, Timing(0.0, epoch)),
+        full_training=full_seconds(config, Timing(0.0, epoch, seen)),
         of=f"{number_of(candidates, 'candidate')} {how}",
     )
     share = _share_within(config, expected)

@@ -6,10 +6,11 @@ import heapq
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from hivenas.config import Config, FullTrainConfig
+from hivenas.core.measured import IMAGE_SHARE
 from hivenas.core.records import Trial
 from hivenas.storage import SearchState, Settled
 
@@ -18,10 +19,17 @@ SHARE = 0.5  # of a budget, at the most, that is kept for the full training whil
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The seconds that a training of one candidate takes: before its first epoch, and in each."""
+    """The seconds that a training of one candidate takes.
+
+    Args:
+        start: before its first epoch.
+        epoch: in each epoch.
+        share: of the images that full trainings have a candidate sees so many.
+    """
 
     start: float
     epoch: float
+    share: float = 1.0
 
     @classmethod
     def of(cls, trial: Trial) -> Timing | None:
@@ -32,12 +40,14 @@ class Timing:
         epochs = len(trial.evaluation.history)
         if not epochs or trial.failed:
             return None
-        epoch = trial.evaluation.epoch_s
-        return cls(max(0.0, trial.seconds - epochs * epoch), epoch) if epoch else cls(0.0, trial.seconds / epochs)
+        epoch, share = trial.evaluation.epoch_s, float(trial.evaluation.extra.get(IMAGE_SHARE, 1.0))
+        if not epoch:
+            return cls(0.0, trial.seconds / epochs, share)
+        return cls(max(0.0, trial.seconds - epochs * epoch), epoch, share)
 
-    def training(self, epochs: int) -> float:
-        """Seconds of a training of so many epochs."""
-        return self.start + epochs * self.epoch
+    def full_training(self, epochs: int) -> float:
+        """Seconds of a full training of so many epochs."""
+        return self.start + epochs * self.epoch / self.share
 
 
 class Timings:
@@ -51,7 +61,7 @@ class Timings:
         """Takes the next trial: the epochs of the latest count, and the longest start, which continuations may lack."""
         if timing := Timing.of(trial):
             before = self._of.get(trial.encoded, timing)
-            self._of[trial.encoded] = Timing(max(before.start, timing.start), timing.epoch)
+            self._of[trial.encoded] = replace(timing, start=max(before.start, timing.start))
             if trial.phase != "evaluate":
                 self._restarts.append(timing.start)
 
@@ -70,7 +80,7 @@ class Timings:
     def of_best(self, candidates: Iterable[str], count: int) -> list[Timing]:
         """Those of the best candidates, so many; where fewer are known the longest of these stands for the others."""
         found = [timing for name in candidates if (timing := self._of.get(name))][:count]
-        longest = max(found, key=lambda timing: timing.training(1), default=None)
+        longest = max(found, key=lambda timing: timing.full_training(1), default=None)
         return found + [longest] * (count - len(found)) if longest else []
 
 
@@ -81,7 +91,7 @@ def trainings(plan: FullTrainConfig, timings: Sequence[Timing]) -> tuple[list[fl
         plan: how many there are to be, for how many epochs; none ends early by its patience.
         timings: of the finalists, the best first.
     """
-    first = [timing.training(plan.epochs) for timing in timings[: plan.finalists] for _ in range(plan.seeds)]
+    first = [timing.full_training(plan.epochs) for timing in timings[: plan.finalists] for _ in range(plan.seeds)]
     return first, heapq.nlargest(_refits(plan, len(first)), first)
 
 

@@ -27,7 +27,10 @@ _LATER = {
     "evaluation.class_weight": "null",
     "evaluation.fitness": "accuracy",
 }
-_ELSEWHERE = tuple(f"dataset.{key}" for key in PLACES)
+_ELSEWHERE = (
+    *(f"dataset.{key}" for key in PLACES),
+    "evaluation.train_limit",
+)  # where images are kept; of candidates alone
 _DEVICES = ("execution.kind", "execution.threads", "execution.gpus", "execution.address")
 _PACKAGES = ("hivenas", "tensorflow", "keras", "numpy")
 

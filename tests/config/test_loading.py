@@ -33,6 +33,7 @@ WRONG_VALUES = [
     ("evaluation: {epochs: '5'}", "evaluation.epochs", "must be a whole number, got '5'"),
     ("evaluation: {epochs: 5.5}", "evaluation.epochs", "must be a whole number, got 5.5"),
     ("evaluation: {epochs: 0}", "evaluation.epochs", "must be at least 1, got 0"),
+    ("evaluation: {train_limit: 9}", "evaluation.train_limit", "must be at least 10, got 9"),
     ("results: {keep_weights: best:0}", "results.keep_weights", "best:N with a whole number N ≥ 1, got 'best:0'"),
     ("results: {keep_weights: best}", "results.keep_weights", "must be all, none or best:N"),
     ("evaluation: {initial_lr: fast}", "evaluation.initial_lr", "must be a number, got 'fast'"),

@@ -48,6 +48,16 @@ def test_the_time_at_most_follows_from_what_candidates_took(
     assert str(found).startswith("3 s an epoch in 2 candidates recorded so far; at most about ")
 
 
+def test_full_trainings_see_all_images_where_candidates_saw_a_part() -> None:
+    config = from_mapping({"execution": {"kind": "serial"}, "full_train": {"finalists": 1, "epochs": 10}})
+    trials = [replace(each, evaluation=replace(each.evaluation, extra={"image_share": 0.25})) for each in TRIALS]
+    found, before = (expected_time(config, PLAN, each, "recorded so far") for each in (trials, TRIALS))
+    assert found is not None
+    assert before is not None
+    assert (found.epoch, found.search) == (before.epoch, before.search)
+    assert found.full_training == 4 * before.full_training == 10 * 3.0 * 4
+
+
 def test_continuations_are_no_candidates_and_their_starts_are_counted() -> None:
     further = trial(3, phase="momentum", seconds=5.0, epoch_s=3.0, curve=dict.fromkeys(range(6, 7), 0.5))
     found, before = (
@@ -137,6 +147,30 @@ def test_the_first_epoch_which_prepares_the_graph_is_no_measure(
     assert [length for length, _ in seen] == [3] * 3
     assert found is not None
     assert found.search == pytest.approx(PLAN.evaluations * 2.0 + PLAN.epochs * found.epoch)
+
+
+@pytest.mark.keras
+def test_what_was_tried_stands_for_candidates_of_a_part_and_full_trainings_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = NASInterface.run
+    monkeypatch.setattr(
+        NASInterface, "run", lambda self, proposal: replace(original(self, proposal), epoch_s=1.0, seconds=4.0)
+    )
+    config = from_mapping(
+        {
+            "space": {"preset": "layerwise", "depth": 1, "operations": ["identity", "max_pool3x3"]},
+            "evaluation": {"epochs": 1, "batch_size": 8, "train_limit": 500},
+            "full_train": {"finalists": 1, "epochs": 10},
+            "execution": {"kind": "serial"},
+            "results": {"dir": str(tmp_path / "results")},
+        }
+    )
+    found = measured_time(config, PLAN, describe_data(config))
+    assert found is not None
+    assert found.of == "3 candidates tried on 80 images"
+    assert found.epoch == pytest.approx(work_ratio((400, 100), (64, 16)))
+    assert found.full_training == pytest.approx(10 * found.epoch * 1150 / 400)
 
 
 @pytest.mark.keras

@@ -80,6 +80,16 @@ def test_an_epoch_is_measured_without_the_start_and_a_continuation_has_none() ->
     assert timings.of_best("c", 2) == []
 
 
+def test_a_full_training_sees_more_images_than_candidates_did_and_takes_so_much_longer() -> None:
+    timings, curve = Timings(), {1: 0.5, 2: 0.6}
+    timings.take(trial(0, candidate="a", curve=curve, seconds=6.0, epoch_s=0.5, extra={"image_share": 0.1}))
+    (found,) = timings.of_best("a", 1)
+    assert found == Timing(5.0, 0.5, 0.1)
+    assert found.full_training(10) == 5.0 + 10 * 5.0
+    assert timings.continued(10, 0) == 10 * 0.5  # a candidate's own epochs are those that it had
+    assert wall_seconds(PLAN.model_copy(update={"finalists": 1, "epochs": 10}), [found], 1) == 55.0
+
+
 def test_continuations_take_epochs_as_measured_and_the_starts_that_continuations_had() -> None:
     timings = Timings()
     assert timings.continued(10, 2) == 0.0

@@ -240,3 +240,9 @@ def test_keys_that_came_later_change_no_mark_while_they_have_the_values_of_befor
     other = from_mapping({}, ["evaluation.fitness=f1_macro"])
     marks = {training_mark(each, "input|identity|output", failed=False) for each in (config, other)}
     assert len(marks) == 2
+
+
+def test_a_full_training_is_the_same_whatever_part_of_the_images_candidates_see() -> None:
+    configs = [from_mapping({}, [f"evaluation.train_limit={limit}"]) for limit in ("null", "100")]
+    for failed in (True, False):
+        assert len({training_mark(each, "input|identity|output", failed=failed) for each in configs}) == 1

@@ -149,14 +149,20 @@ class Arrays:
     class_weights: Any = None
 
     @classmethod
-    def of(cls, data: Dataset, class_weights: NDArray[np.float64] | None = None) -> Arrays:
-        """Standardises with the training split's mean and deviation of every channel.
+    def of(
+        cls,
+        data: Dataset,
+        standardisation: Standardisation | None = None,
+        class_weights: NDArray[np.float64] | None = None,
+    ) -> Arrays:
+        """Standardises the images.
 
         Args:
             data: the raw images.
+            standardisation: by which; the training split's mean and deviation of every channel by default.
             class_weights: by which the loss of a training image of each class is multiplied (classes,); None for none.
         """
-        standardisation = Standardisation.of(data)
+        standardisation = standardisation or Standardisation.of(data)
         images: tuple[Any, ...] = data.x_train, data.x_val
         if not any(isinstance(each, StoredImages) for each in images):
             images = tuple(_on_device(standardisation, x) for x in images)

@@ -297,9 +297,11 @@ def deciding(config: Config) -> dict[str, Any]:
     Threads are left out: another machine goes on with the same state, if not with the same last bits.
     """
     searched = {"preset", "operations", "depth", "skip_rate", "max_params", "max_macs"}
+    # Earlier versions, whose states are read, had no such key.
+    added = {"train_limit"} if config.evaluation.train_limit is None else set()
     return {
         "dataset": config.dataset.figures,
-        "evaluation": config.evaluation.model_dump(mode="json"),
+        "evaluation": config.evaluation.model_dump(mode="json", exclude=added),
         "space": config.space.model_dump(mode="json", exclude=searched),
     }
 

@@ -17,10 +17,8 @@ from hivenas.config.metrics import figure_told
 from hivenas.config.scores import score_of
 from hivenas.core.folder import WEIGHTS_SUFFIX, ResultsFolder, weights_name
 from hivenas.core.full_training import MODEL_STEM, TrainingSpec
-from hivenas.core.nas.data.class_weights import class_weights
-from hivenas.core.nas.data.datasets import Dataset, load_dataset
-from hivenas.core.nas.data.placement import placed
-from hivenas.core.nas.data.sameness import other_data
+from hivenas.core.measured import IMAGE_SHARE
+from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.core.nas.space.search_space import NASSearchSpace
 from hivenas.core.nas.training.alive import LiveNetworks
@@ -50,6 +48,7 @@ from hivenas.core.nas.training.network import build_network, count_macs, count_p
 from hivenas.core.nas.training.precision import Precision
 from hivenas.core.nas.training.rules import stopping_rule
 from hivenas.core.nas.training.serving import refuse_other_answers, serve
+from hivenas.core.nas.training.training_data import TrainingData
 from hivenas.core.nas.training.validation import validated
 from hivenas.core.recipe import environment
 from hivenas.core.records import Direction, EpochFigures, Evaluation, StopThreshold
@@ -76,32 +75,19 @@ class NASEval:
         self._space = space
         self._config = config
         self._seed = seed
+        self.training_data = TrainingData(config, seed)
         self.results = ResultsFolder(config.results.dir, config.name)
         self.alive = LiveNetworks(config.execution.keep_alive)
         self._direction = Direction.of(config.evaluation.metric.minimize)
 
-    @functools.cached_property
+    @property
     def data(self) -> Dataset:
-        """The raw images, split.
+        """The raw images, split; all of them, of which candidates may see a part.
 
         Raises:
             DatasetError: data that cannot be loaded or used.
         """
-        return load_dataset(placed(self._config), self._seed, self._config.task)
-
-    def refuse_other_data(self, digest: str) -> None:
-        """Refuses to train on other data than those of a digest.
-
-        Raises:
-            DatasetError: this process has loaded others; names what may be why.
-        """
-        if (now := self.data.digest()) != digest:
-            raise other_data(self._config.dataset, first=digest, now=now)
-
-    @functools.cached_property
-    def _arrays(self) -> Arrays:
-        weights = class_weights(self._config.evaluation, self.data.y_train, self.data.class_names)
-        return Arrays.of(self.data, weights)
+        return self.training_data.whole
 
     @exclusive
     def augmented_examples(self) -> NDArray[np.float32]:
@@ -248,7 +234,7 @@ class NASEval:
     def _loop(
         self, network: keras.Model, candidate: str, purpose: str, planned_epochs: int, arrays: Arrays | None = None
     ) -> TrainingLoop:
-        seed, given = derive_seed(self._seed, candidate, purpose), arrays or self._arrays
+        seed, given = derive_seed(self._seed, candidate, purpose), arrays or self.training_data.part_arrays
         own = self._config.of(candidate).evaluation
         return TrainingLoop(network, given, own, planned_epochs=planned_epochs, seed=seed)
 
@@ -358,8 +344,13 @@ class NASEval:
             filename=filename,
             history=saved.history[-own:],
             epoch_s=loop.epoch_s,
-            extra=validated(loop, self.data, config) | dict(saved.costs),
+            extra=validated(loop, self.training_data.part, config) | self._share() | dict(saved.costs),
         )
+
+    def _share(self) -> dict[str, float]:
+        """The share of the images that candidates see, for their records; nothing where that is all."""
+        whole, part = self.data, self.training_data.part
+        return {} if part is whole else {IMAGE_SHARE: len(part.x_train) / len(whole.x_train)}
 
     def _costs(self, network: keras.Model) -> dict[str, float]:
         """The costs that are weighed against the fitness, those that are not known beforehand."""
@@ -369,11 +360,11 @@ class NASEval:
         self, candidate: str, *, spec: TrainingSpec, path: Path | None, tested: bool, resume: bool
     ) -> Evaluation:
         chain = decode(candidate, self._space.reference)
-        config = self._config.full_train
+        config, every = self._config.full_train, self.training_data.arrays
 
         def start() -> tuple[keras.Model, TrainingLoop]:
             network = self._build(chain, derive_seed(self._seed, candidate, "full network", *spec.seed_parts))
-            arrays = joined(self._arrays) if spec.refit_epochs else self._arrays
+            arrays = joined(every) if spec.refit_epochs else every
             purpose = " ".join(["full train", *map(str, spec.seed_parts)])
             return network, self._loop(network, candidate, purpose, config.epochs, arrays)
 
@@ -389,7 +380,7 @@ class NASEval:
             evaluation = replace(evaluation, extra=served | dict(evaluation.extra))
         else:
             anew, task = self._build(chain, self._seed), self._config.evaluation.task
-            refuse_other_answers(loop.network, anew, file, self._arrays.validation, task)
+            refuse_other_answers(loop.network, anew, file, every.validation, task)
         self.results.write_history(spec.stem, evaluation)
         return evaluation
 

@@ -383,7 +383,7 @@ def test_a_training_that_starts_from_something_else_is_another_one(tiny: dict[st
 @pytest.mark.usefixtures("one_epoch")
 def test_other_images_of_the_same_name_are_another_training(tiny: dict[str, Any]) -> None:
     one, other = strategy(tiny), strategy(tiny)
-    other.__dict__["data"] = replace(one.data, x_train=one.data.x_train[::-1])
+    other.training_data.whole = replace(one.data, x_train=one.data.x_train[::-1])
     assert [epochs_behind(lambda e=e: train(e, True)) for e in (one, one, other)] == [0, 1, 0]  # type: ignore[misc]
 
 

@@ -118,7 +118,7 @@ def test_an_architecture_over_the_guards_is_refused_before_data_are_loaded_but_m
         ArchitectureError, match=r"at most 3,000 trainable parameters \(space.max_params\), got 3,434 in"
     ):
         guarded.evaluate(LARGE)
-    assert "data" not in vars(guarded.eval_strategy)
+    assert "whole" not in vars(guarded.eval_strategy.training_data)
     assert not guarded.eval_strategy.results.path.exists()
     assert guarded.eval_strategy.fully_train(LARGE).params > 3000
 

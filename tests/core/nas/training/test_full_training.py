@@ -147,7 +147,7 @@ def test_the_first_seed_is_the_training_that_there_always_was_and_a_second_is_an
 def test_a_refit_is_on_all_images_and_ends_early_with_the_schedule_as_it_was_planned(tiny: dict[str, Any]) -> None:
     evaluator = strategy(tiny, keep="best", patience=1)
     train, val = len(evaluator.data.x_train), len(evaluator.data.x_val)
-    arrays = joined(evaluator._arrays)
+    arrays = joined(evaluator.training_data.arrays)
     assert [len(each) for each in (arrays.x_train, arrays.y_train, arrays.x_val)] == [train + val, train + val, 0]
     whole, part = (evaluator.train_fully(TrainingSpec(ARCH, refit_epochs=epochs)) for epochs in (3, 2))
     assert (whole.epochs, part.epochs) == (3, 2)
@@ -162,7 +162,7 @@ def test_a_refit_is_on_all_images_and_ends_early_with_the_schedule_as_it_was_pla
 @pytest.mark.slow
 def test_trainings_of_images_on_disk_are_those_of_images_in_memory(tiny: dict[str, Any], tmp_path: Path) -> None:
     here, there = (strategy(tiny | {"name": name, "ema": 0.5}, epochs=2, keep="best") for name in ("here", "there"))
-    there.__dict__["data"] = on_disk(here.data, tmp_path / "disk")
+    there.training_data.whole = on_disk(here.data, tmp_path / "disk")
     for spec in (TrainingSpec(ARCH), TrainingSpec(ARCH, refit_epochs=1)):
         told = [each.train_fully(spec) for each in (here, there)]
         assert told[0].status == told[1].status == "complete", told[1].traceback

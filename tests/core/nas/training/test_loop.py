@@ -74,7 +74,7 @@ def test_an_epoch_is_that_of_fit_whatever_losses_layers_add(tiny: dict[str, Any]
     ours, theirs = own.instantiate_network(ARCH), own.instantiate_network(ARCH)
     (figures,), _ = own._loop(ours, ARCH, "train", 1).run(1, 1)
     theirs.compile(keras.optimizers.SGD(0.05), "sparse_categorical_crossentropy")
-    data = own._arrays
+    data = own.training_data.arrays
     told = theirs.fit(
         data.x_train,
         data.y_train,

@@ -125,7 +125,7 @@ def test_what_is_served_computes_in_float32_and_is_what_was_tested(tiny: dict[st
 
 def test_networks_do_compute_in_bfloat16_where_they_train(tiny: dict[str, Any]) -> None:
     half = strategy(tiny, precision="bfloat16")
-    network, images = half.instantiate_network(ARCH), half._arrays.x_val
+    network, images = half.instantiate_network(ARCH), half.training_data.arrays.x_val
     rounded = network(images, training=False).numpy()
     with in_single_precision(network):
         exact = network(images, training=False).numpy()

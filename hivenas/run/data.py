@@ -25,6 +25,7 @@ from hivenas.reports.attempts import attempted
 from hivenas.run.data_summary import say
 from hivenas.run.plan import refuse_other_answers, say_share
 from hivenas.storage import Ledger
+from hivenas.wording import number_of
 
 
 def describe_data(config: Config) -> dict[str, Any]:
@@ -45,7 +46,20 @@ def describe_data(config: Config) -> dict[str, Any]:
         return {}
     data, limit = describe_dataset(placed(config), drawn_seed(config.seed), config.task), config.evaluation.train_limit
     sizes = data["train"], data["validation"]
-    return data | (part_told(*part_sizes(limit, *sizes)) if limit and limit < sum(sizes) else {})
+    seen = part_told(*part_sizes(limit, *sizes)) if limit and limit < sum(sizes) else {}
+    return _with_unused(config, data | seen)
+
+
+def _with_unused(config: Config, data: dict[str, Any]) -> dict[str, Any]:
+    """What is said of data, with a remark on a setting that such images do not use."""
+    saturation, channels = config.evaluation.augmentation.saturation, data["shape"][-1]
+    if not saturation or channels == 3:
+        return data
+    unused = (
+        f"evaluation.augmentation.saturation={saturation:g} is not used with images of "
+        f"{number_of(channels, 'channel')}, which have no colours; leave it out"
+    )
+    return data | {"remarks": [*data["remarks"], unused]}
 
 
 def first_digest(config: Config, executor: TaskExecutor, folder: ResultsFolder) -> str:
@@ -88,7 +102,7 @@ def surveyed_data(config: Config, executor: TaskExecutor, arch: str = "") -> Map
         data, feasible = executor.submit(tasks.survey(config, arch)).result()
         refuse_other_answers(config, feasible)
     say_share(feasible, bounded=config.space.is_bounded)
-    return data
+    return _with_unused(config, data)
 
 
 def prepare_data(config: Config) -> None:

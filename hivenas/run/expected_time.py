@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -75,7 +76,7 @@ def recorded_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> Expect
         state, trials = read_ledger(ResultsFolder(config.results.dir, config.name))
     except HivenasError:  # the search itself says what is wrong with the folder
         return None
-    if state is None or not _has_same_images(config, data, state):
+    if state is None or not _has_same_images(config, data, state) or not _saw_as_many(data, trials):
         return None
     return expected_time(config, plan, trials, "recorded so far")
 
@@ -185,6 +186,13 @@ def _has_same_images(config: Config, data: Mapping[str, Any], state: SearchState
     except (OSError, HivenasError):
         return False
     return recorded.dataset.figures == config.dataset.figures
+
+
+def _saw_as_many(data: Mapping[str, Any], trials: Sequence[Trial]) -> bool:
+    """True where recorded candidates saw the share of the images that those of a configuration would see."""
+    share = data.get("candidates", data)["train"] / data["train"] if "train" in data else 1.0
+    shares = (trial.evaluation.extra.get(IMAGE_SHARE, 1.0) for trial in trials if not trial.failed)
+    return all(math.isclose(each, share, rel_tol=0.05) for each in shares)
 
 
 def _shown(seconds: float) -> str:

@@ -26,7 +26,7 @@ from hivenas.core.records import Trial
 from hivenas.core.tracker import NullTracker
 from hivenas.errors import DatasetError
 from hivenas.execution import SerialExecutor
-from hivenas.run.data import first_digest, settle_data
+from hivenas.run.data import describe_data, first_digest, settle_data, surveyed_data
 from hivenas.run.standalone import StandaloneTraining, train_alone
 from hivenas.storage import read_state
 
@@ -245,3 +245,18 @@ def config_of(given: dict[str, Any], *overrides: str) -> Config:
 
 def direct(given: dict[str, Any]) -> NASInterface:
     return NASInterface.from_config(from_mapping(given), tracker=NullTracker())
+
+
+@pytest.mark.parametrize(("name", "said"), [("digits", 1), ("cifar10", 0)])
+def test_a_setting_that_grey_images_do_not_use_is_named(name: str, said: int) -> None:
+    given = {"dataset": {"name": name}, "evaluation": {"augmentation": {"saturation": 0.5}}}
+    remarks = describe_data(from_mapping(given))["remarks"]
+    assert remarks == said * [
+        "evaluation.augmentation.saturation=0.5 is not used with images of 1 channel, which have no colours; leave it "
+        "out"
+    ]
+    if said:
+        assert (
+            surveyed_data(from_mapping(given | {"seed": 1}), SerialExecutor(), "input|identity|output")["remarks"]
+            == remarks
+        )

@@ -103,6 +103,8 @@ def test_a_search_with_other_images_says_nothing_of_the_time(tmp_path: Path) -> 
     assert recorded_time(config, PLAN, data) == expected_time(config, PLAN, TRIALS, "recorded so far")
     fewer = from_mapping({"results": {"dir": str(tmp_path)}, "dataset": {"train_limit": 100}})
     assert recorded_time(fewer, PLAN, describe_data(fewer)) is None
+    part = from_mapping({"results": {"dir": str(tmp_path)}, "evaluation": {"train_limit": 100}})
+    assert recorded_time(part, PLAN, describe_data(part)) is None
     elsewhere = from_mapping({"results": {"dir": str(tmp_path)}, "dataset": {"memory_mb": 5}})
     assert recorded_time(elsewhere, PLAN, data) is not None
 

@@ -144,11 +144,10 @@ def register_dataset(name: str, loader: L | None = None) -> L | Callable[[L], L]
         name: letters, digits and _.
         loader: takes `dataset.path` (None where it is not given) and returns a mapping of arrays named as in an npz
             file: x_train, y_train[, x_val, y_val, x_test, y_test]. Where val is given it is the validation split;
-            where test is missing a fifth of each class becomes the test split. Instead of arrays it may return pairs
-            (x, y) of batches, which are gone through once: a tf.data.Dataset, a keras.utils.PyDataset, an iterator, or
-            a mapping of such named train[, val, test]. It is called in every process that
-            trains, and once before them all, so it must return the same arrays in the same order every time: other
-            ones are refused.
+            where test is missing a fifth becomes the test split, of classes a fifth of each. Instead of arrays it may
+            return pairs (x, y) of batches, which are gone through once: a tf.data.Dataset, a keras.utils.PyDataset, an
+            iterator, or a mapping of such named train[, val, test]. It is called in every process that trains, and once
+            before them all, so it must return the same arrays in the same order every time: other ones are refused.
 
     Returns:
         The loader.

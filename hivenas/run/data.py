@@ -51,7 +51,7 @@ def describe_data(config: Config) -> dict[str, Any]:
 
 
 def _with_unused(config: Config, data: dict[str, Any]) -> dict[str, Any]:
-    """What is said of data, with a remark on a setting that such images do not use."""
+    """The description of data with a remark on a setting that such images do not use."""
     saturation, channels = config.evaluation.augmentation.saturation, data["shape"][-1]
     if not saturation or channels == 3:
         return data

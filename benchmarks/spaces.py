@@ -83,7 +83,7 @@ def train(out: Path, presets: str, networks: int, processes: int, most_macs: flo
     every = {preset: networks_of(preset, networks) for preset in presets.split(",")}
     # Preset by preset in turn, so that what there is after a while is comparable.
     order = [(preset, archs[i]) for i in range(networks) for preset, archs in every.items()]
-    left = [each for each in order if each not in done and (most_macs == math.inf or macs_of(*each) <= most_macs)]
+    left = [each for each in order if each not in done and macs_of(*each) <= most_macs]
     tasks = [(preset, arch, settings) for preset, arch in left]
     for result in in_processes(measure, tasks, processes):
         add_line(out, result)

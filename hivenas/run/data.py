@@ -44,10 +44,9 @@ def describe_data(config: Config) -> dict[str, Any]:
     """
     if config.objective != "nas":
         return {}
-    data, limit = describe_dataset(placed(config), drawn_seed(config.seed), config.task), config.evaluation.train_limit
-    sizes = data["train"], data["validation"]
-    seen = part_told(*part_sizes(limit, *sizes)) if limit and limit < sum(sizes) else {}
-    return _with_unused(config, data | seen)
+    data = describe_dataset(placed(config), drawn_seed(config.seed), config.task)
+    whole = data["train"], data["validation"]
+    return _with_unused(config, data | part_told(part_sizes(config.evaluation.train_limit, *whole), whole))
 
 
 def _with_unused(config: Config, data: dict[str, Any]) -> dict[str, Any]:

@@ -96,7 +96,6 @@ def measured_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> Expect
         return None
     used = data["train"] + data["validation"]
     seen = data.get("candidates", data)
-    share = seen["train"] / data["train"]
     limit = min(used, max(_BATCHES * config.evaluation.batch_size, _IMAGES_A_CLASS * data["classes"], 10))
     seed = drawn_seed(config.seed)
     interface = NASInterface.from_config(config.model_copy(update={"seed": seed}), tracker=NullTracker())
@@ -120,7 +119,9 @@ def measured_time(config: Config, plan: Plan, data: Mapping[str, Any]) -> Expect
             epoch = evaluation.epoch_s * work_ratio((seen["train"], seen["validation"]), sizes)
             seconds = evaluation.seconds + len(evaluation.history) * (epoch - evaluation.epoch_s)
             measured = replace(evaluation, epoch_s=epoch, seconds=seconds)
-            trials.append(Trial(proposal, replace(measured, extra={**evaluation.extra, IMAGE_SHARE: share})))
+            trials.append(
+                Trial(proposal, replace(measured, extra={**evaluation.extra, IMAGE_SHARE: _share_seen(data)}))
+            )
             progress.advance(1)
     found = expected_time(config, plan, trials, f"tried on {number_of(sum(sizes), 'image')}")
     peak = total_spent(trial.evaluation.extra for trial in trials).get(PEAK_RSS_MB)
@@ -155,7 +156,8 @@ def expected_time(config: Config, plan: Plan, trials: Sequence[Trial], how: str)
     if not timings or not plan.epochs:
         return None
     candidates = max(1, sum(trial.phase == "evaluate" for trial, _ in trained))
-    epoch, seen = (statistics.fmean(getattr(timing, key) for timing in timings) for key in ("epoch", "share"))
+    epoch = statistics.fmean(timing.epoch for timing in timings)
+    seen = statistics.fmean(timing.share for timing in timings)
     start = sum(timing.start for timing in timings) / candidates  # those of its continuations, too
     workers = config.execution.at_a_time
     expected = ExpectedTime(
@@ -190,9 +192,14 @@ def _has_same_images(config: Config, data: Mapping[str, Any], state: SearchState
 
 def _saw_as_many(data: Mapping[str, Any], trials: Sequence[Trial]) -> bool:
     """True where recorded candidates saw the share of the images that those of a configuration would see."""
-    share = data.get("candidates", data)["train"] / data["train"] if "train" in data else 1.0
+    share = _share_seen(data)
     shares = (trial.evaluation.extra.get(IMAGE_SHARE, 1.0) for trial in trials if not trial.failed)
     return all(math.isclose(each, share, rel_tol=0.05) for each in shares)
+
+
+def _share_seen(data: Mapping[str, Any]) -> float:
+    """The share of the training images that candidates see, of data as they are described."""
+    return float(data["candidates"]["train"] / data["train"]) if "candidates" in data else 1.0
 
 
 def _shown(seconds: float) -> str:

@@ -27,10 +27,8 @@ _LATER = {
     "evaluation.class_weight": "null",
     "evaluation.fitness": "accuracy",
 }
-_ELSEWHERE = (
-    *(f"dataset.{key}" for key in PLACES),
-    "evaluation.train_limit",
-)  # where images are kept; of candidates alone
+# Where images are kept, and how many of them candidates see.
+_ELSEWHERE = (*(f"dataset.{key}" for key in PLACES), "evaluation.train_limit")
 _DEVICES = ("execution.kind", "execution.threads", "execution.gpus", "execution.address")
 _PACKAGES = ("hivenas", "tensorflow", "keras", "numpy")
 

@@ -17,7 +17,6 @@ from hivenas.config.metrics import figure_told
 from hivenas.config.scores import score_of
 from hivenas.core.folder import WEIGHTS_SUFFIX, ResultsFolder, weights_name
 from hivenas.core.full_training import MODEL_STEM, TrainingSpec
-from hivenas.core.measured import IMAGE_SHARE
 from hivenas.core.nas.data.datasets import Dataset
 from hivenas.core.nas.space.architecture import Chain, decode
 from hivenas.core.nas.space.search_space import NASSearchSpace
@@ -322,7 +321,7 @@ class NASEval:
 
     def _evaluation(self, loop: TrainingLoop, saved: Saved, own: int) -> Evaluation:
         """Saves a network and says what its last `own` epochs came to; one that may be continued stays alive."""
-        network, config = loop.network, self._config.evaluation
+        network, config, data = loop.network, self._config.evaluation, self.training_data
         # A continuation keeps what was measured first: the network is the same, and would be measured otherwise again.
         saved = replace(saved, costs=saved.costs or self._costs(network))
         filename = self._save(network, saved)
@@ -344,13 +343,8 @@ class NASEval:
             filename=filename,
             history=saved.history[-own:],
             epoch_s=loop.epoch_s,
-            extra=validated(loop, self.training_data.part, config) | self._share() | dict(saved.costs),
+            extra=validated(loop, data.part, config) | data.share_seen() | dict(saved.costs),
         )
-
-    def _share(self) -> dict[str, float]:
-        """The share of the images that candidates see, for their records; nothing where that is all."""
-        whole, part = self.data, self.training_data.part
-        return {} if part is whole else {IMAGE_SHARE: len(part.x_train) / len(whole.x_train)}
 
     def _costs(self, network: keras.Model) -> dict[str, float]:
         """The costs that are weighed against the fitness, those that are not known beforehand."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from hivenas.config import Config
 from hivenas.config.tasks import TASKS
+from hivenas.core.measured import IMAGE_SHARE
 from hivenas.core.nas.data.class_weights import class_weights
 from hivenas.core.nas.data.datasets import Dataset, load_dataset
 from hivenas.core.nas.data.part import drawn_part, part_told
@@ -45,7 +46,7 @@ class TrainingData:
             DatasetError: as `whole`; a part too small for every class.
         """
         limit, kind = self._config.evaluation.train_limit, TASKS[self._config.task].piece("labels")
-        return drawn_part(self.whole, limit, seed=self._seed, draw=kind.draw) if limit else self.whole
+        return drawn_part(self.whole, limit, seed=self._seed, draw=kind.draw)
 
     @functools.cached_property
     def arrays(self) -> Arrays:
@@ -68,8 +69,14 @@ class TrainingData:
 
     def describe(self) -> dict[str, Any]:
         """Describe the data for the records, as `Dataset.describe`, and how many of them candidates see."""
-        sizes = len(self.part.x_train), len(self.part.x_val)
-        return self.whole.describe() | (part_told(*sizes) if self.part is not self.whole else {})
+        part, whole = ((len(data.x_train), len(data.x_val)) for data in (self.part, self.whole))
+        return self.whole.describe() | part_told(part, whole)
+
+    def share_seen(self) -> dict[str, float]:
+        """The share of the training images that candidates see, for their records; nothing where that is all."""
+        if self.part is self.whole:
+            return {}
+        return {IMAGE_SHARE: len(self.part.x_train) / len(self.whole.x_train)}
 
     def refuse_others(self, digest: str) -> None:
         """Refuses to train on other data than those of a digest.
